@@ -1,0 +1,35 @@
+# A fresh machine needs Python 3.11+ and make; everything else is installed here.
+PYTHON ?= python3
+# Any torch build that imports is kept; name another build with `make setup TORCH=torch==2.14.1`.
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.isoglot-installed
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: setup quickstart test check fix
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'isoglot needs Python 3.11 or newer; name one with make PYTHON=...')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[all,dev]"
+	touch $@
+
+quickstart: setup
+	$(BIN)/isoglot quickstart
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

@@ -1,0 +1,41 @@
+"""isoglot: train, measure and search with multilingual retrievers that serve every language alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from isoglot.data.benchmark import Benchmark as Benchmark
+    from isoglot.data.lareqa import load_lareqa as load_lareqa
+    from isoglot.data.prepare import Prepared as Prepared
+    from isoglot.data.prepare import prepare as prepare
+    from isoglot.evaluate import evaluate as evaluate
+    from isoglot.model import load as load
+    from isoglot.sampler import HybridBatchSampler as HybridBatchSampler
+    from isoglot.study import study as study
+    from isoglot.train import train as train
+
+_HOMES = {
+    "Benchmark": "isoglot.data.benchmark",
+    "HybridBatchSampler": "isoglot.sampler",
+    "Prepared": "isoglot.data.prepare",
+    "evaluate": "isoglot.evaluate",
+    "load": "isoglot.model",
+    "load_lareqa": "isoglot.data.lareqa",
+    "prepare": "isoglot.data.prepare",
+    "study": "isoglot.study",
+    "train": "isoglot.train",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use, so that `import isoglot` stays instant."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'isoglot' has no attribute {name!r}")

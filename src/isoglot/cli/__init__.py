@@ -1,0 +1,96 @@
+"""The `isoglot` command: parse, call, print; errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Toml
+
+from isoglot import __version__
+from isoglot.cli import data, measure, training
+from isoglot.errors import IsoglotError
+
+app = App(
+    name="isoglot",
+    help="Train, measure and search with multilingual retrievers that serve every language alike.",
+    version=__version__,
+    help_format="plaintext",
+)
+app.command(data.app)
+app.command(training.train)
+app.command(measure.evaluate)
+app.command(training.study)
+app.command(training.quickstart)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        tokens, recipe = _recipe(argv)
+        app.config = [Toml(recipe, must_exist=True, use_commands_as_keys=False)] if recipe else []
+        result = app(tokens, exit_on_error=False, print_error=True, result_action="return_value")
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except CycloptsError:
+        return 2
+    except FileNotFoundError as error:
+        return _fail(f"{error.filename}: no such file", 2)
+    except IsoglotError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output is gone; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("out of memory; give a smaller --batch-size or --chunk", 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"isoglot: {message}", file=sys.stderr)
+    return code
+
+
+def _recipe(argv: list[str]) -> tuple[list[str], str | None]:
+    """Take `--config FILE.toml` (or the recipe that follows `study`) out of the arguments."""
+    from isoglot.errors import InputError
+
+    tokens = list(argv)
+    recipe: str | None = None
+    for index, token in enumerate(tokens):
+        if token == "--config" and index + 1 < len(tokens):
+            recipe = tokens[index + 1]
+            del tokens[index : index + 2]
+            break
+        if token.startswith("--config="):
+            recipe = token.partition("=")[2]
+            del tokens[index]
+            break
+    if recipe is None and tokens[:1] == ["study"] and len(tokens) > 1 and tokens[1].endswith(".toml"):
+        recipe = tokens.pop(1)
+    if recipe is not None:
+        _check_toml(recipe, InputError)
+    return tokens, recipe
+
+
+def _check_toml(path: str, kind: type[IsoglotError]) -> None:
+    import tomllib
+
+    try:
+        with open(path, "rb") as stream:
+            tomllib.load(stream)
+    except tomllib.TOMLDecodeError as error:
+        raise kind(f"{path}: not TOML ({error})") from error
+    except OSError as error:
+        raise kind(f"{path}: cannot be read ({error.strerror})") from error

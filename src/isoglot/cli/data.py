@@ -1,0 +1,109 @@
+"""`isoglot data`: parallel rows from other formats, prepared, and described."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from isoglot.cli.options import OutputDir, OutputFile, Switch
+
+app = App(name="data", help="Parallel rows: convert, prepare, describe.", help_format="plaintext")
+
+
+@app.command
+def from_lareqa(
+    folder: Path,
+    /,
+    *,
+    output: OutputFile,
+    langs: str | None = None,
+    dataset: str | None = None,
+    overwrite: Switch = False,
+) -> None:
+    """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
+
+    Args:
+        folder: Holds {lang}.json.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        langs: Comma-separated languages to keep.
+        dataset: Name of the data set; the folder's name by default.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.lareqa import lareqa_rows
+    from isoglot.data.rows import write_rows
+    from isoglot.errors import InputError
+
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists; give --overwrite to replace it or another --output")
+    count = write_rows(lareqa_rows(folder, langs=langs, dataset=dataset), output)
+    print(f"{count} rows in {output}")
+
+
+@app.command
+def prepare(
+    *rows: Path,
+    output_dir: OutputDir,
+    langs: str | None = None,
+    overwrite: Switch = False,
+    quiet: Switch = False,
+) -> None:
+    """Check rows and lay them out for training (training does this by itself when given plain rows).
+
+    Args:
+        rows: Row files (.jsonl, .jsonl.gz, .parquet).
+        output_dir: Folder to write.
+        langs: Comma-separated languages to keep.
+        overwrite: Replace what the folder holds.
+        quiet: No progress bar.
+    """
+    from isoglot.data.prepare import prepare as lay_out
+    from isoglot.files import claim_folder
+
+    folder = claim_folder(output_dir, overwrite=overwrite)
+    prepared = lay_out(rows, folder, langs=_codes(langs), show_progress=not quiet)
+    print(
+        f"{len(prepared)} rows, {prepared.table.groups} groups, {len(prepared.table.languages)} languages in {folder}"
+    )
+
+
+@app.command
+def show(
+    *rows: Path,
+    langs: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Describe rows: languages, groups, pairs for each language pair, duplicates, lengths.
+
+    Args:
+        rows: Row files, or one prepared folder.
+        langs: Comma-separated languages to keep.
+        as_json: Print the facts as JSON.
+    """
+    from isoglot.data.describe import describe, render
+
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        facts = describe(open_rows(rows, Path(scratch) / "rows", langs))
+    print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))
+
+
+def open_rows(paths: tuple[Path, ...], scratch: Path, langs: str | None = None, *, quiet: bool = False):  # type: ignore[no-untyped-def]
+    """Open a prepared folder, or prepare row files into `scratch`."""
+    from isoglot.data.prepare import open_prepared
+    from isoglot.data.prepare import prepare as lay_out
+    from isoglot.errors import InputError
+
+    if not paths:
+        raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")
+    if len(paths) == 1 and paths[0].is_dir():
+        if langs is not None:
+            raise InputError(f"{paths[0]}: --langs wants row files; prepare again with --langs to restrict a folder")
+        return open_prepared(paths[0])
+    return lay_out(paths, scratch, langs=_codes(langs), show_progress=not quiet)
+
+
+def _codes(langs: str | None) -> tuple[str, ...] | None:
+    return None if langs is None else tuple(code.strip() for code in langs.split(",") if code.strip())

@@ -1,0 +1,154 @@
+"""`isoglot train`, `isoglot study` and `isoglot quickstart`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isoglot.cli.data import open_rows
+from isoglot.cli.measure import BenchmarkName, open_benchmark
+from isoglot.cli.options import Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
+from isoglot.config import StudySettings, TrainSettings
+
+
+def train(
+    *,
+    rows: Paths,
+    output_dir: OutputDir,
+    model: str = "embedded",
+    langs: str | None = None,
+    settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
+    overwrite: Switch = False,
+    resume: Switch = False,
+) -> None:
+    """Fine-tune an encoder under one regime; the result is a plain Sentence Transformers folder.
+
+    Args:
+        rows: Row files, or a prepared folder.
+        output_dir: Folder for the model, run.json and training.jsonl.
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        langs: Comma-separated languages to train on.
+        settings: How to train.
+        overwrite: Replace what the folder holds.
+        resume: Go on from the last complete checkpoint.
+    """
+    from isoglot.files import claim_folder
+    from isoglot.model import locate
+
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        prepared = open_rows(rows, Path(scratch) / "rows", langs)
+        locate(model)
+        folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+
+        from isoglot.train import train as fit
+
+        fit(model, prepared, folder, settings or TrainSettings(), resume=resume)
+    print(f"model in {folder}")
+
+
+def study(
+    *,
+    rows: Paths,
+    output_dir: OutputDir,
+    model: str = "embedded",
+    benchmark: BenchmarkName = "xquad-r",
+    data_dir: Path | None = None,
+    benchmark_rows: Paths = (),
+    langs: str | None = None,
+    train_langs: str | None = None,
+    regimes: Names = ("x-x-mono", "hybrid"),
+    seeds: Numbers = (0,),
+    sampling: Annotated[StudySampling | None, Parameter(name="*")] = None,
+    training: Annotated[StudyTraining | None, Parameter(name="*")] = None,
+    length: int | None = None,
+    resamples: int = 10_000,
+    allow_overlap: Switch = False,
+    discard_models: Switch = False,
+    overwrite: Switch = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    offline: Switch = False,
+) -> None:
+    """Compare regimes: the untouched model, then each regime with each seed, trained and measured.
+
+    Give a recipe as the first argument (isoglot study RECIPE.toml); flags win over it. Killed, the same command goes
+    on at the run where it was.
+
+    Args:
+        rows: Row files to train on, or a prepared folder.
+        output_dir: Folder for the runs, report.md and study.json.
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        benchmark: What to measure on; rows wants --benchmark-rows.
+        data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
+        benchmark_rows: Row files to measure on.
+        langs: Comma-separated languages to measure, for queries and candidates alike.
+        train_langs: Comma-separated languages to train on.
+        regimes: Comma-separated regimes, such as x-x-mono,x-y,hybrid-0.5.
+        seeds: Comma-separated seeds; each regime is trained once with each.
+        sampling: How batches are drawn.
+        training: How to train.
+        length: Tokens kept of queries and candidates when measuring.
+        resamples: Of the bootstrap.
+        allow_overlap: Train on rows that also stand in the benchmark.
+        discard_models: Keep results only.
+        overwrite: Replace what the folder holds instead of going on with it.
+        as_json: Print study.json instead of the report.
+        offline: Never download.
+    """
+    from isoglot.files import claim_folder
+    from isoglot.model import locate, quiet_libraries
+
+    settings = StudySettings(
+        model=model,
+        regimes=regimes,
+        seeds=seeds,
+        train=replace(_plain(training), sampling=sampling or StudySampling()),
+        length=length,
+        allow_overlap=allow_overlap,
+        keep_models=not discard_models,
+        resamples=resamples,
+    )
+    quiet_libraries()
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        prepared = open_rows(rows, Path(scratch) / "rows", train_langs)
+        chosen = open_benchmark(benchmark, data_dir, benchmark_rows, langs, Path(scratch), offline=offline)
+        locate(model)
+        folder = claim_folder(output_dir, overwrite=overwrite, resume=not overwrite)
+
+        from isoglot.study import study as run
+
+        result = run(prepared, chosen, folder, settings)
+    print((folder / "study.json").read_text(encoding="utf-8") if as_json else f"{result.report}\nwritten to {folder}")
+
+
+def quickstart(
+    *, output_dir: OutputDir = Path("runs/quickstart"), max_steps: int | None = None, seeds: Numbers = (0,)
+) -> None:
+    """Run the whole study on the embedded model and corpus: base, x-x-mono, hybrid (some minutes on two cores).
+
+    Args:
+        output_dir: Folder for the runs and the report; the same command goes on where it was.
+        max_steps: Steps of each training; the embedded recipe's by default.
+        seeds: Comma-separated seeds.
+    """
+    from isoglot.files import claim_folder
+    from isoglot.model import quiet_libraries
+
+    quiet_libraries()
+    folder = claim_folder(output_dir, resume=True)
+
+    from isoglot.quickstart import run
+
+    result = run(folder, max_steps=max_steps, seeds=seeds)
+    print(f"{result.summary}\n\nThe report: {folder / 'report.md'}")
+
+
+def _plain(training: StudyTraining | None) -> TrainSettings:
+    """The same settings without the study's own notion of seed and sampling."""
+    from dataclasses import fields
+
+    given = training or StudyTraining()
+    return TrainSettings(**{entry.name: getattr(given, entry.name) for entry in fields(TrainSettings)})

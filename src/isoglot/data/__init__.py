@@ -1,0 +1,1 @@
+"""Parallel rows in, integer tables and benchmarks out."""

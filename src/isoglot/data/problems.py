@@ -1,0 +1,38 @@
+"""Gathering what is wrong with an input file, so that one run reports all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isoglot.errors import InputError
+
+SHOWN = 20
+
+
+class Problems:
+    """Problems of input files: all are counted, the first 20 are kept for the message."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.shown: list[str] = []
+
+    def add(self, file: Path | str, line: int | None, message: str) -> None:
+        """Note one problem at a file and (1-based) line."""
+        self.count += 1
+        if len(self.shown) < SHOWN:
+            place = f"{file}:{line}" if line is not None else f"{file}"
+            self.shown.append(f"{place}: {message}")
+
+    def raise_if_any(self, remedy: str) -> None:
+        """Stop with every problem found so far.
+
+        Raises:
+            InputError: there was at least one problem.
+        """
+        if not self.count:
+            return
+        more = self.count - len(self.shown)
+        lines = [f"{self.count} problem{'s' if self.count > 1 else ''} in the input:", *self.shown]
+        if more:
+            lines.append(f"... and {more} more")
+        raise InputError("\n".join([*lines, remedy]))

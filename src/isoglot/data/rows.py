@@ -1,0 +1,192 @@
+"""Parallel rows: one language version of one question-answer pair a row, in JSONL (also gzipped) or Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from isoglot.data.problems import Problems
+from isoglot.errors import InputError
+from isoglot.files import atomic_write
+
+REQUIRED = ("group", "lang", "query", "passage")
+OPTIONAL_TEXT = ("dataset", "title", "context", "topic")
+FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
+
+_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+_REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; (dataset, group) names the pair, `negatives` are texts known not to answer the query.
+
+    `scores` are a teacher's scores of the passage and then of each negative.
+    """
+
+    group: str
+    lang: str
+    query: str
+    passage: str
+    dataset: str
+    title: str | None = None
+    context: str | None = None
+    topic: str | None = None
+    negatives: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+
+    @property
+    def passage_text(self) -> str:
+        """What an encoder sees: the title, if there is one, then the passage."""
+        return f"{self.title} {self.passage}" if self.title else self.passage
+
+
+def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterator[tuple[Path, int, Row]]:
+    """Stream the rows of files in order, each with its file and 1-based line (Parquet: row) number.
+
+    Args:
+        paths: `.jsonl`, `.jsonl.gz` or `.parquet` files (any other ending is read as JSONL).
+        problems: gathers malformed lines, which are then skipped; when None they are gathered here and raised
+            at the end.
+
+    Raises:
+        InputError: a missing or unreadable file, malformed lines, or no row at all in a file.
+    """
+    gathered = Problems() if problems is None else problems
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows")
+        before, found = gathered.count, 0
+        records = _parquet_records(path) if path.suffix == ".parquet" else _jsonl_records(path, gathered)
+        for number, record in records:
+            row = _check(record, path, number, gathered)
+            if row is not None:
+                found += 1
+                yield path, number, row
+        if not found and gathered.count == before:
+            gathered.add(path, None, "the file holds no rows")
+    if problems is None:
+        gathered.raise_if_any(_REMEDY)
+
+
+def write_rows(rows: Iterable[Row], path: Path) -> int:
+    """Write rows as JSONL (gzipped when the name ends in .gz), atomically; returns how many."""
+    count = 0
+    with atomic_write(path) as temporary, _open_text(temporary, "wt", gzipped=path.suffix == ".gz") as out:
+        for row in rows:
+            record = {key: value for key, value in asdict(row).items() if value not in (None, ())}
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _open_text(path: Path, mode: str, *, gzipped: bool) -> IO[str]:
+    opener: Any = gzip.open if gzipped else open
+    stream: IO[str] = opener(path, mode, encoding="utf-8")
+    return stream
+
+
+def _jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                try:
+                    yield number, json.loads(line)
+                except UnicodeDecodeError as error:
+                    problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
+                except json.JSONDecodeError as error:
+                    problems.add(path, number, f"not a JSON object ({error.msg} at column {error.colno})")
+                except RecursionError:
+                    problems.add(path, number, "not a row: JSON nested too deeply")
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
+
+
+def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            missing = [name for name in REQUIRED if name not in names]
+            if missing:
+                raise InputError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(names)}")
+            number = 0
+            columns = [name for name in names if name in FIELDS]
+            for batch in file.iter_batches(batch_size=8192, columns=columns):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, {key: value for key, value in record.items() if value is not None}
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def _check(record: Any, path: Path, number: int, problems: Problems) -> Row | None:
+    """Turn a parsed record into a Row, or note why it is none."""
+    if not isinstance(record, dict):
+        problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")
+        return None
+    wrong: list[str] = []
+    texts: dict[str, str | None] = {}
+    for key in REQUIRED:
+        value = record.get(key)
+        if key == "group" and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            near = f"; the fields are: {', '.join(map(str, record))}" if key not in record else ""
+            wrong.append(f"field {key!r} is {'missing' if key not in record else 'not a text'}{near}")
+        elif not value.strip():
+            wrong.append(f"field {key!r} is empty")
+        else:
+            texts[key] = value
+    for key in OPTIONAL_TEXT:
+        value = record.get(key)
+        if value is not None and not isinstance(value, str):
+            wrong.append(f"field {key!r} is not a text")
+        else:
+            texts[key] = value or None
+    code = texts.get("lang")
+    if code is not None and not _CODE.fullmatch(code):
+        wrong.append(f"field 'lang' is {code!r}, not a language code such as 'de'")
+    negatives, scores = record.get("negatives") or [], record.get("scores") or []
+    if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
+        wrong.append("field 'negatives' is not a list of texts")
+    elif not isinstance(scores, list) or not all(_is_number(score) for score in scores):
+        wrong.append("field 'scores' is not a list of numbers")
+    elif scores and len(scores) != 1 + len(negatives):
+        wrong.append(f"field 'scores' has {len(scores)} values for a passage and {len(negatives)} negatives")
+    if not wrong and any(_has_surrogate(text) for text in (*texts.values(), *negatives) if text):
+        wrong.append("a text holds half of a surrogate pair (\\ud800-\\udfff), which is no character")
+    if wrong:
+        problems.add(path, number, "; ".join(wrong))
+        return None
+    return Row(
+        group=str(texts["group"]),
+        lang=str(texts["lang"]),
+        query=str(texts["query"]),
+        passage=str(texts["passage"]),
+        dataset=texts["dataset"] or path.name.split(".")[0],
+        title=texts["title"],
+        context=texts["context"],
+        topic=texts["topic"],
+        negatives=tuple(negatives),
+        scores=tuple(float(score) for score in scores),
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)

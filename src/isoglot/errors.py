@@ -1,0 +1,25 @@
+"""One error tree: every error a user can cause or meet carries the exit code of the command line."""
+
+from __future__ import annotations
+
+
+class IsoglotError(Exception):
+    """Base of all errors raised on purpose; its message says what was seen, what was expected, what to do."""
+
+    exit_code = 1
+
+
+class InputError(IsoglotError):
+    """Bad input or bad usage: a file, a line, a column, a flag."""
+
+    exit_code = 2
+
+
+class MissingPackageError(InputError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+
+class GateMissedError(IsoglotError):
+    """A required measure was not reached."""
+
+    exit_code = 3

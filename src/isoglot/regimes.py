@@ -1,0 +1,80 @@
+"""Training regimes: which languages a batch of (query, passage) pairs may hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from isoglot.errors import InputError
+
+Regime = Literal["hybrid", "x-x-mono", "x-y", "x-x", "en-en"]
+XY = Literal["per-batch", "per-example"]
+XYDraw = Literal["distinct", "independent"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How batches are drawn (arXiv 2408.10536, section 3, and LAReQA, arXiv 2004.05484, for the older regimes).
+
+    Attributes:
+        regime: `en-en` pivot only; `x-x` same-language pairs, languages mixed in a batch; `x-x-mono` the whole batch
+            in one language; `x-y` query and passage in different languages; `hybrid` a coin per batch: `x-x-mono`
+            with probability alpha, otherwise `x-y`.
+        alpha: probability that a hybrid batch is monolingual.
+        xy: one ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
+        xy_draw: query and passage languages always differ, or are drawn independently (LAReQA's original).
+        pivot: the language of `en-en`.
+        dataset_exponent: data sets are drawn with probability proportional to rows ** this.
+        language_exponent: languages (or ordered pairs) with probability proportional to size ** this; 0 is uniform.
+    """
+
+    regime: Regime = "hybrid"
+    alpha: float = 0.5
+    xy: XY = "per-batch"
+    xy_draw: XYDraw = "distinct"
+    pivot: str = "en"
+    dataset_exponent: float = 1.0
+    language_exponent: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the values (also those that a recipe gives).
+
+        Raises:
+            InputError: an unknown regime or draw, or an alpha outside 0..1.
+        """
+        for flag, value, allowed in (
+            ("--regime", self.regime, get_args(Regime)),
+            ("--xy", self.xy, get_args(XY)),
+            ("--xy-draw", self.xy_draw, get_args(XYDraw)),
+        ):
+            if value not in allowed:
+                raise InputError(f"{flag} {value!r}: expected one of {', '.join(allowed)}")
+        if not 0.0 <= self.alpha <= 1.0:
+            raise InputError(f"--alpha {self.alpha}: expected a probability from 0 to 1")
+
+    @property
+    def name(self) -> str:
+        """What reports call it, such as `hybrid-0.5`."""
+        return f"hybrid-{self.alpha:g}" if self.regime == "hybrid" else self.regime
+
+
+def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
+    """Read a regime name as reports write it, keeping the other settings of `base`.
+
+    >>> parse_regime("hybrid-0.25").alpha
+    0.25
+
+    Raises:
+        InputError: not a regime.
+    """
+    settings = base or Sampling()
+    regime, _, alpha = text.partition("-") if text.startswith("hybrid-") else (text, "", "")
+    known = {name: name for name in get_args(Regime)}
+    if regime not in known:
+        raise InputError(f"regime {text!r}: expected one of {', '.join(known)}, or hybrid-ALPHA")
+    if not alpha:
+        return replace(settings, regime=known[regime])
+    try:
+        return replace(settings, regime=known[regime], alpha=float(alpha))
+    except ValueError as error:
+        raise InputError(f"regime {text!r}: {alpha!r} is not a number from 0 to 1") from error

@@ -1,0 +1,182 @@
+"""Strategies x seeds on one benchmark: train, evaluate, compare; killed, it goes on at the run where it was."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from isoglot.compare import Comparison, compare, stacked
+from isoglot.config import StudySettings, TrainSettings, flat_settings
+from isoglot.data.benchmark import Benchmark
+from isoglot.data.overlap import overlap, refuse_overlap
+from isoglot.data.prepare import Prepared
+from isoglot.errors import InputError
+from isoglot.evaluate import Evaluation, evaluate, load_evaluation
+from isoglot.files import write_json, write_text
+from isoglot.progress import progress_line
+from isoglot.provenance import device_name, read_run, write_run
+from isoglot.regimes import parse_regime
+from isoglot.report import StudyReport, headline_rows, render_markdown
+from isoglot.train import train
+
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated model: a regime and its seed (None for the untouched base)."""
+
+    regime: str
+    seed: int | None
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Study:
+    """All runs and what separates them."""
+
+    runs: list[Run]
+    comparisons: list[Comparison]
+    report: str
+    rows: list[list[str]]
+    folder: Path
+
+
+def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySettings | None = None) -> Study:
+    """Evaluate the base, then train and evaluate every regime with every seed, and report.
+
+    Args:
+        rows: prepared training rows.
+        benchmark: what every run is measured on.
+        folder: output folder (made by the caller); complete runs in it are kept.
+        settings: what to compare.
+
+    Returns:
+        The study; `report.md`, `study.json` and `run.json` are in the folder, and one folder a run in `runs`.
+
+    Raises:
+        InputError: training rows stand in the benchmark, or settings that do not fit the rows.
+    """
+    settings = settings or StudySettings()
+    started = time.perf_counter()
+    found = overlap(rows, benchmark)
+    if not settings.allow_overlap:
+        refuse_overlap(found, benchmark.name)
+    plan: list[tuple[str, int | None, TrainSettings | None]] = [(BASE, None, None)]
+    for seed in settings.seeds:
+        for text in settings.regimes:
+            sampling = parse_regime(text, settings.train.sampling)
+            plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
+    runs = []
+    for number, (regime, run_seed, train_settings) in enumerate(plan, 1):
+        label = regime if run_seed is None else f"{regime}, seed {run_seed}"
+        runs.append(
+            Run(
+                regime,
+                run_seed,
+                _run(rows, benchmark, folder, settings, label, f"[{number}/{len(plan)}]", train_settings),
+            )
+        )
+    progress_line("comparing runs")
+    comparisons = compare(stacked([(run.regime, run.evaluation) for run in runs]), resamples=settings.resamples)
+    seconds = time.perf_counter() - started
+    facts = StudyReport(
+        benchmark=benchmark,
+        runs=[(run.regime, run.seed, run.evaluation) for run in runs],
+        comparisons=comparisons,
+        settings={"model": settings.model, **flat_settings(settings.train)},
+        trained_languages=rows.table.languages,
+        groups=rows.table.groups,
+        rows=len(rows),
+        overlap=found,
+        seeds=settings.seeds,
+        resamples=settings.resamples,
+    )
+    report = render_markdown(facts)
+    record = {
+        "runs": [{"regime": run.regime, "seed": run.seed, "metrics": run.evaluation.metrics()} for run in runs],
+        "comparisons": [asdict(comparison) for comparison in comparisons],
+    }
+    write_json(folder / "study.json", record)
+    write_text(folder / "report.md", report)
+    write_run(
+        folder,
+        "study",
+        _facts(settings),
+        data={"rows": rows.checksum, "benchmark": benchmark.checksum},
+        seed=None,
+        device=device_name(settings.train.device or _device()),
+        seconds=seconds,
+    )
+    return Study(runs, comparisons, report, headline_rows(facts), folder)
+
+
+def _run(
+    rows: Prepared,
+    benchmark: Benchmark,
+    folder: Path,
+    settings: StudySettings,
+    label: str,
+    counter: str,
+    train_settings: TrainSettings | None,
+) -> Evaluation:
+    """Train (unless it is the base) and evaluate one run, or read it back when it is complete."""
+    home = folder / "runs" / label.replace(", seed ", "-seed")
+    facts = {
+        "model": settings.model,
+        "rows": rows.checksum if train_settings else None,
+        "benchmark": benchmark.checksum,
+        "length": settings.length,
+        "train": flat_settings(train_settings) if train_settings else None,
+    }
+    done = read_run(home)
+    if done is not None:
+        if done.get("settings") == facts:
+            progress_line(f"{counter} {label}: done before")
+            return load_evaluation(home)
+        raise InputError(f"{home}: holds a run with other settings; give the same ones, or --overwrite to start anew")
+    home.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    model = settings.model
+    if train_settings is not None:
+        progress_line(f"{counter} {label}: training {train_settings.max_steps} steps of {train_settings.batch_size}")
+        (home / "model").mkdir(exist_ok=True)
+        model = str(train(settings.model, rows, home / "model", train_settings, resume=True))
+    progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
+    precision = settings.train.precision
+    result = evaluate(model, benchmark, name=label, length=settings.length, precision=precision)
+    result.save(home)
+    if train_settings is not None and not settings.keep_models:
+        shutil.rmtree(home / "model")
+    seed = train_settings.seed if train_settings else None
+    device = settings.train.device or _device()
+    write_run(
+        home,
+        "study",
+        facts,
+        data={"rows": rows.checksum, "benchmark": benchmark.checksum},
+        seed=seed,
+        device=device_name(device),
+        seconds=time.perf_counter() - started,
+    )
+    progress_line(
+        f"{counter} {label}: mAP mono {result.macro('monolingual', 'map'):.3f}, "
+        f"cross {result.macro('cross_lingual', 'map'):.3f}, pool {result.macro('multilingual', 'map'):.3f}, "
+        f"rank distance {result.macro('multilingual', 'rank_distance'):.0f}"
+    )
+    return result
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _facts(settings: StudySettings) -> dict[str, Any]:
+    values = asdict(settings)
+    values.pop("train")
+    return {**values, **flat_settings(settings.train)}

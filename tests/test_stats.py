@@ -1,0 +1,206 @@
+import doctest
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from isoglot import stats
+from isoglot.errors import InputError
+from isoglot.stats import (
+    Interval,
+    bootstrap_macro,
+    group_weights,
+    holm,
+    interval,
+    macro_mean,
+    minimal_detectable,
+    paired_difference,
+)
+
+
+def holed(rng, shape, share):
+    values = rng.standard_normal(shape)
+    values[rng.random(shape) < share] = np.nan
+    return values
+
+
+def test_weights_are_multinomial():
+    weights = group_weights(5, 20_000, np.random.default_rng(0))
+    assert (weights.shape, weights.dtype) == ((20_000, 5), np.float32)
+    assert (weights.sum(axis=1) == 5).all()
+    # each weight is binomial(5, 1/5): mean 1, variance .8; two of them have covariance -5/25 = -.2
+    np.testing.assert_allclose(np.cov(weights.T), np.eye(5) - 0.2, atol=0.04)
+
+
+def test_macro_mean_by_hand():
+    # cells: mean(1, 0) = .5; mean(0) = 0; the third has no value
+    assert macro_mean(np.array([[1, 0, np.nan], [0, np.nan, np.nan]])) == 0.25
+    assert math.isnan(macro_mean(np.full((2, 3), np.nan)))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 5), st.sampled_from([0, 0.3, 0.8]))
+def test_bootstrap_equals_a_loop(seed, groups, cells, share):
+    rng = np.random.default_rng(seed)
+    values = holed(rng, (groups, cells), share)
+    weights = group_weights(groups, 20, rng)
+    expected = []
+    for weight in weights:
+        drawn = np.repeat(values, weight.astype(int), axis=0)
+        means = [np.mean(cell[~np.isnan(cell)]) for cell in drawn.T if not np.isnan(cell).all()]
+        expected.append(np.mean(means) if means else np.nan)
+    np.testing.assert_allclose(bootstrap_macro(values, weights), expected, atol=1e-12)
+
+
+def test_interval_agrees_with_scipy():
+    x = np.random.default_rng(5).gamma(2, size=200)
+    ours = interval(x[:, None], resamples=20_000)
+    theirs = scipy_stats.bootstrap((x,), np.mean, n_resamples=20_000, method="percentile", rng=1)
+    width = theirs.confidence_interval.high - theirs.confidence_interval.low
+    assert ours.estimate == pytest.approx(x.mean())
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=width / 30)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=width / 30)
+    assert ours.standard_error == pytest.approx(theirs.standard_error, rel=0.03)
+    assert (ours.p, ours.groups) == (None, 200)
+
+
+def test_groups_are_resampled_whole():
+    """Eleven copies of one column say no more than one; eleven independent columns say more."""
+    rng = np.random.default_rng(6)
+    column = rng.standard_normal((300, 1))
+    one = interval(column, resamples=4000)
+    assert interval(np.repeat(column, 11, axis=1), resamples=4000).standard_error == pytest.approx(one.standard_error)
+    many = interval(rng.standard_normal((300, 11)), resamples=4000)
+    assert many.standard_error < one.standard_error / 2.5
+
+
+def test_groups_without_values_do_not_count():
+    values = holed(np.random.default_rng(7), (40, 3), 0.2)
+    padded = np.concatenate((np.full((60, 3), np.nan), values))
+    assert interval(padded, resamples=500) == interval(values, resamples=500)
+
+
+def test_paired_difference_uses_what_both_have():
+    rng = np.random.default_rng(8)
+    a, b = holed(rng, (80, 4), 0.2), holed(rng, (80, 4), 0.2)
+    found = paired_difference(a, b, resamples=3000)
+    plain = interval(a - b, resamples=3000)
+    assert found.estimate == pytest.approx(macro_mean(a - b))
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+    assert found.groups == (~np.isnan(a - b)).any(axis=1).sum() < 80
+    flipped = paired_difference(b, a, resamples=3000)
+    assert (flipped.low, flipped.high) == pytest.approx((-found.high, -found.low))
+    assert flipped.p == pytest.approx(found.p)
+
+
+def test_pairing_removes_what_both_runs_share():
+    rng = np.random.default_rng(9)
+    a = rng.standard_normal((200, 3))
+    b = a + 0.1 + 0.01 * rng.standard_normal((200, 3))
+    found = paired_difference(b, a, resamples=999)
+    assert found.low > 0.09
+    assert found.high < 0.11
+    assert found.p == pytest.approx(2 / 1000)  # no difference at or below zero: 2 (0 + 1) / (999 + 1)
+    assert interval(a, resamples=999).standard_error > 10 * found.standard_error
+
+
+def test_a_run_against_itself():
+    values = np.random.default_rng(10).random((30, 4))
+    found = paired_difference(values, values, resamples=200)
+    assert found == Interval(0, 0, 0, 1, 30, 0)
+
+
+def test_seeds_are_resampled_for_each_run_alone():
+    # constant within a seed, so all variation comes from the seeds: a's mean of three draws from {0, 1, 2}
+    # has variance (2/3) / 3, b's mean of two draws from {0, 3} has (9/4) / 2
+    a = np.ones((3, 20, 2)) * np.arange(3)[:, None, None]
+    b = np.ones((2, 20, 2)) * np.array([0, 3])[:, None, None]
+    found = paired_difference(a, b, resamples=20_000)
+    assert found.estimate == pytest.approx(1 - 1.5)
+    assert found.standard_error == pytest.approx(math.sqrt(2 / 9 + 9 / 8), rel=0.02)
+    assert interval(a, resamples=20_000).standard_error == pytest.approx(math.sqrt(2 / 9), rel=0.02)
+    single = paired_difference(a[:1], b[0], resamples=300)
+    assert single == paired_difference(a[0], b[0], resamples=300)
+    # a value missing in one seed is missing for all
+    a[1, :5] = np.nan
+    assert paired_difference(a, b, resamples=300).groups == 15
+
+
+def test_equal_seeds_change_nothing():
+    rng = np.random.default_rng(11)
+    a, b = rng.random((50, 3)), rng.random((50, 3))
+    many = paired_difference(np.stack([a] * 3), np.stack([b] * 2), resamples=500)
+    one = paired_difference(a, b, resamples=500)
+    assert (many.low, many.high, many.p) == pytest.approx((one.low, one.high, one.p))
+
+
+def test_chunks_change_nothing(monkeypatch):
+    a, b = np.random.default_rng(12).random((2, 2, 50, 3))
+    whole = paired_difference(a, b, resamples=500)
+    monkeypatch.setattr(stats, "_CHUNK_BYTES", 5000)
+    chunked = paired_difference(a, b, resamples=500)
+    assert (chunked.low, chunked.high) == pytest.approx((whole.low, whole.high))
+    assert chunked.standard_error == pytest.approx(whole.standard_error)
+
+
+def test_intervals_cover_and_tests_hold_their_level():
+    """400 data sets, correlated cells: intervals cover, tests reject a true null, as often as they say."""
+    rng, covered, rejected, rounds = np.random.default_rng(13), 0, 0, 400
+    for seed in range(rounds):
+        values = rng.standard_normal((60, 1)) + rng.standard_normal((60, 4))
+        found = interval(values, resamples=400, seed=seed)
+        covered += found.low <= 0 <= found.high
+        paired = paired_difference(values, rng.standard_normal((60, 4)), resamples=400, seed=seed)
+        rejected += paired.p < 0.05
+    # binomial(400, .05) has a standard deviation of .011; the percentile interval is a little narrow at 60
+    assert 0.90 < covered / rounds < 0.985
+    assert 0.015 < rejected / rounds < 0.10
+
+
+def test_holm_by_hand():
+    # sorted .01 .01 .03 .2 times 4 3 2 1: .04 .03 .06 .2, made monotone: .04 .04 .06 .2
+    np.testing.assert_allclose(holm([0.2, 0.01, 0.03, 0.01]), [0.2, 0.04, 0.06, 0.04])
+    np.testing.assert_allclose(holm([0.6, 0.7]), [1, 1])
+    assert len(holm([])) == 0
+    for bad in ([0.1, math.nan], [1.5], [[0.1]]):
+        with pytest.raises(InputError, match="p-values"):
+            holm(bad)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_rejects_as_the_sequential_procedure_does(p):
+    """Holm's own statement: reject while the i-th smallest of m is at most level / (m - i + 1)."""
+    adjusted = holm(p)
+    for level in (0.01, 0.05, 0.3):
+        rejected = []
+        for i, index in enumerate(np.argsort(p, kind="stable")):
+            if p[index] * (len(p) - i) > level:
+                break
+            rejected.append(index)
+        assert sorted(rejected) == np.flatnonzero(adjusted <= level).tolist()
+
+
+def test_minimal_detectable():
+    # z(.975) + z(.8) = 1.959964 + .841621; z(.995) + z(.9) = 2.575829 + 1.281552
+    assert minimal_detectable(1) == pytest.approx(2.801585, abs=1e-6)
+    assert minimal_detectable(0.01, power=0.9, level=0.99) == pytest.approx(0.03857381, abs=1e-8)
+
+
+def test_bad_input_is_refused():
+    values = np.zeros((4, 2))
+    with pytest.raises(InputError, match="align them"):
+        paired_difference(values, np.zeros((5, 2)))
+    with pytest.raises(InputError, match="no value to average"):
+        paired_difference(values, np.full((4, 2), np.nan))
+    with pytest.raises(InputError, match=r"expected \(groups, cells\)"):
+        interval(np.zeros(4))
+    with pytest.raises(InputError, match="level 95"):
+        interval(values, level=95)
+    with pytest.raises(InputError, match="resamples is 1"):
+        interval(values, resamples=1)
+
+
+def test_examples():
+    assert doctest.testmod(stats).failed == 0
