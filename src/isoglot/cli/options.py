@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from isoglot.config import TrainSettings
-from isoglot.regimes import Regime, Sampling
+# The parser evaluates inherited annotations in this module, so their names must be here.
+from isoglot.config import Embeddings, Precision, TrainSettings  # noqa: F401
+from isoglot.regimes import XY, Regime, Sampling, XYDraw  # noqa: F401
 
 
 def _commas(type_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
