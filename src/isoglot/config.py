@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
@@ -58,18 +59,27 @@ class TrainSettings:
             InputError: one that cannot work, with its flag.
         """
         for flag, value in (("--temperature", self.temperature), ("--lr", self.lr), ("--clip", self.clip)):
-            if not value > 0:
+            if not 0 < value < math.inf:
                 raise InputError(f"{flag} {value}: expected a positive number")
-        for flag, value, least in (
+        for flag, number, least in (
             ("--batch-size", self.batch_size, 2),
             ("--max-steps", self.max_steps, 1),
             ("--warmup-steps", self.warmup_steps, 0),
             ("--save-steps", self.save_steps, 0),
-            ("--query-length", self.query_length or 4, 4),
-            ("--passage-length", self.passage_length or 4, 4),
+            ("--weight-decay", self.weight_decay, 0),
+            ("--seed", self.seed, 0),
+            ("--chunk", self.chunk, 1),
+            ("--query-length", self.query_length, 4),
+            ("--passage-length", self.passage_length, 4),
         ):
-            if value < least:
-                raise InputError(f"{flag} {value}: expected at least {least}")
+            if number is not None and not number >= least:
+                raise InputError(f"{flag} {number}: expected at least {least}")
+        for flag, name, allowed in (
+            ("--embeddings", self.embeddings, get_args(Embeddings)),
+            ("--precision", self.precision, get_args(Precision)),
+        ):
+            if name not in allowed:
+                raise InputError(f"{flag} {name!r}: expected one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -97,17 +107,24 @@ class StudySettings:
     resamples: int = 10_000
 
     def __post_init__(self) -> None:
-        """Check the regimes and seeds.
+        """Check the values.
 
         Raises:
-            InputError: none given, one given twice, or an unknown regime.
+            InputError: no regime or seed, one given twice, an unknown regime, or a number out of range.
         """
         for flag, values in (("--regimes", self.regimes), ("--seeds", self.seeds)):
             if not values or len(set(values)) != len(values):
                 raise InputError(f"{flag} {','.join(map(str, values))!r}: expected at least one, each once")
         names = [parse_regime(text, self.train.sampling).name for text in self.regimes]
-        if len(set(names)) != len(names):
-            raise InputError(f"--regimes {','.join(self.regimes)!r}: two of them are {names[0]}; give each once")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(f"--regimes {','.join(self.regimes)!r}: two of them are {twice[0]}; give each once")
+        if min(self.seeds) < 0:
+            raise InputError(f"--seeds {','.join(map(str, self.seeds))!r}: expected numbers from 0")
+        if self.length is not None and self.length < 4:
+            raise InputError(f"--length {self.length}: expected at least 4")
+        if self.resamples < 2:
+            raise InputError(f"--resamples {self.resamples}: expected at least 2")
 
 
 def flat_settings(settings: TrainSettings) -> dict[str, Any]:

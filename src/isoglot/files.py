@@ -50,16 +50,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     except OSError as error:
         raise IsoglotError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    aside = temporary.with_suffix(".old")
     try:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            shutil.rmtree(path)
+            # Aside first: whenever the process dies, one of the two stands complete.
+            path.replace(aside)
         temporary.replace(path)
     except OSError as error:
         raise IsoglotError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -87,6 +90,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: broken or truncated JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of over 4300 digits, or nested too deeply
+        raise InputError(f"{path}: not usable JSON ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -102,6 +107,8 @@ def claim_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -
     if path.is_dir() and any(path.iterdir()) and not resume:
         if not overwrite:
             raise InputError(f"{path}: not empty; give --overwrite to replace it or another --output-dir")
+        if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
+            raise InputError(f"{path}: --overwrite would remove the working or home folder; give another --output-dir")
         shutil.rmtree(path)
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -28,19 +28,25 @@ def load(name: str = EMBEDDED, *, device: str | None = None) -> SentenceTransfor
         device: such as `cpu` or `cuda`; chosen by torch when None.
 
     Raises:
-        InputError: no such folder or model, or a folder that is no model.
+        InputError: no such folder or model, a folder that is no model, or a device that is not there.
 
     Example:
         >>> model = load("embedded")  # doctest: +SKIP
         >>> model.encode_query("Wie hoch ist der Ararat?").shape  # doctest: +SKIP
         (384,)
     """
+    import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     path, revision = locate(name)
     try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        raise InputError(f"--device {device}: not usable here ({str(error).splitlines()[0]})") from error
+    try:
         model = SentenceTransformer(path, revision=revision, device=device)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"--model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
@@ -66,10 +72,10 @@ def locate(name: str) -> tuple[str, str | None]:
         if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
             raise InputError(f"--model {name}: a folder without modules.json or config.json, so no model")
         return name, None
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1 or path.exists()
+    hub_id, _, revision = name.partition("@")
+    looks_local = name.startswith((".", "/", "~")) or hub_id.count("/") > 1 or path.exists()
     if looks_local or not _HUB_ID.fullmatch(name):
         raise InputError(f"--model {name}: no such model folder; give `embedded`, a folder, or a Hub id")
-    hub_id, _, revision = name.partition("@")
     return hub_id, revision or None
 
 

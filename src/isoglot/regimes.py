@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -40,7 +41,7 @@ class Sampling:
         """Check the values (also those that a recipe gives).
 
         Raises:
-            InputError: an unknown regime or draw, or an alpha outside 0..1.
+            InputError: an unknown regime or draw, an alpha outside 0..1, or an exponent that is not finite.
         """
         for flag, value, allowed in (
             ("--regime", self.regime, get_args(Regime)),
@@ -51,6 +52,12 @@ class Sampling:
                 raise InputError(f"{flag} {value!r}: expected one of {', '.join(allowed)}")
         if not 0.0 <= self.alpha <= 1.0:
             raise InputError(f"--alpha {self.alpha}: expected a probability from 0 to 1")
+        for flag, exponent in (
+            ("--dataset-exponent", self.dataset_exponent),
+            ("--language-exponent", self.language_exponent),
+        ):
+            if not math.isfinite(exponent):
+                raise InputError(f"{flag} {exponent}: expected a finite number")
 
     @property
     def name(self) -> str:
@@ -68,11 +75,11 @@ def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
         InputError: not a regime.
     """
     settings = base or Sampling()
-    regime, _, alpha = text.partition("-") if text.startswith("hybrid-") else (text, "", "")
+    regime, dash, alpha = text.partition("-") if text.startswith("hybrid-") else (text, "", "")
     known = {name: name for name in get_args(Regime)}
     if regime not in known:
         raise InputError(f"regime {text!r}: expected one of {', '.join(known)}, or hybrid-ALPHA")
-    if not alpha:
+    if not dash:
         return replace(settings, regime=known[regime])
     try:
         return replace(settings, regime=known[regime], alpha=float(alpha))

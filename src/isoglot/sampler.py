@@ -70,6 +70,10 @@ class HybridBatchSampler:
             raise InputError(f"--batch-size {batch_size}: in-batch negatives need at least 2 pairs")
         if steps is not None and steps < 1:
             raise InputError(f"--max-steps {steps}: expected at least 1")
+        if processes < 1:
+            raise InputError(f"{processes} processes: expected at least 1")
+        if seed < 0:
+            raise InputError(f"--seed {seed}: expected a number from 0")
         self.table = table
         self.sampling = sampling or Sampling()
         self.pairs = batch_size
@@ -116,6 +120,40 @@ class HybridBatchSampler:
                 queries,
                 passages,
             )
+
+
+def dataset_sampler(
+    dataset: Any,
+    batch_size: int,
+    drop_last: bool = True,
+    valid_label_columns: list[str] | None = None,
+    generator: Any = None,
+    seed: int = 0,
+    *,
+    sampling: Sampling | None = None,
+    steps: int | None = None,
+    processes: int = 1,
+) -> HybridBatchSampler:
+    """A `HybridBatchSampler` over a Hugging Face `Dataset`, for Sentence Transformers' `batch_sampler` argument.
+
+    A module-level function, so that `functools.partial(dataset_sampler, sampling=...)` survives the pickling of
+    training arguments in checkpoints. Use it with `isoglot.collate.FoldingCollator`.
+
+    Args:
+        dataset: has columns `group`, `lang`, `passage` and, where there are several, `dataset`.
+        batch_size: pairs a process sees in one step.
+        drop_last: ignored, batches are always full.
+        valid_label_columns: ignored.
+        generator: ignored, the draw depends on `seed` alone.
+        seed: of the draw.
+        sampling: the regime; hybrid by default.
+        steps: batches to plan; None sees about every row once.
+        processes: how many processes deal batches among themselves.
+    """
+    groups, langs, passages = (list(dataset[name]) for name in ("group", "lang", "passage"))
+    datasets = list(dataset["dataset"]) if "dataset" in dataset.column_names else None
+    table = RowTable.from_columns(groups, langs, passages, datasets)
+    return HybridBatchSampler(table, sampling, batch_size, steps=steps, seed=seed, processes=processes)
 
 
 Stratum = tuple[int, int, int]  # data set, query language, passage language (-1: mixed)
@@ -175,10 +213,20 @@ def _plans(table: RowTable, sampling: Sampling, batch: int) -> _Plans:
     if sampling.regime == "x-y" or sampling.alpha == 0.0:
         plan = cross(table, sampling, batch)
         return _Plans(0.0, plan, plan)
-    mono = _mono_plan(table, sampling, batch)
     if sampling.alpha == 1.0:
+        mono = _mono_plan(table, sampling, batch)
         return _Plans(1.0, mono, mono)
-    return _Plans(sampling.alpha, mono, cross(table, sampling, batch))
+    plans: list[_Plan] = []
+    errors: list[BatchTooLargeError] = []
+    for make in (_mono_plan, cross):
+        try:
+            plans.append(make(table, sampling, batch))
+        except BatchTooLargeError as error:
+            errors.append(error)
+    if errors:
+        # The batch that fits both kinds is the one to name.
+        raise min(errors, key=lambda error: error.largest)
+    return _Plans(sampling.alpha, *plans)
 
 
 def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> _Plan:
@@ -238,7 +286,7 @@ def _mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool =
     strata = [(d, -1, -1) for d in range(len(table.datasets)) if counts[d] >= batch]
     if not strata:
         what = "cross-lingual batches" if not same else "batches of mixed languages"
-        raise _too_large(batch, int(max(counts, default=0)), what)
+        raise BatchTooLargeError(batch, int(max(counts, default=0)), what)
     sizes = np.diag(table.pair_groups.sum(axis=0)).astype(np.float64)
     log_weights = sampling.language_exponent * np.log(np.maximum(sizes, 1.0))
 
@@ -283,17 +331,21 @@ def _fitting(table: RowTable, strata: list[Stratum], batch: int, what: str) -> l
     sizes = [int(table.pair_components[stratum]) for stratum in strata]
     fitting = [stratum for stratum, size in zip(strata, sizes, strict=True) if size >= batch]
     if not fitting:
-        raise _too_large(batch, max(sizes, default=0), what)
+        raise BatchTooLargeError(batch, max(sizes, default=0), what)
     return fitting
 
 
-def _too_large(batch: int, largest: int, what: str) -> InputError:
-    if largest < 2:
-        return InputError(f"the rows hold no {what}: no two groups with different passages have the languages for it")
-    return InputError(
-        f"a global batch of {batch} pairs is too large for {what}: at most {largest} have different passages; "
-        f"give --batch-size {largest} or less (times the number of processes)"
-    )
+class BatchTooLargeError(InputError):
+    """No stratum can fill a batch; `largest` is the largest that one could fill."""
+
+    def __init__(self, batch: int, largest: int, what: str) -> None:
+        self.largest = largest
+        super().__init__(
+            f"the rows hold no {what}: no two groups with different passages have the languages for it"
+            if largest < 2
+            else f"a global batch of {batch} pairs is too large for {what}: at most {largest} have different passages; "
+            f"give --batch-size {largest} or less (times the number of processes)"
+        )
 
 
 class _Stream:
@@ -306,7 +358,8 @@ class _Stream:
         resolve: Callable[[Rows, tuple[int, ...]], tuple[Rows, Rows]],
         table: RowTable,
     ) -> None:
-        self._size, self._key, self._resolve, self._component = size, key, resolve, table.component
+        self._size, self._key, self._resolve = size, key, resolve
+        self._component, self._group = table.component, table.group
         self._pass = self._at = 0
         self._order = keyed_permutation(size, (*key, 0))
         empty = np.empty(0, dtype=np.int64)
@@ -332,6 +385,10 @@ class _Stream:
         end = min(self._size, self._at + max(count, _CHUNK))
         items = self._order(np.arange(self._at, end, dtype=np.int64))
         queries, passages = self._resolve(items, (self._pass, self._at))
+        if len(self._queries) > 2 * self._size:
+            # One passage of very many groups: they wait longer than a pass takes, and need not queue twice.
+            new = ~np.isin(self._group[queries], self._group[self._queries])
+            queries, passages = queries[new], passages[new]
         self._queries = np.concatenate([self._queries, queries])
         self._passages = np.concatenate([self._passages, passages])
         self._components = np.concatenate([self._components, np.asarray(self._component[queries], dtype=np.int64)])

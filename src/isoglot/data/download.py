@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -97,7 +98,7 @@ def _fetch(address: str, path: Path, checksum: str) -> None:
             part.unlink()
             raise IsoglotError(f"{address}: SHA-256 is {seen}, expected {checksum}; try again or give --data-dir")
         part.replace(path)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise IsoglotError(
             f"{address}: cannot be fetched ({reason}); try again (it resumes), or give --data-dir"

@@ -13,7 +13,7 @@ from typing import Any
 
 from isoglot.data.benchmark import Benchmark, assemble
 from isoglot.data.problems import Problems
-from isoglot.data.rows import Row
+from isoglot.data.rows import Row, has_surrogate
 from isoglot.errors import InputError
 from isoglot.files import read_json
 from isoglot.languages import parse_codes
@@ -151,7 +151,11 @@ def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise InputError(f"{path}: no list 'data' at the top; expected LAReQA's layout")
     for a, article in enumerate(content["data"]):
-        for p, paragraph in enumerate(article.get("paragraphs", []) if isinstance(article, dict) else []):
+        paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
+        if not isinstance(paragraphs, list):
+            problems.add(path, None, f"article {a}: no list 'paragraphs'")
+            continue
+        for p, paragraph in enumerate(paragraphs):
             place = f"article {a}, paragraph {p}"
             try:
                 context, breaks = paragraph["context"], paragraph["sentence_breaks"]
@@ -160,16 +164,21 @@ def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence
                     problems.add(path, None, f"{place}: {len(texts)} sentences but {len(breaks)} sentence_breaks")
                     continue
                 own = [Sentence(lang, a, p, s, str(text), context) for s, text in enumerate(texts)]
+                if has_surrogate("".join([context, *map(str, texts)])):
+                    problems.add(path, None, f"{place}: half of a surrogate pair, which is no character")
                 sentences += own
                 for qa in paragraph["qas"]:
+                    key, question = str(qa["id"]), str(qa["question"])
                     gold = _gold(qa["answers"][0]["answer_start"], breaks)
                     if gold is None:
-                        problems.add(path, None, f"{place}: no sentence holds the answer of question {qa['id']}")
-                    elif qa["id"] in seen:
-                        problems.add(path, None, f"{place}: question id {qa['id']} is used twice")
+                        problems.add(path, None, f"{place}: no sentence holds the answer of question {key}")
+                    elif key in seen:
+                        problems.add(path, None, f"{place}: question id {key} is used twice")
+                    elif has_surrogate(key + question):
+                        problems.add(path, None, f"{place}: question {key!r} holds half of a surrogate pair")
                     else:
-                        seen.add(qa["id"])
-                        questions.append(Question(qa["id"], lang, str(qa["question"]), own[gold]))
+                        seen.add(key)
+                        questions.append(Question(key, lang, question, own[gold]))
             except (KeyError, TypeError, IndexError, ValueError) as error:
                 problems.add(
                     path,

@@ -88,7 +88,7 @@ def open_prepared(folder: Path) -> Prepared:
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         texts = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder}: incomplete ({error}); run `isoglot data prepare` again") from error
     table = RowTable(languages=tuple(meta["languages"]), datasets=tuple(meta["datasets"]), **arrays)
     return Prepared(folder, table, texts, meta["checksum"])
@@ -100,6 +100,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
     lang, dataset, name, passage, place = array("h"), array("h"), array("q"), array("q"), array("q")
     file_of: list[tuple[int, Path]] = []
     checksum = hashlib.sha256()
+    present: set[str] = set()
     problems = Problems()
     batch: list[Row] = []
     with (
@@ -114,6 +115,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
             batch.clear()
 
         for path, number, row in read_rows(files, problems):
+            present.add(row.lang)
             if langs is not None and row.lang not in langs:
                 continue
             if not file_of or file_of[-1][1] != path:
@@ -131,10 +133,9 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
         if batch:
             flush()
     problems.raise_if_any("Mend these lines or take them out; docs/data.md describes the format.")
-    if not len(lang):
-        raise InputError(
-            f"no rows in {', '.join(map(str, files))}" + (f" for --langs {','.join(langs)}" if langs else "")
-        )
+    if langs is not None and (not langs or not set(langs) <= present):
+        missing = f"no rows in {', '.join(sorted(set(langs) - present))}" if langs else "an empty list"
+        raise InputError(f"--langs: {missing}; there are: {', '.join(sorted(present))}")
     order_l, numbers_l = _sorted_numbers(languages, lang)
     order_d, numbers_d = _sorted_numbers(datasets, dataset)
     try:

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,6 +87,15 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
     return count
 
 
+def has_surrogate(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, which JSON can spell but UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _open_text(path: Path, mode: str, *, gzipped: bool) -> IO[str]:
     opener: Any = gzip.open if gzipped else open
     stream: IO[str] = opener(path, mode, encoding="utf-8")
@@ -105,9 +115,11 @@ def _jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
                     problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
                 except json.JSONDecodeError as error:
                     problems.add(path, number, f"not a JSON object ({error.msg} at column {error.colno})")
+                except ValueError as error:  # such as a number of over 4300 digits
+                    problems.add(path, number, f"not a JSON object ({error})")
                 except RecursionError:
                     problems.add(path, number, "not a row: JSON nested too deeply")
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
 
 
@@ -127,7 +139,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
                 for record in batch.to_pylist():
                     number += 1
                     yield number, {key: value for key, value in record.items() if value is not None}
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
 
 
@@ -165,7 +177,7 @@ def _check(record: Any, path: Path, number: int, problems: Problems) -> Row | No
         wrong.append("field 'scores' is not a list of numbers")
     elif scores and len(scores) != 1 + len(negatives):
         wrong.append(f"field 'scores' has {len(scores)} values for a passage and {len(negatives)} negatives")
-    if not wrong and any(_has_surrogate(text) for text in (*texts.values(), *negatives) if text):
+    if not wrong and any(has_surrogate(text) for text in (*texts.values(), *negatives) if text):
         wrong.append("a text holds half of a surrogate pair (\\ud800-\\udfff), which is no character")
     if wrong:
         problems.add(path, number, "; ".join(wrong))
@@ -185,8 +197,9 @@ def _check(record: Any, path: Path, number: int, problems: Problems) -> Row | No
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False

@@ -91,8 +91,9 @@ class RowTable:
             InputError: columns of different lengths, none at all, or a (data set, group, language) given twice.
         """
         names = datasets if datasets is not None else ["rows"] * len(groups)
-        if not len(groups) or not len(groups) == len(langs) == len(names):
-            raise InputError(f"columns of {len(groups)}, {len(langs)}, {len(names)} entries; they must be equal, not 0")
+        lengths = [len(column) for column in (groups, langs, passages, datasets) if column is not None]
+        if not lengths[0] or len(set(lengths)) > 1:
+            raise InputError(f"columns of {', '.join(map(str, lengths))} entries; they must be equal, not 0")
         languages, lang = np.unique(np.asarray(langs, dtype=object).astype(str), return_inverse=True)
         dataset_names, dataset = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
         _, name = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)

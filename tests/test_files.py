@@ -1,0 +1,199 @@
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from isoglot.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
+from isoglot.files import atomic_folder, atomic_write, claim_folder, read_json, sha256, write_json, write_text
+from isoglot.progress import Progress, progress_line
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_whole_with_usual_rights(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with atomic_write(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    assert names(path.parent) == ["file.txt"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
+def test_a_failed_write_keeps_the_old_file(tmp_path, error):
+    write_text(tmp_path / "file", "old")
+
+    def fail():
+        with atomic_write(tmp_path / "file") as temporary:
+            temporary.write_text("new")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("writer", [write_text, write_json])
+def test_a_full_disk(tmp_path, monkeypatch, writer):
+    write_text(tmp_path / "file", "old")
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(IsoglotError, match="file: cannot be written \\(No space left on device\\)") as caught:
+        writer(tmp_path / "file", "new")
+    assert caught.value.exit_code == 1
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path):
+    for content in ("a", "b"):
+        with atomic_folder(tmp_path / "out") as temporary:
+            (temporary / content).write_text(content)
+        assert names(tmp_path / "out") == [content]
+
+    def fail():
+        with atomic_folder(tmp_path / "out") as temporary:
+            (temporary / "c").write_text("c")
+            raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        fail()
+    assert names(tmp_path / "out") == ["b"]
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+
+
+def test_dying_between_the_two_renames_keeps_the_old_folder_aside(tmp_path, monkeypatch):
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "old").write_text("")
+    seen, replace = [], Path.replace
+
+    def watched(self, target):
+        found = replace(self, target)
+        seen.append(sorted(path.name for path in tmp_path.rglob("*") if path.is_file()))
+        return found
+
+    monkeypatch.setattr(Path, "replace", watched)
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "new").write_text("")
+    assert seen == [["new", "old"], ["new", "old"]]
+    assert names(tmp_path) == ["out"]
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(IsoglotError, match="choose another place"),
+        atomic_write(tmp_path / "file" / "below"),
+    ):
+        raise AssertionError("never reached")
+    with (
+        pytest.raises(IsoglotError, match="choose another place"),
+        atomic_folder(tmp_path / "file" / "below"),
+    ):
+        raise AssertionError("never reached")
+
+
+def test_json_knows_no_nan(tmp_path):
+    write_json(tmp_path / "a.json", {1: [float("nan"), 0.5], "ü": (None, {"x": float("nan")})})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == read_json(tmp_path / "a.json") == {"1": [None, 0.5], "ü": [None, {"x": None}]}
+    assert "ü" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[1,\n2", "a.json:2: broken or truncated JSON"),
+        (b"", "a.json:1: broken or truncated JSON"),
+        (b'["\xff"]', r"a.json: not UTF-8 \(byte 2\)"),
+        (b"[" * 100_000, "a.json: not usable JSON"),
+        (b"9" * 5000, "a.json: not usable JSON"),
+    ],
+)
+def test_json_that_cannot_be_read(tmp_path, content, words):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_json(tmp_path / "no.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_json(tmp_path)
+
+
+def test_claiming_an_output_folder(tmp_path):
+    out = tmp_path / "deep" / "out"
+    assert claim_folder(out).is_dir()
+    claim_folder(out)
+    (out / "file").write_text("")
+    with pytest.raises(InputError, match="not empty; give --overwrite"):
+        claim_folder(out)
+    claim_folder(out, resume=True)
+    assert names(out) == ["file"]
+    claim_folder(out, overwrite=True)
+    assert names(out) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        claim_folder(tmp_path / "file")
+    with pytest.raises(InputError, match="cannot be made"):
+        claim_folder(tmp_path / "file" / "below")
+
+
+def test_overwrite_never_removes_where_one_stands(tmp_path, monkeypatch):
+    work = tmp_path / "home" / "work"
+    work.mkdir(parents=True)
+    (work / "notes").write_text("")
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for path in (Path("."), work, tmp_path / "home", tmp_path):
+        with pytest.raises(InputError, match="working or home folder"):
+            claim_folder(path, overwrite=True)
+    assert names(work) == ["notes"]
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_errors_know_their_exit_codes():
+    codes = {kind: kind("x").exit_code for kind in (IsoglotError, InputError, MissingPackageError, GateMissedError)}
+    assert list(codes.values()) == [1, 2, 2, 3]
+    assert all(issubclass(kind, IsoglotError) for kind in codes)
+
+
+def test_progress_is_silent_without_a_terminal(capsys):
+    with Progress("rows", 3) as progress:
+        progress.advance(3)
+    assert capsys.readouterr() == ("", "")
+    progress_line("stage")
+    assert capsys.readouterr() == ("", "stage\n")
+
+
+def test_progress_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    for total in (500, None):
+        with Progress("rows", total) as progress:
+            for _ in range(500):
+                progress.advance()
+            bar = progress._bar
+        assert bar.tasks[0].completed == 500
+        assert bar.finished or total is None
+    with Progress("rows", 500, enabled=False) as progress:
+        progress.advance()
+        assert progress._bar is None

@@ -1,0 +1,176 @@
+import doctest
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from isoglot import backbones
+from isoglot import model as model_module
+from isoglot.backbones import backbone
+from isoglot.encode import encode
+from isoglot.errors import InputError
+from isoglot.model import backbone_of, fast_bf16, load, locate, quiet_libraries, resolve_precision
+
+TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    return load(str(tiny_model), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("intfloat/multilingual-e5-small", ("intfloat/multilingual-e5-small", None)),
+        ("LaBSE", ("LaBSE", None)),
+        ("a/b@main", ("a/b", "main")),
+        ("a/b@refs/pr/1", ("a/b", "refs/pr/1")),
+    ],
+)
+def test_hub_names(name, found):
+    assert locate(name) == found
+
+
+def test_folders(tiny_model):
+    assert locate(str(tiny_model)) == (str(tiny_model), None)
+
+
+@pytest.mark.parametrize("name", ["./no", "/no/such/folder", "~/no", "a/b/c", "", "two words", "a/b@"])
+def test_names_that_are_nothing(name):
+    with pytest.raises(InputError, match="--model"):
+        locate(name)
+
+
+def test_files_and_empty_folders_are_no_models(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for name in (str(tmp_path / "file"), "file"):
+        with pytest.raises(InputError, match="no such model folder"):
+            locate(name)
+    with pytest.raises(InputError, match="without modules.json or config.json"):
+        locate(str(tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["config.json", "modules.json", "model.safetensors", "tokenizer.json"])
+def test_a_damaged_folder_is_named(tiny_model, tmp_path, damage):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    content = (folder / damage).read_bytes()
+    (folder / damage).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError) as caught:
+        load(str(folder))
+    assert f"--model {folder}: cannot be loaded" in str(caught.value)
+
+
+def test_a_device_that_is_none(tiny_model):
+    with pytest.raises(InputError, match="--device toaster"):
+        load(str(tiny_model), device="toaster")
+
+
+def test_a_hub_model_without_a_hub(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(InputError, match="--model nobody/nothing-here: cannot be loaded"):
+        load("nobody/nothing-here")
+
+
+def test_prompts_come_from_the_folder_or_the_preset(model, tiny_model, tmp_path):
+    assert model.prompts == {"query": "query: ", "document": "passage: "}
+    bare = SentenceTransformer(str(tiny_model), device="cpu")
+    for name, prompt in (("multilingual-e5-large", "query: "), ("other", "")):
+        bare.prompts = {}
+        bare.save_pretrained(str(tmp_path / name), create_model_card=False)
+        assert load(str(tmp_path / name), device="cpu").prompts["query"] == prompt
+
+
+def test_presets():
+    assert doctest.testmod(backbones).failed == 0
+    assert backbone("sentence-transformers/LaBSE").passage_prompt == "passage: "
+    assert backbone("BAAI/bge-m3").encode_length == 512
+    assert backbone("FacebookAI/xlm-roberta-base").query_length == 64
+    assert backbone("unheard/of") == backbones.Backbone("")
+
+
+def test_precision(monkeypatch):
+    assert resolve_precision("bf16", "cpu") == "bf16"
+    assert resolve_precision("fp32", "cuda") == "fp32"
+    for fast, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(model_module, "fast_bf16", lambda device, fast=fast: fast)
+        assert resolve_precision("auto", "cpu") == expected
+    with pytest.raises(InputError, match="--precision 'fp8'"):
+        resolve_precision("fp8", "cpu")
+    assert isinstance(fast_bf16("cpu"), bool)
+    assert fast_bf16("mps") is False
+
+
+def test_a_model_without_a_transformer():
+    with pytest.raises(InputError, match="no transformers encoder"):
+        backbone_of([object()])
+
+
+def test_libraries_are_quiet():
+    quiet_libraries()
+    for name in ("sentence_transformers", "transformers", "datasets", "accelerate"):
+        assert logging.getLogger(name).level == logging.WARNING
+
+
+@pytest.mark.parametrize("role", ["query", "document"])
+def test_vectors_equal_sentence_transformers_own(model, role):
+    found = encode(model, TEXTS, role, precision="fp32")
+    own = model.encode_query(TEXTS) if role == "query" else model.encode_document(TEXTS)
+    np.testing.assert_allclose(found.vectors, own, atol=2e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1.0, atol=1e-6)
+    assert found.vectors.dtype == np.float32
+    assert (found.texts, found.vectors.shape) == (5, (7, 32))
+
+
+def test_equal_texts_are_encoded_once_and_batches_keep_their_place(model, monkeypatch):
+    texts = [f"text {number % 300} {'x' * (number % 50)}" for number in range(900)]
+    monkeypatch.setattr("isoglot.encode._TOKENS_A_BATCH", 256)
+    seen = []
+    forward = type(model).forward
+    monkeypatch.setattr(
+        type(model),
+        "forward",
+        lambda self, f, *a, **k: (seen.append(f["input_ids"].shape), forward(self, f, *a, **k))[1],
+    )
+    found = encode(model, texts, "query", precision="fp32")
+    assert found.texts == len(set(texts)) == sum(shape[0] for shape in seen) == 300
+    assert all(rows * width <= 256 for rows, width in seen)
+    # Longest first: a batch that does not fit in memory fails at once.
+    assert [width for _, width in seen] == sorted((width for _, width in seen), reverse=True)
+    assert found.tokens == sum(len(model.tokenizer(f"query: {t}", truncation=True)["input_ids"]) for t in set(texts))
+    for number in (0, 150, 299):
+        assert np.array_equal(found.vectors[number], found.vectors[number + 300])
+    monkeypatch.undo()
+    np.testing.assert_allclose(found.vectors[:20], model.encode_query(texts[:20]), atol=2e-6)
+
+
+def test_length_cuts_texts_and_never_exceeds_the_models_own(model):
+    long = ["ab " * 100]
+    assert encode(model, long, "query", length=16, precision="fp32").tokens == 16
+    assert encode(model, long, "query", precision="fp32").tokens == 64
+    assert encode(model, long, "query", length=500, precision="fp32").tokens == 64
+
+
+def test_half_precision_gives_nearby_float32_vectors(model):
+    half = encode(model, TEXTS, "query", precision="bf16").vectors
+    assert half.dtype == np.float32
+    full = encode(model, TEXTS, "query", precision="fp32").vectors
+    assert ((half * full).sum(axis=1) > 0.99).all()
+    assert not np.array_equal(half, full)
+
+
+def test_nothing_to_encode(model):
+    found = encode(model, [], "query")
+    assert len(found.vectors) == 0
+    assert found.texts == 0
+
+
+def test_encoding_leaves_no_gradients(model):
+    model.train()
+    encode(model, ["a"], "query")
+    assert not model.training
+    assert torch.is_grad_enabled()
