@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from isoglot.data.benchmark import Benchmark
+from isoglot.data.near import normalise as normalise
 from isoglot.data.prepare import Prepared
 from isoglot.errors import InputError
 
@@ -21,15 +21,6 @@ class Overlap:
 
     def __bool__(self) -> bool:
         return bool(self.groups or self.queries or self.passages)
-
-
-def normalise(text: str) -> str:
-    r"""NFKC, case folding, white space collapsed: what counts as the same text.
-
-    >>> normalise("Ｗer  WAR\tdas?")
-    'wer war das?'
-    """
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def overlap(rows: Prepared, benchmark: Benchmark) -> Overlap:
