@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import data, measure, training
+from isoglot.cli import auditing, data, measure, mining, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -18,6 +18,9 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
+data.app.command(auditing.audit)
+data.app.command(mining.mine)
+data.app.command(mining.score)
 app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)

@@ -22,6 +22,8 @@ def from_lareqa(
     output: OutputFile,
     langs: str | None = None,
     dataset: str | None = None,
+    context_negatives: int = 0,
+    seed: int = 0,
     overwrite: Switch = False,
 ) -> None:
     """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
@@ -31,15 +33,17 @@ def from_lareqa(
         output: Rows file to write (.jsonl or .jsonl.gz).
         langs: Comma-separated languages to keep.
         dataset: Name of the data set; the folder's name by default.
+        context_negatives: At most so many other sentences of the paragraph become negatives: those that hold no
+            question's answer.
+        seed: Of their draw.
         overwrite: Replace an existing file.
     """
     from isoglot.data.lareqa import lareqa_rows
     from isoglot.data.rows import write_rows
-    from isoglot.errors import InputError
 
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists; give --overwrite to replace it or another --output")
-    count = write_rows(lareqa_rows(folder, langs=langs, dataset=dataset), output)
+    new_file(output, overwrite)
+    converted = lareqa_rows(folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed)
+    count = write_rows(converted, output)
     print(f"{count} rows in {output}")
 
 
@@ -88,6 +92,15 @@ def show(
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         facts = describe(open_rows(rows, Path(scratch) / "rows", langs))
     print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))
+
+
+def new_file(path: Path, overwrite: bool) -> Path:
+    """The path of a file to write; refuses one that exists, unless it may be replaced."""
+    from isoglot.errors import InputError
+
+    if path.exists() and (path.is_dir() or not overwrite):
+        raise InputError(f"{path}: exists; give --overwrite to replace it or another --output")
+    return path
 
 
 def open_rows(paths: tuple[Path, ...], scratch: Path, langs: str | None = None, *, quiet: bool = False):  # type: ignore[no-untyped-def]

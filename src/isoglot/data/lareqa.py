@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.data.benchmark import Benchmark, assemble
+from isoglot.data.context import pick_sentences
+from isoglot.data.near import normalise
 from isoglot.data.problems import Problems
 from isoglot.data.rows import Row, has_surrogate
 from isoglot.errors import InputError
@@ -98,19 +100,52 @@ def load_lareqa(
     return assemble(label, queries, candidates, answers, notes)
 
 
-def lareqa_rows(folder: Path, *, langs: str | None = None, dataset: str | None = None) -> Iterator[Row]:
+def lareqa_rows(
+    folder: Path,
+    *,
+    langs: str | None = None,
+    dataset: str | None = None,
+    context_negatives: int = 0,
+    seed: int = 0,
+) -> Iterator[Row]:
     """Turn LAReQA files into parallel rows: question, gold sentence as passage, paragraph as context.
 
     Args:
         folder: holds `{lang}.json`.
         langs: comma-separated codes to keep.
         dataset: name of the data set; the folder's name when None.
+        context_negatives: at most so many other sentences of the same paragraph that answer no question of the
+            file go to `negatives`.
+        seed: of their draw.
+
+    Raises:
+        InputError: as `read_lareqa`, or `context_negatives` is negative.
     """
+    if context_negatives < 0:
+        raise InputError(f"--context-negatives {context_negatives}: expected 0 or more")
     label = dataset or folder.resolve().name
-    for lang, _, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):
+    for lang, candidates, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):
+        paragraphs: dict[tuple[int, int], list[str]] = {}
+        golds: dict[tuple[int, int], list[str]] = {}
+        passages: set[str] = set()
+        if context_negatives:
+            passages = {normalise(question.gold.text) for question in questions}
+            for sentence in candidates:
+                paragraphs.setdefault((sentence.article, sentence.paragraph), []).append(sentence.text)
+            for question in questions:
+                golds.setdefault((question.gold.article, question.gold.paragraph), []).append(question.gold.text)
         for question in questions:
             gold = question.gold
-            yield Row(question.group, lang, question.text, gold.text, label, context=gold.context)
+            place = (gold.article, gold.paragraph)
+            negatives = pick_sentences(
+                paragraphs.get(place, ()),
+                golds.get(place, ()),
+                passages,
+                context_negatives,
+                key=f"{label}\0{question.group}\0{lang}",
+                seed=seed,
+            )
+            yield Row(question.group, lang, question.text, gold.text, label, context=gold.context, negatives=negatives)
 
 
 def read_lareqa(

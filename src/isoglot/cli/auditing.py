@@ -1,0 +1,118 @@
+"""`isoglot data audit`: what is wrong with rows before they are trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from isoglot.cli.data import open_rows
+from isoglot.cli.measure import BenchmarkName, open_benchmark
+from isoglot.cli.options import Paths, Switch
+from isoglot.regimes import Sampling
+
+if TYPE_CHECKING:
+    from isoglot.audit import Tokeniser
+
+
+def audit(
+    *rows: Path,
+    benchmark: BenchmarkName | None = None,
+    data_dir: Path | None = None,
+    benchmark_rows: Paths = (),
+    exact_only: Switch = False,
+    model: str | None = None,
+    query_length: int | None = None,
+    passage_length: int | None = None,
+    sampling: Annotated[Sampling | None, Parameter(name="*")] = None,
+    batch_size: int = 32,
+    batches: int = 1000,
+    seed: int = 0,
+    langs: str | None = None,
+    strict: Switch = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    offline: Switch = False,
+) -> int:
+    """Check rows before training: coverage, wrong languages, over-long texts, overlap, and what batches would hold.
+
+    Exit code 0; with --strict 3 where there is any problem.
+
+    Args:
+        rows: Row files, or one prepared folder.
+        benchmark: Look for rows that also stand in this benchmark; rows wants --benchmark-rows.
+        data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
+        benchmark_rows: Row files to compare with.
+        exact_only: Look for equal texts only, not for near duplicates.
+        model: The encoder to be trained: counts tokens for each language and texts that will be cut.
+        query_length: Tokens of a query that training keeps; the model's preset by default.
+        passage_length: Tokens of a passage that training keeps.
+        sampling: The regime that the dry run draws.
+        batch_size: Pairs in a batch.
+        batches: How many the dry run draws.
+        seed: Of the dry run.
+        langs: Comma-separated languages to keep.
+        strict: Exit with 3 where there is any problem.
+        as_json: Print the facts as JSON.
+        offline: Never download.
+    """
+    from isoglot.audit import audit as check
+    from isoglot.audit import render
+    from isoglot.errors import InputError
+
+    if benchmark is None and (data_dir is not None or benchmark_rows):
+        raise InputError("--data-dir and --benchmark-rows belong to --benchmark; give it too")
+    for flag, value in (("--batch-size", batch_size), ("--batches", batches)):
+        if value < 1:
+            raise InputError(f"{flag} {value}: expected at least 1")
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        prepared = open_rows(rows, Path(scratch) / "rows", langs)
+        chosen = None
+        if benchmark is not None:
+            chosen = open_benchmark(benchmark, data_dir, benchmark_rows, None, Path(scratch), offline=offline)
+        facts = check(
+            prepared,
+            sampling=sampling,
+            batch_size=batch_size,
+            batches=batches,
+            seed=seed,
+            benchmark=chosen,
+            near=not exact_only,
+            tokeniser=None if model is None else _tokeniser(model, query_length, passage_length),
+        )
+    print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))
+    return 3 if strict and facts["problems"] else 0
+
+
+def _tokeniser(name: str, query_length: int | None, passage_length: int | None) -> Tokeniser:
+    from isoglot.audit import Lengths, Tokeniser
+    from isoglot.backbones import backbone
+    from isoglot.model import load, quiet_libraries
+
+    quiet_libraries()
+    model = load(name, device="cpu")
+    preset = backbone(name)
+    unknown = getattr(model.tokenizer, "unk_token_id", None)
+
+    def counter(role: str) -> Lengths:
+        prompt = model.prompts.get(role) or ""
+
+        def count(texts: list[str]) -> tuple[list[int], int]:
+            lengths, missing = [], 0
+            for start in range(0, len(texts), 1024):
+                part: list[Any] = [prompt + text for text in texts[start : start + 1024]]
+                for ids in model.tokenizer(part, verbose=False)["input_ids"]:
+                    lengths.append(len(ids))
+                    missing += ids.count(unknown)
+            return lengths, missing
+
+        return count
+
+    return Tokeniser(
+        counter("query"),
+        counter("document"),
+        query_length or preset.query_length,
+        passage_length or preset.passage_length,
+    )

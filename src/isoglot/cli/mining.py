@@ -1,0 +1,148 @@
+"""`isoglot data mine` and `isoglot data score`: negatives, and what a teacher thinks of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from isoglot.cli.data import new_file, open_rows
+from isoglot.cli.options import OutputFile, Switch
+from isoglot.config import Precision
+
+
+def mine(
+    *rows: Path,
+    output: OutputFile,
+    source: Annotated[Literal["model", "context"], Parameter(name="--from")] = "model",
+    model: str = "embedded",
+    negatives: int = 3,
+    language: Literal["query", "passage", "any", "mix"] = "query",
+    range_min: int = 0,
+    range_max: int | None = None,
+    max_score: float | None = None,
+    min_score: float | None = None,
+    absolute_margin: float | None = None,
+    relative_margin: float | None = None,
+    pick: Literal["top", "random"] = "top",
+    seed: int = 0,
+    langs: str | None = None,
+    length: int | None = None,
+    precision: Precision = "auto",
+    replace: Switch = False,
+    overwrite: Switch = False,
+) -> None:
+    """Add hard negatives to rows: what an encoder ranks high, or (--from context) the passage's neighbours.
+
+    Never a passage of the same group or component, in any language, nor a near duplicate of one.
+
+    Args:
+        rows: Row files, or one prepared folder.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        source: model searches all passages; context takes other sentences of each row's own context, at no cost.
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        negatives: How many a row at most.
+        language: query: the row's language, for the row's query; passage: the same for the group's queries in
+            other languages; any: all languages; mix: the row's language and the others in turn.
+        range_min: Skip so many of the best candidates.
+        range_max: Look no further than this rank; by default ten candidates for each negative.
+        max_score: Skip candidates with a higher cosine.
+        min_score: Skip candidates with a lower cosine.
+        absolute_margin: A negative's cosine is at least this much below the own passage's.
+        relative_margin: The same as a share of the own passage's cosine, such as 0.05.
+        pick: The top ones that pass, or random ones.
+        seed: Of random picks and of sentences.
+        langs: Comma-separated languages to keep.
+        length: Tokens kept of queries and passages.
+        precision: bf16 or fp32; auto takes what the device does well.
+        replace: Drop the negatives that rows have instead of adding to them.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.rewrite import with_negatives
+    from isoglot.data.rows import write_rows
+
+    target = new_file(output, overwrite)
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        prepared = open_rows(rows, Path(scratch) / "rows", langs)
+        notes = ""
+        if source == "context":
+            from isoglot.data.context import context_negatives
+
+            found = context_negatives(prepared, negatives, seed=seed)
+        else:
+            from isoglot.mine import MineSettings
+            from isoglot.mine import mine as search
+            from isoglot.model import load, quiet_libraries
+
+            settings = MineSettings(
+                negatives=negatives,
+                language=language,
+                range_min=range_min,
+                range_max=range_max,
+                max_score=max_score,
+                min_score=min_score,
+                absolute_margin=absolute_margin,
+                relative_margin=relative_margin,
+                pick=pick,
+                seed=seed,
+            )
+            quiet_libraries()
+            mined = search(load(model), prepared, settings, length=length, precision=precision)
+            found = mined.negatives
+            skipped = ", ".join(f"{count} for {reason}" for reason, count in sorted(mined.skipped.items()))
+            notes = f"; candidates skipped: {skipped}" if skipped else ""
+        count = write_rows(with_negatives(prepared, found, replace_old=replace), target)
+    short = sum(len(entry) < negatives for entry in found)
+    print(
+        f"{sum(map(len, found))} negatives for {count} rows in {output} ({short} rows have fewer than {negatives})"
+        + notes
+    )
+
+
+def score(
+    *rows: Path,
+    output: OutputFile,
+    cross_encoder: str | None = None,
+    model: str | None = None,
+    langs: str | None = None,
+    length: int | None = None,
+    batch_size: int = 32,
+    precision: Precision = "auto",
+    overwrite: Switch = False,
+) -> None:
+    """Write a teacher's scores into rows: the passage's first, then those of the negatives.
+
+    Args:
+        rows: Row files, or one prepared folder.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        cross_encoder: A cross-encoder's folder or Hub id (id@revision): scores are its logits.
+        model: An encoder's folder or Hub id instead: scores are cosines.
+        langs: Comma-separated languages to keep.
+        length: Tokens kept (of a pair, for a cross-encoder).
+        batch_size: Pairs that the cross-encoder takes at a time.
+        precision: Of the encoder: bf16 or fp32; auto takes what the device does well.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.rewrite import with_scores
+    from isoglot.data.rows import write_rows
+    from isoglot.errors import InputError
+
+    if (cross_encoder is None) == (model is None):
+        raise InputError("give one teacher: --cross-encoder NAME or --model NAME")
+    target = new_file(output, overwrite)
+
+    from isoglot import teacher
+    from isoglot.model import load, quiet_libraries
+
+    quiet_libraries()
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        prepared = open_rows(rows, Path(scratch) / "rows", langs)
+        if cross_encoder is not None:
+            judge = teacher.load_cross_encoder(cross_encoder, length=length)
+            scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
+        else:
+            scores = teacher.score_with_encoder(prepared, load(str(model)), length=length, precision=precision)
+        count = write_rows(with_scores(prepared, scores), target)
+    print(f"{sum(map(len, scores))} scores for {count} rows in {output}")
