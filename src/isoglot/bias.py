@@ -71,13 +71,15 @@ def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) 
 def lpr(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array) -> Floats:
     """LPR: 1 where the best-ranked relevant candidate is in the query's language (after arXiv 2605.07249).
 
-    NaN also where R_q has none in the query's language. Compare the mean with that of `unbiased_lpr`.
+    NaN also where R_q has none in the query's language, or nothing of R_q was retrieved. Compare the mean with
+    that of `unbiased_lpr`.
     """
     own = gold_langs == query_langs[query_of(offsets)]
     best_own, best = np.full((2, len(offsets) - 1), np.inf)
     np.minimum.at(best_own, query_of(offsets), np.where(own, ranks, np.inf))
     np.minimum.at(best, query_of(offsets), ranks)
-    return _several(offsets, np.where(np.isinf(best_own), np.nan, best_own == best))
+    undefined = (mean_per_query(offsets, own) == 0) | np.isinf(best)
+    return _several(offsets, np.where(undefined, np.nan, best_own == best))
 
 
 def unbiased_lpr(offsets: Array, gold_langs: Array, query_langs: Array) -> Floats:
@@ -127,7 +129,15 @@ def deletion_heatmap(drops: Array, query_langs: Array, languages: int) -> Floats
     return _divide(member @ np.nan_to_num(drops), member @ (~np.isnan(drops)).astype(float))
 
 
-def mrc_at(queries: Array, candidates: Array, groups: Array, k: int, *, block_bytes: int = BLOCK_BYTES) -> Floats:
+def mrc_at(
+    queries: Array,
+    candidates: Array,
+    groups: Array,
+    k: int,
+    *,
+    top: Array | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Floats:
     """MRC@k: rank correlation of the scores of parallel queries (Mean Rank Correlation, arXiv 2509.06195).
 
     For two queries of a group: Spearman's rho between their scores of the union of their top k. A query's
@@ -138,6 +148,7 @@ def mrc_at(queries: Array, candidates: Array, groups: Array, k: int, *, block_by
         candidates: float32 (N, d).
         groups: integers (Q,), the same for parallel queries.
         k: cut-off.
+        top: integers (Q, k), from `metrics.top_k` where it is known already.
         block_bytes: memory for scores, as in `metrics.gold_ranks`.
 
     Raises:
@@ -146,7 +157,7 @@ def mrc_at(queries: Array, candidates: Array, groups: Array, k: int, *, block_by
     if groups.shape != (len(queries),):
         raise InputError(f"groups has shape {groups.shape}; expected one for each of {len(queries)} queries")
     queries, candidates = np.asarray(queries, np.float32), np.asarray(candidates, np.float32)
-    top = top_k(queries, candidates, k, block_bytes=block_bytes)
+    top = top_k(queries, candidates, k, block_bytes=block_bytes) if top is None else top[:, :k]
     values = np.full(len(queries), np.nan)
     order = np.argsort(groups, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):

@@ -1,34 +1,53 @@
-"""Monolingual, cross-lingual and multilingual (pooled) retrieval of one encoder on one benchmark, by exact search."""
+"""Monolingual, cross-lingual and multilingual (pooled) retrieval on one benchmark, by exact search or from a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from isoglot import bias, metrics
 from isoglot.data.benchmark import Benchmark
 from isoglot.encode import encode
 from isoglot.errors import InputError
-from isoglot.files import atomic_write, read_json, write_json
-from isoglot.stats import macro_mean
+from isoglot.evaluation import (
+    ALL,
+    CROSS,
+    DELETION,
+    MONO,
+    POOL,
+    Evaluation,
+    Floats,
+    Values,
+    cells_of,
+    load_evaluation,
+)
+from isoglot.provenance import read_run
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Floats = NDArray[np.float64]
-Vectors = NDArray[np.float32]
-Cell = tuple[str, str]
+__all__ = [
+    "ALL",
+    "CROSS",
+    "DELETION",
+    "MONO",
+    "POOL",
+    "Evaluation",
+    "Values",
+    "evaluate",
+    "load_evaluation",
+    "score",
+    "score_ranks",
+    "trained_languages",
+]
 
-MONO, CROSS, POOL = "monolingual", "cross_lingual", "multilingual"
-ALL = "all"  # the passage language of the pooled setting
+Vectors = NDArray[np.float32]
+
+TOP = 10  # cut-off of the measures of the best candidates
+PEER_TOP = 100
 
 _PAIR_MEASURES: dict[str, Callable[[Any, Any], Floats]] = {
     "map": metrics.average_precision,
@@ -38,149 +57,6 @@ _PAIR_MEASURES: dict[str, Callable[[Any, Any], Floats]] = {
     "ndcg@10": lambda offsets, ranks: metrics.ndcg_at(offsets, ranks, 10),
     "mrr": metrics.reciprocal_rank,
 }
-_POOL_MEASURES: dict[str, Callable[[Any, Any], Floats]] = {
-    **_PAIR_MEASURES,
-    "rank_distance": bias.rank_distance,
-    "max@r": bias.max_at_r,
-    "comp@10": lambda offsets, ranks: bias.comp_at(offsets, ranks, 10),
-}
-
-
-@dataclass(frozen=True)
-class Values:
-    """Per-query values of one measure in one setting, as a matrix that a bootstrap over groups can use.
-
-    Attributes:
-        setting: `monolingual`, `cross_lingual` or `multilingual`.
-        measure: such as `map`.
-        cells: (query language, passage language or `all`) of each column.
-        matrix: (groups, cells) float64, NaN where a group has no such query or nothing relevant to it.
-    """
-
-    setting: str
-    measure: str
-    cells: tuple[Cell, ...]
-    matrix: Floats
-
-    def columns(self, languages: set[str]) -> Floats:
-        """The columns whose query language is among `languages`."""
-        keep = [index for index, cell in enumerate(self.cells) if cell[0] in languages]
-        return self.matrix[:, keep]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one encoder does on one benchmark.
-
-    Attributes:
-        benchmark, model: names for reports.
-        languages: codes, alphabetical.
-        groups: names of the matrices' rows.
-        values: by (setting, measure).
-        ties: pairs of a relevant and another candidate with equal scores.
-        candidates: candidates in each language.
-    """
-
-    benchmark: str
-    model: str
-    languages: tuple[str, ...]
-    groups: list[str]
-    values: dict[tuple[str, str], Values]
-    ties: int
-    candidates: dict[str, int] = field(default_factory=dict)
-
-    def macro(self, setting: str, measure: str) -> float:
-        """Macro mean over languages (or ordered pairs); NaN where the setting has no query."""
-        matrix = self.values[setting, measure].matrix
-        return macro_mean(matrix) if not np.isnan(matrix).all() else float("nan")
-
-    def metrics(self) -> dict[str, Any]:
-        """The content of `metrics.json`."""
-        settings = {
-            setting: {name: self.macro(where, name) for where, name in self.values if where == setting}
-            for setting in (MONO, CROSS, POOL)
-        }
-        per_language: dict[str, Any] = {lang: {"candidates": self.candidates.get(lang)} for lang in self.languages}
-        pairs: dict[str, dict[str, float]] = {}
-        for (setting, measure), values in self.values.items():
-            for cell, mean in zip(values.cells, _column_means(values.matrix), strict=True):
-                if setting == POOL:
-                    per_language[cell[0]].setdefault(POOL, {})[measure] = mean
-                elif measure in ("map", "recall@1", "recall@10"):
-                    pairs.setdefault(f"{cell[0]}>{cell[1]}", {})[measure] = mean
-                if setting == MONO:
-                    per_language[cell[0]].setdefault(MONO, {})[measure] = mean
-            if setting == CROSS:
-                for lang in self.languages:
-                    own = values.columns({lang})
-                    if not np.isnan(own).all():
-                        per_language[lang].setdefault(CROSS, {})[measure] = macro_mean(own)
-        return {
-            "benchmark": self.benchmark,
-            "model": self.model,
-            "languages": list(self.languages),
-            **settings,
-            "per_language": per_language,
-            "pairs": dict(sorted(pairs.items())),
-            "ties": self.ties,
-        }
-
-    def save(self, folder: Path) -> None:
-        """Write `metrics.json` and `per_query.parquet` into an existing folder."""
-        parts = []
-        for (setting, measure), values in self.values.items():
-            rows, columns = np.nonzero(~np.isnan(values.matrix))
-            cells = np.array(values.cells, dtype=object).reshape(-1, 2)
-            names = np.array(self.groups, dtype=object)[rows]
-            langs = cells[columns, 0]
-            parts.append(
-                pa.table(
-                    {
-                        "benchmark": pa.array([self.benchmark] * len(rows), pa.string()),
-                        "setting": pa.array([setting] * len(rows), pa.string()),
-                        "query_lang": pa.array(langs, pa.string()),
-                        "passage_lang": pa.array(cells[columns, 1], pa.string()),
-                        "group": pa.array(names, pa.string()),
-                        "query_id": pa.array(langs + ":" + names, pa.string()),
-                        "measure": pa.array([measure] * len(rows), pa.string()),
-                        "value": pa.array(values.matrix[rows, columns], pa.float64()),
-                    }
-                )
-            )
-        with atomic_write(folder / "per_query.parquet") as temporary:
-            pq.write_table(pa.concat_tables(parts), temporary)
-        write_json(folder / "metrics.json", self.metrics())
-
-
-def load_evaluation(folder: Path) -> Evaluation:
-    """Read a saved evaluation back.
-
-    Raises:
-        InputError: files missing or not of this kind.
-    """
-    record = read_json(folder / "metrics.json")
-    try:
-        table = pq.read_table(folder / "per_query.parquet")
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{folder / 'per_query.parquet'}: cannot be read ({error}); evaluate again") from error
-    languages = tuple(record["languages"])
-    groups: list[str] = sorted(map(str, table.column("group").unique().to_pylist()))
-    row_of = pa.array(groups)
-    values: dict[tuple[str, str], Values] = {}
-    keys = table.select(["setting", "measure"]).group_by(["setting", "measure"]).aggregate([]).to_pylist()
-    for key in keys:
-        part = table.filter(
-            pc.and_(pc.equal(table["setting"], key["setting"]), pc.equal(table["measure"], key["measure"]))
-        )
-        cells = _cells(key["setting"], languages)
-        column_of = {cell: index for index, cell in enumerate(cells)}
-        matrix = np.full((len(groups), len(cells)), np.nan)
-        where = zip(part["query_lang"].to_pylist(), part["passage_lang"].to_pylist(), strict=True)
-        columns = [column_of[str(x), str(y)] for x, y in where]
-        matrix[pc.index_in(part["group"], row_of).to_numpy(), columns] = part["value"].to_numpy()
-        values[key["setting"], key["measure"]] = Values(key["setting"], key["measure"], cells, matrix)
-    sizes = {lang: record["per_language"][lang].get("candidates") for lang in languages}
-    return Evaluation(record["benchmark"], record["model"], languages, groups, values, record["ties"], sizes)
 
 
 def evaluate(
@@ -190,6 +66,7 @@ def evaluate(
     name: str | None = None,
     length: int | None = None,
     precision: str = "auto",
+    trained: tuple[str, ...] | None = None,
 ) -> Evaluation:
     """Encode a benchmark once and score every setting.
 
@@ -199,6 +76,7 @@ def evaluate(
         name: of the model, for reports.
         length: tokens kept of queries and candidates (192 by default).
         precision: `auto`, `bf16` or `fp32`.
+        trained: languages the model was trained on; read from its folder's `run.json` where there is one.
 
     Example:
         >>> from isoglot import evaluate, load_lareqa
@@ -210,15 +88,33 @@ def evaluate(
         from isoglot.model import load
 
         name = name or model
+        trained = trained or trained_languages(model)
         model = load(model)
     queries = encode(model, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
     passages = encode(
         model, benchmark.candidates.texts, "document", length=length, precision=precision, what="candidates"
     )
-    return score(benchmark, queries.vectors, passages.vectors, name=name or "model")
+    return score(benchmark, queries.vectors, passages.vectors, name=name or "model", trained=trained)
 
 
-def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: str = "vectors") -> Evaluation:
+def trained_languages(model: str) -> tuple[str, ...] | None:
+    """The languages that a model folder's `run.json` says it was trained on; None where nothing says."""
+    from pathlib import Path
+
+    record = read_run(Path(model)) if Path(model).is_dir() else None
+    languages = record.get("languages") if record and record.get("verb") == "train" else None
+    return tuple(map(str, languages)) if isinstance(languages, list) else None
+
+
+def score(
+    benchmark: Benchmark,
+    queries: Vectors,
+    candidates: Vectors,
+    *,
+    name: str = "vectors",
+    trained: tuple[str, ...] | None = None,
+    block_bytes: int = metrics.BLOCK_BYTES,
+) -> Evaluation:
     """Score every setting from unit vectors.
 
     Args:
@@ -226,6 +122,8 @@ def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: 
         queries: (queries, d) float32.
         candidates: (candidates, d) float32.
         name: of the model, for reports.
+        trained: languages the model was trained on, where known.
+        block_bytes: memory for scores; see `metrics.gold_ranks`.
 
     Raises:
         InputError: vectors of another number or dimension, or not finite.
@@ -236,8 +134,43 @@ def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: 
     ):
         if len(vectors) != len(texts):
             raise InputError(f"{len(vectors)} {what} vectors for {len(texts)} texts of {benchmark.name}")
-    ranks = metrics.gold_ranks(queries, candidates, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
-    languages = benchmark.languages
+    langs = benchmark.candidates.lang
+    ranks, top = metrics.gold_ranks_and_top(
+        queries, candidates, langs, benchmark.gold_offsets, benchmark.gold, TOP, block_bytes=block_bytes
+    )
+    # Parallel queries need one pool to agree on; where no group has two queries there is nothing to correlate.
+    parallel = len(benchmark.groups) < len(benchmark.queries)
+    agreement = bias.mrc_at(queries, candidates, benchmark.group, TOP, top=top) if parallel else None
+    share = bias.same_language_share(top, langs, benchmark.queries.lang).top
+    return score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained)
+
+
+def score_ranks(
+    benchmark: Benchmark,
+    ranks: metrics.GoldRanks,
+    same_language: Floats | None = None,
+    agreement: Floats | None = None,
+    *,
+    name: str,
+    trained: tuple[str, ...] | None = None,
+    settings: tuple[str, ...] = (MONO, CROSS, POOL),
+    depth: int | None = None,
+    notes: tuple[str, ...] = (),
+) -> Evaluation:
+    """Compute every measure from the ranks of the relevant candidates.
+
+    Args:
+        benchmark: queries, candidates and relevance.
+        ranks: of its relevant candidates; infinite where a run of limited depth lacks them.
+        same_language: (queries,) share of the query's language in the top 10, where known.
+        agreement: (queries,) MRC@10, where known.
+        name: of the model or run.
+        trained: languages the model was trained on, where known.
+        settings: those to score.
+        depth: of a run, None where the whole pool was ranked.
+        notes: what a reader of the figures must know.
+    """
+    languages, offsets = benchmark.languages, ranks.offsets
     shape = (len(benchmark.groups), len(languages))
     row, column = benchmark.group, benchmark.queries.lang.astype(np.int64)
     values: dict[tuple[str, str], Values] = {}
@@ -257,12 +190,27 @@ def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: 
             for number, x in enumerate(languages)
         }
         for setting in (MONO, CROSS):
-            cells = _cells(setting, languages)
-            matrix = np.stack([columns[cell] for cell in cells], axis=1) if cells else np.empty((shape[0], 0))
-            values[setting, measure] = Values(setting, measure, cells, matrix)
-    for measure, function in _POOL_MEASURES.items():
-        matrix = spread(function(ranks.offsets, ranks.pooled))
-        values[POOL, measure] = Values(POOL, measure, _cells(POOL, languages), matrix)
+            if setting in settings:
+                cells = cells_of(setting, languages)
+                matrix = np.stack([columns[cell] for cell in cells], axis=1) if cells else np.empty((shape[0], 0))
+                values[setting, measure] = Values(setting, measure, cells, matrix)
+    if POOL in settings:
+        pooled = {name: function(offsets, ranks.pooled) for name, function in _PAIR_MEASURES.items()}
+        of_bias, remarks = _bias(benchmark, ranks, gold_lang)
+        pooled |= of_bias
+        notes = (*notes, *remarks)
+        if same_language is not None:
+            pooled[f"same_language@{TOP}"] = same_language
+        if agreement is not None:
+            pooled[f"mrc@{TOP}"] = agreement
+        for measure, per_query in pooled.items():
+            values[POOL, measure] = Values(POOL, measure, cells_of(POOL, languages), spread(per_query))
+        if of_bias:
+            drops = bias.one_target_deletion(offsets, ranks.pooled, gold_lang, len(languages))
+            matrix = np.full((*shape, len(languages)), np.nan)
+            matrix[row, column] = drops
+            cells = cells_of(DELETION, languages)
+            values[DELETION, "map"] = Values(DELETION, "map", cells, matrix.reshape(shape[0], -1))
     sizes = np.bincount(benchmark.candidates.lang, minlength=len(languages))
     return Evaluation(
         benchmark.name,
@@ -272,21 +220,46 @@ def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: 
         values,
         ranks.ties,
         {lang: int(size) for lang, size in zip(languages, sizes, strict=True)},
+        trained,
+        (*benchmark.notes, *notes),
+        depth,
     )
 
 
-def _cells(setting: str, languages: tuple[str, ...]) -> tuple[Cell, ...]:
-    if setting == MONO:
-        return tuple((lang, lang) for lang in languages)
-    if setting == CROSS:
-        return tuple((x, y) for x in languages for y in languages if x != y)
-    return tuple((lang, ALL) for lang in languages)
-
-
-def _column_means(matrix: Floats) -> list[float]:
-    """Mean of each column over its present values; NaN where there are none."""
-    present = ~np.isnan(matrix)
-    sums = np.where(present, matrix, 0.0).sum(axis=0)
-    counts = present.sum(axis=0)
-    means: list[float] = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).tolist()
-    return means
+def _bias(benchmark: Benchmark, ranks: metrics.GoldRanks, gold_lang: Any) -> tuple[dict[str, Floats], tuple[str, ...]]:
+    """Measures of language bias, for queries whose relevant candidates are in several languages; and remarks."""
+    offsets, query_lang = ranks.offsets, benchmark.queries.lang
+    query = metrics.query_of(offsets)
+    spans = np.zeros(len(offsets) - 1, np.bool_)
+    first = gold_lang[np.minimum(offsets[:-1], max(len(gold_lang) - 1, 0))] if len(gold_lang) else query_lang
+    spans[query[gold_lang != first[query]]] = True
+    if not spans.any():
+        return {}, (
+            "no query has relevant candidates in several languages: rank distance, Max@R, Comp@K, LPR, TLR@k and "
+            "one-target deletion compare languages of one query's answers, so they are not reported",
+        )
+    size = len(benchmark.candidates)
+    found = {
+        f"comp@{TOP}": bias.comp_at(offsets, ranks.pooled, TOP),
+        "comp@100": bias.comp_at(offsets, ranks.pooled, 100),
+        "lpr": bias.lpr(offsets, ranks.pooled, gold_lang, query_lang),
+        "lpr_unbiased": bias.unbiased_lpr(offsets, gold_lang, query_lang),
+        f"tlr@{TOP}": bias.tlr_at(offsets, ranks.pooled, gold_lang, query_lang, TOP),
+    }
+    remarks: list[str] = []
+    if np.isinf(ranks.pooled).any():
+        remarks.append("rank distance and Max@R need every relevant candidate's rank, which this run lacks: left out")
+    else:
+        found = {
+            "rank_distance": bias.rank_distance(offsets, ranks.pooled),
+            "rank_distance_normalised": bias.normalised_rank_distance(offsets, ranks.pooled, size),
+            "max@r": bias.max_at_r(offsets, ranks.pooled),
+            "max@r_normalised": bias.normalised_max_at_r(offsets, ranks.pooled, size),
+            **found,
+        }
+    cells = np.unique(query * len(benchmark.languages) + gold_lang)
+    if len(cells) < len(gold_lang):
+        found[f"peer@{PEER_TOP}"] = bias.peer_at(offsets, ranks.pooled, gold_lang, PEER_TOP)
+    else:
+        remarks.append(f"PEER@{PEER_TOP} is constant where each language has one relevant candidate, as here: left out")
+    return {name: np.where(spans, own, np.nan) for name, own in found.items()}, tuple(remarks)

@@ -164,3 +164,34 @@ def by_family(codes: tuple[str, ...]) -> dict[str, list[str]]:
     for code in sorted(codes):
         groups.setdefault(language(code).family, []).append(code)
     return dict(sorted(groups.items()))
+
+
+def by_script(codes: tuple[str, ...]) -> dict[str, list[str]]:
+    """Group codes by script, scripts and codes in alphabetical order."""
+    groups: dict[str, list[str]] = {}
+    for code in sorted(codes):
+        groups.setdefault(language(code).script, []).append(code)
+    return dict(sorted(groups.items()))
+
+
+def slices(codes: tuple[str, ...], trained: tuple[str, ...] | None = None) -> dict[str, list[str]]:
+    """All sets of languages that figures are given for.
+
+    Args:
+        codes: the languages at hand.
+        trained: languages that the model was trained on, None where nothing says.
+
+    Returns:
+        `all`, each code, `family:NAME` and `script:NAME`, and where `trained` is given `seen` and `unseen`
+        (each only where it is not empty).
+
+    >>> sorted(slices(("de", "el"), ("de",)))[:6]
+    ['all', 'de', 'el', 'family:Indo-European', 'script:Greek', 'script:Latin']
+    """
+    found: dict[str, list[str]] = {"all": list(codes), **{code: [code] for code in codes}}
+    found |= {f"family:{name}": own for name, own in by_family(codes).items()}
+    found |= {f"script:{name}": own for name, own in by_script(codes).items()}
+    if trained is not None:
+        found["seen"] = [code for code in codes if code in trained]
+        found["unseen"] = [code for code in codes if code not in trained]
+    return {name: own for name, own in found.items() if own}

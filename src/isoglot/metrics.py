@@ -31,15 +31,16 @@ class GoldRanks:
         offsets: int64 (Q + 1,), CSR over queries.
         gold: int64 (G,), positions of the relevant candidates in the pool, in the order given.
         within: int32 (G,), rank (1-based) among the candidates of the gold's own language.
-        pooled: int32 (G,), rank (1-based) among all candidates.
+        pooled: int32 (G,), rank (1-based) among all candidates. From a run of limited depth both are float64,
+            infinite where the candidate was not retrieved.
         ties: pairs of a gold and another candidate with exactly equal scores, summed over queries; a pair
             counts once, also where both are golds.
     """
 
     offsets: Ints
     gold: Ints
-    within: NDArray[np.int32]
-    pooled: NDArray[np.int32]
+    within: Array
+    pooled: Array
     ties: int
 
 
@@ -72,11 +73,33 @@ def gold_ranks(
     >>> r.pooled.tolist(), r.within.tolist()
     ([1, 3], [1, 2])
     """
+    return gold_ranks_and_top(queries, candidates, candidate_langs, offsets, gold, 0, block_bytes=block_bytes)[0]
+
+
+def gold_ranks_and_top(
+    queries: Array,
+    candidates: Array,
+    candidate_langs: Array,
+    offsets: Array,
+    gold: Array,
+    k: int,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+) -> tuple[GoldRanks, NDArray[np.int32]]:
+    """`gold_ranks` and `top_k` in one pass over the scores; k = 0 gives no top."""
     queries, candidates = _vectors(queries, candidates)
     order, langs = _by_language(candidate_langs, len(candidates))
     if (np.diff(order) < 0).any():
         candidates = candidates[order]
-    return _rank(_score_blocks(queries, candidates, block_bytes), len(queries), order, langs, offsets, gold)
+    top = np.empty((len(queries), min(k, len(candidates))), np.int32)
+
+    def blocks() -> Iterator[tuple[int, Array]]:
+        for start, scores in _score_blocks(queries, candidates, block_bytes):
+            if k:
+                _best(scores, order, top[start : start + len(scores)])
+            yield start, scores
+
+    return _rank(blocks(), len(queries), order, langs, offsets, gold), top
 
 
 def gold_ranks_from_scores(scores: Array, candidate_langs: Array, offsets: Array, gold: Array) -> GoldRanks:
@@ -98,14 +121,9 @@ def top_k(queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK
     n = len(candidates)
     if min(k, n) < 1:
         raise InputError(f"cannot take the best {k} of {n} candidates; both must be at least 1")
-    k = min(k, n)
-    top = np.empty((len(queries), k), np.int32)
-    parts = min(64, n // k)  # the k-th best maximum of disjoint parts bounds the k-th best score from below
+    top = np.empty((len(queries), min(k, n)), np.int32)
     for start, scores in _score_blocks(queries, candidates, block_bytes):
-        for q, row in enumerate(scores, start):
-            maxima = row[: n // parts * parts].reshape(parts, -1).max(axis=0)
-            near = np.flatnonzero(row >= np.partition(maxima, -k)[-k])
-            top[q] = near[np.argsort(-row[near], kind="stable")[:k]]
+        _best(scores, np.arange(n), top[start : start + len(scores)])
     return top
 
 
@@ -207,6 +225,17 @@ def _score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterat
             np.matmul(part, candidates[:whole].T, out=scores[row : row + _ROWS, :whole])
             np.matmul(part, rest.T, out=scores[row : row + _ROWS, whole:])
         yield start, scores[:size, :n]
+
+
+def _best(scores: Array, order: Ints, top: NDArray[np.int32]) -> None:
+    """Fill `top` (rows, k) with the best candidates of each row; column c is candidate order[c]."""
+    n, k = scores.shape[1], top.shape[1]
+    parts = min(64, n // k)  # the k-th best maximum of disjoint parts bounds the k-th best score from below
+    for row, best in zip(scores, top, strict=True):
+        maxima = row[: n // parts * parts].reshape(parts, -1).max(axis=0)
+        near = np.flatnonzero(row >= np.partition(maxima, -k)[-k])
+        found = order[near]
+        best[:] = found[np.lexsort((found, -row[near]))[:k]]
 
 
 def _rank(

@@ -21,6 +21,8 @@ from isoglot.errors import InputError
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+Key = tuple[str, str]
+
 _CHUNK_BYTES = 2**25
 
 
@@ -119,6 +121,70 @@ def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int 
     return _summary([np.where(present, a, np.nan), np.where(present, b, np.nan)], present, resamples, seed, level)
 
 
+def intervals(
+    matrices: dict[Key, Array],
+    slices: dict[Key, dict[str, Array]],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[Key, dict[str, Interval]]:
+    """Intervals of many macro means over the same groups at once, all from the same resamples.
+
+    Args:
+        matrices: floats (G, C) by name, NaN where missing; G is the same for all.
+        slices: by the same names, then by the slice's name: integers, the columns whose macro mean is wanted.
+        resamples: how many bootstrap resamples.
+        seed: of the resampling.
+        level: probability that the interval covers.
+
+    Returns:
+        By name and slice; slices without any value are left out.
+
+    Raises:
+        InputError: matrices of different numbers of groups, or resamples or level out of range.
+    """
+    if resamples < 2 or not 0 < level < 1:
+        raise InputError(f"resamples is {resamples}, level {level}; expected 2 or more, and between 0 and 1")
+    sizes = {len(values) for values in matrices.values()}
+    if len(sizes) > 1:
+        raise InputError(f"matrices have {sorted(sizes)} groups; align them first")
+    present = {key: ~np.isnan(values) for key, values in matrices.items()}
+    used = np.logical_or.reduce([have.any(axis=1) for have in present.values()]) if matrices else np.empty(0, bool)
+    wanted = [
+        (key, name, columns[present[key][:, columns].any(axis=0)])
+        for key, parts in slices.items()
+        for name, columns in parts.items()
+        if present[key][:, columns].any()
+    ]
+    present = {key: have[used].astype(np.float32) for key, have in present.items()}
+    filled = {key: np.nan_to_num(values[used]).astype(np.float32) for key, values in matrices.items()}
+    groups, rng = int(used.sum()), np.random.default_rng(seed)
+    draws = np.empty((len(wanted), resamples), np.float32)
+    step = max(1, _CHUNK_BYTES // (8 * max(1, groups)))
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        weights = group_weights(groups, stop - start, rng)
+        counts: dict[bytes, Array] = {}  # measures of one setting are mostly missing in the same places
+        means: dict[Key, Array] = {}
+        for key in filled:
+            mark = present[key].tobytes() if present[key].size < 2**16 else np.packbits(present[key] > 0).tobytes()
+            if mark not in counts:
+                counts[mark] = weights @ present[key]
+            count = counts[mark]
+            means[key] = np.divide(weights @ filled[key], count, out=np.full_like(count, np.nan), where=count > 0)
+        for row, (key, _, columns) in enumerate(wanted):
+            draws[row, start:stop] = _mean_present(means[key][:, columns])
+    found: dict[Key, dict[str, Interval]] = {key: {} for key in matrices}
+    for (key, name, columns), drawn in zip(wanted, draws, strict=True):
+        kept = drawn[~np.isnan(drawn)].astype(np.float64)
+        low, high = np.quantile(kept, ((1 - level) / 2, (1 + level) / 2))
+        own = matrices[key][:, columns]
+        size = int((~np.isnan(own)).any(axis=1).sum())
+        found[key][name] = Interval(macro_mean(own), float(low), float(high), None, size, float(kept.std(ddof=1)))
+    return found
+
+
 def holm(p_values: Sequence[float] | Array) -> Floats:
     """Holm's step-down adjusted p-values (Holm 1979), float64 in the order given.
 
@@ -141,6 +207,18 @@ def minimal_detectable(standard_error: float, power: float = 0.8, level: float =
     """
     normal = NormalDist()
     return (normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)) * standard_error
+
+
+def _mean_present(values: Array) -> Array:
+    """Mean of each row over its present values, NaN where there are none."""
+    if not np.isnan(values).any():
+        mean: Array = values.mean(axis=1)
+        return mean
+    present = ~np.isnan(values)
+    kept = present.sum(axis=1)
+    sums = np.nan_to_num(values).sum(axis=1)
+    means: Array = np.divide(sums, kept, out=np.full(len(kept), np.nan), where=kept > 0)
+    return means
 
 
 def _seeds(values: Array) -> Array:

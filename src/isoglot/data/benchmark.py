@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ def assemble(
     candidates: list[tuple[str, str, str]],
     answers: dict[str, list[str]],
     notes: tuple[str, ...] = (),
+    *,
+    by: Literal["group", "query"] = "group",
 ) -> Benchmark:
     """Number and sort the parts of a benchmark.
 
@@ -77,11 +79,13 @@ def assemble(
         name: what reports call it.
         queries: (id, language, group, text) each.
         candidates: (id, language, text) each; ids decide identity, texts may repeat.
-        answers: candidate ids that answer the questions of a group, in any language.
+        answers: candidate ids that answer the questions of a group (or one query, see `by`), in any language.
         notes: remarks for reports.
+        by: whether the keys of `answers` are groups or query ids.
 
     Raises:
-        InputError: no queries, no candidates, or a language with queries but without candidates.
+        InputError: no queries, no candidates, a language with queries but without candidates, ids that repeat, two
+            queries of one group in one language, or an answer that is no candidate.
     """
     if not queries or not candidates:
         raise InputError(f"benchmark {name}: {len(queries)} queries and {len(candidates)} candidates; both are needed")
@@ -95,9 +99,20 @@ def assemble(
     position = {entry[0]: index for index, entry in enumerate(candidates)}
     if len(position) != len(candidates):
         raise InputError(f"benchmark {name}: candidate ids repeat")
+    if len({entry[0] for entry in queries}) != len(queries):
+        raise InputError(f"benchmark {name}: query ids repeat")
+    if len({entry[1:3] for entry in queries}) != len(queries):
+        raise InputError(f"benchmark {name}: two queries of one group in one language; give each its own group")
+    absent = sorted({key for keys in answers.values() for key in keys} - position.keys())
+    if absent:
+        raise InputError(
+            f"benchmark {name}: {len(absent)} relevant passages are not in the corpus ({', '.join(absent[:3])}); "
+            "take them out of the qrels or add them to the corpus"
+        )
     groups = sorted({entry[2] for entry in queries})
     group_number = {key: index for index, key in enumerate(groups)}
-    golds = [sorted(position[key] for key in set(answers.get(entry[2], ()))) for entry in queries]
+    key_of = 2 if by == "group" else 0
+    golds = [sorted(position[key] for key in set(answers.get(entry[key_of], ()))) for entry in queries]
     lengths = [len(gold) for gold in golds]
     return Benchmark(
         name=name,

@@ -1,0 +1,353 @@
+"""What a retriever did on a benchmark: per-query values, their means by language, family and script, and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from isoglot.errors import InputError
+from isoglot.files import atomic_write, read_json, write_json
+from isoglot.languages import slices
+from isoglot.stats import Interval, intervals, minimal_detectable
+
+Floats = NDArray[np.float64]
+Cell = tuple[str, str]
+
+MONO, CROSS, POOL = "monolingual", "cross_lingual", "multilingual"
+DELETION = "one_target_deletion"  # its cells are (query language, deleted language)
+ALL = "all"  # the passage language of the pooled setting
+_PAIR_FIGURES = ("map", "recall@1", "recall@10", "ndcg@10")
+
+
+@dataclass(frozen=True)
+class Values:
+    """Per-query values of one measure in one setting, as a matrix that a bootstrap over groups can use.
+
+    Attributes:
+        setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
+        measure: such as `map`.
+        cells: (query language, passage language or `all`) of each column.
+        matrix: (groups, cells) float64, NaN where a group has no such query or nothing relevant to it.
+    """
+
+    setting: str
+    measure: str
+    cells: tuple[Cell, ...]
+    matrix: Floats
+
+    def columns(self, languages: set[str]) -> Floats:
+        """The columns whose query language is among `languages`."""
+        return self.matrix[:, self.numbers(languages)]
+
+    def numbers(self, languages: set[str]) -> NDArray[np.int64]:
+        """Numbers of the columns whose query language is among `languages`."""
+        return np.array([index for index, cell in enumerate(self.cells) if cell[0] in languages], np.int64)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one retriever does on one benchmark.
+
+    Attributes:
+        benchmark, model: names for reports.
+        languages: codes, alphabetical.
+        groups: names of the matrices' rows.
+        values: by (setting, measure).
+        ties: pairs of a relevant and another candidate with equal scores.
+        candidates: candidates in each language.
+        trained: languages that the model was trained on; None where nothing says.
+        notes: what a reader of the figures must know.
+        depth: candidates that a run lists for a query at least; None where the whole pool was ranked.
+        intervals: by `setting.measure` and slice; empty until `with_intervals`.
+    """
+
+    benchmark: str
+    model: str
+    languages: tuple[str, ...]
+    groups: list[str]
+    values: dict[tuple[str, str], Values]
+    ties: int
+    candidates: dict[str, int] = field(default_factory=dict)
+    trained: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    depth: int | None = None
+    intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
+
+    def macro(self, setting: str, measure: str) -> float:
+        """Macro mean over languages (or ordered pairs); NaN where the setting has no such value."""
+        values = self.values.get((setting, measure))
+        return float("nan") if values is None else _mean(np.array(_column_means(values.matrix)))
+
+    def slices(self) -> dict[str, list[str]]:
+        """The sets of query languages that figures are given for; see `languages.slices`."""
+        return slices(self.languages, self.trained)
+
+    def pair_matrix(self, measure: str = "map") -> Floats:
+        """Mean by query language (rows) and passage language: (L, L), NaN where there is no query."""
+        number = {code: index for index, code in enumerate(self.languages)}
+        matrix = np.full((len(number), len(number)), np.nan)
+        for setting in (MONO, CROSS):
+            values = self.values[setting, measure]
+            for (x, y), mean in zip(values.cells, _column_means(values.matrix), strict=True):
+                matrix[number[x], number[y]] = mean
+        return matrix
+
+    def with_intervals(self, resamples: int = 10_000, *, seed: int = 0, level: float = 0.95) -> Evaluation:
+        """The same with bootstrap intervals over groups, of every measure in every slice."""
+        parts = {
+            key: {name: values.numbers(set(own)) for name, own in self.slices().items()}
+            for key, values in self.values.items()
+        }
+        matrices = {key: values.matrix for key, values in self.values.items()}
+        found = intervals(matrices, parts, resamples=resamples, seed=seed, level=level)
+        return replace(self, intervals={f"{key[0]}.{key[1]}": own for key, own in found.items() if own})
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of `metrics.json`."""
+        means = {key: np.array(_column_means(values.matrix)) for key, values in self.values.items()}
+
+        def figures(setting: str, languages: set[str]) -> dict[str, float]:
+            own = {
+                name: _mean(means[where, name][values.numbers(languages)])
+                for (where, name), values in self.values.items()
+                if where == setting
+            }
+            return {name: mean for name, mean in own.items() if languages == set(self.languages) or mean == mean}
+
+        settings = {setting: figures(setting, set(self.languages)) for setting in (MONO, CROSS, POOL)}
+        asking = {cell[0] for (where, name), v in self.values.items() if where == POOL for cell in v.cells}
+        shares = self._pool_shares()
+        if shares:
+            settings[POOL]["pool_share"] = _mean(np.array([shares.get(lang, np.nan) for lang in sorted(asking)]))
+        per_language: dict[str, Any] = {
+            lang: {"candidates": self.candidates.get(lang), "pool_share": shares.get(lang)}
+            | {where: own for where in (MONO, CROSS, POOL) if (own := figures(where, {lang}))}
+            for lang in self.languages
+        }
+        pairs: dict[str, dict[str, float]] = {}
+        for (setting, measure), values in self.values.items():
+            if setting in (MONO, CROSS) and measure in _PAIR_FIGURES:
+                for (x, y), mean in zip(values.cells, means[setting, measure].tolist(), strict=True):
+                    pairs.setdefault(f"{x}>{y}", {})[measure] = mean
+        return {
+            "benchmark": self.benchmark,
+            "model": self.model,
+            "languages": list(self.languages),
+            **settings,
+            "per_language": per_language,
+            "slices": {
+                name: {"languages": own, **{where: figures(where, set(own)) for where in (MONO, CROSS, POOL)}}
+                for name, own in self.slices().items()
+                if name not in ("all", *self.languages)
+            },
+            "pairs": dict(sorted(pairs.items())),
+            "pair_summary": {
+                measure: pair_summary(self.pair_matrix(measure), self.languages)
+                for measure in _PAIR_FIGURES
+                if (MONO, measure) in self.values and (CROSS, measure) in self.values
+            },
+            **self._deletion(means),
+            "intervals": {
+                name: {part: _interval_record(found) for part, found in own.items()}
+                for name, own in self.intervals.items()
+            },
+            "trained_languages": None if self.trained is None else list(self.trained),
+            "depth": self.depth,
+            "notes": list(self.notes),
+            "ties": self.ties,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write `metrics.json` and `per_query.parquet` into an existing folder."""
+        names = pa.array(self.groups, pa.string())
+        parts = []
+        for (setting, measure), values in self.values.items():
+            rows, columns = (index.astype(np.int64) for index in np.nonzero(~np.isnan(values.matrix)))
+            langs = pa.array([cell[0] for cell in values.cells], pa.string()).take(columns)
+            others = pa.array([cell[1] for cell in values.cells], pa.string()).take(columns)
+            groups = names.take(rows)
+            parts.append(
+                pa.table(
+                    {
+                        "benchmark": pa.repeat(pa.scalar(self.benchmark), len(rows)),
+                        "setting": pa.repeat(pa.scalar(setting), len(rows)),
+                        "query_lang": langs,
+                        "passage_lang": others,
+                        "group": groups,
+                        "query_id": pc.binary_join_element_wise(langs, groups, pa.scalar(":")),
+                        "measure": pa.repeat(pa.scalar(measure), len(rows)),
+                        "value": pa.array(values.matrix[rows, columns], pa.float64()),
+                    }
+                )
+            )
+        with atomic_write(folder / "per_query.parquet") as temporary:
+            pq.write_table(pa.concat_tables(parts), temporary, compression="zstd")
+        write_json(folder / "metrics.json", self.metrics())
+
+    def _pool_shares(self) -> dict[str, float]:
+        total = sum(self.candidates.values())
+        return {lang: size / total for lang, size in self.candidates.items()} if total else {}
+
+    def _deletion(self, means: dict[tuple[str, str], Floats]) -> dict[str, Any]:
+        """The heatmap: query language, then deleted language."""
+        values = self.values.get((DELETION, "map"))
+        if values is None:
+            return {}
+        heatmap: dict[str, dict[str, float]] = {}
+        for (x, y), mean in zip(values.cells, means[DELETION, "map"].tolist(), strict=True):
+            heatmap.setdefault(x, {})[y] = mean
+        return {DELETION: {"map": _mean(means[DELETION, "map"]), "heatmap": heatmap}}
+
+
+def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
+    """What a pair matrix (rows: query language) says in three figures.
+
+    Returns:
+        `gap_to_diagonal`: mean over ordered pairs x != y of (m[x, x] + m[y, y]) / 2 - m[x, y];
+        `asymmetry`: mean over unordered pairs of |m[x, y] - m[y, x]|; `worst` and `worst_pair`: the lowest m[x, y],
+        x != y. NaN, and None for the pair, where no pair has what is needed.
+
+    >>> pair_summary(np.array([[0.8, 0.6], [0.5, 0.6]]), ("de", "th"))["worst_pair"]
+    'th>de'
+    """
+    other = ~np.eye(len(matrix), dtype=bool)
+    diagonal = np.diagonal(matrix)
+    gaps = ((diagonal[:, None] + diagonal) / 2 - matrix)[other]
+    upper = np.triu(other)
+    swaps = np.abs(matrix - matrix.T)[upper]
+    away = np.where(other, matrix, np.nan)
+    known = not np.isnan(away).all()
+    x, y = divmod(int(np.nanargmin(away)), len(matrix)) if known else (0, 0)
+    return {
+        "gap_to_diagonal": _mean(gaps),
+        "asymmetry": _mean(swaps),
+        "worst": float(away[x, y]) if known else float("nan"),
+        "worst_pair": f"{languages[x]}>{languages[y]}" if known else None,
+    }
+
+
+def load_evaluation(folder: Path) -> Evaluation:
+    """Read a saved evaluation back.
+
+    Raises:
+        InputError: files missing or not of this kind.
+    """
+    record = read_json(folder / "metrics.json")
+    path = folder / "per_query.parquet"
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read ({error}); evaluate again") from error
+    try:
+        languages = tuple(record["languages"])
+        groups: list[str] = sorted(map(str, table.column("group").unique().to_pylist()))
+        values = _read_values(table, languages, groups)
+        trained = record.get("trained_languages")
+        return Evaluation(
+            record["benchmark"],
+            record["model"],
+            languages,
+            groups,
+            values,
+            record["ties"],
+            {lang: record["per_language"][lang].get("candidates") or 0 for lang in languages},
+            None if trained is None else tuple(trained),
+            tuple(record.get("notes", ())),
+            record.get("depth"),
+            {
+                name: {part: _interval(found) for part, found in own.items()}
+                for name, own in record.get("intervals", {}).items()
+            },
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder}: metrics.json and per_query.parquet are not of one evaluation "
+            f"({type(error).__name__}: {error}); evaluate again"
+        ) from error
+
+
+def cells_of(setting: str, languages: tuple[str, ...]) -> tuple[Cell, ...]:
+    """The columns of a setting's matrices."""
+    if setting == MONO:
+        return tuple((lang, lang) for lang in languages)
+    if setting == CROSS:
+        return tuple((x, y) for x in languages for y in languages if x != y)
+    if setting == DELETION:
+        return tuple((x, y) for x in languages for y in languages)
+    return tuple((lang, ALL) for lang in languages)
+
+
+def _read_values(table: Any, languages: tuple[str, ...], groups: list[str]) -> dict[tuple[str, str], Values]:
+    values: dict[tuple[str, str], Values] = {}
+    codes, names = pa.array([*languages, ALL]), pa.array(groups)
+    number = {code: index for index, code in enumerate([*languages, ALL])}
+    keys: Any = table.select(["setting", "measure"]).group_by(["setting", "measure"]).aggregate([]).to_pylist()
+    for key in keys:
+        setting, measure = key["setting"], key["measure"]
+        part = table.filter(pc.and_(pc.equal(table["setting"], setting), pc.equal(table["measure"], measure)))
+        cells = cells_of(setting, languages)
+        column_of = np.full((len(codes), len(codes)), -1)
+        for index, (query, passage) in enumerate(cells):
+            column_of[number[query], number[passage]] = index
+        asked, found = (pc.index_in(part[name], codes) for name in ("query_lang", "passage_lang"))
+        if asked.null_count or found.null_count:
+            raise KeyError(f"a {setting} row of a language that metrics.json does not name")
+        columns = column_of[asked.to_numpy(), found.to_numpy()]
+        matrix = np.full((len(groups), len(cells)), np.nan)
+        matrix[pc.index_in(part["group"], names).to_numpy(), columns] = part["value"].to_numpy()
+        values[setting, measure] = Values(setting, measure, cells, matrix)
+    return values
+
+
+def _interval_record(found: Interval) -> dict[str, Any]:
+    """An interval as JSON; `detectable` is for two such runs whose queries have nothing in common.
+
+    A paired comparison shares its queries and finds smaller differences: `isoglot compare` says which.
+    """
+    return {
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "standard_error": found.standard_error,
+        "groups": found.groups,
+        "detectable": minimal_detectable(2**0.5 * found.standard_error),
+    }
+
+
+def _interval(record: dict[str, Any]) -> Interval:
+    return Interval(record["estimate"], record["low"], record["high"], None, record["groups"], record["standard_error"])
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _column_means(matrix: Floats) -> list[float]:
+    """Mean of each column over its present values; NaN where there are none."""
+    present = ~np.isnan(matrix)
+    sums = np.where(present, matrix, 0.0).sum(axis=0)
+    counts = present.sum(axis=0)
+    means: list[float] = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).tolist()
+    return means
+
+
+__all__ = [
+    "ALL",
+    "CROSS",
+    "DELETION",
+    "MONO",
+    "POOL",
+    "Evaluation",
+    "Values",
+    "cells_of",
+    "load_evaluation",
+    "pair_summary",
+]
