@@ -29,7 +29,7 @@ def dots(rows: Sequence[tuple[str, Sequence[Point]]], title: str) -> str:
     if not values:
         return ""
     low, high = min(v.low for v in values), max(v.high for v in values)
-    across = _scale(low, high, _LEFT, WIDTH - _RIGHT)
+    across = _scale(low, high, _LEFT + 6, WIDTH - _RIGHT - 6)
     parts, top = [], 8.0
     for label, points in rows:
         height = max(_LINE, 9 * len(points))
@@ -47,7 +47,7 @@ def dots(rows: Sequence[tuple[str, Sequence[Point]]], title: str) -> str:
 
 
 def boxes(spreads: Sequence[Spread], first: int, title: str) -> str:
-    """Quantiles of each regime on a logarithmic axis: line 10-90 %, box 25-75 %, bar median, ring mean.
+    """Quantiles of each regime on a logarithmic axis: line 10-90 %, box 25-75 %, bar median, dot mean.
 
     Args:
         spreads: one for each regime.
@@ -102,8 +102,8 @@ def plane(changes: Sequence[Change], first: int, title: str) -> str:
     left, height = 48, 300
     x = [0.0, *(value for change in changes for value in change.mono)]
     y = [0.0, *(value for change in changes for value in change.pool)]
-    across = _scale(min(x), max(x), left, WIDTH - _RIGHT)
-    up = _scale(min(y), max(y), height - 46, 12)
+    across = _scale(min(x), max(x), left + 10, WIDTH - _RIGHT - 10)
+    up = _scale(min(y), max(y), height - 54, 20)
     parts = _side(ticks(min(y), max(y)), up, left)
     parts += [
         f'<line class="zero" x1="{across(0):.1f}" x2="{across(0):.1f}" y1="12" y2="{height - 46}"/>',

@@ -72,9 +72,9 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
         monolingual_table=markdown.monolingual_table(study),
         monolingual_note=markdown.MONOLINGUAL_NOTE,
         legend=legend,
-        scores=[_scores(study, entry) for entry in views.pair_scores(study)],
-        changes=[_changes(study, entry) for entry in views.pair_changes(study)],
-        composition=[_shares(study, entry) for entry in views.composition(study)],
+        scores=_scores(study),
+        changes=_changes(study),
+        composition=_shares(study),
         own_shares=views.own_shares(study),
         pooled=Markup(_pooled(study)),
         rank_distance=Markup(charts.boxes(views.rank_distances(study), 0, "Rank distance over queries, by regime")),
@@ -117,25 +117,46 @@ def _examples(study: StudyReport) -> list[tuple[str, list[Example]]]:
     return [entry for entry in found if entry[1]]
 
 
-def _scores(study: StudyReport, matrix: views.Matrix) -> Heatmap:
-    return _heatmap(
-        study, matrix, lambda value: (f"{100 * value:.0f}", colours.sequential(value), f"{100 * value:.1f} points")
-    )
+def _scores(study: StudyReport) -> list[Heatmap]:
+    maps = views.pair_scores(study)
+    low, high = _range(maps)
+
+    def show(value: float) -> tuple[str, str, str]:
+        return f"{100 * value:.0f}", colours.sequential((value - low) / (high - low)), f"{100 * value:.1f} points"
+
+    return [_heatmap(study, entry, show) for entry in maps]
 
 
-def _changes(study: StudyReport, matrix: views.Matrix) -> Heatmap:
-    widest = max(0.05, float(np.nanmax(np.abs(matrix.values)))) if not np.isnan(matrix.values).all() else 1.0
-    return _heatmap(
-        study,
-        matrix,
-        lambda value: (f"{100 * value:+.0f}", colours.diverging(value / widest), f"{100 * value:+.1f} points"),
-    )
+def _changes(study: StudyReport) -> list[Heatmap]:
+    maps = views.pair_changes(study)
+    widest = max(map(abs, _range(maps)))
+
+    def show(value: float) -> tuple[str, str, str]:
+        text = f"{100 * value:+.0f}"
+        said = f"{100 * value:+.1f} points"
+        return "0" if text in ("+0", "-0") else text, colours.diverging(value / widest), said
+
+    return [_heatmap(study, entry, show) for entry in maps]
 
 
-def _shares(study: StudyReport, matrix: views.Matrix) -> Heatmap:
-    return _heatmap(
-        study, matrix, lambda value: (f"{100 * value:.0f}", colours.sequential(value), f"{100 * value:.1f} %")
-    )
+def _shares(study: StudyReport) -> list[Heatmap]:
+    maps = views.composition(study)
+    high = _range(maps)[1]
+
+    def show(value: float) -> tuple[str, str, str]:
+        return f"{100 * value:.0f}", colours.sequential(value / high), f"{100 * value:.1f} %"
+
+    return [_heatmap(study, entry, show) for entry in maps]
+
+
+def _range(maps: Sequence[views.Matrix]) -> tuple[float, float]:
+    """Smallest and largest value of several maps, at least 0.01 apart: all of them share one scale."""
+    values = np.concatenate([entry.values.ravel() for entry in maps]) if maps else np.empty(0)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return low, max(high, low + 0.01)
 
 
 def _heatmap(study: StudyReport, matrix: views.Matrix, show: _Show) -> Heatmap:
