@@ -95,6 +95,7 @@ class StudySettings:
         allow_overlap: train on rows that also stand in the benchmark.
         keep_models: leave the trained models in the output folder.
         resamples: of the bootstrap.
+        examples: show queries and passages of the benchmark in the HTML report.
     """
 
     model: str = "embedded"
@@ -105,6 +106,7 @@ class StudySettings:
     allow_overlap: bool = False
     keep_models: bool = True
     resamples: int = 10_000
+    examples: bool = True
 
     def __post_init__(self) -> None:
         """Check the values.

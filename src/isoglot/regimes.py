@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -85,3 +86,31 @@ def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
         return replace(settings, regime=known[regime], alpha=float(alpha))
     except ValueError as error:
         raise InputError(f"regime {text!r}: {alpha!r} is not a number from 0 to 1") from error
+
+
+def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:
+    """Spell out `hybrid` as one regime for each alpha, keeping the order and naming every regime once.
+
+    The ends of the family have names of their own: alpha 0 is `x-y`, alpha 1 is `x-x-mono`.
+
+    >>> sweep(["x-x-mono", "hybrid"], [0, 0.5, 1])
+    ('x-x-mono', 'x-y', 'hybrid-0.5')
+
+    Raises:
+        InputError: no alpha, or several where no regime is `hybrid`.
+    """
+    if not alphas:
+        raise InputError("--alpha: expected at least one number from 0 to 1")
+    if len(alphas) > 1 and "hybrid" not in regimes:
+        raise InputError(
+            f"--alpha {','.join(f'{alpha:g}' for alpha in alphas)}: a sweep replaces `hybrid` in --regimes, "
+            f"which has {', '.join(regimes)}; add hybrid"
+        )
+    ends = {0.0: "x-y", 1.0: "x-x-mono"} if len(alphas) > 1 else {}
+    named: list[str] = []
+    for text in regimes:
+        if text == "hybrid":
+            named += [ends.get(alpha, f"hybrid-{alpha:g}") for alpha in alphas]
+        else:
+            named.append(text)
+    return tuple(dict.fromkeys(named) if len(alphas) > 1 else named)

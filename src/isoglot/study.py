@@ -8,18 +8,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from isoglot.compare import Comparison, compare, stacked
 from isoglot.config import StudySettings, TrainSettings, flat_settings
 from isoglot.data.benchmark import Benchmark
 from isoglot.data.overlap import overlap, refuse_overlap
 from isoglot.data.prepare import Prepared
+from isoglot.encode import encode
 from isoglot.errors import InputError
-from isoglot.evaluate import Evaluation, evaluate, load_evaluation
-from isoglot.files import write_json, write_text
+from isoglot.evaluate import Evaluation, load_evaluation, score
+from isoglot.hits import K, load_hits, save_hits
+from isoglot.metrics import top_k
+from isoglot.model import load
 from isoglot.progress import progress_line
 from isoglot.provenance import device_name, read_run, write_run
 from isoglot.regimes import parse_regime
-from isoglot.report import StudyReport, headline_rows, render_markdown
+from isoglot.report import StudyReport, headline_rows, write_report
 from isoglot.train import train
 
 BASE = "base"
@@ -55,7 +61,8 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySet
         settings: what to compare.
 
     Returns:
-        The study; `report.md`, `study.json` and `run.json` are in the folder, and one folder a run in `runs`.
+        The study; the report (`report.html`, `.md`, `.csv`, `.tex`, `figures`), `study.json` and `run.json` are in the
+        folder, and one folder a run in `runs`.
 
     Raises:
         InputError: training rows stand in the benchmark, or settings that do not fit the rows.
@@ -71,6 +78,7 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySet
             sampling = parse_regime(text, settings.train.sampling)
             plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
     runs = []
+    top = {}
     for number, (regime, run_seed, train_settings) in enumerate(plan, 1):
         label = regime if run_seed is None else f"{regime}, seed {run_seed}"
         runs.append(
@@ -80,6 +88,9 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySet
                 _run(rows, benchmark, folder, settings, label, f"[{number}/{len(plan)}]", train_settings),
             )
         )
+        hits = None if regime in top else load_hits(_home(folder, label), benchmark)
+        if hits is not None:
+            top[regime] = hits
     progress_line("comparing runs")
     comparisons = compare(stacked([(run.regime, run.evaluation) for run in runs]), resamples=settings.resamples)
     seconds = time.perf_counter() - started
@@ -94,14 +105,9 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySet
         overlap=found,
         seeds=settings.seeds,
         resamples=settings.resamples,
+        top=top,
     )
-    report = render_markdown(facts)
-    record = {
-        "runs": [{"regime": run.regime, "seed": run.seed, "metrics": run.evaluation.metrics()} for run in runs],
-        "comparisons": [asdict(comparison) for comparison in comparisons],
-    }
-    write_json(folder / "study.json", record)
-    write_text(folder / "report.md", report)
+    report = write_report(facts, folder, with_examples=settings.examples)
     write_run(
         folder,
         "study",
@@ -124,7 +130,7 @@ def _run(
     train_settings: TrainSettings | None,
 ) -> Evaluation:
     """Train (unless it is the base) and evaluate one run, or read it back when it is complete."""
-    home = folder / "runs" / label.replace(", seed ", "-seed")
+    home = _home(folder, label)
     facts = {
         "model": settings.model,
         "rows": rows.checksum if train_settings else None,
@@ -146,9 +152,9 @@ def _run(
         (home / "model").mkdir(exist_ok=True)
         model = str(train(settings.model, rows, home / "model", train_settings, resume=True))
     progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
-    precision = settings.train.precision
-    result = evaluate(model, benchmark, name=label, length=settings.length, precision=precision)
+    result, top = _measure(model, benchmark, label, settings)
     result.save(home)
+    save_hits(home, benchmark, top)
     if train_settings is not None and not settings.keep_models:
         shutil.rmtree(home / "model")
     seed = train_settings.seed if train_settings else None
@@ -168,6 +174,21 @@ def _run(
         f"rank distance {result.macro('multilingual', 'rank_distance'):.0f}"
     )
     return result
+
+
+def _measure(
+    model: str, benchmark: Benchmark, label: str, settings: StudySettings
+) -> tuple[Evaluation, NDArray[np.int32]]:
+    """Encode once; score every setting, and keep the best candidates of every query for the report."""
+    encoder = load(model)
+    length, precision = settings.length, settings.train.precision
+    queries = encode(encoder, benchmark.queries.texts, "query", length=length, precision=precision).vectors
+    candidates = encode(encoder, benchmark.candidates.texts, "document", length=length, precision=precision).vectors
+    return score(benchmark, queries, candidates, name=label), top_k(queries, candidates, K)
+
+
+def _home(folder: Path, label: str) -> Path:
+    return folder / "runs" / label.replace(", seed ", "-seed")
 
 
 def _device() -> str:

@@ -26,8 +26,13 @@ def _comma_paths(type_: Any, tokens: Sequence[Token]) -> tuple[Path, ...]:
     return tuple(Path(part) for part in _commas(type_, tokens))
 
 
+def _comma_fractions(type_: Any, tokens: Sequence[Token]) -> tuple[float, ...]:
+    return tuple(float(part) for part in _commas(type_, tokens))
+
+
 Names = Annotated[tuple[str, ...], Parameter(converter=_commas, negative="")]
 Numbers = Annotated[tuple[int, ...], Parameter(converter=_comma_numbers, negative="")]
+Fractions = Annotated[tuple[float, ...], Parameter(converter=_comma_fractions, negative="")]
 Paths = Annotated[tuple[Path, ...], Parameter(converter=_comma_paths, negative="")]
 OutputDir = Annotated[Path, Parameter(name=["--output-dir", "-o"])]
 OutputFile = Annotated[Path, Parameter(name=["--output", "-o"])]
@@ -36,9 +41,10 @@ Switch = Annotated[bool, Parameter(negative="")]
 
 @dataclass(frozen=True)
 class StudySampling(Sampling):
-    """Sampling of a study: its regimes are a list of their own."""
+    """Sampling of a study: its regimes and alphas are lists of their own."""
 
     regime: Annotated[Regime, Parameter(parse=False)] = "hybrid"
+    alpha: Annotated[float, Parameter(parse=False)] = 0.5
 
 
 @dataclass(frozen=True)

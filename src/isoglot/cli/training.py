@@ -11,8 +11,9 @@ from cyclopts import Parameter
 
 from isoglot.cli.data import open_rows
 from isoglot.cli.measure import BenchmarkName, open_benchmark
-from isoglot.cli.options import Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
+from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.config import StudySettings, TrainSettings
+from isoglot.regimes import sweep
 
 
 def train(
@@ -61,6 +62,7 @@ def study(
     langs: str | None = None,
     train_langs: str | None = None,
     regimes: Names = ("x-x-mono", "hybrid"),
+    alpha: Fractions = (0.5,),
     seeds: Numbers = (0,),
     sampling: Annotated[StudySampling | None, Parameter(name="*")] = None,
     training: Annotated[StudyTraining | None, Parameter(name="*")] = None,
@@ -68,6 +70,7 @@ def study(
     resamples: int = 10_000,
     allow_overlap: Switch = False,
     discard_models: Switch = False,
+    no_examples: Switch = False,
     overwrite: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     offline: Switch = False,
@@ -79,7 +82,7 @@ def study(
 
     Args:
         rows: Row files to train on, or a prepared folder.
-        output_dir: Folder for the runs, report.md and study.json.
+        output_dir: Folder for the runs, report.html (also .md, .csv, .tex), figures and study.json.
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         benchmark: What to measure on; rows wants --benchmark-rows.
         data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
@@ -87,6 +90,8 @@ def study(
         langs: Comma-separated languages to measure, for queries and candidates alike.
         train_langs: Comma-separated languages to train on.
         regimes: Comma-separated regimes, such as x-x-mono,x-y,hybrid-0.5.
+        alpha: Probability that a hybrid batch is monolingual; several (0,0.25,0.5,0.75,1) make hybrid a sweep, whose
+            ends are x-y and x-x-mono.
         seeds: Comma-separated seeds; each regime is trained once with each.
         sampling: How batches are drawn.
         training: How to train.
@@ -94,6 +99,7 @@ def study(
         resamples: Of the bootstrap.
         allow_overlap: Train on rows that also stand in the benchmark.
         discard_models: Keep results only.
+        no_examples: Leave queries and passages of the benchmark out of the report.
         overwrite: Replace what the folder holds instead of going on with it.
         as_json: Print study.json instead of the report.
         offline: Never download.
@@ -103,13 +109,14 @@ def study(
 
     settings = StudySettings(
         model=model,
-        regimes=regimes,
+        regimes=sweep(regimes, alpha),
         seeds=seeds,
         train=replace(_plain(training), sampling=sampling or StudySampling()),
         length=length,
         allow_overlap=allow_overlap,
         keep_models=not discard_models,
         resamples=resamples,
+        examples=not no_examples,
     )
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
@@ -143,7 +150,7 @@ def quickstart(
     from isoglot.quickstart import run
 
     result = run(folder, max_steps=max_steps, seeds=seeds)
-    print(f"{result.summary}\n\nThe report: {folder / 'report.md'}")
+    print(f"{result.summary}\n\nThe report: {folder / 'report.html'}")
 
 
 def _plain(training: StudyTraining | None) -> TrainSettings:

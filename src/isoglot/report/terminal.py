@@ -1,0 +1,32 @@
+"""One evaluated encoder as text for a terminal."""
+
+from __future__ import annotations
+
+import math
+
+from isoglot.evaluate import CROSS, MONO, POOL, Evaluation
+from isoglot.languages import language
+from isoglot.report.words import figure
+
+
+def render_evaluation(result: Evaluation) -> str:
+    """One run as text: macro means, then a row a query language."""
+    lines = [
+        f"{result.model} on {result.benchmark}",
+        "",
+        f"{'':<14}{'mAP':>8}{'R@1':>8}{'R@10':>8}{'rank distance':>16}",
+    ]
+    for setting in (MONO, CROSS, POOL):
+        cells = [figure(result.macro(setting, name)) for name in ("map", "recall@1", "recall@10")]
+        distance = result.macro(setting, "rank_distance") if setting == POOL else math.nan
+        lines.append(f"{setting:<14}{''.join(f'{cell:>8}' for cell in cells)}{figure(distance, '.0f'):>16}".rstrip())
+    lines += ["", f"{'query language':<20}{'mono':>8}{'cross':>8}{'pool':>8}{'rank distance':>16}"]
+    per_language = result.metrics()["per_language"]
+    for code in result.languages:
+        own = per_language[code]
+        cells = [figure(own.get(setting, {}).get("map", math.nan)) for setting in (MONO, CROSS, POOL)]
+        distance = own.get(POOL, {}).get("rank_distance", math.nan)
+        label = f"{language(code).name} ({code})"
+        lines.append(f"{label:<20}{''.join(f'{cell:>8}' for cell in cells)}{figure(distance, '.0f'):>16}")
+    lines += ["", "mAP by query language; - where there is nothing to measure"]
+    return "\n".join(lines)
