@@ -50,7 +50,7 @@ class MemoryIndex:
         return self._best(self._vectors @ vector.astype(np.float32), k, self._among(langs))
 
     def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
-        """BM25 (k1 1.2, b 0.75) over words as `\\w+` finds them, titles included; only passages with a match."""
+        r"""BM25 (k1 1.2, b 0.75) over words as `\w+` finds them, titles included; only passages with a match."""
         lengths = np.array([words.total() for words in self._words], float)
         scores = np.zeros(len(self._passages))
         for word in dict.fromkeys(_words(query)):
@@ -75,7 +75,7 @@ class MemoryIndex:
             return np.ones(len(self._passages), bool)
         return np.isin(self._lang.astype(str), list(langs))
 
-    def _best(self, scores: np.ndarray, keep: int, among: np.ndarray) -> list[Found]:  # type: ignore[type-arg]
+    def _best(self, scores: np.ndarray, keep: int, among: np.ndarray) -> list[Found]:
         rows = np.flatnonzero(among)
         order = rows[np.argsort(-scores[rows], kind="stable")[:keep]]
         return [Found(self._passages[row], float(scores[row])) for row in order]
