@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from isoglot import bias, metrics
 from isoglot.data.benchmark import Benchmark
+from isoglot.debias import Debias
 from isoglot.encode import encode
 from isoglot.errors import InputError
 from isoglot.files import atomic_write, read_json, write_json
@@ -190,6 +191,7 @@ def evaluate(
     name: str | None = None,
     length: int | None = None,
     precision: str = "auto",
+    debias: Debias | None = None,
 ) -> Evaluation:
     """Encode a benchmark once and score every setting.
 
@@ -199,6 +201,7 @@ def evaluate(
         name: of the model, for reports.
         length: tokens kept of queries and candidates (192 by default).
         precision: `auto`, `bf16` or `fp32`.
+        debias: a correction that both kinds of vectors pass through.
 
     Example:
         >>> from isoglot import evaluate, load_lareqa
@@ -215,7 +218,15 @@ def evaluate(
     passages = encode(
         model, benchmark.candidates.texts, "document", length=length, precision=precision, what="candidates"
     )
-    return score(benchmark, queries.vectors, passages.vectors, name=name or "model")
+    if debias is None:
+        return score(benchmark, queries.vectors, passages.vectors, name=name or "model")
+    codes = np.array(benchmark.languages)
+    return score(
+        benchmark,
+        debias.apply(queries.vectors, codes[benchmark.queries.lang], "query"),
+        debias.apply(passages.vectors, codes[benchmark.candidates.lang], "document"),
+        name=name or "model",
+    )
 
 
 def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: str = "vectors") -> Evaluation:
@@ -237,6 +248,17 @@ def score(benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, name: 
         if len(vectors) != len(texts):
             raise InputError(f"{len(vectors)} {what} vectors for {len(texts)} texts of {benchmark.name}")
     ranks = metrics.gold_ranks(queries, candidates, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
+    return from_ranks(benchmark, ranks, name=name)
+
+
+def from_ranks(benchmark: Benchmark, ranks: metrics.GoldRanks, *, name: str) -> Evaluation:
+    """Compute every measure from the ranks of the relevant candidates, however they were found.
+
+    Args:
+        benchmark: queries, candidates and relevance.
+        ranks: of the benchmark's relevant candidates, within their language and in the whole pool.
+        name: of the model, for reports.
+    """
     languages = benchmark.languages
     shape = (len(benchmark.groups), len(languages))
     row, column = benchmark.group, benchmark.queries.lang.astype(np.int64)

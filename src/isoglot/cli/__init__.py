@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import data, measure, training
+from isoglot.cli import data, debias, measure, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -21,6 +21,7 @@ app = App(
 app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)
+app.command(debias.app)
 app.command(training.study)
 app.command(training.quickstart)
 
