@@ -54,7 +54,7 @@ def test_a_model_without_tokens():
 
 
 def tokens_of(*rows):
-    return Tokens(np.array(sum(rows, []), np.int32), np.cumsum([0, *map(len, rows)]))
+    return Tokens(np.array([token for row in rows for token in row], np.int32), np.cumsum([0, *map(len, rows)]))
 
 
 def test_row_numbers_fold_into_pairs():

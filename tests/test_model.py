@@ -51,7 +51,7 @@ def test_files_and_empty_folders_are_no_models(tmp_path, monkeypatch):
     for name in (str(tmp_path / "file"), "file"):
         with pytest.raises(InputError, match="no such model folder"):
             locate(name)
-    with pytest.raises(InputError, match="without modules.json or config.json"):
+    with pytest.raises(InputError, match=r"without modules.json or config.json"):
         locate(str(tmp_path))
 
 

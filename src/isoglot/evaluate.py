@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isoglot import bias, metrics
 from isoglot.data.benchmark import Benchmark
+from isoglot.debias import Debias
 from isoglot.encode import encode
 from isoglot.errors import InputError
 from isoglot.evaluation import (
@@ -67,6 +68,7 @@ def evaluate(
     length: int | None = None,
     precision: str = "auto",
     trained: tuple[str, ...] | None = None,
+    debias: Debias | None = None,
 ) -> Evaluation:
     """Encode a benchmark once and score every setting.
 
@@ -77,6 +79,7 @@ def evaluate(
         length: tokens kept of queries and candidates (192 by default).
         precision: `auto`, `bf16` or `fp32`.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
+        debias: a correction that both kinds of vectors pass through.
 
     Example:
         >>> from isoglot import evaluate, load_lareqa
@@ -94,7 +97,14 @@ def evaluate(
     passages = encode(
         model, benchmark.candidates.texts, "document", length=length, precision=precision, what="candidates"
     )
-    return score(benchmark, queries.vectors, passages.vectors, name=name or "model", trained=trained)
+    sides = queries.vectors, passages.vectors
+    if debias is not None:
+        codes = np.array(benchmark.languages)
+        sides = (
+            debias.apply(sides[0], codes[benchmark.queries.lang], "query"),
+            debias.apply(sides[1], codes[benchmark.candidates.lang], "document"),
+        )
+    return score(benchmark, *sides, name=name or "model", trained=trained)
 
 
 def trained_languages(model: str) -> tuple[str, ...] | None:

@@ -181,7 +181,7 @@ class Evaluation:
                         "query_lang": langs,
                         "passage_lang": others,
                         "group": groups,
-                        "query_id": pc.binary_join_element_wise(langs, groups, pa.scalar(":")),
+                        "query_id": pc.binary_join_element_wise(langs, groups, pa.repeat(pa.scalar(":"), len(rows))),
                         "measure": pa.repeat(pa.scalar(measure), len(rows)),
                         "value": pa.array(values.matrix[rows, columns], pa.float64()),
                     }

@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import auditing, data, measure, mining, training
+from isoglot.cli import auditing, data, debias, measure, mining, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -24,6 +24,7 @@ data.app.command(mining.score)
 app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)
+app.command(debias.app)
 app.command(training.study)
 app.command(training.quickstart)
 

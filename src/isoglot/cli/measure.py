@@ -30,6 +30,7 @@ def evaluate(
     context: Switch = False,
     length: int | None = None,
     precision: Precision = "auto",
+    debias: Path | None = None,
     overwrite: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     offline: Switch = False,
@@ -46,11 +47,13 @@ def evaluate(
         context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
         length: Tokens kept of queries and candidates.
         precision: bf16 or fp32; auto takes what the device does well.
+        debias: A correction of language bias that `isoglot debias fit` wrote.
         overwrite: Replace what the folder holds.
         as_json: Print metrics.json instead of the table.
         offline: Never download.
     """
-    from isoglot.files import claim_folder
+    from isoglot.debias import load_debias
+    from isoglot.files import claim_folder, sha256
     from isoglot.model import load, locate, quiet_libraries
     from isoglot.provenance import device_name, write_run
 
@@ -58,6 +61,7 @@ def evaluate(
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         chosen = open_benchmark(benchmark, data_dir, rows, langs, Path(scratch), context=context, offline=offline)
     locate(model)
+    correction = load_debias(debias) if debias else None
     folder = claim_folder(output_dir, overwrite=overwrite)
     started = time.perf_counter()
     encoder = load(model)
@@ -65,7 +69,7 @@ def evaluate(
     from isoglot.evaluate import evaluate as measure
     from isoglot.report import render_evaluation
 
-    result = measure(encoder, chosen, name=model, length=length, precision=precision)
+    result = measure(encoder, chosen, name=model, length=length, precision=precision, debias=correction)
     result.save(folder)
     write_run(
         folder,
@@ -77,8 +81,9 @@ def evaluate(
             "context": context,
             "length": length,
             "precision": precision,
+            "debias": str(debias) if debias else None,
         },
-        data={"benchmark": chosen.checksum},
+        data={"benchmark": chosen.checksum, **({"debias": sha256(debias)} if debias else {})},
         seed=None,
         device=device_name(str(encoder.device)),
         seconds=time.perf_counter() - started,

@@ -1,0 +1,123 @@
+"""`isoglot debias`: take the language out of vectors without training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from isoglot.cli.options import Names, OutputFile, Paths, Switch
+from isoglot.config import Precision
+
+app = App(name="debias", help="Correct a model's language bias without training.", help_format="plaintext")
+
+
+@app.command
+def fit(
+    *,
+    output: OutputFile,
+    method: Literal["center", "lir", "shift"] = "center",
+    rows: Paths = (),
+    texts: Names = (),
+    vectors: Path | None = None,
+    model: str = "embedded",
+    langs: str | None = None,
+    rank: int = 1,
+    pivot: str = "en",
+    strength: float = 0.6,
+    limit: int = 2000,
+    seed: int = 0,
+    length: int | None = None,
+    precision: Precision = "auto",
+    overwrite: Switch = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Fit a correction on parallel rows, plain texts, or vectors; never on a benchmark's labels.
+
+    Args:
+        output: File to write (.npz).
+        method: center (each language's mean), lir (its first directions), or shift (passages, towards the pivot).
+        rows: Row files, or a prepared folder.
+        texts: LANG=FILE,...: one text a line (center and lir).
+        vectors: Vectors as `isoglot encode` writes them (center and lir).
+        model: The encoder: embedded, a folder, or a Hub id (id@revision).
+        langs: Comma-separated languages to keep of --rows.
+        rank: Directions to take away (lir).
+        pivot: Language whose passages stay (shift).
+        strength: Share of the mean difference to take away (shift).
+        limit: Groups of rows, or lines of each text, to fit on.
+        seed: Of the draw of those.
+        length: Tokens kept.
+        precision: bf16 or fp32; auto takes what the device does well.
+        overwrite: Replace an existing file.
+        as_json: Print what was fitted as JSON.
+    """
+    from isoglot.cli.data import open_rows
+    from isoglot.debias import fit as fit_method
+    from isoglot.errors import InputError
+    from isoglot.samples import from_rows, from_texts, from_vectors
+
+    if sum(map(bool, (rows, texts, vectors))) != 1:
+        raise InputError("give one of --rows, --texts and --vectors to fit on")
+    if limit < 1:
+        raise InputError(f"--limit {limit}: expected at least 1")
+    _refuse(output, overwrite)
+    if vectors is not None:
+        samples = from_vectors(vectors)
+    else:
+        from isoglot.model import load, quiet_libraries
+
+        quiet_libraries()
+        with TemporaryDirectory(prefix="isoglot-") as scratch:
+            if rows:
+                prepared = open_rows(rows, Path(scratch) / "rows", langs)
+                samples = from_rows(load(model), prepared, limit=limit, seed=seed, length=length, precision=precision)
+            else:
+                files = dict(_text_file(entry) for entry in texts)
+                samples = from_texts(load(model), files, limit=limit, seed=seed, length=length, precision=precision)
+    fitted = fit_method(
+        method, samples, rank=rank, pivot=pivot, strength=strength, model="" if vectors is not None else model
+    )
+    fitted.save(output)
+    if as_json:
+        record = {"method": method, "dimension": fitted.dimension, "model": fitted.model, "fitted": fitted.fitted}
+        print(json.dumps({**record, "settings": fitted.settings}, ensure_ascii=False))
+    else:
+        print(f"{method} for {', '.join(fitted.languages)}, from {sum(fitted.fitted.values())} texts, in {output}")
+
+
+@app.command
+def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Switch = False) -> None:
+    """Correct a vectors file.
+
+    Args:
+        vectors: Vectors as `isoglot encode` writes them (Parquet: id, lang, role, vector).
+        debias: A file that `isoglot debias fit` wrote.
+        output: File to write (.parquet).
+        overwrite: Replace an existing file.
+    """
+    from isoglot.debias import load_debias
+    from isoglot.samples import correct_vectors
+
+    _refuse(output, overwrite)
+    count = correct_vectors(vectors, load_debias(debias), output)
+    print(f"{count} corrected vectors in {output}")
+
+
+def _refuse(output: Path, overwrite: bool) -> None:
+    from isoglot.errors import InputError
+
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists; give --overwrite to replace it or another --output")
+
+
+def _text_file(entry: str) -> tuple[str, Path]:
+    from isoglot.errors import InputError
+
+    lang, equals, path = entry.partition("=")
+    if not (lang and equals and path):
+        raise InputError(f"--texts {entry!r}: expected LANG=FILE, such as de=news.de.txt")
+    return lang, Path(path)

@@ -1,0 +1,1 @@
+"""Collections as searchable folders: documents read, split, encoded, and stored in LanceDB."""

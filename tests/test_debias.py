@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+
+from isoglot.debias import Debias, Sample, center, fit, lir, load_debias, shift
+from isoglot.errors import InputError
+
+
+def unit(rows):
+    rows = np.asarray(rows, np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def clouds():
+    rng = np.random.default_rng(0)
+    langs = np.array(["de"] * 50 + ["en"] * 60 + ["zh"] * 40)
+    offset = {"de": [3, 0, 0, 0, 0], "en": [0, 3, 0, 0, 0], "zh": [0, 0, 3, 0, 0]}
+    return unit(rng.normal(size=(150, 5)) + np.array([offset[lang] for lang in langs])), langs
+
+
+def test_center_by_hand():
+    x = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    fitted = center([Sample(x, ["de", "de", "en"], "document")])
+    # de: the mean is (.5, .5, 0), so (1, 0, 0) becomes (.5, -.5, 0), normalised.
+    moved = fitted.apply(x, ["de", "de", "en"])
+    np.testing.assert_allclose(moved[0], [np.sqrt(0.5), -np.sqrt(0.5), 0], atol=1e-6)
+    # en: nothing is left of its only vector, which therefore stays.
+    np.testing.assert_array_equal(moved[2], x[2])
+
+
+def test_centred_means_are_zero(clouds):
+    x, langs = clouds
+    fitted = center([Sample(x, langs, "document")])
+    for lang in ("de", "en", "zh"):
+        np.testing.assert_allclose((x[langs == lang] - fitted.parts["document", lang]).mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(fitted.apply(x, langs), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_lir_is_orthogonal_to_the_first_singular_vectors(clouds, rank):
+    x, langs = clouds
+    moved = lir([Sample(x, langs, "document")], rank=rank).apply(x, langs)
+    for lang in ("de", "en", "zh"):
+        own = x[langs == lang].astype(float)
+        v = np.linalg.svd(own)[2][:rank]
+        np.testing.assert_allclose(moved[langs == lang] @ v.T, 0, atol=1e-5)
+        expected = own - own @ v.T @ v
+        np.testing.assert_allclose(moved[langs == lang], unit(expected), atol=1e-4)
+
+
+def test_shift_by_hand():
+    en = np.array([[1, 0], [0, 1]], np.float32)
+    de = np.array([[0.6, 0.8], [-0.6, 0.8]], np.float32)
+    x = np.concatenate([en, de, [[0.8, 0.6]]]).astype(np.float32)
+    langs, groups = ["en", "en", "de", "de", "de"], ["a", "b", "a", "b", "alone"]
+    fitted = shift([Sample(x, langs, "document", groups)])
+    # mean(de - en) = mean((-.4, .8), (-.6, -.2)) = (-.5, .3); the text without a translation does not count.
+    np.testing.assert_allclose(fitted.parts["document", "de"], [0.6 * -0.5, 0.6 * 0.3], atol=1e-6)
+    moved = fitted.apply(x, langs)
+    np.testing.assert_array_equal(moved[:2], en)
+    np.testing.assert_allclose(moved[2], unit([[0.6 + 0.3, 0.8 - 0.18]])[0], atol=1e-6)
+    assert fitted.fitted == {"document:de": 2}
+    np.testing.assert_array_equal(fitted.apply(x, langs, "query"), x)
+
+
+def test_queries_and_passages_are_fitted_apart_and_stand_in_for_each_other(clouds):
+    x, langs = clouds
+    both = center([Sample(x, langs, "document"), Sample(-x, langs, "query")])
+    np.testing.assert_allclose(both.parts["query", "de"], -both.parts["document", "de"])
+    one = center([Sample(x, langs, "document")])
+    np.testing.assert_array_equal(one.apply(x, langs, "query"), one.apply(x, langs, "document"))
+
+
+def test_languages_not_fitted_are_treated_as_the_mix(clouds):
+    x, langs = clouds
+    fitted = center([Sample(x, langs, "document")])
+    np.testing.assert_allclose(fitted.apply(x[:1], ["sw"])[0], unit(x[:1] - x.mean(axis=0))[0], atol=1e-5)
+    np.testing.assert_array_equal(fitted.apply(x[:1], ["de-AT"]), fitted.apply(x[:1], ["de"]))
+
+
+@pytest.mark.parametrize("method", ["center", "lir", "shift"])
+def test_saved_and_loaded(clouds, tmp_path, method):
+    x, langs = clouds
+    groups = [str(i % 40) for i in range(len(x))]
+    fitted = fit(method, [Sample(x, langs, "document", groups)], model="m", rank=2)
+    fitted.save(tmp_path / "d.npz")
+    again = load_debias(tmp_path / "d.npz")
+    assert (again.method, again.model, again.settings, again.fitted, again.languages) == (
+        fitted.method,
+        "m",
+        fitted.settings,
+        fitted.fitted,
+        fitted.languages,
+    )
+    np.testing.assert_array_equal(again.apply(x, langs), fitted.apply(x, langs))
+
+
+def test_bad_input_says_what_to_do(clouds, tmp_path):
+    x, langs = clouds
+    fitted = center([Sample(x, langs, "document")])
+    with pytest.raises(InputError, match=r"4 dimensions.*fitted on 5"):
+        fitted.apply(x[:, :4], langs)
+    with pytest.raises(InputError, match="expected"):
+        fitted.apply(x, langs[:3])
+    with pytest.raises(InputError, match="--rank 5"):
+        lir([Sample(x, langs, "document")], rank=5)
+    with pytest.raises(InputError, match="translations"):
+        shift([Sample(x, langs, "document")])
+    with pytest.raises(InputError, match="--pivot fr"):
+        shift([Sample(x, langs, "document", ["a"] * len(x))], pivot="fr")
+    with pytest.raises(InputError, match="--method 'whiten'"):
+        fit("whiten", [])
+    with pytest.raises(InputError, match="no vectors"):
+        center([])
+    with pytest.raises(InputError, match="no such file"):
+        load_debias(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(InputError, match="not a saved correction"):
+        load_debias(tmp_path / "text.npz")
+    np.savez(tmp_path / "newer.npz", about=np.array(json.dumps({"isoglot_debias": 9})))
+    with pytest.raises(InputError, match="format 9"):
+        load_debias(tmp_path / "newer.npz")
+    with pytest.raises(InputError, match="NaN"):
+        Debias("center", {("document", "de"): x[0]}).apply(x * np.nan, langs)
