@@ -539,11 +539,11 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ISOGLOT_CACHE", "~/own")
     monkeypatch.setenv("XDG_CACHE_HOME", "/shared")
-    assert embedded._default_cache() == tmp_path / "own"
+    assert embedded.cache_folder() == tmp_path / "own"
     monkeypatch.setenv("ISOGLOT_CACHE", "")
-    assert embedded._default_cache() == Path("/shared/isoglot")
+    assert embedded.cache_folder() == Path("/shared/isoglot")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert embedded._default_cache() == tmp_path / ".cache" / "isoglot"
+    assert embedded.cache_folder() == tmp_path / ".cache" / "isoglot"
 
 
 # The real model, built once.
