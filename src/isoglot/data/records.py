@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from isoglot.data.problems import Problems
 from isoglot.errors import InputError
@@ -100,7 +100,7 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
 def _separated(path: Path, problems: Problems, separator: str, header: bool) -> Iterator[tuple[int, dict[str, str]]]:
     opener: Any = gzip.open if path.suffix == ".gz" else open
     # A quotation mark encloses a field of CSV; in TSV it is a character like any other.
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
         reader = csv.reader(stream, delimiter=separator, quoting=quoting, strict=True)
         names: list[str] | None = None
