@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.backbones import backbone
-from isoglot.model import resolve_precision
+from isoglot.model import preset_of, resolve_precision
 from isoglot.progress import Progress
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def encode(
         model: a Sentence Transformer with prompts `query` and `document`.
         texts: equal ones are encoded once.
         role: `query` or `document`.
-        length: cut after this many tokens; 192 (or the backbone's preset) when None, never over the model's own.
+        length: cut after this many tokens; the backbone's preset (usually 192) when None, never over the model's own.
         precision: `auto`, `bf16` or `fp32`; vectors are float32 in any case.
         what: name of the progress bar.
 
@@ -56,7 +55,7 @@ def encode(
 
     started = time.perf_counter()
     distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
-    limit = length or backbone(str(model.model_card_data.base_model or "")).encode_length
+    limit = length or preset_of(model).encode_length
     if model.max_seq_length:
         limit = min(limit, model.max_seq_length)
     tokens = tokenize(model, distinct.tolist(), prompt=model.prompts.get(role), length=limit, what=what or role)

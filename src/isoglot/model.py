@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from isoglot.backbones import backbone
+from isoglot.backbones import Backbone, backbone
 from isoglot.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 def load(name: str = EMBEDDED, *, device: str | None = None) -> SentenceTransformer:
     """Load a Sentence Transformer with prompts `query` and `document` set.
+
+    A folder that says how it pools (modules.json) is taken at its word. For plain transformers weights of a known
+    backbone the preset decides: pooling, normalisation, longest text. Anything else is up to Sentence Transformers.
 
     Args:
         name: `embedded`, a local folder, or a Hub id (`id` or `id@revision`).
@@ -40,21 +43,30 @@ def load(name: str = EMBEDDED, *, device: str | None = None) -> SentenceTransfor
     from sentence_transformers import SentenceTransformer
 
     path, revision = locate(name)
+    preset = backbone(name)
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
         raise InputError(f"--device {device}: not usable here ({str(error).splitlines()[0]})") from error
     try:
         model = SentenceTransformer(path, revision=revision, device=device)
+        if preset.pooling is not None and not _says_how(path, revision):
+            model = _pooled(model, preset, name)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"--model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
         ) from error
-    preset = backbone(name)
     if not any(model.prompts.get(role) for role in ("query", "document")):
         model.prompts = {**model.prompts, "query": preset.query_prompt, "document": preset.passage_prompt}
+    model.isoglot_backbone = preset
     return model
+
+
+def preset_of(model: SentenceTransformer) -> Backbone:
+    """The preset that `load` found for a model; for a model made elsewhere, that of its base."""
+    found = getattr(model, "isoglot_backbone", None)
+    return found if isinstance(found, Backbone) else backbone(str(model.model_card_data.base_model or ""))
 
 
 def locate(name: str) -> tuple[str, str | None]:
@@ -77,6 +89,44 @@ def locate(name: str) -> tuple[str, str | None]:
     if looks_local or not _HUB_ID.fullmatch(name):
         raise InputError(f"--model {name}: no such model folder; give `embedded`, a folder, or a Hub id")
     return hub_id, revision or None
+
+
+def _says_how(path: str, revision: str | None) -> bool:
+    """Whether a folder or Hub id holds modules.json."""
+    if Path(path).is_dir():
+        return (Path(path) / "modules.json").is_file()
+    from sentence_transformers.util.file_io import is_sentence_transformer_model
+
+    return bool(is_sentence_transformer_model(path, revision=revision))
+
+
+def _pooled(model: SentenceTransformer, preset: Backbone, name: str) -> SentenceTransformer:
+    """The same encoder with the preset's pooling and normalisation instead of the library's plain mean."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
+
+    encoder = model[0]
+    width = encoder.get_embedding_dimension()
+    modules = [encoder, Pooling(width, "mean" if preset.pooling == "mean" else "cls")]
+    if preset.pooling == "pooler":
+        pooler = getattr(backbone_of(model), "pooler", None)
+        if pooler is None:
+            raise InputError(f"--model {name}: its encoder has no pooler, which LaBSE's vectors go through")
+        dense = pooler.dense
+        modules.append(
+            Dense(
+                dense.in_features,
+                dense.out_features,
+                activation_function=torch.nn.Tanh(),
+                init_weight=dense.weight.detach().clone(),
+                init_bias=dense.bias.detach().clone(),
+            )
+        )
+    pooled = SentenceTransformer(modules=[*modules, Normalize()], device=str(model.device))
+    if preset.max_length is not None:
+        pooled.max_seq_length = min(pooled.max_seq_length or preset.max_length, preset.max_length)
+    return pooled
 
 
 def backbone_of(model: SentenceTransformer) -> torch.nn.Module:

@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import auditing, data, debias, measure, mining, training
+from isoglot.cli import auditing, converting, data, debias, measure, mining, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -18,9 +18,16 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
-data.app.command(auditing.audit)
-data.app.command(mining.mine)
-data.app.command(mining.score)
+for verb in (
+    converting.from_mmarco,
+    converting.from_pairs,
+    converting.from_tevatron,
+    converting.from_flagembedding,
+    auditing.audit,
+    mining.mine,
+    mining.score,
+):
+    data.app.command(verb)
 app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)

@@ -11,7 +11,9 @@ from cyclopts import App, Parameter
 
 from isoglot.cli.options import OutputDir, OutputFile, Switch
 
-app = App(name="data", help="Parallel rows: convert, prepare, describe.", help_format="plaintext")
+app = App(
+    name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
+)
 
 
 @app.command

@@ -6,13 +6,13 @@ import gzip
 import json
 import math
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from isoglot.data.problems import Problems
+from isoglot.data.records import jsonl_records
 from isoglot.errors import InputError
 from isoglot.files import atomic_write
 
@@ -64,9 +64,9 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
         if not path.is_file():
             raise InputError(f"{path}: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows")
         before, found = gathered.count, 0
-        records = _parquet_records(path) if path.suffix == ".parquet" else _jsonl_records(path, gathered)
+        records = _parquet_records(path) if path.suffix == ".parquet" else jsonl_records(path, gathered)
         for number, record in records:
-            row = _check(record, path, number, gathered)
+            row = check_row(record, path, number, gathered)
             if row is not None:
                 found += 1
                 yield path, number, row
@@ -102,27 +102,6 @@ def _open_text(path: Path, mode: str, *, gzipped: bool) -> IO[str]:
     return stream
 
 
-def _jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    yield number, json.loads(line)
-                except UnicodeDecodeError as error:
-                    problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
-                except json.JSONDecodeError as error:
-                    problems.add(path, number, f"not a JSON object ({error.msg} at column {error.colno})")
-                except ValueError as error:  # such as a number of over 4300 digits
-                    problems.add(path, number, f"not a JSON object ({error})")
-                except RecursionError:
-                    problems.add(path, number, "not a row: JSON nested too deeply")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
-
-
 def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -143,7 +122,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
 
 
-def _check(record: Any, path: Path, number: int, problems: Problems) -> Row | None:
+def check_row(record: Any, path: Path, number: int, problems: Problems) -> Row | None:
     """Turn a parsed record into a Row, or note why it is none."""
     if not isinstance(record, dict):
         problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")

@@ -1,0 +1,200 @@
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from isoglot.cli import run
+from isoglot.data.rows import read_rows
+
+
+def lines(path, *records):
+    text = "".join(
+        (record if isinstance(record, str) else json.dumps(record, ensure_ascii=False)) + "\n" for record in records
+    )
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def converted(arguments, target):
+    assert run(["data", *map(str, arguments), "-o", str(target), "--overwrite"]) == 0
+    return [row for _, _, row in read_rows([target])]
+
+
+def refused(arguments, target, capsys):
+    assert run(["data", *map(str, arguments), "-o", str(target)]) == 2
+    assert not target.exists()
+    return capsys.readouterr().err
+
+
+# Sentence Transformers
+
+
+def test_parallel_pairs_line_by_line_in_every_format(tmp_path):
+    lines(tmp_path / "de.tsv", "anchor\tpositive\tnegative", 'was?\t"das" da\tnicht das', "wer?\tder\tdie")
+    lines(tmp_path / "en.csv", "anchor,positive,negative", 'what?,"that, there",not that', "who?,he,she")
+    # A CSV's header is its line 1, so JSONL that runs parallel to one begins at line 2.
+    lines(tmp_path / "es.jsonl", "", {"anchor": "¿qué?", "positive": "eso"}, {"anchor": "¿quién?", "positive": "él"})
+    target = tmp_path / "rows.jsonl"
+    files = [f"{path.stem}={path}" for path in sorted(tmp_path.iterdir())]
+    rows = converted(["from-pairs", *files, "--dataset", "d"], target)
+    assert [(row.group, row.lang, row.query, row.passage, row.negatives) for row in rows] == [
+        ("2", "de", "was?", '"das" da', ("nicht das",)),
+        ("3", "de", "wer?", "der", ("die",)),
+        ("2", "en", "what?", "that, there", ("not that",)),
+        ("3", "en", "who?", "he", ("she",)),
+        ("2", "es", "¿qué?", "eso", ()),
+        ("3", "es", "¿quién?", "él", ()),
+    ]
+    assert {row.dataset for row in rows} == {"d"}
+
+
+def test_columns_by_position_by_name_and_numbered(tmp_path):
+    target = tmp_path / "rows.jsonl"
+    source = lines(tmp_path / "a.jsonl", {"id": "7", "x": "q", "y": "p", "z": "n", "score": 1.0})
+    (row,) = converted(["from-pairs", f"en={source}"], target)
+    assert (row.query, row.passage, row.negatives) == ("q", "p", ("n",))
+    (row,) = converted(["from-pairs", f"en={source}", "--query-column", "y", "--passage-column", "z"], target)
+    assert (row.query, row.passage, row.negatives) == ("p", "n", ())
+    bare = lines(tmp_path / "b.tsv", "q1\tp1\tn1")
+    (row,) = converted(["from-pairs", f"en={bare}", "--no-header"], target)
+    assert (row.group, row.query, row.passage, row.negatives) == ("1", "q1", "p1", ("n1",))
+
+
+def test_parquet_with_languages_groups_and_many_negatives(tmp_path):
+    table = {
+        "query": ["q", "r"],
+        "answer": ["p", "s"],
+        "negative_1": ["a", "b"],
+        "negative_2": ["c", None],
+        "code": ["de", "en"],
+        "key": [5, 5],
+    }
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    arguments = ["from-pairs", tmp_path / "a.parquet", "--lang-column", "code", "--group-column", "key"]
+    rows = converted(arguments, tmp_path / "rows.jsonl")
+    assert [(row.group, row.lang, row.negatives) for row in rows] == [("5", "de", ("a", "c")), ("5", "en", ("b",))]
+    rows = converted([*arguments, "--negatives", "1"], tmp_path / "rows.jsonl")
+    assert [row.negatives for row in rows] == [("a",), ("b",)]
+
+
+def test_files_that_are_no_translations(tmp_path, capsys):
+    one = lines(tmp_path / "de.jsonl", *({"query": f"q{n}", "positive": "p"} for n in range(3)))
+    two = lines(tmp_path / "en.jsonl", {"query": "q", "positive": "p"})
+    said = refused(["from-pairs", f"de={one}", f"en={two}"], tmp_path / "rows.jsonl", capsys)
+    assert "--unaligned" in said
+    rows = converted(["from-pairs", f"de={one}", f"en={two}", "--unaligned"], tmp_path / "rows.jsonl")
+    assert len({row.group for row in rows}) == 4
+
+
+def test_pairs_errors_are_gathered_with_their_lines(tmp_path, capsys):
+    source = lines(tmp_path / "de.jsonl", {"query": "q"}, "{", {"query": "", "positive": "p"}, ["q", "p"])
+    said = refused(["from-pairs", f"de={source}"], tmp_path / "rows.jsonl", capsys)
+    assert "4 problems" in said
+    for number in (1, 2, 3, 4):
+        assert f"{source}:{number}: " in said
+    short = lines(tmp_path / "de.csv", "query,positive", "only one", "a,b,c")
+    said = refused(["from-pairs", f"de={short}"], tmp_path / "rows.jsonl", capsys)
+    assert f"{short}:2: 1 columns; the first line has 2" in said
+    assert f"{short}:3: 3 columns" in said
+    assert "de=" in refused(["from-pairs", str(short)], tmp_path / "rows.jsonl", capsys)
+    assert "no such file" in refused(["from-pairs", "de=nowhere.csv"], tmp_path / "rows.jsonl", capsys)
+    empty = lines(tmp_path / "empty.jsonl")
+    assert "no records" in refused(["from-pairs", f"de={empty}"], tmp_path / "rows.jsonl", capsys)
+    (tmp_path / "latin.csv").write_bytes("query,positive\nwär,ü\n".encode("latin-1"))
+    assert "not UTF-8" in refused(["from-pairs", f"de={tmp_path / 'latin.csv'}"], tmp_path / "rows.jsonl", capsys)
+
+
+# Tevatron and FlagEmbedding
+
+
+def test_tevatron(tmp_path, capsys):
+    record = {
+        "query_id": 12,
+        "query": "wer?",
+        "positive_passages": [{"docid": "1", "title": "T", "text": "p"}, {"docid": "2", "text": "p2"}],
+        "negative_passages": [{"docid": "3", "title": "N", "text": "n"}, {"docid": "4", "title": "", "text": "m"}],
+    }
+    source = lines(tmp_path / "de.jsonl", record)
+    (row,) = converted(["from-tevatron", f"de={source}"], tmp_path / "rows.jsonl")
+    assert (row.group, row.lang, row.title, row.passage_text) == ("12", "de", "T", "T p")
+    assert row.negatives == ("N n", "m")
+    assert row.dataset == "tevatron"
+    assert "1 further positives left out" in capsys.readouterr().out
+    bad = lines(tmp_path / "bad.jsonl", {**record, "positive_passages": []}, {"query": "q"})
+    said = refused(["from-tevatron", f"de={bad}"], tmp_path / "none.jsonl", capsys)
+    assert f"{bad}:1: a field is empty" in said
+    assert f"{bad}:2: no field 'positive_passages'" in said
+
+
+def test_flagembedding(tmp_path, capsys):
+    first = {"query": "q", "pos": ["p"], "neg": ["a", "b"], "pos_scores": [9.0], "neg_scores": [2.0, 1.0]}
+    second = {"query": "r", "pos": ["s", "t"], "neg": ["c"]}
+    de, en = (lines(tmp_path / f"{lang}.jsonl", first, second) for lang in ("de", "en"))
+    rows = converted(["from-flagembedding", f"de={de}", f"en={en}"], tmp_path / "rows.jsonl")
+    assert [(row.group, row.lang) for row in rows] == [("1", "de"), ("2", "de"), ("1", "en"), ("2", "en")]
+    assert rows[0].scores == (9.0, 2.0, 1.0)
+    assert rows[1].scores == ()
+    assert "2 further positives left out" in capsys.readouterr().out
+    rows = converted(["from-flagembedding", f"de={de}", "--negatives", "1"], tmp_path / "rows.jsonl")
+    assert (rows[0].negatives, rows[0].scores) == (("a",), (9.0, 2.0))
+
+
+# mMARCO
+
+
+@pytest.fixture
+def mmarco(tmp_path):
+    folder = tmp_path / "mmarco"
+    folder.mkdir()
+    for lang in ("de", "en"):
+        lines(folder / f"queries.{lang}.tsv", *(f"{n}\t{lang} query {n}" for n in (7, 8, 9)))
+        lines(folder / f"collection.{lang}.tsv", *(f'{n}\t{lang} "passage" {n}' for n in range(6)))
+    return folder
+
+
+def test_mmarco_triples(mmarco, tmp_path, capsys):
+    lines(mmarco / "triples.train.tsv", "7\t0\t3", "8\t1\t4", "7\t0\t5", "7\t2\t4", "9\t77\t3")
+    rows = converted(["from-mmarco", mmarco], tmp_path / "rows.jsonl")
+    assert [(row.group, row.lang, row.passage, row.negatives) for row in rows] == [
+        ("7", "de", 'de "passage" 0', ('de "passage" 3',)),
+        ("8", "de", 'de "passage" 1', ('de "passage" 4',)),
+        ("7", "en", 'en "passage" 0', ('en "passage" 3',)),
+        ("8", "en", 'en "passage" 1', ('en "passage" 4',)),
+    ]
+    said = capsys.readouterr().out
+    assert "2 rows whose query or passage a language lacks" in said
+    assert "1 further relevant passages left out" in said
+    rows = converted(
+        ["from-mmarco", mmarco, "--negatives", "5", "--max-groups", "1", "--langs", "en"], tmp_path / "o.jsonl"
+    )
+    assert [(row.group, row.negatives) for row in rows] == [("7", ('en "passage" 3', 'en "passage" 5'))]
+
+
+def test_mmarco_qrels_and_its_own_names(mmarco, tmp_path):
+    (mmarco / "queries.de.tsv").rename(mmarco / "german_queries.train.tsv")
+    with gzip.open(tmp_path / "x.gz", "wt") as out:
+        out.write((mmarco / "collection.de.tsv").read_text())
+    (tmp_path / "x.gz").rename(mmarco / "german_collection.tsv.gz")
+    lines(mmarco / "qrels.train.tsv", "7\t0\t2\t1", "8 0 3 0", "9 0 5 1")
+    names = ["--queries", "{language}_queries.train.tsv", "--collection", "{language}_collection.tsv.gz"]
+    rows = converted(["from-mmarco", mmarco, *names], tmp_path / "rows.jsonl")
+    assert [(row.group, row.lang, row.passage) for row in rows] == [
+        ("7", "de", 'de "passage" 2'),
+        ("9", "de", 'de "passage" 5'),
+    ]
+
+
+def test_mmarco_errors(mmarco, tmp_path, capsys):
+    target = tmp_path / "rows.jsonl"
+    assert "--relations" in refused(["from-mmarco", mmarco], target, capsys)
+    triples = lines(mmarco / "triples.tsv", "7\t0\t3", "7\t0", "8\t0\t1\tx")
+    broken = lines(mmarco / "collection.en.tsv", "0\tp\tq", "3\tn")
+    said = refused(["from-mmarco", mmarco], target, capsys)
+    assert f"{triples}:2: 2 tab-separated columns; expected 3 or 4" in said
+    assert f"{triples}:3: relevance 'x' is no whole number" in said
+    assert f"{broken}:1: 3 tab-separated columns; expected 2" in said
+    assert "no language has both" in refused(["from-mmarco", mmarco, "--queries", "{lang}.tsv"], target, capsys)
+    assert "--langs" in refused(["from-mmarco", mmarco, "--langs", "fr"], target, capsys)
+    assert "no such folder" in refused(["from-mmarco", tmp_path / "nowhere"], target, capsys)
