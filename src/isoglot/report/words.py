@@ -28,7 +28,7 @@ def difference(found: Comparison | None, *, star: bool = True) -> str:
     """A difference with its interval, in points of mAP or in ranks, and a star where it is significant."""
     if found is None:
         return "-"
-    scale, form = (1, "+.0f") if lower_is_better(found.measure) else (100, "+.1f")
+    scale, form = (1, "+z.0f") if lower_is_better(found.measure) else (100, "+z.1f")
     mark = "*" if star and found.significant else ""
     return f"{scale * found.difference:{form}} [{scale * found.low:{form}}, {scale * found.high:{form}}]{mark}"
 
