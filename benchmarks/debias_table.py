@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device")
     parser.add_argument("--resamples", type=int, default=10_000)
-    parser.add_argument("--quick", action="store_true", help="three languages, 60 questions' worth of fit, 200 resamples")
+    parser.add_argument(
+        "--quick", action="store_true", help="three languages, 60 questions' worth of fit, 200 resamples"
+    )
     parser.add_argument("-o", "--output-dir", type=Path, default=Path("results/debias"))
     args = parser.parse_args()
     if args.quick:

@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import data, debias, measure, training
+from isoglot.cli import data, debias, measure, search, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -22,6 +22,8 @@ app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)
 app.command(debias.app)
+app.command(search.index)
+app.command(search.search)
 app.command(training.study)
 app.command(training.quickstart)
 
