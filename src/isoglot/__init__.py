@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from isoglot.evaluate import evaluate as evaluate
     from isoglot.model import load as load
     from isoglot.sampler import HybridBatchSampler as HybridBatchSampler
+    from isoglot.search import Searcher as Searcher
     from isoglot.study import study as study
     from isoglot.train import train as train
 
@@ -21,6 +22,7 @@ _HOMES = {
     "Benchmark": "isoglot.data.benchmark",
     "HybridBatchSampler": "isoglot.sampler",
     "Prepared": "isoglot.data.prepare",
+    "Searcher": "isoglot.search",
     "evaluate": "isoglot.evaluate",
     "load": "isoglot.model",
     "load_lareqa": "isoglot.data.lareqa",

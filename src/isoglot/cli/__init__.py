@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import auditing, converting, data, debias, measure, mining, training
+from isoglot.cli import auditing, converting, data, debias, measure, mining, search, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -32,6 +32,8 @@ app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)
 app.command(debias.app)
+app.command(search.index)
+app.command(search.search)
 app.command(training.study)
 app.command(training.quickstart)
 

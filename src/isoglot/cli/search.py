@@ -1,0 +1,233 @@
+"""`isoglot index` and `isoglot search`: from files to answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from isoglot.cli.options import Names, OutputDir, Switch
+from isoglot.config import Precision
+
+
+def index(
+    *inputs: Path,
+    output_dir: OutputDir,
+    model: str | None = None,
+    debias: Path | None = None,
+    length: int | None = None,
+    update: Switch = False,
+    delete: Names = (),
+    versions: Switch = False,
+    roll_back: int | None = None,
+    ann_from: int = 100_000,
+    precision: Precision = "auto",
+    device: str | None = None,
+    overwrite: Switch = False,
+    resume: Switch = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Make documents searchable: JSONL, CSV, Parquet, BEIR folders, Markdown, text, HTML, PDF.
+
+    Args:
+        inputs: Files and folders.
+        output_dir: Folder of the index.
+        model: The encoder: embedded (default), a folder, or a Hub id (id@revision).
+        debias: A correction of language bias that `isoglot debias fit` wrote.
+        length: Tokens of a passage, title and prompt included; longer documents are split at sentences.
+        update: Add to an index and replace what changed; documents that are not among the inputs stay.
+        delete: Ids of documents to delete (with --update).
+        versions: List the published versions.
+        roll_back: Number of the version that searches shall see.
+        ann_from: Passages from which an approximate index is built.
+        precision: bf16 or fp32; auto takes what the device does well.
+        device: Such as cpu or cuda; chosen by torch when not given.
+        overwrite: Replace what the folder holds.
+        resume: Go on with a build that was interrupted.
+        as_json: Print the result as JSON.
+    """
+    from isoglot.errors import InputError
+    from isoglot.files import claim_folder
+    from isoglot.index.build import roll_back as roll
+    from isoglot.index.documents import find_sources
+    from isoglot.index.manifest import read_manifest
+
+    if versions or roll_back is not None:
+        if inputs or update or delete:
+            raise InputError("--versions and --roll-back stand alone; leave out inputs, --update and --delete")
+        manifest = read_manifest(output_dir) if roll_back is None else roll(output_dir, roll_back)
+        _print_versions(manifest, as_json)
+        return
+    if delete and not update:
+        raise InputError("--delete: takes documents out of an index; give --update with it")
+    if not inputs and not delete:
+        raise InputError("nothing to index; name files or folders")
+    if update:
+        known = read_manifest(output_dir)
+        folder, name = output_dir, model or known.model
+    else:
+        name = model or "embedded"
+        if inputs:
+            find_sources(list(inputs))  # before anything is replaced
+        if resume and (output_dir / "isoglot-index.json").is_file():
+            raise InputError(f"{output_dir}: this index is finished; give --update to add to it, or --overwrite")
+        folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+
+    from isoglot.index.build import build
+    from isoglot.model import load, locate, quiet_libraries
+    from isoglot.provenance import device_name, write_run
+
+    quiet_libraries()
+    locate(name)
+    encoder = load(name, device=device)
+    built = build(
+        inputs,
+        folder,
+        encoder,
+        name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
+        debias=debias,
+        length=length,
+        update=update,
+        delete=delete,
+        precision=precision,
+        ann_from=ann_from,
+    )
+    settings = {"model": name, "inputs": [str(path) for path in inputs], "length": length, "update": update}
+    write_run(
+        folder,
+        "index",
+        {**settings, "debias": str(debias) if debias else None, "delete": list(delete), "precision": precision},
+        data={},
+        seed=None,
+        device=device_name(str(encoder.device)),
+        seconds=built.seconds,
+        version=built.version.number,
+    )
+    _report_problems(built.problems.shown, built.problems.count)
+    counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
+    version = built.version
+    if as_json:
+        facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
+        record = {"version": version.number, **counts, **facts, "problems": built.problems.count, "ann": version.ann}
+        print(json.dumps({**record, "seconds": round(built.seconds, 2)}, ensure_ascii=False))
+        return
+    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
+    rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
+    langs = ", ".join(f"{code} {count}" for code, count in version.languages.items())
+    print(
+        f"documents: {done} ({built.seconds:.1f} s{rate})\n"
+        f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})"
+    )
+
+
+def search(
+    folder: Path,
+    query: str,
+    /,
+    *,
+    k: Annotated[int, Parameter(name=["-k", "--k"])] = 10,
+    langs: Names = (),
+    mode: Literal["dense", "lexical", "hybrid"] = "dense",
+    fair: Literal["none", "balanced"] = "none",
+    quota: float = 0.5,
+    query_lang: str | None = None,
+    rerank: str | None = None,
+    expand: str | None = None,
+    expand_with: Literal["passage", "translate", "both"] = "passage",
+    expand_model: str = "default",
+    expand_timeout: float = 20.0,
+    model: str | None = None,
+    device: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Search an index with one query.
+
+    Args:
+        folder: Made by `isoglot index`.
+        query: In any language.
+        k: How many results.
+        langs: Comma-separated languages of results.
+        mode: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
+        fair: balanced takes the model's preference for some languages out of the ranking.
+        quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
+        query_lang: Language of the query, for an index with --debias; guessed when not given.
+        rerank: A cross-encoder (folder or Hub id) that scores the best results anew.
+        expand: URL of an OpenAI-compatible API that rewrites the query first; its key in OPENAI_API_KEY.
+        expand_with: passage (one that would answer), translate, or both.
+        expand_model: The model that the endpoint runs.
+        expand_timeout: Seconds that one request may take.
+        model: The encoder, where it lies elsewhere now.
+        device: Such as cpu or cuda; chosen by torch when not given.
+        as_json: Print the results as JSON.
+    """
+    import os
+
+    from isoglot.embedded import cache_folder
+    from isoglot.model import quiet_libraries
+    from isoglot.search import Searcher
+
+    quiet_libraries()
+    searcher = Searcher.open(folder, model, device=device)
+    expander = None
+    if expand is not None:
+        from isoglot.expand import Expander
+
+        expander = Expander(
+            expand,
+            model=expand_model,
+            strategy=expand_with,
+            langs=langs or tuple(searcher.languages()),
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            timeout=expand_timeout,
+            cache=cache_folder() / "expansions",
+        )
+    hits = searcher.search(
+        query,
+        k=k,
+        langs=langs or None,
+        mode=mode,
+        fair=fair,
+        quota=quota,
+        query_lang=query_lang,
+        rerank=rerank,
+        expand=expander,
+    )
+    if as_json:
+        from dataclasses import asdict
+
+        print(json.dumps([{"rank": rank, **asdict(hit)} for rank, hit in enumerate(hits, 1)], ensure_ascii=False))
+        return
+    if not hits:
+        print("nothing found")
+    for rank, hit in enumerate(hits, 1):
+        title = f"{_plain(hit.title)} · " if hit.title else ""
+        print(f"{rank:>3}  {hit.score:.4f}  {hit.lang:<3}  {title}{_plain(hit.text)[:200]}  [{_plain(hit.id)}]")
+
+
+def _plain(text: str) -> str:
+    """One line without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _print_versions(manifest: Any, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
+        print(json.dumps(record, ensure_ascii=False))
+        return
+    for version in manifest.versions:
+        mark = "*" if version.number == manifest.current else " "
+        print(
+            f"{mark} {version.number:>3}  {version.created}  {version.documents} documents, {version.passages} passages"
+        )
+
+
+def _report_problems(shown: list[str], count: int) -> None:
+    if count:
+        more = [f"... and {count - len(shown)} more"] if count > len(shown) else []
+        lines = "\n".join([f"isoglot: {count} passed over:", *shown, *more])
+        print(lines, file=sys.stderr)

@@ -1,0 +1,176 @@
+"""The stored index: one LanceDB folder with vectors, texts, languages and metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isoglot.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.index.manifest import Manifest, Version, read_manifest
+from isoglot.index.protocol import Found, Passage, Vectors
+
+PASSAGES, FOLDED = "passages", "folded"
+SAMPLES = "samples"
+_SHOWN = ["id", "document", "title", "text", "lang", "source", "metadata"]
+_FOREVER = timedelta(days=36_500)
+
+
+def schema(dimension: int) -> pa.Schema:
+    """Columns of the passages table; `hash` is of the whole document, to tell changed ones and duplicates."""
+    texts = ["id", "document", "title", "text", "lang", "source", "metadata", "hash"]
+    return pa.schema([*((name, pa.string()) for name in texts), ("vector", pa.list_(pa.float32(), dimension))])
+
+
+FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as", "source", "metadata", "hash")])
+
+
+def connect(folder: Path) -> Any:
+    """Open LanceDB on a folder.
+
+    Raises:
+        MissingPackageError: lancedb is not installed.
+    """
+    # Lance's log would tell the user of every new table.
+    os.environ.setdefault("LANCE_LOG", "error")
+    try:
+        import lancedb
+    except ImportError as error:
+        raise MissingPackageError("indexes are kept in LanceDB: pip install 'isoglot[search]'") from error
+    return lancedb.connect(str(folder / "lance"))
+
+
+class LanceIndex:
+    """A published version of an index folder, open for reading.
+
+    Later versions may be built and published beside it; this one stays what it was when opened.
+
+    Args:
+        folder: made by `isoglot index`.
+
+    Raises:
+        InputError: no index there, or one of another format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest: Manifest = read_manifest(folder)
+        version: Version = self.manifest.version
+        self._version = version
+        with reading(folder):
+            self._table = connect(folder).open_table(PASSAGES)
+            self._table.checkout(version.passages_at)
+        self._samples: dict[str, Vectors] | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self.manifest.dimension
+
+    def languages(self) -> dict[str, int]:
+        """Passages in each language, codes in alphabetical order."""
+        return dict(self._version.languages)
+
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, *, exact: bool = False
+    ) -> list[Found]:
+        """The k passages of highest cosine; through the ANN index where there is one, unless `exact`."""
+        if not self._version.passages or (langs is not None and not langs):
+            return []
+        with reading(self.folder):
+            query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
+            if langs is not None:
+                query = query.where(among(langs))
+            if self._version.ann is None or exact:
+                query = query.bypass_vector_index()
+            else:
+                query = query.nprobes(self._version.ann["probes"]).refine_factor(self._version.ann["refine"])
+            table = query.select([*_SHOWN, "_distance"]).to_arrow()
+        return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
+
+    def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+        """The k passages whose title or text match a query's words best (BM25 over words as ICU finds them)."""
+        if not self._version.passages or not any(map(str.isalnum, query)) or (langs is not None and not langs):
+            return []
+        from lancedb.query import MultiMatchQuery
+
+        with reading(self.folder):
+            search = self._table.search(MultiMatchQuery(query, ["text", "title"]), query_type="fts").limit(k)
+            if langs is not None:
+                search = search.where(among(langs))
+            table = search.select([*_SHOWN, "_score"]).to_arrow()
+        return _found(table, table["_score"].to_numpy().astype(np.float64))
+
+    def sample(self, lang: str) -> Vectors:
+        """Vectors of a random sample of a language's passages, drawn when the version was published."""
+        if self._samples is None:
+            with reading(self.folder), np.load(self.folder / SAMPLES / f"{self._version.number}.npz") as arrays:
+                self._samples = {name: arrays[name] for name in arrays.files}
+        return self._samples.get(lang, np.empty((0, self.dimension), np.float32))
+
+    def close(self) -> None:
+        """Let go of the table."""
+        del self._table
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turn what Lance says about lost or broken files into one clear message."""
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, IsoglotError):
+            raise
+        if not (folder / "lance" / f"{PASSAGES}.lance").is_dir():
+            raise InputError(
+                f"{folder}: the index was deleted or moved; make it again, or open it at its new place"
+            ) from error
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise IsoglotError(f"{folder}: the index cannot be read ({first}); make it again with --overwrite") from error
+
+
+def among(langs: Sequence[str]) -> str:
+    """SQL condition: the language is one of these."""
+    return f"lang IN ({', '.join(map(quoted, langs))})"
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def index_words(table: Any) -> None:
+    """Build the full-text index over titles and texts: ICU finds words in scripts without blanks."""
+    from lancedb.index import FTS
+
+    for column in ("text", "title"):
+        table.create_index(
+            column,
+            config=FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True),
+            replace=True,
+        )
+
+
+def settle(table: Any) -> None:
+    """Put small pieces together and bring the indexes up to date; older versions stay."""
+    table.optimize(cleanup_older_than=_FOREVER)
+
+
+def _found(table: pa.Table, scores: Any) -> list[Found]:
+    columns = [table[name].to_pylist() for name in _SHOWN]
+    return [
+        Found(
+            Passage(
+                str(key), str(document), str(text), str(lang), title or "", source or "", json.loads(metadata or "{}")
+            ),
+            float(score),
+        )
+        for key, document, title, text, lang, source, metadata, score in zip(*columns, scores, strict=True)
+    ]
