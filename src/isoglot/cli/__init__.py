@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import auditing, data, debias, measure, mining, training
+from isoglot.cli import auditing, data, debias, measure, mining, serving, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -27,6 +27,7 @@ app.command(measure.evaluate)
 app.command(debias.app)
 app.command(training.study)
 app.command(training.quickstart)
+app.command(serving.serve)
 
 
 def main(argv: list[str] | None = None) -> None:
