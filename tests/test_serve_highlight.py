@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,4 +42,4 @@ def test_pieces_join_to_the_text_and_alternate(text: str, query: str) -> None:
     pieces = highlight(text, query)
     assert "".join(piece.text for piece in pieces) == text
     assert all(piece.text for piece in pieces)
-    assert all(first.marked != second.marked for first, second in zip(pieces, pieces[1:], strict=False))
+    assert all(first.marked != second.marked for first, second in pairwise(pieces))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("fastapi")
-schemathesis = pytest.importorskip("schemathesis")
+pytest.importorskip("schemathesis")
 
+import schemathesis
 from hypothesis import HealthCheck, settings
 
 from isoglot.serve.app import create_app
-
-# The test client calls the server by this name.
 from isoglot.serve.settings import ServeSettings
 from serving import embed, searcher
 
