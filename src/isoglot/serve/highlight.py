@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from functools import cache
 from typing import NamedTuple
+from unicodedata import category, normalize
 
-# Written without spaces between words: Han, kana, Thai, Lao, Khmer, Myanmar.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+# Written without spaces between words: Thai, Lao, Myanmar, Khmer, kana, Han.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
+_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _ALPHABETIC = re.compile("[A-Za-z\u00c0-\u052f\u1e00-\u1fff]")
 _SHORT = 4
 """Letters of the shortest Latin, Greek or Cyrillic word that is marked: below it most are function words."""
@@ -36,24 +38,28 @@ def highlight(text: str, query: str) -> list[Piece]:
     words, pairs = _terms(query)
     if not words and not pairs:
         return [Piece(text, marked=False)] if text else []
+    beginnings = tuple(word for word in words if len(word) >= _SHORT)
     marked = bytearray(len(text))
-    for start, end in _words(text):
-        word = text[start:end]
-        if _UNSPACED.fullmatch(word):
+    for found in _word().finditer(text):
+        start, end = found.span()
+        word = found[0]
+        if _STARTS_UNSPACED.match(word):
             for place in range(start, end - 1):
                 if text[place : place + 2] in pairs:
                     marked[place : place + 2] = b"\1\1"
-        elif _matches(_fold(word), words):
+            continue
+        folded = _fold(word)
+        if folded in words or folded.startswith(beginnings):
             marked[start:end] = b"\1" * (end - start)
     return _pieces(text, marked)
 
 
 def _terms(query: str) -> tuple[set[str], set[str]]:
+    """Words of a query that are worth marking, and pairs of neighbouring characters of unspaced scripts."""
     words: set[str] = set()
     pairs: set[str] = set()
-    for start, end in _words(query):
-        word = query[start:end]
-        if _UNSPACED.fullmatch(word):
+    for word in _word().findall(query):
+        if _STARTS_UNSPACED.match(word):
             pairs.update(word[place : place + 2] for place in range(len(word) - 1))
         else:
             words.add(_fold(word))
@@ -61,37 +67,24 @@ def _terms(query: str) -> tuple[set[str], set[str]]:
     return telling, pairs
 
 
-def _words(text: str) -> list[tuple[int, int]]:
-    """Where words start and end; a combining mark belongs to its word, an unspaced stretch is a word of its own."""
-    spans: list[tuple[int, int]] = []
-    start = None
-    unspaced = False
-    for place, character in enumerate(text):
-        inside = character == "_" or unicodedata.category(character)[0] in "LMN"
-        here = inside and _UNSPACED.match(character) is not None
-        if start is not None and (not inside or here != unspaced):
-            spans.append((start, place))
-            start = None
-        if inside and start is None:
-            start, unspaced = place, here
-    if start is not None:
-        spans.append((start, len(text)))
-    return spans
+@cache
+def _word() -> re.Pattern[str]:
+    """A word with its combining marks, which the regular expression for words leaves out; or a stretch without spaces."""
+    marks = "".join(character for character in map(chr, range(0x300, 0x10000)) if category(character)[0] == "M")
+    return re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[\\w{marks}])+")
 
 
 def _fold(word: str) -> str:
-    return unicodedata.normalize("NFKC", word).casefold()
-
-
-def _matches(word: str, terms: set[str]) -> bool:
-    return word in terms or any(len(term) >= _SHORT and word.startswith(term) for term in terms)
+    return normalize("NFKC", word).casefold()
 
 
 def _pieces(text: str, marked: bytearray) -> list[Piece]:
+    """Cut where marking begins and ends."""
     pieces: list[Piece] = []
     start = 0
-    for place in range(1, len(text) + 1):
-        if place == len(text) or marked[place] != marked[start]:
-            pieces.append(Piece(text[start:place], bool(marked[start])))
-            start = place
+    while start < len(text):
+        end = marked.find(not marked[start], start)
+        end = len(text) if end < 0 else end
+        pieces.append(Piece(text[start:end], bool(marked[start])))
+        start = end
     return pieces

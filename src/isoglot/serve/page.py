@@ -79,16 +79,14 @@ class Pages:
         lists: list[ListView] = []
         if asked.query:
             async with asyncio.timeout(self._settings.seconds):
-                lists = [await self._list(asked, choice) for choice in asked.shown]
+                lists = [await self._workers.run(self._list, asked, choice) for choice in asked.shown]
         return self._render("page.html", asked=asked, lists=lists, problem=None)
 
-    async def _list(self, asked: PageRequest, choice: ListChoice) -> ListView:
+    def _list(self, asked: PageRequest, choice: ListChoice) -> ListView:
         collection = self._by_name[choice.index]
         sample = self._settings.sample
         started = time.perf_counter()
-        found = await self._workers.run(
-            collection.search, asked.query, max(asked.k, sample), asked.langs, choice.mode, choice.fair
-        )
+        found = collection.search(asked.query, max(asked.k, sample), asked.langs, choice.mode, choice.fair)
         seconds = time.perf_counter() - started
         return list_view(asked, choice, collection, found, sample, self._languages, seconds)
 
