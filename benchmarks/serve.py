@@ -175,9 +175,9 @@ def encoder(model: str | None):
     """A model, or vectors drawn from the text's checksum."""
     if model:
         from isoglot.model import load as load_model
-        from isoglot.serve.models import embedder
+        from isoglot.serve.models import embedder, one_at_a_time
 
-        embed = embedder(load_model(model))
+        embed = embedder(one_at_a_time(load_model(model)))
         return lambda texts: embed(texts, "query").vectors
 
     def seeded(texts: list[str]) -> np.ndarray:

@@ -113,6 +113,7 @@ def test_quickstart_serves_base_beside_hybrid(monkeypatch: pytest.MonkeyPatch, t
     loaded: list[str] = []
     served = []
     monkeypatch.setattr(showcase, "load", loaded.append)
+    monkeypatch.setattr(showcase, "one_at_a_time", lambda model: model)
     monkeypatch.setattr(showcase, "embedder", lambda model: embed)
     monkeypatch.setattr(server, "run", lambda app, taken: served.append(app))
     serving.serve_quickstart(study, port=0)  # type: ignore[arg-type]

@@ -58,13 +58,14 @@ class Collection:
         embed = self.embed
         return _answer(self.name, lambda: embed(texts, role))
 
-    def check(self) -> int:
-        """Count the passages, as a sign of life.
+    def check(self) -> None:
+        """Ask for one word, which reads the index but needs no model.
 
         Raises:
             UnavailableError: the index does not answer.
         """
-        return sum(_answer(self.name, self.searcher.languages).values())
+        if self.languages:
+            _answer(self.name, lambda: self.searcher.search("isoglot", k=1, mode="lexical"))
 
 
 def open_collections(searchers: Mapping[str, Searcher], embed: Mapping[str, Embed] | None = None) -> list[Collection]:

@@ -69,7 +69,7 @@ def _terms(query: str) -> tuple[set[str], set[str]]:
 
 @cache
 def _word() -> re.Pattern[str]:
-    """A word with its combining marks, which the regular expression for words leaves out; or a stretch without spaces."""
+    """A word with its combining marks, or a stretch of a script without spaces."""
     marks = "".join(character for character in map(chr, range(0x300, 0x10000)) if category(character)[0] == "M")
     return re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[\\w{marks}])+")
 

@@ -1,9 +1,9 @@
-"""A Sentence Transformer behind a lock: tokenizers are not made for several threads."""
+"""One encoder for many threads."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isoglot.encode import Encoded, Role, encode
 from isoglot.serve.collections import Embed
@@ -12,12 +12,22 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 
+def one_at_a_time(model: SentenceTransformer) -> SentenceTransformer:
+    """Let one thread at a time tokenise: tokenizers change their own settings at every call and break when shared."""
+    lock, preprocess = threading.Lock(), model.preprocess
+
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return preprocess(*args, **kwargs)
+
+    model.preprocess = locked
+    return model
+
+
 def embedder(model: SentenceTransformer) -> Embed:
-    """Encode with a model, one call at a time."""
-    lock = threading.Lock()
+    """Texts and their role to unit vectors, with a model made safe for threads by `one_at_a_time`."""
 
     def embed(texts: list[str], role: Role) -> Encoded:
-        with lock:
-            return encode(model, texts, role)
+        return encode(model, texts, role)
 
     return embed

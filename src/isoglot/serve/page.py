@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isoglot import __version__
 from isoglot.errors import InputError
+from isoglot.search import Hit
 from isoglot.serve.collections import Collection
 from isoglot.serve.problems import title
 from isoglot.serve.request import COUNTS, FAIRNESS, MODES, VIEWS, ListChoice, PageRequest, default_request, read_request
@@ -85,10 +86,17 @@ class Pages:
     def _list(self, asked: PageRequest, choice: ListChoice) -> ListView:
         collection = self._by_name[choice.index]
         sample = self._settings.sample
+
+        def best(k: int) -> list[Hit]:
+            return collection.search(asked.query, k, asked.langs, choice.mode, choice.fair)
+
         started = time.perf_counter()
-        found = collection.search(asked.query, max(asked.k, sample), asked.langs, choice.mode, choice.fair)
+        sampled = best(max(asked.k, sample))
         seconds = time.perf_counter() - started
-        return list_view(asked, choice, collection, found, sample, self._languages, seconds)
+        # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
+        alone = choice.fair == "balanced" and asked.k < sample
+        found = best(asked.k) if alone else sampled[: asked.k]
+        return list_view(asked, choice, collection, found, sampled[:sample], self._languages, seconds)
 
     def error(self, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
         """The page with what went wrong in the place of results."""

@@ -15,7 +15,7 @@ from isoglot.progress import progress_line
 from isoglot.quickstart import atlas, settings
 from isoglot.search import Searcher
 from isoglot.serve.collections import Embed
-from isoglot.serve.models import embedder
+from isoglot.serve.models import embedder, one_at_a_time
 from isoglot.study import BASE, Study
 
 
@@ -61,7 +61,7 @@ def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:
     embed: dict[str, Embed] = {}
     for name, model in models.items():
         progress_line(f"encoding {len(passages)} passages with {name}")
-        encode = embedder(load(model))
+        encode = embedder(one_at_a_time(load(model)))
         vectors = encode([passage.text for passage in passages], "document").vectors
         searchers[name] = Searcher(MemoryIndex(passages, vectors), _queries(encode), model_name=name)
         embed[name] = encode

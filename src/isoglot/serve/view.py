@@ -113,17 +113,16 @@ def list_view(
     choice: ListChoice,
     collection: Collection,
     found: Sequence[Hit],
-    sample: int,
+    sampled: Sequence[Hit],
     languages: Mapping[str, LanguageView],
     seconds: float,
 ) -> ListView:
-    """Turn the best hits into as many results as were asked for, and a bar over the first `sample`."""
+    """Show the hits found, and the languages of those sampled beside the collection's."""
     among = {code: count for code, count in collection.languages.items() if not asked.langs or code in asked.langs}
-    sampled = found[:sample]
     return ListView(
         choice=choice,
         model=shown(collection.searcher.model_name),
-        hits=[_hit(rank, hit, asked.query, languages) for rank, hit in enumerate(found[: asked.k], 1)],
+        hits=[_hit(rank, hit, asked.query, languages) for rank, hit in enumerate(found, 1)],
         sampled=len(sampled),
         found=segments(Counter(hit.lang for hit in sampled), languages),
         collection=segments(among, languages),
