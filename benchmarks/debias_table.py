@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from isoglot.fusion import standardise
 
 from isoglot import metrics
 from isoglot.compare import HEADLINE
@@ -27,6 +26,7 @@ from isoglot.debias import Sample, fit
 from isoglot.encode import encode
 from isoglot.evaluate import from_ranks, score
 from isoglot.files import write_json, write_text
+from isoglot.fusion import standardise
 from isoglot.model import load, quiet_libraries
 from isoglot.progress import progress_line
 from isoglot.quickstart import atlas

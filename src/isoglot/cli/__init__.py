@@ -9,7 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import auditing, converting, data, debias, measure, mining, search, training
+from isoglot.cli import auditing, converting, data, debias, measure, mining, search, serving, training
 from isoglot.errors import IsoglotError
 
 app = App(
@@ -36,6 +36,7 @@ app.command(search.index)
 app.command(search.search)
 app.command(training.study)
 app.command(training.quickstart)
+app.command(serving.serve)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from isoglot.cli.data import open_rows
 from isoglot.cli.measure import BenchmarkName, open_benchmark
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
+from isoglot.cli.serving import PORT, require_packages, serve_quickstart
 from isoglot.config import StudySettings, TrainSettings
 from isoglot.regimes import sweep
 
@@ -132,7 +133,12 @@ def study(
 
 
 def quickstart(
-    *, output_dir: OutputDir = Path("runs/quickstart"), max_steps: int | None = None, seeds: Numbers = (0,)
+    *,
+    output_dir: OutputDir = Path("runs/quickstart"),
+    max_steps: int | None = None,
+    seeds: Numbers = (0,),
+    serve: Switch = False,
+    port: int = PORT,
 ) -> None:
     """Run the whole study on the embedded model and corpus: base, x-x-mono, hybrid (some minutes on two cores).
 
@@ -140,17 +146,23 @@ def quickstart(
         output_dir: Folder for the runs and the report; the same command goes on where it was.
         max_steps: Steps of each training; the embedded recipe's by default.
         seeds: Comma-separated seeds.
+        serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
+        port: Where to serve; 0 takes any free port.
     """
     from isoglot.files import claim_folder
     from isoglot.model import quiet_libraries
 
+    if serve:
+        require_packages()
     quiet_libraries()
     folder = claim_folder(output_dir, resume=True)
 
     from isoglot.quickstart import run
 
     result = run(folder, max_steps=max_steps, seeds=seeds)
-    print(f"{result.summary}\n\nThe report: {folder / 'report.html'}")
+    print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
+    if serve:
+        serve_quickstart(result.study, port=port)
 
 
 def _plain(training: StudyTraining | None) -> TrainSettings:

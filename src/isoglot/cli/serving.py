@@ -1,0 +1,74 @@
+"""`isoglot serve`, and the server of the quick start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isoglot.study import Study
+
+LOOPBACK = "127.0.0.1"
+PORT = 8000
+
+
+def serve(index: Path, /, *, compare: Path | None = None, port: int = PORT, host: str = LOOPBACK) -> None:
+    """Serve an index as a search page and a JSON API, until Ctrl-C.
+
+    Args:
+        index: Folder made by isoglot index.
+        compare: A second index, to stand side by side with the first.
+        port: Where to listen; 0 takes any free one.
+        host: Address to listen on; by default only this machine can connect.
+    """
+    require_packages()
+    from isoglot.model import quiet_libraries
+    from isoglot.search import Searcher
+    from isoglot.serve.app import create_app
+    from isoglot.serve.server import allowed_hosts, listen, run
+    from isoglot.serve.settings import ServeSettings
+
+    quiet_libraries()
+    with ExitStack() as stack:
+        taken = stack.enter_context(listen(host, port))
+        searchers: dict[str, Searcher] = {}
+        for path in (index, compare):
+            if path is not None:
+                searcher = Searcher.open(path)
+                stack.callback(searcher.close)
+                searchers[_name(path, searchers)] = searcher
+        run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host))), taken)
+
+
+def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:
+    """Serve the quick start's corpus with the untouched and the hybrid model side by side, until Ctrl-C."""
+    from isoglot.serve.app import create_app
+    from isoglot.serve.server import allowed_hosts, listen, run
+    from isoglot.serve.settings import ServeSettings
+    from isoglot.serve.showcase import models_of, showcase
+
+    models = models_of(study)
+    with listen(host, port) as taken:
+        searchers, embed = showcase(models)
+        run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+
+
+def require_packages() -> None:
+    """Check for the packages of the extra `serve`.
+
+    Raises:
+        MissingPackageError: names those that are missing and the extra that installs them.
+    """
+    from isoglot.errors import MissingPackageError
+
+    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise MissingPackageError(f"serving needs {', '.join(missing)}: pip install 'isoglot[serve]'")
+
+
+def _name(path: Path, taken: Collection[str]) -> str:
+    name = path.resolve().name or "index"
+    return name if name not in taken else f"{name} (2)"

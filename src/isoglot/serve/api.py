@@ -1,0 +1,151 @@
+"""The JSON API: `/search` and `/healthz`."""
+
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from isoglot import __version__
+from isoglot.search import Fair, Hit, Mode
+from isoglot.serve.collections import Collection
+from isoglot.serve.problems import documented, problem
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.text import clean_query, plain
+from isoglot.serve.workers import Workers
+
+
+class Result(BaseModel):
+    """One passage."""
+
+    rank: int = Field(description="From 1.")
+    id: str
+    document: str
+    lang: str = Field(description="Language code; und where it is not known.")
+    title: str
+    text: str
+    score: float = Field(description="What the ranking sorts by; comparable within one answer only.")
+    parts: dict[str, float | None] = Field(description="What the score was made of.")
+    source: str
+    metadata: dict[str, Any]
+
+
+class Results(BaseModel):
+    """An answer, with the settings it was found under."""
+
+    query: str = Field(description="As searched: without control characters.")
+    index: str
+    model: str
+    mode: Mode
+    fair: Fair
+    langs: list[str] = Field(description="Languages searched; empty for all.")
+    seconds: float
+    hits: list[Result]
+
+
+class Served(BaseModel):
+    """One index."""
+
+    name: str
+    model: str
+    passages: int
+    languages: dict[str, int] = Field(description="Passages in each language.")
+
+
+class Health(BaseModel):
+    """The server is up and its indexes answer."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+    indexes: list[Served]
+
+
+def router(collections: list[Collection], workers: Workers, settings: ServeSettings) -> APIRouter:
+    """The routes over these collections."""
+    by_name = {entry.name: entry for entry in collections}
+    default = collections[0].name
+    codes = sorted({code for entry in collections for code in entry.languages})
+    Lang = Annotated[str, WithJsonSchema({"type": "string", "enum": codes})]
+    Name = Literal[tuple(by_name)]  # type: ignore[valid-type]
+    routes = APIRouter()
+
+    @routes.get(
+        "/search",
+        summary="Find passages",
+        response_model=Results,
+        responses=documented(400, 408, 413, 414, 422, 503, 504),
+    )
+    async def search(
+        q: Annotated[
+            str,
+            Query(
+                max_length=settings.query_characters,
+                description="The query, in any language; one of nothing but spaces finds nothing.",
+            ),
+        ],
+        k: Annotated[int, Query(ge=1, le=settings.results, description="How many passages at most.")] = 10,
+        lang: Annotated[
+            list[Lang] | None, Query(max_length=max(1, len(codes)), description="Only this language; may be repeated.")
+        ] = None,
+        mode: Annotated[Mode, Query(description="By meaning, by words, or both.")] = "dense",
+        fair: Annotated[Fair, Query(description="balanced: take the model's preference for languages out.")] = "none",
+        # mypy takes a variable for no type; to FastAPI it is one.
+        index: Annotated[Name, Query(description="Which index.")] = default,  # type: ignore[valid-type]
+    ) -> JSONResponse:
+        langs = list(dict.fromkeys(lang or []))
+        unknown = [code for code in langs if code not in codes]
+        if unknown:
+            return problem(422, f"lang: there is no {plain(unknown[0])!r}; there are: {', '.join(codes)}")
+        collection = by_name[index]
+        query = clean_query(q)
+        started = time.perf_counter()
+        hits = await workers.run(collection.search, query, k, langs, mode, fair)
+        answer = Results(
+            query=query,
+            index=collection.name,
+            model=collection.searcher.model_name,
+            mode=mode,
+            fair=fair,
+            langs=langs,
+            seconds=time.perf_counter() - started,
+            hits=[_result(rank, hit) for rank, hit in enumerate(hits, 1)],
+        )
+        return JSONResponse(answer.model_dump())
+
+    @routes.get(
+        "/healthz",
+        summary="Whether the indexes answer",
+        response_model=Health,
+        responses=documented(400, 408, 413, 414, 503, 504),
+    )
+    async def health() -> JSONResponse:
+        for entry in collections:
+            await workers.run(entry.check)
+        served = [
+            Served(
+                name=entry.name,
+                model=entry.searcher.model_name,
+                passages=entry.passages,
+                languages=dict(entry.languages),
+            )
+            for entry in collections
+        ]
+        return JSONResponse(Health(version=__version__, indexes=served).model_dump())
+
+    return routes
+
+
+def _result(rank: int, hit: Hit) -> Result:
+    return Result(
+        rank=rank,
+        id=plain(hit.id),
+        document=plain(hit.document),
+        lang=plain(hit.lang),
+        title=plain(hit.title),
+        text=plain(hit.text),
+        score=plain(float(hit.score)) or 0.0,
+        parts={plain(name): plain(float(value)) for name, value in hit.parts.items()},
+        source=plain(hit.source),
+        metadata=plain(hit.metadata),
+    )

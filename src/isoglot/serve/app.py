@@ -1,0 +1,126 @@
+"""The application: the JSON API, the page, their limits and their errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from isoglot import __version__
+from isoglot.search import Searcher
+from isoglot.serve import api, embeddings
+from isoglot.serve.collections import Embed, UnavailableError, open_collections
+from isoglot.serve.guard import Guard
+from isoglot.serve.page import Pages
+from isoglot.serve.problems import Problem, problem, title
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import BusyError, Workers
+
+_log = logging.getLogger(__name__)
+_PROGRAMS = ("/search", "/healthz", "/v1/", "/openapi.json")
+
+
+def create_app(
+    searchers: Mapping[str, Searcher],
+    settings: ServeSettings | None = None,
+    *,
+    embed: Mapping[str, Embed] | None = None,
+) -> FastAPI:
+    """The server's application, for any ASGI server.
+
+    Args:
+        searchers: open indexes by the name that addresses and the page use; the first is the default, and two stand
+            side by side. They stay the caller's: closing the application does not close them.
+        settings: limits.
+        embed: the models behind `/v1/embeddings`, by the same names; without any there is no such route.
+
+    Raises:
+        UnavailableError: an index does not answer.
+        ValueError: no searcher.
+    """
+    limits = settings or ServeSettings()
+    collections = open_collections(searchers, embed)
+    workers = Workers(limits.threads, limits.waiting, limits.seconds)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        workers.close()
+
+    app = FastAPI(
+        title="isoglot",
+        version=__version__,
+        summary="Search collections in many languages.",
+        # FastAPI's own pages of documentation load scripts from elsewhere; /api is ours.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    pages = Pages(collections, workers, limits)
+    app.include_router(api.router(collections, workers, limits))
+    if any(entry.embed for entry in collections):
+        app.include_router(embeddings.router(collections, workers, limits))
+    app.include_router(pages.router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    _handle_errors(app, pages)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts), www_redirect=False)
+    app.add_middleware(Guard, settings=limits)
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        # FastAPI documents its own shape of 422 unless told otherwise; ours is a problem document.
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _handle_errors(app: FastAPI, pages: Pages) -> None:
+    def answer(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+        programs = request.url.path.startswith(_PROGRAMS)
+        return problem(status, detail, headers) if programs else pages.error(status, detail, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        # The offending value is left out: it may be huge, or hold what no JSON can.
+        return answer(request, 422, "; ".join(_where(each) for each in error.errors()[:5]))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        detail = "There is no such page here." if error.status_code == 404 else str(error.detail)
+        return answer(request, error.status_code, detail, dict(error.headers or {}))
+
+    @app.exception_handler(BusyError)
+    async def busy(request: Request, error: BusyError) -> Response:
+        return answer(request, 503, "Too many searches at once; try again in a moment.", {"Retry-After": "1"})
+
+    @app.exception_handler(TimeoutError)
+    async def slow(request: Request, error: TimeoutError) -> Response:
+        return answer(request, 504, "The search took too long; try a shorter query, or again in a moment.")
+
+    @app.exception_handler(UnavailableError)
+    async def unavailable(request: Request, error: UnavailableError) -> Response:
+        return answer(request, 503, str(error), {"Retry-After": "10"})
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # The trace goes to the log, by the server; this answer is outside of the guard's reach.
+        return answer(request, 500, f"{title(500)}; the server's messages say more.")
+
+
+def _where(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"] if part not in ("query", "body"))
+    return f"{place[:80]}: {error['msg']}" if place else str(error["msg"])

@@ -1,0 +1,87 @@
+"""Runs an application on a socket until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from fastapi import FastAPI
+
+from isoglot.errors import InputError
+from isoglot.progress import progress_line
+
+_SECONDS_TO_FINISH = 3
+
+
+def allowed_hosts(host: str) -> tuple[str, ...]:
+    """Names by which a server bound to `host` may be called; any, where it listens to the network.
+
+    >>> allowed_hosts("127.0.0.1")
+    ('127.0.0.1', 'localhost', '[::1]')
+    >>> allowed_hosts("0.0.0.0")
+    ('*',)
+    """
+    local = ("127.0.0.1", "localhost", "[::1]")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return local if host == "localhost" else ("*",)
+    return local if address.is_loopback else ("*",)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port, before anything slow happens.
+
+    Args:
+        host: an address or name of this machine.
+        port: 0 takes any that is free.
+
+    Raises:
+        InputError: the port is taken or not ours to take, or the address is not this machine's.
+    """
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port {port}: expected 0 to 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"--host {host}: no address of this machine ({error}); give 127.0.0.1") from error
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+        taken.listen(128)
+    except OSError as error:
+        taken.close()
+        raise InputError(
+            f"--host {host} --port {port}: cannot listen there ({error.strerror}); another server may be running: "
+            "give another --port"
+        ) from error
+    return taken
+
+
+def run(app: FastAPI, taken: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way get some seconds to finish.
+
+    Raises:
+        KeyboardInterrupt: it was SIGINT, after everything was closed.
+    """
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        # Above the longest address allowed, so that a longer one is answered with a 414 of ours.
+        h11_max_incomplete_event_size=4 * 1024 * 1024,
+    )
+    host, port = taken.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    progress_line(f"serving on http://{shown}:{port} (Ctrl-C stops)")
+    if not ipaddress.ip_address(host).is_loopback:
+        progress_line("anyone who reaches this machine can search; there is no password and no encryption")
+    with taken:
+        uvicorn.Server(config).run(sockets=[taken])

@@ -1,0 +1,36 @@
+"""What a server allows: sizes, counts, seconds and threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Limits of one server.
+
+    Attributes:
+        hosts: names a request may call the server by (its Host header); `*` allows any. A page elsewhere that points
+            its own name at this machine is turned away by it.
+        query_characters: longest query.
+        results: largest k.
+        sample: results whose languages the page's bar shows.
+        url_bytes: longest query string of an address.
+        body_bytes: largest request body.
+        inputs, input_characters: texts of one embeddings request, and the longest of them.
+        threads: searches that run at the same time.
+        waiting: requests that may wait for a thread; the next one is told to come back (503).
+        seconds: a request gets its answer, or a 504, within this time.
+    """
+
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    query_characters: int = 2000
+    results: int = 100
+    sample: int = 50
+    url_bytes: int = 32_768
+    body_bytes: int = 1_048_576
+    inputs: int = 128
+    input_characters: int = 20_000
+    threads: int = 2
+    waiting: int = 64
+    seconds: float = 20.0

@@ -1,0 +1,53 @@
+"""A bounded pool of threads: so many at work, so many waiting, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BusyError(Exception):
+    """As many requests wait as may."""
+
+
+class Workers:
+    """Runs functions in threads for a server's event loop.
+
+    Args:
+        threads: functions that run at the same time.
+        waiting: functions that may wait for a thread.
+        seconds: until the caller gives up on one. A function at work cannot be stopped: its thread is busy until it
+            returns, and counts as busy.
+    """
+
+    def __init__(self, threads: int, waiting: int, seconds: float) -> None:
+        self._threads, self._seconds = threads, seconds
+        self._places = threading.BoundedSemaphore(threads + waiting)
+        self._pool: ThreadPoolExecutor | None = None
+
+    async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function in a thread.
+
+        Raises:
+            BusyError: too many are waiting.
+            TimeoutError: it took too long.
+        """
+        if not self._places.acquire(blocking=False):
+            raise BusyError
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="isoglot-search")
+        future = self._pool.submit(function, *args, **kwargs)
+        future.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
+
+    def close(self) -> None:
+        """Drop what waits; a function at work ends by itself. The next call opens a new pool."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None

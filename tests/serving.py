@@ -1,0 +1,74 @@
+"""Small hand-made collections to serve: vectors count words, so that a search finds what shares words with it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from isoglot.encode import Encoded
+from isoglot.index.memory import MemoryIndex
+from isoglot.index.protocol import Passage
+from isoglot.search import Searcher
+
+DIMENSION = 64
+
+TEXTS = [
+    ("en", "Solar panels", "A solar panel turns sunlight into electricity; an inverter makes alternating current."),
+    ("en", "Tides", "The moon pulls the ocean towards it, and the tide rises twice a day."),
+    ("de", "Solarzellen", "Eine Solarzelle macht aus Licht Strom, solar und leise."),
+    ("de", "Gezeiten", "Der Mond zieht das Meer an, und die Flut steigt."),
+    ("ar", "الألواح الشمسية", "يحول اللوح الشمسي ضوء الشمس إلى كهرباء (solar)."),
+    ("zh", "太阳能", "太阳能电池板把阳光变成电。"),
+    ("und", "", "solar 12345"),
+    ("en", "<script>alert('title')</script>", 'solar <script>alert(1)</script><img src=x onerror=alert(2)> & "quoted"'),
+    ("hi", "सौर", "सौर पैनल धूप से बिजली बनाता है।"),
+    ("tr", "Kontrol", "solar \x00\x1b[31m\ud800 bozuk"),
+]
+
+
+def encode(texts: Sequence[str]) -> np.ndarray:
+    """Unit vectors of hashed word counts; the last axis keeps one that has no word off zero."""
+    vectors = np.zeros((len(texts), DIMENSION), np.float32)
+    for row, text in enumerate(texts):
+        vectors[row, -1] = 0.1
+        for word in re.findall(r"\w+", text.lower()):
+            vectors[row, zlib.crc32(word.encode("utf-8", "replace")) % (DIMENSION - 1)] += 1
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def embed(texts: list[str], role: str) -> Encoded:
+    """The same, as a model behind /v1/embeddings."""
+    return Encoded(encode([f"{role} {text}" for text in texts]), len(texts), sum(map(len, texts)), 0.0)
+
+
+def passages(copies: int = 1) -> list[Passage]:
+    """The texts, each as often as asked."""
+    return [
+        Passage(
+            f"d{copy}-{number}#0",
+            f"d{copy}-{number}",
+            text,
+            lang,
+            title,
+            f"texts.jsonl:{number}",
+            {"url": "https://example.org/?a=1&b=2"}
+            if number == 0
+            else {"url": "javascript:alert(3)", "n": float("nan")},
+        )
+        for copy in range(copies)
+        for number, (lang, title, text) in enumerate(TEXTS)
+    ]
+
+
+def searcher(
+    copies: int = 1, *, name: str = "words", encoder: Callable[[list[str]], np.ndarray] = encode, turned: bool = False
+) -> Searcher:
+    """An exact searcher over the texts; `turned` swaps halves of the passages' vectors, for other rankings."""
+    chosen = passages(copies)
+    vectors = encode([f"{passage.title} {passage.text}" for passage in chosen])
+    if turned:
+        vectors = np.roll(vectors, 1, axis=0)
+    return Searcher(MemoryIndex(chosen, vectors), encoder, model_name=name)
