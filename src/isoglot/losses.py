@@ -182,10 +182,19 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
                 student = torch.einsum(
                     "bd,bkd->bk", functional.normalize(queries.float()), functional.normalize(local.float(), dim=2)
                 )
-            terms["distill"] = distillation(student / self.temperature, teacher / self.temperature)
+            divergence, count = distillation(student / self.temperature, teacher / self.temperature)
+            terms["distill"] = divergence / self._share_of(count)
         self.terms = {name: value.detach() for name, value in terms.items()}
         total = [getattr(self.weights, name) * value for name, value in terms.items()]
         return torch.stack(total).sum() if total else each.sum() * 0.0
+
+    def _share_of(self, count: Tensor) -> Tensor:
+        """Mean number of rows a process has, at least a bit: the mean over processes is then one over all rows."""
+        count = count.float()
+        if self.gather_across_devices and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(count)
+            count = count / torch.distributed.get_world_size()
+        return count.clamp(min=1e-6)
 
     def get_config_dict(self) -> dict[str, Any]:
         """What the model card records."""

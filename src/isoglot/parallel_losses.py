@@ -41,7 +41,7 @@ def root_jensen_shannon(first: Tensor, second: Tensor) -> Tensor:
     JSD(P, Q) = KL(P | M) / 2 + KL(Q | M) / 2 with M = (P + Q) / 2; its square root is a metric. Used between the
     score distributions of parallel passages (arXiv 2604.05684).
     """
-    log_p, log_q = functional.log_softmax(first, dim=1), functional.log_softmax(second, dim=1)
+    log_p, log_q = _log_softmax(first), _log_softmax(second)
     log_m = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0, device=first.device))
     divergence = 0.5 * (_kl(log_p, log_m) + _kl(log_q, log_m))
     # The root has no slope at 0, where two distributions are equal.
@@ -50,32 +50,33 @@ def root_jensen_shannon(first: Tensor, second: Tensor) -> Tensor:
 
 def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
     """Mean over rows of (KL(P | Q) + KL(Q | P)) / 2 of two softmaxes, (n, m) logits each."""
-    log_p, log_q = functional.log_softmax(first, dim=1), functional.log_softmax(second, dim=1)
+    log_p, log_q = _log_softmax(first), _log_softmax(second)
     return 0.5 * (_kl(log_p, log_q) + _kl(log_q, log_p)).mean()
 
 
-def distillation(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over rows of KL(softmax(teacher) | softmax(student)); rows without teacher scores count nothing.
+def distillation(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """KL(softmax(teacher) | softmax(student)) of each row that has at least two teacher scores.
 
     Args:
         student: (n, k) logits of each query's own passage and its own negatives.
         teacher: (n, k) teacher's logits; NaN where there is no score (or no such negative).
 
     Returns:
-        0 where no row has at least two scores.
+        The sum over those rows, and how many they are, both scalars.
     """
     known = ~torch.isnan(teacher)
     rows = known.sum(dim=1) >= 2
-    if not bool(rows.any()):
-        return student.sum() * 0.0
     known, student, teacher = known[rows], student[rows], teacher[rows]
-    log_p = functional.log_softmax(teacher.masked_fill(~known, -torch.inf), dim=1)
-    log_q = functional.log_softmax(student.masked_fill(~known, -torch.inf), dim=1)
-    return _kl(log_p, log_q).mean()
+    log_p = _log_softmax(teacher.masked_fill(~known, -torch.inf))
+    log_q = _log_softmax(student.masked_fill(~known, -torch.inf))
+    return _kl(log_p, log_q).sum(), rows.sum()
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Log-softmax of each row in which -inf becomes a finite number whose probability is 0: it has a slope."""
+    return functional.log_softmax(logits.masked_fill(logits == -torch.inf, -1e4), dim=1)
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(P | Q) of each row; a column with P = 0 adds nothing."""
-    possible = torch.isfinite(log_p)
-    log_p, log_q = log_p.masked_fill(~possible, 0.0), log_q.masked_fill(~possible, 0.0)
-    return (log_p.exp() * (log_p - log_q) * possible).sum(dim=1)
+    """KL(P | Q) of each row."""
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1)

@@ -298,6 +298,7 @@ def _arguments(checkpoints: Path, folder: Path, settings: TrainSettings) -> Sent
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        dataloader_drop_last=True,
         ddp_backend="gloo" if device.startswith("cpu") and world_size() > 1 else None,
     )
     # More GPUs than processes would make the Trainer split batches by DataParallel, which gathers nothing.
