@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.data_collator import SentenceTra
 from torch import Tensor
 
 from isoglot.errors import InputError
-from isoglot.progress import Progress
+from isoglot.progress import Progress, progress_line
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ class Tokens:
         return len(self.offsets) - 1
 
     def batch(self, texts: NDArray[np.int64], pad: int) -> dict[str, Tensor]:
-        """Right-padded `input_ids` and `attention_mask` (n, longest), int64."""
+        """Right-padded `input_ids` and `attention_mask` (n, longest), int64; text -1 is one padding token."""
+        absent = texts < 0
         starts = self.offsets[texts]
-        lengths = self.offsets[texts + 1] - starts
+        lengths = np.where(absent, 1, self.offsets[texts + 1] - starts)
         columns = np.arange(int(lengths.max()))
         mask = columns < lengths[:, None]
         at = np.minimum(starts[:, None] + columns, len(self.ids) - 1)
-        ids = np.where(mask, self.ids[at], pad)
+        ids = np.where(mask & ~absent[:, None], self.ids[at], pad)
         return {
             "input_ids": torch.from_numpy(ids.astype(np.int64)),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
@@ -57,6 +58,7 @@ def tokenize(
     """
     ids: list[NDArray[np.int32]] = []
     lengths: list[NDArray[np.int64]] = []
+    nothing = 0
     with Progress(f"tokenising {what}", len(texts)) as progress:
         for start in range(0, len(texts), 1024):
             part = texts[start : start + 1024]
@@ -64,11 +66,51 @@ def tokenize(
             if not {"input_ids", "attention_mask"} <= features.keys():
                 raise InputError("this model takes no token ids; isoglot trains and encodes with transformer encoders")
             mask = features["attention_mask"].numpy().astype(bool)
+            empty = np.flatnonzero(~mask.any(axis=1))
+            if len(empty):
+                # Such a text stands for nothing, yet its group keeps its place: one unknown token.
+                features["input_ids"][torch.from_numpy(empty), 0] = _unknown(model)
+                mask[empty, 0] = True
+                nothing += len(empty)
             ids.append(features["input_ids"].numpy().astype(np.int32)[mask])
             lengths.append(mask.sum(axis=1))
             progress.advance(len(part))
+    if nothing:
+        progress_line(f"{nothing} {what} hold nothing that the tokenizer knows; each became one unknown token")
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]) if lengths else np.zeros(1)
     return Tokens(np.concatenate(ids) if ids else np.empty(0, np.int32), offsets.astype(np.int64))
+
+
+def _unknown(model: SentenceTransformer) -> int:
+    tokenizer = model.tokenizer
+    for name in ("unk_token_id", "eos_token_id", "pad_token_id"):
+        if (number := getattr(tokenizer, name, None)) is not None:
+            return int(number)
+    return 0
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Hard negatives of rows: those of row r are texts `offsets[r]:offsets[r + 1]`, hardest first.
+
+    Attributes:
+        tokens: of all negatives.
+        offsets: (rows + 1,).
+        identity: (negatives,) passage component of a negative that is some row's passage, otherwise -1.
+        scores: (rows, 1 + columns) teacher's scores of the passage and its negatives, NaN where there is none.
+        columns: negatives a pair brings along.
+    """
+
+    tokens: Tokens
+    offsets: NDArray[np.int64]
+    identity: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    columns: int
+
+    def texts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Text numbers (n, columns) of these rows' negatives, -1 where a row has fewer."""
+        numbers = self.offsets[rows][:, None] + np.arange(self.columns)
+        return np.where(numbers < self.offsets[rows + 1][:, None], numbers, -1)
 
 
 class TokenCollator:
@@ -79,20 +121,51 @@ class TokenCollator:
         passages: tokens of every row's passage.
         identity: (rows,) passage component of each row, the label of a pair.
         pad: the tokenizer's padding id.
+        negatives: hard negatives; a pair brings those of its passage's row.
+        parallel: add the other version of every text in a cross-lingual batch, for the losses that compare them.
     """
 
     valid_label_columns = ("label",)
 
-    def __init__(self, queries: Tokens, passages: Tokens, identity: NDArray[np.integer[Any]], pad: int) -> None:
+    def __init__(
+        self,
+        queries: Tokens,
+        passages: Tokens,
+        identity: NDArray[np.integer[Any]],
+        pad: int,
+        *,
+        negatives: Negatives | None = None,
+        parallel: bool = False,
+    ) -> None:
         self.queries, self.passages, self.identity, self.pad = queries, passages, identity, pad
+        self.negatives, self.parallel = negatives, parallel
 
     def __call__(self, features: list[dict[str, int]]) -> dict[str, Tensor]:
-        """Batch with `query_*` and `passage_*` inputs and an int64 `label` (B,)."""
+        """Batch with `query_*` and `passage_*` inputs and an int64 `label` (B,).
+
+        With negatives there are `negative0_*`, … too, the label is (B, 1 + negatives), with -1 for a negative that is
+        no row's passage and -2 for none, and `teacher` (B, 1 + negatives) holds scores. A cross-lingual batch with
+        `parallel` ends with `parallel_passage_*` (in the query's language) and `parallel_query_*`. `rows` is (2, B).
+        """
         rows = np.array([feature["row"] for feature in features], dtype=np.int64)
         half = len(rows) // 2
-        batch = {f"query_{key}": value for key, value in self.queries.batch(rows[:half], self.pad).items()}
-        batch |= {f"passage_{key}": value for key, value in self.passages.batch(rows[half:], self.pad).items()}
-        return batch | {"label": torch.from_numpy(self.identity[rows[:half]].astype(np.int64))}
+        asked, answers = rows[:half], rows[half:]
+        columns = [("query", self.queries, asked), ("passage", self.passages, answers)]
+        label = self.identity[asked].astype(np.int64)
+        more: dict[str, Tensor] = {}
+        if self.negatives is not None:
+            texts = self.negatives.texts(answers)
+            columns += [(f"negative{n}", self.negatives.tokens, texts[:, n]) for n in range(texts.shape[1])]
+            label = np.column_stack([label, np.where(texts < 0, -2, self.negatives.identity[texts])])
+            more["teacher"] = torch.from_numpy(self.negatives.scores[answers])
+        if self.parallel and bool((asked != answers).any()):
+            columns += [("parallel_passage", self.passages, asked), ("parallel_query", self.queries, answers)]
+        batch = {
+            f"{name}_{key}": value
+            for name, tokens, texts in columns
+            for key, value in tokens.batch(texts, self.pad).items()
+        }
+        return {**batch, **more, "label": torch.from_numpy(label), "rows": torch.from_numpy(rows.reshape(2, half))}
 
 
 class FoldingCollator(SentenceTransformerDataCollator):  # type: ignore[misc]

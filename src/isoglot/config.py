@@ -13,6 +13,7 @@ from isoglot.regimes import Sampling, parse_regime
 
 Precision = Literal["auto", "bf16", "fp32"]
 Embeddings = Literal["used", "all", "freeze"]
+LOSSES = ("info_nce", "symmetric", "jsd", "kl", "distill")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,19 @@ class TrainSettings:
         embeddings: which rows of the token table train.
         precision: `bf16` is autocast over float32 weights; `auto` takes it where the device has it in hardware.
         chunk: texts embedded at a time, sorted by length; None decides by device.
+        grad_cache: keep the activations of this many texts at a time and embed each text twice, so that memory does
+            not grow with the batch (GradCache); None keeps all.
+        negatives: hard negatives that a pair brings along, where its passage's row has some.
+        loss_info_nce, loss_symmetric, loss_jsd, loss_kl, loss_distill: weights of the loss's terms: query against
+            passages; passage against queries; score distributions of parallel passages; scores of parallel queries;
+            the rows' teacher scores.
+        holdout: share of the passages (with all their rows) kept out of training to select the model on.
+        eval_steps: steps between measurements on the held-out rows.
+        patience: stop after this many measurements without a better one; 0 never stops early.
         save_steps: steps between checkpoints; 0 keeps none.
+        log_steps: steps between lines of training.jsonl.
+        log_batches: write every batch's row numbers to batches-RANK.jsonl.
+        tensorboard: write TensorBoard events to `tensorboard` in the output folder.
         device: such as `cpu`; chosen by torch when None.
     """
 
@@ -49,7 +62,20 @@ class TrainSettings:
     embeddings: Embeddings = "used"
     precision: Precision = "auto"
     chunk: int | None = None
+    grad_cache: int | None = None
+    negatives: int = 1
+    loss_info_nce: float = 1.0
+    loss_symmetric: float = 0.0
+    loss_jsd: float = 0.0
+    loss_kl: float = 0.0
+    loss_distill: float = 0.0
+    holdout: float = 0.0
+    eval_steps: int = 50
+    patience: int = 0
     save_steps: int = 100
+    log_steps: int = 10
+    log_batches: Annotated[bool, Parameter(negative="")] = False
+    tensorboard: Annotated[bool, Parameter(negative="")] = False
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +95,11 @@ class TrainSettings:
             ("--weight-decay", self.weight_decay, 0),
             ("--seed", self.seed, 0),
             ("--chunk", self.chunk, 1),
+            ("--grad-cache", self.grad_cache, 1),
+            ("--negatives", self.negatives, 0),
+            ("--eval-steps", self.eval_steps, 1),
+            ("--patience", self.patience, 0),
+            ("--log-steps", self.log_steps, 1),
             ("--query-length", self.query_length, 4),
             ("--passage-length", self.passage_length, 4),
         ):
@@ -80,6 +111,16 @@ class TrainSettings:
         ):
             if name not in allowed:
                 raise InputError(f"{flag} {name!r}: expected one of {', '.join(allowed)}")
+        weights = {loss: getattr(self, f"loss_{loss}") for loss in LOSSES}
+        for loss, weight in weights.items():
+            if not 0.0 <= weight < math.inf:
+                raise InputError(f"--loss-{loss.replace('_', '-')} {weight}: expected a weight of 0 or more")
+        if not any(weights.values()):
+            raise InputError("all losses have weight 0; give one of --loss-info-nce, --loss-symmetric, … a weight")
+        if not 0.0 <= self.holdout < 1.0:
+            raise InputError(f"--holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
+        if self.patience and not self.holdout:
+            raise InputError("--patience: stopping early needs rows to measure on; give --holdout 0.05 too")
 
 
 @dataclass(frozen=True)

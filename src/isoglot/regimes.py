@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from isoglot.errors import InputError
+from isoglot.schedules import Schedule, alpha_at, parse_points
 
 Regime = Literal["hybrid", "x-x-mono", "x-y", "x-x", "en-en"]
 XY = Literal["per-batch", "per-example"]
@@ -22,7 +23,10 @@ class Sampling:
         regime: `en-en` pivot only; `x-x` same-language pairs, languages mixed in a batch; `x-x-mono` the whole batch
             in one language; `x-y` query and passage in different languages; `hybrid` a coin per batch: `x-x-mono`
             with probability alpha, otherwise `x-y`.
-        alpha: probability that a hybrid batch is monolingual.
+        alpha: probability that a hybrid batch is monolingual (at the start, where it changes).
+        alpha_schedule: how it changes over the run.
+        alpha_end: where `linear` and `cosine` end.
+        alpha_points: what `piecewise` follows, such as `0:1,0.5:0.5,1:0.2` (share of the steps : alpha).
         xy: one ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
         xy_draw: query and passage languages always differ, or are drawn independently (LAReQA's original).
         pivot: the language of `en-en`.
@@ -37,33 +41,52 @@ class Sampling:
     pivot: str = "en"
     dataset_exponent: float = 1.0
     language_exponent: float = 0.0
+    alpha_schedule: Schedule = "constant"
+    alpha_end: float = 0.5
+    alpha_points: str = ""
 
     def __post_init__(self) -> None:
         """Check the values (also those that a recipe gives).
 
         Raises:
-            InputError: an unknown regime or draw, an alpha outside 0..1, or an exponent that is not finite.
+            InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
         """
         for flag, value, allowed in (
             ("--regime", self.regime, get_args(Regime)),
             ("--xy", self.xy, get_args(XY)),
             ("--xy-draw", self.xy_draw, get_args(XYDraw)),
+            ("--alpha-schedule", self.alpha_schedule, get_args(Schedule)),
         ):
             if value not in allowed:
                 raise InputError(f"{flag} {value!r}: expected one of {', '.join(allowed)}")
-        if not 0.0 <= self.alpha <= 1.0:
-            raise InputError(f"--alpha {self.alpha}: expected a probability from 0 to 1")
         for flag, exponent in (
             ("--dataset-exponent", self.dataset_exponent),
             ("--language-exponent", self.language_exponent),
         ):
             if not math.isfinite(exponent):
                 raise InputError(f"{flag} {exponent}: expected a finite number")
+        for flag, probability in (("--alpha", self.alpha), ("--alpha-end", self.alpha_end)):
+            if not 0.0 <= probability <= 1.0:
+                raise InputError(f"{flag} {probability}: expected a probability from 0 to 1")
+        if self.alpha_schedule == "piecewise":
+            parse_points(self.alpha_points)
+        elif self.alpha_points:
+            raise InputError(f"--alpha-points {self.alpha_points}: only used by --alpha-schedule piecewise")
+
+    def alpha_at(self, progress: float) -> float:
+        """Probability of a monolingual batch when this share (0 to 1) of the steps is done."""
+        return alpha_at(progress, self.alpha_schedule, self.alpha, self.alpha_end, self.alpha_points)
 
     @property
     def name(self) -> str:
         """What reports call it, such as `hybrid-0.5`."""
-        return f"hybrid-{self.alpha:g}" if self.regime == "hybrid" else self.regime
+        if self.regime != "hybrid":
+            return self.regime
+        if self.alpha_schedule == "piecewise":
+            return f"hybrid-piecewise-{self.alpha_points.replace(':', '_').replace(',', '-')}"
+        if self.alpha_schedule != "constant":
+            return f"hybrid-{self.alpha_schedule}-{self.alpha:g}-{self.alpha_end:g}"
+        return f"hybrid-{self.alpha:g}"
 
 
 def parse_regime(text: str, base: Sampling | None = None) -> Sampling:

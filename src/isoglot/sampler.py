@@ -98,13 +98,19 @@ class HybridBatchSampler:
                 part = slice(rank * self.pairs, (rank + 1) * self.pairs)
                 yield [*batch.queries[part].tolist(), *batch.passages[part].tolist()]
 
+    def _alpha(self, step: int) -> float:
+        plans = self._plans
+        if plans.mono is plans.other:
+            return 1.0 if plans.mono.kind == "mono" else 0.0
+        return self.sampling.alpha_at(step / max(1, self.steps - 1))
+
     def batches(self) -> Iterator[Batch]:
         """The global batches of this epoch, in order, with what kind they are."""
         streams: dict[tuple[str, int, int, int], _Stream] = {}
         names = self.table
         for step in range(self.steps):
             rng = np.random.default_rng((self.seed, self.epoch, step))
-            mono = rng.random() < self._plans.alpha
+            mono = rng.random() < self._alpha(step)
             plan = self._plans.mono if mono else self._plans.other
             stratum = plan.draw(rng)
             key = (plan.kind, *stratum)
@@ -192,7 +198,6 @@ class _Plan:
 
 
 class _Plans(NamedTuple):
-    alpha: float
     mono: _Plan
     other: _Plan
 
@@ -205,17 +210,18 @@ def _plans(table: RowTable, sampling: Sampling, batch: int) -> _Plans:
     """Choose the kinds of batch that the regime needs."""
     if sampling.regime in ("en-en", "x-x-mono"):
         plan = _mono_plan(table, sampling, batch)
-        return _Plans(1.0, plan, plan)
+        return _Plans(plan, plan)
     if sampling.regime == "x-x":
         plan = _mixed_plan(table, sampling, batch, same=True)
-        return _Plans(0.0, plan, plan)
+        return _Plans(plan, plan)
     cross = _pair_plan if sampling.xy == "per-batch" else _mixed_plan
-    if sampling.regime == "x-y" or sampling.alpha == 0.0:
+    constant = sampling.alpha_schedule == "constant"
+    if sampling.regime == "x-y" or (constant and sampling.alpha == 0.0):
         plan = cross(table, sampling, batch)
-        return _Plans(0.0, plan, plan)
-    if sampling.alpha == 1.0:
+        return _Plans(plan, plan)
+    if constant and sampling.alpha == 1.0:
         mono = _mono_plan(table, sampling, batch)
-        return _Plans(1.0, mono, mono)
+        return _Plans(mono, mono)
     plans: list[_Plan] = []
     errors: list[BatchTooLargeError] = []
     for make in (_mono_plan, cross):
@@ -226,7 +232,7 @@ def _plans(table: RowTable, sampling: Sampling, batch: int) -> _Plans:
     if errors:
         # The batch that fits both kinds is the one to name.
         raise min(errors, key=lambda error: error.largest)
-    return _Plans(sampling.alpha, *plans)
+    return _Plans(*plans)
 
 
 def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> _Plan:

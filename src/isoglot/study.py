@@ -26,7 +26,7 @@ from isoglot.progress import progress_line
 from isoglot.provenance import device_name, read_run, write_run
 from isoglot.regimes import parse_regime
 from isoglot.report import StudyReport, headline_rows, write_report
-from isoglot.train import train
+from isoglot.selection import fit
 
 BASE = "base"
 
@@ -150,7 +150,7 @@ def _run(
     if train_settings is not None:
         progress_line(f"{counter} {label}: training {train_settings.max_steps} steps of {train_settings.batch_size}")
         (home / "model").mkdir(exist_ok=True)
-        model = str(train(settings.model, rows, home / "model", train_settings, resume=True))
+        model = str(fit(settings.model, rows, home / "model", train_settings, resume=True))
     progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
     result, top = _measure(model, benchmark, label, settings)
     result.save(home)

@@ -8,13 +8,22 @@ checkpoints as the plain table it stands for.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from isoglot.errors import InputError
+
+
+class Reading(NamedTuple):
+    """The tokens of one batch: `vectors` (n, d), and for each trained row its place among them or -1."""
+
+    vectors: Tensor
+    local: Tensor
 
 
 class UsedEmbedding(nn.Module):
@@ -34,14 +43,47 @@ class UsedEmbedding(nn.Module):
         self.padding_idx = table.padding_idx
         self.register_buffer("frozen", table.weight.detach(), persistent=False)
         self.register_buffer("used", used, persistent=False)
-        place = torch.full((table.num_embeddings,), -1, dtype=torch.long)
-        place[used] = torch.arange(len(used))
+        used = used.to(table.weight.device)
+        place = torch.full((table.num_embeddings,), -1, dtype=torch.long, device=used.device)
+        place[used] = torch.arange(len(used), device=used.device)
         self.register_buffer("place", place, persistent=False)
+        self._place = place.cpu()
         self.trained = nn.Parameter(table.weight.detach()[used].clone())
+        self._reading: Reading | None = None
+
+    def gather(self, ids: Tensor) -> Reading | None:
+        """Look the tokens of a whole batch up once; None where some are not among the used ones.
+
+        Every look-up in the trained table costs one dense gradient of its size; a batch that runs in chunks would
+        pay it for each chunk.
+
+        Args:
+            ids: all token ids of the batch, any shape.
+        """
+        device = self.trained.device
+        # On the CPU where the ids are there: the number of different tokens is needed at once.
+        place = torch.unique((self._place if ids.device.type == "cpu" else self.place)[ids.reshape(-1)])
+        if int(place[0]) < 0:
+            return None
+        place = place.to(device)
+        local = torch.full((len(self.trained),), -1, dtype=torch.long, device=device)
+        local[place] = torch.arange(len(place), device=device)
+        return Reading(functional.embedding(place, self.trained), local)
+
+    @contextmanager
+    def reading(self, tokens: Reading | None) -> Iterator[None]:
+        """Serve the look-ups of the block from what `gather` gave."""
+        self._reading = tokens
+        try:
+            yield
+        finally:
+            self._reading = None
 
     def forward(self, ids: Tensor) -> Tensor:
         """Look token ids up, (…) -> (…, d)."""
         place = self.place[ids]
+        if self._reading is not None:
+            return functional.embedding(self._reading.local[place], self._reading.vectors)
         vectors = functional.embedding(place.clamp(min=0), self.trained)
         unused = place < 0
         if bool(unused.any()):  # texts outside the corpus, in an evaluation during training
@@ -50,10 +92,10 @@ class UsedEmbedding(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The whole table as it stands now, (V, d)."""
-        table: Tensor = self.frozen.clone()
-        table[self.used] = self.trained.detach().to(table.dtype)
-        return table
+        """The whole table as it stands now, (V, d); the frozen copy is brought up to date, nothing is cloned."""
+        with torch.no_grad():
+            self.frozen.index_copy_(0, self.used, self.trained.detach().to(self.frozen.dtype))
+        return self.frozen
 
     def restore(self) -> nn.Embedding:
         """A plain embedding with the trained rows put back."""

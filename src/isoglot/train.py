@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import hashlib
+import importlib.util
+import os
 import shutil
 import time
 from pathlib import Path
@@ -11,27 +14,29 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from safetensors import SafetensorError
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
+from torch import distributed
+from transformers import set_seed
 
 from isoglot.backbones import backbone
-from isoglot.collate import TokenCollator, tokenize
+from isoglot.checkpoints import last_checkpoint, load_trainable, remove_incomplete
+from isoglot.collate import Negatives, TokenCollator, tokenize
 from isoglot.config import TrainSettings, flat_settings
 from isoglot.data.prepare import Prepared
-from isoglot.errors import InputError, IsoglotError
-from isoglot.files import read_json, write_json
-from isoglot.losses import GroupMaskedInfoNCE
+from isoglot.errors import IsoglotError, MissingPackageError
+from isoglot.files import read_json, write_text
+from isoglot.losses import GroupMaskedInfoNCE, LossWeights
 from isoglot.model import backbone_of, load, quiet_libraries, resolve_precision
-from isoglot.progress import Progress
+from isoglot.processes import rank, world_size
 from isoglot.provenance import device_name, read_run, write_run
 from isoglot.sampler import HybridBatchSampler
 from isoglot.token_table import prepare_token_table, restore_token_table
+from isoglot.trainer import HybridTrainer, Scorer, Selection, StepLog
+from isoglot.training_log import BatchLog
 
-COMPLETE = "complete.json"
+# Settings that may change when a run is resumed: the batches and the loss stay what they were.
+_FREE = ("batch_size", "chunk", "device", "grad_cache", "log_batches", "log_steps", "save_steps", "tensorboard")
 
 
 def train(
@@ -41,141 +46,162 @@ def train(
     settings: TrainSettings | None = None,
     *,
     resume: bool = False,
+    scorer: Scorer | None = None,
 ) -> Path:
     """Train and save a plain Sentence Transformers folder with `run.json` and `training.jsonl`.
+
+    Under `torchrun` or `accelerate launch` every process calls this; the first one writes.
 
     Args:
         model: what `isoglot.load` takes.
         rows: prepared parallel rows.
         folder: output folder (made by the caller); checkpoints live in its `checkpoints` until the end.
-        settings: how to train.
+        settings: how to train; its batch size is one process's.
         resume: go on from the last complete checkpoint in `folder`, if there is one.
+        scorer: measures the model every `eval_steps`; the weights with the largest `score` are the result (see
+            `isoglot.selection`).
 
     Returns:
         The folder.
 
     Raises:
         InputError: settings that do not fit the rows, or a checkpoint of other settings.
-        IsoglotError: the loss became NaN, or the disk is full; the last checkpoint stays.
+        IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
     settings = settings or TrainSettings()
     started = time.perf_counter()
     quiet_libraries()
-    facts = {"model": model, "rows": rows.checksum, **flat_settings(settings)}
+    processes, first = world_size(), rank() == 0
+    facts = {"model": model, "rows": rows.checksum, **flat_settings(settings), "processes": processes}
     if resume and (record := read_run(folder)) and record.get("settings") == facts:
         return folder
+    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
+    fixed["global_batch_size"] = settings.batch_size * processes
     sampler = HybridBatchSampler(
-        rows.table, settings.sampling, settings.batch_size, steps=settings.max_steps, seed=settings.seed
-    )
-    set_seed(settings.seed)
-    encoder = load(model, device=settings.device)
-    collator = _collator(encoder, rows, settings, backbone(model).query_length, backbone(model).passage_length)
-    device = str(encoder.device)
-    half = resolve_precision(settings.precision, device) == "bf16"
-    used = torch.from_numpy(
-        np.unique(np.concatenate([collator.queries.ids, collator.passages.ids, [collator.pad]])).astype(np.int64)
-    )
-    prepare_token_table(backbone_of(encoder), settings.embeddings, used)
-    checkpoints = folder / "checkpoints"
-    last = _last_checkpoint(checkpoints, facts) if resume else None
-    trainer = _Trainer(
-        model=encoder,
-        args=_arguments(checkpoints, settings, half=half, device=device),
-        train_dataset=Dataset.from_dict({"row": np.arange(len(rows), dtype=np.int64)}),
-        loss=GroupMaskedInfoNCE(encoder, settings.temperature, chunk=settings.chunk or _chunk(device)),
-        data_collator=collator,
-        callbacks=[_Log(folder / "training.jsonl", settings.max_steps)],
-        sampler=sampler,
-        facts=facts,
-    )
-    try:
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-    except OSError as error:
-        raise IsoglotError(
-            f"{folder}: cannot be written ({error.strerror or error}); free space, then --resume"
-        ) from error
-    restore_token_table(backbone_of(encoder))
-    _save(encoder, folder, model, settings)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    write_run(
-        folder,
-        "train",
-        facts,
-        data={"rows": rows.checksum},
+        rows.table,
+        settings.sampling,
+        settings.batch_size,
+        steps=settings.max_steps,
         seed=settings.seed,
-        device=device_name(device),
-        seconds=time.perf_counter() - started,
-        precision="bf16" if half else "fp32",
-        regime=settings.sampling.name,
-        languages=list(rows.table.languages),
+        processes=processes,
     )
+    checkpoints = folder / "checkpoints"
+    arguments = _arguments(checkpoints, folder, settings)
+    device = str(arguments.device)
+    set_seed(settings.seed)
+    with arguments.main_process_first(desc="opening the model"):
+        if first:
+            remove_incomplete(checkpoints)
+        last = last_checkpoint(checkpoints, fixed) if resume else None
+        encoder = load(model, device=device)
+    preset = backbone(model)
+    collator = _collator(encoder, rows, settings, preset.query_length, preset.passage_length)
+    prepare_token_table(backbone_of(encoder), settings.embeddings, _used_tokens(collator))
+    selection = None
+    if scorer is not None:
+        selection = Selection(scorer, checkpoints, settings.eval_steps, settings.patience, first=first)
+        if last is not None:
+            selection.restore(read_json(last / "complete.json").get("selection"))
+    batch_log = BatchLog(folder, rows.table, rank()) if settings.log_batches else None
+    callbacks: list[Any] = [StepLog(folder / "training.jsonl", settings.max_steps, batch_log)]
+    trainer = HybridTrainer(
+        model=encoder,
+        args=arguments,
+        train_dataset=Dataset.from_dict({"row": np.arange(len(rows), dtype=np.int64)}),
+        loss=_loss(encoder, settings, device, gather=processes > 1),
+        data_collator=collator,
+        callbacks=[*callbacks, *([selection] if selection else [])],
+        sampler=sampler,
+        settings=settings,
+        facts=fixed,
+        selection=selection,
+        batch_log=batch_log,
+    )
+    if selection is not None:
+        selection.trainer = trainer
+    with trainer.checkpoint_on_signal():
+        _run(trainer, last, folder, settings)
+    if trainer.interrupted and trainer.state.global_step < settings.max_steps:
+        raise KeyboardInterrupt
+    if first:
+        if selection is not None and selection.best_step:
+            load_trainable(encoder, selection.best_weights)
+        restore_token_table(backbone_of(encoder))
+        try:
+            _save(encoder, folder, model, settings)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise IsoglotError(
+                f"{folder}: the model could not be written ({str(error).splitlines()[0]}); is the disk full? "
+                "Make room, then --resume"
+            ) from error
+        more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
+        write_run(
+            folder,
+            "train",
+            facts,
+            data={"rows": rows.checksum},
+            seed=settings.seed,
+            device=device_name(device),
+            seconds=time.perf_counter() - started,
+            precision="bf16" if arguments.bf16 else "fp32",
+            regime=settings.sampling.name,
+            languages=list(rows.table.languages),
+            steps=trainer.state.global_step,
+            **more,
+        )
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    if processes > 1:
+        distributed.barrier()
     return folder
 
 
-class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
-    """The Trainer with our batches, whole-step autocast, and checkpoints that say when they are complete."""
-
-    def __init__(self, *args: Any, sampler: HybridBatchSampler, facts: dict[str, Any], **kwargs: Any) -> None:
-        self._sampler = sampler
-        self._facts = facts
-        super().__init__(*args, **kwargs)
-        # Our own card and progress take the place of these: the stock card would embed training rows.
-        for callback in (PrinterCallback, self.model_card_callback_class):
-            self.remove_callback(callback)
-
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        """The loss, in one autocast region over all chunks of a step, which keeps the cast weights."""
-        with self.accelerator.autocast():
-            return super().compute_loss(*args, **kwargs)
-
-    def get_batch_sampler(self, *args: Any, **kwargs: Any) -> Any:
-        """Our own sampler, whatever the arguments say."""
-        return self._sampler
-
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """One step; a loss that is not finite stops the run before it can spoil the weights."""
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
-        if not torch.isfinite(loss):
-            raise IsoglotError(
-                f"step {self.state.global_step + 1}: the loss is {float(loss)}; lower --lr or raise --temperature, "
-                "or give --precision fp32; the last checkpoint is kept"
-            )
-        return loss
-
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        super()._save_checkpoint(*args, **kwargs)
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        write_json(folder / COMPLETE, {"step": self.state.global_step, "settings": self._facts})
+def _run(trainer: HybridTrainer, last: Path | None, folder: Path, settings: TrainSettings) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        # On a GPU the last step's loss has not been looked at yet.
+        trainer._read_agreement()
+    except torch.cuda.OutOfMemoryError as error:
+        raise _out_of_memory(settings) from error
+    except MemoryError as error:
+        raise _out_of_memory(settings) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+            raise _out_of_memory(settings) from error
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+            raise
+        raise IsoglotError(
+            f"{folder}: cannot be written ({error.strerror or error}); make room, then --resume"
+        ) from error
 
 
-class _Log(TrainerCallback):  # type: ignore[misc]
-    """Losses as JSON lines beside the model, and a progress bar."""
+def _out_of_memory(settings: TrainSettings) -> IsoglotError:
+    if settings.grad_cache:
+        advice = f"give a smaller --grad-cache (now {settings.grad_cache}) or shorter --passage-length"
+    else:
+        advice = "--grad-cache 16 keeps the same batch in a fraction of the memory; or give a smaller --batch-size"
+    return IsoglotError(
+        f"out of memory with --batch-size {settings.batch_size}; {advice}; --resume goes on from the last checkpoint"
+    )
 
-    def __init__(self, path: Path, steps: int) -> None:
-        self._path = path
-        self._progress = Progress("training", steps)
-        self._done = 0
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        # A resumed run goes on after its checkpoint: lines from steps that are about to be done again go.
-        kept = []
-        if self._path.is_file() and state.global_step:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        self._progress.__enter__()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._progress.advance(state.global_step - self._done)
-        self._done = state.global_step
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        if logs and "loss" in logs:
-            with self._path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._progress.__exit__(None, None, None)
+def _loss(model: SentenceTransformer, settings: TrainSettings, device: str, *, gather: bool) -> GroupMaskedInfoNCE:
+    return GroupMaskedInfoNCE(
+        model,
+        settings.temperature,
+        chunk=settings.grad_cache or settings.chunk or _chunk(device),
+        gather_across_devices=gather,
+        recompute=settings.grad_cache is not None,
+        weights=LossWeights(
+            settings.loss_info_nce,
+            settings.loss_symmetric,
+            settings.loss_jsd,
+            settings.loss_kl,
+            settings.loss_distill,
+        ),
+    )
 
 
 def _collator(
@@ -201,60 +227,89 @@ def _collator(
         what="passages",
     )
     pad = getattr(model.tokenizer, "pad_token_id", None) or 0
-    return TokenCollator(queries, passages, np.asarray(rows.table.component), pad)
+    weights = LossWeights(jsd=settings.loss_jsd, kl=settings.loss_kl)
+    return TokenCollator(
+        queries,
+        passages,
+        np.asarray(rows.table.component),
+        pad,
+        negatives=_negatives(model, rows, settings.negatives, min(settings.passage_length or passage_length, limit)),
+        parallel=weights.parallel,
+    )
 
 
-def _arguments(
-    folder: Path, settings: TrainSettings, *, half: bool, device: str
-) -> SentenceTransformerTrainingArguments:
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
+def _negatives(model: SentenceTransformer, rows: Prepared, columns: int, length: int) -> Negatives | None:
+    """The rows' hard negatives, cut to `columns` a row; None where there are none or none are wanted."""
+    if not columns or rows.texts.column("negatives").null_count == len(rows):
+        return None
+    texts: list[str] = []
+    counts = np.zeros(len(rows), dtype=np.int64)
+    scores = np.full((len(rows), 1 + columns), np.nan, dtype=np.float32)
+    for row, (negatives, given) in enumerate(zip(rows.column("negatives"), rows.column("scores"), strict=True)):
+        kept = (negatives or [])[:columns]
+        counts[row] = len(kept)
+        texts += kept
+        if given:
+            scores[row, : 1 + len(kept)] = given[: 1 + len(kept)]
+    known = {_digest(text): int(row) for row, text in enumerate(rows.column("passage"))}
+    component = np.asarray(rows.table.component)
+    found = (known.get(_digest(text)) for text in texts)
+    identity = np.array([-1 if row is None else component[row] for row in found], dtype=np.int64)
+    tokens = tokenize(model, texts, prompt=model.prompts.get("document"), length=length, what="negatives")
+    return Negatives(tokens, np.concatenate([[0], np.cumsum(counts)]), identity, scores, columns)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def _used_tokens(collator: TokenCollator) -> torch.Tensor:
+    """Every token id that a batch can hold, sorted."""
+    parts = [collator.queries.ids, collator.passages.ids, np.array([collator.pad])]
+    if collator.negatives is not None:
+        parts.append(collator.negatives.tokens.ids)
+    return torch.from_numpy(np.unique(np.concatenate([np.unique(part) for part in parts])).astype(np.int64))
+
+
+def _arguments(checkpoints: Path, folder: Path, settings: TrainSettings) -> SentenceTransformerTrainingArguments:
+    device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if settings.tensorboard:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise MissingPackageError("--tensorboard needs the package tensorboard: pip install 'isoglot[tensorboard]'")
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
         max_steps=settings.max_steps,
         per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.lr,
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
         lr_scheduler_type="linear",
+        optim="adamw_torch_fused",
         max_grad_norm=settings.clip,
         seed=settings.seed,
-        bf16=half,
+        bf16=resolve_precision(settings.precision, device) == "bf16",
         use_cpu=device.startswith("cpu"),
         save_strategy="steps" if settings.save_steps else "no",
         save_steps=settings.save_steps or 500,
-        save_total_limit=2,
-        logging_steps=10,
+        logging_steps=settings.log_steps,
         logging_nan_inf_filter=False,
-        report_to=[],
+        report_to=["tensorboard"] if settings.tensorboard else [],
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=device.startswith("cuda"),
+        dataloader_pin_memory=False,
+        dataloader_drop_last=True,
+        ddp_backend="gloo" if device.startswith("cpu") and world_size() > 1 else None,
     )
+    # More GPUs than processes would make the Trainer split batches by DataParallel, which gathers nothing.
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _chunk(device: str) -> int | None:
     """Small chunks save padding where arithmetic is the limit; a GPU wants wide ones."""
     return 8 if device.startswith("cpu") else None
-
-
-def _last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
-    """The newest checkpoint that was written to its end.
-
-    Raises:
-        InputError: it belongs to a run with other settings.
-    """
-    if not folder.is_dir():
-        return None
-    complete = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
-    if not complete:
-        return None
-    newest = max(complete, key=lambda path: int(path.name.rpartition("-")[2]))
-    saved = read_json(newest / COMPLETE)["settings"]
-    different = sorted(key for key in {*saved, *facts} if saved.get(key) != facts.get(key))
-    if different:
-        raise InputError(
-            f"{newest}: made with another {', '.join(different)}; give the same settings, or --overwrite to start anew"
-        )
-    return newest
 
 
 def _save(model: SentenceTransformer, folder: Path, base: str, settings: TrainSettings) -> None:
@@ -269,4 +324,4 @@ def _save(model: SentenceTransformer, folder: Path, base: str, settings: TrainSe
         "`document`; compare with cosine similarity.\n\n"
         f"| setting | value |\n|---|---|\n{table}\n"
     )
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    write_text(folder / "README.md", card)

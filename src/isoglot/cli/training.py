@@ -40,16 +40,19 @@ def train(
     """
     from isoglot.files import claim_folder
     from isoglot.model import locate
+    from isoglot.processes import rank
 
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
         locate(model)
-        folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+        # Of several processes the first makes the folder, and only it writes there.
+        folder = claim_folder(output_dir, overwrite=overwrite, resume=resume) if rank() == 0 else output_dir
 
-        from isoglot.train import train as fit
+        from isoglot.selection import fit
 
         fit(model, prepared, folder, settings or TrainSettings(), resume=resume)
-    print(f"model in {folder}")
+    if rank() == 0:
+        print(f"model in {folder}")
 
 
 def study(
