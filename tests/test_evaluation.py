@@ -55,15 +55,9 @@ def test_settings_equal_a_loop_over_pairs():
     assert result.macro(POOL, "map") == pytest.approx(np.mean([means[x, "all"] for x in LANGS]))
     assert record["slices"]["script:Latin"]["languages"] == ["de", "en"]
     cross = [means[x, y] for x in ("de", "en") for y in LANGS if x != y]
-    assert record["slices"][_family("de")][CROSS]["map"] == pytest.approx(np.mean(cross))
+    assert record["slices"]["script:Latin"][CROSS]["map"] == pytest.approx(np.mean(cross))
     gap = np.mean([(means[x, x] + means[y, y]) / 2 - means[x, y] for x in LANGS for y in LANGS if x != y])
     assert record["pair_summary"]["map"]["gap_to_diagonal"] == pytest.approx(gap)
-
-
-def _family(code):
-    from isoglot.languages import language
-
-    return f"family:{language(code).family}"
 
 
 def test_pair_summary_by_hand():
@@ -178,7 +172,7 @@ def test_intervals_are_those_of_one_measure_alone():
             assert found.estimate == pytest.approx(alone.estimate)
             assert found.groups == alone.groups == 40
             assert found.standard_error == pytest.approx(alone.standard_error, rel=0.1)
-            assert found.low == pytest.approx(alone.low, abs=alone.standard_error / 5)
+            assert found.low == pytest.approx(alone.low, abs=alone.standard_error / 2)
     record = result.metrics()["intervals"]["multilingual.map"]["all"]
     # 2.80 standard errors of the difference of two independent runs
     assert record["detectable"] == pytest.approx(2.8016 * math.sqrt(2) * record["standard_error"], rel=1e-4)

@@ -204,3 +204,39 @@ def test_bad_input_is_refused():
 
 def test_examples():
     assert doctest.testmod(stats).failed == 0
+
+
+def test_many_differences_at_once_are_those_one_by_one():
+    rng = np.random.default_rng(14)
+    a, b = rng.random((3, 60, 4)), rng.random((2, 60, 4)) + 0.1
+    a[0, :7, 1], b[1, 50:, 2] = math.nan, math.nan
+    other = {"x": rng.random((60, 2))}
+    found = stats.paired_differences(
+        {("m", "map"): a, ("m", "x"): other["x"]},
+        {("m", "map"): b, ("m", "x"): other["x"]},
+        {("m", "map"): {"all": np.arange(4), "one": np.array([1])}, ("m", "x"): {"all": np.arange(2)}},
+        resamples=6000,
+    )
+    for name, columns in (("all", slice(None)), ("one", slice(1, 2))):
+        alone = paired_difference(a[:, :, columns], b[:, :, columns], resamples=6000)
+        many = found["m", "map"][name]
+        assert many.estimate == pytest.approx(alone.estimate)
+        assert many.groups == alone.groups
+        assert many.standard_error == pytest.approx(alone.standard_error, rel=0.07)
+        assert many.low == pytest.approx(alone.low, abs=0.15 * alone.standard_error)
+        assert abs(many.p - alone.p) < 0.05
+    assert found["m", "x"]["all"] == Interval(0, 0, 0, 1, 60, 0)
+
+
+def test_many_at_once_leave_out_what_has_no_value():
+    values = np.full((5, 2), math.nan)
+    values[:3, 0] = 1, 2, 3
+    parts = {("m", "x"): {"all": np.arange(2), "none": np.array([1])}}
+    found = stats.intervals({("m", "x"): values}, parts, resamples=50)
+    assert list(found["m", "x"]) == ["all"]
+    assert found["m", "x"]["all"].groups == 3
+    assert stats.intervals({("m", "x"): values[:, 1:]}, {("m", "x"): {"all": np.arange(1)}}) == {("m", "x"): {}}
+    with pytest.raises(InputError, match="level 7"):
+        stats.intervals({("m", "x"): values}, parts, level=7)
+    with pytest.raises(InputError, match="groups; align"):
+        stats.intervals({("m", "x"): values, ("m", "y"): values[:2]}, parts)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.errors import InputError
-from isoglot.evaluate import CROSS, MONO, POOL, Evaluation
-from isoglot.languages import by_family
-from isoglot.stats import Interval, holm, interval, paired_difference
+from isoglot.evaluation import CROSS, MONO, POOL, Evaluation, load_evaluation
+from isoglot.languages import slices
+from isoglot.provenance import read_run
+from isoglot.stats import Interval, holm, interval, paired_differences
 
 Floats = NDArray[np.float64]
 
 HEADLINE = ((MONO, "map"), (CROSS, "map"), (POOL, "map"), (POOL, "rank_distance"))
-LOWER_IS_BETTER = frozenset({"rank_distance", "max@r"})
+IN_RANKS = frozenset({"rank_distance", "max@r"})
+LOWER_IS_BETTER = IN_RANKS | {"rank_distance_normalised"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Comparison:
     Attributes:
         a, b: regimes.
         measure: `monolingual.map` and so on.
-        slice: `all`, a language code, or `family:NAME`.
+        slice: `all`, a language code, `family:NAME`, `script:NAME` (of several languages), `seen` or `unseen`.
         difference, low, high: estimate and 95 % interval.
         p: two-sided, adjusted by Holm's method within each (a, b, measure)'s languages, raw for `all`.
         groups: how many question groups it rests on.
@@ -56,6 +60,7 @@ class Stack(NamedTuple):
     groups: list[str]
     cells: dict[tuple[str, str], tuple[tuple[str, str], ...]]
     matrices: dict[tuple[str, str], Floats]
+    trained: tuple[str, ...] | None = None
 
     def part(self, key: tuple[str, str], langs: set[str]) -> Floats:
         """Cells whose query language is among `langs`, (seeds, groups, cells)."""
@@ -89,10 +94,79 @@ def stacked(runs: list[tuple[str, Evaluation]]) -> list[Stack]:
             first.languages,
             first.groups,
             {key: values.cells for key, values in seeds[0].values.items()},
-            {key: np.stack([seed.values[key].matrix for seed in seeds]) for key in seeds[0].values},
+            {
+                key: np.stack([seed.values[key].matrix for seed in seeds])
+                for key in seeds[0].values
+                if all(key in seed.values for seed in seeds)
+            },
+            seeds[0].trained,
         )
         for regime, seeds in regimes.items()
     ]
+
+
+def load_runs(specs: Sequence[str]) -> list[tuple[str, Evaluation]]:
+    """Read evaluations: (name, evaluation) each, in the order given.
+
+    Args:
+        specs: FOLDER or NAME=FOLDER of `isoglot evaluate`, or of `isoglot study` (all its runs, under the names of
+            their regimes). A folder's own name is its run's name, with its parent's where two would be called alike.
+
+    Raises:
+        InputError: fewer than two runs, folders that hold none, or runs on different benchmarks.
+    """
+    found: list[tuple[str, Path]] = []
+    named: list[tuple[str, Path]] = []
+    for spec in specs:
+        name, equals, place = spec.partition("=")
+        folder = Path(place if equals else spec)
+        if equals and not name:
+            raise InputError(f"{spec}: no name before the equals sign; expected NAME=FOLDER")
+        if (folder / "study.json").is_file():
+            prefix = f"{name} " if equals else ""
+            inner = sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
+            if not inner:
+                raise InputError(f"{folder}: a study without finished runs; let it finish first")
+            inner.sort(key=lambda path: path.name != "base")
+            found += [(prefix + path.name.partition("-seed")[0], path) for path in inner]
+        elif (folder / "metrics.json").is_file():
+            found.append((name if equals else "", folder))
+        else:
+            raise InputError(f"{folder}: neither metrics.json nor study.json here; name folders that isoglot wrote")
+    plain = [folder.resolve().name for name, folder in found if not name]
+    for name, folder in found:
+        whole = folder.resolve()
+        short = whole.name if plain.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
+        named.append((name or short, folder))
+    if len(named) < 2:
+        raise InputError("one run is not enough to compare; name two or more folders")
+    sums = {folder: (read_run(folder) or {}).get("data", {}).get("benchmark") for _, folder in named}
+    known = {checksum: folder for folder, checksum in sums.items() if checksum}
+    if len(known) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, known.values()))}: measured on different texts or judgements (the checksums in "
+            "run.json differ); evaluate all on one benchmark with the same --langs"
+        )
+    return [(name, load_evaluation(folder)) for name, folder in named]
+
+
+def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str, str], ...]:
+    """Read `setting.measure` names; without any, the headline figures that all runs have.
+
+    Raises:
+        InputError: a measure that a run lacks.
+    """
+    shared = [key for key in stacks[0].matrices if all(key in stack.matrices for stack in stacks)]
+    if not texts:
+        chosen = tuple(key for key in HEADLINE if key in shared)
+        if (POOL, "rank_distance") in shared:
+            return chosen
+        return (*chosen, *(key for key in ((MONO, "ndcg@10"), (MONO, "recall@100")) if key in shared))
+    known = {f"{setting}.{measure}": (setting, measure) for setting, measure in shared}
+    unknown = [text for text in texts if text not in known]
+    if unknown:
+        raise InputError(f"--measures: no {', '.join(unknown)} in these runs; there are: {', '.join(sorted(known))}")
+    return tuple(known[text] for text in texts)
 
 
 def level(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
@@ -101,45 +175,57 @@ def level(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | N
     return None if np.isnan(matrix).all() else interval(matrix, resamples=resamples)
 
 
-def compare(stacks: list[Stack], *, resamples: int = 10_000) -> list[Comparison]:
-    """Every later regime against every earlier one, on the headline measures.
+def compare(
+    stacks: list[Stack], *, resamples: int = 10_000, measures: Sequence[tuple[str, str]] = HEADLINE
+) -> list[Comparison]:
+    """Every later regime against every earlier one.
 
-    Per language and per family for all measures, with Holm's correction over the languages of one comparison.
+    Per language, family, script, and seen or unseen in training, with Holm's correction over the languages of one
+    comparison.
+
+    Args:
+        stacks: from `stacked`.
+        resamples: of the bootstrap.
+        measures: (setting, measure) each; those that a run lacks are left out.
     """
     found: list[Comparison] = []
     for index, later in enumerate(stacks):
         for earlier in stacks[:index]:
-            for key in HEADLINE:
-                found += _slices(later, earlier, key, resamples)
+            found += _differences(later, earlier, measures, resamples)
     return found
 
 
-def _slices(a: Stack, b: Stack, key: tuple[str, str], resamples: int) -> list[Comparison]:
-    families = by_family(a.languages)
-    slices = [("all", set(a.languages))]
-    slices += [(lang, {lang}) for lang in a.languages]
-    slices += [(f"family:{name}", set(codes)) for name, codes in families.items() if len(codes) > 1]
+def _differences(a: Stack, b: Stack, measures: Sequence[tuple[str, str]], resamples: int) -> list[Comparison]:
+    parts = {
+        name: set(own)
+        for name, own in slices(a.languages, a.trained or b.trained).items()
+        if len(own) > 1 or not name.startswith(("family:", "script:"))
+    }
+    columns = {
+        key: {
+            name: np.array([index for index, cell in enumerate(a.cells[key]) if cell[0] in own], np.int64)
+            for name, own in parts.items()
+        }
+        for key in measures
+        if key in a.matrices and key in b.matrices
+    }
+    results = paired_differences(a.matrices, b.matrices, columns, resamples=resamples)
     found: list[Comparison] = []
-    for name, langs in slices:
-        x, y = a.part(key, langs), b.part(key, langs)
-        if not x.size or np.isnan(x).all() or np.isnan(y).all():
-            continue
-        result = paired_difference(x, y, resamples=resamples)
-        found.append(
-            Comparison(
-                a.regime,
-                b.regime,
-                f"{key[0]}.{key[1]}",
-                name,
-                result.estimate,
-                result.low,
-                result.high,
-                result.p,
-                result.groups,
+    for key, by_slice in results.items():
+        languages = [name for name in by_slice if name in a.languages]
+        adjusted = dict(zip(languages, holm([by_slice[name].p or 0.0 for name in languages]), strict=True))
+        for name, result in by_slice.items():
+            found.append(
+                Comparison(
+                    a.regime,
+                    b.regime,
+                    f"{key[0]}.{key[1]}",
+                    name,
+                    result.estimate,
+                    result.low,
+                    result.high,
+                    float(adjusted[name]) if name in adjusted else result.p,
+                    result.groups,
+                )
             )
-        )
-    own = [index for index, entry in enumerate(found) if entry.slice in a.languages]
-    adjusted = holm([found[index].p or 0.0 for index in own])
-    for index, p in zip(own, adjusted, strict=True):
-        found[index] = replace(found[index], p=float(p))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Role = Literal["query", "document"]
+Embed = Callable[[list[str], str], NDArray[np.float32]]
 _TOKENS_A_BATCH = 4096
 
 
@@ -83,3 +85,33 @@ def encode(
             start += len(chosen)
             progress.advance(len(chosen))
     return Encoded(vectors[place], len(distinct), int(lengths.sum()), time.perf_counter() - started)
+
+
+def open_embedder(name: str, *, length: int | None = None, precision: str = "auto", processes: int = 1) -> Embed:
+    """Load a model and give the function from (texts, `query` or `passage`) to unit vectors, float32 (n, d).
+
+    Args:
+        name: what `isoglot.load` takes.
+        length: as in `encode`.
+        precision: as in `encode`.
+        processes: how many such functions share this machine's cores (and GPUs).
+    """
+    import os
+
+    import torch
+
+    from isoglot.model import load, quiet_libraries
+
+    quiet_libraries()
+    device: str | None = None
+    if processes > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+        if torch.cuda.is_available():
+            device = f"cuda:{os.getpid() % torch.cuda.device_count()}"
+    model = load(name, device=device)
+
+    def embed(texts: list[str], role: str) -> NDArray[np.float32]:
+        kind: Role = "query" if role == "query" else "document"
+        return encode(model, texts, kind, length=length, precision=precision).vectors
+
+    return embed

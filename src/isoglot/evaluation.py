@@ -154,6 +154,7 @@ class Evaluation:
                 if (MONO, measure) in self.values and (CROSS, measure) in self.values
             },
             **self._deletion(means),
+            **self._distraction(),
             "intervals": {
                 name: {part: _interval_record(found) for part, found in own.items()}
                 for name, own in self.intervals.items()
@@ -166,11 +167,11 @@ class Evaluation:
 
     def save(self, folder: Path) -> None:
         """Write `metrics.json` and `per_query.parquet` into an existing folder."""
-        names = pa.array(self.groups, pa.string())
+        names: Any = pa.array(self.groups, pa.string())
         parts = []
         for (setting, measure), values in self.values.items():
             rows, columns = (index.astype(np.int64) for index in np.nonzero(~np.isnan(values.matrix)))
-            langs = pa.array([cell[0] for cell in values.cells], pa.string()).take(columns)
+            langs: Any = pa.array([cell[0] for cell in values.cells], pa.string()).take(columns)
             others = pa.array([cell[1] for cell in values.cells], pa.string()).take(columns)
             groups = names.take(rows)
             parts.append(
@@ -181,7 +182,7 @@ class Evaluation:
                         "query_lang": langs,
                         "passage_lang": others,
                         "group": groups,
-                        "query_id": pc.binary_join_element_wise(langs, groups, pa.repeat(pa.scalar(":"), len(rows))),
+                        "query_id": pc.binary_join_element_wise(langs, groups, ":"),
                         "measure": pa.repeat(pa.scalar(measure), len(rows)),
                         "value": pa.array(values.matrix[rows, columns], pa.float64()),
                     }
@@ -194,6 +195,22 @@ class Evaluation:
     def _pool_shares(self) -> dict[str, float]:
         total = sum(self.candidates.values())
         return {lang: size / total for lang, size in self.candidates.items()} if total else {}
+
+    def _distraction(self) -> dict[str, Any]:
+        """What passages in other languages cost, where only the query's own language answers it."""
+        if (POOL, "comp@10") in self.values or (POOL, "map") not in self.values or len(self.languages) < 2:
+            return {}
+        measures = [name for where, name in self.values if where == MONO and (POOL, name) in self.values]
+        drops = {name: self.values[MONO, name].matrix - self.values[POOL, name].matrix for name in measures}
+        means = {name: _column_means(matrix) for name, matrix in drops.items()}
+        return {
+            "distraction": {name: _mean(np.array(own)) for name, own in means.items()}
+            | {
+                "per_language": {
+                    lang: {name: own[index] for name, own in means.items()} for index, lang in enumerate(self.languages)
+                }
+            }
+        }
 
     def _deletion(self, means: dict[tuple[str, str], Floats]) -> dict[str, Any]:
         """The heatmap: query language, then deleted language."""

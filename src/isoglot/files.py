@@ -73,7 +73,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; NaN becomes null, since JSON has none."""
-    write_text(path, json.dumps(_no_nan(value), ensure_ascii=False, indent=1) + "\n")
+    write_text(path, json.dumps(without_nan(value), ensure_ascii=False, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -123,11 +123,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _no_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """The same value with None for every NaN, since JSON has none."""
     if isinstance(value, dict):
-        return {str(key): _no_nan(item) for key, item in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_no_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and value != value:
         return None
     return value

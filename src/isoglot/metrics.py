@@ -127,6 +127,23 @@ def top_k(queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK
     return top
 
 
+def top_k_scored(
+    queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK_BYTES
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """`top_k` with the scores, float32 (Q, min(k, N))."""
+    queries, candidates = _vectors(queries, candidates)
+    n = len(candidates)
+    if min(k, n) < 1:
+        raise InputError(f"cannot take the best {k} of {n} candidates; both must be at least 1")
+    top = np.empty((len(queries), min(k, n)), np.int32)
+    best = np.empty(top.shape, np.float32)
+    for start, scores in _score_blocks(queries, candidates, block_bytes):
+        own = slice(start, start + len(scores))
+        _best(scores, np.arange(n), top[own])
+        best[own] = np.take_along_axis(scores, top[own], axis=1)
+    return top, best
+
+
 def select(ranks: GoldRanks, keep: NDArray[np.bool_]) -> GoldRanks:
     """Keep the golds where `keep` (bool (G,)) holds; all queries stay, and `ties` still counts every gold."""
     if keep.shape != ranks.gold.shape or keep.dtype != np.bool_:

@@ -8,7 +8,7 @@ what translations of one question share is not counted as independent evidence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -122,8 +122,8 @@ def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int 
 
 
 def intervals(
-    matrices: dict[Key, Array],
-    slices: dict[Key, dict[str, Array]],
+    matrices: Mapping[Key, Array],
+    slices: Mapping[Key, Mapping[str, Array]],
     *,
     resamples: int = 10_000,
     seed: int = 0,
@@ -144,45 +144,44 @@ def intervals(
     Raises:
         InputError: matrices of different numbers of groups, or resamples or level out of range.
     """
-    if resamples < 2 or not 0 < level < 1:
-        raise InputError(f"resamples is {resamples}, level {level}; expected 2 or more, and between 0 and 1")
-    sizes = {len(values) for values in matrices.values()}
-    if len(sizes) > 1:
-        raise InputError(f"matrices have {sorted(sizes)} groups; align them first")
-    present = {key: ~np.isnan(values) for key, values in matrices.items()}
-    used = np.logical_or.reduce([have.any(axis=1) for have in present.values()]) if matrices else np.empty(0, bool)
-    wanted = [
-        (key, name, columns[present[key][:, columns].any(axis=0)])
-        for key, parts in slices.items()
-        for name, columns in parts.items()
-        if present[key][:, columns].any()
-    ]
-    present = {key: have[used].astype(np.float32) for key, have in present.items()}
-    filled = {key: np.nan_to_num(values[used]).astype(np.float32) for key, values in matrices.items()}
-    groups, rng = int(used.sum()), np.random.default_rng(seed)
-    draws = np.empty((len(wanted), resamples), np.float32)
-    step = max(1, _CHUNK_BYTES // (8 * max(1, groups)))
-    for start in range(0, resamples, step):
-        stop = min(start + step, resamples)
-        weights = group_weights(groups, stop - start, rng)
-        counts: dict[bytes, Array] = {}  # measures of one setting are mostly missing in the same places
-        means: dict[Key, Array] = {}
-        for key in filled:
-            mark = present[key].tobytes() if present[key].size < 2**16 else np.packbits(present[key] > 0).tobytes()
-            if mark not in counts:
-                counts[mark] = weights @ present[key]
-            count = counts[mark]
-            means[key] = np.divide(weights @ filled[key], count, out=np.full_like(count, np.nan), where=count > 0)
-        for row, (key, _, columns) in enumerate(wanted):
-            draws[row, start:stop] = _mean_present(means[key][:, columns])
-    found: dict[Key, dict[str, Interval]] = {key: {} for key in matrices}
-    for (key, name, columns), drawn in zip(wanted, draws, strict=True):
-        kept = drawn[~np.isnan(drawn)].astype(np.float64)
-        low, high = np.quantile(kept, ((1 - level) / 2, (1 + level) / 2))
-        own = matrices[key][:, columns]
-        size = int((~np.isnan(own)).any(axis=1).sum())
-        found[key][name] = Interval(macro_mean(own), float(low), float(high), None, size, float(kept.std(ddof=1)))
-    return found
+    return _many([{key: _seeds(values) for key, values in matrices.items()}], slices, resamples, seed, level)
+
+
+def paired_differences(
+    a: Mapping[Key, Array],
+    b: Mapping[Key, Array],
+    slices: Mapping[Key, Mapping[str, Array]],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[Key, dict[str, Interval]]:
+    """`paired_difference` of many slices of many measures at once, all from the same resamples.
+
+    Unlike there, groups without a value in a slice are drawn too (and count for nothing in it).
+
+    Args:
+        a: floats (G, C) or (S, G, C) by name.
+        b: the same names, groups and cells; S may differ.
+        slices: as in `intervals`.
+        resamples: how many bootstrap resamples.
+        seed: of the resampling.
+        level: probability that the interval covers.
+
+    Returns:
+        By name and slice, run a minus run b; slices where they have nothing in common are left out.
+
+    Raises:
+        InputError: shapes that disagree, or resamples or level out of range.
+    """
+    runs: list[dict[Key, Array]] = [{}, {}]
+    for key in slices:
+        x, y = _seeds(a[key]), _seeds(b[key])
+        if x.shape[1:] != y.shape[1:]:
+            raise InputError(f"runs have (groups, cells) {x.shape[1:]} and {y.shape[1:]}; align them first")
+        missing = np.isnan(x).any(axis=0) | np.isnan(y).any(axis=0)
+        runs[0][key], runs[1][key] = np.where(missing, np.nan, x), np.where(missing, np.nan, y)
+    return _many(runs, slices, resamples, seed, level)
 
 
 def holm(p_values: Sequence[float] | Array) -> Floats:
@@ -207,6 +206,87 @@ def minimal_detectable(standard_error: float, power: float = 0.8, level: float =
     """
     normal = NormalDist()
     return (normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)) * standard_error
+
+
+def _many(
+    runs: list[dict[Key, Array]],
+    slices: Mapping[Key, Mapping[str, Array]],
+    resamples: int,
+    seed: int,
+    level: float,
+) -> dict[Key, dict[str, Interval]]:
+    """Intervals of one run's macro means, or of the differences between two runs'; matrices (S, G, C)."""
+    if resamples < 2 or not 0 < level < 1:
+        raise InputError(f"resamples is {resamples}, level {level}; expected 2 or more, and between 0 and 1")
+    sizes = {values.shape[1] for run in runs for values in run.values()}
+    if len(sizes) > 1:
+        raise InputError(f"matrices have {sorted(sizes)} groups; align them first")
+    present: dict[Key, Array] = {key: np.logical_not(np.isnan(values).any(axis=0)) for key, values in runs[0].items()}
+    wanted = [
+        (key, name, columns[present[key][:, columns].any(axis=0)])
+        for key, parts in slices.items()
+        for name, columns in parts.items()
+        if present[key][:, columns].any()
+    ]
+    found: dict[Key, dict[str, Interval]] = {key: {} for key in slices}
+    if not wanted:
+        return found
+    draws = _draw(runs, present, [(key, columns) for key, _, columns in wanted], resamples, seed)
+    for (key, name, columns), drawn in zip(wanted, draws, strict=True):
+        kept = drawn[~np.isnan(drawn)].astype(np.float64)
+        low, high = np.quantile(kept, ((1 - level) / 2, (1 + level) / 2))
+        means = [float(np.mean([macro_mean(own[:, columns]) for own in run[key]])) for run in runs]
+        tail = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
+        found[key][name] = Interval(
+            means[0] - sum(means[1:]),
+            float(low),
+            float(high),
+            min(1.0, 2 * (tail + 1) / (len(kept) + 1)) if len(runs) == 2 else None,
+            int(present[key][:, columns].any(axis=1).sum()),
+            float(kept.std(ddof=1)),
+        )
+    return found
+
+
+def _draw(
+    runs: list[dict[Key, Array]],
+    present: dict[Key, Array],
+    wanted: list[tuple[Key, Array]],
+    resamples: int,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Macro means (of the first run, less those of the second) under every resample: (wanted, resamples)."""
+    used = np.logical_or.reduce([have.any(axis=1) for have in present.values()])
+    masks = {key: have[used].astype(np.float32) for key, have in present.items()}
+    marks = {key: np.packbits(have[used]).tobytes() for key, have in present.items()}
+    filled = [{key: np.nan_to_num(v[:, used]).astype(np.float32) for key, v in run.items()} for run in runs]
+    groups = int(used.sum())
+    rng, *seed_rngs = np.random.default_rng(seed).spawn(3)
+    draws = np.zeros((len(wanted), resamples), np.float32)
+    step = max(1, _CHUNK_BYTES // (8 * groups))
+    for start in range(0, resamples, step):
+        part = draws[:, start : start + step]
+        weights = group_weights(groups, part.shape[1], rng)
+        counts: dict[bytes, Array] = {}  # measures of one setting are mostly missing in the same places
+        for key, mask in masks.items():
+            if marks[key] not in counts:
+                counts[marks[key]] = weights @ mask
+        for sign, run, seed_rng in zip((1, -1), filled, seed_rngs, strict=False):
+            most = max(len(values) for values in run.values())
+            chosen = seed_rng.random((part.shape[1], most)) if most > 1 else None
+            for key, values in run.items():
+                count = counts[marks[key]]
+                cells = [
+                    np.divide(weights @ own, count, out=np.full_like(count, np.nan), where=count > 0) for own in values
+                ]
+                for row, (name, columns) in enumerate(wanted):
+                    if name == key:
+                        means = np.stack([_mean_present(own[:, columns]) for own in cells], axis=1)
+                        if chosen is not None:
+                            picked = (chosen[:, : len(cells)] * len(cells)).astype(np.int64)
+                            means = np.take_along_axis(means, picked, axis=1)
+                        part[row] += sign * means.mean(axis=1)
+    return draws
 
 
 def _mean_present(values: Array) -> Array:

@@ -31,6 +31,8 @@ for verb in (
 app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)
+app.command(measure.encode)
+app.command(measure.compare)
 app.command(debias.app)
 app.command(search.index)
 app.command(search.search)

@@ -1,102 +1,264 @@
-"""`isoglot evaluate`: one encoder on one benchmark, in all three settings."""
+"""`isoglot evaluate`, `isoglot encode` and `isoglot compare`."""
 
 from __future__ import annotations
 
 import json
+import re
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import OutputDir, Paths, Switch
+from isoglot.cli.options import Names, OutputDir, Paths, Switch
 from isoglot.config import Precision
 
 if TYPE_CHECKING:
     from isoglot.data.benchmark import Benchmark
+    from isoglot.data.miracl import Miracl
+    from isoglot.evaluation import Evaluation
 
-BenchmarkName = Literal["xquad-r", "mlqa-r", "rows"]
+BenchmarkName = Literal["xquad-r", "mlqa-r", "miracl", "beir", "rows"]
+Subset = Literal["full", "hard-negatives"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to measure on.
+
+    Attributes:
+        benchmark: xquad-r, mlqa-r, miracl, beir (a folder) or rows (wants --rows).
+        data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
+            are downloaded to the cache when not given.
+        rows: Row files to use as the benchmark.
+        langs: Comma-separated languages, for queries and candidates alike.
+        context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
+        subset: Of miracl: full corpora, or hard-negatives.
+        split: Of a beir folder's qrels.
+        offline: Never download.
+    """
+
+    benchmark: BenchmarkName = "xquad-r"
+    data_dir: Path | None = None
+    rows: Paths = ()
+    langs: str | None = None
+    context: Switch = False
+    subset: Subset = "full"
+    split: str = "test"
+    offline: Switch = False
 
 
 def evaluate(
     *,
     output_dir: OutputDir,
-    model: str = "embedded",
-    benchmark: BenchmarkName = "xquad-r",
-    data_dir: Path | None = None,
-    rows: Paths = (),
-    langs: str | None = None,
-    context: Switch = False,
+    model: str | None = None,
+    source: Annotated[Source | None, Parameter(name="*")] = None,
+    vectors: Path | None = None,
+    run: Path | None = None,
+    run_pool: Literal["all", "own"] = "all",
     length: int | None = None,
     precision: Precision = "auto",
     debias: Path | None = None,
+    resamples: int = 10_000,
+    require: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    write_trec: Switch = False,
+    trec_depth: int = 1000,
+    memory: str = "2GB",
+    depth: int = 1000,
     overwrite: Switch = False,
+    resume: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-    offline: Switch = False,
 ) -> None:
-    """Measure an encoder: monolingual, cross-lingual and multilingual retrieval, per language and pair.
+    """Measure a retriever: monolingual, cross-lingual and multilingual retrieval, per language and pair.
 
     Args:
         output_dir: Folder for metrics.json, per_query.parquet and run.json.
-        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
-        benchmark: What to measure on; rows wants --rows.
-        data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
-        rows: Row files to use as the benchmark.
-        langs: Comma-separated languages, for queries and candidates alike.
-        context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
+        model: embedded (the default), a Sentence Transformers folder, or a Hub id (id@revision).
+        source: What to measure on.
+        vectors: Score vectors instead of a model: what isoglot encode wrote, a Parquet file (id, lang, role, vector),
+            or NumPy files with their ids beside them (queries.npy, queries.ids, passages.npy, passages.ids).
+        run: Score a TREC run instead of a model.
+        run_pool: What the run's queries were asked of: all languages together, or their own only.
         length: Tokens kept of queries and candidates.
         precision: bf16 or fp32; auto takes what the device does well.
         debias: A correction of language bias that `isoglot debias fit` wrote.
+        resamples: Of the bootstrap that gives the intervals; 0 for none.
+        require: Exit with 3 when missed, such as "multilingual.map>=0.55"; may be given several times.
+        write_trec: Also write TREC runs and qrels, into the folder's trec.
+        trec_depth: Passages a query in those runs; 0 for all.
+        memory: For a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
+        depth: Passages kept for a query when searching full miracl.
         overwrite: Replace what the folder holds.
+        resume: Go on with the encoding of full miracl that was broken off.
         as_json: Print metrics.json instead of the table.
-        offline: Never download.
     """
+    from isoglot.data.miracl import Miracl
     from isoglot.debias import load_debias
-    from isoglot.files import claim_folder, sha256
-    from isoglot.model import load, locate, quiet_libraries
-    from isoglot.provenance import device_name, write_run
+    from isoglot.files import claim_folder, sha256, without_nan
+    from isoglot.gate import check_gates, parse_gate
+    from isoglot.provenance import write_run
 
-    quiet_libraries()
+    chosen = source or Source()
+    gates = [parse_gate(text) for text in require]
+    limit = parse_memory(memory)
+    _refuse_mixed(model, vectors, run)
+    if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0:
+        raise _input_error("--resamples wants 0, or 2 and more; --depth at least 1; --trec-depth at least 0")
     with TemporaryDirectory(prefix="isoglot-") as scratch:
-        chosen = open_benchmark(benchmark, data_dir, rows, langs, Path(scratch), context=context, offline=offline)
-    locate(model)
-    correction = load_debias(debias) if debias else None
-    folder = claim_folder(output_dir, overwrite=overwrite)
+        data = open_source(chosen, Path(scratch))
     started = time.perf_counter()
-    encoder = load(model)
+    streamed = isinstance(data, Miracl)
+    if streamed and (run is not None or write_trec or debias is not None):
+        raise _input_error("--run, --write-trec and --debias want --subset hard-negatives: full miracl is streamed")
+    if run is not None and (write_trec or debias is not None):
+        raise _input_error("--run: --write-trec and --debias want vectors or a model, not a run")
+    correction = load_debias(debias) if debias else None
+    name = model or (str(vectors) if vectors else str(run) if run else "embedded")
+    if vectors is None and run is None:
+        from isoglot.model import locate, quiet_libraries
 
-    from isoglot.evaluate import evaluate as measure
-    from isoglot.report import render_evaluation
+        quiet_libraries()
+        locate(name)
+    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
 
-    result = measure(encoder, chosen, name=model, length=length, precision=precision, debias=correction)
+    from isoglot.evaluate import corrected, score, score_run, trained_languages
+    from isoglot.trec import write_trec as write_runs
+
+    if isinstance(data, Miracl):
+        result, device = _stream(data, folder, name, vectors, length, precision, memory=limit, depth=depth)
+    elif run is not None:
+        result, device = score_run(data, run, own_language=run_pool == "own"), "cpu"
+    else:
+        queries, candidates, device = _vectors(data, name, vectors, length, precision)
+        queries, candidates = corrected(data, queries, candidates, correction)
+        if write_trec:
+            write_runs(folder / "trec", data, queries, candidates, depth=trec_depth)
+        result = score(data, queries, candidates, name=name, trained=trained_languages(name))
+    if resamples:
+        result = result.with_intervals(resamples)
     result.save(folder)
+    settings = {
+        **_plain(chosen),
+        "model": name,
+        "vectors": None if vectors is None else str(vectors),
+        "run": None if run is None else str(run),
+        "run_pool": run_pool if run else None,
+        "length": length,
+        "precision": precision,
+        "debias": None if debias is None else str(debias),
+        "resamples": resamples,
+        "depth": depth if streamed else None,
+    }
     write_run(
         folder,
         "evaluate",
-        {
-            "model": model,
-            "benchmark": benchmark,
-            "langs": langs,
-            "context": context,
-            "length": length,
-            "precision": precision,
-            "debias": str(debias) if debias else None,
-        },
-        data={"benchmark": chosen.checksum, **({"debias": sha256(debias)} if debias else {})},
+        settings,
+        data={"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})},
         seed=None,
-        device=device_name(str(encoder.device)),
+        device=device,
         seconds=time.perf_counter() - started,
     )
+    from isoglot.report import render_evaluation
+
+    record = result.metrics()
+    notes = "".join(f"\nnote: {note}" for note in result.notes)
     print(
-        json.dumps(result.metrics(), ensure_ascii=False)
+        json.dumps(without_nan(record), ensure_ascii=False)
         if as_json
-        else f"{render_evaluation(result)}\n\nwritten to {folder}"
+        else f"{render_evaluation(result)}{notes}\n\nwritten to {folder}"
     )
+    check_gates(gates, record)
+
+
+def encode(
+    *,
+    output_dir: OutputDir,
+    model: str = "embedded",
+    source: Annotated[Source | None, Parameter(name="*")] = None,
+    length: int | None = None,
+    precision: Precision = "auto",
+    numbers: Literal["float16", "float32"] = "float16",
+    shard_size: int = 16_384,
+    processes: int = 1,
+    overwrite: Switch = False,
+    resume: Switch = False,
+) -> None:
+    """Encode a benchmark's texts to vectors on disk, for isoglot evaluate --vectors; goes on after any interruption.
+
+    Args:
+        output_dir: Folder for the shards (Parquet: id, lang, role, vector).
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        source: Whose texts.
+        length: Tokens kept of queries and candidates.
+        precision: bf16 or fp32; auto takes what the device does well.
+        numbers: How vectors are stored.
+        shard_size: Texts in a shard.
+        processes: How many encode at the same time.
+        overwrite: Replace what the folder holds.
+        resume: Keep the finished shards and go on.
+    """
+    from isoglot.files import claim_folder
+    from isoglot.model import locate, quiet_libraries
+
+    if shard_size < 1 or processes < 1:
+        raise _input_error("--shard-size and --processes want at least 1")
+    quiet_libraries()
+    chosen = source or Source()
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        data = open_source(chosen, Path(scratch))
+    locate(model)
+    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+    done = _encode_to(
+        data, folder, model, length, precision, numbers=numbers, shard_size=shard_size, processes=processes
+    )
+    print(f"{done} shards encoded, all vectors in {folder}")
+
+
+def compare(
+    *runs: str,
+    output_dir: Annotated[Path | None, Parameter(name=["--output-dir", "-o"])] = None,
+    measures: Names = (),
+    resamples: int = 10_000,
+    overwrite: Switch = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Compare runs on one benchmark: differences with paired intervals, per language, family and script.
+
+    Args:
+        runs: Folders of isoglot evaluate or isoglot study, the reference first; NAME=FOLDER names one, and folders of
+            one name are seeds of one training.
+        output_dir: Folder for comparison.md and comparison.json.
+        measures: Comma-separated, such as monolingual.ndcg@10,multilingual.map; the headline figures when not given.
+        resamples: Of the bootstrap.
+        overwrite: Replace what the folder holds.
+        as_json: Print comparison.json instead of the text.
+    """
+    from isoglot.compare import compare as differences
+    from isoglot.compare import load_runs, parse_measures, stacked
+    from isoglot.compare_text import comparison_record, render_comparison
+    from isoglot.files import claim_folder, without_nan, write_json, write_text
+
+    if resamples < 2:
+        raise _input_error("--resamples wants at least 2")
+    loaded = load_runs(runs)
+    stacks = stacked(loaded)
+    if len(stacks) < 2:
+        raise _input_error(f"all runs are named {stacks[0].regime}; give at least two to compare, as NAME=FOLDER")
+    chosen = parse_measures(measures, stacks)
+    found = differences(stacks, resamples=resamples, measures=chosen)
+    text = render_comparison(loaded, stacks, found, chosen, resamples=resamples)
+    record = comparison_record(loaded, found)
+    if output_dir is not None:
+        folder = claim_folder(output_dir, overwrite=overwrite)
+        write_json(folder / "comparison.json", record)
+        write_text(folder / "comparison.md", text)
+    print(json.dumps(without_nan(record), ensure_ascii=False) if as_json else text, end="\n" if as_json else "")
 
 
 def open_benchmark(
-    name: str,
+    name: BenchmarkName,
     data_dir: Path | None,
     rows: tuple[Path, ...],
     langs: str | None,
@@ -105,25 +267,172 @@ def open_benchmark(
     context: bool = False,
     offline: bool = False,
 ) -> Benchmark:
-    """Open a benchmark by name: from a folder, from rows, or downloaded to the cache."""
+    """Open a benchmark by name in memory (of miracl: the hard negatives)."""
+    from isoglot.data.miracl import Miracl
+
+    source = Source(name, data_dir, rows, langs, context, "hard-negatives", offline=offline)
+    data = open_source(source, scratch)
+    return data.benchmark() if isinstance(data, Miracl) else data
+
+
+def open_source(source: Source, scratch: Path) -> Benchmark | Miracl:
+    """Open what to measure on: from a folder, from rows, or downloaded to the cache."""
     from isoglot.cli.data import open_rows
     from isoglot.data.benchmark import from_rows
     from isoglot.data.download import SHA256, fetch_lareqa
     from isoglot.data.lareqa import load_lareqa
     from isoglot.embedded import cache_folder
-    from isoglot.errors import InputError
     from isoglot.languages import parse_codes
 
+    name, folder, langs = source.benchmark, source.data_dir, source.langs
+    if source.context and name not in SHA256:
+        raise _input_error(f"--benchmark {name}: --context belongs to xquad-r and mlqa-r")
     if name == "rows":
-        if not rows:
-            raise InputError("--benchmark rows: name the files with --rows FILE")
-        if data_dir is not None or context:
-            raise InputError("--benchmark rows: --data-dir and --context belong to xquad-r and mlqa-r")
-        prepared = open_rows(rows, scratch / "benchmark", langs, quiet=True)
+        if not source.rows:
+            raise _input_error("--benchmark rows: name the files with --rows FILE")
+        if folder is not None:
+            raise _input_error("--benchmark rows: --data-dir belongs to the other benchmarks")
+        prepared = open_rows(source.rows, scratch / "benchmark", langs, quiet=True)
         return from_rows(prepared, prepared.table.datasets[0] if len(prepared.table.datasets) == 1 else "rows")
-    if rows:
-        raise InputError(f"--rows: give --benchmark rows with it, not {name}")
-    if data_dir is None:
+    if source.rows:
+        raise _input_error(f"--rows: give --benchmark rows with it, not {name}")
+    if name == "beir":
+        from isoglot.data.beir import load_beir
+
+        if folder is None:
+            raise _input_error("--benchmark beir: name its folder with --data-dir")
+        return load_beir(folder, split=source.split, langs=langs)
+    if name == "miracl":
+        return _open_miracl(source)
+    if folder is None:
         codes = parse_codes(langs, tuple(SHA256[name]))
-        data_dir = fetch_lareqa(name, cache_folder() / name, langs=codes, offline=offline or None)
-    return load_lareqa(data_dir, name, langs=langs, with_context=context)
+        folder = fetch_lareqa(name, cache_folder() / name, langs=codes, offline=source.offline or None)
+    return load_lareqa(folder, name, langs=langs, with_context=source.context)
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of a size such as 500MB, 2GB or 1.5GiB.
+
+    >>> parse_memory("2GB")
+    2000000000
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
+    size = 0.0
+    if match is not None:
+        size = float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ")
+    if size < 1_000_000:
+        raise _input_error(f"--memory {text!r}: expected a size of at least 1MB, such as 500MB or 8GB")
+    return int(size)
+
+
+def _open_miracl(source: Source) -> Benchmark | Miracl:
+    from isoglot.data.miracl import HUB, LANGUAGES, fetch_miracl, load_miracl
+    from isoglot.languages import parse_codes
+
+    folder, subset = source.data_dir, source.subset
+    given = str(folder) if folder is not None else HUB[subset]
+    if folder is None or (not folder.exists() and "@" in given):
+        if source.offline:
+            raise _input_error("--offline: miracl would have to be downloaded; name its folder with --data-dir")
+        folder = fetch_miracl(given, parse_codes(source.langs, LANGUAGES))
+        # The re-upload of the hard negatives holds nothing else.
+        data = replace(load_miracl(folder, langs=source.langs), subset=subset)
+        return data if subset == "full" else data.benchmark(judged_only=given != HUB[subset])
+    data = load_miracl(folder, langs=source.langs, subset=subset)
+    return data if subset == "full" else data.benchmark()
+
+
+def _vectors(
+    data: Benchmark, name: str, vectors: Path | None, length: int | None, precision: Precision
+) -> tuple[Any, Any, str]:
+    """Vectors of queries and candidates, read or encoded, and the device that was used."""
+    if vectors is not None:
+        from isoglot.vectors import gather
+
+        return *gather(vectors, data.queries.ids, data.candidates.ids), "cpu"
+    from isoglot.evaluate import encode_benchmark
+    from isoglot.model import load
+    from isoglot.provenance import device_name
+
+    encoder = load(name)
+    sides = encode_benchmark(encoder, data, length=length, precision=precision)
+    return *sides, device_name(str(encoder.device))
+
+
+def _stream(
+    data: Miracl,
+    folder: Path,
+    name: str,
+    vectors: Path | None,
+    length: int | None,
+    precision: Precision,
+    *,
+    memory: int,
+    depth: int,
+) -> tuple[Evaluation, str]:
+    """Score full miracl, whose passages are encoded to disk and searched in blocks; and the device that was used."""
+    from isoglot.evaluate import score_shards, trained_languages
+
+    device = "cpu"
+    if vectors is None:
+        vectors = folder / "vectors"
+        vectors.mkdir(exist_ok=True)
+        _encode_to(data, vectors, name, length, precision)
+        device = _default_device()
+    return score_shards(data, vectors, name=name, depth=depth, memory=memory, trained=trained_languages(name)), device
+
+
+def _encode_to(
+    data: Benchmark | Miracl,
+    folder: Path,
+    model: str,
+    length: int | None,
+    precision: Precision,
+    *,
+    numbers: Literal["float16", "float32"] = "float16",
+    shard_size: int = 16_384,
+    processes: int = 1,
+) -> int:
+    from functools import partial
+
+    from isoglot.data.miracl import Miracl
+    from isoglot.encode import open_embedder
+    from isoglot.shards import encode_shards, entries_of, stream_of
+
+    entries = stream_of(data) if isinstance(data, Miracl) else entries_of(data)
+    settings = {"model": model, "benchmark": data.checksum, "length": length, "precision": precision}
+    opener = partial(open_embedder, model, length=length, precision=precision, processes=processes)
+    return encode_shards(entries, folder, opener, settings, size=shard_size, kind=numbers, processes=processes)
+
+
+def _refuse_mixed(model: str | None, vectors: Path | None, run: Path | None) -> None:
+    if vectors is not None and run is not None:
+        raise _input_error("--vectors and --run: give one of them")
+    if model is not None and run is not None:
+        raise _input_error("--model and --run: a run needs no model; drop one")
+
+
+def _default_device() -> str:
+    import torch
+
+    from isoglot.provenance import device_name
+
+    return device_name("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _plain(source: Source) -> dict[str, Any]:
+    return {
+        "benchmark": source.benchmark,
+        "data_dir": None if source.data_dir is None else str(source.data_dir),
+        "rows": [str(path) for path in source.rows],
+        "langs": source.langs,
+        "context": source.context,
+        "subset": source.subset if source.benchmark == "miracl" else None,
+        "split": source.split if source.benchmark == "beir" else None,
+    }
+
+
+def _input_error(message: str) -> Exception:
+    from isoglot.errors import InputError
+
+    return InputError(message)

@@ -1,0 +1,96 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from isoglot.data.beir import load_beir
+from isoglot.errors import InputError
+from isoglot.evaluate import CROSS, POOL, score
+
+
+def lines(records):
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two questions in de and en (one group each), answered by one passage in each language; one unjudged query."""
+    corpus = [
+        {"_id": f"{lang}{n}", "title": f"T{n}" if n else "", "text": f"text {n}", "metadata": {"lang": lang}}
+        for lang in ("de", "en")
+        for n in range(4)
+    ]
+    queries = [
+        {"_id": f"{lang}-q{n}", "text": f"question {n}", "metadata": {"lang": lang, "group": f"g{n}"}}
+        for lang in ("de", "en")
+        for n in range(3)
+    ]
+    (tmp_path / "corpus.jsonl").write_text(lines(corpus))
+    (tmp_path / "queries.jsonl").write_text(lines(queries))
+    (tmp_path / "qrels").mkdir()
+    qrels = [f"{lang}-q{n}\t{other}{n}\t1" for lang in ("de", "en") for other in ("de", "en") for n in range(2)]
+    (tmp_path / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *qrels, "de-q0\tde3\t0"]))
+    return tmp_path
+
+
+def test_pools_pairs_and_bias(folder):
+    benchmark = load_beir(folder, "mine")
+    assert (benchmark.name, benchmark.languages, benchmark.groups) == ("mine", ("de", "en"), ["g0", "g1"])
+    assert benchmark.queries.ids == ["de-q0", "de-q1", "en-q0", "en-q1"]
+    assert benchmark.candidates.texts[:2] == ["text 0", "T1 text 1"]
+    assert [benchmark.candidates.ids[c] for c in benchmark.relevant(0)] == ["de0", "en0"]
+    meaning = np.eye(4, dtype=np.float32)
+    result = score(benchmark, meaning[benchmark.group], meaning[[0, 1, 2, 3] * 2])
+    record = result.metrics()
+    assert record[CROSS]["map"] == record[POOL]["map"] == 1
+    assert record[POOL]["rank_distance"] == 1
+    assert record["pairs"]["de>en"]["map"] == 1
+
+
+def test_languages_restrict_queries_and_pool(folder):
+    benchmark = load_beir(folder, langs="en")
+    assert benchmark.queries.ids == ["en-q0", "en-q1"]
+    assert benchmark.candidates.ids == ["en0", "en1", "en2", "en3"]
+    assert [len(benchmark.relevant(q)) for q in range(2)] == [1, 1]
+    with pytest.raises(InputError, match="no fr here; there are: de, en"):
+        load_beir(folder, langs="fr")
+
+
+def test_gzipped(folder):
+    (folder / "corpus.jsonl.gz").write_bytes(gzip.compress((folder / "corpus.jsonl").read_bytes()))
+    (folder / "corpus.jsonl").unlink()
+    assert len(load_beir(folder).candidates) == 8
+    (folder / "corpus.jsonl.gz").write_bytes((folder / "corpus.jsonl.gz").read_bytes()[:-9])
+    with pytest.raises(InputError, match="broken or truncated gzip"):
+        load_beir(folder)
+
+
+def test_everything_wrong_is_named_at_once(folder):
+    with (folder / "corpus.jsonl").open("a") as out:
+        out.write('{"_id": "x", "text": "no language"}\nnot json\n[]\n')
+        out.write('{"_id": "de0", "text": "again", "metadata": {"lang": "de"}}\n')
+    with (folder / "qrels" / "test.tsv").open("a") as out:
+        out.write("\nde-q9\tde0\t1\nde-q0\tnowhere\t1\nde-q0\tde0\tmuch\nshort\n")
+    with pytest.raises(InputError) as caught:
+        load_beir(folder)
+    for part in (
+        "8 problems",
+        "corpus.jsonl:9: no text in metadata.lang",
+        "corpus.jsonl:10: not a JSON object",
+        "corpus.jsonl:11: expected a JSON object, got list",
+        "corpus.jsonl:12: id 'de0' is used twice",
+        "query 'de-q9' is not in queries.jsonl",
+        "passage 'nowhere' is not in corpus.jsonl",
+        "score 'much' is not a number",
+        "1 columns; expected 3",
+    ):
+        assert part in str(caught.value)
+
+
+def test_missing_files(folder, tmp_path):
+    with pytest.raises(InputError, match=r"dev\.tsv: no such file"):
+        load_beir(folder, split="dev")
+    (folder / "queries.jsonl").unlink()
+    with pytest.raises(InputError, match=r"queries\.jsonl: no such file"):
+        load_beir(folder)

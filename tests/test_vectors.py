@@ -1,0 +1,225 @@
+import multiprocessing
+import os
+import signal
+import time
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from isoglot.data.benchmark import assemble
+from isoglot.errors import InputError, IsoglotError
+from isoglot.files import write_json
+from isoglot.shards import Entry, encode_shards, entries_of
+from isoglot.vectors import COMPLETE, gather, read_shards, write_shard
+
+IDS = [f"q{n}" for n in range(3)], [f"p{n}" for n in range(5)]
+
+
+def some(rng=0):
+    rng = np.random.default_rng(rng)
+    return rng.standard_normal((3, 4)).astype(np.float32), rng.standard_normal((5, 4)).astype(np.float32)
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def write_all(place, queries, passages, kind="float32"):
+    ids, roles = [*IDS[0], *IDS[1]], ["query"] * 3 + ["passage"] * 5
+    write_shard(place, ids, ["de"] * 8, roles, np.concatenate((queries, passages)).astype(kind))
+
+
+@pytest.mark.parametrize(("kind", "error"), [("float32", 1e-6), ("float16", 2e-3)])
+def test_parquet_in_any_order(tmp_path, kind, error):
+    queries, passages = some()
+    write_all(tmp_path / "v.parquet", queries, passages, kind)
+    assert pq.read_schema(tmp_path / "v.parquet").names == ["id", "lang", "role", "vector"]
+    q, p = gather(tmp_path / "v.parquet", IDS[0][::-1], IDS[1][1:])
+    assert q.dtype == p.dtype == np.float32
+    np.testing.assert_allclose(q, unit(queries)[::-1], atol=error)
+    np.testing.assert_allclose(p, unit(passages)[1:], atol=error)
+
+
+def test_numpy_with_ids(tmp_path):
+    queries, passages = some()
+    for name, vectors, ids in (("queries", queries, IDS[0]), ("passages", passages, IDS[1])):
+        np.save(tmp_path / f"{name}.npy", vectors)
+        (tmp_path / f"{name}.ids").write_text("\n".join(ids) + "\n")
+    q, p = gather(tmp_path, *IDS)
+    np.testing.assert_allclose(q, unit(queries), atol=1e-6)
+    np.testing.assert_allclose(p, unit(passages), atol=1e-6)
+    # one file for both, told apart by their ids
+    np.save(tmp_path / "all.npy", np.concatenate((queries, passages)))
+    (tmp_path / "all.ids").write_text("\n".join(IDS[0] + IDS[1]))
+    np.testing.assert_array_equal(gather(tmp_path / "all.npy", *IDS)[1], p)
+    with pytest.raises(InputError, match="a query's and a passage's id"):
+        gather(tmp_path / "all.npy", IDS[0], [*IDS[1], "q1"])
+    (tmp_path / "all.ids").write_text("one\n")
+    with pytest.raises(InputError, match="1 ids for 8 vectors"):
+        gather(tmp_path / "all.npy", *IDS)
+    (tmp_path / "all.ids").unlink()
+    with pytest.raises(InputError, match=r"give the ids of all\.npy"):
+        gather(tmp_path / "all.npy", *IDS)
+    np.save(tmp_path / "all.npy", np.zeros(3))
+    with pytest.raises(InputError, match="expected floats"):
+        gather(tmp_path / "all.npy", *IDS)
+
+
+def test_vectors_of_lists_and_without_roles_are_read(tmp_path):
+    queries, passages = some()
+    rows = [{"id": key, "vector": v.tolist()} for key, v in zip(IDS[0] + IDS[1], [*queries, *passages], strict=True)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "v.parquet")
+    np.testing.assert_allclose(gather(tmp_path, *IDS)[0], unit(queries), atol=1e-6)
+    rows[2]["vector"] = [1.0]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "v.parquet")
+    with pytest.raises(InputError, match="several dimensions"):
+        gather(tmp_path, *IDS)
+
+
+def test_what_is_wrong_is_named(tmp_path):
+    queries, passages = some()
+    place = tmp_path / "v.parquet"
+    write_all(place, queries, passages)
+    with pytest.raises(InputError, match=r"no vector for 1 of 4 query ids \('other'\)"):
+        gather(place, [*IDS[0], "other"], IDS[1])
+    with pytest.raises(InputError, match="no vector for 1 of 6 passage ids"):
+        gather(place, IDS[0], [*IDS[1], "q0"])
+    write_all(tmp_path / "w.parquet", queries, passages)
+    with pytest.raises(InputError, match="query id 'q0' is given twice"):
+        gather(tmp_path, *IDS)
+    write_shard(tmp_path / "w.parquet", ["x"], ["de"], ["query"], np.ones((1, 3), np.float32))
+    with pytest.raises(InputError, match="3 dimensions after others of 4"):
+        gather(tmp_path, *IDS)
+    for value in (np.nan, 0):
+        passages[2] = value
+        write_all(place, queries, passages)
+        with pytest.raises(InputError, match="'p2' holds NaN"):
+            gather(place, *IDS)
+    write_shard(place, ["x"], ["de"], ["document"], np.ones((1, 3), np.float32))
+    with pytest.raises(InputError, match="role 'document'"):
+        gather(place, *IDS)
+    pq.write_table(pa.table({"id": ["a"]}), place)
+    with pytest.raises(InputError, match="no column vector"):
+        gather(place, *IDS)
+    place.write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="not a readable Parquet"):
+        gather(place, *IDS)
+    with pytest.raises(InputError, match="no such file or folder"):
+        gather(tmp_path / "nowhere", *IDS)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no \.parquet"):
+        gather(tmp_path / "empty", *IDS)
+
+
+def fake_vectors(texts, role):
+    """Deterministic vectors of texts."""
+    rows = [[len(text), sum(map(ord, text)) % 97, len(role), 1] for text in texts]
+    return np.array(rows, np.float32)
+
+
+def open_fake():
+    return fake_vectors
+
+
+def entries(number=20):
+    for n in range(number):
+        yield Entry(f"q{n}", "de", "query", f"question {n}")
+    for n in range(2 * number):
+        yield Entry(f"p{n}", "de" if n < number else "en", "passage", f"passage {n // 2}")
+
+
+def stored(folder):
+    found = {}
+    for shard in read_shards(folder):
+        for key, role, vector in zip(shard.ids, shard.roles, shard.vectors, strict=True):
+            assert (role, key) not in found
+            found[role, key] = vector
+    return found
+
+
+def test_shards_hold_every_text_in_one_role_each(tmp_path):
+    calls = []
+
+    def embed(texts, role):
+        calls.append((role, texts))
+        return fake_vectors(texts, role)
+
+    done = encode_shards(entries(), tmp_path, lambda: embed, {"m": 1}, size=7)
+    # queries: 7 7 6; passages: 40 in pairs of equal texts that no shard parts: 8 8 8 8 8
+    assert [len(texts) for _, texts in calls] == [7, 7, 6, 8, 8, 8, 8, 8]
+    assert done == 8
+    found = stored(tmp_path)
+    assert len(found) == 60
+    for role, key, text in (("query", "q3", "question 3"), ("passage", "p39", "passage 19")):
+        np.testing.assert_array_equal(found[role, key], fake_vectors([text], role)[0])
+    assert encode_shards(entries(), tmp_path, pytest.fail, {"m": 1}, size=7) == 0
+    with pytest.raises(InputError, match="other settings"):
+        encode_shards(entries(), tmp_path, pytest.fail, {"m": 2}, size=7)
+    with pytest.raises(InputError, match="other texts"):
+        encode_shards(entries(19), tmp_path, pytest.fail, {"m": 1}, size=7)
+
+
+def test_equal_texts_of_a_benchmark_share_a_shard():
+    queries = [("de:q", "de", "g", "?"), ("en:q", "en", "g", "?")]
+    passages = [(f"{lang}:{n}", lang, f"text {n % 3}") for lang in ("de", "en") for n in range(6)]
+    benchmark = assemble("b", queries, passages, {"g": ["de:0"]})
+    found = list(entries_of(benchmark))
+    assert [entry.text for entry in found if entry.role == "passage"] == [f"text {n // 4}" for n in range(12)]
+    assert sorted(entry.id for entry in found) == sorted([*benchmark.queries.ids, *benchmark.candidates.ids])
+
+
+def test_several_processes_write_the_same(tmp_path):
+    for name, processes in (("one", 1), ("two", 2)):
+        (tmp_path / name).mkdir()
+        encode_shards(entries(4), tmp_path / name, open_fake, {}, size=3, processes=processes)
+    one, two = stored(tmp_path / "one"), stored(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
+def slow_vectors(marks, texts, role):
+    """Each call leaves a mark; the third never ends."""
+    marks.mkdir(exist_ok=True)
+    number = len(list(marks.iterdir()))
+    (marks / str(number)).touch()
+    if number == 2:
+        time.sleep(60)
+    return fake_vectors(texts, role)
+
+
+def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
+    folder, marks = tmp_path / "out", tmp_path / "marks"
+    folder.mkdir()
+    run = partial(encode_shards, size=7)
+    child = multiprocessing.get_context("fork").Process(
+        target=run, args=(list(entries()), folder, lambda: partial(slow_vectors, marks), {"m": 1})
+    )
+    child.start()
+    deadline = time.monotonic() + 30
+    while len(list(marks.glob("*"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert len(list(folder.glob("shard-*.parquet"))) == 2
+    assert not (folder / COMPLETE).exists()
+    with pytest.raises(InputError, match="did not finish"):
+        gather(folder, ["q0"], ["p0"])
+    assert run(entries(), folder, open_fake, {"m": 1}) == 6
+    assert len(stored(folder)) == 60
+    (folder / "shard-000003.parquet").unlink()
+    with pytest.raises(InputError, match="7 shards, but 8 were written"):
+        gather(folder, ["q0"], ["p0"])
+
+
+def test_broken_shards_and_encoders_are_reported(tmp_path):
+    with pytest.raises(IsoglotError, match="NaN"):
+        encode_shards(entries(), tmp_path, lambda: lambda texts, role: np.full((len(texts), 2), np.nan), {})
+    (tmp_path / "shard-000000.parquet").write_bytes(b"half")
+    with pytest.raises(InputError, match="not a readable shard"):
+        encode_shards(entries(), tmp_path, open_fake, {})
+    write_json(tmp_path / COMPLETE, {"shards": 1, "vectors": 1})
+    with pytest.raises(InputError, match="not a readable Parquet"):
+        gather(tmp_path, ["q0"], ["p0"])
