@@ -24,7 +24,7 @@ from isoglot.data.prepare import prepare
 from isoglot.data.rows import write_rows
 from isoglot.debias import Sample, fit
 from isoglot.encode import encode
-from isoglot.evaluate import from_ranks, score
+from isoglot.evaluate import score, score_ranks
 from isoglot.files import write_json, write_text
 from isoglot.fusion import standardise
 from isoglot.model import load, quiet_libraries
@@ -121,7 +121,7 @@ def one_model(name, folder, benchmark, rows, source, args):
             )
             found.append((row(name, method, fitted_on, result, base, args), result))
             progress_line(f"{name}: {method} fitted on {fitted_on}")
-    result = from_ranks(benchmark, balanced(benchmark, queries, passages), name=name)
+    result = score_ranks(benchmark, balanced(benchmark, queries, passages), name=name)
     found.append((row(name, "balanced", "the benchmark's texts", result, base, args), result))
     return found
 

@@ -6,7 +6,7 @@ import pytest
 
 from isoglot.cli import run
 from isoglot.cli.measure import parse_memory
-from isoglot.compare import Comparison, compare, load_runs, stacked
+from isoglot.compare import compare, load_runs, stacked
 from isoglot.data.benchmark import assemble
 from isoglot.errors import InputError
 from isoglot.evaluate import score
@@ -233,12 +233,3 @@ def test_sizes_of_memory():
     for bad in ("", "2XB", "10", "-1GB"):
         with pytest.raises(InputError, match="--memory"):
             parse_memory(bad)
-
-
-def test_a_difference_in_words():
-    from isoglot.compare_text import difference
-
-    thai = Comparison("hybrid", "base", "monolingual.map", "th", -0.012, -0.02, -0.004, 0.01, 1190)
-    assert difference(thai, star=True) == "-1.2 [-2.0, -0.4]*"
-    ranks = Comparison("hybrid", "base", "multilingual.rank_distance", "all", -60.4, -70.2, -50.1, 0.4, 1190)
-    assert difference(ranks) == "-60 [-70, -50]"

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from isoglot.compare import IN_RANKS, LOWER_IS_BETTER, Comparison, Stack, level
+from isoglot.compare import Comparison, Stack, level
 from isoglot.evaluation import Evaluation
 from isoglot.languages import language
-from isoglot.stats import Interval, minimal_detectable
+from isoglot.report.facts import in_ranks, lower_is_better
+from isoglot.report.markdown import table
+from isoglot.report.words import difference, verdict
+from isoglot.report.words import level as words_level
+from isoglot.stats import minimal_detectable
 
 Measure = tuple[str, str]
 
@@ -35,13 +39,13 @@ def render_comparison(
     parts = [
         f"# {', '.join(stack.regime for stack in stacks[1:])} against {stacks[0].regime} on {first.benchmark}",
         _setup(stacks, first, resamples),
-        _table(
+        table(
             ["run", "seeds", *(f"{setting} {measure}" for setting, measure in measures)],
             [
                 [
                     stack.regime,
                     str(sum(name == stack.regime for name, _ in runs)),
-                    *(_level(level(stack, key, resamples=resamples), key) for key in measures),
+                    *(words_level(level(stack, key, resamples=resamples), ".".join(key)) for key in measures),
                 ]
                 for stack in stacks
             ],
@@ -86,15 +90,15 @@ def _sentences(own: dict[tuple[str, str], Comparison], stack: Stack, other: Stac
         by_language = [own[name, code] for code in stack.languages if (name, code) in own]
         worse = [entry for entry in by_language if entry.significant and not _better(entry)]
         better = [entry for entry in by_language if entry.significant and _better(entry)]
-        text = f"- **{setting} {measure}** {_verdict(overall)} ({difference(overall)})"
+        text = f"- **{setting} {measure}** {verdict(overall)} ({difference(overall, star=False)})"
         if len(by_language) > 1:
             text += f"; no significant loss in {len(by_language) - len(worse)} of {len(by_language)} languages"
         for word, part in (("losses", worse), ("gains", better)):
             if part and len(by_language) > 1:
-                text += f"; {word}: " + ", ".join(f"{language(e.slice).name} {difference(e)}" for e in part)
+                text += f"; {word}: " + ", ".join(f"{language(e.slice).name} {difference(e, star=False)}" for e in part)
         error = (overall.high - overall.low) / (2 * 1.96)
         smallest = minimal_detectable(error)
-        unit = f"{smallest:.0f} ranks" if measure in IN_RANKS else f"{100 * smallest:.1f} points"
+        unit = f"{smallest:.0f} ranks" if in_ranks(name) else f"{100 * smallest:.1f} points"
         lines.append(f"{text}. A true difference of {unit} would be found with probability .8.")
     return "\n".join(lines) or f"{stack.regime} and {other.regime} share no measure of these."
 
@@ -105,48 +109,13 @@ def _by_slice(own: dict[tuple[str, str], Comparison], stack: Stack, measures: Se
     rows = []
     for part in slices:
         label = f"{language(part).name} ({part})" if part in stack.languages else part.replace(":", " ")
-        cells = [own.get((name, part)) for name in names]
-        rows.append([label, *("-" if cell is None else difference(cell, star=True) for cell in cells)])
-    return _table(["query language", *(name.replace(".", " ") for name in names)], rows)
-
-
-def difference(entry: Comparison, *, star: bool = False) -> str:
-    """A difference with its interval: points of 0.01, or ranks.
-
-    >>> difference(Comparison("a", "b", "monolingual.map", "th", -0.012, -0.02, -0.004, 0.01, 1190))
-    '-1.2 [-2.0, -0.4]'
-    """
-    mark = "*" if star and entry.significant else ""
-    scale, form = (1, "+.0f") if _measure(entry) in IN_RANKS else (100, "+.1f")
-    return f"{scale * entry.difference:{form}} [{scale * entry.low:{form}}, {scale * entry.high:{form}}]{mark}"
-
-
-def _measure(entry: Comparison) -> str:
-    return entry.measure.partition(".")[2]
+        rows.append([label, *(difference(own.get((name, part))) for name in names)])
+    return table(["query language", *(name.replace(".", " ") for name in names)], rows)
 
 
 def _better(entry: Comparison) -> bool:
-    return (entry.difference < 0) == (_measure(entry) in LOWER_IS_BETTER)
-
-
-def _verdict(entry: Comparison) -> str:
-    if not entry.significant:
-        return "shows no significant difference"
-    return f"is significantly {'better' if _better(entry) else 'worse'}"
-
-
-def _level(found: Interval | None, key: Measure) -> str:
-    if found is None:
-        return "-"
-    form = ".0f" if key[1] in IN_RANKS else ".3f"
-    return f"{found.estimate:{form}} [{found.low:{form}}, {found.high:{form}}]"
+    return (entry.difference < 0) == lower_is_better(entry.measure)
 
 
 def _names(stack: Stack, other: Stack) -> tuple[str, str]:
     return stack.regime, other.regime
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    lines = [header, rule, *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

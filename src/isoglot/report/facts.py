@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.compare import HEADLINE, LOWER_IS_BETTER, Comparison, Stack, level, stacked
+from isoglot.compare import HEADLINE, IN_RANKS, LOWER_IS_BETTER, Comparison, Stack, level, stacked
 from isoglot.data.benchmark import Benchmark
 from isoglot.data.overlap import Overlap
 from isoglot.evaluate import Evaluation
@@ -101,6 +101,11 @@ class StudyReport:
         names = [found.slice for found in self.comparisons if found.slice.startswith("family:")]
         found = [self.difference(regime, other, measure, name) for name in dict.fromkeys(names)]
         return [entry for entry in found if entry is not None]
+
+
+def in_ranks(measure: str) -> bool:
+    """Whether a measure such as `multilingual.rank_distance` counts ranks (the others are shares)."""
+    return measure.rpartition(".")[2] in IN_RANKS
 
 
 def lower_is_better(measure: str) -> bool:

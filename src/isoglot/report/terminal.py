@@ -8,6 +8,11 @@ from isoglot.evaluate import CROSS, MONO, POOL, Evaluation
 from isoglot.languages import language
 from isoglot.report.words import figure
 
+_FURTHER = (
+    *((setting, measure) for setting in (MONO, POOL) for measure in ("ndcg@10", "recall@100")),
+    *((POOL, measure) for measure in ("same_language@10", "lpr", "lpr_unbiased", "tlr@10", "comp@10", "mrc@10")),
+)
+
 
 def render_evaluation(result: Evaluation) -> str:
     """One run as text: macro means, then a row a query language."""
@@ -29,4 +34,9 @@ def render_evaluation(result: Evaluation) -> str:
         label = f"{language(code).name} ({code})"
         lines.append(f"{label:<20}{''.join(f'{cell:>8}' for cell in cells)}{figure(distance, '.0f'):>16}")
     lines += ["", "mAP by query language; - where there is nothing to measure"]
+    for setting, measure in _FURTHER:
+        if not math.isnan(mean := result.macro(setting, measure)):
+            own = result.intervals.get(f"{setting}.{measure}", {}).get("all")
+            bounds = f" [{figure(own.low)}, {figure(own.high)}]" if own else ""
+            lines.append(f"{setting + ' ' + measure:<40}{figure(mean):>8}{bounds}")
     return "\n".join(lines)

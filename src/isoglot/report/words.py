@@ -7,7 +7,7 @@ import math
 from isoglot import __version__
 from isoglot.compare import Comparison
 from isoglot.languages import language
-from isoglot.report.facts import TITLES, StudyReport, detectable, lower_is_better
+from isoglot.report.facts import TITLES, StudyReport, detectable, in_ranks, lower_is_better
 from isoglot.stats import Interval
 
 
@@ -20,7 +20,7 @@ def level(found: Interval | None, measure: str) -> str:
     """A mean with its interval: `0.587 [0.529, 0.646]`, ranks without decimals."""
     if found is None:
         return "-"
-    form = ".0f" if lower_is_better(measure) else ".3f"
+    form = ".0f" if in_ranks(measure) else ".3f"
     return f"{found.estimate:{form}} [{found.low:{form}}, {found.high:{form}}]"
 
 
@@ -28,7 +28,7 @@ def difference(found: Comparison | None, *, star: bool = True) -> str:
     """A difference with its interval, in points of mAP or in ranks, and a star where it is significant."""
     if found is None:
         return "-"
-    scale, form = (1, "+z.0f") if lower_is_better(found.measure) else (100, "+z.1f")
+    scale, form = (1, "+z.0f") if in_ranks(found.measure) else (100, "+z.1f")
     mark = "*" if star and found.significant else ""
     return f"{scale * found.difference:{form}} [{scale * found.low:{form}}, {scale * found.high:{form}}]{mark}"
 
