@@ -12,6 +12,8 @@ from isoglot import bias, metrics
 from isoglot.data.benchmark import Benchmark
 from isoglot.debias import Debias
 from isoglot.encode import encode
+from isoglot.endpoint import PREFIX as ENDPOINT
+from isoglot.endpoint import open_endpoint
 from isoglot.errors import InputError
 from isoglot.evaluation import (
     ALL,
@@ -73,7 +75,7 @@ def evaluate(
     """Encode a benchmark once and score every setting.
 
     Args:
-        model: a Sentence Transformer, or what `isoglot.load` takes.
+        model: a Sentence Transformer, what `isoglot.load` takes, or `endpoint:URL#MODEL`.
         benchmark: queries, candidates and relevance.
         name: of the model, for reports.
         length: tokens kept of queries and candidates (192 by default).
@@ -88,16 +90,24 @@ def evaluate(
         0.299
     """
     if isinstance(model, str):
-        from isoglot.model import load
-
         name = name or model
         trained = trained or trained_languages(model)
-        model = load(model)
-    queries = encode(model, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
-    passages = encode(
-        model, benchmark.candidates.texts, "document", length=length, precision=precision, what="candidates"
-    )
-    sides = queries.vectors, passages.vectors
+    if isinstance(model, str) and model.startswith(ENDPOINT):
+        if length is not None:
+            raise InputError("--length: an endpoint cuts texts by itself; leave it out")
+        embed = open_endpoint(model)
+        sides = embed(benchmark.queries.texts, "query"), embed(benchmark.candidates.texts, "document")
+    else:
+        from isoglot.model import load
+
+        encoder = load(model) if isinstance(model, str) else model
+        candidates = benchmark.candidates.texts
+        sides = (
+            encode(
+                encoder, benchmark.queries.texts, "query", length=length, precision=precision, what="queries"
+            ).vectors,
+            encode(encoder, candidates, "document", length=length, precision=precision, what="candidates").vectors,
+        )
     if debias is not None:
         codes = np.array(benchmark.languages)
         sides = (

@@ -39,7 +39,8 @@ def evaluate(
 
     Args:
         output_dir: Folder for metrics.json, per_query.parquet and run.json.
-        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        model: embedded, a Sentence Transformers folder, a Hub id (id@revision), or an OpenAI-compatible endpoint
+            (endpoint:http://HOST/v1#MODEL).
         benchmark: What to measure on; rows wants --rows.
         data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
         rows: Row files to use as the benchmark.
@@ -53,6 +54,7 @@ def evaluate(
         offline: Never download.
     """
     from isoglot.debias import load_debias
+    from isoglot.endpoint import PREFIX as ENDPOINT
     from isoglot.files import claim_folder, sha256
     from isoglot.model import load, locate, quiet_libraries
     from isoglot.provenance import device_name, write_run
@@ -60,11 +62,13 @@ def evaluate(
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         chosen = open_benchmark(benchmark, data_dir, rows, langs, Path(scratch), context=context, offline=offline)
-    locate(model)
+    remote = model.startswith(ENDPOINT)
+    if not remote:
+        locate(model)
     correction = load_debias(debias) if debias else None
     folder = claim_folder(output_dir, overwrite=overwrite)
     started = time.perf_counter()
-    encoder = load(model)
+    encoder = model if remote else load(model)
 
     from isoglot.evaluate import evaluate as measure
     from isoglot.report import render_evaluation
@@ -85,7 +89,7 @@ def evaluate(
         },
         data={"benchmark": chosen.checksum, **({"debias": sha256(debias)} if debias else {})},
         seed=None,
-        device=device_name(str(encoder.device)),
+        device=model if isinstance(encoder, str) else device_name(str(encoder.device)),
         seconds=time.perf_counter() - started,
     )
     print(
