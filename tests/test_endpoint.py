@@ -186,6 +186,8 @@ def test_bad_input_is_refused(tmp_path, endpoint, server):
     for name in ("endpoint:ftp://x/v1#m", "endpoint:http://x/v1", "endpoint:x"):
         with pytest.raises(InputError, match="expected endpoint:http"):
             open_endpoint(name, cache=tmp_path / "c.sqlite")
+    with pytest.raises(InputError, match="put the key in OPENAI_API_KEY"):
+        open_endpoint("endpoint:http://me:secret@host/v1#m", cache=tmp_path / "c.sqlite")
     with pytest.raises(InputError, match="text 1 is empty"):
         endpoint(["a", "  "], "query")
     (tmp_path / "bad.sqlite").write_bytes(b"not a database, but long enough to be read as one" * 4)
