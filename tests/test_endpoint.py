@@ -186,9 +186,40 @@ def test_bad_input_is_refused(tmp_path, endpoint, server):
     for name in ("endpoint:ftp://x/v1#m", "endpoint:http://x/v1", "endpoint:x"):
         with pytest.raises(InputError, match="expected endpoint:http"):
             open_endpoint(name, cache=tmp_path / "c.sqlite")
+    with pytest.raises(InputError, match="put the key in OPENAI_API_KEY"):
+        open_endpoint("endpoint:http://me:secret@host/v1#m", cache=tmp_path / "c.sqlite")
     with pytest.raises(InputError, match="text 1 is empty"):
         endpoint(["a", "  "], "query")
     (tmp_path / "bad.sqlite").write_bytes(b"not a database, but long enough to be read as one" * 4)
     with pytest.raises(InputError, match="not a cache of vectors"):
         Endpoint(server.url, "m", tmp_path / "bad.sqlite")
     assert endpoint([], "query").shape[0] == 0
+
+
+def test_a_benchmark_is_measured_through_an_endpoint(server, tmp_path, monkeypatch, capsys):
+    from isoglot.cli import run
+
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    rows = [
+        {"group": f"g{n}", "lang": lang, "query": f"{lang} q{n}", "passage": f"{lang} p{n}"}
+        for n in range(3)
+        for lang in ("de", "en")
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    name = f"endpoint:{server.url}#m"
+    command = ["evaluate", "--benchmark", "rows", "--rows", str(path), "--model", name]
+    assert run([*command, "-o", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"] == name
+    scores = (
+        unit([f"{x} q{n}" for x in ("de", "en") for n in range(3)])
+        @ unit([f"{x} p{n}" for x in ("de", "en") for n in range(3)]).T
+    )
+    # Monolingual, one answer each: mAP is the mean reciprocal rank within the language.
+    ranks = [(scores[q, lang : lang + 3] >= scores[q, q]).sum() for lang in (0, 3) for q in range(lang, lang + 3)]
+    assert found["monolingual"]["map"] == pytest.approx(np.mean([1 / rank for rank in ranks]))
+    sent = len(server.batches)
+    assert run([*command, "-o", str(tmp_path / "again")]) == 0
+    assert len(server.batches) == sent
+    assert run([*command, "-o", str(tmp_path / "cut"), "--length", "9"]) == 2

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from isoglot.data.prepare import Prepared as Prepared
     from isoglot.data.prepare import prepare as prepare
     from isoglot.evaluate import evaluate as evaluate
+    from isoglot.evaluator import MultilingualEvaluator as MultilingualEvaluator
     from isoglot.model import load as load
     from isoglot.sampler import HybridBatchSampler as HybridBatchSampler
     from isoglot.search import Searcher as Searcher
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Benchmark": "isoglot.data.benchmark",
     "HybridBatchSampler": "isoglot.sampler",
+    "MultilingualEvaluator": "isoglot.evaluator",
     "Prepared": "isoglot.data.prepare",
     "Searcher": "isoglot.search",
     "evaluate": "isoglot.evaluate",

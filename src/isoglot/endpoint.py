@@ -75,6 +75,9 @@ class Endpoint:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not model:
             raise InputError(f"--model {PREFIX}{url}#{model}: expected endpoint:http(s)://HOST/v1#MODEL")
+        if parts.username or parts.password:
+            # The address is written into run.json and reports.
+            raise InputError(f"--model {PREFIX}: the address holds a name or password; put the key in OPENAI_API_KEY")
         self.url, self.model, self.cache = url.rstrip("/"), model, cache
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._batch_size, self._timeout, self._tries, self._sleep = batch_size, timeout, tries, sleep

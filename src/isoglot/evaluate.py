@@ -15,6 +15,8 @@ from isoglot.data.benchmark import Benchmark, assemble
 from isoglot.data.miracl import Miracl
 from isoglot.debias import Debias
 from isoglot.encode import encode
+from isoglot.endpoint import PREFIX as ENDPOINT
+from isoglot.endpoint import open_endpoint
 from isoglot.errors import InputError
 from isoglot.evaluation import (
     ALL,
@@ -29,6 +31,7 @@ from isoglot.evaluation import (
     load_evaluation,
 )
 from isoglot.exact import DEPTH, MEMORY, ranks_of, search_shards, ties_of
+from isoglot.model import load
 from isoglot.provenance import read_run as read_record
 from isoglot.trec import read_run
 
@@ -81,7 +84,7 @@ def evaluate(
     """Encode a benchmark once and score every setting.
 
     Args:
-        model: a Sentence Transformer, or what `isoglot.load` takes.
+        model: a Sentence Transformer, what `isoglot.load` takes, or `endpoint:URL#MODEL`.
         benchmark: queries, candidates and relevance.
         name: of the model, for reports.
         length: tokens kept of queries and candidates (192 by default).
@@ -96,17 +99,14 @@ def evaluate(
         0.299
     """
     if isinstance(model, str):
-        from isoglot.model import load
-
         name = name or model
         trained = trained or trained_languages(model)
-        model = load(model)
     queries, candidates = encode_benchmark(model, benchmark, length=length, precision=precision, debias=debias)
     return score(benchmark, queries, candidates, name=name or "model", trained=trained)
 
 
 def encode_benchmark(
-    model: SentenceTransformer,
+    model: SentenceTransformer | str,
     benchmark: Benchmark,
     *,
     length: int | None = None,
@@ -114,10 +114,16 @@ def encode_benchmark(
     debias: Debias | None = None,
 ) -> tuple[Vectors, Vectors]:
     """Unit vectors of a benchmark's queries and candidates, float32 (n, d) each; arguments as in `evaluate`."""
-    queries = encode(model, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
-    candidates = encode(
-        model, benchmark.candidates.texts, "document", length=length, precision=precision, what="candidates"
-    )
+    if isinstance(model, str) and model.startswith(ENDPOINT):
+        if length is not None:
+            raise InputError("--length: an endpoint cuts texts by itself; leave it out")
+        embed = open_endpoint(model)
+        sides = embed(benchmark.queries.texts, "query"), embed(benchmark.candidates.texts, "document")
+        return corrected(benchmark, *sides, debias)
+    encoder = load(model) if isinstance(model, str) else model
+    texts = benchmark.candidates.texts
+    queries = encode(encoder, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
+    candidates = encode(encoder, texts, "document", length=length, precision=precision, what="candidates")
     return corrected(benchmark, queries.vectors, candidates.vectors, debias)
 
 

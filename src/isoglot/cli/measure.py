@@ -75,7 +75,8 @@ def evaluate(
 
     Args:
         output_dir: Folder for metrics.json, per_query.parquet and run.json.
-        model: embedded (the default), a Sentence Transformers folder, or a Hub id (id@revision).
+        model: embedded (the default), a Sentence Transformers folder, a Hub id (id@revision), or an
+            OpenAI-compatible endpoint (endpoint:http://HOST/v1#MODEL).
         source: What to measure on.
         vectors: Score vectors instead of a model: what isoglot encode wrote, a Parquet file (id, lang, role, vector),
             or NumPy files with their ids beside them (queries.npy, queries.ids, passages.npy, passages.ids).
@@ -96,6 +97,7 @@ def evaluate(
     """
     from isoglot.data.miracl import Miracl
     from isoglot.debias import load_debias
+    from isoglot.endpoint import PREFIX as ENDPOINT
     from isoglot.files import claim_folder, sha256, without_nan
     from isoglot.gate import check_gates, parse_gate
     from isoglot.provenance import write_run
@@ -120,7 +122,10 @@ def evaluate(
         from isoglot.model import locate, quiet_libraries
 
         quiet_libraries()
-        locate(name)
+        if not name.startswith(ENDPOINT):
+            locate(name)
+        elif streamed:
+            raise _input_error("--model endpoint: full miracl wants a model here; or give --subset hard-negatives")
     folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
 
     from isoglot.evaluate import corrected, score, score_run, trained_languages
@@ -350,10 +355,13 @@ def _vectors(
         from isoglot.vectors import gather
 
         return *gather(vectors, data.queries.ids, data.candidates.ids), "cpu"
+    from isoglot.endpoint import PREFIX as ENDPOINT
     from isoglot.evaluate import encode_benchmark
     from isoglot.model import load
     from isoglot.provenance import device_name
 
+    if name.startswith(ENDPOINT):
+        return *encode_benchmark(name, data, length=length), name
     encoder = load(name)
     sides = encode_benchmark(encoder, data, length=length, precision=precision)
     return *sides, device_name(str(encoder.device))

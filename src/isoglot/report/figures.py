@@ -11,6 +11,7 @@ import numpy as np
 from isoglot.files import atomic_write
 from isoglot.languages import language
 from isoglot.report import colours, views
+from isoglot.report.charts import log_ticks
 from isoglot.report.facts import TITLES, StudyReport
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def _heatmaps(study: StudyReport, maps: Sequence[views.Matrix], label: str, *, change: bool = False) -> Figure | None:
+def _heatmaps(
+    study: StudyReport, maps: Sequence[views.Matrix], label: str, *, change: bool = False, floor: float | None = None
+) -> Figure | None:
     if not maps:
         return None
     from matplotlib.colors import LinearSegmentedColormap
@@ -71,13 +74,14 @@ def _heatmaps(study: StudyReport, maps: Sequence[views.Matrix], label: str, *, c
     side = 1.2 + 0.28 * len(codes)
     figure, axes = _new(side * len(maps) + 0.8, side, len(maps))
     values = [100 * entry.values for entry in maps]
-    present = [entry for entry in values if not np.isnan(entry).all()]
-    widest = max((float(np.nanmax(np.abs(entry))) for entry in present), default=1.0)
+    present = np.concatenate([entry[~np.isnan(entry)] for entry in values])
+    high = max(1.0, float(np.abs(present).max(initial=0)))
+    low = -high if change else floor if floor is not None else float(present.min(initial=high))
     palette: Any = "cividis"
     if change:
         palette = LinearSegmentedColormap.from_list("gain", [colours.diverging(x) for x in np.linspace(-1, 1, 33)])
     for axis, entry, matrix in zip(axes, maps, values, strict=True):
-        image = axis.imshow(matrix, cmap=palette, vmin=-widest if change else 0, vmax=widest)
+        image = axis.imshow(matrix, cmap=palette, vmin=low, vmax=high)
         axis.set_title(entry.regime)
         axis.set_xticks(range(len(codes)), codes, rotation=90)
         axis.set_yticks(range(len(codes)), codes)
@@ -96,7 +100,7 @@ def _changes(study: StudyReport) -> Figure | None:
 
 
 def _top10(study: StudyReport) -> Figure | None:
-    return _heatmaps(study, views.composition(study), "share of the top 10 (%)")
+    return _heatmaps(study, views.composition(study), "share of the top 10 (%)", floor=0.0)
 
 
 def _pooled(study: StudyReport) -> Figure | None:
@@ -138,6 +142,8 @@ def _rank_distance(study: StudyReport) -> Figure | None:
         showfliers=False,
     )
     axis.set_xscale("log")
+    marks = log_ticks(min(s.quantiles[0] for s in spreads), max(s.quantiles[-1] for s in spreads))
+    axis.set_xticks(marks, [f"{mark:g}" for mark in marks], minor=False)
     axis.invert_yaxis()
     axis.set_xlabel("rank distance (whiskers: 10 to 90 % of queries; triangle: mean)")
     return figure

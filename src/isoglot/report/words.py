@@ -48,15 +48,15 @@ def title(study: StudyReport) -> str:
 
 def in_short(study: StudyReport) -> list[str]:
     """The study's answer in a few sentences, then what limits it."""
-    base = study.references[0]
     lines = []
-    for regime in study.regimes[1:]:
-        parts = []
-        for measure, name in TITLES.items():
-            found = study.difference(regime, base, measure)
-            if found is not None:
-                parts.append(f"{name} {verdict(found)} ({difference(found, star=False)})")
-        lines.append(f"{regime} against {base}: {'; '.join(parts)}.")
+    for other in study.references:
+        for regime in study.against(other):
+            parts = []
+            for measure, name in TITLES.items():
+                found = study.difference(regime, other, measure)
+                if found is not None:
+                    parts.append(f"{name} {verdict(found)} ({difference(found, star=False)})")
+            lines.append(f"{regime} against {other}: {'; '.join(parts)}.")
     for other in study.references:
         lines += [monolingual(study, regime, other) for regime in study.against(other)]
     return lines + [line for line in (smallest(study), one_seed(study), seen_before(study)) if line]

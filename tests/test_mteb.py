@@ -1,0 +1,95 @@
+"""MTEB: result files in its schema, and the benchmarks as its tasks, against our own figures."""
+
+import doctest
+import json
+
+import numpy as np
+import pytest
+
+from isoglot import mteb_results as module
+from isoglot.data.benchmark import assemble
+from isoglot.data.lareqa import load_lareqa
+from isoglot.errors import InputError
+from isoglot.evaluate import evaluate, score
+from isoglot.languages import known
+from isoglot.mteb_results import mteb_code, mteb_results, write_mteb
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    rng = np.random.default_rng(0)
+    langs = ("de", "zh")
+    queries = [(f"{x}{n}q", x, f"g{n}", f"{x} {n}?") for x in langs for n in range(6)]
+    candidates = [(f"{x}{n}", x, f"{x} {n}") for x in langs for n in range(6)]
+    benchmark = assemble("xquad-r", queries, candidates, {f"g{n}": [f"{x}{n}" for x in langs] for n in range(6)})
+    vectors = rng.standard_normal((2, 12, 4)).astype(np.float32)
+    return score(benchmark, *vectors, name="random")
+
+
+def test_doctests():
+    assert doctest.testmod(module).failed == 0
+
+
+def test_results_hold_every_subset_with_our_figures(evaluation):
+    pairs, pooled = mteb_results(evaluation, seconds=1.5)
+    assert (pairs["task_name"], pooled["task_name"]) == ("XQuAD-R", "XQuAD-R-Pooled")
+    assert [entry["hf_subset"] for entry in pairs["scores"]["test"]] == ["de-de", "de-zh", "zh-de", "zh-zh"]
+    figures = evaluation.metrics()
+    for entry in pairs["scores"]["test"]:
+        assert entry["main_score"] == pytest.approx(figures["pairs"][entry["hf_subset"].replace("-", ">")]["map"])
+    for entry in pooled["scores"]["test"]:
+        own = figures["per_language"][entry["hf_subset"]]["multilingual"]
+        assert entry["rank_distance"] == pytest.approx(own["rank_distance"])
+    assert pairs["scores"]["test"][1]["languages"] == ["deu-Latn", "zho-Hans"]
+
+
+def test_files_are_json_that_mteb_reads(evaluation, tmp_path):
+    written = write_mteb(evaluation, tmp_path)
+    assert [path.name for path in written] == ["XQuAD-R.json", "XQuAD-R-Pooled.json"]
+    for path in written:
+        json.loads(path.read_text(encoding="utf-8"))
+    mteb = pytest.importorskip("mteb")
+    read = mteb.TaskResult.from_disk(written[0])
+    wanted = [entry["main_score"] for entry in mteb_results(evaluation)[0]["scores"]["test"]]
+    assert read.get_score() == pytest.approx(np.mean(wanted))
+
+
+def test_codes_of_all_known_languages_are_valid_in_mteb():
+    checks = pytest.importorskip("mteb.languages")
+    for code in known():
+        checks.check_language_code(mteb_code(code))
+        assert "-" in mteb_code(code)
+    assert mteb_code("qqq") == "qqq"
+
+
+def test_tasks_score_as_we_do(tiny_model, lareqa_folder):
+    mteb = pytest.importorskip("mteb")
+    from sentence_transformers import SentenceTransformer
+
+    from isoglot.mteb_tasks import lareqa_tasks, register
+
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    benchmark = load_lareqa(lareqa_folder, "mini")
+    ours = evaluate(model, benchmark, precision="fp32").metrics()
+    pairs, pooled = lareqa_tasks("mini", lareqa_folder)
+    register([pairs, pooled])
+    assert mteb.get_task("mini-Pooled").metadata.languages == ["deu", "eng", "zho"]
+    found = mteb.evaluate(model, [pairs, pooled], cache=None, co2_tracker=False, show_progress_bar=False)
+    scores = {result.task_name: result.scores["test"] for result in found.task_results}
+    assert len(scores["mini"]) == 9
+    for entry in scores["mini"]:
+        own = ours["pairs"][entry["hf_subset"].replace("-", ">")]
+        assert entry["map_at_1000"] == pytest.approx(own["map"], abs=2e-5)
+        assert entry["recall_at_1"] == pytest.approx(own["recall@1"], abs=2e-5)
+    for entry in scores["mini-Pooled"]:
+        own = ours["per_language"][entry["hf_subset"]]["multilingual"]
+        assert entry["main_score"] == pytest.approx(own["map"], abs=2e-5)
+        assert entry["ndcg_at_10"] == pytest.approx(own["ndcg@10"], abs=2e-5)
+
+
+def test_an_unknown_benchmark_is_refused():
+    pytest.importorskip("mteb")
+    from isoglot.mteb_tasks import lareqa_tasks
+
+    with pytest.raises(InputError):
+        lareqa_tasks("nothing-r")
