@@ -100,6 +100,8 @@ def tiny_model(tmp_path_factory):
             max_position_embeddings=64,
             type_vocab_size=1,
             pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
             # Wider than usual: random vectors of different texts are then clearly different.

@@ -20,7 +20,7 @@ from torch import distributed
 from transformers import set_seed
 
 from isoglot.backbones import backbone
-from isoglot.checkpoints import last_checkpoint, load_trainable, remove_incomplete
+from isoglot.checkpoints import last_checkpoint, remove_incomplete, require_same
 from isoglot.collate import Negatives, TokenCollator, tokenize
 from isoglot.config import TrainSettings, flat_settings
 from isoglot.data.prepare import Prepared
@@ -65,7 +65,7 @@ def train(
         The folder.
 
     Raises:
-        InputError: settings that do not fit the rows, or a checkpoint of other settings.
+        InputError: settings that do not fit the rows, or a checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
@@ -74,10 +74,10 @@ def train(
     quiet_libraries()
     processes, first = world_size(), rank() == 0
     facts = {"model": model, "rows": rows.checksum, **flat_settings(settings), "processes": processes}
-    if resume and (record := read_run(folder)) and record.get("settings") == facts:
+    fixed = _fixed(facts)
+    if resume and (record := read_run(folder)):
+        require_same(folder, _fixed(record["settings"]), fixed)
         return folder
-    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
-    fixed["global_batch_size"] = settings.batch_size * processes
     sampler = HybridBatchSampler(
         rows.table,
         settings.sampling,
@@ -305,6 +305,12 @@ def _arguments(checkpoints: Path, folder: Path, settings: TrainSettings) -> Sent
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
+
+
+def _fixed(facts: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide what comes out: how a global batch is spread over processes and memory does not."""
+    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
+    return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
 
 
 def _chunk(device: str) -> int | None:
