@@ -104,7 +104,7 @@ def test_seeds_stand_together():
 
 def test_runs_on_other_benchmarks_are_refused():
     for other in ({"benchmark": "c"}, {"groups": [*GROUPS[1:], "new"]}):
-        with pytest.raises(InputError, match="hybrid-0.5: measured on"):
+        with pytest.raises(InputError, match=r"hybrid-0\.5: measured on"):
             stacked([("base", evaluation()), ("hybrid-0.5", evaluation(**other))])
 
 

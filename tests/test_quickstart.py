@@ -35,7 +35,7 @@ def test_the_embedded_study_on_a_tiny_budget(tiny_recipe, tmp_path, capsys):
     for words in ("[1/3] base: measuring on atlas-test (11 languages)", "[3/3] hybrid-0.5, seed 0: training 2 steps"):
         assert words in err
     record = json.loads((tmp_path / "out" / "study.json").read_text())
-    assert record["runs"][0]["metrics"]["languages"] == ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    assert len(record["runs"][0]["metrics"]["languages"]) == 11
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "Differences to base" in report
     assert "Differences to x-x-mono" in report

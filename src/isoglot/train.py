@@ -20,14 +20,14 @@ from torch import distributed
 from transformers import set_seed
 
 from isoglot.backbones import backbone
-from isoglot.checkpoints import last_checkpoint, remove_incomplete, require_same
+from isoglot.checkpoints import last_checkpoint, load_trainable, remove_incomplete, require_same
 from isoglot.collate import Negatives, TokenCollator, tokenize
 from isoglot.config import TrainSettings, flat_settings
 from isoglot.data.prepare import Prepared
-from isoglot.errors import IsoglotError, MissingPackageError
+from isoglot.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.files import read_json, write_text
 from isoglot.losses import GroupMaskedInfoNCE, LossWeights
-from isoglot.model import backbone_of, load, quiet_libraries, resolve_precision
+from isoglot.model import backbone_of, load, quiet_libraries, require_device, resolve_precision
 from isoglot.processes import rank, world_size
 from isoglot.provenance import device_name, read_run, write_run
 from isoglot.sampler import HybridBatchSampler
@@ -86,9 +86,14 @@ def train(
         seed=settings.seed,
         processes=processes,
     )
+    require_device(settings.device)
     checkpoints = folder / "checkpoints"
     arguments = _arguments(checkpoints, folder, settings)
     device = str(arguments.device)
+    if settings.device and not device.startswith(settings.device):
+        raise InputError(
+            f"--device {settings.device}: training runs on {device} here; choose a GPU with CUDA_VISIBLE_DEVICES"
+        )
     set_seed(settings.seed)
     with arguments.main_process_first(desc="opening the model"):
         if first:
