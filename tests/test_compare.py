@@ -51,8 +51,8 @@ def test_every_later_regime_against_every_earlier_one(stacks):
     found = compare(stacks, resamples=200)
     assert {(c.a, c.b) for c in found} == {("x-x-mono", "base"), ("hybrid-0.5", "base"), ("hybrid-0.5", "x-x-mono")}
     names = {c.slice for c in found if c.measure == "monolingual.map"}
-    # One language alone is no family of its own in the table.
-    assert names == {"all", *LANGS, "family:Indo-European"}
+    # One language alone is no family or script of its own.
+    assert names == {"all", *LANGS, "family:Indo-European", "script:Latin"}
     assert {c.measure for c in found} == {f"{setting}.{measure}" for setting, measure in HEADLINE}
 
 
