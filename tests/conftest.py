@@ -9,6 +9,8 @@ from hypothesis import settings
 
 # Before any library reads them: no hub, no fork warnings, no window.
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", MPLBACKEND="agg")
+# Tiny models gain nothing from threads, and busy machines lose much.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("isoglot", deadline=None, max_examples=40, derandomize=True, database=None)
 settings.load_profile("isoglot")
@@ -100,6 +102,8 @@ def tiny_model(tmp_path_factory):
             max_position_embeddings=64,
             type_vocab_size=1,
             pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
             # Wider than usual: random vectors of different texts are then clearly different.

@@ -67,6 +67,7 @@ def test_row_numbers_fold_into_pairs():
         "passage_input_ids": [[8, 9], [10, 0]],
         "passage_attention_mask": [[1, 1], [1, 0]],
         "label": [52, 50],
+        "rows": [[2, 0], [1, 2]],
     }
     assert batch["label"].dtype == torch.int64
 
@@ -90,6 +91,7 @@ def test_text_columns_fold_to_the_same_batch(model):
         np.arange(10, 16),
         model.tokenizer.pad_token_id,
     )([{"row": row} for row in chosen])
+    del ready["rows"]  # which rows these were, for logs
     for key, value in ready.items():
         assert torch.equal(folded[key], value), key
     assert not any(key.startswith("group") for key in folded)

@@ -89,7 +89,16 @@ def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
     found = complete_checkpoints(folder) if folder.is_dir() else []
     if not found:
         return None
-    saved = read_json(found[-1] / COMPLETE)["settings"]
+    require_same(found[-1], read_json(found[-1] / COMPLETE)["settings"], facts)
+    return found[-1]
+
+
+def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Refuse to go on with what was made with other settings.
+
+    Raises:
+        InputError: names every setting that differs, with both values.
+    """
     different = [
         f"{key} ({saved.get(key)!r} then, {facts.get(key)!r} now)"
         for key in sorted({*saved, *facts})
@@ -97,7 +106,5 @@ def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
     ]
     if different:
         raise InputError(
-            f"{found[-1]}: made with another {', '.join(different)}; "
-            "give the same settings, or --overwrite to start anew"
+            f"{path}: made with another {', '.join(different)}; give the same settings, or --overwrite to start anew"
         )
-    return found[-1]

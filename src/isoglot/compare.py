@@ -64,6 +64,8 @@ class Stack(NamedTuple):
 
     def part(self, key: tuple[str, str], langs: set[str]) -> Floats:
         """Cells whose query language is among `langs`, (seeds, groups, cells)."""
+        if key not in self.matrices:  # nothing was measured there, such as pairs of a single language
+            return np.empty((1, len(self.groups), 0))
         keep = [index for index, cell in enumerate(self.cells[key]) if cell[0] in langs]
         return self.matrices[key][:, :, keep]
 
@@ -171,8 +173,8 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
 
 def level(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
     """Macro mean of one regime with its interval; None where the setting has no query."""
-    matrix = stack.matrices[key]
-    return None if np.isnan(matrix).all() else interval(matrix, resamples=resamples)
+    matrix = stack.matrices.get(key)
+    return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)
 
 
 def compare(

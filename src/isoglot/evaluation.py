@@ -320,6 +320,10 @@ def _read_values(table: Any, languages: tuple[str, ...], groups: list[str]) -> d
         matrix = np.full((len(groups), len(cells)), np.nan)
         matrix[pc.index_in(part["group"], names).to_numpy(), columns] = part["value"].to_numpy()
         values[setting, measure] = Values(setting, measure, cells, matrix)
+    # A single language has no pairs: no row was written, but the setting is there.
+    for measure in [measure for setting, measure in values if setting == MONO]:
+        cells = cells_of(CROSS, languages)
+        values.setdefault((CROSS, measure), Values(CROSS, measure, cells, np.full((len(groups), len(cells)), np.nan)))
     return values
 
 

@@ -38,16 +38,12 @@ def load(name: str = EMBEDDED, *, device: str | None = None) -> SentenceTransfor
         >>> model.encode_query("Wie hoch ist der Ararat?").shape  # doctest: +SKIP
         (384,)
     """
-    import torch
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     path, revision = locate(name)
     preset = backbone(name)
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
-        raise InputError(f"--device {device}: not usable here ({str(error).splitlines()[0]})") from error
+    require_device(device)
     try:
         model = SentenceTransformer(path, revision=revision, device=device)
         if preset.pooling is not None and not _says_how(path, revision):
@@ -127,6 +123,20 @@ def _pooled(model: SentenceTransformer, preset: Backbone, name: str) -> Sentence
     if preset.max_length is not None:
         pooled.max_seq_length = min(pooled.max_seq_length or preset.max_length, preset.max_length)
     return pooled
+
+
+def require_device(device: str | None) -> None:
+    """Check that torch can compute on a device.
+
+    Raises:
+        InputError: it cannot, or there is none of that name.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+        raise InputError(f"--device {device}: not usable here ({str(error).splitlines()[0]})") from error
 
 
 def backbone_of(model: SentenceTransformer) -> torch.nn.Module:

@@ -20,14 +20,14 @@ from torch import distributed
 from transformers import set_seed
 
 from isoglot.backbones import backbone
-from isoglot.checkpoints import last_checkpoint, load_trainable, remove_incomplete
+from isoglot.checkpoints import last_checkpoint, load_trainable, remove_incomplete, require_same
 from isoglot.collate import Negatives, TokenCollator, tokenize
 from isoglot.config import TrainSettings, flat_settings
 from isoglot.data.prepare import Prepared
-from isoglot.errors import IsoglotError, MissingPackageError
+from isoglot.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.files import read_json, write_text
 from isoglot.losses import GroupMaskedInfoNCE, LossWeights
-from isoglot.model import backbone_of, load, quiet_libraries, resolve_precision
+from isoglot.model import backbone_of, load, quiet_libraries, require_device, resolve_precision
 from isoglot.processes import rank, world_size
 from isoglot.provenance import device_name, read_run, write_run
 from isoglot.sampler import HybridBatchSampler
@@ -65,7 +65,7 @@ def train(
         The folder.
 
     Raises:
-        InputError: settings that do not fit the rows, or a checkpoint of other settings.
+        InputError: settings that do not fit the rows, or a checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
@@ -74,10 +74,10 @@ def train(
     quiet_libraries()
     processes, first = world_size(), rank() == 0
     facts = {"model": model, "rows": rows.checksum, **flat_settings(settings), "processes": processes}
-    if resume and (record := read_run(folder)) and record.get("settings") == facts:
+    fixed = _fixed(facts)
+    if resume and (record := read_run(folder)):
+        require_same(folder, _fixed(record["settings"]), fixed)
         return folder
-    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
-    fixed["global_batch_size"] = settings.batch_size * processes
     sampler = HybridBatchSampler(
         rows.table,
         settings.sampling,
@@ -86,9 +86,14 @@ def train(
         seed=settings.seed,
         processes=processes,
     )
+    require_device(settings.device)
     checkpoints = folder / "checkpoints"
     arguments = _arguments(checkpoints, folder, settings)
     device = str(arguments.device)
+    if settings.device and not device.startswith(settings.device):
+        raise InputError(
+            f"--device {settings.device}: training runs on {device} here; choose a GPU with CUDA_VISIBLE_DEVICES"
+        )
     set_seed(settings.seed)
     with arguments.main_process_first(desc="opening the model"):
         if first:
@@ -305,6 +310,12 @@ def _arguments(checkpoints: Path, folder: Path, settings: TrainSettings) -> Sent
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
+
+
+def _fixed(facts: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide what comes out: how a global batch is spread over processes and memory does not."""
+    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
+    return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
 
 
 def _chunk(device: str) -> int | None:

@@ -17,6 +17,8 @@ app = App(
     help="Train, measure and search with multilingual retrievers that serve every language alike.",
     version=__version__,
     help_format="plaintext",
+    # Ours to answer: the parser would leave without a word.
+    suppress_keyboard_interrupt=False,
 )
 for verb in (
     converting.from_mmarco,

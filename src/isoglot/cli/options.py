@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import Parameter, Token
 
-# The parser evaluates inherited annotations in this module, so their names must be here.
-from isoglot.config import Embeddings, Precision, TrainSettings  # noqa: F401
-from isoglot.regimes import XY, Regime, Sampling, XYDraw  # noqa: F401
+from isoglot.config import TrainSettings
+from isoglot.regimes import Regime, Sampling
 
 
 def _commas(type_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -30,6 +29,7 @@ def _comma_fractions(type_: Any, tokens: Sequence[Token]) -> tuple[float, ...]:
     return tuple(float(part) for part in _commas(type_, tokens))
 
 
+Settings = TypeVar("Settings")
 Names = Annotated[tuple[str, ...], Parameter(converter=_commas, negative="")]
 Numbers = Annotated[tuple[int, ...], Parameter(converter=_comma_numbers, negative="")]
 Fractions = Annotated[tuple[float, ...], Parameter(converter=_comma_fractions, negative="")]
@@ -39,6 +39,15 @@ OutputFile = Annotated[Path, Parameter(name=["--output", "-o"])]
 Switch = Annotated[bool, Parameter(negative="")]
 
 
+def _with_inherited_hints(kind: type[Settings]) -> type[Settings]:
+    """Evaluate inherited annotations where they were written; the parser would look for their names in this module."""
+    constructor: Any = vars(kind)["__init__"]
+    hints = get_type_hints(vars(kind.__mro__[1])["__init__"], include_extras=True)
+    constructor.__annotations__ = {**hints, **vars(kind)["__annotations__"]}
+    return kind
+
+
+@_with_inherited_hints
 @dataclass(frozen=True)
 class StudySampling(Sampling):
     """Sampling of a study: its regimes and alphas are lists of their own."""
@@ -47,6 +56,7 @@ class StudySampling(Sampling):
     alpha: Annotated[float, Parameter(parse=False)] = 0.5
 
 
+@_with_inherited_hints
 @dataclass(frozen=True)
 class StudyTraining(TrainSettings):
     """Training of a study: its seeds are a list of their own."""

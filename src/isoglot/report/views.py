@@ -79,7 +79,7 @@ def rank_distances(study: StudyReport) -> list[Spread]:
     """Distribution of the rank distance over all queries (and seeds); empty where no query has two answers."""
     spreads = []
     for stack in study.stacks:
-        values = stack.matrices[POOL, "rank_distance"]
+        values = stack.part((POOL, "rank_distance"), set(stack.languages))
         present = values[~np.isnan(values)]
         if len(present):
             points = tuple(float(value) for value in np.quantile(present, QUANTILES))
