@@ -12,6 +12,7 @@ from cyclopts import Parameter, Token
 # The parser evaluates inherited annotations in this module, so their names must be here.
 from isoglot.config import Embeddings, Precision, TrainSettings  # noqa: F401
 from isoglot.regimes import XY, Regime, Sampling, XYDraw  # noqa: F401
+from isoglot.schedules import Schedule  # noqa: F401
 
 
 def _commas(type_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
