@@ -22,7 +22,7 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=4096)
 def grams(text: str) -> frozenset[str]:
     """Character 4-grams of the letters and digits of a text; a shorter text is one gram, an empty one none.
 
