@@ -152,7 +152,7 @@ def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) ->
         if passages >= ann_from and "vector" not in indexed:
             progress_line(f"building the ANN index over {passages} passages")
             ann.build(table)
-        settle(table)
+        settle(table, keep=bool(manifest.versions))
         if passages >= ann_from:
             found = ann.tune(table, passages)
             progress_line(

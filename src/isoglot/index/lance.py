@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -158,9 +159,17 @@ def index_words(table: Any) -> None:
         )
 
 
-def settle(table: Any) -> None:
-    """Put small pieces together and bring the indexes up to date; older versions stay."""
-    table.optimize(cleanup_older_than=_FOREVER)
+def settle(table: Any, *, keep: bool) -> None:
+    """Put small pieces together and bring the indexes up to date.
+
+    Args:
+        table: to settle.
+        keep: earlier versions stay; in a new index nobody reads them, and their files go.
+    """
+    with warnings.catch_warnings():
+        # Lance warns that readers of older versions would fail: there are none.
+        warnings.simplefilter("ignore", UserWarning)
+        table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
 
 
 def _found(table: pa.Table, scores: Any) -> list[Found]:
