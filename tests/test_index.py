@@ -22,7 +22,7 @@ from isoglot.index.manifest import read_manifest
 from isoglot.index.memory import MemoryIndex
 from isoglot.index.protocol import Passage
 from isoglot.search import Searcher
-from tiny import tiny_folder
+from tiny_search import tiny_folder
 
 CAPITALS = [
     ("zh", "北京是中华人民共和国的首都", "首都"),

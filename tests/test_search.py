@@ -23,7 +23,7 @@ def collection(seed=0):
     topic = np.eye(16)[0]
     for lang, count, axis, fondness in (("en", 60, 1, 2.0), ("de", 30, 2, 1.0), ("th", 6, 3, 0.3)):
         for number in range(count):
-            own = fondness * np.eye(16)[axis] + 0.3 * rng.normal(size=16) + (0.9 * topic if number == 0 else 0)
+            own = fondness * np.eye(16)[axis] + 0.15 * rng.normal(size=16) + (1.8 * topic if number == 0 else 0)
             passages.append(Passage(f"{lang}{number}", f"{lang}{number}", f"{lang} text {number}", lang))
             vectors.append(own / np.linalg.norm(own))
     query = topic + 1.5 * np.eye(16)[1] + 0.4 * np.eye(16)[2]
@@ -108,7 +108,7 @@ def test_a_real_cross_encoder(searcher, tmp_path):
     from sentence_transformers import CrossEncoder
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from tiny import tiny_folder
+    from tiny_search import tiny_folder
 
     BertForSequenceClassification(
         BertConfig(
