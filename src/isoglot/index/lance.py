@@ -118,7 +118,7 @@ class LanceIndex:
 
     def close(self) -> None:
         """Let go of the table."""
-        del self._table
+        self._table = None
 
 
 @contextmanager
@@ -147,10 +147,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def index_words(table: Any) -> None:
-    """Build the full-text index over titles and texts: ICU finds words in scripts without blanks."""
-    from lancedb.index import FTS
+def index_columns(table: Any) -> None:
+    """Index words of titles and texts (ICU finds words in scripts without blanks), and languages."""
+    from lancedb.index import FTS, Bitmap
 
+    table.create_index("lang", config=Bitmap(), replace=True)
     for column in ("text", "title"):
         table.create_index(
             column,
