@@ -100,6 +100,9 @@ def test_reranking_orders_by_the_cross_encoder(searcher):
     numbers = [int(hit.text.split()[-1]) for hit in hits]
     assert numbers == sorted(numbers, reverse=True)
     assert hits[0].score == hits[0].parts["rerank"]
+    fair = searcher.search("any", k=6, rerank=model, fair="balanced")
+    assert len(model.pairs) == 50
+    assert {hit.lang for hit in fair} == {"en", "de", "th"}
     with pytest.raises(InputError, match="--rerank /none: no cross-encoder"):
         searcher.search("any", rerank="/none")
 
