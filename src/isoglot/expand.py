@@ -122,9 +122,12 @@ class Expander:
         return [_sensible(entry) for entry in texts if entry.strip() != text.strip()]
 
     def _ask(self, prompt: str) -> str:
-        answer = self._client.chat.completions.create(
-            model=self._model, messages=[{"role": "user", "content": prompt}], temperature=0.0, max_tokens=1024
-        )
+        try:
+            answer = self._client.chat.completions.create(
+                model=self._model, messages=[{"role": "user", "content": prompt}], temperature=0.0, max_tokens=1024
+            )
+        except ValueError as error:
+            raise InputError(f"the endpoint's answer is no JSON ({error})") from error
         choices = getattr(answer, "choices", None)
         content = choices[0].message.content if choices else None
         if not isinstance(content, str):

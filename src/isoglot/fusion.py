@@ -66,9 +66,9 @@ def with_quota(langs: Sequence[str], k: int, quota: float) -> list[int]:
         k: places.
         quota: 0 to 1.
 
-    >>> with_quota(["en", "en", "en", "en", "de"], 4, 0.5)
+    >>> with_quota(["en", "en", "en", "en", "de"], 4, 0.25)
     [0, 1, 2, 3]
-    >>> with_quota(["en", "en", "en", "en", "de"], 4, 1.0)
+    >>> with_quota(["en", "en", "en", "en", "de"], 4, 0.5)
     [0, 1, 2, 4]
     """
     entitled = int(quota * k / max(1, len(set(langs))))

@@ -166,12 +166,10 @@ class Searcher:
         if mode != "dense":
             lists.append(self._lexical(text, depth, wanted, fair))
         candidates = _fuse(lists) if len(lists) > 1 else lists[0]
+        share = quota if fair == "balanced" else 0.0
         if rerank is not None:
-            candidates = self._rerank(query, candidates[:depth] if fair == "none" else candidates, rerank)
-        if fair == "balanced":
-            keep = with_quota([candidate.passage.lang for candidate in candidates], k, quota)
-            candidates = [candidates[position] for position in keep]
-        return [_hit(candidate) for candidate in candidates[:k]]
+            candidates = self._rerank(query, _best(candidates, depth, share), rerank)
+        return [_hit(candidate) for candidate in _best(candidates, k, share)]
 
     def languages(self) -> dict[str, int]:
         """Passages in each language of the index."""
@@ -310,6 +308,12 @@ def _fuse(lists: list[list[_Candidate]]) -> list[_Candidate]:
     for key, score in scores.items():
         together[key].parts["rrf"] = together[key].score = score
     return [together[key] for key in scores]
+
+
+def _best(candidates: list[_Candidate], places: int, quota: float) -> list[_Candidate]:
+    """The first ones, with a floor for every language."""
+    keep = with_quota([candidate.passage.lang for candidate in candidates], places, quota)
+    return [candidates[position] for position in keep]
 
 
 def _hit(candidate: _Candidate) -> Hit:

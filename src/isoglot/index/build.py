@@ -23,7 +23,7 @@ from isoglot.index import ann
 from isoglot.index.detect import detect
 from isoglot.index.documents import Document, find_sources, read_documents
 from isoglot.index.encoder import passage_length, probe, refuse_other, room, token_spans
-from isoglot.index.lance import SAMPLES, index_words, settle
+from isoglot.index.lance import SAMPLES, index_columns, settle
 from isoglot.index.manifest import FILE, Manifest, Version, read_manifest
 from isoglot.index.memory import SAMPLED
 from isoglot.index.protocol import Passage
@@ -148,11 +148,11 @@ def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) ->
     with writing(folder):
         indexed = {column for index in table.list_indices() for column in index.columns}
         if passages and "text" not in indexed:
-            index_words(table)
+            index_columns(table)
         if passages >= ann_from and "vector" not in indexed:
             progress_line(f"building the ANN index over {passages} passages")
             ann.build(table)
-        settle(table)
+        settle(table, keep=bool(manifest.versions))
         if passages >= ann_from:
             found = ann.tune(table, passages)
             progress_line(

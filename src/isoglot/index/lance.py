@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -117,7 +118,7 @@ class LanceIndex:
 
     def close(self) -> None:
         """Let go of the table."""
-        del self._table
+        self._table = None
 
 
 @contextmanager
@@ -146,10 +147,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def index_words(table: Any) -> None:
-    """Build the full-text index over titles and texts: ICU finds words in scripts without blanks."""
-    from lancedb.index import FTS
+def index_columns(table: Any) -> None:
+    """Index words of titles and texts (ICU finds words in scripts without blanks), and languages."""
+    from lancedb.index import FTS, Bitmap
 
+    table.create_index("lang", config=Bitmap(), replace=True)
     for column in ("text", "title"):
         table.create_index(
             column,
@@ -158,9 +160,17 @@ def index_words(table: Any) -> None:
         )
 
 
-def settle(table: Any) -> None:
-    """Put small pieces together and bring the indexes up to date; older versions stay."""
-    table.optimize(cleanup_older_than=_FOREVER)
+def settle(table: Any, *, keep: bool) -> None:
+    """Put small pieces together and bring the indexes up to date.
+
+    Args:
+        table: to settle.
+        keep: earlier versions stay; in a new index nobody reads them, and their files go.
+    """
+    with warnings.catch_warnings():
+        # Lance warns that readers of older versions would fail: there are none.
+        warnings.simplefilter("ignore", UserWarning)
+        table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
 
 
 def _found(table: pa.Table, scores: Any) -> list[Found]:

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isoglot.fusion import reciprocal_rank_fusion, standardise, with_quota
+
+
+def test_reciprocal_ranks_by_hand():
+    fused = reciprocal_rank_fusion([["a", "b", "c"], ["c", "d"]])
+    assert list(fused) == ["c", "a", "b", "d"]
+    assert fused["c"] == pytest.approx(1 / 63 + 1 / 61)
+    assert fused["d"] == pytest.approx(1 / 62)
+
+
+def test_standardised_by_hand():
+    # de: mean 2, variance 1; en: mean 6, variance 4. Weight of two passages: 2 / (2 + 8) = .2.
+    de, en = np.array([[1.0, 3.0]]), np.array([[4.0, 8.0]])
+    mean, spread = standardise(de, [de, en])
+    assert mean.item() == pytest.approx(0.2 * 2 + 0.8 * 4)
+    assert spread.item() == pytest.approx(np.sqrt(0.2 * 1 + 0.8 * 2.5))
+
+
+def test_a_large_sample_speaks_for_itself():
+    rng = np.random.default_rng(0)
+    high, low = 0.8 + 0.01 * rng.normal(size=(1, 5000)), 0.2 + 0.05 * rng.normal(size=(1, 5000))
+    mean, spread = standardise(high, [high, low])
+    assert mean.item() == pytest.approx(0.8, abs=0.002)
+    assert spread.item() == pytest.approx(0.01, rel=0.15)
+
+
+@given(
+    langs=st.lists(st.sampled_from(["de", "en", "th", "zh"]), max_size=40),
+    k=st.integers(1, 30),
+    quota=st.floats(0, 1),
+)
+def test_quota_gives_every_language_its_places(langs, k, quota):
+    kept = with_quota(langs, k, quota)
+    assert kept == sorted(set(kept))
+    assert len(kept) == min(k, len(langs))
+    entitled = int(quota * k / max(1, len(set(langs))))
+    for lang in set(langs):
+        assert sum(langs[position] == lang for position in kept) >= min(entitled, langs.count(lang))
+        own = [position for position in range(len(langs)) if langs[position] == lang]
+        taken = [position for position in kept if langs[position] == lang]
+        assert taken == own[: len(taken)]
+
+
+def test_without_quota_the_first_k_stay():
+    assert with_quota(["en"] * 5 + ["de"], 3, 0.0) == [0, 1, 2]
