@@ -164,6 +164,7 @@ def child(count: int, model: str | None) -> None:
     port = taken.getsockname()[1]
     print(json.dumps({"port": port, "direct_ms": round(float(np.median(took)), 2)}), flush=True)
     ended = "none"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
     try:
         run(create_app({"index": searcher}), taken)
     except KeyboardInterrupt:

@@ -30,8 +30,11 @@ _SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from serving import searcher
-from isoglot.search import Searcher
-Searcher.open = classmethod(lambda cls, path, *rest, **more: searcher())
+from types import SimpleNamespace
+import isoglot.index.manifest, isoglot.model, isoglot.search
+isoglot.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny")
+isoglot.model.load = lambda name, device=None: SimpleNamespace(preprocess=None)
+isoglot.search.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
 """
@@ -65,20 +68,27 @@ def test_a_real_server_answers_limits_and_stops_on_interrupt() -> None:
 
 
 def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[Path] = []
+    opened: list[tuple[Path, str]] = []
+    loaded: list[str] = []
     closed: list[int] = []
     served = []
 
-    def open_(path: Path, *rest: object, **more: object) -> Searcher:
-        opened.append(path)
+    def open_(path: Path, model: SimpleNamespace) -> Searcher:
+        opened.append((path, model.name))
         chosen = searcher(name=str(len(opened)))
         chosen.close = lambda: closed.append(1)  # type: ignore[method-assign]
         return chosen
 
     monkeypatch.setattr(Searcher, "open", open_)
+    monkeypatch.setattr("isoglot.index.manifest.read_manifest", lambda folder: SimpleNamespace(model=f"{folder}/model"))
+    monkeypatch.setattr(
+        "isoglot.model.load",
+        lambda name, device=None: loaded.append(name) or SimpleNamespace(preprocess=None, name=name),
+    )
     monkeypatch.setattr(server, "run", lambda app, taken: served.append((app, taken.getsockname())))
-    assert run(["serve", "a/news", "--compare", "b/news", "--port", "0"]) == 0
-    assert opened == [Path("a/news"), Path("b/news")]
+    assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
+    assert loaded == ["a/news/model", "other"]
+    assert opened == [(Path("a/news"), "a/news/model"), (Path("b/news"), "other")]
     app, (host, _) = served[0]
     assert host == "127.0.0.1"
     assert len(closed) == 2
@@ -88,9 +98,10 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
+        monkeypatch.setattr("isoglot.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny"))
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
     for host, port, says in (("127.0.0.1", 65536, "--port 65536"), ("no such host", 0, "--host no such host")):

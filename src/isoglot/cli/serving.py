@@ -9,13 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from isoglot.serve.collections import Embed
     from isoglot.study import Study
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
 
 
-def serve(index: Path, /, *, compare: Path | None = None, port: int = PORT, host: str = LOOPBACK) -> None:
+def serve(
+    index: Path,
+    /,
+    *,
+    compare: Path | None = None,
+    port: int = PORT,
+    host: str = LOOPBACK,
+    model: str | None = None,
+    compare_model: str | None = None,
+    device: str | None = None,
+) -> None:
     """Serve an index as a search page and a JSON API, until Ctrl-C.
 
     Args:
@@ -23,24 +34,35 @@ def serve(index: Path, /, *, compare: Path | None = None, port: int = PORT, host
         compare: A second index, to stand side by side with the first.
         port: Where to listen; 0 takes any free one.
         host: Address to listen on; by default only this machine can connect.
+        model: The encoder of the index, where it lies elsewhere now.
+        compare_model: The encoder of the second index, where it lies elsewhere now.
+        device: Such as cpu or cuda; chosen by torch when not given.
     """
     require_packages()
-    from isoglot.model import quiet_libraries
+    from isoglot.index.manifest import read_manifest
+    from isoglot.model import load, quiet_libraries
     from isoglot.search import Searcher
     from isoglot.serve.app import create_app
+    from isoglot.serve.models import embedder, one_at_a_time
     from isoglot.serve.server import allowed_hosts, listen, run
     from isoglot.serve.settings import ServeSettings
 
+    wanted = [(index, model or read_manifest(index).model)]
+    if compare is not None:
+        wanted.append((compare, compare_model or read_manifest(compare).model))
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
+        encoders = {name: one_at_a_time(load(name, device=device)) for _, name in wanted}
         searchers: dict[str, Searcher] = {}
-        for path in (index, compare):
-            if path is not None:
-                searcher = Searcher.open(path)
-                stack.callback(searcher.close)
-                searchers[_name(path, searchers)] = searcher
-        run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host))), taken)
+        embed: dict[str, Embed] = {}
+        for path, encoder in wanted:
+            name = _name(path, searchers)
+            searchers[name] = Searcher.open(path, encoders[encoder])
+            stack.callback(searchers[name].close)
+            searchers[name].warm()
+            embed[name] = embedder(encoders[encoder])
+        run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:

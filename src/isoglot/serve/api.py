@@ -104,7 +104,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         answer = Results(
             query=query,
             index=collection.name,
-            model=collection.searcher.model_name,
+            model=collection.model,
             mode=mode,
             fair=fair,
             langs=langs,
@@ -125,7 +125,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         served = [
             Served(
                 name=entry.name,
-                model=entry.searcher.model_name,
+                model=entry.model,
                 passages=entry.passages,
                 languages=dict(entry.languages),
             )

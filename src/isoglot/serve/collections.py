@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TypeVar
 
 from isoglot.encode import Encoded, Role
@@ -30,6 +31,12 @@ class Collection:
     searcher: Searcher
     languages: Mapping[str, int]
     embed: Embed | None = None
+
+    @property
+    def model(self) -> str:
+        """The model's name; of a folder only the last two parts, since the rest is this machine's business."""
+        name = PurePath(self.searcher.model_name)
+        return "/".join(name.parts[-2:]) if name.is_absolute() else self.searcher.model_name
 
     @property
     def passages(self) -> int:
@@ -59,13 +66,13 @@ class Collection:
         return _answer(self.name, lambda: embed(texts, role))
 
     def check(self) -> None:
-        """Ask for one word, which reads the index but needs no model.
+        """Search for one word: it takes the model and the index to answer.
 
         Raises:
             UnavailableError: the index does not answer.
         """
         if self.languages:
-            _answer(self.name, lambda: self.searcher.search("isoglot", k=1, mode="lexical"))
+            _answer(self.name, lambda: self.searcher.search("isoglot", k=1))
 
 
 def open_collections(searchers: Mapping[str, Searcher], embed: Mapping[str, Embed] | None = None) -> list[Collection]:

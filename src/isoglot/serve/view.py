@@ -121,7 +121,7 @@ def list_view(
     among = {code: count for code, count in collection.languages.items() if not asked.langs or code in asked.langs}
     return ListView(
         choice=choice,
-        model=shown(collection.searcher.model_name),
+        model=shown(collection.model),
         hits=[_hit(rank, hit, asked.query, languages) for rank, hit in enumerate(found, 1)],
         sampled=len(sampled),
         found=segments(Counter(hit.lang for hit in sampled), languages),
