@@ -373,6 +373,14 @@ class _Stream:
 
     def take(self, count: int) -> tuple[Rows, Rows]:
         """The next `count` pairs whose components all differ; the ones passed over come first next time."""
+        while len(self._components) < count:
+            self._refill(count)
+        if len(np.unique(self._components[:count])) == count:
+            # Nearly always: the next pairs as they come.
+            queries, passages = self._queries[:count], self._passages[:count]
+            self._queries, self._passages = self._queries[count:], self._passages[count:]
+            self._components = self._components[count:]
+            return queries, passages
         while True:
             _, first = np.unique(self._components, return_index=True)
             if len(first) >= count:

@@ -60,16 +60,22 @@ class RowTable:
     def rows_of_groups(self, groups: Ints, lang: int) -> NDArray[np.int64]:
         """Rows of the given groups in one language, (n,) int64; -1 where a group lacks it."""
         wanted = groups.astype(np.int64) * len(self.languages) + lang
-        at = np.searchsorted(self.keys, wanted)
+        at = self._places(wanted)
         at[at == len(self.keys)] = 0
         return np.where(self.keys[at] == wanted, self.key_rows[at], -1).astype(np.int64)
 
     def group_ranges(self, groups: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Range of each group in `key_rows` (its rows, ordered by language): starts and counts, (n,) int64."""
         size = len(self.languages)
-        starts = np.searchsorted(self.keys, groups.astype(np.int64) * size)
-        ends = np.searchsorted(self.keys, (groups.astype(np.int64) + 1) * size)
-        return starts.astype(np.int64), (ends - starts).astype(np.int64)
+        starts = self._places(groups.astype(np.int64) * size)
+        return starts, self._places((groups.astype(np.int64) + 1) * size) - starts
+
+    def _places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where keys stand or would stand; searched in their order, which touches far less memory."""
+        order = np.argsort(wanted)
+        places = np.empty(len(wanted), dtype=np.int64)
+        places[order] = np.searchsorted(self.keys, wanted[order])
+        return places
 
     @classmethod
     def from_columns(

@@ -1,0 +1,144 @@
+"""Planning batches from millions of rows: time to the first batch, pairs a second, memory, and how they grow.
+
+    python benchmarks/sampler.py              # 10^5, 10^6 and 10^7 synthetic rows in 12 languages
+    python benchmarks/sampler.py --quick      # up to 10^6
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import harness
+
+LANGUAGES = ("ar", "bn", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
+BATCH = 128
+
+
+def main():
+    arguments = harness.parser(__doc__)
+    arguments.add_argument("--rows", help="comma-separated numbers of rows; the last one is held to the goals")
+    arguments.add_argument("--folder", type=Path, help="where prepared rows go (3 GB for 10^7; a temporary folder)")
+    given = arguments.parse_args()
+    if given.child:
+        print(json.dumps(child(json.loads(given.child))))
+        return
+    sizes = [int(float(size)) for size in (given.rows or ("1e5,1e6" if given.quick else "1e5,1e6,1e7")).split(",")]
+    table = []
+    with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
+        print(f"{'rows':>10} {'prepare s':>9} {'memory MB':>9} {'open s':>7} {'first s':>8} {'us/pair':>8} {'memory MB':>9}")
+        for size in sizes:
+            file, folder = Path(scratch) / f"{size}.jsonl", Path(scratch) / str(size)
+            harness.in_child(__file__, {"what": "write", "rows": size, "file": str(file)})
+            prepared = harness.in_child(__file__, {"what": "prepare", "file": str(file), "folder": str(folder)})
+            file.unlink()
+            repeats = 1 if given.quick else given.repeats
+            planned = [harness.in_child(__file__, {"what": "plan", "folder": str(folder)}) for _ in range(repeats)]
+            entry = {"rows": size, "prepare": prepared}
+            for key in ("open", "first", "pairs_per_second", "memory"):
+                entry[key] = harness.median(planned, key)
+            table.append(entry)
+            print(
+                f"{size:10} {prepared['seconds']:9.1f} {prepared['memory'] / 1e6:9.0f} {entry['open']:7.2f} "
+                f"{entry['first']:8.2f} {1e6 / entry['pairs_per_second']:8.2f} {entry['memory'] / 1e6:9.0f}",
+                flush=True,
+            )
+    smallest, largest = table[0], table[-1]
+    growth = smallest["pairs_per_second"] / largest["pairs_per_second"]
+    decades = len(table) - 1 or 1
+    costs = [1e6 / entry["pairs_per_second"] for entry in table]
+    slope = (costs[-1] - costs[0]) / decades
+    estimate = {
+        "rows": 10**9,
+        "us_per_pair": costs[-1] + slope * (9 - len(str(largest["rows"])) + 1),
+        "first_batch_s": largest["first"] * 10**9 / largest["rows"] if largest["first"] > 1 else largest["first"],
+        "memory_gb": largest["memory"] / 1e9 * 10**9 / largest["rows"],
+    }
+    print(
+        f"estimate for 10^9 rows, from this curve: {estimate['us_per_pair']:.1f} us a pair, at most "
+        f"{estimate['memory_gb']:.1f} GB private memory (if it grew with the rows)"
+    )
+    goals = [
+        ("first-batch-seconds", largest["open"] + largest["first"], 10, False),
+        ("planned-pairs-per-second", largest["pairs_per_second"], 200_000, True),
+        ("private-memory-gb", largest["memory"] / 1e9, 1.5, False),
+        ("cost-of-a-batch-growth", growth, 2.0, False),
+        ("prepare-memory-bytes-per-row", largest["prepare"]["memory"] / largest["rows"], 400, False),
+    ]
+    harness.finish(goals, {"table": table, "estimate": estimate}, given.json)
+
+
+def child(task):
+    return {"write": write, "prepare": prepare, "plan": plan}[task["what"]](task)
+
+
+def write(task):
+    """Synthetic rows: groups of all languages, one in eight languages missing at random, two data sets."""
+    import random
+
+    draw = random.Random(0)
+    written = group = 0
+    with open(task["file"], "w") as out:
+        while written < task["rows"]:
+            dataset = "large" if group % 5 else "small"
+            for lang in LANGUAGES:
+                if draw.random() < 0.125 or written == task["rows"]:
+                    continue
+                row = {
+                    "group": f"g{group}",
+                    "lang": lang,
+                    "query": f"question {group} in {lang}?",
+                    "passage": f"the answer to question number {group}, written in {lang}, is {draw.random():.12f}",
+                    "dataset": dataset,
+                }
+                out.write(json.dumps(row) + "\n")
+                written += 1
+            group += 1
+    return {"rows": written}
+
+
+def prepare(task):
+    from isoglot.data.prepare import prepare
+
+    before = harness.private()
+    started = time.perf_counter()
+    prepare([Path(task["file"])], Path(task["folder"]))
+    return {"seconds": time.perf_counter() - started, "memory": _peak_private() - before}
+
+
+def _peak_private():
+    with open("/proc/self/status") as stream:
+        values = dict(line.split(":", 1) for line in stream)
+    # The largest resident size so far, without what is mapped from files now.
+    return (int(values["VmHWM"].split()[0]) - int(values["RssFile"].split()[0])) * 1024
+
+
+def plan(task):
+    from isoglot.data.prepare import open_prepared
+    from isoglot.regimes import Sampling
+    from isoglot.sampler import HybridBatchSampler
+
+    before = harness.private()
+    started = time.perf_counter()
+    rows = open_prepared(Path(task["folder"]))
+    opened = time.perf_counter()
+    sampler = HybridBatchSampler(rows.table, Sampling(), BATCH, steps=5000)
+    batches = sampler.batches()
+    next(batches)
+    first = time.perf_counter()
+    seconds, count = 0.0, 0
+    while seconds < 4 and count < 4999:
+        next(batches)
+        count += 1
+        seconds = time.perf_counter() - first
+    return {
+        "open": opened - started,
+        "first": first - opened,
+        "pairs_per_second": count * BATCH / seconds,
+        "memory": harness.private() - before,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
