@@ -82,7 +82,8 @@ def finish(goals, record, path):
         lines.append(f"GOAL {name} {measured:.3g} {sign}{wanted:g} {'reached' if reached else 'missed'}")
     print("\n".join(lines))
     if path:
-        record = {"command": [Path(sys.argv[0]).name, *sys.argv[1:]], "commit": _commit(), "machine": machine(), **record}
+        command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+        record = {"command": command, "commit": _commit(), "machine": machine(), **record}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**record, "goals": lines}, indent=1) + "\n")
     sys.exit(3 if missed else 0)

@@ -1,7 +1,7 @@
 """Planning batches from millions of rows: time to the first batch, pairs a second, memory, and how they grow.
 
-    python benchmarks/sampler.py              # 10^5, 10^6 and 10^7 synthetic rows in 12 languages
-    python benchmarks/sampler.py --quick      # up to 10^6
+python benchmarks/sampler.py              # 10^5, 10^6 and 10^7 synthetic rows in 12 languages
+python benchmarks/sampler.py --quick      # up to 10^6
 """
 
 import json
@@ -27,7 +27,8 @@ def main():
     sizes = [int(float(size)) for size in (given.rows or ("1e5,1e6" if given.quick else "1e5,1e6,1e7")).split(",")]
     table = []
     with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
-        print(f"{'rows':>10} {'prepare s':>9} {'memory MB':>9} {'open s':>7} {'first s':>8} {'us/pair':>8} {'memory MB':>9}")
+        names = ("rows", "prepare s", "memory MB", "open s", "first s", "us/pair", "memory MB")
+        print(" ".join(f"{name:>9}" for name in names))
         for size in sizes:
             file, folder = Path(scratch) / f"{size}.jsonl", Path(scratch) / str(size)
             harness.in_child(__file__, {"what": "write", "rows": size, "file": str(file)})
@@ -40,8 +41,8 @@ def main():
                 entry[key] = harness.median(planned, key)
             table.append(entry)
             print(
-                f"{size:10} {prepared['seconds']:9.1f} {prepared['memory'] / 1e6:9.0f} {entry['open']:7.2f} "
-                f"{entry['first']:8.2f} {1e6 / entry['pairs_per_second']:8.2f} {entry['memory'] / 1e6:9.0f}",
+                f"{size:9} {prepared['seconds']:9.1f} {prepared['memory'] / 1e6:9.0f} {entry['open']:9.2f} "
+                f"{entry['first']:9.2f} {1e6 / entry['pairs_per_second']:9.2f} {entry['memory'] / 1e6:9.0f}",
                 flush=True,
             )
     smallest, largest = table[0], table[-1]

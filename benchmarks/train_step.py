@@ -8,6 +8,7 @@ Same model, same rows, same precision, token table trained on both sides:
 
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -50,7 +51,7 @@ def main():
         results = harness.interleaved(__file__, tasks, repeats)
         ceiling = harness.in_child(__file__, {"side": "ceiling", "device": given.device})["flops"]
     print(f"rows: {name}; device: {given.device}; {repeats} repeats of {given.steps} steps; medians")
-    print(f"{'':14} {'batch':>5} {'pairs/s':>8} {'ratio':>6} {'memory MB':>10} {'ratio':>6} {'tokens/pair':>11} {'of ceiling':>10}")
+    print(f"{'':14} batch  pairs/s  ratio  memory MB  ratio tokens/pair of ceiling")
     goals, table = [], []
     for size in sizes:
         ours = results[f"isoglot {size}"]
@@ -65,8 +66,9 @@ def main():
                 "share_of_ceiling": harness.median(found, "flops") / ceiling,
             }
             # Of the same repeat, so that a slow minute of the machine is in both.
-            pairs = zip(ours, found, strict=True)
-            entry["speed_ratio"] = sorted(a["pairs_per_second"] / b["pairs_per_second"] for a, b in pairs)[len(ours) // 2]
+            entry["speed_ratio"] = statistics.median(
+                mine["pairs_per_second"] / other["pairs_per_second"] for mine, other in zip(ours, found, strict=True)
+            )
             entry["memory_ratio"] = harness.median(ours, "memory") / entry["memory"]
             table.append(entry)
             print(
@@ -115,7 +117,7 @@ def child(task):
     import sentence_transformers  # noqa: F401
     import torch
 
-    import isoglot.train
+    import isoglot.train  # noqa: F401
     from isoglot.data.prepare import open_prepared
 
     before = harness.rss()
