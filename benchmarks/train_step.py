@@ -27,6 +27,7 @@ def main():
     arguments.add_argument("--batch-sizes", help="comma-separated; 32,64 on a CPU, 128,512 on a GPU")
     arguments.add_argument("--rows", type=Path, help="rows file, or a folder in LAReQA's layout; MLQA-R, else atlas")
     arguments.add_argument("--model", default="embedded")
+    arguments.add_argument("--chunk", type=int, help="isoglot's --chunk; its default when not given")
     arguments.add_argument("--steps", type=int, default=8, help="timed steps, after 3 that are not")
     given = arguments.parse_args()
     if given.child:
@@ -39,7 +40,8 @@ def main():
         sizes, repeats, given.steps = sizes[:1], 1, 2
     with tempfile.TemporaryDirectory() as scratch:
         rows, name = find_rows(given.rows, Path(scratch))
-        common = {"rows": str(rows), "model": given.model, "device": given.device, "steps": given.steps}
+        common = {"rows": str(rows), "model": given.model, "device": given.device}
+        common |= {"steps": given.steps, "chunk": given.chunk}
         sides = ["isoglot", "st-bf16", *(["st-fp32"] if cpu else [])]
         if given.quick:
             sides = sides[:2]
@@ -184,6 +186,7 @@ def isoglot_steps(task, rows, scratch, times, tokens):
         temperature=TEMPERATURE,
         save_steps=0,
         device=task["device"],
+        chunk=task["chunk"],
         precision="bf16",
         query_length=192,
         passage_length=192,
