@@ -109,8 +109,6 @@ def batches(folder, rank):
     ("name", "more"),
     [
         ("plain", {}),
-        ("cached", {"grad_cache": 3}),
-        ("everything", EVERYTHING),
         ("cached-everything", {**EVERYTHING, "grad_cache": 2}),
     ],
 )

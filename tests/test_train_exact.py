@@ -104,7 +104,7 @@ def kill_when(process, reached):
 def test_killed_at_random_points_ends_with_the_same_weights_batches_and_log(place, spawn, uninterrupted):
     name, draw = "killed", random.Random(1)
     kills = 0
-    for _ in range(5):
+    for _ in range(4):
         target = whole_lines(place / name / "batches-0.jsonl") + draw.randint(1, 5)
         pause = draw.random() * 0.01
         process = spawn(target=run, args=(place, name))
