@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _harness import finish, interleaved, median, parser, peak, rss
+from harness import finish, interleaved, median, parser, peak, rss
 
 from isoglot.data.benchmark import assemble
 from isoglot.data.lareqa import load_lareqa

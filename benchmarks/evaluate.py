@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _harness import finish, interleaved, median, parser, peak, rss
+from harness import finish, interleaved, median, parser, peak, rss
 
 from isoglot import metrics
 from isoglot.data.benchmark import assemble
