@@ -22,7 +22,7 @@ quickstart: setup
 	$(BIN)/isoglot quickstart
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ Same model, same rows, same precision, token table trained on both sides:
     python benchmarks/train_step.py --device cuda    # batches of 128 and 512, bf16 against bf16
 """
 
+import importlib
 import json
 import os
 import statistics
@@ -155,7 +156,7 @@ def now(device):
 
 def isoglot_steps(task, rows, scratch, times, tokens):
     """Steps of `isoglot train` with its defaults."""
-    import isoglot.train
+    module = importlib.import_module("isoglot.train")
     from isoglot.config import TrainSettings
     from isoglot.trainer import StepLog
 
@@ -170,15 +171,15 @@ def isoglot_steps(task, rows, scratch, times, tokens):
             found.append(count_parameters(model))
             super().on_train_begin(args, state, control, model=model, **more)
 
-    isoglot.train.StepLog = Clock
-    real = isoglot.train.TokenCollator.__call__
+    module.StepLog = Clock
+    real = module.TokenCollator.__call__
 
     def counted(self, features):
         batch = real(self, features)
         tokens.append(int(batch["query_attention_mask"].sum() + batch["passage_attention_mask"].sum()))
         return batch
 
-    isoglot.train.TokenCollator.__call__ = counted
+    module.TokenCollator.__call__ = counted
     steps = task["steps"] + task["warm"]
     settings = TrainSettings(
         batch_size=task["batch"],
@@ -191,8 +192,8 @@ def isoglot_steps(task, rows, scratch, times, tokens):
         query_length=192,
         passage_length=192,
     )
-    isoglot.train._save = lambda *args: None
-    isoglot.train.train(task["model"], rows, scratch, settings)
+    module._save = lambda *args: None
+    module.train(task["model"], rows, scratch, settings)
     return found[0]
 
 

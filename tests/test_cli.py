@@ -1,4 +1,5 @@
 import gzip
+import importlib
 import json
 import os
 import subprocess
@@ -94,10 +95,9 @@ def test_evaluate(call, tiny_model, lareqa_folder, tmp_path):
 
 
 def test_evaluate_on_a_folder_of_files(call, tiny_model, shared_data, tmp_path, monkeypatch):
-    from isoglot import evaluate as module
-
+    module = importlib.import_module("isoglot.evaluate")
     seen = []
-    monkeypatch.setattr(module, "evaluate", lambda model, benchmark, **more: seen.append(benchmark) or sys.exit(7))
+    monkeypatch.setattr(module, "encode_benchmark", lambda model, data, **more: seen.append(data) or sys.exit(7))
     with pytest.raises(SystemExit):
         call(
             "evaluate", "--model", tiny_model, "--data-dir", shared_data / "xquad-r", "--langs", "hi,vi", "-o", tmp_path
@@ -272,3 +272,16 @@ def test_a_reader_that_went_away_is_no_error(rows_file):
         running.stdout.close()
         said = running.stderr.read().decode()
         assert (running.wait(), said) == (0, "")
+
+
+def test_public_names_are_what_they_say_in_any_order():
+    script = (
+        "import isoglot.train, isoglot.study, isoglot.evaluate\n"
+        "from isoglot import evaluate, study, train\n"
+        "from isoglot import __all__ as names\n"
+        "import isoglot\n"
+        "assert all(callable(each) for each in (evaluate, study, train)), (evaluate, study, train)\n"
+        "assert all(getattr(isoglot, name) is not None for name in names)\n"
+        "assert isoglot.evaluate is evaluate\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

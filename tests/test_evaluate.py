@@ -1,3 +1,4 @@
+import importlib
 import json
 import math
 
@@ -214,7 +215,7 @@ def test_a_damaged_result_is_named(by_hand, tmp_path, damage):
 
 
 def test_a_model_is_encoded_once_and_scored(tiny_model, lareqa_folder, monkeypatch):
-    from isoglot import evaluate as module
+    module = importlib.import_module("isoglot.evaluate")
     from isoglot.data.lareqa import load_lareqa
     from isoglot.model import load
 

@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import signal
@@ -75,7 +76,7 @@ def continued(killed, rows, benchmark, tiny_model):
     before = {path: path.stat().st_mtime_ns for home in finished for path in home.rglob("*")}
     lines = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("isoglot.study.progress_line", lines.append)
+        patch.setattr(importlib.import_module("isoglot.study"), "progress_line", lines.append)
         result = study(rows, benchmark, killed, settings_of(tiny_model))
     assert before == {path: path.stat().st_mtime_ns for home in finished for path in home.rglob("*")}
     return result, lines

@@ -1,5 +1,6 @@
 """Runs that are killed, interrupted or run out of something, and go on as if nothing had happened."""
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -255,9 +256,8 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
     with rows.open("a") as out:
         out.write(json.dumps({"group": "g0", "lang": "sw", "query": "mlima?", "passage": "mlima"}) + "\n")
     prepared = prepare([rows], tmp_path / "prepared")
-    import isoglot.train
-
-    real = isoglot.train.load
+    module = importlib.import_module("isoglot.train")
+    real = module.load
 
     def emptying(*args, **kwargs):
         model = real(*args, **kwargs)
@@ -272,7 +272,7 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
         model.preprocess = preprocess
         return model
 
-    isoglot.train.load = emptying
+    module.load = emptying
     try:
         fit(
             str(place / "model"),
@@ -281,6 +281,6 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
             replace(SETTINGS, max_steps=3, sampling=Sampling(xy="per-example")),
         )
     finally:
-        isoglot.train.load = real
+        module.load = real
     assert "1 passages hold nothing that the tokenizer knows" in capfd.readouterr().err
     assert (tmp_path / "model.safetensors").exists()

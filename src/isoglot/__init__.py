@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -39,7 +42,17 @@ __all__ = [*sorted(_HOMES), "__version__"]
 def __getattr__(name: str) -> Any:
     """Import the public names on first use, so that `import isoglot` stays instant."""
     if name in _HOMES:
-        from importlib import import_module
-
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'isoglot' has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """Keeps `isoglot.evaluate`, `isoglot.study` and `isoglot.train` the functions, in whatever order things load."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Importing the submodule of that name binds it here; `from isoglot.evaluate import ...` works without.
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
