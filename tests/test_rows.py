@@ -205,7 +205,7 @@ def test_parquet_faults(tmp_path):
 
 def test_a_missing_file(tmp_path):
     assert f"{tmp_path / 'no.jsonl'}: no such file" in problems_of(tmp_path / "no.jsonl")
-    assert f"{tmp_path}: no such file" in problems_of(tmp_path)
+    assert f"{tmp_path}: a folder" in problems_of(tmp_path)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):

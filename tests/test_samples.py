@@ -11,7 +11,9 @@ from isoglot.data.prepare import prepare
 from isoglot.debias import center, load_debias
 from isoglot.encode import encode
 from isoglot.errors import InputError
+from isoglot.files import write_json
 from isoglot.samples import from_rows, from_texts, from_vectors
+from isoglot.vectors import write_shard
 from tiny_search import tiny_folder
 
 
@@ -86,6 +88,23 @@ def test_vectors_in_and_out(tmp_path, half, capsys):
     np.testing.assert_allclose(got[4:], expected, atol=2e-3 if half else 1e-6)
 
 
+def test_a_folder_of_shards_is_read_whole(tmp_path, capsys):
+    folder, fitted, out = tmp_path / "shards", tmp_path / "d.npz", tmp_path / "out.parquet"
+    folder.mkdir()
+    for number in range(2):
+        write_shard(
+            folder / f"shard-{number}.parquet",
+            [f"{number}q", f"{number}p"],
+            ["de", "en"],
+            ["query", "passage"],
+            np.eye(2, 4),
+        )
+    write_json(folder / "complete.json", {"shards": 2, "vectors": 4})
+    assert run(["debias", "fit", "--vectors", str(folder), "-o", str(fitted)]) == 0
+    assert run(["debias", "apply", str(folder), "--debias", str(fitted), "-o", str(out)]) == 0
+    assert pq.read_table(out)["id"].to_pylist() == ["0q", "0p", "1q", "1p"]
+
+
 def test_the_command_fits_and_evaluate_applies(rows, tmp_path, capsys):
     name = str(tiny_folder())
     for method in ("center", "lir", "shift"):
@@ -118,7 +137,7 @@ def test_bad_input(rows, tmp_path, capsys):
         (["debias", "fit", "--texts", "de", "-o", out], "LANG=FILE"),
         (["debias", "fit", "--rows", str(rows), "--limit", "0", "-o", out], "--limit 0"),
         (["debias", "fit", "--vectors", str(tmp_path / "none"), "-o", out], "no such file"),
-        (["debias", "fit", "--vectors", str(tmp_path / "odd.parquet"), "-o", out], "no column lang, role, vector"),
+        (["debias", "fit", "--vectors", str(tmp_path / "odd.parquet"), "-o", out], "no column vector"),
         (["debias", "fit", "--vectors", str(tmp_path / "text.parquet"), "-o", out], "not a readable Parquet"),
         (["debias", "apply", str(path), "--debias", str(tmp_path / "none.npz"), "-o", out], "no such file"),
         (["debias", "fit", "--vectors", str(path), "-o", str(path)], "--overwrite"),

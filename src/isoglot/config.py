@@ -21,31 +21,36 @@ class TrainSettings:
     """How to train; the defaults are what `docs/training.md` recommends.
 
     Attributes:
-        sampling: the regime.
-        temperature: of InfoNCE over cosines.
-        batch_size: pairs a process sees in one step.
-        lr, weight_decay, warmup_steps: of AdamW, with linear decay to zero after the warm-up.
-        clip: largest gradient norm.
-        max_steps: optimiser steps.
-        seed: of batches and dropout.
-        query_length, passage_length: tokens kept; the backbone's preset when None.
-        embeddings: which rows of the token table train.
-        precision: `bf16` is autocast over float32 weights; `auto` takes it where the device has it in hardware.
-        chunk: texts embedded at a time, sorted by length; None decides by device.
-        grad_cache: keep the activations of this many texts at a time and embed each text twice, so that memory does
-            not grow with the batch (GradCache); None keeps all.
-        negatives: hard negatives that a pair brings along, where its passage's row has some.
-        loss_info_nce, loss_symmetric, loss_jsd, loss_kl, loss_distill: weights of the loss's terms: query against
-            passages; passage against queries; score distributions of parallel passages; scores of parallel queries;
-            the rows' teacher scores.
-        holdout: share of the passages (with all their rows) kept out of training to select the model on.
-        eval_steps: steps between measurements on the held-out rows.
-        patience: stop after this many measurements without a better one; 0 never stops early.
-        save_steps: steps between checkpoints; 0 keeps none.
-        log_steps: steps between lines of training.jsonl.
-        log_batches: write every batch's row numbers to batches-RANK.jsonl.
-        tensorboard: write TensorBoard events to `tensorboard` in the output folder.
-        device: such as `cpu`; chosen by torch when None.
+        sampling: The regime.
+        temperature: Of InfoNCE over cosines.
+        batch_size: Pairs a process sees in one step.
+        lr: Learning rate of AdamW after the warm-up; falls linearly to zero.
+        weight_decay: Of AdamW.
+        warmup_steps: Steps over which the learning rate rises to --lr.
+        clip: Largest gradient norm.
+        max_steps: Optimiser steps.
+        seed: Of batches and dropout.
+        query_length: Tokens kept of a query; the model's preset when not given.
+        passage_length: Tokens kept of a passage; the model's preset when not given.
+        embeddings: Which rows of the token table train: those that the rows use, all, or none.
+        precision: bf16 is autocast over float32 weights; auto takes it where the device has it in hardware.
+        chunk: Texts embedded at a time, sorted by length; chosen by device when not given.
+        grad_cache: Keep the activations of this many texts at a time and embed each text twice, so that memory does
+            not grow with the batch (GradCache); all are kept when not given.
+        negatives: Hard negatives that a pair brings along, where its passage's row has some.
+        loss_info_nce: Weight of the query's passage against the batch's passages.
+        loss_symmetric: Weight of the passage's query against the batch's queries.
+        loss_jsd: Weight of bringing parallel passages' score distributions together.
+        loss_kl: Weight of bringing parallel queries' score distributions together.
+        loss_distill: Weight of following the rows' teacher scores.
+        holdout: Share of the passages (with all their rows) kept out of training to select the model on.
+        eval_steps: Steps between measurements on the held-out rows.
+        patience: Stop after this many measurements without a better one; 0 never stops early.
+        save_steps: Steps between checkpoints; 0 keeps none.
+        log_steps: Steps between lines of training.jsonl.
+        log_batches: Write every batch's row numbers to batches-RANK.jsonl.
+        tensorboard: Write TensorBoard events to the output folder's tensorboard.
+        device: Such as cpu or cuda; chosen by torch when not given.
     """
 
     sampling: Annotated[Sampling, Parameter(name="*")] = field(default_factory=Sampling)
@@ -128,15 +133,15 @@ class StudySettings:
     """What a study compares.
 
     Attributes:
-        model: the encoder every run starts from.
-        regimes: names such as `x-x-mono` or `hybrid-0.5`.
-        seeds: each regime is trained once with each.
-        train: everything else about training; its sampling is the base of every regime.
-        length: tokens kept when measuring.
-        allow_overlap: train on rows that also stand in the benchmark.
-        keep_models: leave the trained models in the output folder.
-        resamples: of the bootstrap.
-        examples: show queries and passages of the benchmark in the HTML report.
+        model: The encoder every run starts from.
+        regimes: Names such as `x-x-mono` or `hybrid-0.5`.
+        seeds: Each regime is trained once with each.
+        train: Everything else about training; its sampling is the base of every regime.
+        length: Tokens kept when measuring.
+        allow_overlap: Train on rows that also stand in the benchmark.
+        keep_models: Leave the trained models in the output folder.
+        resamples: Of the bootstrap.
+        examples: Show queries and passages of the benchmark in the HTML report.
     """
 
     model: str = "embedded"

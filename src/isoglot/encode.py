@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.errors import InputError
 from isoglot.model import preset_of, resolve_precision
 from isoglot.progress import Progress
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Role = Literal["query", "document"]
 Embed = Callable[[list[str], str], NDArray[np.float32]]
+LEAST = 4  # tokens of a text: the special ones and something between them
 _TOKENS_A_BATCH = 4096
 
 
@@ -49,12 +51,14 @@ def encode(
         what: name of the progress bar.
 
     Raises:
-        InputError: not a token encoder, or an unknown precision.
+        InputError: not a token encoder, an unknown precision, or fewer than 4 tokens.
     """
     import torch
 
     from isoglot.collate import tokenize
 
+    if length is not None and length < LEAST:
+        raise InputError(f"--length {length}: expected at least {LEAST}")
     started = time.perf_counter()
     distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
     limit = length or preset_of(model).encode_length

@@ -65,7 +65,7 @@ def preset_of(model: SentenceTransformer) -> Backbone:
     return found if isinstance(found, Backbone) else backbone(str(model.model_card_data.base_model or ""))
 
 
-def locate(name: str) -> tuple[str, str | None]:
+def locate(name: str, flag: str = "--model") -> tuple[str, str | None]:
     """Resolve a model name to (folder or Hub id, revision).
 
     Raises:
@@ -78,12 +78,13 @@ def locate(name: str) -> tuple[str, str | None]:
     path = Path(name)
     if path.is_dir():
         if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
-            raise InputError(f"--model {name}: a folder without modules.json or config.json, so no model")
+            raise InputError(f"{flag} {name}: a folder without modules.json or config.json, so no model")
         return name, None
     hub_id, _, revision = name.partition("@")
     looks_local = name.startswith((".", "/", "~")) or hub_id.count("/") > 1 or path.exists()
     if looks_local or not _HUB_ID.fullmatch(name):
-        raise InputError(f"--model {name}: no such model folder; give `embedded`, a folder, or a Hub id")
+        others = "`embedded`, " if flag == "--model" else ""
+        raise InputError(f"{flag} {name}: no such model folder; give {others}a folder, or a Hub id")
     return hub_id, revision or None
 
 

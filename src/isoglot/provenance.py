@@ -64,10 +64,11 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def device_name(device: str) -> str:
-    """`cpu (2 threads)`, or the GPU's name."""
+def device_name(device: str | None) -> str:
+    """`cpu (2 threads)`, or the GPU's name; None is the device that torch computes on by default."""
     import torch
 
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
     return f"{device} ({torch.get_num_threads()} threads)"

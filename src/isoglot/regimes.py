@@ -20,18 +20,19 @@ class Sampling:
     """How batches are drawn (arXiv 2408.10536, section 3, and LAReQA, arXiv 2004.05484, for the older regimes).
 
     Attributes:
-        regime: `en-en` pivot only; `x-x` same-language pairs, languages mixed in a batch; `x-x-mono` the whole batch
-            in one language; `x-y` query and passage in different languages; `hybrid` a coin per batch: `x-x-mono`
-            with probability alpha, otherwise `x-y`.
-        alpha: probability that a hybrid batch is monolingual (at the start, where it changes).
-        alpha_schedule: how it changes over the run.
-        alpha_end: where `linear` and `cosine` end.
-        alpha_points: what `piecewise` follows, such as `0:1,0.5:0.5,1:0.2` (share of the steps : alpha).
-        xy: one ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
-        xy_draw: query and passage languages always differ, or are drawn independently (LAReQA's original).
-        pivot: the language of `en-en`.
-        dataset_exponent: data sets are drawn with probability proportional to rows ** this.
-        language_exponent: languages (or ordered pairs) with probability proportional to size ** this; 0 is uniform.
+        regime: en-en: pivot only; x-x: same-language pairs, languages mixed in a batch; x-x-mono: the whole batch in
+            one language; x-y: query and passage in different languages; hybrid: a coin per batch, x-x-mono with
+            probability alpha, otherwise x-y.
+        alpha: Probability that a hybrid batch is monolingual (at the start, where it changes).
+        xy: One ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
+        xy_draw: Query and passage languages always differ, or are drawn independently (LAReQA's original).
+        pivot: The language of en-en.
+        dataset_exponent: Data sets are drawn with probability proportional to rows ** this.
+        language_exponent: Languages (or ordered pairs) are drawn with probability proportional to size ** this; 0 is
+            uniform.
+        alpha_schedule: How alpha changes over the run.
+        alpha_end: Where linear and cosine end.
+        alpha_points: What piecewise follows, such as 0:1,0.5:0.5,1:0.2 (share of the steps : alpha).
     """
 
     regime: Regime = "hybrid"
@@ -102,13 +103,13 @@ def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
     regime, dash, alpha = text.partition("-") if text.startswith("hybrid-") else (text, "", "")
     known = {name: name for name in get_args(Regime)}
     if regime not in known:
-        raise InputError(f"regime {text!r}: expected one of {', '.join(known)}, or hybrid-ALPHA")
+        raise InputError(f"--regimes {text!r}: expected one of {', '.join(known)}, or hybrid-ALPHA")
     if not dash:
         return replace(settings, regime=known[regime])
     try:
         return replace(settings, regime=known[regime], alpha=float(alpha))
     except ValueError as error:
-        raise InputError(f"regime {text!r}: {alpha!r} is not a number from 0 to 1") from error
+        raise InputError(f"--regimes {text!r}: {alpha!r} is not a number from 0 to 1") from error
 
 
 def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:

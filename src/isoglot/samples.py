@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from isoglot.data.prepare import Prepared
 from isoglot.debias import Debias, Role, Sample, Vectors
 from isoglot.encode import encode
 from isoglot.errors import InputError
-from isoglot.files import atomic_write
+from isoglot.vectors import Shard, read_shards, vector_files, write_shard
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 LIMIT = 2000
-_COLUMNS = ("id", "lang", "role", "vector")
+_ROLES: tuple[tuple[str, Role], ...] = (("query", "query"), ("passage", "document"))
 
 
 def from_rows(
@@ -98,56 +95,53 @@ def from_texts(
     return [Sample(encoded.vectors, langs, "document")]
 
 
-def from_vectors(path: Path) -> list[Sample]:
-    """Read vectors (Parquet with `id`, `lang`, `role`, `vector`), as two samples.
+def from_vectors(place: Path) -> list[Sample]:
+    """Read vectors with their languages and roles (what `isoglot encode` wrote, or a Parquet file), as two samples.
 
     Raises:
-        InputError: not such a file.
+        InputError: not such vectors.
     """
-    langs, roles, vectors = _read_vectors(path)[1:]
-    names: tuple[tuple[str, Role], ...] = (("query", "query"), ("passage", "document"))
-    return [Sample(vectors[roles == name], langs[roles == name], role) for name, role in names if (roles == name).any()]
+    shards = list(_shards(place))
+    langs = np.array([lang for shard in shards for lang in shard.langs])
+    roles = np.array([role for shard in shards for role in shard.roles])
+    vectors = np.concatenate([shard.vectors for shard in shards])
+    return [
+        Sample(vectors[roles == name], langs[roles == name], role) for name, role in _ROLES if (roles == name).any()
+    ]
 
 
-def correct_vectors(path: Path, debias: Debias, output: Path) -> int:
-    """Apply a correction to a vectors file; returns how many vectors.
+def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
+    """Apply a correction to vectors and write them to one Parquet file; returns how many.
 
     Raises:
-        InputError: not a vectors file, or another dimension.
+        InputError: not such vectors, or another dimension.
     """
-    table, langs, roles, vectors = _read_vectors(path)
-    corrected = vectors.copy()
-    names: tuple[tuple[str, Role], ...] = (("query", "query"), ("passage", "document"))
-    for name, role in names:
-        rows = roles == name
-        if rows.any():
-            corrected[rows] = debias.apply(vectors[rows], langs[rows], role)
-    field = table.schema.field("vector")
-    width = pa.types.is_float16(field.type.value_type)
-    flat = pa.array(corrected.ravel().astype(np.float16 if width else np.float32))
-    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]).cast(field.type)
-    with atomic_write(output) as temporary:
-        pq.write_table(table.set_column(table.schema.get_field_index("vector"), field, column), temporary)
-    return len(corrected)
+    ids: list[str] = []
+    langs: list[str] = []
+    roles: list[str] = []
+    blocks: list[Vectors] = []
+    for shard in _shards(place):
+        named = np.array(shard.langs), np.array(shard.roles)
+        corrected = shard.vectors.copy()
+        for name, role in _ROLES:
+            rows = named[1] == name
+            if rows.any():
+                corrected[rows] = debias.apply(shard.vectors[rows], named[0][rows], role)
+        ids += shard.ids
+        langs += shard.langs
+        roles += shard.roles
+        blocks.append(corrected)
+    kind = pq.read_schema(vector_files(place)[0]).field("vector").type.value_type
+    write_shard(output, ids, langs, roles, np.concatenate(blocks).astype(kind.to_pandas_dtype()))
+    return len(ids)
 
 
-def _read_vectors(path: Path) -> tuple[pa.Table, NDArray[np.str_], NDArray[np.str_], Vectors]:
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; make one with `isoglot encode`") from error
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-    missing = [name for name in _COLUMNS if name not in table.column_names]
-    if missing or not len(table):
-        seen = f"no column {', '.join(missing)}" if missing else "no rows"
-        raise InputError(f"{path}: {seen}; expected vectors with {', '.join(_COLUMNS)}, as `isoglot encode` writes")
-    flat = pc.list_flatten(table.column("vector")).to_numpy()
-    if len(flat) % len(table):
-        raise InputError(f"{path}: vectors of different lengths")
-    vectors = np.asarray(flat, np.float32).reshape(len(table), -1)
-    langs, roles = (np.array(table.column(name).to_pylist(), dtype=str) for name in ("lang", "role"))
-    odd = sorted(set(roles.tolist()) - {"query", "passage"})
-    if odd:
-        raise InputError(f"{path}: role {odd[0]!r}; expected query or passage")
-    return table, langs, roles, vectors
+def _shards(place: Path) -> Iterator[Shard]:
+    """Vectors file by file, each with its language and role."""
+    for shard in read_shards(place):
+        if not all(shard.langs) or not all(shard.roles):
+            raise InputError(f"{shard.path}: vectors without lang or role; expected columns id, lang, role, vector")
+        odd = sorted(set(shard.roles) - {name for name, _ in _ROLES})
+        if odd:
+            raise InputError(f"{shard.path}: role {odd[0]!r}; expected query or passage")
+        yield shard

@@ -16,9 +16,8 @@ from isoglot.config import StudySettings, TrainSettings, flat_settings
 from isoglot.data.benchmark import Benchmark
 from isoglot.data.overlap import overlap, refuse_overlap
 from isoglot.data.prepare import Prepared
-from isoglot.encode import encode
 from isoglot.errors import InputError
-from isoglot.evaluate import Evaluation, load_evaluation, score
+from isoglot.evaluate import Evaluation, encode_benchmark, load_evaluation, score
 from isoglot.hits import K, load_hits, save_hits
 from isoglot.metrics import top_k
 from isoglot.model import load
@@ -114,7 +113,7 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySet
         _facts(settings),
         data={"rows": rows.checksum, "benchmark": benchmark.checksum},
         seed=None,
-        device=device_name(settings.train.device or _device()),
+        device=device_name(settings.train.device),
         seconds=seconds,
     )
     return Study(runs, comparisons, report, headline_rows(facts), folder)
@@ -158,7 +157,7 @@ def _run(
     if train_settings is not None and not settings.keep_models:
         shutil.rmtree(home / "model")
     seed = train_settings.seed if train_settings else None
-    device = settings.train.device or _device()
+    device = settings.train.device
     write_run(
         home,
         "study",
@@ -180,21 +179,15 @@ def _measure(
     model: str, benchmark: Benchmark, label: str, settings: StudySettings
 ) -> tuple[Evaluation, NDArray[np.int32]]:
     """Encode once; score every setting, and keep the best candidates of every query for the report."""
-    encoder = load(model)
-    length, precision = settings.length, settings.train.precision
-    queries = encode(encoder, benchmark.queries.texts, "query", length=length, precision=precision).vectors
-    candidates = encode(encoder, benchmark.candidates.texts, "document", length=length, precision=precision).vectors
+    encoder = load(model, device=settings.train.device)
+    queries, candidates = encode_benchmark(
+        encoder, benchmark, length=settings.length, precision=settings.train.precision
+    )
     return score(benchmark, queries, candidates, name=label), top_k(queries, candidates, K)
 
 
 def _home(folder: Path, label: str) -> Path:
     return folder / "runs" / label.replace(", seed ", "-seed")
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _facts(settings: StudySettings) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def load_cross_encoder(name: str, *, device: str | None = None, length: int | No
     """
     from sentence_transformers import CrossEncoder
 
-    path, revision = locate(name)
+    path, revision = locate(name, "--cross-encoder")
     try:
         model = CrossEncoder(path, revision=revision, device=device, max_length=length)
     except (OSError, ValueError, KeyError) as error:

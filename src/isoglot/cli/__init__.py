@@ -9,8 +9,8 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot import __version__
-from isoglot.cli import auditing, converting, data, debias, measure, mining, search, serving, training
-from isoglot.errors import IsoglotError
+from isoglot.cli import auditing, comparing, converting, data, debias, measure, mining, search, serving, training
+from isoglot.errors import InputError, IsoglotError
 
 app = App(
     name="isoglot",
@@ -34,7 +34,7 @@ app.command(data.app)
 app.command(training.train)
 app.command(measure.evaluate)
 app.command(measure.encode)
-app.command(measure.compare)
+app.command(comparing.compare)
 app.command(debias.app)
 app.command(search.index)
 app.command(search.search)
@@ -82,8 +82,6 @@ def _fail(message: str, code: int) -> int:
 
 def _recipe(argv: list[str]) -> tuple[list[str], str | None]:
     """Take `--config FILE.toml` (or the recipe that follows `study`) out of the arguments."""
-    from isoglot.errors import InputError
-
     tokens = list(argv)
     recipe: str | None = None
     for index, token in enumerate(tokens):
@@ -98,17 +96,17 @@ def _recipe(argv: list[str]) -> tuple[list[str], str | None]:
     if recipe is None and tokens[:1] == ["study"] and len(tokens) > 1 and tokens[1].endswith(".toml"):
         recipe = tokens.pop(1)
     if recipe is not None:
-        _check_toml(recipe, InputError)
+        _check_toml(recipe)
     return tokens, recipe
 
 
-def _check_toml(path: str, kind: type[IsoglotError]) -> None:
+def _check_toml(path: str) -> None:
     import tomllib
 
     try:
         with open(path, "rb") as stream:
             tomllib.load(stream)
     except tomllib.TOMLDecodeError as error:
-        raise kind(f"{path}: not TOML ({error})") from error
+        raise InputError(f"{path}: not TOML ({error})") from error
     except OSError as error:
-        raise kind(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

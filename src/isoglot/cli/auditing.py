@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.data import open_rows
-from isoglot.cli.measure import BenchmarkName, open_benchmark
-from isoglot.cli.options import Paths, Switch
+from isoglot.cli.options import Length, Paths, Switch
+from isoglot.cli.sources import BenchmarkName, open_benchmark
+from isoglot.errors import InputError
 from isoglot.regimes import Sampling
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def audit(
     benchmark_rows: Paths = (),
     exact_only: Switch = False,
     model: str | None = None,
-    query_length: int | None = None,
-    passage_length: int | None = None,
+    query_length: Length | None = None,
+    passage_length: Length | None = None,
     sampling: Annotated[Sampling | None, Parameter(name="*")] = None,
     batch_size: int = 32,
     batches: int = 1000,
@@ -60,7 +61,6 @@ def audit(
     """
     from isoglot.audit import audit as check
     from isoglot.audit import render
-    from isoglot.errors import InputError
 
     if benchmark is None and (data_dir is not None or benchmark_rows):
         raise InputError("--data-dir and --benchmark-rows belong to --benchmark; give it too")

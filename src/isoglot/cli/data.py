@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from isoglot.cli.options import OutputDir, OutputFile, Switch
+from isoglot.errors import InputError
 
 app = App(
     name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
@@ -98,8 +99,6 @@ def show(
 
 def new_file(path: Path, overwrite: bool) -> Path:
     """The path of a file to write; refuses one that exists, unless it may be replaced."""
-    from isoglot.errors import InputError
-
     if path.exists() and (path.is_dir() or not overwrite):
         raise InputError(f"{path}: exists; give --overwrite to replace it or another --output")
     return path
@@ -109,7 +108,6 @@ def open_rows(paths: tuple[Path, ...], scratch: Path, langs: str | None = None, 
     """Open a prepared folder, or prepare row files into `scratch`."""
     from isoglot.data.prepare import open_prepared
     from isoglot.data.prepare import prepare as lay_out
-    from isoglot.errors import InputError
 
     if not paths:
         raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")

@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from isoglot.cli.options import Names, OutputFile, Paths, Switch
+from isoglot.cli.data import new_file, open_rows
+from isoglot.cli.options import Length, Names, OutputFile, Paths, Switch
 from isoglot.config import Precision
+from isoglot.errors import InputError
 
 app = App(name="debias", help="Correct a model's language bias without training.", help_format="plaintext")
 
@@ -30,7 +32,7 @@ def fit(
     strength: float = 0.6,
     limit: int = 2000,
     seed: int = 0,
-    length: int | None = None,
+    length: Length | None = None,
     precision: Precision = "auto",
     overwrite: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -55,16 +57,14 @@ def fit(
         overwrite: Replace an existing file.
         as_json: Print what was fitted as JSON.
     """
-    from isoglot.cli.data import open_rows
     from isoglot.debias import fit as fit_method
-    from isoglot.errors import InputError
     from isoglot.samples import from_rows, from_texts, from_vectors
 
     if sum(map(bool, (rows, texts, vectors))) != 1:
         raise InputError("give one of --rows, --texts and --vectors to fit on")
     if limit < 1:
         raise InputError(f"--limit {limit}: expected at least 1")
-    _refuse(output, overwrite)
+    new_file(output, overwrite)
     if vectors is not None:
         samples = from_vectors(vectors)
     else:
@@ -102,21 +102,12 @@ def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Swit
     from isoglot.debias import load_debias
     from isoglot.samples import correct_vectors
 
-    _refuse(output, overwrite)
+    new_file(output, overwrite)
     count = correct_vectors(vectors, load_debias(debias), output)
     print(f"{count} corrected vectors in {output}")
 
 
-def _refuse(output: Path, overwrite: bool) -> None:
-    from isoglot.errors import InputError
-
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists; give --overwrite to replace it or another --output")
-
-
 def _text_file(entry: str) -> tuple[str, Path]:
-    from isoglot.errors import InputError
-
     lang, equals, path = entry.partition("=")
     if not (lang and equals and path):
         raise InputError(f"--texts {entry!r}: expected LANG=FILE, such as de=news.de.txt")

@@ -1,53 +1,25 @@
-"""`isoglot evaluate`, `isoglot encode` and `isoglot compare`."""
+"""`isoglot evaluate` and `isoglot encode`."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Names, OutputDir, Paths, Switch
+from isoglot.cli.options import Length, OutputDir, Switch
+from isoglot.cli.sources import Source, open_source, source_settings
 from isoglot.config import Precision
+from isoglot.errors import InputError
 
 if TYPE_CHECKING:
     from isoglot.data.benchmark import Benchmark
     from isoglot.data.miracl import Miracl
     from isoglot.evaluation import Evaluation
-
-BenchmarkName = Literal["xquad-r", "mlqa-r", "miracl", "beir", "rows"]
-Subset = Literal["full", "hard-negatives"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What to measure on.
-
-    Attributes:
-        benchmark: xquad-r, mlqa-r, miracl, beir (a folder) or rows (wants --rows).
-        data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
-            are downloaded to the cache when not given.
-        rows: Row files to use as the benchmark.
-        langs: Comma-separated languages, for queries and candidates alike.
-        context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
-        subset: Of miracl: full corpora, or hard-negatives.
-        split: Of a beir folder's qrels.
-        offline: Never download.
-    """
-
-    benchmark: BenchmarkName = "xquad-r"
-    data_dir: Path | None = None
-    rows: Paths = ()
-    langs: str | None = None
-    context: Switch = False
-    subset: Subset = "full"
-    split: str = "test"
-    offline: Switch = False
 
 
 def evaluate(
@@ -58,7 +30,7 @@ def evaluate(
     vectors: Path | None = None,
     run: Path | None = None,
     run_pool: Literal["all", "own"] = "all",
-    length: int | None = None,
+    length: Length | None = None,
     precision: Precision = "auto",
     debias: Path | None = None,
     resamples: int = 10_000,
@@ -107,15 +79,15 @@ def evaluate(
     limit = parse_memory(memory)
     _refuse_mixed(model, vectors, run)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0:
-        raise _input_error("--resamples wants 0, or 2 and more; --depth at least 1; --trec-depth at least 0")
+        raise InputError("--resamples wants 0, or 2 and more; --depth at least 1; --trec-depth at least 0")
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     started = time.perf_counter()
     streamed = isinstance(data, Miracl)
     if streamed and (run is not None or write_trec or debias is not None):
-        raise _input_error("--run, --write-trec and --debias want --subset hard-negatives: full miracl is streamed")
+        raise InputError("--run, --write-trec and --debias want --subset hard-negatives: full miracl is streamed")
     if run is not None and (write_trec or debias is not None):
-        raise _input_error("--run: --write-trec and --debias want vectors or a model, not a run")
+        raise InputError("--run: --write-trec and --debias want vectors or a model, not a run")
     correction = load_debias(debias) if debias else None
     name = model or (str(vectors) if vectors else str(run) if run else "embedded")
     if vectors is None and run is None:
@@ -125,7 +97,7 @@ def evaluate(
         if not name.startswith(ENDPOINT):
             locate(name)
         elif streamed:
-            raise _input_error("--model endpoint: full miracl wants a model here; or give --subset hard-negatives")
+            raise InputError("--model endpoint: full miracl wants a model here; or give --subset hard-negatives")
     folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
 
     from isoglot.evaluate import corrected, score, score_run, trained_languages
@@ -145,7 +117,7 @@ def evaluate(
         result = result.with_intervals(resamples)
     result.save(folder)
     settings = {
-        **_plain(chosen),
+        **source_settings(chosen),
         "model": name,
         "vectors": None if vectors is None else str(vectors),
         "run": None if run is None else str(run),
@@ -182,7 +154,7 @@ def encode(
     output_dir: OutputDir,
     model: str = "embedded",
     source: Annotated[Source | None, Parameter(name="*")] = None,
-    length: int | None = None,
+    length: Length | None = None,
     precision: Precision = "auto",
     numbers: Literal["float16", "float32"] = "float16",
     shard_size: int = 16_384,
@@ -208,7 +180,7 @@ def encode(
     from isoglot.model import locate, quiet_libraries
 
     if shard_size < 1 or processes < 1:
-        raise _input_error("--shard-size and --processes want at least 1")
+        raise InputError("--shard-size and --processes want at least 1")
     quiet_libraries()
     chosen = source or Source()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
@@ -219,100 +191,6 @@ def encode(
         data, folder, model, length, precision, numbers=numbers, shard_size=shard_size, processes=processes
     )
     print(f"{done} shards encoded, all vectors in {folder}")
-
-
-def compare(
-    *runs: str,
-    output_dir: Annotated[Path | None, Parameter(name=["--output-dir", "-o"])] = None,
-    measures: Names = (),
-    resamples: int = 10_000,
-    overwrite: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-) -> None:
-    """Compare runs on one benchmark: differences with paired intervals, per language, family and script.
-
-    Args:
-        runs: Folders of isoglot evaluate or isoglot study, the reference first; NAME=FOLDER names one, and folders of
-            one name are seeds of one training.
-        output_dir: Folder for comparison.md and comparison.json.
-        measures: Comma-separated, such as monolingual.ndcg@10,multilingual.map; the headline figures when not given.
-        resamples: Of the bootstrap.
-        overwrite: Replace what the folder holds.
-        as_json: Print comparison.json instead of the text.
-    """
-    from isoglot.compare import compare as differences
-    from isoglot.compare import load_runs, parse_measures, stacked
-    from isoglot.compare_text import comparison_record, render_comparison
-    from isoglot.files import claim_folder, without_nan, write_json, write_text
-
-    if resamples < 2:
-        raise _input_error("--resamples wants at least 2")
-    loaded = load_runs(runs)
-    stacks = stacked(loaded)
-    if len(stacks) < 2:
-        raise _input_error(f"all runs are named {stacks[0].regime}; give at least two to compare, as NAME=FOLDER")
-    chosen = parse_measures(measures, stacks)
-    found = differences(stacks, resamples=resamples, measures=chosen)
-    text = render_comparison(loaded, stacks, found, chosen, resamples=resamples)
-    record = comparison_record(loaded, found)
-    if output_dir is not None:
-        folder = claim_folder(output_dir, overwrite=overwrite)
-        write_json(folder / "comparison.json", record)
-        write_text(folder / "comparison.md", text)
-    print(json.dumps(without_nan(record), ensure_ascii=False) if as_json else text, end="\n" if as_json else "")
-
-
-def open_benchmark(
-    name: BenchmarkName,
-    data_dir: Path | None,
-    rows: tuple[Path, ...],
-    langs: str | None,
-    scratch: Path,
-    *,
-    context: bool = False,
-    offline: bool = False,
-) -> Benchmark:
-    """Open a benchmark by name in memory (of miracl: the hard negatives)."""
-    from isoglot.data.miracl import Miracl
-
-    source = Source(name, data_dir, rows, langs, context, "hard-negatives", offline=offline)
-    data = open_source(source, scratch)
-    return data.benchmark() if isinstance(data, Miracl) else data
-
-
-def open_source(source: Source, scratch: Path) -> Benchmark | Miracl:
-    """Open what to measure on: from a folder, from rows, or downloaded to the cache."""
-    from isoglot.cli.data import open_rows
-    from isoglot.data.benchmark import from_rows
-    from isoglot.data.download import SHA256, fetch_lareqa
-    from isoglot.data.lareqa import load_lareqa
-    from isoglot.embedded import cache_folder
-    from isoglot.languages import parse_codes
-
-    name, folder, langs = source.benchmark, source.data_dir, source.langs
-    if source.context and name not in SHA256:
-        raise _input_error(f"--benchmark {name}: --context belongs to xquad-r and mlqa-r")
-    if name == "rows":
-        if not source.rows:
-            raise _input_error("--benchmark rows: name the files with --rows FILE")
-        if folder is not None:
-            raise _input_error("--benchmark rows: --data-dir belongs to the other benchmarks")
-        prepared = open_rows(source.rows, scratch / "benchmark", langs, quiet=True)
-        return from_rows(prepared, prepared.table.datasets[0] if len(prepared.table.datasets) == 1 else "rows")
-    if source.rows:
-        raise _input_error(f"--rows: give --benchmark rows with it, not {name}")
-    if name == "beir":
-        from isoglot.data.beir import load_beir
-
-        if folder is None:
-            raise _input_error("--benchmark beir: name its folder with --data-dir")
-        return load_beir(folder, split=source.split, langs=langs)
-    if name == "miracl":
-        return _open_miracl(source)
-    if folder is None:
-        codes = parse_codes(langs, tuple(SHA256[name]))
-        folder = fetch_lareqa(name, cache_folder() / name, langs=codes, offline=source.offline or None)
-    return load_lareqa(folder, name, langs=langs, with_context=source.context)
 
 
 def parse_memory(text: str) -> int:
@@ -326,25 +204,8 @@ def parse_memory(text: str) -> int:
     if match is not None:
         size = float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ")
     if size < 1_000_000:
-        raise _input_error(f"--memory {text!r}: expected a size of at least 1MB, such as 500MB or 8GB")
+        raise InputError(f"--memory {text!r}: expected a size of at least 1MB, such as 500MB or 8GB")
     return int(size)
-
-
-def _open_miracl(source: Source) -> Benchmark | Miracl:
-    from isoglot.data.miracl import HUB, LANGUAGES, fetch_miracl, load_miracl
-    from isoglot.languages import parse_codes
-
-    folder, subset = source.data_dir, source.subset
-    given = str(folder) if folder is not None else HUB[subset]
-    if folder is None or (not folder.exists() and "@" in given):
-        if source.offline:
-            raise _input_error("--offline: miracl would have to be downloaded; name its folder with --data-dir")
-        folder = fetch_miracl(given, parse_codes(source.langs, LANGUAGES))
-        # The re-upload of the hard negatives holds nothing else.
-        data = replace(load_miracl(folder, langs=source.langs), subset=subset)
-        return data if subset == "full" else data.benchmark(judged_only=given != HUB[subset])
-    data = load_miracl(folder, langs=source.langs, subset=subset)
-    return data if subset == "full" else data.benchmark()
 
 
 def _vectors(
@@ -380,13 +241,14 @@ def _stream(
 ) -> tuple[Evaluation, str]:
     """Score full miracl, whose passages are encoded to disk and searched in blocks; and the device that was used."""
     from isoglot.evaluate import score_shards, trained_languages
+    from isoglot.provenance import device_name
 
     device = "cpu"
     if vectors is None:
         vectors = folder / "vectors"
         vectors.mkdir(exist_ok=True)
         _encode_to(data, vectors, name, length, precision)
-        device = _default_device()
+        device = device_name(None)
     return score_shards(data, vectors, name=name, depth=depth, memory=memory, trained=trained_languages(name)), device
 
 
@@ -415,32 +277,6 @@ def _encode_to(
 
 def _refuse_mixed(model: str | None, vectors: Path | None, run: Path | None) -> None:
     if vectors is not None and run is not None:
-        raise _input_error("--vectors and --run: give one of them")
+        raise InputError("--vectors and --run: give one of them")
     if model is not None and run is not None:
-        raise _input_error("--model and --run: a run needs no model; drop one")
-
-
-def _default_device() -> str:
-    import torch
-
-    from isoglot.provenance import device_name
-
-    return device_name("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _plain(source: Source) -> dict[str, Any]:
-    return {
-        "benchmark": source.benchmark,
-        "data_dir": None if source.data_dir is None else str(source.data_dir),
-        "rows": [str(path) for path in source.rows],
-        "langs": source.langs,
-        "context": source.context,
-        "subset": source.subset if source.benchmark == "miracl" else None,
-        "split": source.split if source.benchmark == "beir" else None,
-    }
-
-
-def _input_error(message: str) -> Exception:
-    from isoglot.errors import InputError
-
-    return InputError(message)
+        raise InputError("--model and --run: a run needs no model; drop one")

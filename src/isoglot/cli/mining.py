@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.data import new_file, open_rows
-from isoglot.cli.options import OutputFile, Switch
+from isoglot.cli.options import Length, OutputFile, Switch
 from isoglot.config import Precision
+from isoglot.errors import InputError
 
 
 def mine(
@@ -29,7 +30,7 @@ def mine(
     pick: Literal["top", "random"] = "top",
     seed: int = 0,
     langs: str | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     precision: Precision = "auto",
     replace: Switch = False,
     overwrite: Switch = False,
@@ -107,7 +108,7 @@ def score(
     cross_encoder: str | None = None,
     model: str | None = None,
     langs: str | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     batch_size: int = 32,
     precision: Precision = "auto",
     overwrite: Switch = False,
@@ -127,7 +128,6 @@ def score(
     """
     from isoglot.data.rewrite import with_scores
     from isoglot.data.rows import write_rows
-    from isoglot.errors import InputError
 
     if (cross_encoder is None) == (model is None):
         raise InputError("give one teacher: --cross-encoder NAME or --model NAME")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import Parameter, Token
+from cyclopts.validators import Number
 
 from isoglot.config import TrainSettings
 from isoglot.regimes import Regime, Sampling
@@ -36,6 +37,7 @@ Fractions = Annotated[tuple[float, ...], Parameter(converter=_comma_fractions, n
 Paths = Annotated[tuple[Path, ...], Parameter(converter=_comma_paths, negative="")]
 OutputDir = Annotated[Path, Parameter(name=["--output-dir", "-o"])]
 OutputFile = Annotated[Path, Parameter(name=["--output", "-o"])]
+Length = Annotated[int, Parameter(validator=Number(gte=4))]
 Switch = Annotated[bool, Parameter(negative="")]
 
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.options import Names, OutputDir, Switch
 from isoglot.config import Precision
+from isoglot.errors import InputError
 
 
 def index(
@@ -49,7 +50,6 @@ def index(
         resume: Go on with a build that was interrupted.
         as_json: Print the result as JSON.
     """
-    from isoglot.errors import InputError
     from isoglot.files import claim_folder
     from isoglot.index.build import roll_back as roll
     from isoglot.index.documents import find_sources

@@ -10,9 +10,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.data import open_rows
-from isoglot.cli.measure import BenchmarkName, open_benchmark
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, require_packages, serve_quickstart
+from isoglot.cli.sources import BenchmarkName, open_benchmark
 from isoglot.config import StudySettings, TrainSettings
 from isoglot.regimes import sweep
 

@@ -82,6 +82,10 @@ def open_prepared(folder: Path) -> Prepared:
     Raises:
         InputError: not a prepared folder, or one of another format version.
     """
+    if not (folder / "meta.json").is_file():
+        raise InputError(
+            f"{folder}: not a prepared folder; name row files, or a folder that `isoglot data prepare` wrote"
+        )
     meta = read_json(folder / "meta.json")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(f"{folder}: not prepared rows of format {FORMAT}; run `isoglot data prepare` again")

@@ -52,7 +52,9 @@ def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
                 except UnicodeDecodeError as error:
                     problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
                 except json.JSONDecodeError as error:
-                    problems.add(path, number, f"not a JSON object ({error.msg} at column {error.colno})")
+                    problems.add(
+                        path, number, f"not a JSON object ({error.msg.removesuffix(' at')} at column {error.colno})"
+                    )
                 except ValueError as error:  # such as a number of over 4300 digits
                     problems.add(path, number, f"not a JSON object ({error})")
                 except RecursionError:

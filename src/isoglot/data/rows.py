@@ -61,6 +61,10 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
     """
     gathered = Problems() if problems is None else problems
     for path in paths:
+        if path.is_dir():
+            raise InputError(
+                f"{path}: a folder; expected row files (.jsonl, .jsonl.gz, .parquet) or one prepared folder"
+            )
         if not path.is_file():
             raise InputError(f"{path}: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows")
         before, found = gathered.count, 0
