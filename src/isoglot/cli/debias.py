@@ -44,7 +44,7 @@ def fit(
         method: center (each language's mean), lir (its first directions), or shift (passages, towards the pivot).
         rows: Row files, or a prepared folder.
         texts: LANG=FILE,...: one text a line (center and lir).
-        vectors: Vectors as `isoglot encode` writes them (center and lir).
+        vectors: What `isoglot encode` wrote, or a Parquet file (id, lang, role, vector); for center and lir.
         model: The encoder: embedded, a folder, or a Hub id (id@revision).
         langs: Comma-separated languages to keep of --rows.
         rank: Directions to take away (lir).
@@ -91,10 +91,10 @@ def fit(
 
 @app.command
 def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Switch = False) -> None:
-    """Correct a vectors file.
+    """Correct vectors and write them to one file.
 
     Args:
-        vectors: Vectors as `isoglot encode` writes them (Parquet: id, lang, role, vector).
+        vectors: What `isoglot encode` wrote, or a Parquet file (id, lang, role, vector).
         debias: A file that `isoglot debias fit` wrote.
         output: File to write (.parquet).
         overwrite: Replace an existing file.
