@@ -2,8 +2,10 @@ import gzip
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ import pytest
 import isoglot
 from conftest import parallel_rows, write_jsonl
 from isoglot.cli import run
+from isoglot.cli.sources import Source
+from isoglot.config import TrainSettings
+from isoglot.regimes import Sampling
 
 QUICK = ["--batch-size", "4", "--max-steps", "2", "--warmup-steps", "0", "--device", "cpu", "--precision", "fp32"]
 
@@ -172,6 +177,7 @@ STUDY = ["study", *ROWS, "--model", "{tiny}", "--benchmark", "rows", "--benchmar
         (["data", "show"], ["no rows given"]),
         (["data", "show", "{bad}/no.jsonl"], ["{bad}/no.jsonl: no such file"]),
         (["data", "show", "{bad}/broken.jsonl"], ["{bad}/broken.jsonl:1: field 'lang' is missing"]),
+        (["data", "audit", "{bad}/rows.jsonl", "--benchmark", "rows"], ["name the files with --benchmark-rows"]),
         (["data", "show", "{bad}/full"], ["{bad}/full: not a prepared folder"]),
         (["data", "show", "{bad}/rows.jsonl", "--langs", "xx"], ["--langs: no rows in xx; there are: de, en, hi, zh"]),
         (["data", "prepare", "{bad}/rows.jsonl"], ["--output-dir"]),
@@ -285,3 +291,9 @@ def test_public_names_are_what_they_say_in_any_order():
         "assert isoglot.evaluate is evaluate\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("settings", [Sampling, TrainSettings, Source])
+def test_every_flag_has_a_line_of_its_own(settings):
+    for field in fields(settings):
+        assert re.search(rf"^ +{field.name}: \S", settings.__doc__, re.MULTILINE), field.name

@@ -107,6 +107,7 @@ def test_gates_are_held_after_writing(tmp_path, tiny_model, rows_file, capsys):
         (("--model", "embedded", "--run", "r"), "a run needs no model"),
         (("--memory", "lots"), "--memory 'lots'"),
         (("--resamples", "1"), "--resamples wants 0"),
+        (("--length", "0"), "--length"),
         (("--benchmark", "beir"), "name its folder with --data-dir"),
         (("--benchmark", "miracl", "--offline"), "name its folder with --data-dir"),
         (("--benchmark", "beir", "--context"), "--context belongs"),

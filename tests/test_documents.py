@@ -106,6 +106,7 @@ def test_what_cannot_be_read_is_told_and_passed_over(tmp_path):
     (tmp_path / "b.pdf").write_bytes(pdf(""))
     (tmp_path / "c.jsonl").write_bytes(
         b'{"text": "good", "lang": "??"}\n{"text": 3}\n[1]\n{"text": "x"\n{"text": "\xff"}\n'
+        b'{"text": ' + b"9" * 5000 + b"}\n"
     )
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
     (tmp_path / "e.csv").write_bytes(b"text\ngut\n\xff\n")
@@ -122,6 +123,7 @@ def test_what_cannot_be_read_is_told_and_passed_over(tmp_path):
         "c.jsonl:3: expected an object",
         "c.jsonl:4: not a JSON object",
         "c.jsonl:5: not UTF-8",
+        "c.jsonl:6: not a JSON object",
         "d.parquet: not a readable Parquet file",
         "e.csv: not UTF-8",
         "f.jsonl.gz: cannot be read",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Names, OutputDir, Switch
+from isoglot.cli.options import Length, Names, OutputDir, Switch
 from isoglot.config import Precision
 from isoglot.errors import InputError
 
@@ -19,7 +19,7 @@ def index(
     output_dir: OutputDir,
     model: str | None = None,
     debias: Path | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     update: Switch = False,
     delete: Names = (),
     versions: Switch = False,
@@ -50,6 +50,7 @@ def index(
         resume: Go on with a build that was interrupted.
         as_json: Print the result as JSON.
     """
+    from isoglot.debias import load_debias
     from isoglot.files import claim_folder
     from isoglot.index.build import roll_back as roll
     from isoglot.index.documents import find_sources
@@ -72,6 +73,8 @@ def index(
         name = model or "embedded"
         if inputs:
             find_sources(list(inputs))  # before anything is replaced
+        if debias is not None:
+            load_debias(debias)
         if resume and (output_dir / "isoglot-index.json").is_file():
             raise InputError(f"{output_dir}: this index is finished; give --update to add to it, or --overwrite")
         folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)

@@ -35,32 +35,41 @@ def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iter
     return jsonl_records(path, problems)
 
 
-def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    """Stream the JSON values of a JSONL file; blank lines are passed over.
+def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Stream the lines of a file with their numbers, gunzipped where its name ends in .gz; empty ones are passed over.
 
     Raises:
-        InputError: a broken gzip file.
+        InputError: no such file, or a broken gzip file.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as stream:
             for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    yield number, json.loads(line)
-                except UnicodeDecodeError as error:
-                    problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
-                except json.JSONDecodeError as error:
-                    problems.add(
-                        path, number, f"not a JSON object ({error.msg.removesuffix(' at')} at column {error.colno})"
-                    )
-                except ValueError as error:  # such as a number of over 4300 digits
-                    problems.add(path, number, f"not a JSON object ({error})")
-                except RecursionError:
-                    problems.add(path, number, "not a row: JSON nested too deeply")
+                if line.strip():
+                    yield number, line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
+
+
+def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
+    """Stream the JSON values of a JSONL file; empty lines are passed over.
+
+    Raises:
+        InputError: no such file, or a broken gzip file.
+    """
+    for number, line in raw_lines(path):
+        try:
+            yield number, json.loads(line)
+        except UnicodeDecodeError as error:
+            problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
+        except json.JSONDecodeError as error:
+            problems.add(path, number, f"not a JSON object ({error.msg.removesuffix(' at')} at column {error.colno})")
+        except ValueError as error:  # such as a number of over 4300 digits
+            problems.add(path, number, f"not a JSON object ({error})")
+        except RecursionError:
+            problems.add(path, number, "not a row: JSON nested too deeply")
 
 
 def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Iterator[tuple[int, list[str]]]:
@@ -74,29 +83,22 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
     Raises:
         InputError: no such file, or a broken gzip file.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                try:
-                    text = line.decode("utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
-                    continue
-                if not text.strip():
-                    continue
-                parts = text.split("\t")
-                if len(parts) == 1 and 4 in columns:
-                    parts = text.split()
-                if len(parts) in columns:
-                    yield number, parts
-                else:
-                    wanted = " or ".join(map(str, columns))
-                    problems.add(path, number, f"{len(parts)} tab-separated columns; expected {wanted}")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
+    for number, line in raw_lines(path):
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
+            continue
+        if not text.strip():
+            continue
+        parts = text.split("\t")
+        if len(parts) == 1 and 4 in columns:
+            parts = text.split()
+        if len(parts) in columns:
+            yield number, parts
+        else:
+            wanted = " or ".join(map(str, columns))
+            problems.add(path, number, f"{len(parts)} tab-separated columns; expected {wanted}")
 
 
 def _separated(path: Path, problems: Problems, separator: str, header: bool) -> Iterator[tuple[int, dict[str, str]]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from isoglot.data.problems import Problems
+from isoglot.data.records import raw_lines
 from isoglot.errors import InputError
 
 
@@ -22,7 +22,7 @@ def table_rows(
         problems: gathers malformed lines, which are skipped.
         separator: None splits at any white space (as trec_eval does).
     """
-    for number, line in _lines(path):
+    for number, line in raw_lines(path):
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(separator)
         except UnicodeDecodeError as error:
@@ -64,19 +64,5 @@ def parquet_records(path: Path, names: dict[str, tuple[str, ...]]) -> Iterator[t
                     yield number, {ours: record[column] for ours, column in chosen.items()}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    stream: IO[bytes]
-    try:
-        with opener(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, line
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise InputError(f"{path}: a broken or truncated gzip file ({error}); fetch it again") from error

@@ -161,7 +161,7 @@ def _jsonl(source: Source, problems: Problems) -> Iterator[Document]:
             except UnicodeDecodeError as error:
                 problems.add(source.path, number, f"not UTF-8 (byte {error.start})")
                 continue
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
                 problems.add(source.path, number, f"not a JSON object ({error})")
                 continue
             done = source.start + (0 if zipped else read)
