@@ -39,7 +39,8 @@ def interleaved(program, tasks, repeats):
             started = time.perf_counter()
             results[name].append(in_child(program, task))
             seconds = time.perf_counter() - started
-            found = ", ".join(f"{key} {value:.4g}" for key, value in results[name][-1].items())
+            figures = {key: value for key, value in results[name][-1].items() if isinstance(value, (int, float))}
+            found = ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
             print(f"[{number + 1}/{repeats}] {name}: {seconds:.0f} s ({found})", file=sys.stderr, flush=True)
     return results
 
