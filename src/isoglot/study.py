@@ -50,13 +50,13 @@ class Study:
     folder: Path
 
 
-def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySettings | None = None) -> Study:
+def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: StudySettings | None = None) -> Study:
     """Evaluate the base, then train and evaluate every regime with every seed, and report.
 
     Args:
         rows: prepared training rows.
         benchmark: what every run is measured on.
-        folder: output folder (made by the caller); complete runs in it are kept.
+        folder: output folder, made where it is missing; complete runs in it are kept.
         settings: what to compare.
 
     Returns:
@@ -66,7 +66,8 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySet
     Raises:
         InputError: training rows stand in the benchmark, or settings that do not fit the rows.
     """
-    settings = settings or StudySettings()
+    folder, settings = Path(folder), settings or StudySettings()
+    folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     found = overlap(rows, benchmark)
     if not settings.allow_overlap:

@@ -42,7 +42,7 @@ _FREE = ("batch_size", "chunk", "device", "grad_cache", "log_batches", "log_step
 def train(
     model: str,
     rows: Prepared,
-    folder: Path,
+    folder: Path | str,
     settings: TrainSettings | None = None,
     *,
     resume: bool = False,
@@ -55,7 +55,7 @@ def train(
     Args:
         model: what `isoglot.load` takes.
         rows: prepared parallel rows.
-        folder: output folder (made by the caller); checkpoints live in its `checkpoints` until the end.
+        folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
         settings: how to train; its batch size is one process's.
         resume: go on from the last complete checkpoint in `folder`, if there is one.
         scorer: measures the model every `eval_steps`; the weights with the largest `score` are the result (see
@@ -69,7 +69,8 @@ def train(
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
-    settings = settings or TrainSettings()
+    folder, settings = Path(folder), settings or TrainSettings()
+    folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     quiet_libraries()
     processes, first = world_size(), rank() == 0

@@ -75,7 +75,7 @@ class Question:
 
 
 def load_lareqa(
-    folder: Path, name: str | None = None, *, langs: str | None = None, with_context: bool = False
+    folder: Path | str, name: str | None = None, *, langs: str | None = None, with_context: bool = False
 ) -> Benchmark:
     """Read a folder of LAReQA files as a benchmark.
 
@@ -89,6 +89,7 @@ def load_lareqa(
         InputError: no files, broken JSON, missing fields, a question without an answering sentence, or counts that
             differ from the published ones.
     """
+    folder = Path(folder)
     label = name or folder.name
     queries, candidates, answers = [], [], dict[str, list[str]]()
     for lang, sentences, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):

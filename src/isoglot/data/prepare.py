@@ -52,7 +52,11 @@ class Prepared:
 
 
 def prepare(
-    paths: Iterable[Path], folder: Path, *, langs: tuple[str, ...] | None = None, show_progress: bool = True
+    paths: Iterable[Path | str],
+    folder: Path | str,
+    *,
+    langs: tuple[str, ...] | None = None,
+    show_progress: bool = True,
 ) -> Prepared:
     """Read, check and lay out rows; streams, so memory holds integers only.
 
@@ -68,7 +72,7 @@ def prepare(
     Raises:
         InputError: malformed or repeated rows (all are gathered), a missing file, or a language without rows.
     """
-    files = [Path(path) for path in paths]
+    files, folder = [Path(path) for path in paths], Path(folder)
     if not files:
         raise InputError("no row files given")
     with atomic_folder(folder) as temporary:
