@@ -3,9 +3,12 @@ import pytest
 import torch
 from datasets import Dataset
 
-from isoglot.collate import FoldingCollator, TokenCollator, Tokens, tokenize
+from conftest import parallel_rows, write_jsonl
+from isoglot.collate import FoldingCollator, TokenCollator
+from isoglot.data.prepare import prepare
 from isoglot.errors import InputError
 from isoglot.model import load
+from isoglot.tokens import Tokens, tokenize, tokenize_rows
 
 TEXTS = ["Wie hoch?", "", "第3座山有多高？", "a " * 200, "पर्वत"]
 
@@ -42,6 +45,38 @@ def test_many_texts_come_in_order(model):
 
 def test_no_texts(model):
     assert len(tokenize(model, [], prompt=None, length=8)) == 0
+
+
+@pytest.mark.parametrize("side", ["query", "passage"])
+def test_tokens_of_rows_are_those_of_their_texts_and_are_made_once(model, tmp_path, monkeypatch, side):
+    rows = parallel_rows(400)
+    rows[3]["title"] = "Berge"
+    prepared = prepare([write_jsonl(tmp_path / "rows.jsonl", rows)], tmp_path / "prepared", show_progress=False)
+    assert len(prepared) > 1024
+    texts = prepared.column("query") if side == "query" else prepared.passages()
+    plain = tokenize(model, texts, prompt="x: ", length=16)
+
+    def read(numbers=None, length=16):
+        return tokenize_rows(
+            model, prepared, side, prompt="x: ", length=length, home=tmp_path / "tokens", numbers=numbers
+        )
+
+    tokens = read()
+    assert isinstance(tokens.ids, np.memmap)
+    assert np.array_equal(tokens.ids, plain.ids)
+    assert np.array_equal(tokens.offsets, plain.offsets)
+    assert tokens.used().tolist() == sorted(set(plain.ids.tolist()))
+    chosen = np.array([3, 7, 1030, 1031])
+    part = read(chosen)
+    assert len(part) == 4
+    asked = np.array([1031, 3, 3, -1])
+    for key, value in part.batch(asked, 0).items():
+        assert torch.equal(value, plain.batch(asked, 0)[key])
+    # Another length is other tokens; the same again is read, not made.
+    assert len(read(length=8).ids) < len(tokens.ids)
+    monkeypatch.setattr(model, "preprocess", None)
+    assert np.array_equal(read().ids, plain.ids)
+    assert np.array_equal(read(chosen).ids, part.ids)
 
 
 def test_a_model_without_tokens():

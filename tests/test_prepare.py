@@ -106,10 +106,10 @@ def test_failing_half_way_leaves_the_old_folder(tmp_path, monkeypatch, error):
     path = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(3))
     old = prepare([path], tmp_path / "out", show_progress=False).checksum
 
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(prepare_module, "build_table", fail)
+    monkeypatch.setattr(prepare_module.RowTable, "from_numbers", fail)
     with pytest.raises(IsoglotError if isinstance(error, OSError) else KeyboardInterrupt):
         prepare([path], tmp_path / "out", show_progress=False)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "rows.jsonl"]

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from isoglot import sampler as sampler_module
+from isoglot import streams
 from isoglot.data.table import RowTable
 from isoglot.errors import InputError
 from isoglot.regimes import Sampling
-from isoglot.sampler import HybridBatchSampler, keyed_permutation
+from isoglot.sampler import HybridBatchSampler
+from isoglot.streams import keyed_permutation
 
 LANGS = ("de", "en", "th", "zh")
 REGIMES = [
@@ -315,4 +316,17 @@ def test_a_keyed_permutation_is_one(size):
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(sampler_module).failed == 0
+    assert doctest.testmod(streams).failed == 0
+
+
+@pytest.mark.parametrize("regime", ["hybrid", "x-y", "x-x"])
+def test_the_rows_that_an_epoch_draws(monkeypatch, regime):
+    sampler = HybridBatchSampler(table_of(complete(400)), Sampling(regime), 8, steps=5, processes=2)
+    # So few rows that planning would not pay.
+    assert sampler.rows() is None
+    monkeypatch.setattr("isoglot.sampler._FEW", 100)
+    drawn = {row for batch in sampler for row in batch}
+    assert sampler.rows().tolist() == sorted(drawn)
+    assert len(sampler.table) > 2 * 5 * 8 * 2 > len(drawn) / 2
+    everything = HybridBatchSampler(table_of(complete(400)), Sampling(regime), 8, steps=500)
+    assert everything.rows() is None

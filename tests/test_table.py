@@ -1,9 +1,16 @@
+import resource
+import signal
+from dataclasses import fields
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isoglot.data.table import DuplicateRowError, RowTable
+from isoglot.data import layout, order
+from isoglot.data.layout import DuplicateRowError
+from isoglot.data.order import Room, order_by
+from isoglot.data.table import RowTable
 from isoglot.errors import InputError
 
 
@@ -119,3 +126,73 @@ def test_repeated_rows_are_refused():
 def test_columns_that_do_not_fit(columns, words):
     with pytest.raises(InputError, match=words):
         RowTable.from_columns(*columns)
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch):
+    """Blocks of three rows and two groups, so that a handful of rows takes the way of millions."""
+    monkeypatch.setattr(order, "BLOCK", 3)
+    monkeypatch.setattr(layout, "_GROUPS", 2)
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row_lists())
+def test_in_blocks_the_look_ups_are_the_same(rows):
+    test_look_ups_equal_plain_python.hypothesis.inner_test(rows)
+    test_components_equal_a_naive_union_find.hypothesis.inner_test(rows)
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+def test_in_blocks_repeated_rows_are_refused():
+    langs = ["de", "en", "zh", "de", "en", "zh", "de", "en"]
+    groups = ["a", "a", "a", "b", "b", "b", "c", "a"]
+    with pytest.raises(DuplicateRowError, match=r"1 rows .* rows 1 and 7"):
+        RowTable.from_columns(groups, langs)
+
+
+WIDE = st.integers(-(2**63), 2**63 - 1)
+
+
+@pytest.mark.parametrize("keys", [WIDE, st.integers(-4, 4), st.sampled_from([-(2**63), 0, 1, 2**63 - 1])])
+@pytest.mark.parametrize("block", [1, 3, 7])
+def test_order_is_the_stable_one(keys, block):
+    @given(st.lists(keys, min_size=1, max_size=40), st.randoms())
+    def check(values, random):
+        values = np.array(values, np.int64)
+        out = np.empty(len(values), np.int32)
+        assert order_by(values, out).tolist() == np.argsort(values, kind="stable").tolist()
+        start = list(range(len(values)))
+        random.shuffle(start)
+        expected = sorted(start, key=lambda row: values[row])
+        assert order_by(values, out, start=np.array(start)).tolist() == expected
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "BLOCK", block)
+        check()
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+def test_arrays_on_disk_equal_arrays_in_memory(tmp_path):
+    draw = np.random.default_rng(0)
+    lang, dataset = np.tile(np.arange(4), 25), np.repeat([0, 1], 50)
+    name, text = np.repeat(draw.permutation(25), 4), draw.integers(0, 60, 100)
+    given = (("a", "b", "c", "d"), ("x", "y"), lang, dataset, name, text)
+    memory, disk = (RowTable.from_numbers(*given, room=room) for room in (Room(), Room(tmp_path)))
+    for field in fields(RowTable):
+        assert np.array_equal(getattr(memory, field.name), getattr(disk, field.name)), field.name
+    assert isinstance(disk.keys, np.memmap)
+    # Nothing that was needed on the way stays.
+    assert {path.stem for path in tmp_path.iterdir()} <= {field.name for field in fields(RowTable)}
+
+
+def test_a_full_disk_is_an_error_and_no_signal(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            Room(tmp_path).array("keys", 100_000, np.int64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)

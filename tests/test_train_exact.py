@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -284,3 +285,24 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
         module.load = real
     assert "1 passages hold nothing that the tokenizer knows" in capfd.readouterr().err
     assert (tmp_path / "model.safetensors").exists()
+
+
+def test_tokens_of_the_drawn_rows_alone_train_the_same(place, tmp_path, monkeypatch):
+    from isoglot.sampler import HybridBatchSampler
+
+    settings = replace(SETTINGS, embeddings="all", max_steps=3, save_steps=0, log_batches=False)
+    run(place, tmp_path / "drawn-not", settings)
+    drawn = []
+
+    def rows(self):
+        drawn.append(sorted({row for batch in self.batches() for row in (*batch.queries, *batch.passages)}))
+        return np.array(drawn[-1])
+
+    monkeypatch.setattr(HybridBatchSampler, "rows", rows)
+    run(place, tmp_path / "drawn", settings)
+    assert 0 < len(drawn[0]) < 48
+    whole, part = (load_file(tmp_path / name / "model.safetensors") for name in ("drawn-not", "drawn"))
+    assert all(whole[name].equal(part[name]) for name in whole)
+    # What all runs share lies beside the rows, what one run needs is gone with it.
+    assert len(list((place / "rows" / "tokens").iterdir())) >= 2
+    assert not (tmp_path / "drawn" / "checkpoints").exists()

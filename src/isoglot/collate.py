@@ -1,4 +1,4 @@
-"""Rows into batches: tokenised once for all epochs and regimes, or text by text for other people's scripts."""
+"""Rows into batches: of ready token ids, or text by text for other people's scripts."""
 
 from __future__ import annotations
 
@@ -8,85 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.data_collator import SentenceTransformerDataCollator
 from torch import Tensor
 
-from isoglot.errors import InputError
-from isoglot.progress import Progress, progress_line
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids of many texts, end to end: text i is `ids[offsets[i]:offsets[i + 1]]`."""
-
-    ids: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def batch(self, texts: NDArray[np.int64], pad: int) -> dict[str, Tensor]:
-        """Right-padded `input_ids` and `attention_mask` (n, longest), int64; text -1 is one padding token."""
-        absent = texts < 0
-        starts = self.offsets[texts]
-        lengths = np.where(absent, 1, self.offsets[texts + 1] - starts)
-        columns = np.arange(int(lengths.max()))
-        mask = columns < lengths[:, None]
-        at = np.minimum(starts[:, None] + columns, len(self.ids) - 1)
-        ids = np.where(mask & ~absent[:, None], self.ids[at], pad)
-        return {
-            "input_ids": torch.from_numpy(ids.astype(np.int64)),
-            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
-        }
-
-
-def tokenize(
-    model: SentenceTransformer, texts: list[str], *, prompt: str | None, length: int, what: str = "texts"
-) -> Tokens:
-    """Tokenise texts through the model's own preprocessing.
-
-    Args:
-        model: a Sentence Transformer over tokens.
-        texts: any number of texts.
-        prompt: put before each text.
-        length: cut after this many tokens, special ones included.
-        what: name of the progress bar.
-
-    Raises:
-        InputError: the model does not take token ids.
-    """
-    ids: list[NDArray[np.int32]] = []
-    lengths: list[NDArray[np.int64]] = []
-    nothing = 0
-    with Progress(f"tokenising {what}", len(texts)) as progress:
-        for start in range(0, len(texts), 1024):
-            part = texts[start : start + 1024]
-            features = model.preprocess(part, prompt=prompt or None, max_length=length)
-            if not {"input_ids", "attention_mask"} <= features.keys():
-                raise InputError("this model takes no token ids; isoglot trains and encodes with transformer encoders")
-            mask = features["attention_mask"].numpy().astype(bool)
-            empty = np.flatnonzero(~mask.any(axis=1))
-            if len(empty):
-                # Such a text stands for nothing, yet its group keeps its place: one unknown token.
-                features["input_ids"][torch.from_numpy(empty), 0] = _unknown(model)
-                mask[empty, 0] = True
-                nothing += len(empty)
-            ids.append(features["input_ids"].numpy().astype(np.int32)[mask])
-            lengths.append(mask.sum(axis=1))
-            progress.advance(len(part))
-    if nothing:
-        progress_line(f"{nothing} {what} hold nothing that the tokenizer knows; each became one unknown token")
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]) if lengths else np.zeros(1)
-    return Tokens(np.concatenate(ids) if ids else np.empty(0, np.int32), offsets.astype(np.int64))
-
-
-def _unknown(model: SentenceTransformer) -> int:
-    tokenizer = model.tokenizer
-    for name in ("unk_token_id", "eos_token_id", "pad_token_id"):
-        if (number := getattr(tokenizer, name, None)) is not None:
-            return int(number)
-    return 0
+from isoglot.tokens import Tokens
 
 
 @dataclass(frozen=True)

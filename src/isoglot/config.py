@@ -32,7 +32,7 @@ class TrainSettings:
         seed: Of batches and dropout.
         query_length: Tokens kept of a query; the model's preset when not given.
         passage_length: Tokens kept of a passage; the model's preset when not given.
-        embeddings: Which rows of the token table train: those that the rows use, all, or none.
+        embeddings: Which rows of the token table train: those whose tokens occur (used), all, or none (freeze).
         precision: bf16 is autocast over float32 weights; auto takes it where the device has it in hardware.
         chunk: Texts embedded at a time, sorted by length; chosen by device when not given.
         grad_cache: Keep the activations of this many texts at a time and embed each text twice, so that memory does

@@ -55,7 +55,7 @@ def encode(
     """
     import torch
 
-    from isoglot.collate import tokenize
+    from isoglot.tokens import tokenize
 
     if length is not None and length < LEAST:
         raise InputError(f"--length {length}: expected at least {LEAST}")

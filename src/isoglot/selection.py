@@ -11,8 +11,9 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.config import TrainSettings
 from isoglot.data.benchmark import from_rows
+from isoglot.data.order import Room
 from isoglot.data.prepare import Prepared
-from isoglot.data.table import build_table
+from isoglot.data.table import RowTable
 from isoglot.errors import InputError
 from isoglot.evaluate import evaluate
 from isoglot.train import train
@@ -93,7 +94,7 @@ def scorer(held: Prepared, settings: TrainSettings) -> Scorer:
 def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepared:
     table = rows.table
     component = np.asarray(table.component)[chosen]
-    part = build_table(
+    part = RowTable.from_numbers(
         table.languages,
         table.datasets,
         np.asarray(table.lang)[chosen],
@@ -101,5 +102,7 @@ def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepare
         np.asarray(table.group)[chosen],
         # A component is on one side as a whole, so equal numbers join what equal texts joined.
         component,
+        room=Room(),
     )
-    return replace(rows, table=part, texts=rows.texts.take(chosen), checksum=checksum)
+    numbers = chosen if rows.numbers is None else rows.numbers[chosen]
+    return replace(rows, table=part, numbers=numbers, checksum=checksum)

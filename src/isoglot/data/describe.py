@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from isoglot.data.order import Ints
 from isoglot.data.prepare import Prepared
 from isoglot.languages import language
 
@@ -16,8 +18,8 @@ def describe(rows: Prepared) -> dict[str, Any]:
     """Languages, groups, pairs, duplicates and length percentiles (in characters) of prepared rows."""
     table = rows.table
     lang = np.asarray(table.lang)
-    queries = np.array([len(text) for text in rows.column("query")])
-    passages = np.array([len(text) for text in rows.passages()])
+    queries, repeated_queries = _lengths(lang, rows.query_blocks())
+    passages, repeated_passages = _lengths(lang, rows.passage_blocks())
     pairs = np.asarray(table.pair_groups).sum(axis=0)
     shared = np.bincount(np.asarray(table.component)[np.unique(np.asarray(table.group), return_index=True)[1]])
     return {
@@ -25,8 +27,8 @@ def describe(rows: Prepared) -> dict[str, Any]:
         "groups": table.groups,
         "passages": len(shared),
         "groups_sharing_a_passage": int(shared[shared > 1].sum()),
-        "repeated_queries": len(rows) - len(set(zip(lang.tolist(), rows.column("query"), strict=True))),
-        "repeated_passages": len(rows) - len(set(zip(lang.tolist(), rows.passages(), strict=True))),
+        "repeated_queries": repeated_queries,
+        "repeated_passages": repeated_passages,
         "datasets": {
             name: int(count)
             for name, count in zip(
@@ -75,6 +77,18 @@ def render(facts: dict[str, Any]) -> str:
         cells = (str(facts["languages"][x]["rows"]) if x == y else str(facts["pairs"][f"{x}>{y}"]) for y in codes)
         lines.append(f"{x:<5}" + "".join(f"{cell:>7}" for cell in cells))
     return "\n".join(lines)
+
+
+def _lengths(lang: Ints, blocks: Iterable[list[str]]) -> tuple[Ints, int]:
+    """Characters of each text, (rows,), and how many texts occurred before in their language; keeps no text."""
+    lengths, hashes = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+    done = 0
+    for block in blocks:
+        lengths.append(np.array([len(text) for text in block], np.int32))
+        codes = lang[done : done + len(block)].tolist()
+        hashes.append(np.array([hash(pair) for pair in zip(codes, block, strict=True)], np.int64))
+        done += len(block)
+    return np.concatenate(lengths), done - len(np.unique(np.concatenate(hashes)))
 
 
 def _percentiles(lengths: Any) -> dict[str, int]:

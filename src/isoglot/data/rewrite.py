@@ -11,7 +11,7 @@ from isoglot.data.rows import FIELDS, Row
 
 def rows_of(rows: Prepared) -> Iterator[Row]:
     """Every row, in order; streams."""
-    for batch in rows.texts.select(list(FIELDS)).to_batches(max_chunksize=4096):
+    for batch in rows.batches(FIELDS):
         for record in batch.to_pylist():
             negatives, scores = record.pop("negatives") or (), record.pop("scores") or ()
             yield Row(**record, negatives=tuple(negatives), scores=tuple(scores))
