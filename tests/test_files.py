@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from isoglot.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
-from isoglot.files import atomic_folder, atomic_write, claim_folder, read_json, sha256, write_json, write_text
+from isoglot.files import (
+    atomic_folder,
+    atomic_write,
+    claim_folder,
+    claimed_folder,
+    read_json,
+    sha256,
+    write_json,
+    write_text,
+)
 from isoglot.progress import Progress, progress_line
 
 
@@ -197,3 +206,35 @@ def test_progress_on_a_terminal(monkeypatch, capsys):
     with Progress("rows", 500, enabled=False) as progress:
         progress.advance()
         assert progress._bar is None
+
+
+@pytest.mark.parametrize("error", [InputError("bad"), KeyboardInterrupt()])
+def test_a_claim_that_fails_at_once_leaves_all_as_it_was(tmp_path, error):
+    def fail(path, write=False, **how):
+        with claimed_folder(path, **how) as folder:
+            assert names(folder) == []
+            if write:
+                write_text(folder / "new", "x")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail(tmp_path / "out")
+    assert names(tmp_path) == []
+    write_text(tmp_path / "out" / "old", "x")
+    with pytest.raises(InputError, match="not empty"):
+        fail(tmp_path / "out")
+    with pytest.raises(type(error)):
+        fail(tmp_path / "out", overwrite=True)
+    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["old"])
+    with pytest.raises(type(error)):
+        fail(tmp_path / "out", overwrite=True, write=True)
+    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["new"])
+
+
+def test_a_claim_that_succeeds_replaces(tmp_path):
+    write_text(tmp_path / "out" / "old", "x")
+    with claimed_folder(tmp_path / "out", overwrite=True) as folder:
+        write_text(folder / "new", "x")
+    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["new"])
+    with claimed_folder(tmp_path / "out", resume=True) as folder:
+        assert names(folder) == ["new"]

@@ -107,14 +107,47 @@ def claim_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -
     if path.is_dir() and any(path.iterdir()) and not resume:
         if not overwrite:
             raise InputError(f"{path}: not empty; give --overwrite to replace it or another --output-dir")
-        if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
-            raise InputError(f"{path}: --overwrite would remove the working or home folder; give another --output-dir")
+        _refuse_to_replace(path)
         shutil.rmtree(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be made ({error.strerror}); choose another --output-dir") from error
     return path
+
+
+def _refuse_to_replace(path: Path) -> None:
+    if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
+        raise InputError(f"{path}: --overwrite would remove the working or home folder; give another --output-dir")
+
+
+@contextmanager
+def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
+    """`claim_folder` for a block; where the block fails before it wrote anything, all is as it was.
+
+    What --overwrite replaces waits beside the folder until the block is done or has failed with something written.
+
+    Raises:
+        InputError: as `claim_folder`.
+    """
+    aside: Path | None = None
+    if overwrite and not resume and path.is_dir() and any(path.iterdir()):
+        _refuse_to_replace(path)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
+        path.replace(aside)
+    existed = path.is_dir()
+    try:
+        yield claim_folder(path, overwrite=overwrite, resume=resume)
+    except BaseException:
+        if not existed:
+            with suppress(OSError):
+                path.rmdir()
+                if aside is not None:
+                    aside.replace(path)
+        raise
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside.parent, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

@@ -68,10 +68,10 @@ def prepare(
         quiet: No progress bar.
     """
     from isoglot.data.prepare import prepare as lay_out
-    from isoglot.files import claim_folder
+    from isoglot.files import claimed_folder
 
-    folder = claim_folder(output_dir, overwrite=overwrite)
-    prepared = lay_out(rows, folder, langs=_codes(langs), show_progress=not quiet)
+    with claimed_folder(output_dir, overwrite=overwrite) as folder:
+        prepared = lay_out(rows, folder, langs=_codes(langs), show_progress=not quiet)
     print(
         f"{len(prepared)} rows, {prepared.table.groups} groups, {len(prepared.table.languages)} languages in {folder}"
     )

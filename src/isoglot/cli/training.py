@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +39,7 @@ def train(
         overwrite: Replace what the folder holds.
         resume: Go on from the last complete checkpoint.
     """
-    from isoglot.files import claim_folder
+    from isoglot.files import claimed_folder
     from isoglot.model import locate
     from isoglot.processes import rank
 
@@ -46,11 +47,11 @@ def train(
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
         locate(model)
         # Of several processes the first makes the folder, and only it writes there.
-        folder = claim_folder(output_dir, overwrite=overwrite, resume=resume) if rank() == 0 else output_dir
+        claim = nullcontext(output_dir) if rank() else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
+        with claim as folder:
+            from isoglot.selection import fit
 
-        from isoglot.selection import fit
-
-        fit(model, prepared, folder, settings or TrainSettings(), resume=resume)
+            fit(model, prepared, folder, settings or TrainSettings(), resume=resume)
     if rank() == 0:
         print(f"model in {folder}")
 
@@ -108,7 +109,7 @@ def study(
         as_json: Print study.json instead of the report.
         offline: Never download.
     """
-    from isoglot.files import claim_folder
+    from isoglot.files import claimed_folder
     from isoglot.model import locate, quiet_libraries
 
     settings = StudySettings(
@@ -127,11 +128,10 @@ def study(
         prepared = open_rows(rows, Path(scratch) / "rows", train_langs)
         chosen = open_benchmark(benchmark, data_dir, benchmark_rows, langs, Path(scratch), offline=offline)
         locate(model)
-        folder = claim_folder(output_dir, overwrite=overwrite, resume=not overwrite)
+        with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
+            from isoglot.study import study as run
 
-        from isoglot.study import study as run
-
-        result = run(prepared, chosen, folder, settings)
+            result = run(prepared, chosen, folder, settings)
     print((folder / "study.json").read_text(encoding="utf-8") if as_json else f"{result.report}\nwritten to {folder}")
 
 
