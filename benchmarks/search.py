@@ -163,14 +163,14 @@ def child_isoglot(folder: Path):
 
 def measure_pair(what: str, index, queries, right, built: float, home: Path):
     """Isoglot's call and LanceDB's own, query by query in turn."""
-    from isoglot.index.lance import _SHOWN
+    from isoglot.index.lance import SHOWN
 
     ann, table = index.manifest.version.ann, index._table
 
     def own(query):
         call = table.search(query, vector_column_name="vector").distance_type("cosine").limit(K)
         call = call.bypass_vector_index() if ann is None else call.nprobes(ann["probes"]).refine_factor(ann["refine"])
-        return [int(row["id"]) for row in call.select([*_SHOWN, "_distance"]).to_list()]
+        return [int(row["id"]) for row in call.select([*SHOWN, "_distance"]).to_list()]
 
     def ours(query):
         return [int(found.passage.id) for found in index.nearest(query, K)]

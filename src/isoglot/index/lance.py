@@ -20,13 +20,17 @@ from isoglot.index.protocol import Found, Passage, Vectors
 
 PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
-_SHOWN = ["id", "document", "title", "text", "lang", "source", "metadata"]
+SHOWN = ["id", "text", "about"]
 _FOREVER = timedelta(days=36_500)
 
 
 def schema(dimension: int) -> pa.Schema:
-    """Columns of the passages table; `hash` is of the whole document, to tell changed ones and duplicates."""
-    texts = ["id", "document", "title", "text", "lang", "source", "metadata", "hash"]
+    """Columns of the passages table.
+
+    `hash` is of the whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
+    beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat.
+    """
+    texts = ["id", "document", "title", "text", "lang", "about", "hash"]
     return pa.schema([*((name, pa.string()) for name in texts), ("vector", pa.list_(pa.float32(), dimension))])
 
 
@@ -93,7 +97,7 @@ class LanceIndex:
                 query = query.bypass_vector_index()
             else:
                 query = query.nprobes(self._version.ann["probes"]).refine_factor(self._version.ann["refine"])
-            table = query.select([*_SHOWN, "_distance"]).to_arrow()
+            table = query.select([*SHOWN, "_distance"]).to_arrow()
         return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
 
     def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
@@ -106,7 +110,7 @@ class LanceIndex:
             search = self._table.search(MultiMatchQuery(query, ["text", "title"]), query_type="fts").limit(k)
             if langs is not None:
                 search = search.where(among(langs))
-            table = search.select([*_SHOWN, "_score"]).to_arrow()
+            table = search.select([*SHOWN, "_score"]).to_arrow()
         return _found(table, table["_score"].to_numpy().astype(np.float64))
 
     def sample(self, lang: str) -> Vectors:
@@ -173,14 +177,16 @@ def settle(table: Any, *, keep: bool) -> None:
         table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
 
 
+def about(passage: Passage) -> str:
+    """What the column of that name holds."""
+    shown = {"document": passage.document, "lang": passage.lang}
+    shown |= {name: value for name in ("title", "source", "metadata") if (value := getattr(passage, name))}
+    return json.dumps(shown, ensure_ascii=False, default=str)
+
+
 def _found(table: pa.Table, scores: Any) -> list[Found]:
-    columns = [table[name].to_pylist() for name in _SHOWN]
+    columns = [table[name].to_pylist() for name in SHOWN]
     return [
-        Found(
-            Passage(
-                str(key), str(document), str(text), str(lang), title or "", source or "", json.loads(metadata or "{}")
-            ),
-            float(score),
-        )
-        for key, document, title, text, lang, source, metadata, score in zip(*columns, scores, strict=True)
+        Found(Passage(id=str(key), text=str(text), **json.loads(shown)), float(score))
+        for key, text, shown, score in zip(*columns, scores, strict=True)
     ]

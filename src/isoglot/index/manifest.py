@@ -9,7 +9,7 @@ from typing import Any
 from isoglot.errors import InputError
 from isoglot.files import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 FILE = "isoglot-index.json"
 
 

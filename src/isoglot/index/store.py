@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.errors import IsoglotError
-from isoglot.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, connect, quoted, schema
+from isoglot.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, schema
 from isoglot.index.protocol import Passage, Vectors
 
 
@@ -80,9 +80,9 @@ class Store:
         """Add passages in one commit."""
         columns: dict[str, Any] = {
             name: pa.array([getattr(passage, name) for passage in passages], pa.string())
-            for name in ("id", "document", "title", "text", "lang", "source")
+            for name in ("id", "document", "title", "text", "lang")
         }
-        columns["metadata"] = pa.array([dump(passage.metadata) for passage in passages], pa.string())
+        columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
         columns["hash"] = pa.array(hashes, pa.string())
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
         columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
@@ -129,13 +129,16 @@ class Store:
         first, others = heirs[0], heirs[1:]
         name = quoted(first.document)
         with writing(self.folder):
+            # Its passages have one title and language, and so one `about`.
+            rows = self.passages.search().where(f"document = {quoted(document)}").select(["about"]).limit(1).to_list()
+            shown = json.loads(rows[0]["about"])
+            shown |= {"document": first.document, "source": first.source, "metadata": json.loads(first.metadata)}
             self.passages.update(
                 where=f"document = {quoted(document)}",
                 values_sql={
                     "id": f"concat({name}, substr(id, {len(document) + 1}))",
                     "document": name,
-                    "source": quoted(first.source),
-                    "metadata": quoted(first.metadata),
+                    "about": quoted(json.dumps(shown, ensure_ascii=False)),
                 },
             )
             if others:
