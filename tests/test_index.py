@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from isoglot import load
@@ -17,7 +19,7 @@ from isoglot.encode import encode
 from isoglot.errors import InputError, IsoglotError
 from isoglot.index import ann, store
 from isoglot.index.build import build, roll_back
-from isoglot.index.lance import LanceIndex, connect
+from isoglot.index.lance import LanceIndex, connect, settle
 from isoglot.index.manifest import read_manifest
 from isoglot.index.memory import MemoryIndex
 from isoglot.index.protocol import Passage
@@ -354,3 +356,28 @@ def test_missing_packages_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'isoglot\[search\]'"):
         connect(Path("x"))
+
+
+def test_small_partitions_survive_bringing_the_index_up_to_date(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def rows(start, end):
+        vectors = rng.normal(size=(end - start, 16)).astype(np.float32)
+        return [{"id": str(n), "vector": vector} for n, vector in zip(range(start, end), vectors, strict=True)]
+
+    def ranked():
+        plan = table.search(rng.normal(size=16)).distance_type("cosine").nprobes(4).analyze_plan()
+        return int(re.search(r"partitions_ranked=(\d+)", plan).group(1))
+
+    schema = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32(), 16))])
+    table = connect(tmp_path).create_table("t", schema=schema)
+    for start in range(0, 5000, 1000):
+        table.add(rows(start, start + 1000))
+    ann.build(table)
+    built = ranked()
+    assert built >= ann.partitions(5000) / 2
+    settle(table, keep=True)
+    assert ranked() >= built / 2
+    table.add(rows(5000, 5500))
+    settle(table, keep=True)
+    assert ranked() >= built / 2
