@@ -5,9 +5,12 @@ python benchmarks/sampler.py --quick      # up to 10^6
 """
 
 import json
+import math
 import sys
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import harness
@@ -46,26 +49,34 @@ def main():
                 flush=True,
             )
     smallest, largest = table[0], table[-1]
+    if len(table) < 2:
+        sys.exit("--rows: give at least two sizes, for a curve")
     growth = smallest["pairs_per_second"] / largest["pairs_per_second"]
-    decades = len(table) - 1 or 1
     costs = [1e6 / entry["pairs_per_second"] for entry in table]
-    slope = (costs[-1] - costs[0]) / decades
+    slope = (costs[-1] - costs[0]) / math.log10(largest["rows"] / smallest["rows"])
     estimate = {
         "rows": 10**9,
-        "us_per_pair": costs[-1] + slope * (9 - len(str(largest["rows"])) + 1),
+        "us_per_pair": costs[-1] + slope * math.log10(10**9 / largest["rows"]),
         "first_batch_s": largest["first"] * 10**9 / largest["rows"] if largest["first"] > 1 else largest["first"],
         "memory_gb": largest["memory"] / 1e9 * 10**9 / largest["rows"],
+        "prepare_hours": largest["prepare"]["seconds"] / 3600 * 10**9 / largest["rows"],
+        "prepare_memory_gb": largest["prepare"]["memory"] / 1e9
+        + (largest["prepare"]["memory"] - smallest["prepare"]["memory"])
+        / (largest["rows"] - smallest["rows"])
+        * (10**9 - largest["rows"])
+        / 1e9,
     }
     print(
         f"estimate for 10^9 rows, from this curve: {estimate['us_per_pair']:.1f} us a pair, at most "
-        f"{estimate['memory_gb']:.1f} GB private memory (if it grew with the rows)"
+        f"{estimate['memory_gb']:.1f} GB private memory (if it grew with the rows); preparing them: "
+        f"{estimate['prepare_hours']:.0f} hours, {estimate['prepare_memory_gb']:.1f} GB"
     )
     goals = [
         ("first-batch-seconds", largest["open"] + largest["first"], 10, False),
         ("planned-pairs-per-second", largest["pairs_per_second"], 200_000, True),
         ("private-memory-gb", largest["memory"] / 1e9, 1.5, False),
         ("cost-of-a-batch-growth", growth, 2.0, False),
-        ("prepare-memory-bytes-per-row", largest["prepare"]["memory"] / largest["rows"], 400, False),
+        ("prepare-memory-gb", largest["prepare"]["memory"] / 1e9, 1.0, False),
     ]
     harness.finish(goals, {"table": table, "estimate": estimate}, given.json)
 
@@ -104,15 +115,29 @@ def prepare(task):
 
     before = harness.private()
     started = time.perf_counter()
-    prepare([Path(task["file"])], Path(task["folder"]))
-    return {"seconds": time.perf_counter() - started, "memory": _peak_private() - before}
+    with watched_memory() as peak:
+        prepare([Path(task["file"])], Path(task["folder"]))
+    return {"seconds": time.perf_counter() - started, "memory": peak[0] - before}
 
 
-def _peak_private():
-    with open("/proc/self/status") as stream:
-        values = dict(line.split(":", 1) for line in stream)
-    # The largest resident size so far, without what is mapped from files now.
-    return (int(values["VmHWM"].split()[0]) - int(values["RssFile"].split()[0])) * 1024
+@contextmanager
+def watched_memory():
+    """The largest memory of this process, without mapped files, looked at a hundred times a second."""
+    peak, done = [0], threading.Event()
+
+    def look():
+        while not done.wait(0.01):
+            with open("/proc/self/status") as stream:
+                values = dict(line.split(":", 1) for line in stream)
+            peak[0] = max(peak[0], int(values["RssAnon"].split()[0]) * 1024)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
 
 
 def plan(task):

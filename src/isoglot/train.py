@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from isoglot.collate import Negatives, TokenCollator
 from isoglot.config import TrainSettings, flat_settings
 from isoglot.data.order import Ints
 from isoglot.data.prepare import Prepared
+from isoglot.dropout import cheap_dropout
 from isoglot.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.files import read_json, write_text
 from isoglot.losses import GroupMaskedInfoNCE, LossWeights
@@ -131,7 +133,8 @@ def train(
     )
     if selection is not None:
         selection.trainer = trainer
-    with trainer.checkpoint_on_signal():
+    dropout = cheap_dropout(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
+    with trainer.checkpoint_on_signal(), dropout:
         _run(trainer, last, folder, settings)
     if trainer.interrupted and trainer.state.global_step < settings.max_steps:
         raise KeyboardInterrupt
