@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isoglot import vectors as module
 from isoglot.data.benchmark import assemble
 from isoglot.errors import InputError, IsoglotError
 from isoglot.files import write_json
@@ -79,6 +80,28 @@ def test_vectors_of_lists_and_without_roles_are_read(tmp_path):
         gather(tmp_path, *IDS)
 
 
+def test_large_files_are_read_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PART", 3)
+    queries, passages = some()
+    write_all(tmp_path / "v.parquet", queries, passages)
+    assert [len(part.ids) for part in read_shards(tmp_path / "v.parquet")] == [3, 3, 2]
+    np.save(tmp_path / "all.npy", np.concatenate((queries, passages)))
+    (tmp_path / "all.ids").write_text("\n".join(IDS[0] + IDS[1]), encoding="utf-8")
+    for place in ("v.parquet", "all.npy"):
+        q, p = gather(tmp_path / place, *IDS)
+        np.testing.assert_array_equal(q, unit(queries))
+        np.testing.assert_array_equal(p, unit(passages))
+
+
+def test_files_without_a_role_are_passed_over(tmp_path):
+    queries, passages = some()
+    write_shard(tmp_path / "a.parquet", IDS[0], ["de"] * 3, ["query"] * 3, queries)
+    write_shard(tmp_path / "b.parquet", IDS[1], ["de"] * 5, ["passage"] * 5, passages)
+    write_all(tmp_path / "c.parquet", queries, passages)
+    assert [shard.path.name for shard in read_shards(tmp_path, role="query")] == ["a.parquet", "c.parquet"]
+    assert [shard.path.name for shard in read_shards(tmp_path, role="passage")] == ["b.parquet", "c.parquet"]
+
+
 def test_what_is_wrong_is_named(tmp_path):
     queries, passages = some()
     place = tmp_path / "v.parquet"
@@ -104,6 +127,19 @@ def test_what_is_wrong_is_named(tmp_path):
     pq.write_table(pa.table({"id": ["a"]}), place)
     with pytest.raises(InputError, match="no column vector"):
         gather(place, *IDS)
+    pq.write_table(pa.table({"id": ["a"], "vector": ["[1, 2]"]}), place)
+    with pytest.raises(InputError, match="column vector is string; expected lists of float"):
+        gather(place, *IDS)
+    pq.write_table(pa.table({"id": ["a"], "vector": pa.array([[]], pa.list_(pa.float32()))}), place)
+    with pytest.raises(InputError, match="empty vectors"):
+        gather(place, *IDS)
+    pq.write_table(pq.read_table(place).slice(0, 0), place)
+    with pytest.raises(InputError, match="holds no vectors"):
+        gather(place, *IDS)
+    np.save(tmp_path / "all.npy", queries)
+    (tmp_path / "all.ids").write_bytes(b"a\nb\n\xff\n")
+    with pytest.raises(InputError, match=r"all\.ids: not UTF-8"):
+        gather(tmp_path / "all.npy", *IDS)
     place.write_bytes(b"nonsense")
     with pytest.raises(InputError, match="not a readable Parquet"):
         gather(place, *IDS)

@@ -248,7 +248,7 @@ def score_shards(
     offsets = benchmark.gold_offsets
     within, pooled = ranks_of(found.own, offsets, gold), ranks_of(found.pooled, offsets, gold)
     ranks = metrics.GoldRanks(offsets, benchmark.gold, within, pooled, ties_of(found.pooled, offsets, pooled))
-    top = found.lang[:, :TOP]
+    top = found.pooled.langs[:, :TOP]
     share = (top == benchmark.queries.lang[:, None]).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)
     complete = sum(found.sizes) <= depth
     note = f"the best {depth} passages of each query were kept; mAP and MRR count relevant ones beyond as never found"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,17 @@ DEPTH = 1000
 
 
 class Best(NamedTuple):
-    """The best passages of each query: positions in reading order int64 (Q, k), -1 where there are fewer; scores."""
+    """The best passages of each query, best first.
+
+    Attributes:
+        positions: in reading order, int64 (Q, k); -1 where there are fewer.
+        scores: float32 (Q, k).
+        langs: language numbers, int16 (Q, k); -1 where there are fewer.
+    """
 
     positions: NDArray[np.int64]
     scores: Floats
+    langs: NDArray[np.int16]
 
 
 class Found(NamedTuple):
@@ -31,14 +39,12 @@ class Found(NamedTuple):
     Attributes:
         own: best among passages in the query's language.
         pooled: best among all passages.
-        lang: language number of the passages of `pooled`, -1 where there is none: int16 (Q, k).
         gold: position of each relevant passage, in the order asked for.
         sizes: passages in each language.
     """
 
     own: Best
     pooled: Best
-    lang: NDArray[np.int16]
     gold: NDArray[np.int64]
     sizes: list[int]
 
@@ -52,9 +58,7 @@ def query_vectors(place: Path, ids: list[str]) -> Floats:
     position = {key: index for index, key in enumerate(ids)}
     vectors: Floats | None = None
     filled = np.zeros(len(ids), np.bool_)
-    for shard in read_shards(place):
-        if "query" not in shard.roles:
-            continue
+    for shard in read_shards(place, role="query"):
         unit = _unit(shard)
         for row, (key, role) in enumerate(zip(shard.ids, shard.roles, strict=True)):
             index = position.get(key) if role == "query" else None
@@ -74,6 +78,9 @@ def query_vectors(place: Path, ids: list[str]) -> Floats:
 def search_shards(place: Path, data: Miracl, *, depth: int = DEPTH, memory: int = MEMORY) -> Found:
     """Search every query in its own language and in all together.
 
+    Nothing is kept for a passage that is neither relevant nor among the best of a query, so memory does not grow with
+    the corpus.
+
     Args:
         place: folder of vectors with roles and languages, as `isoglot encode` writes it.
         data: the queries, and which passages are relevant to them.
@@ -89,46 +96,43 @@ def search_shards(place: Path, data: Miracl, *, depth: int = DEPTH, memory: int 
     queries = query_vectors(place, ids)
     wanted = [key for query in ids for key in data.answers[query]]
     positions = dict.fromkeys(wanted, -1)
-    own, pooled = _empty(len(ids), depth), _empty(len(ids), depth)
-    langs: list[NDArray[np.int16]] = []
+    own = _empty(len(ids), depth)
+    # In one language the pool is that language's own.
+    pooled = _empty(len(ids), depth) if len(number) > 1 else own
+    sizes = np.zeros(len(number), np.int64)
     # A passage costs its vector twice (as read, and as padded for the product) and a score for each of 128 queries.
     rows = max(1, memory // 2 // (8 * queries.shape[1] + 512))
     start = 0
     files = vector_files(place)
     with Progress("searching", len(files)) as progress:
-        for shard in read_shards(place):
-            keep = np.array([role == "passage" for role in shard.roles], np.bool_)
-            unit = _unit(shard)[keep]
-            codes = [code for code, passage in zip(shard.langs, keep, strict=True) if passage]
-            unknown = sorted(set(codes) - number.keys())
+        before: Path | None = None
+        for shard in read_shards(place, role="passage"):
+            progress.advance(shard.path != before)
+            before = shard.path
+            passages = _passages(shard)
+            unknown = sorted(set(passages.langs) - number.keys())
             if unknown:
-                raise InputError(f"{shard.path}: passages in {', '.join(unknown)}; encode with the same --langs")
-            lang = np.array([number[code] for code in codes], np.int16)
-            langs.append(lang)
-            for row, key in enumerate(key for key, passage in zip(shard.ids, keep, strict=True) if passage):
+                named = ", ".join(code or "no language" for code in unknown)
+                raise InputError(f"{shard.path}: passages in {named}; encode with the same --langs")
+            lang = np.array([number[code] for code in passages.langs], np.int16)
+            sizes += np.bincount(lang, minlength=len(number))
+            for row, key in enumerate(passages.ids):
                 if key in positions:
                     if positions[key] >= 0:
                         raise InputError(f"{shard.path}: passage id {key!r} is given twice; encode again")
                     positions[key] = start + row
+            unit = _unit(passages)
             for first in range(0, len(unit), rows):
-                part, part_lang = unit[first : first + rows], lang[first : first + rows]
-                _search(queries, query_lang, part, part_lang, start + first, own, pooled, memory // 2)
+                part = slice(first, first + rows)
+                _search(queries, query_lang, unit[part], lang[part], start + first, own, pooled, memory // 2)
             start += len(unit)
-            progress.advance()
     lost = [key for key, position in positions.items() if position < 0]
     if lost:
         raise InputError(
             f"--vectors {place}: {len(lost)} relevant passages are not among the vectors ({', '.join(lost[:3])}); "
             "encode the whole corpus"
         )
-    all_langs = np.concatenate([*langs, np.array([-1], np.int16)])
-    return Found(
-        own,
-        pooled,
-        all_langs[pooled.positions],
-        np.array([positions[key] for key in wanted], np.int64),
-        np.bincount(all_langs[:-1], minlength=len(number)).tolist(),
-    )
+    return Found(own, pooled, np.array([positions[key] for key in wanted], np.int64), sizes.tolist())
 
 
 def ranks_of(best: Best, offsets: NDArray[np.int64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -159,38 +163,65 @@ def _search(
     pooled: Best,
     block_bytes: int,
 ) -> None:
-    depth = own.positions.shape[1]
-    several = len(np.unique(query_lang)) > 1
-    for lang in np.unique(passage_lang):
-        inside, asking = np.flatnonzero(passage_lang == lang), np.flatnonzero(query_lang == lang)
-        if len(asking):
-            found, scores = metrics.top_k_scored(queries[asking], passages[inside], depth, block_bytes=block_bytes)
-            _merge(own, asking, start + inside[found], scores)
-    if several:
-        found, scores = metrics.top_k_scored(queries, passages, depth, block_bytes=block_bytes)
-        _merge(pooled, np.arange(len(queries)), start + found.astype(np.int64), scores)
-    else:
-        pooled.positions[:], pooled.scores[:] = own.positions, own.scores
+    everything = np.arange(len(passages))
+    inside = {int(lang): np.flatnonzero(passage_lang == lang) for lang in np.unique(passage_lang)}
+    for first, scores in metrics.score_blocks(queries, passages, block_bytes):
+        for query, row in enumerate(scores, first):
+            columns = inside.get(int(query_lang[query]))
+            if columns is not None:
+                _keep(own, query, row, columns, passage_lang, start)
+            if pooled is not own:
+                _keep(pooled, query, row, everything, passage_lang, start)
 
 
-def _merge(best: Best, rows: NDArray[np.int64], positions: NDArray[np.int64], scores: Floats) -> None:
-    """Keep the best of what was kept and what was found; what came first wins a tie, as the lower position."""
-    depth = best.positions.shape[1]
-    both = np.concatenate((best.scores[rows], scores), axis=1)
-    order = np.argsort(-both, axis=1, kind="stable")[:, :depth]
-    every = np.concatenate((best.positions[rows], positions), axis=1)
-    best.scores[rows] = np.take_along_axis(both, order, axis=1)
-    best.positions[rows] = np.take_along_axis(every, order, axis=1)
+def _keep(
+    best: Best,
+    query: int,
+    scores: Floats,
+    columns: NDArray[np.int64],
+    langs: NDArray[np.int16],
+    start: int,
+) -> None:
+    """Put what beats the worst of a query's best among them; of equal scores the one that came first stays."""
+    depth = best.scores.shape[1]
+    own = scores if len(columns) == len(scores) else scores[columns]
+    near = np.flatnonzero(own > best.scores[query, -1])
+    if not len(near):
+        return
+    if len(near) > depth:
+        near = near[own[near] >= np.partition(own[near], -depth)[-depth]]
+    found = columns[near]
+    order = np.argsort(-np.concatenate((best.scores[query], own[near])), kind="stable")[:depth]
+    pairs: tuple[tuple[NDArray[Any], NDArray[Any]], ...] = (
+        (best.positions, start + found),
+        (best.scores, own[near]),
+        (best.langs, langs[found]),
+    )
+    for kept, new in pairs:
+        kept[query] = np.concatenate((kept[query], new))[order]
 
 
 def _empty(queries: int, depth: int) -> Best:
-    return Best(np.full((queries, depth), -1, np.int64), np.full((queries, depth), -np.inf, np.float32))
+    shape = (queries, depth)
+    return Best(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int16))
+
+
+def _passages(shard: Shard) -> Shard:
+    """The passages of a shard."""
+    keep = [role == "passage" for role in shard.roles]
+    if all(keep):
+        return shard
+    ids, langs, roles = (list(compress(part, keep)) for part in shard[1:4])
+    return Shard(shard.path, ids, langs, roles, shard.vectors[np.array(keep, np.bool_)])
 
 
 def _unit(shard: Shard) -> Floats:
     norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
     if len(bad):
-        raise InputError(f"{shard.path}: the vector of {shard.ids[bad[0]]!r} is broken or zero; encode anew")
+        raise InputError(
+            f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
+            f"({len(bad)} such); encode anew"
+        )
     unit: Floats = shard.vectors / norms
     return unit

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BLOCK_BYTES = 2**26
-_ROWS, _COLUMNS, _GOLDS = 128, 2048, 16  # shape of products (see _score_blocks); golds compared at a time
+_ROWS, _COLUMNS, _GOLDS = 128, 2048, 16  # shape of products (see score_blocks); golds compared at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def gold_ranks_and_top(
     top = np.empty((len(queries), min(k, len(candidates))), np.int32)
 
     def blocks() -> Iterator[tuple[int, Array]]:
-        for start, scores in _score_blocks(queries, candidates, block_bytes):
+        for start, scores in score_blocks(queries, candidates, block_bytes):
             if k:
                 _best(scores, order, top[start : start + len(scores)])
             yield start, scores
@@ -122,7 +122,7 @@ def top_k(queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK
     if min(k, n) < 1:
         raise InputError(f"cannot take the best {k} of {n} candidates; both must be at least 1")
     top = np.empty((len(queries), min(k, n)), np.int32)
-    for start, scores in _score_blocks(queries, candidates, block_bytes):
+    for start, scores in score_blocks(queries, candidates, block_bytes):
         _best(scores, np.arange(n), top[start : start + len(scores)])
     return top
 
@@ -137,7 +137,7 @@ def top_k_scored(
         raise InputError(f"cannot take the best {k} of {n} candidates; both must be at least 1")
     top = np.empty((len(queries), min(k, n)), np.int32)
     best = np.empty(top.shape, np.float32)
-    for start, scores in _score_blocks(queries, candidates, block_bytes):
+    for start, scores in score_blocks(queries, candidates, block_bytes):
         own = slice(start, start + len(scores))
         _best(scores, np.arange(n), top[own])
         best[own] = np.take_along_axis(scores, top[own], axis=1)
@@ -221,7 +221,7 @@ def _by_language(candidate_langs: Array, n: int) -> tuple[Ints, Array]:
     return order, candidate_langs[order]
 
 
-def _score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterator[tuple[int, Array]]:
+def score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterator[tuple[int, Array]]:
     """Yield (first query, scores (rows, N)); the next block overwrites the array.
 
     BLAS takes other kernels, with other roundings, at the edges of a matrix and for small ones. So products

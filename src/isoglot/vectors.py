@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -17,10 +19,11 @@ from isoglot.files import atomic_write, read_json
 Floats = NDArray[np.float32]
 Role = Literal["query", "passage"]
 COMPLETE = "complete.json"
+PART = 65_536  # vectors of a file that are in memory at a time
 
 
 class Shard(NamedTuple):
-    """Vectors of one file: ids, languages, roles (empty text where the file does not say), float32 (n, d)."""
+    """Vectors of one file, float32 (n, d), or of a part of it; ids, languages, roles (empty where it does not say)."""
 
     path: Path
     ids: list[str]
@@ -48,7 +51,9 @@ def write_shard(
         }
     )
     with atomic_write(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata or {}), temporary, compression="none")
+        # Numbers hardly repeat: a dictionary of them costs time and space.
+        columns: Any = {"use_dictionary": ["lang", "role"], "write_statistics": ["role"]}
+        pq.write_table(table.replace_schema_metadata(metadata or {}), temporary, compression="none", **columns)
 
 
 def vector_files(place: Path) -> list[Path]:
@@ -74,19 +79,25 @@ def vector_files(place: Path) -> list[Path]:
     return files
 
 
-def read_shards(place: Path) -> Iterator[Shard]:
-    """Yield the vectors of a file or folder, file by file.
+def read_shards(place: Path, *, role: Role | None = None) -> Iterator[Shard]:
+    """Yield the vectors of a file or folder, file by file, large files in parts of 65,536 vectors.
+
+    Args:
+        place: a vectors file or folder.
+        role: pass over files that say of themselves that they hold nothing of this role.
 
     Raises:
         InputError: unreadable, without the columns, of several dimensions, or not as many ids as vectors.
     """
     dimension: int | None = None
     for path in vector_files(place):
-        shard = _numpy(path) if path.suffix == ".npy" else _parquet(path)
-        if dimension is not None and shard.vectors.shape[1] != dimension:
-            raise InputError(f"{path}: vectors of {shard.vectors.shape[1]} dimensions after others of {dimension}")
-        dimension = shard.vectors.shape[1]
-        yield shard
+        if role is not None and path.suffix != ".npy" and _lacks(path, role):
+            continue
+        for shard in _numpy(path) if path.suffix == ".npy" else _parquet(path):
+            if dimension is not None and shard.vectors.shape[1] != dimension:
+                raise InputError(f"{path}: vectors of {shard.vectors.shape[1]} dimensions after others of {dimension}")
+            dimension = shard.vectors.shape[1]
+            yield shard
 
 
 def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tuple[Floats, Floats]:
@@ -151,45 +162,84 @@ def _role(path: Path, key: str, said: str, where: dict[Role, dict[str, int]]) ->
     return "query" if key in where["query"] else "passage" if key in where["passage"] else None
 
 
-def _parquet(path: Path) -> Shard:
+def _lacks(path: Path, role: Role) -> bool:
+    """Whether the statistics of a Parquet file say that it holds nothing of a role."""
     try:
-        table: Any = pq.read_table(path)
+        facts: Any = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-    missing = [name for name in ("id", "vector") if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(table.column_names)}")
-    column = table.column("vector").combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pa.array([], table.schema.field("vector").type)
-    lengths = set(np.diff(column.offsets.to_numpy()).tolist()) if hasattr(column, "offsets") else set()
-    if len(lengths) > 1:
-        raise InputError(f"{path}: vectors of several dimensions ({', '.join(map(str, sorted(lengths)[:5]))})")
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    if len(flat) % max(1, len(table)) or not len(table):
-        raise InputError(f"{path}: {len(flat)} numbers for {len(table)} vectors; expected the same for each")
-    blank = [""] * len(table)
-    return Shard(
-        path,
-        list(map(str, table.column("id").to_pylist())),
-        table.column("lang").to_pylist() if "lang" in table.column_names else blank,
-        table.column("role").to_pylist() if "role" in table.column_names else blank,
-        flat.reshape(len(table), -1).astype(np.float32),
-    )
+    if "role" not in facts.schema.names:
+        return False
+    column = facts.schema.names.index("role")
+    known = [facts.row_group(number).column(column).statistics for number in range(facts.num_row_groups)]
+    return all(part is not None and part.has_min_max and not part.min <= role <= part.max for part in known)
 
 
-def _numpy(path: Path) -> Shard:
+def _parquet(path: Path) -> Iterator[Shard]:
     try:
-        vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with pq.ParquetFile(path, buffer_size=2**20) as file:
+            names = file.schema_arrow.names
+            missing = [name for name in ("id", "vector") if name not in names]
+            if missing:
+                raise InputError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(names)}")
+            kind: Any = file.schema_arrow.field("vector").type
+            if not (_is_list(kind) and _is_number(kind.value_type)):
+                raise InputError(f"{path}: column vector is {kind}; expected lists of float16 or float32")
+            if not file.metadata.num_rows:
+                raise InputError(f"{path}: holds no vectors; encode anew, or remove it")
+            columns = [name for name in ("id", "lang", "role", "vector") if name in names]
+            for batch in file.iter_batches(PART, columns=columns):
+                yield _part(path, batch)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def _part(path: Path, batch: Any) -> Shard:
+    column = batch.column("vector")
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+    if lengths == [None] or lengths == [0]:
+        raise InputError(f"{path}: empty vectors; encode anew")
+    if len(lengths) > 1:
+        said = ", ".join("none" if length is None else str(length) for length in lengths[:5])
+        raise InputError(f"{path}: vectors of several dimensions ({said}); expected the same for each")
+    ids, langs, roles = (
+        ["" if value is None else str(value) for value in batch.column(name).to_pylist()]
+        if name in batch.schema.names
+        else [""] * len(batch)
+        for name in ("id", "lang", "role")
+    )
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return Shard(path, ids, langs, roles, flat.reshape(len(batch), -1).astype(np.float32))
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _numpy(path: Path) -> Iterator[Shard]:
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable NumPy file ({error})") from error
     if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating):
         raise InputError(f"{path}: holds {vectors.dtype} {vectors.shape}; expected floats (vectors, dimensions)")
     names = path.with_suffix(".ids")
     if not names.is_file():
         raise InputError(f"{names}: no such file; give the ids of {path.name}, one a line in the same order")
-    ids = names.read_text(encoding="utf-8").splitlines()
-    if len(ids) != len(vectors):
-        raise InputError(f"{names}: {len(ids)} ids for {len(vectors)} vectors; expected one a line")
     role = {"queries": "query", "passages": "passage"}.get(path.stem, "")
-    return Shard(path, ids, [""] * len(ids), [role] * len(ids), vectors.astype(np.float32))
+    try:
+        with names.open(encoding="utf-8") as lines:
+            count = sum(1 for _ in lines)
+            if count != len(vectors):
+                raise InputError(f"{names}: {count} ids for {len(vectors)} vectors; expected one a line")
+            lines.seek(0)
+            for start in range(0, len(vectors), PART):
+                part = vectors[start : start + PART].astype(np.float32)
+                ids = [line.rstrip("\n") for line in islice(lines, len(part))]
+                yield Shard(path, ids, [""] * len(ids), [role] * len(ids), part)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{names}: not UTF-8 (byte {error.start}: {error.reason})") from error

@@ -1,0 +1,71 @@
+"""Search in shards against one sorted matrix of scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isoglot.data.miracl import Miracl
+from isoglot.errors import InputError
+from isoglot.exact import ranks_of, search_shards, ties_of
+from isoglot.vectors import write_shard
+
+LANGS = ("de", "th")
+
+
+def corpus(folder, passages, queries=9, files=4, seed=0, langs=LANGS):
+    """Vectors with few distinct values, so that many scores tie; languages mixed within each file."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    q, p = (rng.integers(0, 2, (n, 6)).astype(np.float32) + np.eye(6, dtype=np.float32)[0] for n in (queries, passages))
+    asking, held = ([langs[n] for n in rng.integers(0, len(langs), size)] for size in (queries, passages))
+    write_shard(folder / "a.parquet", [f"q{n}" for n in range(queries)], asking, ["query"] * queries, q)
+    for number, rows in enumerate(np.array_split(np.arange(passages), files)):
+        ids, own = [f"p{n}" for n in rows], [held[n] for n in rows]
+        write_shard(folder / f"b{number}.parquet", ids, own, ["passage"] * len(rows), p[rows])
+    data = Miracl(
+        langs,
+        [(f"q{n}", asking[n], "?") for n in range(queries)],
+        {f"q{n}": [f"p{n}", f"p{n + 7}"] for n in range(queries)},
+        frozenset(),
+        {},
+        "full",
+    )
+    q, p = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (q, p))
+    return data, q @ p.T, np.array(asking), np.array(held)
+
+
+@pytest.mark.parametrize(("depth", "memory"), [(5, 10**9), (40, 20_000), (200, 10**6)])
+def test_blocks_give_the_order_of_one_sort(tmp_path, depth, memory):
+    data, scores, asking, held = corpus(tmp_path / "v", 120)
+    found = search_shards(tmp_path / "v", data, depth=depth, memory=memory)
+    for q, row in enumerate(scores):
+        for best, pool in ((found.pooled, np.arange(120)), (found.own, np.flatnonzero(held == asking[q]))):
+            wanted = pool[np.argsort(-row[pool], kind="stable")][:depth]
+            np.testing.assert_array_equal(best.positions[q, : len(wanted)], wanted)
+            np.testing.assert_allclose(best.scores[q, : len(wanted)], row[wanted], rtol=1e-6)
+            assert [LANGS[code] for code in best.langs[q, : len(wanted)]] == held[wanted].tolist()
+            assert (best.positions[q, len(wanted) :] == -1).all()
+            assert (best.langs[q, len(wanted) :] == -1).all()
+    assert found.sizes == [int((held == code).sum()) for code in LANGS]
+    assert found.gold.tolist() == [position for n in range(9) for position in (n, n + 7)]
+
+
+def test_one_language_is_its_own_pool(tmp_path):
+    data, scores, *_ = corpus(tmp_path / "v", 50, langs=("de",))
+    found = search_shards(tmp_path / "v", data, depth=10)
+    assert found.pooled is found.own
+    offsets = np.arange(0, 19, 2)
+    ranks = ranks_of(found.own, offsets, found.gold)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    for entry, (query, position) in enumerate(zip(np.repeat(np.arange(9), 2), found.gold, strict=True)):
+        rank = 1 + int(np.flatnonzero(order[query] == position)[0])
+        assert ranks[entry] == (rank if rank <= 10 else np.inf)
+    assert ties_of(found.own, offsets, ranks) > 0
+
+
+def test_passages_without_a_language_are_refused(tmp_path):
+    data, *_ = corpus(tmp_path / "v", 20)
+    write_shard(Path(tmp_path / "v" / "c.parquet"), ["p99"], [""], ["passage"], np.ones((1, 6), np.float32))
+    with pytest.raises(InputError, match="passages in no language"):
+        search_shards(tmp_path / "v", data)
