@@ -4,6 +4,8 @@ import csv
 import doctest
 import io
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -346,6 +348,40 @@ def test_latex_escapes_and_closes(study):
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
     lines = [line for line in text.splitlines() if "&" in line and "tabular" not in line and "caption" not in line]
     assert all(len(re.findall(r"(?<!\\)&", line)) == 4 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a_b & 50 % #1 $x {y} ~^", r"a\_b \& 50 \% \#1 \$x \{y\} \textasciitilde{}\textasciicircum{}"),
+        ("C:\\new", r"C:\textbackslash{}new"),
+        ("-1.5 x-y <b>", r"$-$1.5 x-y $<$b$>$"),
+        ("two\n\n\tlines", "two lines"),
+        ("Čeština café", "Čeština café"),
+        ("ไ ع", r"\texttt{U+0E44} \texttt{U+0639}"),
+        ("\x07", r"\texttt{U+0007}"),
+    ],
+)
+def test_latex_of_any_text(text, escaped):
+    assert exports.latex(text) == escaped
+
+
+def test_latex_compiles(study, tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("needs pdflatex")
+    accented = "".join(chr(code) for code in range(0xA0, 0x250))
+    evil = f"[a]_%&#$~^\\{{}}<>|\"'`* -1.5 ไทย العربية 中文\n\n\x00 {accented}"
+    table = exports.render_latex(replace(study, benchmark=replace(study.benchmark, name=evil)))
+    table = table.replace("{}base ", "{}[base] ")
+    head = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+    (tmp_path / "t.tex").write_text(f"{head}{table}\\end{{document}}\n", encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    log = (tmp_path / "t.log").read_text(encoding="latin-1")
+    assert not re.search(r"Overfull \\hbox .* in paragraph at lines", log.split("caption")[0])
+    assert (tmp_path / "t.pdf").stat().st_size > 1000
 
 
 def test_page_loads_in_chromium_without_a_console_message(study, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
+from itertools import groupby
 
 import numpy as np
 
@@ -22,6 +24,9 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
+
+# Grave, acute, circumflex, tilde, macron, breve, dot, diaeresis, ring, double acute, caron, cedilla.
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 
 
 def render_csv(study: StudyReport) -> str:
@@ -75,8 +80,8 @@ def render_latex(study: StudyReport) -> str:
         [
             "% needs \\usepackage{booktabs}",
             r"\begin{table}",
-            r"\centering",
-            rf"\begin{{tabular}}{{l{'r' * len(TITLES)}}}",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            rf"\begin{{tabular}}{{@{{}}l{'r' * len(TITLES)}@{{}}}}",
             *body,
             r"\bottomrule",
             r"\end{tabular}",
@@ -88,15 +93,32 @@ def render_latex(study: StudyReport) -> str:
 
 
 def latex(text: str) -> str:
-    r"""Escape what LaTeX would read as a command.
+    r"""Escape what LaTeX would read as a command; letters that pdfLaTeX lacks without further packages get their code.
 
     >>> latex("50 % of a_b")
     '50 \\% of a\\_b'
+    >>> latex("café ไท")
+    'café \\texttt{U+0E44 U+0E17}'
     """
-    escaped = "".join(_LATEX.get(character, character) for character in text)
+    runs = [(known, "".join(run)) for known, run in groupby(" ".join(text.split()), _is_plain)]
+    escaped = "".join(
+        "".join(_LATEX.get(character, character) for character in run)
+        if known
+        else rf"\texttt{{{' '.join(f'U+{ord(character):04X}' for character in run)}}}"
+        for known, run in runs
+    )
     # A hyphen before a number is a minus; `<` needs math mode in the old font encoding.
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped).replace("<", "$<$").replace(">", "$>$")
 
 
+def _is_plain(character: str) -> bool:
+    """Whether plain pdfLaTeX prints a character: ASCII, and letters of western and central Europe with one accent."""
+    if character.isascii():
+        return character.isprintable()
+    parts = unicodedata.normalize("NFD", character)
+    return "À" <= character <= "ſ" and len(parts) == 2 and parts[0].isascii() and parts[1] in _ACCENTS
+
+
 def _line(cells: list[str]) -> str:
-    return " & ".join(latex(cell) for cell in cells) + r" \\"
+    # A bracket or a star that begins a row would belong to the line break before it.
+    return "{}" + " & ".join(latex(cell) for cell in cells) + r" \\"
