@@ -10,7 +10,6 @@ from scipy.stats import kruskal, spearmanr
 from isoglot import bias
 from isoglot.bias import (
     comp_at,
-    deletion_heatmap,
     lpr,
     max_at_r,
     mrc_at,
@@ -139,13 +138,6 @@ def test_one_target_deletion_equals_ranking_the_smaller_pool(seed, languages):
             after = gold_ranks_from_scores(scores[q : q + 1, pool], langs[pool], ends, pool.searchsorted(rest))
             ap = average_precision(ends, after.pooled)[0]
             assert drops[q, lang] == pytest.approx(before[q] - ap)
-
-
-def test_deletion_heatmap_by_hand():
-    drops = np.array([[0.2, NAN], [0.4, -0.1], [NAN, NAN]])
-    # queries 0 and 1 in language 0: mean(.2, .4) and -.1; query 2 in language 1: nothing
-    heatmap = deletion_heatmap(drops, np.array([0, 0, 1]), 2)
-    np.testing.assert_allclose(heatmap, [[0.3, -0.1], [NAN, NAN]])
 
 
 def naive_mrc(queries, pool, groups, k):

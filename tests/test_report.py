@@ -331,6 +331,15 @@ def contrast(a, b):
     return (light + 0.05) / (dark + 0.05)
 
 
+def test_deletions_are_those_of_the_metrics(study):
+    base, *others = views.deletions(study)
+    assert [base.regime, *(entry.regime for entry in others)] == study.regimes
+    wanted = study.runs[0][2].metrics()["one_target_deletion"]["heatmap"]
+    for x, row in zip(LANGS, base.values, strict=True):
+        assert dict(zip(LANGS, row, strict=True)) == pytest.approx(wanted[x])
+    assert "Without one language's answer" in html.render_html(study)
+
+
 def test_csv_holds_levels_and_differences(study):
     rows = list(csv.DictReader(io.StringIO(exports.render_csv(study))))
     base = study.runs[0][2]
@@ -412,7 +421,7 @@ def test_write_report_writes_every_file(study, tmp_path):
     write_report(study, tmp_path, with_examples=False)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"report.html", "report.md", "report.csv", "report.tex", "study.json", "figures"}
-    pictures = {"pairs", "changes", "pooled", "rank-distance", "trade-off", "top10", "alpha"}
+    pictures = {"pairs", "changes", "pooled", "rank-distance", "trade-off", "deletions", "top10", "alpha"}
     drawn = list((tmp_path / "figures").iterdir())
     assert {path.name for path in drawn} == {f"{name}.{form}" for name in pictures for form in ("png", "svg")}
     for path in drawn:

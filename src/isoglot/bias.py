@@ -123,12 +123,6 @@ def one_target_deletion(offsets: Array, ranks: Array, gold_langs: Array, languag
     return drops
 
 
-def deletion_heatmap(drops: Array, query_langs: Array, languages: int) -> Floats:
-    """Mean of `one_target_deletion` by query language (rows) and deleted language: float64 (L, L)."""
-    member = np.arange(languages)[:, None] == query_langs
-    return _divide(member @ np.nan_to_num(drops), member @ (~np.isnan(drops)).astype(float))
-
-
 def mrc_at(
     queries: Array,
     candidates: Array,

@@ -165,11 +165,6 @@ def recall_at(offsets: Array, ranks: Array, k: int) -> Floats:
     return mean_per_query(offsets, ranks <= k)
 
 
-def success_at(offsets: Array, ranks: Array, k: int) -> Floats:
-    """1 where any gold is in the top k, else 0."""
-    return np.sign(recall_at(offsets, ranks, k)).astype(np.float64)
-
-
 def reciprocal_rank(offsets: Array, ranks: Array) -> Floats:
     """1 / rank of the best gold."""
     best = np.zeros(len(offsets) - 1)

@@ -29,7 +29,7 @@ def write_figures(study: StudyReport, folder: Path) -> list[Path]:
 
     Returns:
         The files, such as `pairs.png`, `changes.svg`, `pooled.png`, `rank-distance.svg`, `trade-off.png`,
-        `top10.svg`, `alpha.png`.
+        `deletions.png`, `top10.svg`, `alpha.png`.
     """
     drawn: list[tuple[str, Callable[[StudyReport], Figure | None]]] = [
         ("pairs", _pairs),
@@ -37,6 +37,7 @@ def write_figures(study: StudyReport, folder: Path) -> list[Path]:
         ("pooled", _pooled),
         ("rank-distance", _rank_distance),
         ("trade-off", _trade_off),
+        ("deletions", _deletions),
         ("top10", _top10),
         ("alpha", _alpha),
     ]
@@ -64,7 +65,13 @@ def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
 
 
 def _heatmaps(
-    study: StudyReport, maps: Sequence[views.Matrix], label: str, *, change: bool = False, floor: float | None = None
+    study: StudyReport,
+    maps: Sequence[views.Matrix],
+    label: str,
+    *,
+    change: bool = False,
+    floor: float | None = None,
+    across: str = "passage language",
 ) -> Figure | None:
     if not maps:
         return None
@@ -85,7 +92,7 @@ def _heatmaps(
         axis.set_title(entry.regime)
         axis.set_xticks(range(len(codes)), codes, rotation=90)
         axis.set_yticks(range(len(codes)), codes)
-        axis.set_xlabel("passage language")
+        axis.set_xlabel(across)
     axes[0].set_ylabel("query language")
     figure.colorbar(image, ax=list(axes), label=label, shrink=0.8)
     return figure
@@ -97,6 +104,11 @@ def _pairs(study: StudyReport) -> Figure | None:
 
 def _changes(study: StudyReport) -> Figure | None:
     return _heatmaps(study, views.pair_changes(study), "change of mAP (points)", change=True)
+
+
+def _deletions(study: StudyReport) -> Figure | None:
+    maps = views.deletions(study)
+    return _heatmaps(study, maps, "drop of pooled mAP (points)", change=True, across="deleted language")
 
 
 def _top10(study: StudyReport) -> Figure | None:

@@ -74,6 +74,7 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
         legend=legend,
         scores=_scores(study),
         changes=_changes(study),
+        deletions=_drops(study),
         composition=_shares(study),
         own_shares=views.own_shares(study),
         pooled=Markup(_pooled(study)),
@@ -128,7 +129,14 @@ def _scores(study: StudyReport) -> list[Heatmap]:
 
 
 def _changes(study: StudyReport) -> list[Heatmap]:
-    maps = views.pair_changes(study)
+    return _signed(study, views.pair_changes(study))
+
+
+def _drops(study: StudyReport) -> list[Heatmap]:
+    return _signed(study, views.deletions(study))
+
+
+def _signed(study: StudyReport, maps: Sequence[views.Matrix]) -> list[Heatmap]:
     widest = max(map(abs, _range(maps)))
 
     def show(value: float) -> tuple[str, str, str]:

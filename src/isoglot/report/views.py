@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.compare import Stack, level
-from isoglot.evaluate import CROSS, MONO, POOL
+from isoglot.evaluate import CROSS, DELETION, MONO, POOL
 from isoglot.hits import language_shares
 from isoglot.report.facts import CROSS_ONLY, MONO_ONLY, TITLES, StudyReport
 from isoglot.stats import Interval
@@ -19,7 +19,7 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 class Matrix(NamedTuple):
-    """A heatmap: query languages are rows, passage languages columns; NaN where there is nothing."""
+    """A heatmap: query languages are rows, passage (or deleted) languages columns; NaN where there is nothing."""
 
     regime: str
     values: Floats
@@ -92,6 +92,15 @@ def composition(study: StudyReport) -> list[Matrix]:
     return [Matrix(regime, language_shares(study.benchmark, top)) for regime, top in study.top.items()]
 
 
+def deletions(study: StudyReport) -> list[Matrix]:
+    """Drop in pooled AP without the answer in each language (columns; LAReQA), a matrix for each regime.
+
+    Empty where no query has answers in several languages.
+    """
+    key = (DELETION, "map")
+    return [Matrix(stack.regime, _means(stack, key)) for stack in study.stacks if key in stack.matrices]
+
+
 def own_shares(study: StudyReport) -> list[OwnShare]:
     """Share of the top 10 in the query's own language against that language's share of the pool."""
     sizes = np.bincount(study.benchmark.candidates.lang, minlength=len(study.benchmark.languages))
@@ -137,11 +146,15 @@ def curve_measures(study: StudyReport) -> list[str]:
 
 
 def _pairs(stack: Stack) -> Floats:
+    return np.fmax(_means(stack, (MONO, "map")), _means(stack, (CROSS, "map")))
+
+
+def _means(stack: Stack, key: tuple[str, str]) -> Floats:
+    """Means over queries and seeds, by query language (rows) and the other language of the cells."""
     number = {code: index for index, code in enumerate(stack.languages)}
     values = np.full((len(number), len(number)), np.nan)
-    for key in ((MONO, "map"), (CROSS, "map")):
-        for index, (query, passage) in enumerate(stack.cells[key]):
-            column = stack.matrices[key][:, :, index]
-            if not np.isnan(column).all():
-                values[number[query], number[passage]] = np.nanmean(column)
+    for index, (query, other) in enumerate(stack.cells[key]):
+        column = stack.matrices[key][:, :, index]
+        if not np.isnan(column).all():
+            values[number[query], number[other]] = np.nanmean(column)
     return values
