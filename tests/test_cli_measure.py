@@ -40,10 +40,14 @@ def test_evaluate_a_model_then_its_vectors_then_its_run(tmp_path, tiny_model, ro
     source = ("--benchmark", "rows", "--rows", rows_file)
     code, out, _ = output(
         capsys, "evaluate", *source, "--model", tiny_model, "-o", tmp_path / "m", "--json", "--resamples", 200,
-        "--write-trec", "--trec-depth", 0, "--precision", "fp32",
+        "--write-trec", "--trec-depth", 0, "--precision", "fp32", "--write-mteb",
     )  # fmt: skip
     assert code == 0
     record = json.loads(out)
+    pooled = read_json(tmp_path / "m" / "mteb" / f"{record['benchmark']}-Pooled.json")
+    assert {entry["hf_subset"]: entry["main_score"] for entry in pooled["scores"]["test"]} == {
+        lang: own["multilingual"]["map"] for lang, own in record["per_language"].items()
+    }
     assert record == read_json(tmp_path / "m" / "metrics.json")
     interval = record["intervals"]["multilingual.map"]["all"]
     assert interval["low"] < record["multilingual"]["map"] < interval["high"]

@@ -37,6 +37,7 @@ def evaluate(
     require: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     write_trec: Switch = False,
     trec_depth: int = 1000,
+    write_mteb: Switch = False,
     memory: str = "2GB",
     depth: int = 1000,
     overwrite: Switch = False,
@@ -61,6 +62,7 @@ def evaluate(
         require: Exit with 3 when missed, such as "multilingual.map>=0.55"; may be given several times.
         write_trec: Also write TREC runs and qrels, into the folder's trec.
         trec_depth: Passages a query in those runs; 0 for all.
+        write_mteb: Also write MTEB result files, into the folder's mteb.
         memory: For a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
         depth: Passages kept for a query when searching full miracl.
         overwrite: Replace what the folder holds.
@@ -137,6 +139,10 @@ def evaluate(
         device=device,
         seconds=time.perf_counter() - started,
     )
+    if write_mteb:
+        from isoglot.mteb_results import write_mteb as write_results
+
+        write_results(result, folder / "mteb", seconds=time.perf_counter() - started)
     from isoglot.report import render_evaluation
 
     record = result.metrics()
