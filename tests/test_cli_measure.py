@@ -114,6 +114,7 @@ def test_gates_are_held_after_writing(tmp_path, tiny_model, rows_file, capsys):
         (("--length", "0"), "--length"),
         (("--benchmark", "beir"), "name its folder with --data-dir"),
         (("--benchmark", "miracl", "--offline"), "name its folder with --data-dir"),
+        (("--offline",), "name the folder of xquad-r with --data-dir"),
         (("--benchmark", "beir", "--context"), "--context belongs"),
         (("--benchmark", "rows"), "name the files with --rows"),
         (("--rows", "x.jsonl"), "--rows: give --benchmark rows"),
@@ -122,6 +123,7 @@ def test_gates_are_held_after_writing(tmp_path, tiny_model, rows_file, capsys):
 )
 def test_bad_usage_of_evaluate(tmp_path, capsys, monkeypatch, rows_file, flags, message):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
     if flags == ("--vectors", "nowhere"):
         flags = ("--benchmark", "rows", "--rows", str(rows_file), *flags)
     code, _, err = output(capsys, "evaluate", "-o", tmp_path / "o", *flags)

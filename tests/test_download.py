@@ -159,11 +159,13 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
 
 
 def test_offline(server, tmp_path, monkeypatch):
-    with pytest.raises(IsoglotError, match=r"de\.json: missing or of other content, and offline"):
+    with pytest.raises(
+        InputError, match=r"de\.json: missing or of other content, and downloading is off .* --data-dir"
+    ):
         fetch_lareqa("xquad-r", tmp_path, host=server.host, offline=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("ISOGLOT_OFFLINE", "1")
-    with pytest.raises(IsoglotError, match="offline"):
+    with pytest.raises(InputError, match="ISOGLOT_OFFLINE"):
         fetch_lareqa("xquad-r", tmp_path, host=server.host)
     assert server.seen == []
     monkeypatch.setenv("ISOGLOT_OFFLINE", "0")

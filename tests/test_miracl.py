@@ -210,5 +210,8 @@ def test_the_hub_is_asked_for_a_pinned_revision(tmp_path, monkeypatch):
         raise LocalEntryNotFoundError("no connection")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    with pytest.raises(IsoglotError, match="cannot be fetched"):
-        fetch_miracl(HUB["full"], ("sw",))
+    with pytest.raises(IsoglotError, match="cannot be fetched") as caught:
+        fetch_miracl(HUB["full"], ("sw",), offline=False)
+    assert caught.value.exit_code == 1
+    with pytest.raises(InputError, match="name its folder with --data-dir"):
+        fetch_miracl(HUB["full"], ("sw",), offline=True)

@@ -115,9 +115,7 @@ def _open_miracl(source: Source) -> Benchmark | Miracl:
     folder, subset = source.data_dir, source.subset
     given = str(folder) if folder is not None else HUB[subset]
     if folder is None or (not folder.exists() and "@" in given):
-        if source.offline:
-            raise InputError("--offline: miracl would have to be downloaded; name its folder with --data-dir")
-        folder = fetch_miracl(given, parse_codes(source.langs, LANGUAGES))
+        folder = fetch_miracl(given, parse_codes(source.langs, LANGUAGES), offline=source.offline or None)
         # The re-upload of the hard negatives holds nothing else.
         data = replace(load_miracl(folder, langs=source.langs), subset=subset)
         return data if subset == "full" else data.benchmark(judged_only=given != HUB[subset])

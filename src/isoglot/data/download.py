@@ -60,14 +60,14 @@ def fetch_lareqa(
         folder: where `{lang}.json` go; files there with the right checksum are kept.
         langs: only these languages.
         host: root address of the repository's raw files.
-        offline: never connect; None reads `ISOGLOT_OFFLINE` and `HF_HUB_OFFLINE`.
+        offline: never connect; None asks `is_offline`.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: an unknown benchmark or language.
-        IsoglotError: offline with files missing, the server failed, or a file of another content.
+        InputError: an unknown benchmark or language, or offline with files missing.
+        IsoglotError: the server failed, or a file of another content.
     """
     sums = SHA256.get(name)
     if sums is None:
@@ -75,16 +75,23 @@ def fetch_lareqa(
     unknown = sorted(set(langs or ()) - set(sums))
     if unknown:
         raise InputError(f"--langs: {name} has no {', '.join(unknown)}; it has: {', '.join(sums)}")
-    if offline is None:
-        offline = any(os.environ.get(flag, "") not in ("", "0") for flag in ("ISOGLOT_OFFLINE", "HF_HUB_OFFLINE"))
+    offline = is_offline() if offline is None else offline
     for lang in langs or tuple(sums):
         path = folder / f"{lang}.json"
         if path.is_file() and sha256(path) == sums[lang]:
             continue
         if offline:
-            raise IsoglotError(f"{path}: missing or of other content, and offline; give --data-dir or go online")
+            raise InputError(
+                f"{path}: missing or of other content, and downloading is off (--offline, ISOGLOT_OFFLINE or "
+                f"HF_HUB_OFFLINE); name the folder of {name} with --data-dir, or go online"
+            )
         _fetch(f"{host}/{REVISIONS[name]}/{name}/{lang}.json", path, sums[lang])
     return folder
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids connections (`ISOGLOT_OFFLINE` or `HF_HUB_OFFLINE`)."""
+    return any(os.environ.get(flag, "") not in ("", "0") for flag in ("ISOGLOT_OFFLINE", "HF_HUB_OFFLINE"))
 
 
 def _fetch(address: str, path: Path, checksum: str) -> None:

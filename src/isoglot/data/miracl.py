@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from isoglot.data.benchmark import Benchmark, assemble
+from isoglot.data.download import is_offline
 from isoglot.data.problems import Problems
 from isoglot.data.records import jsonl_records
 from isoglot.data.tables import parquet_records, table_rows
@@ -153,16 +154,17 @@ def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "ful
     return Miracl(chosen, queries, relevant, frozenset(judged), files, subset)
 
 
-def fetch_miracl(hub_id: str, langs: tuple[str, ...]) -> Path:
+def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = None) -> Path:
     """Download the Parquet files of some languages from a Hub data set, to its cache, resuming what broke off.
 
     Args:
         hub_id: `id@revision`; a revision is wanted, so that figures can be repeated.
         langs: codes.
+        offline: take what the cache holds; None asks `is_offline`.
 
     Raises:
-        InputError: no revision.
-        IsoglotError: offline with files missing, or the download failed.
+        InputError: no revision, or offline with nothing in the cache.
+        IsoglotError: the download failed.
     """
     name, _, revision = hub_id.partition("@")
     if not revision:
@@ -170,10 +172,20 @@ def fetch_miracl(hub_id: str, langs: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    offline = is_offline() if offline is None else offline
     patterns = [f"{lang}{mark}{part}*" for lang in langs for mark in "-/" for part in ("corpus", "queries", "qrels")]
     try:
-        return Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=patterns))
+        return Path(
+            snapshot_download(
+                name, repo_type="dataset", revision=revision, allow_patterns=patterns, local_files_only=offline
+            )
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if offline and isinstance(error, LocalEntryNotFoundError):
+            raise InputError(
+                f"{hub_id}: not in the Hub's cache, and downloading is off (--offline, ISOGLOT_OFFLINE or "
+                "HF_HUB_OFFLINE); name its folder with --data-dir, or go online"
+            ) from error
         raise IsoglotError(
             f"{hub_id}: cannot be fetched ({error}); try again (it resumes), or give --data-dir"
         ) from error
