@@ -88,6 +88,12 @@ def test_everything_wrong_is_named_at_once(folder):
         assert part in str(caught.value)
 
 
+def test_qrels_without_a_line(folder):
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    with pytest.raises(InputError, match=r"test\.tsv: judges no query"):
+        load_beir(folder)
+
+
 def test_missing_files(folder, tmp_path):
     with pytest.raises(InputError, match=r"dev\.tsv: no such file"):
         load_beir(folder, split="dev")

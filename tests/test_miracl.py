@@ -190,6 +190,17 @@ def test_wrong_files_are_named(tmp_path):
         load_miracl(tmp_path, langs="sw").benchmark()
 
 
+def test_tables_with_gaps_are_named(tmp_path):
+    reupload(tmp_path)
+    queries, qrels = (tmp_path / f"sw-{part}" / "dev-00000-of-00001.parquet" for part in ("queries", "qrels"))
+    pq.write_table(pa.table({"_id": ["0", "1", None], "text": ["question", None, "question"]}), queries)
+    pq.write_table(pa.table({"query-id": ["0"] * 2, "corpus-id": ["1#0"] * 2, "score": ["1", None]}), qrels)
+    with pytest.raises(InputError) as caught:
+        load_miracl(tmp_path, langs="sw")
+    for part in ("00001.parquet:2: no id, or no text", "00001.parquet:3: no id", ":2: grade None is not a number"):
+        assert part in str(caught.value)
+
+
 def test_the_hub_is_asked_for_a_pinned_revision(tmp_path, monkeypatch):
     asked = {}
 

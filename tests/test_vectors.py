@@ -116,7 +116,7 @@ def test_what_is_wrong_is_named(tmp_path):
     write_shard(tmp_path / "w.parquet", ["x"], ["de"], ["query"], np.ones((1, 3), np.float32))
     with pytest.raises(InputError, match="3 dimensions after others of 4"):
         gather(tmp_path, *IDS)
-    for value in (np.nan, 0):
+    for value in (np.nan, 0, 1e38):
         passages[2] = value
         write_all(place, queries, passages)
         with pytest.raises(InputError, match="'p2' holds NaN"):

@@ -20,6 +20,7 @@ Role = Literal["query", "document"]
 Embed = Callable[[list[str], str], NDArray[np.float32]]
 LEAST = 4  # tokens of a text: the special ones and something between them
 _TOKENS_A_BATCH = 4096
+_CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
 
 
 class Encoded(NamedTuple):
@@ -46,7 +47,8 @@ def encode(
         model: a Sentence Transformer with prompts `query` and `document`.
         texts: equal ones are encoded once.
         role: `query` or `document`.
-        length: cut after this many tokens; the backbone's preset (usually 192) when None, never over the model's own.
+        length: cut after this many tokens (and never later than 256 times as many characters); the backbone's preset
+            (usually 192) when None, never over the model's own.
         precision: `auto`, `bf16` or `fp32`; vectors are float32 in any case.
         what: name of the progress bar.
 
@@ -60,10 +62,12 @@ def encode(
     if length is not None and length < LEAST:
         raise InputError(f"--length {length}: expected at least {LEAST}")
     started = time.perf_counter()
-    distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
     limit = length or preset_of(model).encode_length
     if model.max_seq_length:
         limit = min(limit, model.max_seq_length)
+    # A tokenizer reads a text to its end, whatever is kept of it: one line of 100 MB would take gigabytes.
+    starts = np.array([text[: limit * _CHARACTERS_A_TOKEN] for text in texts], dtype=object)
+    distinct, place = np.unique(starts, return_inverse=True)
     tokens = tokenize(model, distinct.tolist(), prompt=model.prompts.get(role), length=limit, what=what or role)
     lengths = np.diff(tokens.offsets)
     order = np.argsort(-lengths, kind="stable")

@@ -216,7 +216,8 @@ def _passages(shard: Shard) -> Shard:
 
 
 def _unit(shard: Shard) -> Floats:
-    norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # reported below
+        norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
     if len(bad):
         raise InputError(

@@ -122,7 +122,8 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
     found: dict[Role, Floats] = {}
     filled = {role: np.zeros(len(ids), np.bool_) for role, ids in where.items()}
     for shard in read_shards(place):
-        norms = np.linalg.norm(shard.vectors, axis=1)
+        with np.errstate(over="ignore"):  # reported below
+            norms = np.linalg.norm(shard.vectors, axis=1)
         bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
         if len(bad):
             raise InputError(

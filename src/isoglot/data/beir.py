@@ -49,6 +49,8 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
             problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
         else:
             answers.setdefault(query, []).extend([passage] if float(score) > 0 else [])
+    if not answers and not problems.count:
+        problems.add(path, None, "judges no query")
     problems.raise_if_any(_REMEDY)
     known = tuple(sorted({entry[0] for entry in passages.values()}))
     kept = set(parse_codes(langs, known))

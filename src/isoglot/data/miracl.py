@@ -223,21 +223,26 @@ def _part(path: Path) -> int:
 
 
 def _topics(path: Path, problems: Problems) -> Iterator[tuple[str, str]]:
-    if path.suffix == ".parquet":
-        for _, record in parquet_records(path, _TEXT):
-            yield str(record["id"]), str(record["text"])
+    if path.suffix != ".parquet":
+        for _, (key, text) in table_rows(path, 2, problems):
+            yield key, text
         return
-    for _, (key, text) in table_rows(path, 2, problems):
-        yield key, text
+    for number, record in parquet_records(path, _TEXT):
+        if record["id"] is None or not isinstance(record["text"], str):
+            problems.add(path, number, "no id, or no text")
+        else:
+            yield str(record["id"]), record["text"]
 
 
 def _qrels(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, float]]:
+    rows: Iterator[tuple[int, Any, Any, Any]]
     if path.suffix == ".parquet":
-        for number, record in parquet_records(path, _QRELS):
-            yield number, str(record["query"]), str(record["passage"]), float(record["grade"])
-        return
-    for number, (query, _, passage, grade) in table_rows(path, 4, problems, separator=None):
+        rows = ((n, row["query"], row["passage"], row["grade"]) for n, row in parquet_records(path, _QRELS))
+    else:
+        lines = table_rows(path, 4, problems, separator=None)
+        rows = ((number, query, passage, grade) for number, (query, _, passage, grade) in lines)
+    for number, query, passage, grade in rows:
         try:
-            yield number, query, passage, float(grade)
-        except ValueError:
+            yield number, str(query), str(passage), float(grade)
+        except (TypeError, ValueError):
             problems.add(path, number, f"grade {grade!r} is not a number")
