@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -248,6 +249,47 @@ def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
     (folder / "shard-000003.parquet").unlink()
     with pytest.raises(InputError, match="7 shards, but 8 were written"):
         gather(folder, ["q0"], ["p0"])
+
+
+def open_noted(marks):
+    """An encoder that leaves its process id."""
+    (marks / str(os.getpid())).touch()
+    return patient_vectors
+
+
+def patient_vectors(texts, role):
+    time.sleep(0.2)
+    return fake_vectors(texts, role)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+def test_workers_leave_with_a_killed_parent(tmp_path):
+    folder, marks = tmp_path / "out", tmp_path / "marks"
+    folder.mkdir()
+    marks.mkdir()
+    child = multiprocessing.get_context("fork").Process(
+        target=encode_shards,
+        args=(list(entries(60)), folder, partial(open_noted, marks), {}),
+        kwargs={"size": 7, "processes": 2},
+    )
+    child.start()
+    deadline = time.monotonic() + 60
+    while len(list(marks.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    workers = [int(path.name) for path in marks.iterdir()]
+    assert len(workers) == 2
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(alive, workers))
 
 
 def test_broken_shards_and_encoders_are_reported(tmp_path):

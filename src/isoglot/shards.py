@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -170,7 +172,16 @@ _worker_embed: Embed | None = None
 
 def _start(open_encoder: Callable[[], Embed]) -> None:
     global _worker_embed
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _worker_embed = open_encoder()
+
+
+def _leave_with_parent() -> None:
+    """End this process when its parent is gone: after kill -9 nobody else would, and a model stays in memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:

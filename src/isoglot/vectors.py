@@ -73,7 +73,8 @@ def vector_files(place: Path) -> list[Path]:
     if shards:
         if not (place / COMPLETE).is_file():
             raise InputError(f"--vectors {place}: encoding did not finish; run isoglot encode with --resume")
-        wanted = read_json(place / COMPLETE)["shards"]
+        facts = read_json(place / COMPLETE)
+        wanted = facts.get("shards") if isinstance(facts, dict) else None
         if len(shards) != wanted:
             raise InputError(f"--vectors {place}: {len(shards)} shards, but {wanted} were written; encode again")
     return files
