@@ -131,6 +131,12 @@ def test_bad_usage_of_evaluate(tmp_path, capsys, monkeypatch, rows_file, flags, 
     assert message in err
 
 
+def test_encode_wants_a_model_here(tmp_path, capsys):
+    code, _, err = output(capsys, "encode", "-o", tmp_path / "o", "--model", "endpoint:http://localhost/v1#m")
+    assert code == 2
+    assert "isoglot evaluate takes endpoints" in err
+
+
 def test_miracl_from_a_model_in_one_go(tmp_path, tiny_model, capsys):
     from test_miracl import original
 
@@ -211,7 +217,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
         ((base,), "name two or more"),
         ((base, tmp_path / "nowhere"), "neither metrics.json nor study.json"),
         ((base, other), "different texts or judgements"),
-        ((base, fewer), "compare runs on the same queries"),
+        ((base, fewer), "toy de,en,th (20 question groups), but base on toy de,en,th (30 question groups)"),
         ((base, f"={base}"), "no name before the equals sign"),
         ((base, f"x={base}", "--measures", "multilingual.mapp"), "no multilingual.mapp in these runs"),
         ((base, f"x={base}", "--resamples", 1), "at least 2"),

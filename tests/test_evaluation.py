@@ -12,7 +12,7 @@ from isoglot.data.benchmark import assemble
 from isoglot.errors import InputError
 from isoglot.evaluate import CROSS, DELETION, MONO, POOL, load_evaluation, score, trained_languages
 from isoglot.evaluation import pair_summary
-from isoglot.files import write_json
+from isoglot.files import read_json, write_json
 
 LANGS = ("ar", "de", "el", "en")
 
@@ -245,11 +245,19 @@ def test_wrong_numbers_of_vectors_are_refused():
 def test_a_broken_result_is_refused(tmp_path):
     benchmark = parallel()
     score(benchmark, *vectors(benchmark)).save(tmp_path)
+    record = read_json(tmp_path / "metrics.json")
+    record["per_language"]["de"]["candidates"] = "many"
+    write_json(tmp_path / "metrics.json", record)
+    with pytest.raises(InputError, match="evaluate again"):
+        load_evaluation(tmp_path)
     write_json(tmp_path / "metrics.json", {"languages": ["de"]})
     with pytest.raises(InputError, match="evaluate again"):
         load_evaluation(tmp_path)
     (tmp_path / "per_query.parquet").write_bytes(b"no")
     with pytest.raises(InputError, match="cannot be read"):
+        load_evaluation(tmp_path)
+    (tmp_path / "per_query.parquet").unlink()
+    with pytest.raises(InputError, match="no such file"):
         load_evaluation(tmp_path)
 
 

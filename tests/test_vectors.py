@@ -298,6 +298,9 @@ def test_broken_shards_and_encoders_are_reported(tmp_path):
     (tmp_path / "shard-000000.parquet").write_bytes(b"half")
     with pytest.raises(InputError, match="not a readable shard"):
         encode_shards(entries(), tmp_path, open_fake, {})
+    write_json(tmp_path / COMPLETE, {})
+    with pytest.raises(InputError, match=r"complete\.json: does not say how many shards"):
+        gather(tmp_path, ["q0"], ["p0"])
     write_json(tmp_path / COMPLETE, {"shards": 1, "vectors": 1})
     with pytest.raises(InputError, match="not a readable Parquet"):
         gather(tmp_path, ["q0"], ["p0"])

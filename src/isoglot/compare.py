@@ -87,8 +87,8 @@ def stacked(runs: list[tuple[str, Evaluation]]) -> list[Stack]:
             first.groups,
         ):
             raise InputError(
-                f"{regime}: measured on {evaluation.benchmark} {','.join(evaluation.languages)}, but {runs[0][0]} on "
-                f"{first.benchmark} {','.join(first.languages)}; compare runs on the same queries"
+                f"{regime}: measured on {_said(evaluation)}, but {runs[0][0]} on {_said(first)}; compare runs on the "
+                "same queries"
             )
     return [
         Stack(
@@ -105,6 +105,11 @@ def stacked(runs: list[tuple[str, Evaluation]]) -> list[Stack]:
         )
         for regime, seeds in regimes.items()
     ]
+
+
+def _said(evaluation: Evaluation) -> str:
+    languages = ",".join(evaluation.languages)
+    return f"{evaluation.benchmark} {languages} ({len(evaluation.groups)} question groups)"
 
 
 def load_runs(specs: Sequence[str]) -> list[tuple[str, Evaluation]]:

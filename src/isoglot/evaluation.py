@@ -261,7 +261,8 @@ def load_evaluation(folder: Path) -> Evaluation:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read ({error}); evaluate again") from error
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error
+        raise InputError(f"{path}: cannot be read ({reason}); evaluate again") from error
     try:
         languages = tuple(record["languages"])
         groups: list[str] = sorted(map(str, table.column("group").unique().to_pylist()))
@@ -274,7 +275,7 @@ def load_evaluation(folder: Path) -> Evaluation:
             groups,
             values,
             record["ties"],
-            {lang: record["per_language"][lang].get("candidates") or 0 for lang in languages},
+            {lang: int(record["per_language"][lang].get("candidates") or 0) for lang in languages},
             None if trained is None else tuple(trained),
             tuple(record.get("notes", ())),
             record.get("depth"),
@@ -283,7 +284,7 @@ def load_evaluation(folder: Path) -> Evaluation:
                 for name, own in record.get("intervals", {}).items()
             },
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{folder}: metrics.json and per_query.parquet are not of one evaluation "
             f"({type(error).__name__}: {error}); evaluate again"

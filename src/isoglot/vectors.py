@@ -75,6 +75,8 @@ def vector_files(place: Path) -> list[Path]:
             raise InputError(f"--vectors {place}: encoding did not finish; run isoglot encode with --resume")
         facts = read_json(place / COMPLETE)
         wanted = facts.get("shards") if isinstance(facts, dict) else None
+        if not isinstance(wanted, int):
+            raise InputError(f"{place / COMPLETE}: does not say how many shards there are; encode again with --resume")
         if len(shards) != wanted:
             raise InputError(f"--vectors {place}: {len(shards)} shards, but {wanted} were written; encode again")
     return files

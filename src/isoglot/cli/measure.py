@@ -182,11 +182,14 @@ def encode(
         overwrite: Replace what the folder holds.
         resume: Keep the finished shards and go on.
     """
+    from isoglot.endpoint import PREFIX as ENDPOINT
     from isoglot.files import claim_folder
     from isoglot.model import locate, quiet_libraries
 
     if shard_size < 1 or processes < 1:
         raise InputError("--shard-size and --processes want at least 1")
+    if model.startswith(ENDPOINT):
+        raise InputError("--model endpoint: isoglot encode wants a model here; isoglot evaluate takes endpoints")
     quiet_libraries()
     chosen = source or Source()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
