@@ -7,48 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from isoglot.errors import InputError
-from isoglot.files import atomic_write, read_json, write_json
+from isoglot.files import read_json, write_json
 from isoglot.languages import slices
 from isoglot.stats import Interval, intervals, minimal_detectable
+from isoglot.values import (
+    ALL,
+    CROSS,
+    DELETION,
+    MONO,
+    POOL,
+    TABLE,
+    Floats,
+    Values,
+    cells_of,
+    column_means,
+    mean_of,
+    read_table,
+    values_of,
+    write_values,
+)
 
-Floats = NDArray[np.float64]
-Cell = tuple[str, str]
-
-MONO, CROSS, POOL = "monolingual", "cross_lingual", "multilingual"
-DELETION = "one_target_deletion"  # its cells are (query language, deleted language)
-ALL = "all"  # the passage language of the pooled setting
 _PAIR_FIGURES = ("map", "recall@1", "recall@10", "ndcg@10")
-
-
-@dataclass(frozen=True)
-class Values:
-    """Per-query values of one measure in one setting, as a matrix that a bootstrap over groups can use.
-
-    Attributes:
-        setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
-        measure: such as `map`.
-        cells: (query language, passage language or `all`) of each column.
-        matrix: (groups, cells) float64, NaN where a group has no such query or nothing relevant to it.
-    """
-
-    setting: str
-    measure: str
-    cells: tuple[Cell, ...]
-    matrix: Floats
-
-    def columns(self, languages: set[str]) -> Floats:
-        """The columns whose query language is among `languages`."""
-        return self.matrix[:, self.numbers(languages)]
-
-    def numbers(self, languages: set[str]) -> NDArray[np.int64]:
-        """Numbers of the columns whose query language is among `languages`."""
-        return np.array([index for index, cell in enumerate(self.cells) if cell[0] in languages], np.int64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +64,7 @@ class Evaluation:
     def macro(self, setting: str, measure: str) -> float:
         """Macro mean over languages (or ordered pairs); NaN where the setting has no such value."""
         values = self.values.get((setting, measure))
-        return float("nan") if values is None else _mean(np.array(_column_means(values.matrix)))
+        return float("nan") if values is None else mean_of(np.array(column_means(values.matrix)))
 
     def slices(self) -> dict[str, list[str]]:
         """The sets of query languages that figures are given for; see `languages.slices`."""
@@ -95,7 +76,7 @@ class Evaluation:
         matrix = np.full((len(number), len(number)), np.nan)
         for setting in (MONO, CROSS):
             values = self.values[setting, measure]
-            for (x, y), mean in zip(values.cells, _column_means(values.matrix), strict=True):
+            for (x, y), mean in zip(values.cells, column_means(values.matrix), strict=True):
                 matrix[number[x], number[y]] = mean
         return matrix
 
@@ -111,11 +92,11 @@ class Evaluation:
 
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        means = {key: np.array(_column_means(values.matrix)) for key, values in self.values.items()}
+        means = {key: np.array(column_means(values.matrix)) for key, values in self.values.items()}
 
         def figures(setting: str, languages: set[str]) -> dict[str, float]:
             own = {
-                name: _mean(means[where, name][values.numbers(languages)])
+                name: mean_of(means[where, name][values.numbers(languages)])
                 for (where, name), values in self.values.items()
                 if where == setting
             }
@@ -125,7 +106,7 @@ class Evaluation:
         asking = {cell[0] for (where, name), v in self.values.items() if where == POOL for cell in v.cells}
         shares = self._pool_shares()
         if shares:
-            settings[POOL]["pool_share"] = _mean(np.array([shares.get(lang, np.nan) for lang in sorted(asking)]))
+            settings[POOL]["pool_share"] = mean_of(np.array([shares.get(lang, np.nan) for lang in sorted(asking)]))
         per_language: dict[str, Any] = {
             lang: {"candidates": self.candidates.get(lang), "pool_share": shares.get(lang)}
             | {where: own for where in (MONO, CROSS, POOL) if (own := figures(where, {lang}))}
@@ -167,29 +148,7 @@ class Evaluation:
 
     def save(self, folder: Path) -> None:
         """Write `metrics.json` and `per_query.parquet` into an existing folder."""
-        names: Any = pa.array(self.groups, pa.string())
-        parts = []
-        for (setting, measure), values in self.values.items():
-            rows, columns = (index.astype(np.int64) for index in np.nonzero(~np.isnan(values.matrix)))
-            langs: Any = pa.array([cell[0] for cell in values.cells], pa.string()).take(columns)
-            others = pa.array([cell[1] for cell in values.cells], pa.string()).take(columns)
-            groups = names.take(rows)
-            parts.append(
-                pa.table(
-                    {
-                        "benchmark": pa.repeat(pa.scalar(self.benchmark), len(rows)),
-                        "setting": pa.repeat(pa.scalar(setting), len(rows)),
-                        "query_lang": langs,
-                        "passage_lang": others,
-                        "group": groups,
-                        "query_id": pc.binary_join_element_wise(langs, groups, ":"),
-                        "measure": pa.repeat(pa.scalar(measure), len(rows)),
-                        "value": pa.array(values.matrix[rows, columns], pa.float64()),
-                    }
-                )
-            )
-        with atomic_write(folder / "per_query.parquet") as temporary:
-            pq.write_table(pa.concat_tables(parts), temporary, compression="zstd")
+        write_values(folder / TABLE, self.benchmark, self.groups, list(self.values.values()))
         write_json(folder / "metrics.json", self.metrics())
 
     def _pool_shares(self) -> dict[str, float]:
@@ -202,9 +161,9 @@ class Evaluation:
             return {}
         measures = [name for where, name in self.values if where == MONO and (POOL, name) in self.values]
         drops = {name: self.values[MONO, name].matrix - self.values[POOL, name].matrix for name in measures}
-        means = {name: _column_means(matrix) for name, matrix in drops.items()}
+        means = {name: column_means(matrix) for name, matrix in drops.items()}
         return {
-            "distraction": {name: _mean(np.array(own)) for name, own in means.items()}
+            "distraction": {name: mean_of(np.array(own)) for name, own in means.items()}
             | {
                 "per_language": {
                     lang: {name: own[index] for name, own in means.items()} for index, lang in enumerate(self.languages)
@@ -220,7 +179,7 @@ class Evaluation:
         heatmap: dict[str, dict[str, float]] = {}
         for (x, y), mean in zip(values.cells, means[DELETION, "map"].tolist(), strict=True):
             heatmap.setdefault(x, {})[y] = mean
-        return {DELETION: {"map": _mean(means[DELETION, "map"]), "heatmap": heatmap}}
+        return {DELETION: {"map": mean_of(means[DELETION, "map"]), "heatmap": heatmap}}
 
 
 def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
@@ -243,8 +202,8 @@ def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
     known = not np.isnan(away).all()
     x, y = divmod(int(np.nanargmin(away)), len(matrix)) if known else (0, 0)
     return {
-        "gap_to_diagonal": _mean(gaps),
-        "asymmetry": _mean(swaps),
+        "gap_to_diagonal": mean_of(gaps),
+        "asymmetry": mean_of(swaps),
         "worst": float(away[x, y]) if known else float("nan"),
         "worst_pair": f"{languages[x]}>{languages[y]}" if known else None,
     }
@@ -257,16 +216,10 @@ def load_evaluation(folder: Path) -> Evaluation:
         InputError: files missing or not of this kind.
     """
     record = read_json(folder / "metrics.json")
-    path = folder / "per_query.parquet"
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error
-        raise InputError(f"{path}: cannot be read ({reason}); evaluate again") from error
+    table = read_table(folder / TABLE)
     try:
         languages = tuple(record["languages"])
-        groups: list[str] = sorted(map(str, table.column("group").unique().to_pylist()))
-        values = _read_values(table, languages, groups)
+        groups, values = values_of(table, languages)
         trained = record.get("trained_languages")
         return Evaluation(
             record["benchmark"],
@@ -291,43 +244,6 @@ def load_evaluation(folder: Path) -> Evaluation:
         ) from error
 
 
-def cells_of(setting: str, languages: tuple[str, ...]) -> tuple[Cell, ...]:
-    """The columns of a setting's matrices."""
-    if setting == MONO:
-        return tuple((lang, lang) for lang in languages)
-    if setting == CROSS:
-        return tuple((x, y) for x in languages for y in languages if x != y)
-    if setting == DELETION:
-        return tuple((x, y) for x in languages for y in languages)
-    return tuple((lang, ALL) for lang in languages)
-
-
-def _read_values(table: Any, languages: tuple[str, ...], groups: list[str]) -> dict[tuple[str, str], Values]:
-    values: dict[tuple[str, str], Values] = {}
-    codes, names = pa.array([*languages, ALL]), pa.array(groups)
-    number = {code: index for index, code in enumerate([*languages, ALL])}
-    keys: Any = table.select(["setting", "measure"]).group_by(["setting", "measure"]).aggregate([]).to_pylist()
-    for key in keys:
-        setting, measure = key["setting"], key["measure"]
-        part = table.filter(pc.and_(pc.equal(table["setting"], setting), pc.equal(table["measure"], measure)))
-        cells = cells_of(setting, languages)
-        column_of = np.full((len(codes), len(codes)), -1)
-        for index, (query, passage) in enumerate(cells):
-            column_of[number[query], number[passage]] = index
-        asked, found = (pc.index_in(part[name], codes) for name in ("query_lang", "passage_lang"))
-        if asked.null_count or found.null_count:
-            raise KeyError(f"a {setting} row of a language that metrics.json does not name")
-        columns = column_of[asked.to_numpy(), found.to_numpy()]
-        matrix = np.full((len(groups), len(cells)), np.nan)
-        matrix[pc.index_in(part["group"], names).to_numpy(), columns] = part["value"].to_numpy()
-        values[setting, measure] = Values(setting, measure, cells, matrix)
-    # A single language has no pairs: no row was written, but the setting is there.
-    for measure in [measure for setting, measure in values if setting == MONO]:
-        cells = cells_of(CROSS, languages)
-        values.setdefault((CROSS, measure), Values(CROSS, measure, cells, np.full((len(groups), len(cells)), np.nan)))
-    return values
-
-
 def _interval_record(found: Interval) -> dict[str, Any]:
     """An interval as JSON; `detectable` is for two such runs whose queries have nothing in common.
 
@@ -345,20 +261,6 @@ def _interval_record(found: Interval) -> dict[str, Any]:
 
 def _interval(record: dict[str, Any]) -> Interval:
     return Interval(record["estimate"], record["low"], record["high"], None, record["groups"], record["standard_error"])
-
-
-def _mean(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _column_means(matrix: Floats) -> list[float]:
-    """Mean of each column over its present values; NaN where there are none."""
-    present = ~np.isnan(matrix)
-    sums = np.where(present, matrix, 0.0).sum(axis=0)
-    counts = present.sum(axis=0)
-    means: list[float] = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).tolist()
-    return means
 
 
 __all__ = [
