@@ -1,5 +1,7 @@
 """Search in shards against one sorted matrix of scores."""
 
+import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from isoglot.data.miracl import Miracl
 from isoglot.errors import InputError
 from isoglot.exact import ranks_of, search_shards, ties_of
+from isoglot.shards import Entry, encode_shards
 from isoglot.vectors import write_shard
 
 LANGS = ("de", "th")
@@ -62,6 +65,42 @@ def test_one_language_is_its_own_pool(tmp_path):
         rank = 1 + int(np.flatnonzero(order[query] == position)[0])
         assert ranks[entry] == (rank if rank <= 10 else np.inf)
     assert ties_of(found.own, offsets, ranks) > 0
+
+
+def peak_of(work):
+    """Largest sum of what Python and NumPy held at one time, in bytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_corpus(tmp_path):
+    peaks = []
+    for passages, files in ((4_000, 8), (32_000, 64)):
+        data, *_ = corpus(tmp_path / str(passages), passages, files=files)
+        peaks.append(
+            peak_of(lambda data=data, passages=passages: search_shards(tmp_path / str(passages), data, depth=5))
+        )
+    # 56 more files cost 50 kB of names; four bytes for each of 28,000 more passages would show.
+    assert peaks[1] < peaks[0] + 90_000
+
+
+def test_encoding_holds_no_more_than_a_shard(tmp_path):
+    def entries(number):
+        return (Entry(f"p{n}", "de", "passage", f"passage number {n}") for n in range(number))
+
+    peaks = []
+    for number in (2_000, 16_000):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        work = partial(
+            encode_shards, entries(number), folder, lambda: lambda texts, role: np.ones((len(texts), 4)), {}, size=500
+        )
+        peaks.append(peak_of(work))
+    assert peaks[1] < peaks[0] + 100_000
 
 
 def test_passages_without_a_language_are_refused(tmp_path):
