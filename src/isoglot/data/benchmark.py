@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -97,10 +98,12 @@ def assemble(
     queries = sorted(queries, key=lambda entry: number[entry[1]])
     candidates = sorted(candidates, key=lambda entry: number[entry[1]])
     position = {entry[0]: index for index, entry in enumerate(candidates)}
-    if len(position) != len(candidates):
-        raise InputError(f"benchmark {name}: candidate ids repeat")
-    if len({entry[0] for entry in queries}) != len(queries):
-        raise InputError(f"benchmark {name}: query ids repeat")
+    for what, entries in (("candidate", candidates), ("query", queries)):
+        twice = sorted(key for key, count in Counter(entry[0] for entry in entries).items() if count > 1)
+        if twice:
+            raise InputError(
+                f"benchmark {name}: {len(twice)} {what} ids repeat ({', '.join(twice[:3])}); give each text its own id"
+            )
     if len({entry[1:3] for entry in queries}) != len(queries):
         raise InputError(f"benchmark {name}: two queries of one group in one language; give each its own group")
     absent = sorted({key for keys in answers.values() for key in keys} - position.keys())

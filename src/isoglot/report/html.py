@@ -133,10 +133,10 @@ def _changes(study: StudyReport) -> list[Heatmap]:
 
 
 def _drops(study: StudyReport) -> list[Heatmap]:
-    return _signed(study, views.deletions(study))
+    return _signed(study, views.deletions(study), across="without the answer in")
 
 
-def _signed(study: StudyReport, maps: Sequence[views.Matrix]) -> list[Heatmap]:
+def _signed(study: StudyReport, maps: Sequence[views.Matrix], *, across: str = "passage") -> list[Heatmap]:
     widest = max(map(abs, _range(maps)))
 
     def show(value: float) -> tuple[str, str, str]:
@@ -144,7 +144,7 @@ def _signed(study: StudyReport, maps: Sequence[views.Matrix]) -> list[Heatmap]:
         said = f"{100 * value:+.1f} points"
         return "0" if text in ("+0", "-0") else text, colours.diverging(value / widest), said
 
-    return [_heatmap(study, entry, show) for entry in maps]
+    return [_heatmap(study, entry, show, across) for entry in maps]
 
 
 def _shares(study: StudyReport) -> list[Heatmap]:
@@ -167,7 +167,7 @@ def _range(maps: Sequence[views.Matrix]) -> tuple[float, float]:
     return low, max(high, low + 0.01)
 
 
-def _heatmap(study: StudyReport, matrix: views.Matrix, show: _Show) -> Heatmap:
+def _heatmap(study: StudyReport, matrix: views.Matrix, show: _Show, across: str = "passage") -> Heatmap:
     codes = study.benchmark.languages
     rows = []
     for query, line in zip(codes, matrix.values, strict=True):
@@ -177,7 +177,7 @@ def _heatmap(study: StudyReport, matrix: views.Matrix, show: _Show) -> Heatmap:
                 cells.append(Cell("", "transparent", "inherit", "nothing to measure"))
                 continue
             text, background, said = show(float(value))
-            where = f"query {language(query).name}, passage {language(passage).name}: {said}"
+            where = f"query {language(query).name}, {across} {language(passage).name}: {said}"
             cells.append(Cell(text, background, colours.ink(background), where))
         rows.append(cells)
     return Heatmap(matrix.regime, codes, rows)
