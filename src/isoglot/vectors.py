@@ -176,7 +176,10 @@ def _lacks(path: Path, role: Role) -> bool:
         return False
     column = facts.schema.names.index("role")
     known = [facts.row_group(number).column(column).statistics for number in range(facts.num_row_groups)]
-    return all(part is not None and part.has_min_max and not part.min <= role <= part.max for part in known)
+    return all(
+        part is not None and part.has_min_max and isinstance(part.min, str) and not part.min <= role <= part.max
+        for part in known
+    )
 
 
 def _parquet(path: Path) -> Iterator[Shard]:
