@@ -129,10 +129,10 @@ def child_faiss(kind: str, folder: Path):
 
 def child_isoglot(folder: Path):
     """Isoglot's index without and with ANN, each beside LanceDB's own call on the same table."""
-    from isoglot.index.build import publish
     from isoglot.index.lance import LanceIndex
     from isoglot.index.manifest import Manifest
     from isoglot.index.protocol import Passage
+    from isoglot.index.publish import publish
     from isoglot.index.store import Store
 
     before = peak_mb()

@@ -18,11 +18,12 @@ from isoglot.debias import Sample, center
 from isoglot.encode import encode
 from isoglot.errors import InputError, IsoglotError
 from isoglot.index import ann, store
-from isoglot.index.build import build, roll_back
+from isoglot.index.build import build
 from isoglot.index.lance import LanceIndex, connect, settle
 from isoglot.index.manifest import read_manifest
 from isoglot.index.memory import MemoryIndex
 from isoglot.index.protocol import Passage
+from isoglot.index.versions import roll_back
 from isoglot.search import Searcher
 from tiny_search import tiny_folder
 
@@ -180,7 +181,8 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
     documents += [{"id": f"copy{n}", "text": documents[n * 7]["text"].strip(), "lang": "de"} for n in range(20)]
     docs = write(tmp_path / "d.jsonl", documents)
     program = (
-        "from pathlib import Path; import isoglot.index.build as b; from isoglot import load; b._CHUNK = 16\n"
+        "from pathlib import Path; import isoglot.index.build as b, isoglot.index.intake as i\n"
+        "from isoglot import load; i.CHUNK = 16\n"
         f"b.build([Path({str(docs)!r})], Path({str(tmp_path / 'i')!r}), load({str(tiny_folder())!r}, device='cpu'),"
         " name='m')\n"
     )

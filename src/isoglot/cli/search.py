@@ -52,9 +52,9 @@ def index(
     """
     from isoglot.debias import load_debias
     from isoglot.files import claim_folder
-    from isoglot.index.build import roll_back as roll
     from isoglot.index.documents import find_sources
     from isoglot.index.manifest import read_manifest
+    from isoglot.index.versions import roll_back as roll
 
     if versions or roll_back is not None:
         if inputs or update or delete:

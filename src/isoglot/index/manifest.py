@@ -11,6 +11,7 @@ from isoglot.files import read_json, write_json
 
 FORMAT = 2
 FILE = "isoglot-index.json"
+BUILDING = "building.json"  # there while a build is under way
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE
     if not path.is_file():
-        if (folder / "building.json").is_file():
+        if (folder / BUILDING).is_file():
             raise InputError(
                 f"{folder}: this index was not finished; run the same `isoglot index` command again with --resume"
             )
