@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from isoglot.cli.options import Length, Names, OutputDir, Switch
 from isoglot.config import Precision
 from isoglot.errors import InputError
+
+if TYPE_CHECKING:
+    from isoglot.index.manifest import Manifest
+    from isoglot.index.versions import Pruned
 
 
 def index(
@@ -24,6 +28,7 @@ def index(
     delete: Names = (),
     versions: Switch = False,
     roll_back: int | None = None,
+    prune: int | None = None,
     ann_from: int = 100_000,
     precision: Precision = "auto",
     device: str | None = None,
@@ -43,6 +48,7 @@ def index(
         delete: Ids of documents to delete (with --update).
         versions: List the published versions.
         roll_back: Number of the version that searches shall see.
+        prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
         ann_from: Passages from which an approximate index is built.
         precision: bf16 or fp32; auto takes what the device does well.
         device: Such as cpu or cuda; chosen by torch when not given.
@@ -54,13 +60,20 @@ def index(
     from isoglot.files import claim_folder
     from isoglot.index.documents import find_sources
     from isoglot.index.manifest import read_manifest
+    from isoglot.index.versions import prune as prune_versions
     from isoglot.index.versions import roll_back as roll
 
+    if prune is not None and prune < 1:
+        raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
     if versions or roll_back is not None:
-        if inputs or update or delete:
-            raise InputError("--versions and --roll-back stand alone; leave out inputs, --update and --delete")
+        if inputs or update or delete or prune is not None:
+            raise InputError("--versions and --roll-back stand alone; leave out inputs and the other flags")
         manifest = read_manifest(output_dir) if roll_back is None else roll(output_dir, roll_back)
         _print_versions(manifest, as_json)
+        return
+    if prune is not None and not (inputs or update or delete):
+        pruned = prune_versions(output_dir, prune)
+        _print_versions(pruned.manifest, as_json, pruned)
         return
     if delete and not update:
         raise InputError("--delete: takes documents out of an index; give --update with it")
@@ -110,12 +123,14 @@ def index(
         version=built.version.number,
     )
     _report_problems(built.problems.shown, built.problems.count)
+    pruned = None if prune is None else prune_versions(folder, prune)
     counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
     version = built.version
     if as_json:
         facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
         record = {"version": version.number, **counts, **facts, "problems": built.problems.count, "ann": version.ann}
-        print(json.dumps({**record, "seconds": round(built.seconds, 2)}, ensure_ascii=False))
+        more = {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
+        print(json.dumps({**record, **more, "seconds": round(built.seconds, 2)}, ensure_ascii=False))
         return
     done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
     rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
@@ -124,6 +139,8 @@ def index(
         f"documents: {done} ({built.seconds:.1f} s{rate})\n"
         f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})"
     )
+    if pruned is not None:
+        print(_removal(pruned))
 
 
 def search(
@@ -215,18 +232,26 @@ def _plain(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def _print_versions(manifest: Any, as_json: bool) -> None:
+def _print_versions(manifest: Manifest, as_json: bool, pruned: Pruned | None = None) -> None:
     from dataclasses import asdict
 
     if as_json:
         record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
-        print(json.dumps(record, ensure_ascii=False))
+        more = {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
+        print(json.dumps({**record, **more}, ensure_ascii=False))
         return
     for version in manifest.versions:
         mark = "*" if version.number == manifest.current else " "
         print(
             f"{mark} {version.number:>3}  {version.created}  {version.documents} documents, {version.passages} passages"
         )
+    if pruned is not None:
+        print(_removal(pruned))
+
+
+def _removal(pruned: Pruned) -> str:
+    numbers = ", ".join(map(str, pruned.removed))
+    return f"removed {f'versions {numbers}' if numbers else 'no version'}; {pruned.freed / 2**20:.1f} MiB freed"
 
 
 def _report_problems(shown: list[str], count: int) -> None:

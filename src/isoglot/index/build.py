@@ -18,6 +18,7 @@ from isoglot.index.manifest import BUILDING, Version
 from isoglot.index.publish import publish
 from isoglot.index.rate import Rate
 from isoglot.index.resume import DEBIAS, go_on_from, is_published, open_store
+from isoglot.index.store import one_writer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -80,41 +81,35 @@ def build(
         InputError: nothing to read, another encoder than the index's, or an unfinished build with other settings.
         IsoglotError: the disk is full.
     """
-    from filelock import FileLock, Timeout
-
     started = time.perf_counter()
     problems = Problems()
     sources = find_sources(list(inputs)) if inputs or not update else []
-    total = sum(source.size for source in sources)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision)
-            correction = load_debias(folder / DEBIAS) if manifest.debias else None
-            store = open_store(folder, manifest, [str(path) for path in inputs])
-            work = Intake(store, model, manifest, correction, precision)
-            deleted = store.delete(delete)
-            progress = Rate(total)
-            for document in read_documents(sources, problems):
-                work.take(document, problems)
-                progress.show(document.done, work.documents, work.passages)
-            work.flush()
-            changed = bool(work.documents or deleted or work.folded or not manifest.versions)
-            if not store.hash_of and not update:
-                problems.raise_if_any("There is no document left to index.")
-                raise InputError(f"{', '.join(map(str, inputs))}: no document to index")
-            if changed or not is_published(store, manifest):
-                changed = True
-                manifest = publish(folder, store, manifest, ann_from=ann_from)
-            (folder / BUILDING).unlink(missing_ok=True)
-    except Timeout as error:
-        raise InputError(f"{folder}: another process is writing this index; wait for it") from error
+    with one_writer(folder):
+        manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision)
+        correction = load_debias(folder / DEBIAS) if manifest.debias else None
+        store = open_store(folder, manifest, [str(path) for path in inputs])
+        intake = Intake(store, model, manifest, correction, precision)
+        deleted = store.delete(delete)
+        progress = Rate(sum(source.size for source in sources))
+        for document in read_documents(sources, problems):
+            intake.take(document, problems)
+            progress.show(document.done, intake.documents, intake.passages)
+        intake.flush()
+        changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
+        if not store.hash_of and not update:
+            problems.raise_if_any("There is no document left to index.")
+            raise InputError(f"{', '.join(map(str, inputs))}: no document to index")
+        if changed or not is_published(store, manifest):
+            changed = True
+            manifest = publish(folder, store, manifest, ann_from=ann_from)
+        (folder / BUILDING).unlink(missing_ok=True)
     return Built(
         manifest.version,
-        work.documents - work.replaced,
-        work.replaced,
+        intake.documents - intake.replaced,
+        intake.replaced,
         deleted,
-        work.unchanged,
-        work.folded,
+        intake.unchanged,
+        intake.folded,
         problems,
         time.perf_counter() - started,
         changed,

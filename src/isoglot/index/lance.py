@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -67,12 +67,26 @@ class LanceIndex:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest: Manifest = read_manifest(folder)
-        version: Version = self.manifest.version
-        self._version = version
-        with reading(folder):
-            self._table = connect(folder).open_table(PASSAGES)
-            self._table.checkout(version.passages_at)
+        try:
+            self._table = self._open()
+        except IsoglotError:
+            # Pruning, between our two reads, gives the versions that stay new places in the table.
+            now = read_manifest(folder)
+            if now == self.manifest:
+                raise
+            self.manifest = now
+            self._table = self._open()
+        self._version: Version = self.manifest.version
         self._samples: dict[str, Vectors] | None = None
+
+    def _open(self) -> Any:
+        with reading(self.folder):
+            table = connect(self.folder).open_table(PASSAGES)
+            table.checkout(self.manifest.version.passages_at)
+        return table
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.folder, self._version.number)
 
     @property
     def dimension(self) -> int:
@@ -89,7 +103,7 @@ class LanceIndex:
         """The k passages of highest cosine; through the ANN index where there is one, unless `exact`."""
         if not self._version.passages or (langs is not None and not langs):
             return []
-        with reading(self.folder):
+        with self._reading():
             query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
             if langs is not None:
                 query = query.where(among(langs))
@@ -106,7 +120,7 @@ class LanceIndex:
             return []
         from lancedb.query import MultiMatchQuery
 
-        with reading(self.folder):
+        with self._reading():
             search = self._table.search(MultiMatchQuery(query, ["text", "title"]), query_type="fts").limit(k)
             if langs is not None:
                 search = search.where(among(langs))
@@ -116,7 +130,7 @@ class LanceIndex:
     def sample(self, lang: str) -> Vectors:
         """Vectors of a random sample of a language's passages, drawn when the version was published."""
         if self._samples is None:
-            with reading(self.folder), np.load(self.folder / SAMPLES / f"{self._version.number}.npz") as arrays:
+            with self._reading(), np.load(self.folder / SAMPLES / f"{self._version.number}.npz") as arrays:
                 self._samples = {name: arrays[name] for name in arrays.files}
         return self._samples.get(lang, np.empty((0, self.dimension), np.float32))
 
@@ -126,8 +140,8 @@ class LanceIndex:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
-    """Turn what Lance says about lost or broken files into one clear message."""
+def reading(folder: Path, number: int | None = None) -> Iterator[None]:
+    """Turn what Lance says about lost or broken files into one clear message; `number` is the version open."""
     try:
         yield
     except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
@@ -136,6 +150,10 @@ def reading(folder: Path) -> Iterator[None]:
         if not (folder / "lance" / f"{PASSAGES}.lance").is_dir():
             raise InputError(
                 f"{folder}: the index was deleted or moved; make it again, or open it at its new place"
+            ) from error
+        if number is not None and all(version.number != number for version in read_manifest(folder).versions):
+            raise InputError(
+                f"{folder}: version {number}, which is open here, was pruned; open the index again"
             ) from error
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise IsoglotError(f"{folder}: the index cannot be read ({first}); make it again with --overwrite") from error

@@ -73,7 +73,9 @@ class Manifest:
         """
         if all(version.number != number for version in self.versions):
             there = ", ".join(str(version.number) for version in self.versions)
-            raise InputError(f"--roll-back {number}: no such version; there are: {there}")
+            pruned = 0 < number < max(version.number for version in self.versions)
+            seen = "this version was pruned" if pruned else "no such version"
+            raise InputError(f"--roll-back {number}: {seen}; there are: {there}")
         return replace(self, current=number)
 
     def write(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from isoglot.errors import IsoglotError
+from isoglot.errors import InputError, IsoglotError
 from isoglot.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, schema
 from isoglot.index.protocol import Passage, Vectors
 
@@ -153,6 +153,26 @@ class Store:
         with writing(self.folder):
             for start in range(0, len(documents), 500):
                 table.delete(f"document IN ({', '.join(map(quoted, documents[start : start + 500]))})")
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to the index meanwhile.
+
+    Raises:
+        InputError: one is writing.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{folder}: another process is writing this index; wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
