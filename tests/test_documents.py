@@ -60,6 +60,26 @@ def test_records_of_all_kinds_say_the_same(tmp_path):
     assert documents[-1].done == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["d.jsonl", "d.jsonl.gz", "d.csv", "d.parquet"])
+def test_bytes_read_grow_to_those_of_all_files(tmp_path, name):
+    records = [{"text": f"{n} {n**9:x}"} for n in range(40_000)]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    if name == "d.parquet":
+        pq.write_table(pa.Table.from_pylist(records), tmp_path / name)
+    elif name == "d.csv":
+        (tmp_path / name).write_text("text\n" + "".join(f"{record['text']}\n" for record in records), encoding="utf-8")
+    else:
+        (tmp_path / name).write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
+    (tmp_path / "b.txt").write_text("first", encoding="utf-8")
+    documents, _ = read(tmp_path / "b.txt", tmp_path / name)
+    done = [document.done for document in documents]
+    total = (tmp_path / name).stat().st_size
+    assert done == sorted(done)
+    assert done[0] == 5
+    assert 5 + 0.3 * total < done[20_000] < 5 + 0.7 * total
+    assert 5 + 0.99 * total < done[-1] <= 5 + total
+
+
 def test_beir_folder_gives_its_corpus_only(tmp_path):
     (tmp_path / "corpus.jsonl").write_text(
         json.dumps({"_id": "d1", "title": "", "text": "Text", "metadata": {"lang": "sw"}}), encoding="utf-8"

@@ -197,7 +197,7 @@ def test_the_command_prunes_alone_and_after_an_update(folder, capsys):
     assert run(["index", "-o", str(folder), "--prune", "3"]) == 0
     out = capsys.readouterr().out
     assert "*   4" in out
-    assert "removed versions 1; " in out
+    assert "versions removed: 1; " in out
     assert not (folder / BUILDING).exists()
     source = write(folder.parent / "new.jsonl", [{"id": "new", "text": "Hinzu", "lang": "en"}])
     assert run(["index", str(source), "-o", str(folder), "--update", "--prune", "2", "--json"]) == 0

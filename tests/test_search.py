@@ -151,11 +151,23 @@ def test_corrected_queries():
         ("x", {"quota": 2}, "--quota 2"),
         ("x", {"langs": ["de", "xx"]}, "no xx in this index"),
         ("x", {"langs": []}, "an empty list"),
+        ("x", {"query_lang": "qq"}, "--query-lang 'qq': no language code"),
+        ("x", {"query_lang": "DE"}, "--query-lang 'DE'"),
+        ("x", {"query_lang": "", "mode": "lexical"}, "--query-lang ''"),
     ],
 )
 def test_bad_requests_say_what_is_wrong(searcher, query, settings, words):
     with pytest.raises(InputError, match=words):
         searcher.search(query, **settings)
+
+
+def test_queries_may_be_in_languages_that_the_index_lacks(searcher):
+    plain = [hit.id for hit in searcher.search("any")]
+    for code in ("de", "fr", "zh-Hant", "pt_BR", "und"):
+        assert [hit.id for hit in searcher.search("any", query_lang=code)] == plain
+    passages, vectors, query = collection()
+    odd = [Passage(passage.id, passage.document, passage.text, "qq") for passage in passages]
+    assert Searcher(MemoryIndex(odd, vectors), lambda texts: query[None]).search("any", query_lang="qq")
 
 
 def test_half_surrogates_and_threads(searcher):

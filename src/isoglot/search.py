@@ -13,7 +13,9 @@ import numpy as np
 from isoglot.debias import Debias, load_debias
 from isoglot.errors import InputError
 from isoglot.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.index.detect import UNKNOWN, detect
 from isoglot.index.protocol import Found, Index, Passage, Vectors
+from isoglot.languages import known
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -148,7 +150,8 @@ class Searcher:
             fair: `balanced` searches each language by itself and takes the model's preference for some languages out
                 of the scores (see `isoglot.fusion.standardise`); BM25 lists are dealt out in turn.
             quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
-            query_lang: language of the query, for a corrected index; guessed when None.
+            query_lang: language of the query, for a corrected index; guessed when None. One that the correction was not
+                fitted on counts as the mix of all, like `und`.
             rerank: a cross-encoder that scores the 50 (or k) best anew: folder, Hub id, or object with `predict`.
             expand: rewrites the query first (see `isoglot.expand.Expander`).
 
@@ -156,6 +159,7 @@ class Searcher:
             InputError: an empty or oversized query; k, quota, languages, mode or fairness that cannot be.
         """
         self._check(query, k, langs, mode, fair, quota)
+        self._check_query_lang(query_lang)
         wanted = None if langs is None else list(dict.fromkeys(langs))
         text = expand(query) if expand is not None else query
         depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
@@ -198,6 +202,17 @@ class Searcher:
             seen = f"no {', '.join(unknown)} in this index" if unknown else "an empty list"
             raise InputError(f"--langs: {seen}; there are: {', '.join(there)}")
 
+    def _check_query_lang(self, code: str | None) -> None:
+        """Refuse what is no language's code; a language that the index lacks may still be asked in."""
+        corrected = self._debias.languages if self._debias is not None else ()
+        if code is None or code in (UNKNOWN, *self.languages(), *corrected):
+            return
+        if code.replace("_", "-").split("-")[0] not in known():
+            raise InputError(
+                f"--query-lang {code!r}: no language code that is known here; expected one such as 'de', or "
+                f"{UNKNOWN!r} for a language without one; leave it out to have it guessed"
+            )
+
     def _vector(self, text: str, query_lang: str | None) -> Vectors:
         if self._encode is None:
             raise InputError("this searcher has no encoder; search with mode='lexical'")
@@ -206,8 +221,6 @@ class Searcher:
             vector = np.asarray(self._encode([clean])[0], np.float32)
         if self._debias is not None:
             if query_lang is None:
-                from isoglot.index.detect import detect
-
                 query_lang = detect(clean, among=self._debias.languages, threshold=0.0)
             vector = self._debias.apply(vector[None], [query_lang], "query")[0]
         return vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -123,14 +123,13 @@ def index(
         version=built.version.number,
     )
     _report_problems(built.problems.shown, built.problems.count)
-    pruned = None if prune is None else prune_versions(folder, prune)
+    removal = None if prune is None else prune_versions(folder, prune)
     counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
     version = built.version
     if as_json:
         facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
         record = {"version": version.number, **counts, **facts, "problems": built.problems.count, "ann": version.ann}
-        more = {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
-        print(json.dumps({**record, **more, "seconds": round(built.seconds, 2)}, ensure_ascii=False))
+        print(json.dumps({**record, **_freed(removal), "seconds": round(built.seconds, 2)}, ensure_ascii=False))
         return
     done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
     rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
@@ -139,8 +138,8 @@ def index(
         f"documents: {done} ({built.seconds:.1f} s{rate})\n"
         f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})"
     )
-    if pruned is not None:
-        print(_removal(pruned))
+    if removal is not None:
+        print(_removal(removal))
 
 
 def search(
@@ -149,7 +148,7 @@ def search(
     /,
     *,
     k: Annotated[int, Parameter(name=["-k", "--k"])] = 10,
-    langs: Names = (),
+    langs: Names | None = None,
     mode: Literal["dense", "lexical", "hybrid"] = "dense",
     fair: Literal["none", "balanced"] = "none",
     quota: float = 0.5,
@@ -207,7 +206,7 @@ def search(
     hits = searcher.search(
         query,
         k=k,
-        langs=langs or None,
+        langs=langs,
         mode=mode,
         fair=fair,
         quota=quota,
@@ -237,8 +236,7 @@ def _print_versions(manifest: Manifest, as_json: bool, pruned: Pruned | None = N
 
     if as_json:
         record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
-        more = {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
-        print(json.dumps({**record, **more}, ensure_ascii=False))
+        print(json.dumps({**record, **_freed(pruned)}, ensure_ascii=False))
         return
     for version in manifest.versions:
         mark = "*" if version.number == manifest.current else " "
@@ -249,9 +247,13 @@ def _print_versions(manifest: Manifest, as_json: bool, pruned: Pruned | None = N
         print(_removal(pruned))
 
 
+def _freed(pruned: Pruned | None) -> dict[str, Any]:
+    return {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
+
+
 def _removal(pruned: Pruned) -> str:
-    numbers = ", ".join(map(str, pruned.removed))
-    return f"removed {f'versions {numbers}' if numbers else 'no version'}; {pruned.freed / 2**20:.1f} MiB freed"
+    numbers = ", ".join(map(str, pruned.removed)) or "none"
+    return f"versions removed: {numbers}; {pruned.freed / 2**20:.1f} MiB freed"
 
 
 def _report_problems(shown: list[str], count: int) -> None:

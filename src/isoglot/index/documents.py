@@ -149,9 +149,9 @@ def _kind(path: Path) -> str | None:
 
 def _jsonl(source: Source, problems: Problems) -> Iterator[Document]:
     zipped = source.path.name.lower().endswith(".gz")
-    opener: Any = gzip.open if zipped else open
-    read = 0
-    with opener(source.path, "rb") as stream:
+    with source.path.open("rb") as file:
+        stream: Any = gzip.GzipFile(fileobj=file) if zipped else file
+        read = 0
         for number, line in enumerate(stream, 1):
             read += len(line)
             if not line.strip():
@@ -164,7 +164,7 @@ def _jsonl(source: Source, problems: Problems) -> Iterator[Document]:
             except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
                 problems.add(source.path, number, f"not a JSON object ({error})")
                 continue
-            done = source.start + (0 if zipped else read)
+            done = source.start + (file.tell() if zipped else read)
             document = _record(record, source, number, done, problems)
             if document is not None:
                 yield document
@@ -179,7 +179,8 @@ def _csv(source: Source, problems: Problems) -> Iterator[Document]:
             for record in reader:
                 record.pop(None, None)
                 filled = {key: value for key, value in record.items() if value}
-                document = _record(filled, source, reader.line_num, source.start, problems)
+                done = source.start + stream.buffer.tell()
+                document = _record(filled, source, reader.line_num, done, problems)
                 if document is not None:
                     yield document
     except UnicodeDecodeError as error:

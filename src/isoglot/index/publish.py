@@ -27,6 +27,8 @@ def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) ->
     found: dict[str, Any] | None = None
     with writing(folder):
         indexed = {column for index in table.list_indices() for column in index.columns}
+        if passages >= ann.PAYS_FROM:
+            progress_line(f"indexing the words of {passages} passages")
         if passages and "text" not in indexed:
             index_columns(table)
         if passages >= ann_from and "vector" not in indexed:

@@ -81,7 +81,7 @@ def prune(folder: Path, keep: int) -> Pruned:
             folded[last.folded_at] = _clean(store.folded, list(folded.values()), folded[last.folded_at])
             left = _at(replace(manifest, versions=kept), passages, folded)
             left.write(folder)
-        return Pruned(left, removed, before - _bytes(folder))
+        return Pruned(left, removed, max(0, before - _bytes(folder)))
 
 
 def _renew(table: Any, numbers: list[int]) -> dict[int, int]:
