@@ -3,6 +3,7 @@
     python benchmarks/search.py                       # 10,000 and 100,000 vectors
     python benchmarks/search.py --rows 1000000 --json results/search-1e6.json
     python benchmarks/search.py --quick
+    python benchmarks/search.py --curve results/search/*.json     # what 10^8 would cost, from records; measures nothing
 
 Vectors: 384 dimensions, float32, unit length: one of 1000 random unit centres plus Gaussian noise of length 0.8 (in
 expectation), seed 0. Queries come from the same clusters and are not among the vectors: 200 to choose probes, others
@@ -21,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from curve import fit
 
 DIMENSION, CLUSTERS, NOISE, K = 384, 1000, 0.8, 10
 TUNED_ON = 200
@@ -223,8 +225,8 @@ def query_encoding():
     return round(float(np.median(spent[5:])), 2)
 
 
-def run(rows: int, measured: int, systems) -> list[dict]:
-    """All systems on one size."""
+def run(rows: int, measured: int, systems):
+    """All systems on one size, each result as it comes; a system that fails gives a record with its error."""
     with TemporaryDirectory(prefix="isoglot-bench-") as scratch:
         folder = Path(scratch)
         vectors, queries = generate(rows, 1), generate(TUNED_ON + measured, 2)
@@ -232,37 +234,76 @@ def run(rows: int, measured: int, systems) -> list[dict]:
         np.save(folder / "queries.npy", queries)
         np.save(folder / "truth.npy", truth(vectors, queries))
         del vectors
-        found = []
         for system in systems:
             done = subprocess.run(
                 [sys.executable, __file__, "--child", system, "--folder", str(folder)], capture_output=True, text=True
             )
-            if done.returncode:
-                raise SystemExit(f"{system} failed:\n{done.stderr}")
-            own = [{"rows": rows, **entry} for entry in json.loads(done.stdout.splitlines()[-1])]
-            found += own
-            for entry in own:
-                print(json.dumps(entry), file=sys.stderr)
-        return found
+            found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+            for entry in found or [{"system": system, "error": done.stderr[-2000:] or f"exit {done.returncode}"}]:
+                print(json.dumps({"rows": rows, **entry}), file=sys.stderr)
+                yield {"rows": rows, **entry}
 
 
-def extrapolation(entries: list[dict]) -> str:
-    """What 10^8 passages would take, from the largest size measured."""
-    ann = [entry for entry in entries if entry["system"] == "isoglot-ann"]
-    exact = [entry for entry in entries if entry["system"] == "isoglot-exact"]
-    if not ann:
-        return ""
-    last, flat = ann[-1], exact[-1]
-    factor = 1e8 / last["rows"]
-    probes = last["setting"]["probes"] / last["setting"]["partitions"]
+def cost_curve(entries: list[dict], rows: float = 1e8) -> list[dict]:
+    """Build time, disk and latency fitted over all measured sizes, and read off at `rows`.
+
+    Disk and exact search: a part that is fixed and one for each row. Building: besides, each row is compared with as
+    many centroids as the square root of the rows. An ANN search: a fixed part, and one for each centroid and each row
+    of the probed partitions; at `rows` as many partitions are probed as at the largest size.
+    """
+    exact = [entry for entry in entries if entry["system"] == "isoglot-exact" and "error" not in entry]
+    ann = [entry for entry in entries if entry["system"] == "isoglot-ann" and "error" not in entry]
+    if len({entry["rows"] for entry in exact}) < 2 or len({entry["rows"] for entry in ann}) < 2:
+        return []  # one size says nothing about growth
+    largest = max(ann, key=lambda entry: entry["rows"])
+    target = {"rows": rows, "setting": {**largest["setting"], "partitions": int(rows**0.5)}}
+
+    def by_row(entry):
+        return entry["rows"], 1.0
+
+    def clustered(entry):
+        return entry["rows"], 1.0, entry["rows"] ** 1.5
+
+    def probed(entry):
+        setting = entry["setting"]
+        return setting["partitions"] + setting["probes"] * entry["rows"] / setting["partitions"], 1.0
+
+    found = []
+    for key, own, terms in (
+        ("build_s", ann, clustered),
+        ("disk_mb", ann, by_row),
+        ("p50_ms", exact, by_row),
+        ("p50_ms", ann, probed),
+    ):
+        made = fit([terms(entry) for entry in own], [entry[key] for entry in own])
+        points = [{"rows": e["rows"], "measured": e[key], "fitted": round(made.at(terms(e)), 3)} for e in own]
+        found.append({"what": f"{own[0]['system']} {key}", **made._asdict(), "points": points, "rows": rows,
+                      "read_off": made.at(terms(target)), "probes": target["setting"]["probes"]})  # fmt: skip
+    return found
+
+
+def in_words(curve: list[dict]) -> str:
+    """The paragraph about the size that was not measured."""
+    if not curve:
+        return "two sizes of isoglot's index or more make a cost curve: --rows 10000,100000, or --curve with records"
+    build, disk, exact, ann = (made["read_off"] for made in curve)
+    sizes = sorted({point["rows"] for point in curve[0]["points"]})
     return (
-        f"From {last['rows']} to 10^8 passages, by proportion: {last['disk_mb'] * factor / 1024:.0f} GiB on disk and "
-        f"{last['build_s'] * factor / 3600:.1f} hours to store and index (encoding apart); exact search would take "
-        f"{flat['p50_ms'] * factor / 1000:.1f} s a query. The ANN index reads {probes:.1%} of its partitions at "
-        f"{last['rows']} rows; with as many partitions as the square root of the rows, the work of a query grows with "
-        f"that root: about {last['p50_ms'] * factor**0.5:.0f} ms at the same number of probes, if the table fits the "
-        "page cache."
+        f"10^8 passages of {DIMENSION} dimensions, fitted over {', '.join(map(str, sizes))} rows: "
+        f"{disk / 1024:.0f} GiB on disk, {build / 3600:.1f} hours to store and index (encoding apart), "
+        f"{exact / 1000:.1f} s a query for exact search and {ann:.0f} ms for ANN search at "
+        f"{curve[3]['probes']} of 10000 partitions. Assumed: the page cache holds all that is searched (otherwise the disk "
+        "decides), cores and load are as they were here, one client, "
+        "and as many probes as at the largest size, of which the recall at 10^8 is not known."
     )
+
+
+def print_curve(curve: list[dict]) -> None:
+    """A line for each fit: measured and fitted at every size, and what is read off."""
+    for made in curve:
+        points = ", ".join(f"{point['rows']}: {point['measured']} ({point['fitted']})" for point in made["points"])
+        print(f"CURVE {made['what']}, measured (fitted) at {points}; read off at {made['rows']:.0e}: "
+              f"{made['read_off']:.4g}")  # fmt: skip
 
 
 def main() -> None:
@@ -272,7 +313,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--quick", action="store_true", help="2,000 vectors and 100 queries")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="the record; written after every system")
+    parser.add_argument("--curve", type=Path, nargs="+", help="records to fit the cost curve over; nothing is measured")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -281,40 +323,71 @@ def main() -> None:
         found = child_isoglot(args.folder) if args.child == "isoglot" else child_faiss(kind, args.folder)
         print(json.dumps(found))
         return
+    if args.curve:
+        entries = [entry for path in args.curve for entry in json.loads(path.read_text(encoding="utf-8"))["entries"]]
+        curve = cost_curve(sorted(entries, key=lambda entry: entry["rows"]))
+        print_curve(curve)
+        print(in_words(curve))
+        return
     sizes = [2000] if args.quick else [int(float(size)) for size in args.rows.split(",")]
-    entries = []
-    for rows in sizes:
-        entries += run(rows, 100 if args.quick else args.queries, args.systems.split(","))
-    encoding = None if args.quick else query_encoding()
+    entries, interrupted, encoding = [], False, None
+    record = {"command": " ".join(["python", *sys.argv]), "machine": machine()}
+    try:
+        for rows in sizes:
+            for entry in run(rows, 100 if args.quick else args.queries, args.systems.split(",")):
+                entries.append(entry)
+                keep(args.json, {**record, "entries": entries, "complete": False})
+        encoding = None if args.quick else query_encoding()
+    except KeyboardInterrupt:
+        interrupted = True
+    failed = [entry for entry in entries if "error" in entry]
+    done = [entry for entry in entries if "error" not in entry]
     columns = ("rows", "system", "build_s", "disk_mb", "p50_ms", "p99_ms", "recall@10", "over_lancedb", "memory_mb")
     print(" | ".join(columns))
-    for entry in entries:
+    for entry in done:
         print(" | ".join(str(entry.get(column, "")) for column in columns))
     if encoding is not None:
         print(f"encoding one query with the embedded model: {encoding} ms")
-    words = extrapolation(entries)
-    print(words)
+    curve = cost_curve(done)
+    print_curve(curve)
+    print(in_words(curve))
+    missed = goals(done)
+    keep(args.json, {**record, "entries": entries, "complete": not (interrupted or failed),
+                     "query_encoding_ms": encoding, "curve": curve, "at_1e8": in_words(curve)})  # fmt: skip
+    for entry in failed:
+        print(f"{entry['system']} failed at {entry['rows']} rows:\n{entry['error']}", file=sys.stderr)
+    sys.exit(130 if interrupted else 1 if failed else 3 if missed else 0)
+
+
+def goals(entries: list[dict]) -> bool:
+    """Print one line a goal; whether one was missed."""
     missed = False
     for entry in entries:
         if entry["system"] not in ("isoglot-ann", "isoglot-exact"):
             continue
         size = entry["rows"]
-        goals = [(f"{entry['system']}-over-lancedb-{size}", entry["over_lancedb"], WANTED_RATIO, "<=")]
+        wanted = [(f"{entry['system']}-over-lancedb-{size}", entry["over_lancedb"], WANTED_RATIO, "<=")]
         if entry["system"] == "isoglot-ann" and size >= 100_000:
-            goals += [(f"ann-recall@10-{size}", entry["recall@10"], WANTED_RECALL, ">="),
-                      (f"ann-p99-ms-{size}", entry["p99_ms"], WANTED_P99, "<=")]  # fmt: skip
-        for name, value, wanted, sign in goals:
-            reached = value >= wanted if sign == ">=" else value <= wanted
+            wanted += [(f"ann-recall@10-{size}", entry["recall@10"], WANTED_RECALL, ">="),
+                       (f"ann-p99-ms-{size}", entry["p99_ms"], WANTED_P99, "<=")]  # fmt: skip
+        for name, value, goal, sign in wanted:
+            reached = value >= goal if sign == ">=" else value <= goal
             missed |= not reached
-            print(f"GOAL {name} {value} {sign}{wanted} {'reached' if reached else 'missed'}")
-    if args.json:
+            print(f"GOAL {name} {value} {sign}{goal} {'reached' if reached else 'missed'}")
+    return missed
+
+
+def keep(path, record: dict) -> None:
+    """Write the record so far, whole or not at all."""
+    if path:
         from isoglot.files import write_json
 
-        machine = {"platform": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()}
-        command = " ".join(["python", *sys.argv])
-        write_json(args.json, {"command": command, "machine": machine, "entries": entries,
-                               "query_encoding_ms": encoding, "at_1e8": words})  # fmt: skip
-    sys.exit(3 if missed else 0)
+        write_json(path, record)
+
+
+def machine() -> dict:
+    """Platform, cores and load."""
+    return {"platform": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()}
 
 
 if __name__ == "__main__":

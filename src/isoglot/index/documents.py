@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
 import re
@@ -174,12 +175,12 @@ def _csv(source: Source, problems: Problems) -> Iterator[Document]:
     csv.field_size_limit(2**31 - 1)
     delimiter = "\t" if source.path.name.lower().endswith(".tsv") else ","
     try:
-        with source.path.open(encoding="utf-8-sig", newline="") as stream:
+        with source.path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, delimiter=delimiter)
             for record in reader:
                 record.pop(None, None)
                 filled = {key: value for key, value in record.items() if value}
-                done = source.start + stream.buffer.tell()
+                done = source.start + file.tell()
                 document = _record(filled, source, reader.line_num, done, problems)
                 if document is not None:
                     yield document
