@@ -292,8 +292,8 @@ def in_words(curve: list[dict]) -> str:
         f"10^8 passages of {DIMENSION} dimensions, fitted over {', '.join(map(str, sizes))} rows: "
         f"{disk / 1024:.0f} GiB on disk, {build / 3600:.1f} hours to store and index (encoding apart), "
         f"{exact / 1000:.1f} s a query for exact search and {ann:.0f} ms for ANN search at "
-        f"{curve[3]['probes']} of 10000 partitions. Assumed: the page cache holds all that is searched (otherwise the disk "
-        "decides), cores and load are as they were here, one client, "
+        f"{curve[3]['probes']} of 10000 partitions. Assumed: the page cache holds all that is searched "
+        "(otherwise the disk decides), cores and load are as they were here, one client, "
         "and as many probes as at the largest size, of which the recall at 10^8 is not known."
     )
 

@@ -354,6 +354,25 @@ def test_the_command(tmp_path, capsys):
     assert not Path(tmp_path / "j").exists()
 
 
+def test_a_failed_first_try_stands_in_nobodys_way(tmp_path, capsys):
+    docs, folder = write(tmp_path / "d.jsonl", capitals()), tmp_path / "i"
+    tiny, broken = str(tiny_folder()), tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.4 broken")
+    for arguments, words in (
+        ([str(broken)], "There is no document left to index."),
+        ([str(docs), "--length", "13"], "--length 13: prompt and special tokens take 12"),
+    ):
+        assert run(["index", *arguments, "-o", str(folder), "--model", tiny]) == 2
+        assert words in capsys.readouterr().err
+        assert list(folder.iterdir()) == []
+    assert run(["index", str(docs), "-o", str(folder), "--model", tiny]) == 0
+    # And a model that cannot be loaded replaces nothing.
+    assert run(["index", str(docs), "-o", str(folder), "--overwrite", "--model", str(tmp_path)]) == 2
+    assert "no model" in capsys.readouterr().err
+    assert LanceIndex(folder).languages()["th"] == 4
+    assert run(["index", str(docs), "-o", str(folder), "--overwrite", "--model", tiny]) == 0
+
+
 def test_missing_packages_name_the_extra(monkeypatch):
     from isoglot.errors import MissingPackageError
 

@@ -138,6 +138,15 @@ def test_several_faults_of_one_line_are_one_problem(tmp_path):
         assert words in message
 
 
+def test_one_file_need_not_hide_the_others():
+    problems = Problems(each=2)
+    for line in range(1, 40):
+        problems.add("a.jsonl", line, "odd")
+    problems.add("b.pdf", None, "broken")
+    assert problems.count == 40
+    assert problems.shown == ["a.jsonl:1: odd", "a.jsonl:2: odd", "b.pdf: broken"]
+
+
 def test_all_problems_are_counted_and_twenty_shown(tmp_path):
     first = lines(tmp_path / "a.jsonl", *["{"] * 15)
     second = lines(tmp_path / "b.jsonl", GOOD, *["{"] * 15)

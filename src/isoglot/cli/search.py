@@ -90,7 +90,8 @@ def index(
             load_debias(debias)
         if resume and (output_dir / "isoglot-index.json").is_file():
             raise InputError(f"{output_dir}: this index is finished; give --update to add to it, or --overwrite")
-        folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+        # What is replaced goes only when the model is there to make the new one with.
+        folder = output_dir if overwrite else claim_folder(output_dir, resume=resume)
 
     from isoglot.index.build import build
     from isoglot.model import load, locate, quiet_libraries
@@ -99,6 +100,8 @@ def index(
     quiet_libraries()
     locate(name)
     encoder = load(name, device=device)
+    if overwrite and not update:
+        folder = claim_folder(output_dir, overwrite=True, resume=resume)
     built = build(
         inputs,
         folder,

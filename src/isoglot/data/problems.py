@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from isoglot.errors import InputError
@@ -10,16 +11,23 @@ SHOWN = 20
 
 
 class Problems:
-    """Problems of input files: all are counted, the first 20 are kept for the message."""
+    """Problems of input files: all are counted, the first 20 are kept for the message.
 
-    def __init__(self) -> None:
+    Args:
+        each: how many of them may be of one file, where many files are read and one should not hide the others.
+    """
+
+    def __init__(self, each: int = SHOWN) -> None:
         self.count = 0
         self.shown: list[str] = []
+        self._each = each
+        self._of: Counter[str] = Counter()
 
     def add(self, file: Path | str, line: int | None, message: str) -> None:
         """Note one problem at a file and (1-based) line."""
         self.count += 1
-        if len(self.shown) < SHOWN:
+        self._of[str(file)] += 1
+        if len(self.shown) < SHOWN and self._of[str(file)] <= self._each:
             place = f"{file}:{line}" if line is not None else f"{file}"
             self.shown.append(f"{place}: {message}")
 

@@ -17,7 +17,7 @@ from isoglot.index.intake import Intake
 from isoglot.index.manifest import BUILDING, Version
 from isoglot.index.publish import publish
 from isoglot.index.rate import Rate
-from isoglot.index.resume import DEBIAS, go_on_from, is_published, open_store
+from isoglot.index.resume import DEBIAS, go_on_from, is_published, nothing_left_of_nothing, open_store
 from isoglot.index.store import one_writer
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def build(
         IsoglotError: the disk is full.
     """
     started = time.perf_counter()
-    problems = Problems()
+    problems = Problems(each=5)
     sources = find_sources(list(inputs)) if inputs or not update else []
-    with one_writer(folder):
+    with one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision)
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
         store = open_store(folder, manifest, [str(path) for path in inputs])

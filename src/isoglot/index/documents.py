@@ -23,7 +23,7 @@ ID_FIELDS = ("id", "_id", "docid", "doc_id")
 TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
 TITLE_FIELDS = ("title",)
 LANG_FIELDS = ("lang", "language")
-ENCODINGS = "UTF-8 (with or without a mark), UTF-16 with a mark, or what charset-normalizer recognises"
+ENCODINGS = "UTF-8 or UTF-16 (with or without a mark), or what charset-normalizer recognises"
 
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -50,6 +50,12 @@ class Document:
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     done: int = 0
+
+    @property
+    def place(self) -> tuple[str, int | None]:
+        """File and line of `source`."""
+        file, _, line = self.source.rpartition(":")
+        return (file, int(line)) if file and line.isdecimal() else (self.source, None)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def read_documents(sources: list[Source], problems: Problems) -> Iterator[Docume
                 if document.text:
                     yield document
                 else:
-                    problems.add(document.source, None, "no text")
+                    problems.add(*document.place, "no text")
         except (OSError, EOFError, zlib.error) as error:
             problems.add(source.path, None, f"cannot be read ({error})")
 
@@ -113,10 +119,15 @@ def clean(text: str) -> str:
 def decode(data: bytes) -> str | None:
     """Text of a file's bytes; None where no encoding fits.
 
-    UTF-8 first, then marked UTF-16, then what charset-normalizer recognises.
+    UTF-16 where there is a mark, or where every second byte of the beginning is zero; then UTF-8, then what
+    charset-normalizer recognises.
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
+    # Zero bytes are letters to UTF-8, but nobody writes them.
+    halves = [part.count(0) / max(1, len(part)) for part in (data[:2000:2], data[1:2000:2])]
+    if max(halves) > 0.7 and min(halves) < 0.3:
+        return data.decode("utf-16-be" if halves[0] > halves[1] else "utf-16-le", errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

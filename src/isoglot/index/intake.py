@@ -49,7 +49,7 @@ class Intake:
     def take(self, document: Document, problems: Problems) -> None:
         """Put one document into the chunk, unless it is stored already or says what another one says."""
         if document.id in self._seen:
-            problems.add(document.source, None, f"the id {document.id!r} was there before; the first one counts")
+            problems.add(*document.place, f"the id {document.id!r} was there before; the first one counts")
             return
         self._seen.add(document.id)
         lang = document.lang or detect(f"{document.title}\n{document.text}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from isoglot.errors import InputError
 from isoglot.files import atomic_write, read_json, sha256, write_json
 from isoglot.index.encoder import passage_length, probe, refuse_other
 from isoglot.index.manifest import BUILDING, FILE, Manifest, read_manifest
-from isoglot.index.store import Store
+from isoglot.index.store import LOCK, Store, stored
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -79,6 +81,19 @@ def open_store(folder: Path, manifest: Manifest, inputs: list[str]) -> Store:
         write_json(state, {"settings": settings, "inputs": inputs})
     store.read_state()
     return store
+
+
+@contextmanager
+def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
+    """Where a new index fails on its input before anything is stored, leave the folder empty for the next try."""
+    try:
+        yield
+    except InputError:
+        if not (folder / FILE).is_file() and not stored(folder):
+            shutil.rmtree(folder / "lance", ignore_errors=True)
+            for name in (BUILDING, DEBIAS, LOCK):
+                (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def is_published(store: Store, manifest: Manifest) -> bool:

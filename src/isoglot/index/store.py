@@ -16,6 +16,8 @@ from isoglot.errors import InputError, IsoglotError
 from isoglot.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, schema
 from isoglot.index.protocol import Passage, Vectors
 
+LOCK = ".lock"
+
 
 @dataclass(frozen=True)
 class Folded:
@@ -155,6 +157,12 @@ class Store:
                 table.delete(f"document IN ({', '.join(map(quoted, documents[start : start + 500]))})")
 
 
+def stored(folder: Path) -> int:
+    """How many passages are stored in a folder, published or not; 0 where there are no tables."""
+    there = (folder / "lance" / f"{PASSAGES}.lance").is_dir()
+    return int(connect(folder).open_table(PASSAGES).count_rows()) if there else 0
+
+
 @contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
     """Keep other processes from writing to the index meanwhile.
@@ -164,7 +172,7 @@ def one_writer(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
