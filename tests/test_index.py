@@ -19,7 +19,7 @@ from isoglot.encode import encode
 from isoglot.errors import InputError, IsoglotError
 from isoglot.index import ann, store
 from isoglot.index.build import build
-from isoglot.index.lance import LanceIndex, connect, settle
+from isoglot.index.lance import LanceIndex, connect, reason, settle
 from isoglot.index.manifest import read_manifest
 from isoglot.index.memory import MemoryIndex
 from isoglot.index.protocol import Passage
@@ -254,7 +254,7 @@ def test_another_model_is_refused(capital_index, tmp_path):
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
-    with pytest.raises(InputError, match="not the encoder that the index was made with"):
+    with pytest.raises(InputError, match="the model given: not the encoder that the index was made with"):
         Searcher.open(capital_index, other).search("x")
 
 
@@ -320,7 +320,7 @@ def test_the_command(tmp_path, capsys):
     assert json.loads(told.out)["languages"]["th"] == 4
     assert "d.jsonl:25: no text" in told.err
     assert run(["index", str(docs), "-o", folder]) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    assert "this index is finished; give --update to add to it, or --overwrite" in capsys.readouterr().err
     assert run(["index", "-o", folder, "--update", "--delete", "de-0,de-1"]) == 0
     assert "2 deleted" in capsys.readouterr().out
     assert run(["index", "-o", folder, "--versions"]) == 0
@@ -352,6 +352,29 @@ def test_the_command(tmp_path, capsys):
     assert run(["index", str(empty), "-o", str(tmp_path / "j")]) == 2
     assert "no file to index" in capsys.readouterr().err
     assert not Path(tmp_path / "j").exists()
+
+
+def test_what_lance_says_is_told_without_its_own_places():
+    error = RuntimeError("lance error: LanceError(IO): Generic error, /root/x/lance-13.0.0/src/a.rs:258:9\nmore")
+    assert reason(error) == "Generic error"
+    assert reason(OSError()) == "OSError"
+
+
+def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monkeypatch):
+    docs, folder = write(tmp_path / "d.jsonl", capitals()), tmp_path / "i"
+    command = ["index", str(docs), "-o", str(folder), "--model", str(tiny_folder())]
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.index.build.publish", stop)
+        assert run(command) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert run(command) == 2
+    assert "not finished; give --resume to go on" in capsys.readouterr().err
+    assert run([*command, "--resume"]) == 0
+    assert "24 unchanged" in capsys.readouterr().out
 
 
 def test_a_failed_first_try_stands_in_nobodys_way(tmp_path, capsys):

@@ -116,7 +116,7 @@ class Searcher:
         manifest = index.manifest
         name = model if isinstance(model, str) else manifest.model
         debias = load_debias(folder / "debias.npz") if manifest.debias else None
-        encode = _lazy_encoder(model or manifest.model, name, manifest, device)
+        encode = _lazy_encoder(model or manifest.model, manifest, device)
         return cls(index, encode, model_name=name, debias=debias)
 
     def warm(self) -> None:
@@ -291,7 +291,7 @@ class Searcher:
 
 
 def _lazy_encoder(
-    model: SentenceTransformer | str, name: str, manifest: Any, device: str | None
+    model: SentenceTransformer | str, manifest: Any, device: str | None
 ) -> Callable[[list[str]], Vectors]:
     loaded: list[SentenceTransformer] = []
 
@@ -303,6 +303,7 @@ def _lazy_encoder(
             from isoglot.model import load
 
             opened = load(model, device=device) if isinstance(model, str) else model
+            name = model if isinstance(model, str) else None
             refuse_other(probe(opened), manifest.probe, name, manifest.model)
             loaded.append(opened)
         return encode(loaded[0], texts, "query").vectors

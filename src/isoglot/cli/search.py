@@ -88,13 +88,13 @@ def index(
             find_sources(list(inputs))  # before anything is replaced
         if debias is not None:
             load_debias(debias)
-        if resume and (output_dir / "isoglot-index.json").is_file():
-            raise InputError(f"{output_dir}: this index is finished; give --update to add to it, or --overwrite")
+        _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
         # What is replaced goes only when the model is there to make the new one with.
         folder = output_dir if overwrite else claim_folder(output_dir, resume=resume)
 
     from isoglot.index.build import build
     from isoglot.model import load, locate, quiet_libraries
+    from isoglot.progress import progress_line
     from isoglot.provenance import device_name, write_run
 
     quiet_libraries()
@@ -102,18 +102,23 @@ def index(
     encoder = load(name, device=device)
     if overwrite and not update:
         folder = claim_folder(output_dir, overwrite=True, resume=resume)
-    built = build(
-        inputs,
-        folder,
-        encoder,
-        name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
-        debias=debias,
-        length=length,
-        update=update,
-        delete=delete,
-        precision=precision,
-        ann_from=ann_from,
-    )
+    try:
+        built = build(
+            inputs,
+            folder,
+            encoder,
+            name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
+            debias=debias,
+            length=length,
+            update=update,
+            delete=delete,
+            precision=precision,
+            ann_from=ann_from,
+        )
+    except KeyboardInterrupt:
+        again = "--update" if update else "--resume"
+        progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
+        raise
     settings = {"model": name, "inputs": [str(path) for path in inputs], "length": length, "update": update}
     write_run(
         folder,
@@ -143,6 +148,18 @@ def index(
     )
     if removal is not None:
         print(_removal(removal))
+
+
+def _refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:
+    """Say which flag is wanted where the folder holds an index, finished or not."""
+    from isoglot.index.manifest import BUILDING, FILE
+
+    if (folder / FILE).is_file() and (resume or not overwrite):
+        raise InputError(f"{folder}: this index is finished; give --update to add to it, or --overwrite to replace it")
+    if (folder / BUILDING).is_file() and not (resume or overwrite):
+        raise InputError(
+            f"{folder}: an index that was not finished; give --resume to go on, or --overwrite to replace it"
+        )
 
 
 def search(

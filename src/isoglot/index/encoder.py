@@ -24,21 +24,28 @@ def probe(model: SentenceTransformer, precision: str = "auto") -> Vectors:
     return encode(model, _PROBES, "document", precision=precision).vectors
 
 
-def refuse_other(vectors: Vectors, recorded: Any, name: str, made_with: str) -> None:
+def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: str) -> None:
     """Stop where an encoder is not the one that an index was made with.
+
+    Args:
+        vectors: of `probe`.
+        recorded: those of the index's encoder.
+        name: of the encoder; None where it came as an object.
+        made_with: name of the index's encoder.
 
     Raises:
         InputError: another dimension, or other vectors for the same texts.
     """
     before = np.asarray(recorded, np.float32)
+    given = "the model given" if name is None else f"--model {name}"
     if vectors.shape != before.shape:
         raise InputError(
-            f"--model {name}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
+            f"{given}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
             f"{before.shape[1]} (made with {made_with}); name that model, or index again with this one"
         )
     if float((vectors * before).sum(axis=1).min()) < _SAME:
         raise InputError(
-            f"--model {name}: not the encoder that the index was made with ({made_with}), its vectors differ; "
+            f"{given}: not the encoder that the index was made with ({made_with}), its vectors differ; "
             "name that model, or index again with this one"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ from isoglot.index.protocol import Found, Passage, Vectors
 PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
 SHOWN = ["id", "text", "about"]
+_OWN_PLACES = re.compile(r"lance error: |LanceError\(\w+\): |,? /\S+\.rs:\d+(:\d+)?")
 _FOREVER = timedelta(days=36_500)
 
 
@@ -155,8 +157,15 @@ def reading(folder: Path, number: int | None = None) -> Iterator[None]:
             raise InputError(
                 f"{folder}: version {number}, which is open here, was pruned; open the index again"
             ) from error
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise IsoglotError(f"{folder}: the index cannot be read ({first}); make it again with --overwrite") from error
+        raise IsoglotError(
+            f"{folder}: the index cannot be read ({reason(error)}); make it again with --overwrite"
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """What Lance says, without the places in its own source."""
+    said = _OWN_PLACES.sub("", str(error)).strip()
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def among(langs: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.errors import InputError, IsoglotError
-from isoglot.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, schema
+from isoglot.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, reason, schema
 from isoglot.index.protocol import Passage, Vectors
 
 LOCK = ".lock"
@@ -189,10 +189,11 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, pa.ArrowException) as error:
-        first = "the disk is full" if "No space left" in str(error) else str(error).strip().splitlines()[0]
+        full = any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
+        remedy = "make room (in an index with old versions: --prune 1) and " if full else ""
         raise IsoglotError(
-            f"{folder}: the index cannot be written ({first}); what was published before is as it was; "
-            "make room and run the same command again with --resume (or --update)"
+            f"{folder}: the index cannot be written ({'the disk is full' if full else reason(error)}); what was "
+            f"published before is as it was; {remedy}run the same command again with --resume (or --update)"
         ) from error
 
 
