@@ -138,6 +138,16 @@ def test_quickstart_serves_base_beside_hybrid(monkeypatch: pytest.MonkeyPatch, t
         assert client.post("/v1/embeddings", json={"model": "hybrid-0.5", "input": "x"}).status_code == 200
 
 
+def test_a_quickstart_learns_of_a_taken_port_before_it_trains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert run(["quickstart", "-o", str(tmp_path / "out"), "--serve", "--port", port]) == 2
+    assert f"--port {port}: cannot listen there" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_quickstart_without_its_model_says_so(tmp_path: Path) -> None:
     study = SimpleNamespace(folder=tmp_path, runs=[SimpleNamespace(regime="hybrid-0.5", seed=0)])
     with pytest.raises(InputError, match="holds no hybrid model to serve"):

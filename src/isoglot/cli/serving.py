@@ -78,6 +78,19 @@ def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) ->
         run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
 
 
+def check_serving(port: int) -> None:
+    """Check, before a long run, that its server will have its packages and its port.
+
+    Raises:
+        MissingPackageError: packages of the extra `serve` are missing.
+        InputError: the port is taken or not ours to take.
+    """
+    require_packages()
+    from isoglot.serve.server import listen
+
+    listen(LOOPBACK, port).close()
+
+
 def require_packages() -> None:
     """Check for the packages of the extra `serve`.
 

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.data import open_rows
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
-from isoglot.cli.serving import PORT, require_packages, serve_quickstart
+from isoglot.cli.serving import PORT, check_serving, serve_quickstart
 from isoglot.cli.sources import BenchmarkName, open_benchmark
 from isoglot.config import StudySettings, TrainSettings
 from isoglot.regimes import sweep
@@ -156,7 +156,7 @@ def quickstart(
     from isoglot.model import quiet_libraries
 
     if serve:
-        require_packages()
+        check_serving(port)
     quiet_libraries()
     folder = claim_folder(output_dir, resume=True)
 
