@@ -45,8 +45,8 @@ def connect(folder: Path) -> Any:
     Raises:
         MissingPackageError: lancedb is not installed.
     """
-    # Lance's log would tell the user of every new table.
-    os.environ.setdefault("LANCE_LOG", "error")
+    # Lance would log warnings of its own beside our errors.
+    os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
     except ImportError as error:
