@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -57,7 +58,7 @@ def index(
         as_json: Print the result as JSON.
     """
     from isoglot.debias import load_debias
-    from isoglot.files import claim_folder
+    from isoglot.files import claimed_folder
     from isoglot.index.documents import find_sources
     from isoglot.index.manifest import read_manifest
     from isoglot.index.versions import prune as prune_versions
@@ -80,8 +81,7 @@ def index(
     if not inputs and not delete:
         raise InputError("nothing to index; name files or folders")
     if update:
-        known = read_manifest(output_dir)
-        folder, name = output_dir, model or known.model
+        name = model or read_manifest(output_dir).model
     else:
         name = model or "embedded"
         if inputs:
@@ -89,36 +89,34 @@ def index(
         if debias is not None:
             load_debias(debias)
         _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
-        # What is replaced goes only when the model is there to make the new one with.
-        folder = output_dir if overwrite else claim_folder(output_dir, resume=resume)
 
     from isoglot.index.build import build
     from isoglot.model import load, locate, quiet_libraries
     from isoglot.progress import progress_line
     from isoglot.provenance import device_name, write_run
 
-    quiet_libraries()
-    locate(name)
-    encoder = load(name, device=device)
-    if overwrite and not update:
-        folder = claim_folder(output_dir, overwrite=True, resume=resume)
-    try:
-        built = build(
-            inputs,
-            folder,
-            encoder,
-            name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
-            debias=debias,
-            length=length,
-            update=update,
-            delete=delete,
-            precision=precision,
-            ann_from=ann_from,
-        )
-    except KeyboardInterrupt:
-        again = "--update" if update else "--resume"
-        progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
-        raise
+    claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
+    with claim as folder:
+        quiet_libraries()
+        locate(name)
+        encoder = load(name, device=device)
+        try:
+            built = build(
+                inputs,
+                folder,
+                encoder,
+                name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
+                debias=debias,
+                length=length,
+                update=update,
+                delete=delete,
+                precision=precision,
+                ann_from=ann_from,
+            )
+        except KeyboardInterrupt:
+            again = "--update" if update else "--resume"
+            progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
+            raise
     settings = {"model": name, "inputs": [str(path) for path in inputs], "length": length, "update": update}
     write_run(
         folder,
