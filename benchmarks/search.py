@@ -318,6 +318,9 @@ def main() -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    systems = args.systems.split(",")
+    if set(systems) - set(SYSTEMS):
+        parser.error(f"--systems {args.systems}: there are {', '.join(SYSTEMS)}")
     if args.child:
         kind = args.child.partition("-")[2]
         found = child_isoglot(args.folder) if args.child == "isoglot" else child_faiss(kind, args.folder)
@@ -334,7 +337,7 @@ def main() -> None:
     record = {"command": " ".join(["python", *sys.argv]), "machine": machine()}
     try:
         for rows in sizes:
-            for entry in run(rows, 100 if args.quick else args.queries, args.systems.split(",")):
+            for entry in run(rows, 100 if args.quick else args.queries, systems):
                 entries.append(entry)
                 keep(args.json, {**record, "entries": entries, "complete": False})
         encoding = None if args.quick else query_encoding()

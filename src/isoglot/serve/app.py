@@ -122,5 +122,7 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 
 
 def _where(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part not in ("query", "body"))
+    # Where a value may be one text or several, pydantic names the kind it tried.
+    parts = [str(part) for part in error["loc"] if part not in ("query", "body")]
+    place = ".".join(part for part in parts if "constrained-str" not in part)
     return f"{place[:80]}: {error['msg']}" if place else str(error["msg"])
