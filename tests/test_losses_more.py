@@ -146,7 +146,9 @@ def test_masked_scores_keep_the_own_column():
     assert found.tolist() == [[2.0, -math.inf], [-math.inf, 2.0]]
 
 
-def test_rows_negatives_and_scores_reach_the_batch(tmp_path):
+@pytest.mark.parametrize("numbers", [None, np.arange(8)])
+def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
+    from isoglot.backbones import Backbone
     from isoglot.config import TrainSettings
     from isoglot.data.prepare import prepare
     from isoglot.model import load
@@ -171,7 +173,9 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path):
         tmp_path / "prepared",
     )
     model = load(str(tiny_encoder(tmp_path)), device="cpu")
-    collator = _collator(model, rows, TrainSettings(negatives=2, loss_kl=1.0, device="cpu"), 32, 64)
+    settings = TrainSettings(negatives=2, loss_kl=1.0, device="cpu")
+    preset = Backbone("", query_length=32, passage_length=64)
+    collator = _collator(model, rows, settings, preset, tmp_path / "tokens", numbers)
     lang, group = rows.column("lang"), rows.column("group")
 
     def at(name, code):

@@ -20,7 +20,6 @@ Role = Literal["query", "document"]
 Embed = Callable[[list[str], str], NDArray[np.float32]]
 LEAST = 4  # tokens of a text: the special ones and something between them
 _TOKENS_A_BATCH = 4096
-_CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
 
 
 class Encoded(NamedTuple):
@@ -65,9 +64,7 @@ def encode(
     limit = length or preset_of(model).encode_length
     if model.max_seq_length:
         limit = min(limit, model.max_seq_length)
-    # A tokenizer reads a text to its end, whatever is kept of it: one line of 100 MB would take gigabytes.
-    starts = np.array([text[: limit * _CHARACTERS_A_TOKEN] for text in texts], dtype=object)
-    distinct, place = np.unique(starts, return_inverse=True)
+    distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
     tokens = tokenize(model, distinct.tolist(), prompt=model.prompts.get(role), length=limit, what=what or role)
     lengths = np.diff(tokens.offsets)
     order = np.argsort(-lengths, kind="stable")

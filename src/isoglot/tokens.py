@@ -22,6 +22,7 @@ from isoglot.files import atomic_folder
 from isoglot.progress import Progress, progress_line
 
 _TEXTS = 1024
+_CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def tokenize(
         model: a Sentence Transformer over tokens.
         texts: any number of texts.
         prompt: put before each text.
-        length: cut after this many tokens, special ones included.
+        length: cut after this many tokens, special ones included, and never later than 256 times as many characters.
         what: name of the progress bar.
 
     Raises:
@@ -143,7 +144,8 @@ def _pieces(
     with Progress(f"tokenising {what}", count) as progress:
         for texts in blocks:
             for start in range(0, len(texts), _TEXTS):
-                part = texts[start : start + _TEXTS]
+                # A tokenizer reads a text to its end, whatever is kept of it: one of 100 MB would take gigabytes.
+                part = [text[: length * _CHARACTERS_A_TOKEN] for text in texts[start : start + _TEXTS]]
                 features = model.preprocess(part, prompt=prompt or None, max_length=length)
                 if not {"input_ids", "attention_mask"} <= features.keys():
                     raise InputError(
