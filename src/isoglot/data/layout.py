@@ -49,19 +49,21 @@ def lay_out(
     group, group_dataset = _number_groups(dataset, group_name, datasets, room)
     keys, key_rows = _sorted_keys(group, lang, languages, room)
     sizes = _rows_of_groups(keys, len(group_dataset), languages)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
     labels = _components(group, lang, len(group_dataset), languages, passage_text, room)
     component = room.array("component", len(group), np.int32)
     for part in parts(len(group)):
         component[part] = labels[group[part]]
     lang_rows, lang_offsets = _language_rows(lang, dataset, languages, datasets, room)
     offsets = np.searchsorted(group_dataset, np.arange(datasets + 1)).astype(np.int64)
-    pair_groups, pair_components = _pair_counts(keys, sizes, labels, offsets, languages)
+    pair_groups, pair_components = _pair_counts(keys, starts, labels, offsets, languages)
     spans = list(pairwise(offsets))
     return {
         "group": group,
         "component": component,
         "keys": keys,
         "key_rows": key_rows,
+        "group_offsets": starts,
         "group_dataset_offsets": offsets,
         "lang_rows": lang_rows,
         "lang_offsets": lang_offsets,
@@ -188,13 +190,12 @@ def _language_rows(lang: Ints, dataset: Ints, languages: int, datasets: int, roo
 
 
 def _pair_counts(
-    keys: Ints, sizes: NDArray[np.int64], labels: NDArray[np.int64], offsets: NDArray[np.int64], languages: int
+    keys: Ints, starts: NDArray[np.int64], labels: NDArray[np.int64], offsets: NDArray[np.int64], languages: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count groups and distinct components that have both languages of a pair, per data set."""
     datasets = len(offsets) - 1
     pair_groups = np.zeros((datasets, languages, languages), dtype=np.int64)
     surplus = np.zeros_like(pair_groups)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     members = np.bincount(labels)
     for number, (begin, end) in enumerate(pairwise(offsets.tolist())):
         for low in range(begin, end, _GROUPS):

@@ -24,7 +24,7 @@ from isoglot.errors import InputError
 from isoglot.files import atomic_folder, read_json, write_json
 from isoglot.progress import Progress
 
-FORMAT = 1
+FORMAT = 2
 _ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets"))
 _LISTS: dict[str, pa.DataType] = {"negatives": pa.list_(pa.string()), "scores": pa.list_(pa.float32())}
 _SCHEMA = pa.schema([(name, _LISTS.get(name, pa.string())) for name in FIELDS])
