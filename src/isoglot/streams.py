@@ -75,8 +75,8 @@ class Stream:
 def keyed_permutation(size: int, key: tuple[int, ...]) -> Callable[[Rows], Rows]:
     """A random permutation of range(size) as a function, fixed by `key`.
 
-    Up to 2**16 items it is a shuffled array; above, a six-round Feistel network with cycle walking, which needs no
-    memory, so that thousands of strata of millions of groups cost nothing to open.
+    Up to 2**16 items it is a shuffled array; above, a six-round Feistel network on a rectangle, with cycle walking,
+    which needs no memory, so that thousands of strata of millions of groups cost nothing to open.
 
     >>> order = keyed_permutation(5, (0,))
     >>> sorted(order(np.arange(5)).tolist())
@@ -86,19 +86,19 @@ def keyed_permutation(size: int, key: tuple[int, ...]) -> Callable[[Rows], Rows]
     if size <= 1 << 16:
         shuffled = rng.permutation(size)
         return lambda items: shuffled[items]
-    bits = math.ceil(math.log2(size))
-    low_bits = np.uint64(bits // 2)
-    high_bits = np.uint64(bits) - low_bits
-    rounds = rng.integers(0, 1 << 63, size=6, dtype=np.uint64)
+    # Sides of a rectangle that holds little more than the items: hardly any number falls outside.
+    height = math.isqrt(size - 1) + 1
+    sides = np.array([height, -(-size // height)], dtype=np.uint64)
+    salts = rng.integers(0, 1 << 63, size=6, dtype=np.uint64)
 
     def encipher(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        left_bits, right_bits = high_bits, low_bits
-        left, right = values >> low_bits, values & ((np.uint64(1) << low_bits) - np.uint64(1))
-        for salt in rounds:
-            mixed = _mix(right + salt) & ((np.uint64(1) << left_bits) - np.uint64(1))
-            left, right = right, left ^ mixed
-            left_bits, right_bits = right_bits, left_bits
-        return (left << right_bits) | right
+        halves = [values // sides[1], values % sides[1]]
+        for number, salt in enumerate(salts):
+            own, other = number % 2, 1 - number % 2
+            moved = halves[own] + _mix(halves[other] + salt) % sides[own]
+            halves[own] = np.where(moved >= sides[own], moved - sides[own], moved)
+        whole: NDArray[np.uint64] = halves[0] * sides[1] + halves[1]
+        return whole
 
     def order(items: Rows) -> Rows:
         values = encipher(items.astype(np.uint64))
