@@ -27,9 +27,9 @@ from isoglot.collate import Negatives, TokenCollator
 from isoglot.config import TrainSettings, flat_settings
 from isoglot.data.order import Ints
 from isoglot.data.prepare import Prepared
-from isoglot.dropout import cheap_dropout
 from isoglot.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.files import read_json, write_text
+from isoglot.lean import can_pack, lean
 from isoglot.losses import GroupMaskedInfoNCE, LossWeights
 from isoglot.model import backbone_of, load, quiet_libraries, require_device, resolve_precision
 from isoglot.processes import rank, world_size
@@ -133,8 +133,8 @@ def train(
     )
     if selection is not None:
         selection.trainer = trainer
-    dropout = cheap_dropout(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
-    with trainer.checkpoint_on_signal(), dropout:
+    way = lean(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
+    with trainer.checkpoint_on_signal(), way:
         _run(trainer, last, folder, settings)
     if trainer.interrupted and trainer.state.global_step < settings.max_steps:
         raise KeyboardInterrupt
@@ -205,7 +205,7 @@ def _loss(model: SentenceTransformer, settings: TrainSettings, device: str, *, g
     return GroupMaskedInfoNCE(
         model,
         settings.temperature,
-        chunk=settings.grad_cache or settings.chunk or _chunk(device),
+        chunk=settings.grad_cache or settings.chunk or _chunk(model, device),
         gather_across_devices=gather,
         recompute=settings.grad_cache is not None,
         weights=LossWeights(
@@ -359,9 +359,9 @@ def _fixed(facts: dict[str, Any]) -> dict[str, Any]:
     return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
 
 
-def _chunk(device: str) -> int | None:
-    """Small chunks save padding where arithmetic is the limit; a GPU wants wide ones."""
-    return 8 if device.startswith("cpu") else None
+def _chunk(model: SentenceTransformer, device: str) -> int | None:
+    """On a CPU small chunks save padding, where it is not left out anyway; a GPU wants wide ones."""
+    return 8 if device.startswith("cpu") and not can_pack(backbone_of(model)) else None
 
 
 def _save(model: SentenceTransformer, folder: Path, base: str, settings: TrainSettings) -> None:
