@@ -157,6 +157,7 @@ def now(device):
 def isoglot_steps(task, rows, scratch, times, tokens):
     """Steps of `isoglot train` with its defaults."""
     module = importlib.import_module("isoglot.train")
+    from isoglot.collate import TokenCollator
     from isoglot.config import TrainSettings
     from isoglot.trainer import StepLog
 
@@ -172,14 +173,14 @@ def isoglot_steps(task, rows, scratch, times, tokens):
             super().on_train_begin(args, state, control, model=model, **more)
 
     module.StepLog = Clock
-    real = module.TokenCollator.__call__
+    real = TokenCollator.__call__
 
     def counted(self, features):
         batch = real(self, features)
         tokens.append(int(batch["query_attention_mask"].sum() + batch["passage_attention_mask"].sum()))
         return batch
 
-    module.TokenCollator.__call__ = counted
+    TokenCollator.__call__ = counted
     steps = task["steps"] + task["warm"]
     settings = TrainSettings(
         batch_size=task["batch"],

@@ -152,7 +152,7 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
     from isoglot.config import TrainSettings
     from isoglot.data.prepare import prepare
     from isoglot.model import load
-    from isoglot.train import _collator
+    from isoglot.run_inputs import run_collator
 
     def negatives(n, lang):
         if n == 0:
@@ -175,7 +175,7 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
     model = load(str(tiny_encoder(tmp_path)), device="cpu")
     settings = TrainSettings(negatives=2, loss_kl=1.0, device="cpu")
     preset = Backbone("", query_length=32, passage_length=64)
-    collator = _collator(model, rows, settings, preset, tmp_path / "tokens", numbers)
+    collator = run_collator(model, rows, settings, preset, tmp_path / "tokens", numbers)
     lang, group = rows.column("lang"), rows.column("group")
 
     def at(name, code):

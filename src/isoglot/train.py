@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -15,17 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from torch import distributed
 from transformers import set_seed
 
-from isoglot.backbones import Backbone, backbone
+from isoglot.backbones import backbone
 from isoglot.checkpoints import last_checkpoint, load_trainable, remove_incomplete, require_same
-from isoglot.collate import Negatives, TokenCollator
 from isoglot.config import TrainSettings, flat_settings
-from isoglot.data.order import Ints
 from isoglot.data.prepare import Prepared
 from isoglot.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.files import read_json, write_text
@@ -34,9 +30,9 @@ from isoglot.losses import GroupMaskedInfoNCE, LossWeights
 from isoglot.model import backbone_of, load, quiet_libraries, require_device, resolve_precision
 from isoglot.processes import rank, world_size
 from isoglot.provenance import device_name, read_run, write_run
+from isoglot.run_inputs import run_collator, used_tokens
 from isoglot.sampler import HybridBatchSampler
 from isoglot.token_table import prepare_token_table, restore_token_table
-from isoglot.tokens import tokenize, tokenize_rows
 from isoglot.trainer import HybridTrainer, Scorer, Selection, StepLog
 from isoglot.training_log import BatchLog
 
@@ -109,8 +105,8 @@ def train(
     preset = backbone(model)
     numbers = sampler.rows()
     with arguments.main_process_first(desc="tokenising"):
-        collator = _collator(encoder, rows, settings, preset, checkpoints / "tokens", numbers)
-    prepare_token_table(backbone_of(encoder), settings.embeddings, _used_tokens(collator))
+        collator = run_collator(encoder, rows, settings, preset, checkpoints / "tokens", numbers)
+    prepare_token_table(backbone_of(encoder), settings.embeddings, used_tokens(collator))
     selection = None
     if scorer is not None:
         selection = Selection(scorer, checkpoints, settings.eval_steps, settings.patience, first=first)
@@ -216,105 +212,6 @@ def _loss(model: SentenceTransformer, settings: TrainSettings, device: str, *, g
             settings.loss_distill,
         ),
     )
-
-
-def _collator(
-    model: SentenceTransformer,
-    rows: Prepared,
-    settings: TrainSettings,
-    preset: Backbone,
-    scratch: Path,
-    numbers: Ints | None,
-) -> TokenCollator:
-    """Tokens of the rows that are drawn.
-
-    All rows' tokens are kept beside the rows, for other runs; a part of them serves this run alone.
-    """
-    limit = model.max_seq_length or settings.passage_length or preset.passage_length
-    home = rows.folder / "tokens" if numbers is None and os.access(rows.folder, os.W_OK) else scratch
-    passage_length = min(settings.passage_length or preset.passage_length, limit)
-    queries = tokenize_rows(
-        model,
-        rows,
-        "query",
-        prompt=model.prompts.get("query"),
-        length=min(settings.query_length or preset.query_length, limit),
-        home=home,
-        numbers=numbers,
-    )
-    passages = tokenize_rows(
-        model,
-        rows,
-        "passage",
-        prompt=model.prompts.get("document"),
-        length=passage_length,
-        home=home,
-        numbers=numbers,
-    )
-    weights = LossWeights(jsd=settings.loss_jsd, kl=settings.loss_kl)
-    return TokenCollator(
-        queries,
-        passages,
-        rows.table.component,
-        getattr(model.tokenizer, "pad_token_id", None) or 0,
-        negatives=_negatives(model, rows, settings.negatives, passage_length, numbers),
-        parallel=weights.parallel,
-    )
-
-
-def _negatives(
-    model: SentenceTransformer, rows: Prepared, columns: int, length: int, numbers: Ints | None
-) -> Negatives | None:
-    """The rows' hard negatives, cut to `columns` a row; None where there are none or none are wanted."""
-    if not columns or rows.texts.column("negatives").null_count == len(rows.texts):
-        return None
-    texts: list[str] = []
-    counts = np.zeros(len(rows), dtype=np.int64)
-    scores = np.full((len(rows), 1 + columns), np.nan, dtype=np.float32)
-    chosen = np.arange(len(rows)) if numbers is None else numbers
-    given = (
-        (record["negatives"], record["scores"])
-        for batch in rows.batches(["negatives", "scores"], numbers)
-        for record in batch.to_pylist()
-    )
-    for row, (negatives, own_scores) in zip(chosen.tolist(), given, strict=True):
-        kept = (negatives or [])[:columns]
-        counts[row] = len(kept)
-        texts += kept
-        if own_scores:
-            scores[row, : 1 + len(kept)] = own_scores[: 1 + len(kept)]
-    if not texts:
-        return None
-    tokens = tokenize(model, texts, prompt=model.prompts.get("document"), length=length, what="negatives")
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    return Negatives(tokens, offsets, _components_of(texts, rows), scores, columns)
-
-
-def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
-    """The passage component of each text that is some row's passage, otherwise -1."""
-    wanted = np.array([_digest(text) for text in texts], dtype=np.uint64)
-    known, inverse = np.unique(wanted, return_inverse=True)
-    component = np.full(len(known), -1, dtype=np.int64)
-    done = 0
-    for batch in rows.batches(["passage"]):
-        passages = np.array([_digest(text) for text in batch.column(0).to_pylist()], dtype=np.uint64)
-        place = np.minimum(np.searchsorted(known, passages), len(known) - 1)
-        found = np.flatnonzero(known[place] == passages)
-        component[place[found]] = rows.table.component[done + found]
-        done += len(passages)
-    return component[inverse]
-
-
-def _digest(text: str | None) -> int:
-    return int.from_bytes(hashlib.blake2b((text or "").encode(), digest_size=8).digest(), "little")
-
-
-def _used_tokens(collator: TokenCollator) -> torch.Tensor:
-    """Every token id that a batch can hold, sorted."""
-    parts = [collator.queries.used(), collator.passages.used(), np.array([collator.pad])]
-    if collator.negatives is not None:
-        parts.append(collator.negatives.tokens.used())
-    return torch.from_numpy(np.unique(np.concatenate(parts)))
 
 
 def _arguments(checkpoints: Path, folder: Path, settings: TrainSettings) -> SentenceTransformerTrainingArguments:
