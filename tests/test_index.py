@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from conftest import write_jsonl as write
 from isoglot import load
 from isoglot.cli import run
 from isoglot.debias import Sample, center
@@ -40,11 +41,6 @@ CAPITALS = [
 @pytest.fixture(scope="module")
 def model():
     return load(str(tiny_folder()), device="cpu")
-
-
-def write(path, documents):
-    path.write_text("".join(json.dumps(d, ensure_ascii=False) + "\n" for d in documents), encoding="utf-8")
-    return path
 
 
 def capitals():

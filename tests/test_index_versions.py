@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from conftest import write_jsonl as write
 from isoglot import load
 from isoglot.cli import run
 from isoglot.errors import InputError, IsoglotError
@@ -19,11 +20,6 @@ from tiny_search import tiny_folder
 @pytest.fixture(scope="module")
 def model():
     return load(str(tiny_folder()), device="cpu")
-
-
-def write(path, documents):
-    path.write_text("".join(json.dumps(d, ensure_ascii=False) + "\n" for d in documents), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
