@@ -18,12 +18,11 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 
-from isoglot.collate import FoldingCollator
+from isoglot.data.row_table import RowTable
 from isoglot.data.rows import read_rows
-from isoglot.data.table import RowTable
-from isoglot.losses import GroupMaskedInfoNCE
-from isoglot.regimes import Sampling
-from isoglot.sampler import dataset_sampler
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.own_trainer import FoldingCollator, dataset_sampler
+from isoglot.training.sampling.regimes import Sampling
 
 
 def load_rows(paths: list[Path]) -> Dataset:

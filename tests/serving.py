@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from isoglot.encode import Encoded
-from isoglot.index.memory import MemoryIndex
-from isoglot.index.protocol import Passage
-from isoglot.search import Searcher
+from isoglot.encoders.encoding import Encoded
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from isoglot.search.searcher import Searcher
 
 DIMENSION = 64
 

@@ -6,10 +6,10 @@ from importlib.resources import files
 
 import pytest
 
-from isoglot.data.overlap import normalise
+from isoglot.data.near_duplicates import normalise
 from isoglot.data.rows import read_rows
-from isoglot.languages import language
-from isoglot.quickstart import atlas
+from isoglot.languages.table import language
+from isoglot.studies.atlas_study import atlas
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 SIZES = {"train": 112, "test": 80}

@@ -3,16 +3,17 @@ import sys
 
 import pytest
 
-from isoglot.audit import audit, render
 from isoglot.cli import run
-from isoglot.data.benchmark import from_rows
-from isoglot.data.near import jaccard
-from isoglot.data.overlap import near_overlap
-from isoglot.data.prepare import prepare
+from isoglot.core.errors import MissingPackageError
+from isoglot.curation.audit_text import render
+from isoglot.curation.auditing import audit
+from isoglot.data.benchmarks.benchmark import from_rows
+from isoglot.data.benchmarks.overlap import near_overlap
+from isoglot.data.near_duplicates import jaccard
+from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, write_rows
-from isoglot.data.writing import in_language, in_script, script_share, scripts_of
-from isoglot.errors import MissingPackageError
-from isoglot.regimes import Sampling
+from isoglot.languages.checking import in_language, in_script, script_share, scripts_of
+from isoglot.training.sampling.regimes import Sampling
 from tiny import bert
 
 ENGLISH = "The old lighthouse number {n} stands on the northern cliff above the harbour."
@@ -125,9 +126,9 @@ def test_near_overlap_against_all_pairs(tmp_path):
 
 
 def test_without_optional_packages(tmp_path, monkeypatch):
-    from isoglot.data import writing
+    from isoglot.languages import checking
 
-    writing.identifier.cache_clear()
+    checking.identifier.cache_clear()
     for name in ("py3langid.langid", "datasketch"):
         monkeypatch.setitem(sys.modules, name, None)
     rows = prepared(tmp_path, clean_rows())

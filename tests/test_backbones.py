@@ -7,12 +7,12 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
-from isoglot.backbones import Backbone, backbone
-from isoglot.data.prepare import prepare
+from isoglot.core.errors import InputError
+from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, write_rows
-from isoglot.encode import encode
-from isoglot.errors import InputError
-from isoglot.model import load, preset_of
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.loading import load, preset_of
+from isoglot.encoders.presets import Backbone, backbone
 from tiny import bert, xlm_roberta
 
 TEXT = "who is the sky"
@@ -74,9 +74,9 @@ def test_an_unknown_folder_is_left_to_the_library(tmp_path):
 
 def test_labse_without_a_pooler(tmp_path, monkeypatch):
     folder = bert(tmp_path / "LaBSE")
-    from isoglot import model
+    from isoglot.encoders import loading
 
-    monkeypatch.setattr(model, "backbone_of", lambda _: object())
+    monkeypatch.setattr(loading, "backbone_of", lambda _: object())
     with pytest.raises(InputError, match="pooler"):
         load(str(folder), device="cpu")
 
@@ -126,8 +126,8 @@ def test_encoding_uses_the_remembered_length(tmp_path):
 
 def test_audit_reports_lengths_by_the_preset(tmp_path):
     write_rows([Row("a", "en", "q", "sky " * 400, "d"), Row("b", "en", "r", "grass", "d")], tmp_path / "r.jsonl")
-    from isoglot.audit import audit
     from isoglot.cli.auditing import _tokeniser
+    from isoglot.curation.auditing import audit
 
     rows = prepare([tmp_path / "r.jsonl"], tmp_path / "p")
     facts = audit(rows, batch_size=2, batches=2, tokeniser=_tokeniser(str(bert(tmp_path / "LaBSE")), None, None))

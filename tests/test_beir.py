@@ -4,9 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from isoglot.data.beir import load_beir
-from isoglot.errors import InputError
-from isoglot.evaluate import CROSS, POOL, score
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.beir import load_beir
+from isoglot.measuring.per_query import CROSS, POOL
+from isoglot.measuring.scoring import score
 
 
 def lines(records):

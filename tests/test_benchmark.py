@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from conftest import parallel_rows, write_jsonl
-from isoglot.data.benchmark import assemble, from_rows
-from isoglot.data.overlap import normalise, overlap, refuse_overlap
-from isoglot.data.prepare import prepare
-from isoglot.errors import InputError
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import assemble, from_rows
+from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
+from isoglot.data.near_duplicates import normalise
+from isoglot.data.prepared import prepare
 
 
 def benchmark_of(path, rows, name="rows"):

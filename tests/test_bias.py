@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kruskal, spearmanr
 
-from isoglot import bias
-from isoglot.bias import (
+from isoglot.core.errors import InputError
+from isoglot.measuring import language_bias
+from isoglot.measuring.language_bias import (
     comp_at,
     lpr,
     max_at_r,
@@ -22,8 +23,8 @@ from isoglot.bias import (
     tlr_at,
     unbiased_lpr,
 )
-from isoglot.errors import InputError
-from isoglot.metrics import average_precision, gold_ranks, gold_ranks_from_scores, top_k
+from isoglot.measuring.measures import average_precision
+from isoglot.measuring.ranks import gold_ranks, gold_ranks_from_scores, top_k
 
 NAN = float("nan")
 # query 0: four golds; query 1: one; query 2: none; query 3: two
@@ -222,4 +223,4 @@ def test_peer_is_refused_where_it_is_constant():
 
 
 def test_examples():
-    assert doctest.testmod(bias).failed == 0
+    assert doctest.testmod(language_bias).failed == 0

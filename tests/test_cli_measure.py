@@ -5,12 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from isoglot.cli import run
-from isoglot.cli.measure import parse_memory
-from isoglot.compare import compare, load_runs, stacked
-from isoglot.data.benchmark import assemble
-from isoglot.errors import InputError
-from isoglot.evaluate import score
-from isoglot.files import read_json, write_json
+from isoglot.cli.measuring import parse_memory
+from isoglot.core.errors import InputError
+from isoglot.core.files import read_json, write_json
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.measuring.comparing import compare, load_runs, stacked
+from isoglot.measuring.scoring import score
 
 LANGS = ("de", "en", "th")
 
@@ -233,7 +233,7 @@ def test_holm_is_over_the_languages_of_one_comparison(tmp_path):
     by_slice = {entry.slice: entry for entry in found}
     assert set(LANGS) | {"all", "family:Indo-European", "script:Latin"} == by_slice.keys()
     # a language alone has the p of its own bootstrap at most three times, and never less than it
-    from isoglot.stats import paired_difference
+    from isoglot.measuring.bootstrap import paired_difference
 
     x, y = (evaluation.values["monolingual", "map"].columns({"th"}) for _, evaluation in runs)
     raw = paired_difference(y, x, resamples=4000).p

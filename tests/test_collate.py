@@ -4,11 +4,12 @@ import torch
 from datasets import Dataset
 
 from conftest import parallel_rows, write_jsonl
-from isoglot.collate import FoldingCollator, TokenCollator
-from isoglot.data.prepare import prepare
-from isoglot.errors import InputError
-from isoglot.model import load
-from isoglot.tokens import Tokens, tokenize, tokenize_rows
+from isoglot.core.errors import InputError
+from isoglot.data.prepared import prepare
+from isoglot.encoders.loading import load
+from isoglot.encoders.tokens import Tokens, tokenize, tokenize_rows
+from isoglot.training.collator import TokenCollator
+from isoglot.training.own_trainer import FoldingCollator
 
 TEXTS = ["Wie hoch?", "", "第3座山有多高？", "a " * 200, "पर्वत"]
 

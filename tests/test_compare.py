@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from isoglot.compare import HEADLINE, compare, level, stacked
-from isoglot.errors import InputError
-from isoglot.evaluate import CROSS, MONO, POOL, Evaluation, Values
-from isoglot.stats import interval, paired_difference
+from isoglot.core.errors import InputError
+from isoglot.measuring.bootstrap import interval, paired_difference
+from isoglot.measuring.comparing import HEADLINE, compare, level, stacked
+from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.per_query import CROSS, MONO, POOL, Values
 
 LANGS = ("ar", "de", "en", "th")
 GROUPS = [f"g{number:02}" for number in range(60)]

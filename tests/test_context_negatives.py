@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from isoglot.cli import run
-from isoglot.data.context import context_negatives, pick_sentences
-from isoglot.data.lareqa import lareqa_rows
-from isoglot.data.near import NEAR, contains, grams, jaccard
-from isoglot.data.prepare import prepare
+from isoglot.core.errors import InputError
+from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
+from isoglot.data.paragraph_negatives import context_negatives, pick_sentences
+from isoglot.data.prepared import prepare
+from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.data.rows import Row, read_rows, write_rows
-from isoglot.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SENTENCES = [

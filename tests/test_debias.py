@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from isoglot.debias import Debias, Sample, center, fit, lir, load_debias, shift
-from isoglot.errors import InputError
+from isoglot.core.errors import InputError
+from isoglot.encoders.debias import Debias, Sample, center, fit, lir, load_debias, shift
 
 
 def unit(rows):

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isoglot.core.errors import InputError
 from isoglot.data.problems import Problems
-from isoglot.errors import InputError
-from isoglot.index.detect import detect
-from isoglot.index.documents import find_sources, read_documents
-from isoglot.index.markup import html_page, markdown_page
-from isoglot.index.split import shorten, split
+from isoglot.languages.detection import detect
+from isoglot.search.index.documents import find_sources, read_documents
+from isoglot.search.index.markup import html_page, markdown_page
+from isoglot.search.index.splitting import shorten, split
 
 
 def read(*paths):

@@ -4,9 +4,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from isoglot.data import download
-from isoglot.data.download import REVISIONS, SHA256, fetch_lareqa
-from isoglot.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data.benchmarks import download
+from isoglot.data.benchmarks.download import REVISIONS, SHA256, fetch_lareqa
 
 FILES = {"de": b"deutsch " * 40_000, "en": b"english"}
 

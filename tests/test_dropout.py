@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isoglot.dropout import MaskDropout, drop, keep_mask
+from isoglot.training.speed.dropout import MaskDropout, drop, keep_mask
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])

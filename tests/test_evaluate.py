@@ -9,10 +9,13 @@ import pytest
 from ir_measures import AP, RR, R, nDCG
 from sklearn.metrics import average_precision_score
 
-from isoglot.data.benchmark import assemble, from_rows
-from isoglot.data.prepare import prepare
-from isoglot.errors import InputError
-from isoglot.evaluate import CROSS, MONO, POOL, evaluate, load_evaluation, score
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import assemble, from_rows
+from isoglot.data.prepared import prepare
+from isoglot.measuring.evaluating import evaluate
+from isoglot.measuring.evaluation import load_evaluation
+from isoglot.measuring.per_query import CROSS, MONO, POOL
+from isoglot.measuring.scoring import score
 
 # Two groups in two languages; the candidates are unit vectors, so a query's vector is its list of scores.
 HAND = assemble(
@@ -215,9 +218,9 @@ def test_a_damaged_result_is_named(by_hand, tmp_path, damage):
 
 
 def test_a_model_is_encoded_once_and_scored(tiny_model, lareqa_folder, monkeypatch):
-    module = importlib.import_module("isoglot.evaluate")
-    from isoglot.data.lareqa import load_lareqa
-    from isoglot.model import load
+    module = importlib.import_module("isoglot.measuring.evaluating")
+    from isoglot.data.benchmarks.lareqa import load_lareqa
+    from isoglot.encoders.loading import load
 
     benchmark, encode, seen = load_lareqa(lareqa_folder), module.encode, []
     monkeypatch.setattr(module, "encode", lambda *a, **k: (seen.append((a[2], len(a[1]))), encode(*a, **k))[1])

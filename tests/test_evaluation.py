@@ -7,12 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from isoglot import bias, metrics, stats
-from isoglot.data.benchmark import assemble
-from isoglot.errors import InputError
-from isoglot.evaluate import CROSS, DELETION, MONO, POOL, load_evaluation, score, trained_languages
-from isoglot.evaluation import pair_summary
-from isoglot.files import read_json, write_json
+from isoglot.core.errors import InputError
+from isoglot.core.files import read_json, write_json
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.measuring import bootstrap, language_bias
+from isoglot.measuring.evaluating import trained_languages
+from isoglot.measuring.evaluation import load_evaluation, pair_summary
+from isoglot.measuring.measures import average_precision, ndcg_at
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
+from isoglot.measuring.scoring import score
 
 LANGS = ("ar", "de", "el", "en")
 
@@ -168,7 +171,7 @@ def test_intervals_are_those_of_one_measure_alone():
     for setting, measure in ((MONO, "map"), (CROSS, "recall@1"), (POOL, "rank_distance")):
         for name, own in result.slices().items():
             found = result.intervals[f"{setting}.{measure}"][name]
-            alone = stats.interval(result.values[setting, measure].columns(set(own)), resamples=4000, seed=9)
+            alone = bootstrap.interval(result.values[setting, measure].columns(set(own)), resamples=4000, seed=9)
             assert found.estimate == pytest.approx(alone.estimate)
             assert found.groups == alone.groups == 40
             assert found.standard_error == pytest.approx(alone.standard_error, rel=0.1)
@@ -264,13 +267,15 @@ def test_a_broken_result_is_refused(tmp_path):
 def test_the_worked_example_of_the_documentation():
     """docs/measuring.md: answers in de, en, th at ranks 1, 3, 10 of 12; the question is German."""
     offsets, ranks, langs, asked = np.array([0, 3]), np.array([1, 3, 10]), np.array([0, 1, 2]), np.array([0])
-    assert metrics.average_precision(offsets, ranks)[0] == pytest.approx(0.656, abs=5e-4)
-    assert metrics.ndcg_at(offsets, ranks, 10)[0] == pytest.approx(0.840, abs=5e-4)
-    assert bias.rank_distance(offsets, ranks)[0] == 9
-    assert bias.normalised_rank_distance(offsets, ranks, 12)[0] == pytest.approx(0.778, abs=5e-4)
-    assert bias.normalised_max_at_r(offsets, ranks, 12)[0] == pytest.approx(13.2, abs=0.05)
-    assert bias.one_target_deletion(offsets, ranks, langs, 3)[0, 2] == pytest.approx(-0.178, abs=5e-4)
-    assert bias.tlr_at(offsets, ranks, langs, asked, 10)[0] == bias.comp_at(offsets, ranks, 10)[0] == 1
+    assert average_precision(offsets, ranks)[0] == pytest.approx(0.656, abs=5e-4)
+    assert ndcg_at(offsets, ranks, 10)[0] == pytest.approx(0.840, abs=5e-4)
+    assert language_bias.rank_distance(offsets, ranks)[0] == 9
+    assert language_bias.normalised_rank_distance(offsets, ranks, 12)[0] == pytest.approx(0.778, abs=5e-4)
+    assert language_bias.normalised_max_at_r(offsets, ranks, 12)[0] == pytest.approx(13.2, abs=0.05)
+    assert language_bias.one_target_deletion(offsets, ranks, langs, 3)[0, 2] == pytest.approx(-0.178, abs=5e-4)
+    assert (
+        language_bias.tlr_at(offsets, ranks, langs, asked, 10)[0] == language_bias.comp_at(offsets, ranks, 10)[0] == 1
+    )
     pairs = pair_summary(np.array([[0.9, 0.5], [0.7, 0.8]]), ("de", "en"))
     assert (pairs["gap_to_diagonal"], pairs["asymmetry"]) == pytest.approx((0.25, 0.2))
     assert pairs["worst_pair"] == "de>en"

@@ -5,11 +5,11 @@ import doctest
 
 import pytest
 
-from isoglot import evaluator as module
-from isoglot.data.benchmark import assemble
-from isoglot.errors import InputError
-from isoglot.evaluate import evaluate
-from isoglot.evaluator import MultilingualEvaluator
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.measuring import trainer_evaluator as module
+from isoglot.measuring.evaluating import evaluate
+from isoglot.measuring.trainer_evaluator import MultilingualEvaluator
 
 
 def bench(langs=("de", "en"), groups=6):

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isoglot.data.miracl import Miracl
-from isoglot.errors import InputError
-from isoglot.exact import ranks_of, search_shards, ties_of
-from isoglot.shards import Entry, encode_shards
-from isoglot.vectors import write_shard
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.encoders.to_disk import Entry, encode_shards
+from isoglot.encoders.vector_files import write_shard
+from isoglot.measuring.disk_search import ranks_of, search_shards, ties_of
 
 LANGS = ("de", "th")
 

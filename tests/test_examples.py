@@ -7,9 +7,9 @@ import pytest
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
-from isoglot.errors import InputError
-from isoglot.regimes import Sampling
-from isoglot.sampler import dataset_sampler
+from isoglot.core.errors import InputError
+from isoglot.training.own_trainer import dataset_sampler
+from isoglot.training.sampling.regimes import Sampling
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

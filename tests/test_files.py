@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from isoglot.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
-from isoglot.files import (
+from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
+from isoglot.core.files import (
     atomic_folder,
     atomic_write,
     claim_folder,
@@ -17,7 +17,7 @@ from isoglot.files import (
     write_json,
     write_text,
 )
-from isoglot.progress import Progress, progress_line
+from isoglot.core.progress import Progress, progress_line
 
 
 def names(folder):

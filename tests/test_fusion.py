@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
 
 
 def test_reciprocal_ranks_by_hand():

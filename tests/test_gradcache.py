@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from isoglot.gradcache import embed_columns, embed_in_chunks
-from isoglot.losses import GroupMaskedInfoNCE, LossWeights
-from isoglot.model import backbone_of
-from isoglot.token_table import UsedEmbedding, prepare_token_table, restore_token_table
+from isoglot.encoders.loading import backbone_of
+from isoglot.training.losses.chunked import embed_columns, embed_in_chunks
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
+from isoglot.training.speed.token_table import UsedEmbedding, prepare_token_table, restore_token_table
 from tiny_training import tiny_encoder
 
 TEXTS = ["a", "a longer text of several words", "短い", "middle one", "and yet another, the longest of them all here"]

@@ -15,17 +15,17 @@ import pytest
 from conftest import write_jsonl as write
 from isoglot import load
 from isoglot.cli import run
-from isoglot.debias import Sample, center
-from isoglot.encode import encode
-from isoglot.errors import InputError, IsoglotError
-from isoglot.index import ann, store
-from isoglot.index.build import build
-from isoglot.index.lance import LanceIndex, connect, reason, settle
-from isoglot.index.manifest import read_manifest
-from isoglot.index.memory import MemoryIndex
-from isoglot.index.protocol import Passage
-from isoglot.index.versions import roll_back
-from isoglot.search import Searcher
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.encoding import encode
+from isoglot.search.index import approximate, store
+from isoglot.search.index.building import build_index
+from isoglot.search.index.lance import LanceIndex, connect, reason, settle
+from isoglot.search.index.manifest import read_manifest
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from isoglot.search.index.versions import roll_back
+from isoglot.search.searcher import Searcher
 from tiny_search import tiny_folder
 
 CAPITALS = [
@@ -52,7 +52,7 @@ def capital_index(tmp_path_factory, model):
     home = tmp_path_factory.mktemp("capitals")
     folder = home / "index"
     folder.mkdir()
-    build([write(home / "docs.jsonl", capitals())], folder, model, name=str(tiny_folder()))
+    build_index([write(home / "docs.jsonl", capitals())], folder, model, name=str(tiny_folder()))
     return folder
 
 
@@ -110,7 +110,7 @@ def test_duplicates_fold_and_long_documents_split(tmp_path, model):
         ],
     )
     (tmp_path / "i").mkdir()
-    built = build([docs], tmp_path / "i", model, name="m")
+    built = build_index([docs], tmp_path / "i", model, name="m")
     assert (built.added, built.folded, built.version.documents) == (4, 1, 3)
     assert "'one' was there before" in built.problems.shown[0]
     _, folded = contents(tmp_path / "i")
@@ -133,14 +133,14 @@ def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
     folder.mkdir()
     first = [{"id": str(n), "text": f"Text {n}", "lang": "de"} for n in range(6)]
     first += [{"id": "copy", "text": "Text 1", "lang": "de"}]
-    build([write(tmp_path / "a.jsonl", first)], folder, model, name="m")
+    build_index([write(tmp_path / "a.jsonl", first)], folder, model, name="m")
     old = LanceIndex(folder)
     changed = [
         {"id": "0", "text": "Text 0", "lang": "de"},  # as it was
         {"id": "1", "text": "Neuer Text", "lang": "de"},  # replaced; its duplicate takes its place
         {"id": "new", "text": "Hinzu", "lang": "en"},
     ]
-    built = build(
+    built = build_index(
         [write(tmp_path / "b.jsonl", changed)], folder, model, name="m", update=True, delete=["2", "3", "none"]
     )
     assert (built.added, built.replaced, built.deleted, built.unchanged) == (1, 1, 2, 1)
@@ -159,13 +159,13 @@ def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
     assert old.languages() == {"de": 6}
     assert len(old.nearest(np.ones(old.dimension, np.float32), 50)) == 6
 
-    again = build([tmp_path / "b.jsonl"], folder, model, name="m", update=True)
+    again = build_index([tmp_path / "b.jsonl"], folder, model, name="m", update=True)
     assert not again.changed
     assert again.version.number == 2
 
     roll_back(folder, 1)
     assert [document for document, _ in contents(folder)[0]] == ["0", "1", "2", "3", "4", "5"]
-    third = build([write(tmp_path / "c.jsonl", changed[2:])], folder, model, name="m", update=True)
+    third = build_index([write(tmp_path / "c.jsonl", changed[2:])], folder, model, name="m", update=True)
     assert third.version.number == 3
     assert [document for document, _ in contents(folder)[0]] == ["0", "1", "2", "3", "4", "5", "new"]
     with pytest.raises(InputError, match="--roll-back 9: no such version; there are: 1, 2, 3"):
@@ -177,10 +177,10 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
     documents += [{"id": f"copy{n}", "text": documents[n * 7]["text"].strip(), "lang": "de"} for n in range(20)]
     docs = write(tmp_path / "d.jsonl", documents)
     program = (
-        "from pathlib import Path; import isoglot.index.build as b, isoglot.index.intake as i\n"
+        "from pathlib import Path; import isoglot.search.index.building as b, isoglot.search.index.intake as i\n"
         "from isoglot import load; i.CHUNK = 16\n"
-        f"b.build([Path({str(docs)!r})], Path({str(tmp_path / 'i')!r}), load({str(tiny_folder())!r}, device='cpu'),"
-        " name='m')\n"
+        f"b.build_index([Path({str(docs)!r})], Path({str(tmp_path / 'i')!r}), "
+        f"load({str(tiny_folder())!r}, device='cpu'), name='m')\n"
     )
     (tmp_path / "i").mkdir()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -199,7 +199,7 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
         LanceIndex(tmp_path / "i")
     stored = connect(tmp_path / "i").open_table("passages").count_rows()
     assert 0 < stored < 400
-    built = build([docs], tmp_path / "i", load(str(tiny_folder()), device="cpu"), name="m")
+    built = build_index([docs], tmp_path / "i", load(str(tiny_folder()), device="cpu"), name="m")
     assert built.unchanged > 0
     passages, folded = contents(tmp_path / "i")
     assert [document for document, _ in passages] == sorted(f"d{n}" for n in range(400))
@@ -213,13 +213,13 @@ def test_ann_index_recall_is_measured(tmp_path, model):
     folder = tmp_path / "i"
     folder.mkdir()
     docs = write(tmp_path / "d.jsonl", [{"text": f"Text {n}", "lang": "de"} for n in range(300)])
-    built = build([docs], folder, model, name="m", ann_from=300)
+    built = build_index([docs], folder, model, name="m", ann_from=300)
     assert built.version.ann["recall"] >= 0.9
     index = LanceIndex(folder)
     query = encode(model, ["Text 7"], "query").vectors[0]
     near, exact = index.nearest(query, 10), index.nearest(query, 10, exact=True)
     assert len({f.passage.id for f in near} & {f.passage.id for f in exact}) >= 8
-    assert ann.partitions(1_000_000) == 1000
+    assert approximate.partitions(1_000_000) == 1000
 
 
 def test_corrected_indexes_correct_queries_too(tmp_path, model):
@@ -230,7 +230,7 @@ def test_corrected_indexes_correct_queries_too(tmp_path, model):
     fitted.save(tmp_path / "d.npz")
     folder = tmp_path / "i"
     folder.mkdir()
-    build([write(tmp_path / "d.jsonl", capitals())], folder, model, name="m", debias=tmp_path / "d.npz")
+    build_index([write(tmp_path / "d.jsonl", capitals())], folder, model, name="m", debias=tmp_path / "d.npz")
     query = encode(model, [texts[0]], "query").vectors
     expected = fitted.apply(vectors, langs) @ fitted.apply(query, ["zh"], "query")[0]
     hits = Searcher.open(folder, model).search(texts[0], k=24, query_lang="zh")
@@ -239,7 +239,7 @@ def test_corrected_indexes_correct_queries_too(tmp_path, model):
     other = tmp_path / "o"
     other.mkdir()
     with pytest.raises(InputError, match="fitted on 16 dimensions"):
-        build([tmp_path / "d.jsonl"], other, model, name="m", debias=tmp_path / "small.npz")
+        build_index([tmp_path / "d.jsonl"], other, model, name="m", debias=tmp_path / "small.npz")
 
 
 def test_another_model_is_refused(capital_index, tmp_path):
@@ -303,10 +303,10 @@ def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, m
 
     monkeypatch.setattr(store.Store, "__init__", init)
     with pytest.raises(IsoglotError, match=r"the disk is full.*as it was.*--update"):
-        build([docs], folder, model, name="m", update=True)
+        build_index([docs], folder, model, name="m", update=True)
     assert LanceIndex(folder).languages()["de"] == 4
     monkeypatch.undo()
-    assert build([docs], folder, model, name="m", update=True).version.languages["de"] == 5
+    assert build_index([docs], folder, model, name="m", update=True).version.languages["de"] == 5
 
 
 def test_the_command(tmp_path, capsys):
@@ -364,7 +364,7 @@ def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("isoglot.index.build.publish", stop)
+        patch.setattr("isoglot.search.index.building.publish", stop)
         assert run(command) == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert run(command) == 2
@@ -397,7 +397,7 @@ def test_a_failed_first_try_stands_in_nobodys_way(tmp_path, capsys):
 
 
 def test_missing_packages_name_the_extra(monkeypatch):
-    from isoglot.errors import MissingPackageError
+    from isoglot.core.errors import MissingPackageError
 
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'isoglot\[search\]'"):
@@ -419,9 +419,9 @@ def test_small_partitions_survive_bringing_the_index_up_to_date(tmp_path):
     table = connect(tmp_path).create_table("t", schema=schema)
     for start in range(0, 5000, 1000):
         table.add(rows(start, start + 1000))
-    ann.build(table)
+    approximate.build(table)
     built = ranked()
-    assert built >= ann.partitions(5000) / 2
+    assert built >= approximate.partitions(5000) / 2
     settle(table, keep=True)
     assert ranked() >= built / 2
     table.add(rows(5000, 5500))

@@ -2,8 +2,8 @@ import doctest
 
 import pytest
 
-from isoglot.index import rate
-from isoglot.index.rate import Rate
+from isoglot.search.index import rate
+from isoglot.search.index.rate import Rate
 
 
 @pytest.fixture

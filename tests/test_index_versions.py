@@ -7,13 +7,13 @@ import pytest
 from conftest import write_jsonl as write
 from isoglot import load
 from isoglot.cli import run
-from isoglot.errors import InputError, IsoglotError
-from isoglot.index import versions
-from isoglot.index.build import build
-from isoglot.index.lance import LanceIndex, connect
-from isoglot.index.manifest import BUILDING, read_manifest
-from isoglot.index.store import one_writer
-from isoglot.index.versions import prune, roll_back
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.search.index import versions
+from isoglot.search.index.building import build_index
+from isoglot.search.index.lance import LanceIndex, connect
+from isoglot.search.index.manifest import BUILDING, read_manifest
+from isoglot.search.index.store import one_writer
+from isoglot.search.index.versions import prune, roll_back
 from tiny_search import tiny_folder
 
 
@@ -30,7 +30,7 @@ def four_versions(tmp_path_factory, model):
     for n in range(1, 5):
         documents = [{"id": f"d{m}", "text": f"Dokument {m} version{n}", "lang": "de"} for m in range(200)]
         documents.append({**documents[0], "id": f"copy{n}"})
-        build([write(home / f"{n}.jsonl", documents)], home / "i", model, name=str(tiny_folder()), update=n > 1)
+        build_index([write(home / f"{n}.jsonl", documents)], home / "i", model, name=str(tiny_folder()), update=n > 1)
     return home / "i"
 
 
@@ -97,10 +97,12 @@ def test_the_current_version_stays_and_updates_go_on(folder, model):
     assert [version.number for version in read_manifest(folder).versions] == [4]
     # What version 4 holds already is no change; the next number is not one of those that were removed.
     source = folder.parent / "new.jsonl"
-    same = build([write(source, [{"id": "d7", "text": "Dokument 7 version4", "lang": "de"}])], folder, model,
-                 name="m", update=True)  # fmt: skip
+    unchanged = write(source, [{"id": "d7", "text": "Dokument 7 version4", "lang": "de"}])
+    same = build_index([unchanged], folder, model, name="m", update=True)
     assert not same.changed
-    more = build([write(source, [{"id": "new", "text": "Hinzu", "lang": "en"}])], folder, model, name="m", update=True)
+    more = build_index(
+        [write(source, [{"id": "new", "text": "Hinzu", "lang": "en"}])], folder, model, name="m", update=True
+    )
     assert more.version.number == 5
     assert more.version.languages == {"de": 203, "en": 1}
 
@@ -118,7 +120,9 @@ def test_a_reader_that_comes_between_manifest_and_table_looks_again(folder, monk
     stale = read_manifest(folder)
     prune(folder, 1)
     read = [stale]
-    monkeypatch.setattr("isoglot.index.lance.read_manifest", lambda path: read.pop() if read else read_manifest(path))
+    monkeypatch.setattr(
+        "isoglot.search.index.lance.read_manifest", lambda path: read.pop() if read else read_manifest(path)
+    )
     assert LanceIndex(folder).manifest.version.number == 4
     assert not read
 
@@ -134,7 +138,7 @@ def test_a_prune_that_stops_anywhere_leaves_the_index_readable(folder, model, mo
 
     with monkeypatch.context() as patch:
         if stage == "write":
-            patch.setattr("isoglot.index.manifest.Manifest.write", stop)
+            patch.setattr("isoglot.search.index.manifest.Manifest.write", stop)
         elif stage == "_restore":  # the last one, after everything was removed
             restore, seen = versions._restore, []
             patch.setattr(versions, "_restore", lambda *a: seen.append(a) or (stop() if len(seen) > 2 else restore(*a)))
@@ -146,7 +150,7 @@ def test_a_prune_that_stops_anywhere_leaves_the_index_readable(folder, model, mo
     assert said(LanceIndex(folder)) == expected
     source = write(folder.parent / "new.jsonl", [{"id": "new", "text": "Hinzu", "lang": "en"}])
     if stage != "write":  # an update after the stop starts from what is published
-        assert build([source], folder, model, name="m", update=True).version.languages == {"de": 203, "en": 1}
+        assert build_index([source], folder, model, name="m", update=True).version.languages == {"de": 203, "en": 1}
     prune(folder, 1)
     assert size(folder) < 0.5 * before
 

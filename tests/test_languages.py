@@ -3,17 +3,19 @@ import unicodedata
 
 import pytest
 
-from isoglot import languages, regimes
-from isoglot.config import StudySettings, TrainSettings, flat_settings
-from isoglot.errors import InputError
-from isoglot.languages import by_family, known, language, parse_codes
-from isoglot.regimes import Sampling, parse_regime
+from isoglot.core.errors import InputError
+from isoglot.languages import table
+from isoglot.languages.table import by_family, known, language, parse_codes
+from isoglot.studies.settings import StudySettings
+from isoglot.training.sampling import regimes
+from isoglot.training.sampling.regimes import Sampling, parse_regime
+from isoglot.training.settings import TrainSettings, flat_settings
 
 ELEVEN = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 
 
 def test_examples_in_docstrings():
-    for module in (languages, regimes):
+    for module in (table, regimes):
         assert doctest.testmod(module).failed == 0
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from conftest import lareqa_file, lareqa_paragraph
-from isoglot.data.lareqa import PUBLISHED, lareqa_rows, load_lareqa
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.lareqa import PUBLISHED, load_lareqa
+from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.data.rows import read_rows, write_rows
-from isoglot.errors import InputError
 
 
 def folder_of(tmp_path, **languages):

@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional
 from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, XLMRobertaConfig, XLMRobertaModel
 
-from isoglot.dropout import MaskDropout
-from isoglot.lean import attention, can_pack, lean
-from isoglot.model import backbone_of, load
+from isoglot.encoders.loading import backbone_of, load
+from isoglot.training.speed.dropout import MaskDropout
+from isoglot.training.speed.packing import attention, can_pack, lean
 from tiny_training import tiny_encoder
 
 SHAPE = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40,
@@ -38,7 +38,7 @@ def batch(lengths, width, types=False):
 @pytest.mark.parametrize("training", [False, True])
 def test_packed_texts_give_what_padded_ones_give(monkeypatch, kind, lengths, training):
     # With nothing dropped, training takes the way of its own attention.
-    monkeypatch.setattr("isoglot.lean.drop", lambda values, share: values)
+    monkeypatch.setattr("isoglot.training.speed.packing.drop", lambda values, share: values)
     encoder = backbone(kind, hidden_dropout_prob=0.0).train(training)
     if not training:
         encoder.eval()
@@ -117,7 +117,7 @@ def test_attention_is_torchs_but_for_the_dropped_weights(monkeypatch, masked):
     module.is_causal = False
     assert torch.allclose(attention(module, query, key, value, given)[0], right, atol=1e-6)
     # With nothing dropped the way with dropout gives the same, and the same gradients.
-    monkeypatch.setattr("isoglot.lean.drop", lambda values, share: values)
+    monkeypatch.setattr("isoglot.training.speed.packing.drop", lambda values, share: values)
     ours = attention(module, query, key, value, given, dropout=0.1)[0]
     assert torch.allclose(ours, right, atol=1e-6)
     for mine, theirs in zip(

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.losses import GroupMaskedInfoNCE, embed_in_chunks, masked_info_nce
+from isoglot.training.losses.chunked import embed_in_chunks
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, masked_info_nce
 
 
 def naive_loss(queries, columns, ids, temperature):
@@ -96,7 +97,7 @@ TEXTS = ["kurz", "a much longer text about mountains and rivers", "", "山", "mi
 
 @pytest.fixture(scope="module")
 def model(tiny_model):
-    from isoglot.model import load
+    from isoglot.encoders.loading import load
 
     return load(str(tiny_model), device="cpu").eval()
 

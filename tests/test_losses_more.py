@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from isoglot.losses import GroupMaskedInfoNCE, LossWeights
-from isoglot.parallel_losses import distillation, masked_scores, root_jensen_shannon, symmetric_kl
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
+from isoglot.training.losses.terms import distillation, masked_scores, root_jensen_shannon, symmetric_kl
 from tiny_training import tiny_encoder, tiny_rows
 
 
@@ -148,11 +148,11 @@ def test_masked_scores_keep_the_own_column():
 
 @pytest.mark.parametrize("numbers", [None, np.arange(8)])
 def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
-    from isoglot.backbones import Backbone
-    from isoglot.config import TrainSettings
-    from isoglot.data.prepare import prepare
-    from isoglot.model import load
-    from isoglot.run_inputs import run_collator
+    from isoglot.data.prepared import prepare
+    from isoglot.encoders.loading import load
+    from isoglot.encoders.presets import Backbone
+    from isoglot.training.inputs import run_collator
+    from isoglot.training.settings import TrainSettings
 
     def negatives(n, lang):
         if n == 0:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from isoglot.cli import run
-from isoglot.data.prepare import prepare
+from isoglot.core.errors import InputError
+from isoglot.curation.mining import MineSettings, mine_vectors
+from isoglot.curation.teacher import load_cross_encoder, score_with_cross_encoder
+from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, read_rows, write_rows
-from isoglot.errors import InputError
-from isoglot.mine import MineSettings, mine_vectors
-from isoglot.teacher import load_cross_encoder, score_with_cross_encoder
 from tiny import bert, cross_encoder
 
 NAMES = [

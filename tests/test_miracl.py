@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from isoglot.data.miracl import HUB, fetch_miracl, load_miracl
-from isoglot.errors import InputError, IsoglotError
-from isoglot.evaluate import CROSS, MONO, POOL, score, score_shards
-from isoglot.exact import query_vectors
-from isoglot.shards import encode_shards, stream_of
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data.benchmarks.miracl import HUB, fetch_miracl, load_miracl
+from isoglot.encoders.to_disk import encode_shards, stream_of
+from isoglot.measuring.disk_search import query_vectors
+from isoglot.measuring.per_query import CROSS, MONO, POOL
+from isoglot.measuring.scoring import score, score_shards
 
 LANGS = ("sw", "th", "yo")
 SIZES = {"sw": 70, "th": 45, "yo": 25}

@@ -7,12 +7,12 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from isoglot import backbones
-from isoglot import model as model_module
-from isoglot.backbones import backbone
-from isoglot.encode import encode
-from isoglot.errors import InputError
-from isoglot.model import backbone_of, fast_bf16, load, locate, quiet_libraries, resolve_precision
+from isoglot.core.errors import InputError
+from isoglot.encoders import presets
+from isoglot.encoders.devices import fast_bf16, resolve_precision
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.loading import backbone_of, load, locate, quiet_libraries
+from isoglot.encoders.presets import backbone
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
 
@@ -86,18 +86,18 @@ def test_prompts_come_from_the_folder_or_the_preset(model, tiny_model, tmp_path)
 
 
 def test_presets():
-    assert doctest.testmod(backbones).failed == 0
+    assert doctest.testmod(presets).failed == 0
     assert backbone("sentence-transformers/LaBSE").passage_prompt == "passage: "
     assert backbone("BAAI/bge-m3").encode_length == 512
     assert backbone("FacebookAI/xlm-roberta-base").query_length == 64
-    assert backbone("unheard/of") == backbones.Backbone("")
+    assert backbone("unheard/of") == presets.Backbone("")
 
 
 def test_precision(monkeypatch):
     assert resolve_precision("bf16", "cpu") == "bf16"
     assert resolve_precision("fp32", "cuda") == "fp32"
     for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(model_module, "fast_bf16", lambda device, fast=fast: fast)
+        monkeypatch.setattr("isoglot.encoders.devices.fast_bf16", lambda device, fast=fast: fast)
         assert resolve_precision("auto", "cpu") == expected
     with pytest.raises(InputError, match="--precision 'fp8'"):
         resolve_precision("fp8", "cpu")
@@ -128,7 +128,7 @@ def test_vectors_equal_sentence_transformers_own(model, role):
 
 def test_equal_texts_are_encoded_once_and_batches_keep_their_place(model, monkeypatch):
     texts = [f"text {number % 300} {'x' * (number % 50)}" for number in range(900)]
-    monkeypatch.setattr("isoglot.encode._TOKENS_A_BATCH", 256)
+    monkeypatch.setattr("isoglot.encoders.encoding._TOKENS_A_BATCH", 256)
     seen = []
     forward = type(model).forward
     monkeypatch.setattr(

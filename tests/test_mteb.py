@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isoglot import metrics
-from isoglot import mteb_results as module
-from isoglot.data.benchmark import assemble
-from isoglot.data.lareqa import load_lareqa
-from isoglot.errors import InputError
-from isoglot.evaluate import evaluate, score
-from isoglot.languages import known
-from isoglot.mteb_results import mteb_code, mteb_results, write_mteb
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.data.benchmarks.lareqa import load_lareqa
+from isoglot.languages.table import known
+from isoglot.measuring import mteb_results as module
+from isoglot.measuring.evaluating import evaluate
+from isoglot.measuring.measures import average_precision
+from isoglot.measuring.mteb_results import mteb_code, mteb_results, write_mteb
+from isoglot.measuring.ranks import gold_ranks, select
+from isoglot.measuring.scoring import score
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_tasks_score_as_we_do(tiny_model, lareqa_folder):
     mteb = pytest.importorskip("mteb")
     from sentence_transformers import SentenceTransformer
 
-    from isoglot.mteb_tasks import lareqa_tasks, register
+    from isoglot.measuring.mteb_tasks import lareqa_tasks, register
 
     model = SentenceTransformer(str(tiny_model), device="cpu")
     benchmark = load_lareqa(lareqa_folder, "mini")
@@ -119,7 +121,7 @@ def letters(texts):
 def test_tasks_score_as_we_do_at_full_size(shared_data):
     """XQuAD-R in two languages. MTEB keeps 1000 candidates a query, so its mAP counts none beyond."""
     mteb = pytest.importorskip("mteb")
-    from isoglot.mteb_tasks import lareqa_tasks
+    from isoglot.measuring.mteb_tasks import lareqa_tasks
 
     benchmark = load_lareqa(shared_data / "xquad-r", "xquad-r", langs="de,es")
     queries, candidates = letters(benchmark.queries.texts), letters(benchmark.candidates.texts)
@@ -131,13 +133,13 @@ def test_tasks_score_as_we_do_at_full_size(shared_data):
     tasks[0].hf_subsets, tasks[1].hf_subsets = ["de-de", "es-de"], ["es"]
     found = mteb.evaluate(Lookup(known), tasks, cache=None, co2_tracker=False, show_progress_bar=False)
     ours = score(benchmark, queries, candidates).metrics()
-    ranks = metrics.gold_ranks(queries, candidates, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
+    ranks = gold_ranks(queries, candidates, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
     language = benchmark.candidates.lang[benchmark.gold]
 
     def cut(query_lang, ranks, kept):
         """Our mAP with ranks beyond 1000 never found."""
-        part = metrics.select(ranks, kept)
-        values = metrics.average_precision(part.offsets, np.where(part.pooled <= 1000, part.pooled, np.inf))
+        part = select(ranks, kept)
+        values = average_precision(part.offsets, np.where(part.pooled <= 1000, part.pooled, np.inf))
         return values[benchmark.queries.lang == query_lang].mean()
 
     scores = {result.task_name: {e["hf_subset"]: e for e in result.scores["test"]} for result in found.task_results}
@@ -159,7 +161,7 @@ def test_tasks_score_as_we_do_at_full_size(shared_data):
 
 def test_an_unknown_benchmark_is_refused():
     pytest.importorskip("mteb")
-    from isoglot.mteb_tasks import lareqa_tasks
+    from isoglot.measuring.mteb_tasks import lareqa_tasks
 
     with pytest.raises(InputError):
         lareqa_tasks("nothing-r")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from conftest import parallel_rows, write_jsonl
-from isoglot.data import prepare as prepare_module
-from isoglot.data.describe import describe, render
-from isoglot.data.prepare import open_prepared, prepare
-from isoglot.data.table import RowTable
-from isoglot.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data import prepared as prepare_module
+from isoglot.data.description import describe, render
+from isoglot.data.prepared import open_prepared, prepare
+from isoglot.data.row_table import RowTable
 
 
 @pytest.fixture(scope="module")

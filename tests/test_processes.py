@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from isoglot.config import TrainSettings
-from isoglot.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.training.settings import TrainSettings
 from tiny_training import tiny_encoder, tiny_rows
 
 ONE = TrainSettings(
@@ -33,7 +33,7 @@ EVERYTHING = {"loss_symmetric": 0.5, "loss_jsd": 0.3, "loss_kl": 0.2, "loss_dist
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """Folder with `model` (no dropout) and `rows`, which have hard negatives and teacher scores."""
-    from isoglot.data.prepare import prepare
+    from isoglot.data.prepared import prepare
 
     home = tmp_path_factory.mktemp("processes")
     tiny_encoder(home, dropout=0.0)
@@ -57,9 +57,9 @@ def work(home, name, settings, rank, world, port, stop):
         MASTER_PORT=str(port),
     )
     torch.set_num_threads(1)
-    from isoglot import trainer
-    from isoglot.data.prepare import open_prepared
-    from isoglot.selection import fit
+    from isoglot.data.prepared import open_prepared
+    from isoglot.training import trainer
+    from isoglot.training.selection import fit
 
     folder = Path(home) / name
     real = trainer.HybridTrainer.training_step
@@ -86,7 +86,7 @@ def work(home, name, settings, rank, world, port, stop):
 
 def train(home, name, settings, world, stop=0):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.selection"])
+    context.set_forkserver_preload(["isoglot.training.selection"])
     (home / name).mkdir(exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -160,7 +160,7 @@ def test_batches_of_both_ranks_and_resuming_with_another_number(place):
 
 
 def _alone(place, folder, settings):
-    from isoglot.data.prepare import open_prepared
-    from isoglot.train import train as fit
+    from isoglot.data.prepared import open_prepared
+    from isoglot.training.run import train as fit
 
     fit(str(place / "model"), open_prepared(place / "rows"), folder, settings, resume=True)

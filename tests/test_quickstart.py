@@ -3,26 +3,26 @@ from dataclasses import replace
 
 import pytest
 
-from isoglot import quickstart
 from isoglot.cli import run
-from isoglot.config import StudySettings
+from isoglot.studies import atlas_study
+from isoglot.studies.settings import StudySettings
 
 
 def test_the_recipe_names_the_embedded_model_and_both_regimes():
-    found = quickstart.settings()
+    found = atlas_study.settings()
     assert isinstance(found, StudySettings)
     assert (found.model, found.regimes) == ("embedded", ("x-x-mono", "hybrid"))
     assert found.train.max_steps <= 60
-    assert quickstart.atlas("train").is_file()
+    assert atlas_study.atlas("train").is_file()
 
 
 @pytest.fixture
 def tiny_recipe(monkeypatch, tiny_model):
     """The embedded recipe with the tiny model, short texts and few resamples."""
-    found = quickstart.settings()
+    found = atlas_study.settings()
     train = replace(found.train, device="cpu", precision="fp32", passage_length=32, query_length=16)
     chosen = replace(found, model=str(tiny_model), train=train, length=24, resamples=50)
-    monkeypatch.setattr(quickstart, "settings", lambda: chosen)
+    monkeypatch.setattr(atlas_study, "settings", lambda: chosen)
 
 
 def test_the_embedded_study_on_a_tiny_budget(tiny_recipe, tmp_path, capsys):

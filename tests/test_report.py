@@ -14,16 +14,27 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from isoglot import hits, regimes
-from isoglot.compare import Comparison, compare, stacked
-from isoglot.data.benchmark import assemble
-from isoglot.data.overlap import Overlap
-from isoglot.errors import InputError
-from isoglot.evaluate import score
-from isoglot.metrics import top_k
-from isoglot.regimes import sweep
-from isoglot.report import StudyReport, charts, colours, examples, exports, html, render_markdown, views, words
-from isoglot.report.writing import write_report
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.data.benchmarks.overlap import Overlap
+from isoglot.measuring import top10
+from isoglot.measuring.comparing import Comparison, compare, stacked
+from isoglot.measuring.ranks import top_k
+from isoglot.measuring.scoring import score
+from isoglot.studies.report import (
+    StudyReport,
+    colours,
+    examples,
+    exports,
+    html,
+    render_markdown,
+    svg_charts,
+    views,
+    words,
+)
+from isoglot.studies.report.files import write_report
+from isoglot.training.sampling import regimes
+from isoglot.training.sampling.regimes import sweep
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -108,7 +119,7 @@ def study():
 
 
 def test_doctests():
-    for module in (charts, exports, regimes):
+    for module in (svg_charts, exports, regimes):
         assert doctest.testmod(module).failed == 0
 
 
@@ -196,7 +207,7 @@ def test_pair_scores_are_the_evaluations_means(study):
 def test_language_shares_count_the_top(study):
     benchmark = study.benchmark
     top = study.top["base"]
-    shares = hits.language_shares(benchmark, top)
+    shares = top10.language_shares(benchmark, top)
     assert shares.sum(axis=1) == pytest.approx(np.ones(4))
     rows = [row for q, row in enumerate(top) if benchmark.queries.lang[q] == 1]
     wanted = np.mean([[benchmark.candidates.lang[c] == 3 for c in row] for row in rows])
@@ -204,14 +215,14 @@ def test_language_shares_count_the_top(study):
 
 
 def test_hits_come_back_as_they_were(study, tmp_path):
-    assert hits.load_hits(tmp_path, study.benchmark) is None
-    hits.save_hits(tmp_path, study.benchmark, study.top["x-y"])
-    assert (hits.load_hits(tmp_path, study.benchmark) == study.top["x-y"]).all()
+    assert top10.load_hits(tmp_path, study.benchmark) is None
+    top10.save_hits(tmp_path, study.benchmark, study.top["x-y"])
+    assert (top10.load_hits(tmp_path, study.benchmark) == study.top["x-y"]).all()
     with pytest.raises(InputError, match="another benchmark"):
-        hits.load_hits(tmp_path, bench(5))
-    (tmp_path / hits.FILE).write_bytes(b"PAR1 cut")
+        top10.load_hits(tmp_path, bench(5))
+    (tmp_path / top10.FILE).write_bytes(b"PAR1 cut")
     with pytest.raises(InputError, match="cannot be read"):
-        hits.load_hits(tmp_path, study.benchmark)
+        top10.load_hits(tmp_path, study.benchmark)
 
 
 def test_examples_are_the_largest_changes_one_a_group(study):
@@ -295,7 +306,7 @@ def test_charts_are_xml_and_named(study):
         assert root.get("aria-label")
         for element in root.iter():
             for key in ("x1", "x2", "cx", "x"):
-                assert 0 <= float(element.get(key, 0)) <= charts.WIDTH + 1
+                assert 0 <= float(element.get(key, 0)) <= svg_charts.WIDTH + 1
 
 
 def test_no_examples_leaves_texts_out(study):

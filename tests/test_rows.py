@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isoglot.core.errors import InputError
 from isoglot.data.problems import Problems
 from isoglot.data.rows import Row, read_rows, write_rows
-from isoglot.errors import InputError
 
 GOOD = {"group": "g", "lang": "de", "query": "Was?", "passage": "Das."}
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from isoglot import streams
-from isoglot.data.table import RowTable
-from isoglot.errors import InputError
-from isoglot.regimes import Sampling
-from isoglot.sampler import HybridBatchSampler
-from isoglot.streams import keyed_permutation
+from isoglot.core.errors import InputError
+from isoglot.data.row_table import RowTable
+from isoglot.training.sampling import walks
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.sampling.sampler import HybridBatchSampler
+from isoglot.training.sampling.walks import keyed_permutation
 
 LANGS = ("de", "en", "th", "zh")
 REGIMES = [
@@ -316,7 +316,7 @@ def test_a_keyed_permutation_is_one(size):
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(streams).failed == 0
+    assert doctest.testmod(walks).failed == 0
 
 
 @pytest.mark.parametrize("regime", ["hybrid", "x-y", "x-x"])
@@ -324,7 +324,7 @@ def test_the_rows_that_an_epoch_draws(monkeypatch, regime):
     sampler = HybridBatchSampler(table_of(complete(400)), Sampling(regime), 8, steps=5, processes=2)
     # So few rows that planning would not pay.
     assert sampler.rows() is None
-    monkeypatch.setattr("isoglot.sampler._FEW", 100)
+    monkeypatch.setattr("isoglot.training.sampling.sampler._FEW", 100)
     drawn = {row for batch in sampler for row in batch}
     assert sampler.rows().tolist() == sorted(drawn)
     assert len(sampler.table) > 2 * 5 * 8 * 2 > len(drawn) / 2

@@ -7,13 +7,13 @@ import pytest
 
 from isoglot import load
 from isoglot.cli import run
-from isoglot.data.prepare import prepare
-from isoglot.debias import center, load_debias
-from isoglot.encode import encode
-from isoglot.errors import InputError
-from isoglot.files import write_json
-from isoglot.samples import from_rows, from_texts, from_vectors
-from isoglot.vectors import write_shard
+from isoglot.core.errors import InputError
+from isoglot.core.files import write_json
+from isoglot.data.prepared import prepare
+from isoglot.encoders.debias import center, load_debias
+from isoglot.encoders.debias_samples import from_rows, from_texts, from_vectors
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.vector_files import write_shard
 from tiny_search import tiny_folder
 
 

@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from isoglot.config import TrainSettings
-from isoglot.data.prepare import prepare
-from isoglot.data.table import RowTable
-from isoglot.errors import InputError
-from isoglot.regimes import Sampling
-from isoglot.sampler import HybridBatchSampler
-from isoglot.schedules import alpha_at, parse_points
-from isoglot.selection import fit, hold_out
+from isoglot.core.errors import InputError
+from isoglot.data.prepared import prepare
+from isoglot.data.row_table import RowTable
+from isoglot.training.sampling.alpha import alpha_at, parse_points
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.sampling.sampler import HybridBatchSampler
+from isoglot.training.selection import fit, hold_out
+from isoglot.training.settings import TrainSettings
 from tiny_training import tiny_encoder, tiny_rows
 
 
@@ -107,7 +107,7 @@ def place(tmp_path_factory):
 
 
 def rows_of(place):
-    from isoglot.data.prepare import open_prepared
+    from isoglot.data.prepared import open_prepared
 
     return open_prepared(place / "rows")
 
@@ -146,7 +146,7 @@ def settings(**more):
 def test_the_best_measured_weights_are_the_result(place, monkeypatch):
     from safetensors.torch import load_file
 
-    import isoglot.selection
+    import isoglot.training.selection
 
     seen = []
 
@@ -158,7 +158,7 @@ def test_the_best_measured_weights_are_the_result(place, monkeypatch):
 
         return score
 
-    monkeypatch.setattr(isoglot.selection, "scorer", scorer)
+    monkeypatch.setattr(isoglot.training.selection, "scorer", scorer)
     folder = place / "best"
     folder.mkdir()
     fit(str(place / "model"), rows_of(place), folder, settings())
@@ -174,10 +174,10 @@ def test_the_best_measured_weights_are_the_result(place, monkeypatch):
 
 
 def test_patience_stops_the_run(place, monkeypatch):
-    import isoglot.selection
+    import isoglot.training.selection
 
     scores = iter([0.5, 0.4, 0.3, 0.9])
-    monkeypatch.setattr(isoglot.selection, "scorer", lambda held, given: lambda model: {"score": next(scores)})
+    monkeypatch.setattr(isoglot.training.selection, "scorer", lambda held, given: lambda model: {"score": next(scores)})
     folder = place / "patient"
     folder.mkdir()
     fit(str(place / "model"), rows_of(place), folder, settings(patience=2))

@@ -5,12 +5,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from isoglot.debias import Sample, center
-from isoglot.errors import InputError
-from isoglot.expand import Expander
-from isoglot.index.memory import MemoryIndex
-from isoglot.index.protocol import Passage
-from isoglot.search import Searcher
+from isoglot.core.errors import InputError
+from isoglot.encoders.debias import Sample, center
+from isoglot.search.expansion import Expander
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from isoglot.search.searcher import Searcher
 
 
 def collection(seed=0):

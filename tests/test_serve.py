@@ -19,7 +19,7 @@ pytest.importorskip("fastapi")
 
 from fastapi.testclient import TestClient
 
-from isoglot.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.serve.app import create_app
 from isoglot.serve.guard import HEADERS
 from isoglot.serve.settings import ServeSettings

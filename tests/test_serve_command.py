@@ -20,8 +20,8 @@ pytest.importorskip("uvicorn")
 from fastapi.testclient import TestClient
 
 from isoglot.cli import run, serving
-from isoglot.errors import InputError
-from isoglot.search import Searcher
+from isoglot.core.errors import InputError
+from isoglot.search.searcher import Searcher
 from isoglot.serve import server, showcase
 from isoglot.serve.server import allowed_hosts, listen
 from serving import embed, searcher
@@ -31,10 +31,10 @@ import sys
 sys.path.insert(0, {tests!r})
 from serving import searcher
 from types import SimpleNamespace
-import isoglot.index.manifest, isoglot.model, isoglot.search
-isoglot.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny")
-isoglot.model.load = lambda name, device=None: SimpleNamespace(preprocess=None)
-isoglot.search.Searcher.open = classmethod(lambda cls, path, model: searcher())
+import isoglot.search.index.manifest, isoglot.encoders.loading, isoglot.search.searcher
+isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny")
+isoglot.encoders.loading.load = lambda name, device=None: SimpleNamespace(preprocess=None)
+isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
 """
@@ -80,9 +80,11 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         return chosen
 
     monkeypatch.setattr(Searcher, "open", open_)
-    monkeypatch.setattr("isoglot.index.manifest.read_manifest", lambda folder: SimpleNamespace(model=f"{folder}/model"))
     monkeypatch.setattr(
-        "isoglot.model.load",
+        "isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model=f"{folder}/model")
+    )
+    monkeypatch.setattr(
+        "isoglot.encoders.loading.load",
         lambda name, device=None: loaded.append(name) or SimpleNamespace(preprocess=None, name=name),
     )
     monkeypatch.setattr(server, "run", lambda app, taken: served.append((app, taken.getsockname())))
@@ -101,7 +103,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
 def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        monkeypatch.setattr("isoglot.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny"))
+        monkeypatch.setattr("isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny"))
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
     for host, port, says in (("127.0.0.1", 65536, "--port 65536"), ("no such host", 0, "--host no such host")):

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from isoglot import stats
-from isoglot.errors import InputError
-from isoglot.stats import (
+from isoglot.core.errors import InputError
+from isoglot.measuring import bootstrap
+from isoglot.measuring.bootstrap import (
     Interval,
     bootstrap_macro,
     group_weights,
@@ -139,7 +139,7 @@ def test_equal_seeds_change_nothing():
 def test_chunks_change_nothing(monkeypatch):
     a, b = np.random.default_rng(12).random((2, 2, 50, 3))
     whole = paired_difference(a, b, resamples=500)
-    monkeypatch.setattr(stats, "_CHUNK_BYTES", 5000)
+    monkeypatch.setattr(bootstrap, "_CHUNK_BYTES", 5000)
     chunked = paired_difference(a, b, resamples=500)
     assert (chunked.low, chunked.high) == pytest.approx((whole.low, whole.high))
     assert chunked.standard_error == pytest.approx(whole.standard_error)
@@ -203,7 +203,7 @@ def test_bad_input_is_refused():
 
 
 def test_examples():
-    assert doctest.testmod(stats).failed == 0
+    assert doctest.testmod(bootstrap).failed == 0
 
 
 def test_many_differences_at_once_are_those_one_by_one():
@@ -211,7 +211,7 @@ def test_many_differences_at_once_are_those_one_by_one():
     a, b = rng.random((3, 60, 4)), rng.random((2, 60, 4)) + 0.1
     a[0, :7, 1], b[1, 50:, 2] = math.nan, math.nan
     other = {"x": rng.random((60, 2))}
-    found = stats.paired_differences(
+    found = bootstrap.paired_differences(
         {("m", "map"): a, ("m", "x"): other["x"]},
         {("m", "map"): b, ("m", "x"): other["x"]},
         {("m", "map"): {"all": np.arange(4), "one": np.array([1])}, ("m", "x"): {"all": np.arange(2)}},
@@ -232,11 +232,11 @@ def test_many_at_once_leave_out_what_has_no_value():
     values = np.full((5, 2), math.nan)
     values[:3, 0] = 1, 2, 3
     parts = {("m", "x"): {"all": np.arange(2), "none": np.array([1])}}
-    found = stats.intervals({("m", "x"): values}, parts, resamples=50)
+    found = bootstrap.intervals({("m", "x"): values}, parts, resamples=50)
     assert list(found["m", "x"]) == ["all"]
     assert found["m", "x"]["all"].groups == 3
-    assert stats.intervals({("m", "x"): values[:, 1:]}, {("m", "x"): {"all": np.arange(1)}}) == {("m", "x"): {}}
+    assert bootstrap.intervals({("m", "x"): values[:, 1:]}, {("m", "x"): {"all": np.arange(1)}}) == {("m", "x"): {}}
     with pytest.raises(InputError, match="level 7"):
-        stats.intervals({("m", "x"): values}, parts, level=7)
+        bootstrap.intervals({("m", "x"): values}, parts, level=7)
     with pytest.raises(InputError, match="groups; align"):
-        stats.intervals({("m", "x"): values, ("m", "y"): values[:2]}, parts)
+        bootstrap.intervals({("m", "x"): values, ("m", "y"): values[:2]}, parts)

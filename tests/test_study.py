@@ -12,13 +12,14 @@ import pytest
 
 import isoglot
 from conftest import parallel_rows, write_jsonl
-from isoglot.config import StudySettings, TrainSettings
-from isoglot.data.benchmark import from_rows
-from isoglot.data.lareqa import load_lareqa
-from isoglot.data.prepare import prepare
-from isoglot.errors import InputError
-from isoglot.regimes import Sampling
-from isoglot.study import study
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import from_rows
+from isoglot.data.benchmarks.lareqa import load_lareqa
+from isoglot.data.prepared import prepare
+from isoglot.studies.run import study
+from isoglot.studies.settings import StudySettings
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import TrainSettings
 
 FLAGS = ["--batch-size", "4", "--max-steps", "12", "--warmup-steps", "1", "--lr", "1e-3", "--precision", "fp32"]
 FLAGS += ["--save-steps", "3", "--device", "cpu", "--resamples", "200"]
@@ -76,7 +77,7 @@ def continued(killed, rows, benchmark, tiny_model):
     before = {path: path.stat().st_mtime_ns for home in finished for path in home.rglob("*")}
     lines = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("isoglot.study"), "progress_line", lines.append)
+        patch.setattr(importlib.import_module("isoglot.studies.run"), "progress_line", lines.append)
         result = study(rows, benchmark, killed, settings_of(tiny_model))
     assert before == {path: path.stat().st_mtime_ns for home in finished for path in home.rglob("*")}
     return result, lines

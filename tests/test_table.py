@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isoglot.data import layout, order
-from isoglot.data.layout import DuplicateRowError
-from isoglot.data.order import Room, order_by
-from isoglot.data.table import RowTable
-from isoglot.errors import InputError
+from isoglot.core.errors import InputError
+from isoglot.data import big_arrays, lookups
+from isoglot.data.big_arrays import Room, order_by
+from isoglot.data.lookups import DuplicateRowError
+from isoglot.data.row_table import RowTable
 
 
 def naive_components(rows):
@@ -131,8 +131,8 @@ def test_columns_that_do_not_fit(columns, words):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     """Blocks of three rows and two groups, so that a handful of rows takes the way of millions."""
-    monkeypatch.setattr(order, "BLOCK", 3)
-    monkeypatch.setattr(layout, "_GROUPS", 2)
+    monkeypatch.setattr(big_arrays, "BLOCK", 3)
+    monkeypatch.setattr(lookups, "_GROUPS", 2)
 
 
 @pytest.mark.usefixtures("tiny_blocks")
@@ -168,7 +168,7 @@ def test_order_is_the_stable_one(keys, block):
         assert order_by(values, out, start=np.array(start)).tolist() == expected
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(order, "BLOCK", block)
+        patch.setattr(big_arrays, "BLOCK", block)
         check()
 
 

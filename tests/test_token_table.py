@@ -2,9 +2,9 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from isoglot.errors import InputError
-from isoglot.model import backbone_of, load
-from isoglot.token_table import UsedEmbedding, prepare_token_table, restore_token_table
+from isoglot.core.errors import InputError
+from isoglot.encoders.loading import backbone_of, load
+from isoglot.training.speed.token_table import UsedEmbedding, prepare_token_table, restore_token_table
 
 TEXTS = ["ab ba", "b", "cab"]
 

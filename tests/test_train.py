@@ -6,12 +6,12 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 
-from isoglot.config import TrainSettings, flat_settings
-from isoglot.data.prepare import prepare
-from isoglot.errors import InputError, IsoglotError
-from isoglot.model import backbone_of, load
-from isoglot.regimes import Sampling
-from isoglot.train import train
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data.prepared import prepare
+from isoglot.encoders.loading import backbone_of, load
+from isoglot.training.run import train
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import TrainSettings, flat_settings
 
 FAST = {"batch_size": 4, "max_steps": 6, "warmup_steps": 1, "lr": 1e-3, "device": "cpu", "precision": "fp32"}
 
@@ -114,7 +114,7 @@ def test_training_is_reproducible(rows, tiny_model, tmp_path, trained):
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path, trained, monkeypatch):
-    from isoglot.losses import GroupMaskedInfoNCE
+    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 
     folder, settings = trained
     settings = TrainSettings(settings.sampling, **FAST, save_steps=2)
@@ -163,7 +163,7 @@ def test_a_finished_run_with_other_settings_is_refused(rows, tiny_model, trained
 
 
 def test_a_loss_that_is_no_number_stops_the_run(rows, tiny_model, tmp_path, monkeypatch):
-    from isoglot.losses import GroupMaskedInfoNCE
+    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 
     plain = GroupMaskedInfoNCE.forward
     monkeypatch.setattr(GroupMaskedInfoNCE, "forward", lambda self, *a, **k: plain(self, *a, **k) * float("nan"))

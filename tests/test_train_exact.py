@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from isoglot.config import TrainSettings
-from isoglot.errors import InputError, IsoglotError
-from isoglot.regimes import Sampling
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import TrainSettings
 from tiny_training import tiny_encoder, tiny_rows
 
 SETTINGS = TrainSettings(
@@ -35,7 +35,7 @@ SETTINGS = TrainSettings(
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """Folder with `model` and `rows`."""
-    from isoglot.data.prepare import prepare
+    from isoglot.data.prepared import prepare
 
     home = tmp_path_factory.mktemp("exact")
     tiny_encoder(home)
@@ -47,22 +47,22 @@ def place(tmp_path_factory):
 def spawn():
     """Start a function in a process that has everything imported already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.selection"])
+    context.set_forkserver_preload(["isoglot.training.selection"])
     return context.Process
 
 
 def run(home, name, settings=SETTINGS, resume=True, slow=None):
-    """Train in this process; `slow` names a function of isoglot.trainer that never returns."""
+    """Train in this process; `slow` names a function of isoglot.training.trainer that never returns."""
     import torch
 
-    from isoglot.data.prepare import open_prepared
-    from isoglot.selection import fit
+    from isoglot.data.prepared import open_prepared
+    from isoglot.training.selection import fit
 
     torch.set_num_threads(1)
     folder = Path(home) / name
     folder.mkdir(exist_ok=True)
     if slow:
-        import isoglot.trainer
+        import isoglot.training.trainer
 
         def forever(*args, **kwargs):
             if slow == "save_trainable":
@@ -71,7 +71,7 @@ def run(home, name, settings=SETTINGS, resume=True, slow=None):
             (folder / "reached").touch()
             time.sleep(60)
 
-        setattr(isoglot.trainer, slow, forever)
+        setattr(isoglot.training.trainer, slow, forever)
     fit(str(Path(home) / "model"), open_prepared(Path(home) / "rows"), folder, settings, resume=resume)
 
 
@@ -139,7 +139,7 @@ def test_killed_while_writing_a_checkpoint(place, spawn, uninterrupted, where):
 def test_dropout_is_on(place, uninterrupted, tmp_path):
     import torch
 
-    from isoglot.trainer import step_seed
+    from isoglot.training.trainer import step_seed
 
     assert step_seed(0, 1, 0) != step_seed(0, 1, 1) != step_seed(0, 2, 0)
     state = load_file(place / "model" / "model.safetensors")
@@ -177,19 +177,19 @@ def test_other_settings_are_refused_by_name(place):
 
 
 def _run_with_nan(place, name, at):
-    import isoglot.losses
+    import isoglot.training.losses.info_nce
 
-    real, calls = isoglot.losses.masked_scores, []
+    real, calls = isoglot.training.losses.info_nce.masked_scores, []
 
     def poisoned(*args):
         calls.append(1)
         return real(*args) * (float("nan") if len(calls) == at else 1.0)
 
-    isoglot.losses.masked_scores = poisoned
+    isoglot.training.losses.info_nce.masked_scores = poisoned
     try:
         run(place, name)
     finally:
-        isoglot.losses.masked_scores = real
+        isoglot.training.losses.info_nce.masked_scores = real
 
 
 def test_nan_names_the_batch_and_keeps_the_last_checkpoint(place, uninterrupted):
@@ -204,9 +204,9 @@ def test_nan_names_the_batch_and_keeps_the_last_checkpoint(place, uninterrupted)
 
 def test_full_disk_leaves_the_last_complete_checkpoint(place, uninterrupted):
     # The third checkpoint meets a limit on the size of files, which errors as a full disk does.
-    import isoglot.trainer
+    import isoglot.training.trainer
 
-    real, before = isoglot.trainer.save_trainable, resource.getrlimit(resource.RLIMIT_FSIZE)
+    real, before = isoglot.training.trainer.save_trainable, resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def full(model, path):
         if "checkpoint-9" in str(path):
@@ -217,12 +217,12 @@ def test_full_disk_leaves_the_last_complete_checkpoint(place, uninterrupted):
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    isoglot.trainer.save_trainable = full
+    isoglot.training.trainer.save_trainable = full
     try:
         with pytest.raises(IsoglotError, match="checkpoint-9: the checkpoint could not be written"):
             run(place, "full")
     finally:
-        isoglot.trainer.save_trainable = real
+        isoglot.training.trainer.save_trainable = real
         signal.signal(signal.SIGXFSZ, handler)
     assert sorted(path.name for path in (place / "full" / "checkpoints").iterdir()) == ["checkpoint-3", "checkpoint-6"]
     run(place, "full")
@@ -232,7 +232,7 @@ def test_full_disk_leaves_the_last_complete_checkpoint(place, uninterrupted):
 def test_out_of_memory_says_what_to_do(place, monkeypatch):
     import torch
 
-    from isoglot.losses import GroupMaskedInfoNCE
+    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 
     def starve(*args, **kwargs):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
@@ -250,14 +250,14 @@ def test_batch_larger_than_the_groups_names_the_maximum(place):
 
 
 def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
-    from isoglot.data.prepare import prepare
-    from isoglot.selection import fit
+    from isoglot.data.prepared import prepare
+    from isoglot.training.selection import fit
 
     rows = tiny_rows(tmp_path / "rows.jsonl", groups=8, langs=("de", "en"))
     with rows.open("a") as out:
         out.write(json.dumps({"group": "g0", "lang": "sw", "query": "mlima?", "passage": "mlima"}) + "\n")
     prepared = prepare([rows], tmp_path / "prepared")
-    module = importlib.import_module("isoglot.train")
+    module = importlib.import_module("isoglot.training.run")
     real = module.load
 
     def emptying(*args, **kwargs):
@@ -288,7 +288,7 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
 
 
 def test_tokens_of_the_drawn_rows_alone_train_the_same(place, tmp_path, monkeypatch):
-    from isoglot.sampler import HybridBatchSampler
+    from isoglot.training.sampling.sampler import HybridBatchSampler
 
     settings = replace(SETTINGS, embeddings="all", max_steps=3, save_steps=0, log_batches=False)
     run(place, tmp_path / "drawn-not", settings)

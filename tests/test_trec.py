@@ -4,11 +4,12 @@ import ir_measures
 import numpy as np
 import pytest
 
-from isoglot import trec
-from isoglot.data.benchmark import assemble
-from isoglot.errors import InputError
-from isoglot.evaluate import MONO, POOL, score, score_run
-from isoglot.trec import strictly_falling, write_trec
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.measuring import trec
+from isoglot.measuring.per_query import MONO, POOL
+from isoglot.measuring.scoring import score, score_run
+from isoglot.measuring.trec import strictly_falling, write_trec
 
 LANGS = ("de", "en", "th")
 

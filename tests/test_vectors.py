@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from isoglot import vectors as module
-from isoglot.data.benchmark import assemble
-from isoglot.errors import InputError, IsoglotError
-from isoglot.files import write_json
-from isoglot.shards import Entry, encode_shards, entries_of
-from isoglot.vectors import COMPLETE, gather, read_shards, write_shard
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import write_json
+from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.encoders import vector_files as module
+from isoglot.encoders.to_disk import Entry, encode_shards, entries_of
+from isoglot.encoders.vector_files import COMPLETE, gather, read_shards, write_shard
 
 IDS = [f"q{n}" for n in range(3)], [f"p{n}" for n in range(5)]
 

@@ -8,9 +8,9 @@ import sys
 from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
-from isoglot import __version__
-from isoglot.cli import auditing, comparing, converting, data, debias, measure, mining, search, serving, training
-from isoglot.errors import InputError, IsoglotError
+from isoglot.cli import auditing, comparing, converting, debias, measuring, mining, rows, search, serving, training
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.version import __version__
 
 app = App(
     name="isoglot",
@@ -29,11 +29,11 @@ for verb in (
     mining.mine,
     mining.score,
 ):
-    data.app.command(verb)
-app.command(data.app)
+    rows.app.command(verb)
+app.command(rows.app)
 app.command(training.train)
-app.command(measure.evaluate)
-app.command(measure.encode)
+app.command(measuring.evaluate)
+app.command(measuring.encode)
 app.command(comparing.compare)
 app.command(debias.app)
 app.command(search.index)

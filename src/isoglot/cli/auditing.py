@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from isoglot.cli.data import open_rows
+from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Length, Paths, Switch
-from isoglot.cli.sources import BenchmarkName, open_benchmark
-from isoglot.errors import InputError
-from isoglot.regimes import Sampling
+from isoglot.core.errors import InputError
+from isoglot.data.opening import open_rows
+from isoglot.training.sampling.regimes import Sampling
 
 if TYPE_CHECKING:
-    from isoglot.audit import Tokeniser
+    from isoglot.curation.auditing import Tokeniser
 
 
 def audit(
@@ -59,8 +59,8 @@ def audit(
         as_json: Print the facts as JSON.
         offline: Never download.
     """
-    from isoglot.audit import audit as check
-    from isoglot.audit import render
+    from isoglot.curation.audit_text import render
+    from isoglot.curation.auditing import audit as check
 
     if benchmark is None and (data_dir is not None or benchmark_rows):
         raise InputError("--data-dir and --benchmark-rows belong to --benchmark; give it too")
@@ -87,9 +87,9 @@ def audit(
 
 
 def _tokeniser(name: str, query_length: int | None, passage_length: int | None) -> Tokeniser:
-    from isoglot.audit import Lengths, Tokeniser
-    from isoglot.backbones import backbone
-    from isoglot.model import load, quiet_libraries
+    from isoglot.curation.auditing import Lengths, Tokeniser
+    from isoglot.encoders.loading import load, quiet_libraries
+    from isoglot.encoders.presets import backbone
 
     quiet_libraries()
     model = load(name, device="cpu")

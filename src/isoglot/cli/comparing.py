@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.options import Names, Switch
-from isoglot.errors import InputError
+from isoglot.core.errors import InputError
 
 
 def compare(
@@ -31,10 +31,10 @@ def compare(
         overwrite: Replace what the folder holds.
         as_json: Print comparison.json instead of the text.
     """
-    from isoglot.compare import compare as differences
-    from isoglot.compare import load_runs, parse_measures, stacked
-    from isoglot.compare_text import comparison_record, render_comparison
-    from isoglot.files import claim_folder, without_nan, write_json, write_text
+    from isoglot.core.files import claim_folder, without_nan, write_json, write_text
+    from isoglot.measuring.comparing import compare as differences
+    from isoglot.measuring.comparing import load_runs, parse_measures, stacked
+    from isoglot.studies.report.comparison import comparison_record, render_comparison
 
     if resamples < 2:
         raise InputError("--resamples wants at least 2")

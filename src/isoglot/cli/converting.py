@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoglot.cli.data import new_file
-from isoglot.cli.options import OutputFile, Switch
+from isoglot.cli.options import OutputFile, Switch, new_file
 
 if TYPE_CHECKING:
     from isoglot.data.rows import Row
@@ -42,7 +41,7 @@ def from_mmarco(
         max_groups: Only the first so many queries.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.mmarco import mmarco_rows
+    from isoglot.data.readers.mmarco import mmarco_rows
 
     notes: Counter[str] = Counter()
     rows = mmarco_rows(
@@ -87,7 +86,7 @@ def from_pairs(
         no_header: CSV and TSV begin with data; columns are then called 1, 2, 3.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.foreign import Reading, pairs_rows, parse_sources
+    from isoglot.data.readers.other_libraries import Reading, pairs_rows, parse_sources
 
     reading = Reading(dataset, group_column, lang_column, negatives, aligned=not unaligned)
     sources = parse_sources(files, lang_column)
@@ -113,7 +112,7 @@ def from_tevatron(
         negatives: At most so many negatives a row; all by default.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.foreign import Reading, parse_sources, tevatron_rows
+    from isoglot.data.readers.other_libraries import Reading, parse_sources, tevatron_rows
 
     notes: Counter[str] = Counter()
     reading = Reading(dataset, None, lang_column, negatives)
@@ -142,7 +141,7 @@ def from_flagembedding(
         unaligned: Without ids, no line is a translation of another.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.foreign import Reading, flagembedding_rows, parse_sources
+    from isoglot.data.readers.other_libraries import Reading, flagembedding_rows, parse_sources
 
     notes: Counter[str] = Counter()
     reading = Reading(dataset, group_column, lang_column, negatives, aligned=not unaligned)

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from isoglot.cli.data import new_file, open_rows
-from isoglot.cli.options import Length, Names, OutputFile, Paths, Switch
-from isoglot.config import Precision
-from isoglot.errors import InputError
+from isoglot.cli.options import Length, Names, OutputFile, Paths, Switch, new_file
+from isoglot.core.errors import InputError
+from isoglot.data.opening import open_rows
+from isoglot.encoders.devices import Precision
 
 app = App(name="debias", help="Correct a model's language bias without training.", help_format="plaintext")
 
@@ -57,8 +57,8 @@ def fit(
         overwrite: Replace an existing file.
         as_json: Print what was fitted as JSON.
     """
-    from isoglot.debias import fit as fit_method
-    from isoglot.samples import from_rows, from_texts, from_vectors
+    from isoglot.encoders.debias import fit as fit_method
+    from isoglot.encoders.debias_samples import from_rows, from_texts, from_vectors
 
     if sum(map(bool, (rows, texts, vectors))) != 1:
         raise InputError("give one of --rows, --texts and --vectors to fit on")
@@ -68,7 +68,7 @@ def fit(
     if vectors is not None:
         samples = from_vectors(vectors)
     else:
-        from isoglot.model import load, quiet_libraries
+        from isoglot.encoders.loading import load, quiet_libraries
 
         quiet_libraries()
         with TemporaryDirectory(prefix="isoglot-") as scratch:
@@ -99,8 +99,8 @@ def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Swit
         output: File to write (.parquet).
         overwrite: Replace an existing file.
     """
-    from isoglot.debias import load_debias
-    from isoglot.samples import correct_vectors
+    from isoglot.encoders.debias import load_debias
+    from isoglot.encoders.debias_samples import correct_vectors
 
     new_file(output, overwrite)
     count = correct_vectors(vectors, load_debias(debias), output)

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.data import new_file, open_rows
-from isoglot.cli.options import Length, OutputFile, Switch
-from isoglot.config import Precision
-from isoglot.errors import InputError
+from isoglot.cli.options import Length, OutputFile, Switch, new_file
+from isoglot.core.errors import InputError
+from isoglot.data.opening import open_rows
+from isoglot.encoders.devices import Precision
 
 
 def mine(
@@ -61,7 +61,7 @@ def mine(
         replace: Drop the negatives that rows have instead of adding to them.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.rewrite import with_negatives
+    from isoglot.curation.rewriting import with_negatives
     from isoglot.data.rows import write_rows
 
     target = new_file(output, overwrite)
@@ -69,13 +69,13 @@ def mine(
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
         notes = ""
         if source == "context":
-            from isoglot.data.context import context_negatives
+            from isoglot.data.paragraph_negatives import context_negatives
 
             found = context_negatives(prepared, negatives, seed=seed)
         else:
-            from isoglot.mine import MineSettings
-            from isoglot.mine import mine as search
-            from isoglot.model import load, quiet_libraries
+            from isoglot.curation.mining import MineSettings
+            from isoglot.curation.mining import mine as search
+            from isoglot.encoders.loading import load, quiet_libraries
 
             settings = MineSettings(
                 negatives=negatives,
@@ -126,15 +126,15 @@ def score(
         precision: Of the encoder: bf16 or fp32; auto takes what the device does well.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.rewrite import with_scores
+    from isoglot.curation.rewriting import with_scores
     from isoglot.data.rows import write_rows
 
     if (cross_encoder is None) == (model is None):
         raise InputError("give one teacher: --cross-encoder NAME or --model NAME")
     target = new_file(output, overwrite)
 
-    from isoglot import teacher
-    from isoglot.model import load, quiet_libraries
+    from isoglot.curation import teacher
+    from isoglot.encoders.loading import load, quiet_libraries
 
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
-from isoglot.config import TrainSettings
-from isoglot.regimes import Regime, Sampling
+from isoglot.core.errors import InputError
+from isoglot.training.sampling.regimes import Regime, Sampling
+from isoglot.training.settings import TrainSettings
 
 
 def _commas(type_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -65,3 +66,10 @@ class StudyTraining(TrainSettings):
 
     sampling: Annotated[Sampling, Parameter(parse=False)] = field(default_factory=Sampling)
     seed: Annotated[int, Parameter(parse=False)] = 0
+
+
+def new_file(path: Path, overwrite: bool) -> Path:
+    """The path of a file to write; refuses one that exists, unless it may be replaced."""
+    if path.exists() and (path.is_dir() or not overwrite):
+        raise InputError(f"{path}: exists; give --overwrite to replace it or another --output")
+    return path

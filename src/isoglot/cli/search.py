@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.options import Length, Names, OutputDir, Switch
-from isoglot.config import Precision
-from isoglot.errors import InputError
+from isoglot.core.errors import InputError
+from isoglot.encoders.devices import Precision
 
 if TYPE_CHECKING:
-    from isoglot.index.manifest import Manifest
-    from isoglot.index.versions import Pruned
+    from isoglot.search.index.manifest import Manifest
+    from isoglot.search.index.versions import Pruned
 
 
 def index(
@@ -57,12 +57,12 @@ def index(
         resume: Go on with a build that was interrupted.
         as_json: Print the result as JSON.
     """
-    from isoglot.debias import load_debias
-    from isoglot.files import claimed_folder
-    from isoglot.index.documents import find_sources
-    from isoglot.index.manifest import read_manifest
-    from isoglot.index.versions import prune as prune_versions
-    from isoglot.index.versions import roll_back as roll
+    from isoglot.core.files import claimed_folder
+    from isoglot.encoders.debias import load_debias
+    from isoglot.search.index.documents import find_sources
+    from isoglot.search.index.manifest import read_manifest
+    from isoglot.search.index.versions import prune as prune_versions
+    from isoglot.search.index.versions import roll_back as roll
 
     if prune is not None and prune < 1:
         raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
@@ -90,10 +90,10 @@ def index(
             load_debias(debias)
         _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
 
-    from isoglot.index.build import build
-    from isoglot.model import load, locate, quiet_libraries
-    from isoglot.progress import progress_line
-    from isoglot.provenance import device_name, write_run
+    from isoglot.core.progress import progress_line
+    from isoglot.core.run_record import device_name, write_run
+    from isoglot.encoders.loading import load, locate, quiet_libraries
+    from isoglot.search.index.building import build_index
 
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
     with claim as folder:
@@ -101,7 +101,7 @@ def index(
         locate(name)
         encoder = load(name, device=device)
         try:
-            built = build(
+            built = build_index(
                 inputs,
                 folder,
                 encoder,
@@ -150,7 +150,7 @@ def index(
 
 def _refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:
     """Say which flag is wanted where the folder holds an index, finished or not."""
-    from isoglot.index.manifest import BUILDING, FILE
+    from isoglot.search.index.manifest import BUILDING, FILE
 
     if (folder / FILE).is_file() and (resume or not overwrite):
         raise InputError(f"{folder}: this index is finished; give --update to add to it, or --overwrite to replace it")
@@ -202,15 +202,15 @@ def search(
     """
     import os
 
-    from isoglot.embedded import cache_folder
-    from isoglot.model import quiet_libraries
-    from isoglot.search import Searcher
+    from isoglot.core.cache import cache_folder
+    from isoglot.encoders.loading import quiet_libraries
+    from isoglot.search.searcher import Searcher
 
     quiet_libraries()
     searcher = Searcher.open(folder, model, device=device)
     expander = None
     if expand is not None:
-        from isoglot.expand import Expander
+        from isoglot.search.expansion import Expander
 
         expander = Expander(
             expand,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isoglot.serve.collections import Embed
-    from isoglot.study import Study
+    from isoglot.serve.served import Embed
+    from isoglot.studies.run import Study
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
@@ -39,11 +39,11 @@ def serve(
         device: Such as cpu or cuda; chosen by torch when not given.
     """
     require_packages()
-    from isoglot.index.manifest import read_manifest
-    from isoglot.model import load, quiet_libraries
-    from isoglot.search import Searcher
+    from isoglot.encoders.loading import load, quiet_libraries
+    from isoglot.search.index.manifest import read_manifest
+    from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
-    from isoglot.serve.models import embedder, one_at_a_time
+    from isoglot.serve.encoders import embedder, one_at_a_time
     from isoglot.serve.server import allowed_hosts, listen, run
     from isoglot.serve.settings import ServeSettings
 
@@ -97,7 +97,7 @@ def require_packages() -> None:
     Raises:
         MissingPackageError: names those that are missing and the extra that installs them.
     """
-    from isoglot.errors import MissingPackageError
+    from isoglot.core.errors import MissingPackageError
 
     missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
     if missing:

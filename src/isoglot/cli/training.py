@@ -10,12 +10,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isoglot.cli.data import open_rows
+from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
-from isoglot.cli.sources import BenchmarkName, open_benchmark
-from isoglot.config import StudySettings, TrainSettings
-from isoglot.regimes import sweep
+from isoglot.data.opening import open_rows
+from isoglot.studies.settings import StudySettings
+from isoglot.training.sampling.regimes import sweep
+from isoglot.training.settings import TrainSettings
 
 
 def train(
@@ -39,9 +40,9 @@ def train(
         overwrite: Replace what the folder holds.
         resume: Go on from the last complete checkpoint.
     """
-    from isoglot.files import claimed_folder
-    from isoglot.model import locate
-    from isoglot.processes import rank
+    from isoglot.core.files import claimed_folder
+    from isoglot.encoders.loading import locate
+    from isoglot.training.processes import rank
 
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
@@ -49,7 +50,7 @@ def train(
         # Of several processes the first makes the folder, and only it writes there.
         claim = nullcontext(output_dir) if rank() else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
         with claim as folder:
-            from isoglot.selection import fit
+            from isoglot.training.selection import fit
 
             fit(model, prepared, folder, settings or TrainSettings(), resume=resume)
     if rank() == 0:
@@ -109,8 +110,8 @@ def study(
         as_json: Print study.json instead of the report.
         offline: Never download.
     """
-    from isoglot.files import claimed_folder
-    from isoglot.model import locate, quiet_libraries
+    from isoglot.core.files import claimed_folder
+    from isoglot.encoders.loading import locate, quiet_libraries
 
     settings = StudySettings(
         model=model,
@@ -129,7 +130,7 @@ def study(
         chosen = open_benchmark(benchmark, data_dir, benchmark_rows, langs, Path(scratch), offline=offline)
         locate(model)
         with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
-            from isoglot.study import study as run
+            from isoglot.studies.run import study as run
 
             result = run(prepared, chosen, folder, settings)
     print((folder / "study.json").read_text(encoding="utf-8") if as_json else f"{result.report}\nwritten to {folder}")
@@ -152,17 +153,17 @@ def quickstart(
         serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
         port: Where to serve; 0 takes any free port.
     """
-    from isoglot.files import claim_folder
-    from isoglot.model import quiet_libraries
+    from isoglot.core.files import claim_folder
+    from isoglot.encoders.loading import quiet_libraries
 
     if serve:
         check_serving(port)
     quiet_libraries()
     folder = claim_folder(output_dir, resume=True)
 
-    from isoglot.quickstart import run
+    from isoglot.studies.atlas_study import quickstart as run_quickstart
 
-    result = run(folder, max_steps=max_steps, seeds=seeds)
+    result = run_quickstart(folder, max_steps=max_steps, seeds=seeds)
     print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
     if serve:
         serve_quickstart(result.study, port=port)

@@ -1,1 +1,6 @@
 """Parallel rows in, integer tables and benchmarks out."""
+
+import lazy_loader
+
+# The public names stand in `__init__.pyi`.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from isoglot.errors import InputError
+from isoglot.core.errors import InputError
 
 SHOWN = 20
 

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from isoglot.core.errors import InputError
+from isoglot.core.files import atomic_write
 from isoglot.data.problems import Problems
 from isoglot.data.records import jsonl_records
-from isoglot.errors import InputError
-from isoglot.files import atomic_write
 
 REQUIRED = ("group", "lang", "query", "passage")
 OPTIONAL_TEXT = ("dataset", "title", "context", "topic")

@@ -1,1 +1,6 @@
 """A server for indexes: a page for people and a JSON API for programs (needs the extra `serve`)."""
+
+import lazy_loader
+
+# The public names stand in `__init__.pyi`.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

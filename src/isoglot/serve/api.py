@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from isoglot import __version__
-from isoglot.search import Fair, Hit, Mode
-from isoglot.serve.collections import Collection
-from isoglot.serve.problems import documented, problem
+from isoglot.core.version import __version__
+from isoglot.search.searcher import Fair, Hit, Mode
+from isoglot.serve.cleaning import clean_query, plain
+from isoglot.serve.problem_json import documented, problem
+from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.text import clean_query, plain
 from isoglot.serve.workers import Workers
 
 

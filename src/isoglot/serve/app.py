@@ -14,13 +14,13 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from isoglot import __version__
-from isoglot.search import Searcher
+from isoglot.core.version import __version__
+from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings
-from isoglot.serve.collections import Embed, UnavailableError, open_collections
 from isoglot.serve.guard import Guard
-from isoglot.serve.page import Pages
-from isoglot.serve.problems import Problem, problem, title
+from isoglot.serve.pages import Pages
+from isoglot.serve.problem_json import Problem, problem, title
+from isoglot.serve.served import Embed, UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers
 

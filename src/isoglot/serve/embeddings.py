@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from isoglot.encode import Role
-from isoglot.serve.collections import Collection
-from isoglot.serve.problems import documented
+from isoglot.encoders.encoding import Role
+from isoglot.serve.cleaning import plain
+from isoglot.serve.problem_json import documented
+from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.text import plain
 from isoglot.serve.workers import Workers
 
 

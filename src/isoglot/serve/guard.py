@@ -7,7 +7,7 @@ import asyncio
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from isoglot.serve.problems import problem
+from isoglot.serve.problem_json import problem
 from isoglot.serve.settings import ServeSettings
 
 HEADERS = {

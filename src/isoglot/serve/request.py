@@ -8,10 +8,10 @@ from typing import Literal, cast
 
 from starlette.datastructures import QueryParams
 
-from isoglot.errors import InputError
-from isoglot.search import Fair, Mode
+from isoglot.core.errors import InputError
+from isoglot.search.searcher import Fair, Mode
+from isoglot.serve.cleaning import clean_query
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.text import clean_query
 
 MODES: Mapping[str, str] = {"dense": "by meaning", "lexical": "by words", "hybrid": "by both"}
 FAIRNESS: Mapping[str, str] = {"none": "as the model ranks", "balanced": "every language alike"}

@@ -7,8 +7,8 @@ import socket
 
 from fastapi import FastAPI
 
-from isoglot.errors import InputError
-from isoglot.progress import progress_line
+from isoglot.core.errors import InputError
+from isoglot.core.progress import progress_line
 
 _SECONDS_TO_FINISH = 3
 

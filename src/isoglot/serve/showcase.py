@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from isoglot.core.errors import InputError
+from isoglot.core.progress import progress_line
 from isoglot.data.rows import read_rows
-from isoglot.errors import InputError
-from isoglot.index.memory import MemoryIndex
-from isoglot.index.protocol import Passage, Vectors
-from isoglot.model import load
-from isoglot.progress import progress_line
-from isoglot.quickstart import atlas, settings
-from isoglot.search import Searcher
-from isoglot.serve.collections import Embed
-from isoglot.serve.models import embedder, one_at_a_time
-from isoglot.study import BASE, Study
+from isoglot.encoders.loading import load
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.searcher import Searcher
+from isoglot.serve.encoders import embedder, one_at_a_time
+from isoglot.serve.served import Embed
+from isoglot.studies.atlas_study import atlas, settings
+from isoglot.studies.run import BASE, Study
 
 
 class Showcase(NamedTuple):
@@ -44,7 +44,7 @@ def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:
     """Encode the passages of rows with each model, into exact indexes in memory.
 
     Args:
-        models: model (as `isoglot.model.load` takes it) by the name to show.
+        models: model (as `isoglot.encoders.loading.load` takes it) by the name to show.
         rows: a row file; the quick start's test rows when None.
     """
     passages = [

@@ -1,0 +1,246 @@
+"""The server under load: requests a second, median and 99th percentile, memory, errors.
+
+    python performance/serve.py                    # 10,000 requests each at 1, 8 and 32 clients, JSON and page
+    python performance/serve.py --quick
+    python performance/serve.py --model embedded   # with a real encoder in front of every search
+
+The server runs in a process of its own on this machine's loopback, over an exact index of seeded random passages in 11
+languages; the clients are threads of this process, each with one kept-alive connection, and share the machine with
+it. Without --model a query's vector is drawn from a seed, so that the figures are the server's own; beside them
+stands the same search called directly. Memory is the server's peak above what it held once it was ready.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import platform
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+LANGS = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
+DIMENSION = 384
+PATHS = {"json": "/search?k=10&q={}", "page": "/?view=one&k=10&q={}"}
+
+
+def main() -> int:
+    """Run, print, and say whether the goals were reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000, help="at each number of clients and kind of answer")
+    parser.add_argument("--clients", default="1,8,32")
+    parser.add_argument("--passages", type=int, default=10_000)
+    parser.add_argument("--model", help="encode queries with this model instead of drawing vectors")
+    parser.add_argument("--quick", action="store_true", help="200 requests over 1,000 passages")
+    parser.add_argument("--json", type=Path, help="write the full record here")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.quick:
+        args.requests, args.passages = 200, 1000
+    if args.child:
+        child(args.passages, args.model)
+        return 0
+    record = measure(args)
+    print_record(record)
+    if args.json:
+        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(goal["reached"] for goal in record["goals"]) else 3
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """Every kind of answer at every number of clients, in turn."""
+    command = [sys.executable, __file__, "--child", "--passages", str(args.passages)]
+    command += ["--model", args.model] if args.model else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            ready = json.loads(server.stdout.readline())
+            port = ready["port"]
+            load(port, "json", 1, min(100, args.requests), seed=1)  # warm
+            held = rss(server.pid)
+            rows = []
+            for clients in (int(part) for part in args.clients.split(",")):
+                for kind in PATHS:
+                    rows.append(load(port, kind, clients, args.requests, seed=clients))
+                    rows[-1]["server_mb"] = rss(server.pid)
+                    say(rows[-1])
+            server.send_signal(signal.SIGINT)
+            ended = json.loads(server.stdout.readline())
+            server.wait(20)
+        finally:
+            server.kill()
+    errors = sum(row["errors"] for row in rows)
+    goals = [goal("errors", errors, 0), goal("clean_exit", ended["signal"], "SIGINT")]
+    if held is not None:
+        first = next(row["server_mb"] for row in rows)
+        goals.append(goal("memory_growth_mb", round(rows[-1]["server_mb"] - first, 1), 100))
+    return {
+        "command": " ".join(["python", "performance/serve.py", *sys.argv[1:]]),
+        "commit": commit(),
+        "machine": {"cpus": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
+        "passages": args.passages,
+        "model": args.model,
+        "direct_ms": ready["direct_ms"],
+        "peak_mb_above_ready": ended["peak_mb"],
+        "rows": rows,
+        "goals": goals,
+    }
+
+
+def load(port: int, kind: str, clients: int, requests: int, *, seed: int) -> dict:
+    """Send requests over as many connections as clients; seconds from first byte sent to last byte read."""
+    share = [requests // clients + (number < requests % clients) for number in range(clients)]
+    started = threading.Barrier(clients + 1)
+
+    def client(number: int) -> tuple[list[float], int]:
+        draw = random.Random(f"{seed} {number}")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.connect()
+        took, errors = [], 0
+        started.wait()
+        for _ in range(share[number]):
+            words = quote(" ".join(word(draw.randrange(5000)) for _ in range(6)))
+            at = time.perf_counter()
+            connection.request("GET", PATHS[kind].format(words))
+            answer = connection.getresponse()
+            body = answer.read()
+            took.append(time.perf_counter() - at)
+            right = body.count(b"<article>") == 10 if kind == "page" else body.count(b'"rank"') == 10
+            errors += answer.status != 200 or not right
+        connection.close()
+        return took, errors
+
+    with ThreadPoolExecutor(clients) as pool:
+        futures = [pool.submit(client, number) for number in range(clients)]
+        started.wait()
+        at = time.perf_counter()
+        results = [future.result() for future in futures]
+        seconds = time.perf_counter() - at
+    took = np.array([value for values, _ in results for value in values]) * 1000
+    return {
+        "kind": kind,
+        "clients": clients,
+        "requests": requests,
+        "errors": sum(errors for _, errors in results),
+        "per_second": round(requests / seconds, 1),
+        "p50_ms": round(float(np.percentile(took, 50)), 2),
+        "p99_ms": round(float(np.percentile(took, 99)), 2),
+    }
+
+
+def child(count: int, model: str | None) -> None:
+    """The server; prints its port when it is ready, and its peak of memory when it was told to stop."""
+    from isoglot.search.index.memory import MemoryIndex
+    from isoglot.search.index.protocol import Passage
+    from isoglot.search.searcher import Searcher
+    from isoglot.serve.app import create_app
+    from isoglot.serve.server import listen, run
+
+    draw = random.Random(0)
+    passages = [
+        Passage(f"d{row}", f"d{row}", " ".join(word(draw.randrange(5000)) for _ in range(60)), LANGS[row % len(LANGS)])
+        for row in range(count)
+    ]
+    vectors = unit(np.random.default_rng(0).standard_normal((count, DIMENSION), np.float32))
+    searcher = Searcher(MemoryIndex(passages, vectors), encoder(model), model_name=model or "seeded")
+    took = []
+    for number in range(50):
+        at = time.perf_counter()
+        searcher.search(f"warm {number}", k=10)
+        took.append((time.perf_counter() - at) * 1000)
+    ready = peak_mb()
+    taken = listen("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    print(json.dumps({"port": port, "direct_ms": round(float(np.median(took)), 2)}), flush=True)
+    ended = "none"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
+    try:
+        run(create_app({"index": searcher}), taken)
+    except KeyboardInterrupt:
+        ended = "SIGINT"
+    print(json.dumps({"signal": ended, "peak_mb": round(peak_mb() - ready, 1)}), flush=True)
+
+
+def encoder(model: str | None):
+    """A model, or vectors drawn from the text's checksum."""
+    if model:
+        from isoglot.encoders.loading import load as load_model
+        from isoglot.serve.encoders import embedder, one_at_a_time
+
+        embed = embedder(one_at_a_time(load_model(model)))
+        return lambda texts: embed(texts, "query").vectors
+
+    def seeded(texts: list[str]) -> np.ndarray:
+        rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION) for text in texts]
+        return unit(np.array(rows, np.float32))
+
+    return seeded
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def word(number: int) -> str:
+    """A made-up word for a number."""
+    syllables = ("ka", "lo", "mi", "ter", "sun", "vor", "be", "dra", "ne", "po")
+    return "".join(syllables[int(digit)] for digit in str(number))
+
+
+def peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def rss(pid: int) -> float | None:
+    """What a process holds now, in MiB; None where the system does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return round(int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1024, 1)
+
+
+def commit() -> str | None:
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def goal(name: str, measured: object, wanted: object) -> dict:
+    reached = measured <= wanted if isinstance(wanted, (int, float)) else measured == wanted
+    return {"name": name, "measured": measured, "wanted": wanted, "reached": reached}
+
+
+def say(row: dict) -> None:
+    sys.stderr.write(f"{row['kind']} {row['clients']} clients: {row['per_second']} requests/s\n")
+
+
+def print_record(record: dict) -> None:
+    print(f"{'answer':<8}{'clients':>8}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}{'server MiB':>12}")
+    for row in record["rows"]:
+        print(
+            f"{row['kind']:<8}{row['clients']:>8}{row['per_second']:>12}{row['p50_ms']:>9}{row['p99_ms']:>9}"
+            f"{row['errors']:>8}{row['server_mb'] or '-':>12}"
+        )
+    print(f"the same search without a server: {record['direct_ms']} ms (median)")
+    print(f"server's peak above ready: {record['peak_mb_above_ready']} MiB")
+    for each in record["goals"]:
+        reached = "reached" if each["reached"] else "missed"
+        print(f"GOAL {each['name']} {each['measured']} {each['wanted']} {reached}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+from .core.version import __version__ as __version__
+from .data.benchmarks.benchmark import Benchmark as Benchmark
+from .data.benchmarks.lareqa import load_lareqa as load_lareqa
+from .data.prepared import Prepared as Prepared
+from .data.prepared import prepare as prepare
+from .encoders.loading import load as load
+from .measuring.evaluating import evaluate as evaluate
+from .measuring.trainer_evaluator import MultilingualEvaluator as MultilingualEvaluator
+from .search.searcher import Searcher as Searcher
+from .studies.run import study as study
+from .training.run import train as train
+from .training.sampling.sampler import HybridBatchSampler as HybridBatchSampler

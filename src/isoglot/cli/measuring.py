@@ -1,0 +1,293 @@
+"""`isoglot evaluate` and `isoglot encode`."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from isoglot.cli.benchmarks import Source, open_source, source_settings
+from isoglot.cli.options import Length, OutputDir, Switch
+from isoglot.core.errors import InputError
+from isoglot.encoders.devices import Precision
+
+if TYPE_CHECKING:
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.measuring.evaluation import Evaluation
+
+
+def evaluate(
+    *,
+    output_dir: OutputDir,
+    model: str | None = None,
+    source: Annotated[Source | None, Parameter(name="*")] = None,
+    vectors: Path | None = None,
+    run: Path | None = None,
+    run_pool: Literal["all", "own"] = "all",
+    length: Length | None = None,
+    precision: Precision = "auto",
+    debias: Path | None = None,
+    resamples: int = 10_000,
+    require: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    write_trec: Switch = False,
+    trec_depth: int = 1000,
+    write_mteb: Switch = False,
+    memory: str = "2GB",
+    depth: int = 1000,
+    overwrite: Switch = False,
+    resume: Switch = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Measure a retriever: monolingual, cross-lingual and multilingual retrieval, per language and pair.
+
+    Args:
+        output_dir: Folder for metrics.json, per_query.parquet and run.json.
+        model: embedded (the default), a Sentence Transformers folder, a Hub id (id@revision), or an
+            OpenAI-compatible endpoint (endpoint:http://HOST/v1#MODEL).
+        source: What to measure on.
+        vectors: Score vectors instead of a model: what isoglot encode wrote, a Parquet file (id, lang, role, vector),
+            or NumPy files with their ids beside them (queries.npy, queries.ids, passages.npy, passages.ids).
+        run: Score a TREC run instead of a model.
+        run_pool: What the run's queries were asked of: all languages together, or their own only.
+        length: Tokens kept of queries and candidates.
+        precision: bf16 or fp32; auto takes what the device does well.
+        debias: A correction of language bias that `isoglot debias fit` wrote.
+        resamples: Of the bootstrap that gives the intervals; 0 for none.
+        require: Exit with 3 when missed, such as "multilingual.map>=0.55"; may be given several times.
+        write_trec: Also write TREC runs and qrels, into the folder's trec.
+        trec_depth: Passages a query in those runs; 0 for all.
+        write_mteb: Also write MTEB result files, into the folder's mteb.
+        memory: For a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
+        depth: Passages kept for a query when searching full miracl.
+        overwrite: Replace what the folder holds.
+        resume: Go on with the encoding of full miracl that was broken off.
+        as_json: Print metrics.json instead of the table.
+    """
+    from isoglot.core.files import claim_folder, sha256, without_nan
+    from isoglot.core.run_record import write_run
+    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.encoders.debias import load_debias
+    from isoglot.encoders.endpoint import PREFIX as ENDPOINT
+    from isoglot.measuring.gates import check_gates, parse_gate
+
+    chosen = source or Source()
+    gates = [parse_gate(text) for text in require]
+    limit = parse_memory(memory)
+    _refuse_mixed(model, vectors, run)
+    if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0:
+        raise InputError("--resamples wants 0, or 2 and more; --depth at least 1; --trec-depth at least 0")
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        data = open_source(chosen, Path(scratch))
+    started = time.perf_counter()
+    streamed = isinstance(data, Miracl)
+    if streamed and (run is not None or write_trec or debias is not None):
+        raise InputError("--run, --write-trec and --debias want --subset hard-negatives: full miracl is streamed")
+    if run is not None and (write_trec or debias is not None):
+        raise InputError("--run: --write-trec and --debias want vectors or a model, not a run")
+    correction = load_debias(debias) if debias else None
+    name = model or (str(vectors) if vectors else str(run) if run else "embedded")
+    if vectors is None and run is None:
+        from isoglot.encoders.loading import locate, quiet_libraries
+
+        quiet_libraries()
+        if not name.startswith(ENDPOINT):
+            locate(name)
+        elif streamed:
+            raise InputError("--model endpoint: full miracl wants a model here; or give --subset hard-negatives")
+    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+
+    from isoglot.measuring.evaluating import corrected, trained_languages
+    from isoglot.measuring.scoring import score, score_run
+    from isoglot.measuring.trec import write_trec as write_runs
+
+    if isinstance(data, Miracl):
+        result, device = _stream(data, folder, name, vectors, length, precision, memory=limit, depth=depth)
+    elif run is not None:
+        result, device = score_run(data, run, own_language=run_pool == "own"), "cpu"
+    else:
+        queries, candidates, device = _vectors(data, name, vectors, length, precision)
+        queries, candidates = corrected(data, queries, candidates, correction)
+        if write_trec:
+            write_runs(folder / "trec", data, queries, candidates, depth=trec_depth)
+        result = score(data, queries, candidates, name=name, trained=trained_languages(name))
+    if resamples:
+        result = result.with_intervals(resamples)
+    result.save(folder)
+    settings = {
+        **source_settings(chosen),
+        "model": name,
+        "vectors": None if vectors is None else str(vectors),
+        "run": None if run is None else str(run),
+        "run_pool": run_pool if run else None,
+        "length": length,
+        "precision": precision,
+        "debias": None if debias is None else str(debias),
+        "resamples": resamples,
+        "depth": depth if streamed else None,
+    }
+    write_run(
+        folder,
+        "evaluate",
+        settings,
+        data={"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})},
+        seed=None,
+        device=device,
+        seconds=time.perf_counter() - started,
+    )
+    if write_mteb:
+        from isoglot.measuring.mteb_results import write_mteb as write_results
+
+        write_results(result, folder / "mteb", seconds=time.perf_counter() - started)
+    from isoglot.studies.report import render_evaluation
+
+    record = result.metrics()
+    notes = "".join(f"\nnote: {note}" for note in result.notes)
+    print(
+        json.dumps(without_nan(record), ensure_ascii=False)
+        if as_json
+        else f"{render_evaluation(result)}{notes}\n\nwritten to {folder}"
+    )
+    check_gates(gates, record)
+
+
+def encode(
+    *,
+    output_dir: OutputDir,
+    model: str = "embedded",
+    source: Annotated[Source | None, Parameter(name="*")] = None,
+    length: Length | None = None,
+    precision: Precision = "auto",
+    numbers: Literal["float16", "float32"] = "float16",
+    shard_size: int = 16_384,
+    processes: int = 1,
+    overwrite: Switch = False,
+    resume: Switch = False,
+) -> None:
+    """Encode a benchmark's texts to vectors on disk, for isoglot evaluate --vectors; goes on after any interruption.
+
+    Args:
+        output_dir: Folder for the shards (Parquet: id, lang, role, vector).
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        source: Whose texts.
+        length: Tokens kept of queries and candidates.
+        precision: bf16 or fp32; auto takes what the device does well.
+        numbers: How vectors are stored.
+        shard_size: Texts in a shard.
+        processes: How many encode at the same time.
+        overwrite: Replace what the folder holds.
+        resume: Keep the finished shards and go on.
+    """
+    from isoglot.core.files import claim_folder
+    from isoglot.encoders.endpoint import PREFIX as ENDPOINT
+    from isoglot.encoders.loading import locate, quiet_libraries
+
+    if shard_size < 1 or processes < 1:
+        raise InputError("--shard-size and --processes want at least 1")
+    if model.startswith(ENDPOINT):
+        raise InputError("--model endpoint: isoglot encode wants a model here; isoglot evaluate takes endpoints")
+    quiet_libraries()
+    chosen = source or Source()
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        data = open_source(chosen, Path(scratch))
+    locate(model)
+    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+    done = _encode_to(
+        data, folder, model, length, precision, numbers=numbers, shard_size=shard_size, processes=processes
+    )
+    print(f"{done} shards encoded, all vectors in {folder}")
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of a size such as 500MB, 2GB or 1.5GiB.
+
+    >>> parse_memory("2GB")
+    2000000000
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
+    size = 0.0
+    if match is not None:
+        size = float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ")
+    if size < 1_000_000:
+        raise InputError(f"--memory {text!r}: expected a size of at least 1MB, such as 500MB or 8GB")
+    return int(size)
+
+
+def _vectors(
+    data: Benchmark, name: str, vectors: Path | None, length: int | None, precision: Precision
+) -> tuple[Any, Any, str]:
+    """Vectors of queries and candidates, read or encoded, and the device that was used."""
+    if vectors is not None:
+        from isoglot.encoders.vector_files import gather
+
+        return *gather(vectors, data.queries.ids, data.candidates.ids), "cpu"
+    from isoglot.core.run_record import device_name
+    from isoglot.encoders.endpoint import PREFIX as ENDPOINT
+    from isoglot.encoders.loading import load
+    from isoglot.measuring.evaluating import encode_benchmark
+
+    if name.startswith(ENDPOINT):
+        return *encode_benchmark(name, data, length=length), name
+    encoder = load(name)
+    sides = encode_benchmark(encoder, data, length=length, precision=precision)
+    return *sides, device_name(str(encoder.device))
+
+
+def _stream(
+    data: Miracl,
+    folder: Path,
+    name: str,
+    vectors: Path | None,
+    length: int | None,
+    precision: Precision,
+    *,
+    memory: int,
+    depth: int,
+) -> tuple[Evaluation, str]:
+    """Score full miracl, whose passages are encoded to disk and searched in blocks; and the device that was used."""
+    from isoglot.core.run_record import device_name
+    from isoglot.measuring.evaluating import trained_languages
+    from isoglot.measuring.scoring import score_shards
+
+    device = "cpu"
+    if vectors is None:
+        vectors = folder / "vectors"
+        vectors.mkdir(exist_ok=True)
+        _encode_to(data, vectors, name, length, precision)
+        device = device_name(None)
+    return score_shards(data, vectors, name=name, depth=depth, memory=memory, trained=trained_languages(name)), device
+
+
+def _encode_to(
+    data: Benchmark | Miracl,
+    folder: Path,
+    model: str,
+    length: int | None,
+    precision: Precision,
+    *,
+    numbers: Literal["float16", "float32"] = "float16",
+    shard_size: int = 16_384,
+    processes: int = 1,
+) -> int:
+    from functools import partial
+
+    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.encoders.encoding import open_embedder
+    from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
+
+    entries = stream_of(data) if isinstance(data, Miracl) else entries_of(data)
+    settings = {"model": model, "benchmark": data.checksum, "length": length, "precision": precision}
+    opener = partial(open_embedder, model, length=length, precision=precision, processes=processes)
+    return encode_shards(entries, folder, opener, settings, size=shard_size, kind=numbers, processes=processes)
+
+
+def _refuse_mixed(model: str | None, vectors: Path | None, run: Path | None) -> None:
+    if vectors is not None and run is not None:
+        raise InputError("--vectors and --run: give one of them")
+    if model is not None and run is not None:
+        raise InputError("--model and --run: a run needs no model; drop one")

@@ -1,0 +1,97 @@
+"""`isoglot data`: parallel rows from other formats, prepared, and described."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from isoglot.cli.options import OutputDir, OutputFile, Switch, new_file
+from isoglot.data.opening import _codes, open_rows
+
+app = App(
+    name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
+)
+
+
+@app.command
+def from_lareqa(
+    folder: Path,
+    /,
+    *,
+    output: OutputFile,
+    langs: str | None = None,
+    dataset: str | None = None,
+    context_negatives: int = 0,
+    seed: int = 0,
+    overwrite: Switch = False,
+) -> None:
+    """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
+
+    Args:
+        folder: Holds {lang}.json.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        langs: Comma-separated languages to keep.
+        dataset: Name of the data set; the folder's name by default.
+        context_negatives: At most so many other sentences of the paragraph become negatives: those that hold no
+            question's answer.
+        seed: Of their draw.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.readers.lareqa_rows import lareqa_rows
+    from isoglot.data.rows import write_rows
+
+    new_file(output, overwrite)
+    converted = lareqa_rows(folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed)
+    count = write_rows(converted, output)
+    print(f"{count} rows in {output}")
+
+
+@app.command
+def prepare(
+    *rows: Path,
+    output_dir: OutputDir,
+    langs: str | None = None,
+    overwrite: Switch = False,
+    quiet: Switch = False,
+) -> None:
+    """Check rows and lay them out for training (training does this by itself when given plain rows).
+
+    Args:
+        rows: Row files (.jsonl, .jsonl.gz, .parquet).
+        output_dir: Folder to write.
+        langs: Comma-separated languages to keep.
+        overwrite: Replace what the folder holds.
+        quiet: No progress bar.
+    """
+    from isoglot.core.files import claimed_folder
+    from isoglot.data.prepared import prepare as lay_out
+
+    with claimed_folder(output_dir, overwrite=overwrite) as folder:
+        prepared = lay_out(rows, folder, langs=_codes(langs), show_progress=not quiet)
+    print(
+        f"{len(prepared)} rows, {prepared.table.groups} groups, {len(prepared.table.languages)} languages in {folder}"
+    )
+
+
+@app.command
+def show(
+    *rows: Path,
+    langs: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Describe rows: languages, groups, pairs for each language pair, duplicates, lengths.
+
+    Args:
+        rows: Row files, or one prepared folder.
+        langs: Comma-separated languages to keep.
+        as_json: Print the facts as JSON.
+    """
+    from isoglot.data.description import describe, render
+
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        facts = describe(open_rows(rows, Path(scratch) / "rows", langs))
+    print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))

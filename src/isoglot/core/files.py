@@ -1,0 +1,167 @@
+"""Files and folders that appear whole or not at all, and JSON that says where it is broken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError, IsoglotError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to; it takes the name only when the block succeeds.
+
+    Raises:
+        IsoglotError: the folder cannot be written or the disk is full (nothing is left behind).
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise IsoglotError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise IsoglotError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; it replaces `path` only when the block succeeds."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    except OSError as error:
+        raise IsoglotError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    aside = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            # Aside first: whenever the process dies, one of the two stands complete.
+            path.replace(aside)
+        temporary.replace(path)
+    except OSError as error:
+        raise IsoglotError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; NaN becomes null, since JSON has none."""
+    write_text(path, json.dumps(without_nan(value), ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: missing, truncated or not JSON; names the file and the place.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: broken or truncated JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # a number of over 4300 digits, or nested too deeply
+        raise InputError(f"{path}: not usable JSON ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def claim_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Path:
+    """Make an output folder, refusing one that already holds something.
+
+    Raises:
+        InputError: not empty without `overwrite` or `resume`, or not a folder.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; --output-dir wants a folder")
+    if path.is_dir() and any(path.iterdir()) and not resume:
+        if not overwrite:
+            raise InputError(f"{path}: not empty; give --overwrite to replace it or another --output-dir")
+        _refuse_to_replace(path)
+        shutil.rmtree(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another --output-dir") from error
+    return path
+
+
+def _refuse_to_replace(path: Path) -> None:
+    if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
+        raise InputError(f"{path}: --overwrite would remove the working or home folder; give another --output-dir")
+
+
+@contextmanager
+def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
+    """`claim_folder` for a block; where the block fails before it wrote anything, all is as it was.
+
+    What --overwrite replaces waits beside the folder until the block is done or has failed with something written.
+
+    Raises:
+        InputError: as `claim_folder`.
+    """
+    aside: Path | None = None
+    if overwrite and not resume and path.is_dir() and any(path.iterdir()):
+        _refuse_to_replace(path)
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
+        path.replace(aside)
+    existed = path.is_dir()
+    try:
+        yield claim_folder(path, overwrite=overwrite, resume=resume)
+    except BaseException:
+        if not existed:
+            with suppress(OSError):
+                path.rmdir()
+                if aside is not None:
+                    aside.replace(path)
+        raise
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def without_nan(value: Any) -> Any:
+    """The same value with None for every NaN, since JSON has none."""
+    if isinstance(value, dict):
+        return {str(key): without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    if isinstance(value, float) and value != value:
+        return None
+    return value

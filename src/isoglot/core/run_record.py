@@ -1,0 +1,90 @@
+"""run.json: what made an output folder, so that it can be made again."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.files import read_json, write_json
+from isoglot.core.version import __version__
+
+_PACKAGES = ("sentence-transformers", "transformers", "torch", "accelerate", "numpy", "pyarrow")
+
+
+def write_run(
+    folder: Path,
+    verb: str,
+    settings: dict[str, Any],
+    *,
+    data: dict[str, str],
+    seed: int | None,
+    device: str,
+    seconds: float,
+    **more: Any,
+) -> None:
+    """Write `run.json`, the last file of an output folder: its presence says that the run is complete.
+
+    Args:
+        folder: the output folder.
+        verb: the command that made it.
+        settings: the resolved configuration.
+        data: checksum of each input, by name.
+        seed: of all randomness, None where there is none.
+        device: such as `cpu` or the GPU's name.
+        seconds: wall time.
+        more: further facts of the run.
+    """
+    record = {
+        "isoglot": __version__,
+        "verb": verb,
+        "settings": settings,
+        "data": data,
+        "seed": seed,
+        "device": device,
+        "seconds": round(seconds, 1),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "git": _revision(),
+        **more,
+    }
+    write_json(folder / "run.json", record)
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The record of a complete output folder; None where the run did not finish."""
+    path = folder / "run.json"
+    if not path.is_file():
+        return None
+    record = read_json(path)
+    return record if isinstance(record, dict) else None
+
+
+def device_name(device: str | None) -> str:
+    """`cpu (2 threads)`, or the GPU's name; None is the device that torch computes on by default."""
+    import torch
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda"):
+        return str(torch.cuda.get_device_name(device))
+    return f"{device} ({torch.get_num_threads()} threads)"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """Commit of the working directory's project, where there is one."""
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,2 @@
+from .auditing import audit as audit
+from .mining import mine as mine

@@ -1,0 +1,76 @@
+"""An audit of rows in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def render(facts: dict[str, Any]) -> str:
+    """The facts as text with tables; the problems come last."""
+    from isoglot.data.description import render as coverage
+
+    lines = [
+        coverage(facts["coverage"]),
+        "",
+        *_render_collisions(facts["collisions"]),
+        *_render_tokens(facts["tokens"]),
+    ]
+    if facts["writing"]["rows_in_another_language"] is None:
+        lines += ["", "languages were not identified: pip install 'isoglot[data]'"]
+    for entry in facts["writing"]["examples"]:
+        lines.append(
+            f"not {entry['lang']} by its {entry['wrong']}: {entry['field']} of {entry['group']}: {entry['text']}"
+        )
+    if facts["overlap"]:
+        lines += [
+            f"overlap: {example}"
+            for kind in ("exact", "near")
+            for example in (facts["overlap"][kind] or {"examples": ()})["examples"]
+        ]
+    lines += ["", *_render_batches(facts["batches"], facts["coverage"]), ""]
+    if not facts["problems"]:
+        return "\n".join([*lines, "no problems found"])
+    lines.append(f"{len(facts['problems'])} kinds of problems:")
+    return "\n".join([*lines, *(f"  {problem['count']:>8} {problem['message']}" for problem in facts["problems"])])
+
+
+def _render_collisions(collisions: dict[str, Any]) -> list[str]:
+    rows, groups = (collisions[f"false_negatives_a_batch_of_random_{what}"] for what in ("rows", "groups"))
+    return [
+        f"kept out of batches: {collisions['colliding_group_pairs']} pairs of groups share a passage; drawn at random, "
+        f"a batch would hold {rows:.2f} false negatives (rows) or {groups:.2f} (one row of a group)"
+    ]
+
+
+def _render_tokens(tokens: dict[str, Any] | None) -> list[str]:
+    if tokens is None:
+        return []
+    head = f"tokens a passage, a 100 characters, against {tokens['reference']}, unknown; cut queries, passages"
+    return [
+        "",
+        head,
+        *(
+            f"{code:<6}{own['tokens_a_passage']:>9.1f}{own['tokens_a_100_characters']:>9.1f}"
+            f"{'' if own['premium'] is None else format(own['premium'], '.2f'):>7}{own['unknown']:>8.2%}"
+            f"{own['cut_queries']:>8}{own['cut_passages']:>8}"
+            for code, own in tokens["languages"].items()
+        ),
+    ]
+
+
+def _render_batches(batches: dict[str, Any], coverage: dict[str, Any]) -> list[str]:
+    if "error" in batches:
+        return [f"no batches of {batches['regime']}: {batches['error']}"]
+    total = batches["batches"] * batches["batch_size"]
+    pairs = sorted(batches["pairs"].items(), key=lambda entry: -entry[1])
+    shown = ", ".join(f"{pair} {count / total:.1%}" for pair, count in pairs[:12])
+    return [
+        f"the first {batches['batches']} batches of {batches['batch_size']} ({batches['regime']}) hold:",
+        "  kinds: " + ", ".join(f"{kind} {count / batches['batches']:.1%}" for kind, count in batches["kinds"].items()),
+        "  data sets: "
+        + ", ".join(f"{name} {count / batches['batches']:.1%}" for name, count in batches["datasets"].items()),
+        "  queries: " + ", ".join(f"{code} {n / total:.1%}" for code, n in batches["query_languages"].items()),
+        "  passages: " + ", ".join(f"{code} {n / total:.1%}" for code, n in batches["passage_languages"].items()),
+        f"  pairs: {shown}" + (f", and {len(pairs) - 12} more" if len(pairs) > 12 else ""),
+        f"  {batches['groups_seen']} of {coverage['groups']} groups, {batches['rows_seen']} of {coverage['rows']} rows",
+    ]

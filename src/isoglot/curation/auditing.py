@@ -1,0 +1,282 @@
+"""What is wrong with parallel rows before they are trained on, and what the batches drawn from them would hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.progress import Progress
+from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.data.benchmarks.overlap import near_overlap, overlap
+from isoglot.data.description import describe
+from isoglot.data.prepared import Prepared
+from isoglot.languages.checking import identifier, in_language, in_script
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.sampling.sampler import HybridBatchSampler
+
+_EXAMPLES = 5
+_TRUNCATED = 0.05  # share of cut passages that is worth a word
+
+Lengths = Callable[[list[str]], tuple[list[int], int]]
+"""Token counts of texts, and how many of all tokens are unknown to the tokenizer."""
+
+
+class Tokeniser(NamedTuple):
+    """How an encoder cuts texts: one function for each role, and the lengths that training keeps."""
+
+    queries: Lengths
+    passages: Lengths
+    query_length: int
+    passage_length: int
+
+
+def audit(
+    rows: Prepared,
+    *,
+    sampling: Sampling | None = None,
+    batch_size: int = 32,
+    batches: int = 1000,
+    seed: int = 0,
+    benchmark: Benchmark | None = None,
+    near: bool = True,
+    tokeniser: Tokeniser | None = None,
+) -> dict[str, Any]:
+    """Check rows; the last entry, `problems`, sums up what ought to be looked at.
+
+    Args:
+        rows: prepared rows.
+        sampling: the regime they are meant for.
+        batch_size: pairs in one global batch.
+        batches: how many are drawn for the dry run.
+        seed: of the dry run.
+        benchmark: texts that must not be trained on.
+        near: also look for near duplicates of the benchmark (datasketch).
+        tokeniser: of the encoder to be trained; None leaves lengths out.
+
+    Returns:
+        Facts by section: `coverage`, `unusable`, `collisions`, `writing`, `tokens`, `overlap`, `batches`, `problems`
+        (each `{"kind", "count", "message"}`). Sections that were not asked for are None.
+    """
+    chosen = sampling or Sampling()
+    facts: dict[str, Any] = {
+        "coverage": describe(rows),
+        "unusable": _unusable(rows, batch_size),
+        "collisions": _collisions(rows, batch_size),
+        "writing": _writing(rows),
+        "tokens": None if tokeniser is None else _tokens(rows, tokeniser, chosen.pivot),
+        "overlap": None if benchmark is None else _overlap(rows, benchmark, near),
+        "batches": _batches(rows, chosen, batch_size, batches, seed),
+    }
+    return {**facts, "problems": _problems(facts, batch_size)}
+
+
+def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
+    """Groups in one language only, and languages and pairs whose passages cannot fill a batch."""
+    table = rows.table
+    group, lang = np.asarray(table.group), np.asarray(table.lang)
+    alone = np.bincount(group)[group] == 1
+    counts = np.bincount(lang[alone], minlength=len(table.languages))
+    # A batch holds one data set: what fits is the largest of them.
+    largest = np.asarray(table.pair_components).max(axis=0)
+    codes = table.languages
+    return {
+        "groups_in_one_language": int(alone.sum()),
+        "by_language": {code: int(count) for code, count in zip(codes, counts, strict=True) if count},
+        "languages_below_batch": [code for number, code in enumerate(codes) if largest[number, number] < batch_size],
+        "pairs_below_batch": [
+            f"{x}>{y}"
+            for i, x in enumerate(codes)
+            for j, y in enumerate(codes)
+            if i != j and largest[i, j] < batch_size
+        ],
+    }
+
+
+def _collisions(rows: Prepared, batch_size: int) -> dict[str, Any]:
+    """What the component rule keeps out of batches, as pairs of one batch drawn without the rule."""
+    component, group = np.asarray(rows.table.component), np.asarray(rows.table.group)
+    of_group = component[np.unique(group, return_index=True)[1]]
+
+    def expected(members: Any) -> float:
+        sizes = np.bincount(members).astype(np.float64)
+        total = len(members)
+        chance = (sizes * (sizes - 1)).sum() / (total * (total - 1)) if total > 1 else 0.0
+        return float(batch_size * (batch_size - 1) * chance)
+
+    shared = np.bincount(of_group)
+    return {
+        "groups_sharing_a_passage": int(shared[shared > 1].sum()),
+        "colliding_group_pairs": int((shared * (shared - 1) // 2).sum()),
+        "false_negatives_a_batch_of_random_rows": expected(component),
+        "false_negatives_a_batch_of_random_groups": expected(of_group),
+    }
+
+
+def _writing(rows: Prepared) -> dict[str, Any]:
+    """Rows whose query or passage is not in the claimed script, or clearly in another language."""
+    try:
+        identify = identifier()
+    except MissingPackageError:
+        identify = None
+    script: Counter[str] = Counter()
+    other: Counter[str] = Counter()
+    examples: list[dict[str, str]] = []
+    columns = (rows.column(name) for name in ("group", "lang", "query", "passage"))
+    with Progress("checking languages", len(rows)) as progress:
+        for group, lang, query, passage in zip(*columns, strict=True):
+            progress.advance()
+            for field, text in (("query", query), ("passage", passage)):
+                if not in_script(text, lang):
+                    found = "script"
+                    script[lang] += 1
+                elif identify is not None and not in_language(text, lang, identify):
+                    found = "language"
+                    other[lang] += 1
+                else:
+                    continue
+                if len(examples) < _EXAMPLES:
+                    entry = {"group": group, "lang": lang, "field": field, "wrong": found, "text": text[:80]}
+                    examples.append(entry)
+                break
+    return {
+        "rows_in_another_script": dict(script),
+        "rows_in_another_language": dict(other) if identify is not None else None,
+        "examples": examples,
+    }
+
+
+def _tokens(rows: Prepared, tokeniser: Tokeniser, pivot: str) -> dict[str, Any]:
+    """Tokens for each language, beside those of the same groups in the pivot, and texts that will be cut."""
+    table = rows.table
+    lang, group = np.asarray(table.lang), np.asarray(table.group)
+    codes = table.languages
+    reference = pivot if pivot in codes else codes[int(np.bincount(lang, minlength=len(codes)).argmax())]
+    per_row: dict[str, Any] = {}
+    unknown = np.zeros(len(codes), dtype=np.int64)
+    for role, texts, count in (
+        ("query", rows.column("query"), tokeniser.queries),
+        ("passage", rows.passages(), tokeniser.passages),
+    ):
+        lengths = np.zeros(len(rows), dtype=np.int64)
+        for number in range(len(codes)):
+            own = np.flatnonzero(lang == number)
+            counted, missing = count([texts[row] for row in own])
+            lengths[own] = counted
+            unknown[number] += missing
+        per_row[role] = lengths
+    characters = np.array([len(text) for text in rows.passages()])
+    of_reference = np.full(table.groups, -1, dtype=np.int64)
+    mine = lang == codes.index(reference)
+    of_reference[group[mine]] = per_row["passage"][mine]
+    languages = {}
+    for number, code in enumerate(codes):
+        own = lang == number
+        both = own & (of_reference[group] > 0)
+        total = int(per_row["passage"][own].sum() + per_row["query"][own].sum())
+        languages[code] = {
+            "tokens_a_passage": float(per_row["passage"][own].mean()),
+            "tokens_a_100_characters": float(100 * per_row["passage"][own].sum() / max(1, characters[own].sum())),
+            "premium": float(per_row["passage"][both].sum() / of_reference[group[both]].sum()) if both.any() else None,
+            "unknown": float(unknown[number] / max(1, total)),
+            "cut_queries": int((per_row["query"][own] > tokeniser.query_length).sum()),
+            "cut_passages": int((per_row["passage"][own] > tokeniser.passage_length).sum()),
+        }
+    return {
+        "reference": reference,
+        "query_length": tokeniser.query_length,
+        "passage_length": tokeniser.passage_length,
+        "languages": languages,
+    }
+
+
+def _overlap(rows: Prepared, benchmark: Benchmark, near: bool) -> dict[str, Any]:
+    return {
+        "benchmark": benchmark.name,
+        "exact": asdict(overlap(rows, benchmark)),
+        "near": asdict(near_overlap(rows, benchmark)) if near else None,
+    }
+
+
+def _batches(rows: Prepared, sampling: Sampling, batch_size: int, batches: int, seed: int) -> dict[str, Any]:
+    """What the first batches hold."""
+    table = rows.table
+    try:
+        sampler = HybridBatchSampler(table, sampling, batch_size, steps=batches, seed=seed)
+    except InputError as error:
+        return {"regime": sampling.name, "error": str(error)}
+    kinds: Counter[str] = Counter()
+    datasets: Counter[str] = Counter()
+    pairs = np.zeros((len(table.languages),) * 2, dtype=np.int64)
+    seen_groups = np.zeros(table.groups, dtype=bool)
+    seen_rows = np.zeros(len(rows), dtype=bool)
+    lang, group = np.asarray(table.lang), np.asarray(table.group)
+    with Progress("drawing batches", batches) as progress:
+        for batch in sampler.batches():
+            kinds[batch.kind] += 1
+            datasets[batch.dataset] += 1
+            np.add.at(pairs, (lang[batch.queries], lang[batch.passages]), 1)
+            seen_groups[group[batch.queries]] = True
+            seen_rows[batch.queries] = seen_rows[batch.passages] = True
+            progress.advance()
+    codes = table.languages
+    return {
+        "regime": sampling.name,
+        "batches": batches,
+        "batch_size": batch_size,
+        "kinds": dict(kinds.most_common()),
+        "datasets": dict(datasets.most_common()),
+        "query_languages": {code: int(pairs[number].sum()) for number, code in enumerate(codes)},
+        "passage_languages": {code: int(pairs[:, number].sum()) for number, code in enumerate(codes)},
+        "pairs": {
+            f"{x}>{y}": int(pairs[i, j]) for i, x in enumerate(codes) for j, y in enumerate(codes) if pairs[i, j]
+        },
+        "groups_seen": int(seen_groups.sum()),
+        "rows_seen": int(seen_rows.sum()),
+    }
+
+
+def _problems(facts: dict[str, Any], batch_size: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def note(kind: str, count: int, message: str) -> None:
+        if count:
+            found.append({"kind": kind, "count": count, "message": message})
+
+    unusable, writing = facts["unusable"], facts["writing"]
+    note("batches", int("error" in facts["batches"]), facts["batches"].get("error", ""))
+    note(
+        "one language",
+        unusable["groups_in_one_language"],
+        "groups exist in one language only: no cross-lingual pair can use them",
+    )
+    small = unusable["languages_below_batch"]
+    note("languages", len(small), f"languages cannot fill a batch of {batch_size}: {', '.join(small)}")
+    pairs = unusable["pairs_below_batch"]
+    shown = ", ".join(pairs[:8]) + (", ..." if len(pairs) > 8 else "")
+    note("pairs", len(pairs), f"language pairs cannot fill a batch of {batch_size}: {shown}")
+    for kind, key in (("script", "rows_in_another_script"), ("language", "rows_in_another_language")):
+        counts = writing[key] or {}
+        by_language = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
+        note(kind, sum(counts.values()), f"rows whose text is in another {kind} than claimed: {by_language}")
+    if facts["tokens"]:
+        languages = facts["tokens"]["languages"]
+        for role in ("queries", "passages"):
+            cut = sum(own[f"cut_{role}"] for own in languages.values())
+            least = _TRUNCATED * facts["coverage"]["rows"] if role == "passages" else 0
+            length = facts["tokens"]["query_length" if role == "queries" else "passage_length"]
+            note("length", cut if cut > least else 0, f"{role} are longer than {length} tokens and will be cut")
+    if facts["overlap"]:
+        name = facts["overlap"]["benchmark"]
+        for kind in ("exact", "near"):
+            part = facts["overlap"][kind]
+            if part:
+                total = part["groups"] + part["queries"] + part["passages"]
+                what = "stand in" if kind == "exact" else "nearly stand in"
+                parts = ", ".join(f"{part[key]} {key}" for key in ("groups", "queries", "passages") if part[key])
+                note(f"{kind} overlap", total, f"texts or groups {what} the benchmark {name}: {parts}")
+    return found

@@ -1,0 +1,252 @@
+"""Hard negatives from an encoder: passages that it ranks high for a query they do not answer.
+
+Exact search in blocks. A passage of the query's own component is never a negative, in any language; nor is one whose
+component says nearly the same as the query's own in a language that both have, or answers the same question text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.progress import Progress
+from isoglot.data.near_duplicates import NEAR, contains, normalise
+from isoglot.data.prepared import Prepared
+from isoglot.encoders.encoding import encode
+from isoglot.measuring.ranks import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+NegativeLanguage = Literal["query", "passage", "any", "mix"]
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MineSettings:
+    """Which candidates become negatives (ranges and margins as in Sentence Transformers' `mine_hard_negatives`).
+
+    Attributes:
+        negatives: how many a row at most.
+        language: `query` searches the row's own language for the row's query; `passage` searches it for the queries
+            that the group has in *other* languages (their mean), so for what a cross-lingual query confuses; `any`
+            searches all languages; `mix` takes the row's language and the others in turn.
+        range_min, range_max: ranks (0-based, own passages not counted) that are looked at; `range_max` None is
+            `range_min` plus ten times `negatives`.
+        max_score, min_score: cosines beyond these are skipped.
+        absolute_margin: a negative's cosine is at least this much below that of the row's own passage.
+        relative_margin: the same as a share of that cosine.
+        pick: the `top` ones that pass, or `random` ones.
+        seed: of `random`.
+    """
+
+    negatives: int = 3
+    language: NegativeLanguage = "query"
+    range_min: int = 0
+    range_max: int | None = None
+    max_score: float | None = None
+    min_score: float | None = None
+    absolute_margin: float | None = None
+    relative_margin: float | None = None
+    pick: Literal["top", "random"] = "top"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one that cannot work, with its flag.
+        """
+        if self.negatives < 1:
+            raise InputError(f"--negatives {self.negatives}: expected at least 1")
+        if self.language not in get_args(NegativeLanguage):
+            raise InputError(f"--language {self.language!r}: expected one of {', '.join(get_args(NegativeLanguage))}")
+        if self.range_min < 0 or self.stop - self.range_min < self.negatives:
+            raise InputError(
+                f"--range-min {self.range_min}, --range-max {self.stop}: expected a window of at least "
+                f"{self.negatives} ranks from 0 on (--negatives)"
+            )
+        if self.relative_margin is not None and not 0 <= self.relative_margin < 1:
+            raise InputError(f"--relative-margin {self.relative_margin}: expected a share from 0 to below 1")
+
+    @property
+    def stop(self) -> int:
+        """The rank before which the search ends."""
+        return self.range_max if self.range_max is not None else self.range_min + 10 * self.negatives
+
+
+class Mined(NamedTuple):
+    """One tuple of negatives a row, best first; candidates skipped, by reason; rows with fewer than asked."""
+
+    negatives: list[tuple[str, ...]]
+    skipped: dict[str, int]
+    short: int
+
+
+def mine(
+    model: SentenceTransformer,
+    rows: Prepared,
+    settings: MineSettings | None = None,
+    *,
+    length: int | None = None,
+    precision: str = "auto",
+) -> Mined:
+    """Find hard negatives for every row among the passages of all rows.
+
+    Args:
+        model: any encoder.
+        rows: prepared rows.
+        settings: what counts as a negative.
+        length: tokens kept, as in `isoglot.encoders.encoding.encode`.
+        precision: of the encoder.
+    """
+    chosen = settings or MineSettings()
+    queries = encode(model, rows.column("query"), "query", length=length, precision=precision, what="queries").vectors
+    passages = encode(model, rows.passages(), "document", length=length, precision=precision, what="passages").vectors
+    return mine_vectors(queries, passages, rows, chosen)
+
+
+def mine_vectors(
+    queries: Vectors, passages: Vectors, rows: Prepared, settings: MineSettings, *, block_bytes: int = BLOCK_BYTES
+) -> Mined:
+    """The same from unit vectors (rows, d) of every row's query and passage."""
+    table, texts = rows.table, rows.passages()
+    lang, component = np.asarray(table.lang), np.asarray(table.component)
+    own_score = np.einsum("ij,ij->i", queries, passages)
+    searched = _other_queries(queries, rows) if settings.language == "passage" else queries
+    # Equal texts of one language are one candidate.
+    _, first = np.unique([f"{code}\0{text}" for code, text in zip(lang, texts, strict=True)], return_index=True)
+    pool = np.sort(first)
+    same = _Sameness(rows, texts)
+    skipped: Counter[str] = Counter()
+    negatives: list[tuple[str, ...]] = [()] * len(rows)
+    with Progress("mining", len(rows)) as progress:
+        for code in range(len(table.languages)):
+            mine_of = np.flatnonzero(lang == code)
+            found = [
+                _nearest(searched[mine_of], component[mine_of], passages, component, part, settings.stop, block_bytes)
+                for part in _pools(pool, lang[pool], code, settings.language)
+            ]
+            for row, *lists in zip(mine_of.tolist(), *found, strict=True):
+                kept = [_passing(row, entry, own_score[row], settings, same, skipped) for entry in lists]
+                negatives[row] = tuple(texts[at] for at in _choose(kept, row, settings))
+                progress.advance()
+    return Mined(negatives, dict(skipped), sum(len(found) < settings.negatives for found in negatives))
+
+
+def _other_queries(queries: Vectors, rows: Prepared) -> Vectors:
+    """Mean of the queries that a row's group has in other languages; the row's own where there is none."""
+    group = np.asarray(rows.table.group)
+    sums = np.zeros((rows.table.groups, queries.shape[1]), np.float32)
+    np.add.at(sums, group, queries)
+    others = sums[group] - queries
+    alone = np.bincount(group)[group] == 1
+    others[alone] = queries[alone]
+    norms = np.linalg.norm(others, axis=1, keepdims=True)
+    means: Vectors = others / np.maximum(norms, 1e-12)
+    return means
+
+
+def _pools(pool: NDArray[np.int64], langs: NDArray[Any], code: int, language: NegativeLanguage) -> list[Any]:
+    """The candidates to search, as row numbers: one list, or two to be taken in turn."""
+    if language == "any":
+        return [pool]
+    own = pool[langs == code]
+    return [own, pool[langs != code]] if language == "mix" else [own]
+
+
+def _nearest(
+    queries: Vectors,
+    identity: NDArray[Any],
+    passages: Vectors,
+    components: NDArray[Any],
+    pool: NDArray[np.int64],
+    count: int,
+    block_bytes: int,
+) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+    """For each query the `count` best rows of the pool that are not of its component, with scores, best first."""
+    candidates, theirs = passages[pool], components[pool]
+    block = max(1, block_bytes // (4 * max(1, len(pool))))
+    for start in range(0, len(queries), block):
+        scores = queries[start : start + block] @ candidates.T
+        scores[identity[start : start + block, None] == theirs] = -np.inf
+        for row in scores:
+            best = np.argpartition(-row, count)[:count] if count < len(row) else np.arange(len(row))
+            best = best[np.lexsort((best, -row[best]))]
+            best = best[np.isfinite(row[best])]
+            yield pool[best], row[best]
+
+
+def _passing(
+    row: int,
+    found: tuple[NDArray[np.int64], Vectors],
+    own_score: float,
+    settings: MineSettings,
+    same: _Sameness,
+    skipped: Counter[str],
+) -> list[int]:
+    """Candidates of one search that pass, best first; those skipped are counted."""
+    kept: list[int] = []
+    for candidate, score in zip(*(part[settings.range_min :].tolist() for part in found), strict=True):
+        if settings.pick == "top" and len(kept) == settings.negatives:
+            break
+        if settings.max_score is not None and score > settings.max_score:
+            skipped["max_score"] += 1
+        elif settings.min_score is not None and score < settings.min_score:
+            skipped["min_score"] += 1
+        elif settings.absolute_margin is not None and score + settings.absolute_margin > own_score:
+            skipped["absolute_margin"] += 1
+        elif settings.relative_margin is not None and score > own_score - abs(own_score) * settings.relative_margin:
+            skipped["relative_margin"] += 1
+        elif same(row, candidate):
+            skipped["same"] += 1
+        else:
+            kept.append(candidate)
+    return kept
+
+
+def _choose(kept: list[list[int]], row: int, settings: MineSettings) -> list[int]:
+    """Take from the lists in turn, from the top or at random, until there are enough."""
+    if settings.pick == "random":
+        rng = np.random.default_rng((settings.seed, row))
+        kept = [[entry[at] for at in rng.permutation(len(entry))] for entry in kept]
+    longest = max(map(len, kept))
+    turns = [entry[at] for at in range(longest) for entry in kept if at < len(entry)]
+    return turns[: settings.negatives]
+
+
+class _Sameness:
+    """Whether two rows' components say the same: near duplicates in a common language, or one question text."""
+
+    def __init__(self, rows: Prepared, texts: list[str]) -> None:
+        self._component = np.asarray(rows.table.component).tolist()
+        self._passages: dict[int, dict[int, set[str]]] = {}
+        self._queries: dict[int, set[tuple[int, str]]] = {}
+        columns = zip(self._component, np.asarray(rows.table.lang).tolist(), rows.column("query"), texts, strict=True)
+        for component, lang, query, text in columns:
+            self._passages.setdefault(component, {}).setdefault(lang, set()).add(text)
+            self._queries.setdefault(component, set()).add((lang, normalise(query)))
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def __call__(self, a: int, b: int) -> bool:
+        first, second = sorted((self._component[a], self._component[b]))
+        if (first, second) not in self._known:
+            self._known[first, second] = self._compare(first, second)
+        return self._known[first, second]
+
+    def _compare(self, first: int, second: int) -> bool:
+        if self._queries[first] & self._queries[second]:
+            return True
+        mine, theirs = self._passages[first], self._passages[second]
+        return any(
+            contains(text, other) >= NEAR
+            for lang in mine.keys() & theirs.keys()
+            for text in mine[lang]
+            for other in theirs[lang]
+        )

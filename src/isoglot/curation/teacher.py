@@ -1,0 +1,87 @@
+"""Teacher scores: how well each passage and negative answers its query, by a cross-encoder or a stronger encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.core.progress import Progress
+from isoglot.data.prepared import Prepared
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.loading import locate
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+
+Scores = list[tuple[float, ...]]
+_ROWS = 512
+
+
+def load_cross_encoder(name: str, *, device: str | None = None, length: int | None = None) -> CrossEncoder:
+    """Open a cross-encoder with one output: a local folder, or a Hub id (`id` or `id@revision`).
+
+    Raises:
+        InputError: no such model, or one with several outputs.
+    """
+    from sentence_transformers import CrossEncoder
+
+    path, revision = locate(name, "--cross-encoder")
+    try:
+        model = CrossEncoder(path, revision=revision, device=device, max_length=length)
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"--cross-encoder {name}: cannot be loaded ({first})") from error
+    if model.num_labels != 1:
+        raise InputError(f"--cross-encoder {name}: has {model.num_labels} outputs; expected one relevance score")
+    return model
+
+
+def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size: int = 32) -> Scores:
+    """Logits of (query, passage) and (query, each negative), a tuple a row: the passage's first.
+
+    Args:
+        rows: prepared rows; one without negatives gets one score.
+        model: with one output; its logit is taken as it is, without a sigmoid.
+        batch_size: pairs at a time.
+    """
+    import torch
+
+    texts, queries = rows.passages(), rows.column("query")
+    answers = [(text, *(found or ())) for text, found in zip(texts, rows.column("negatives"), strict=True)]
+    scores: Scores = []
+    with Progress("scoring", len(rows)) as progress:
+        for start in range(0, len(rows), _ROWS):
+            part = range(start, min(start + _ROWS, len(rows)))
+            pairs = [(queries[row], text) for row in part for text in answers[row]]
+            flat = model.predict(
+                pairs, batch_size=batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
+            )
+            scores += _cut(np.asarray(flat, np.float64).reshape(-1), [len(answers[row]) for row in part])
+            progress.advance(len(part))
+    return scores
+
+
+def score_with_encoder(
+    rows: Prepared, model: SentenceTransformer, *, length: int | None = None, precision: str = "auto"
+) -> Scores:
+    """Cosines of each query with its passage and its negatives, a tuple a row: the passage's first."""
+    answers = [(text, *(found or ())) for text, found in zip(rows.passages(), rows.column("negatives"), strict=True)]
+    counts = [len(found) for found in answers]
+    queries = encode(model, rows.column("query"), "query", length=length, precision=precision).vectors
+    flat = [text for found in answers for text in found]
+    passages = encode(model, flat, "document", length=length, precision=precision).vectors
+    owner = np.repeat(np.arange(len(rows)), counts)
+    cosines = np.concatenate(
+        [
+            np.einsum("ij,ij->i", queries[owner[at : at + 65536]], passages[at : at + 65536])
+            for at in range(0, len(flat), 65536)
+        ]
+    )
+    return _cut(cosines.astype(np.float64), counts)
+
+
+def _cut(flat: np.ndarray[tuple[int, ...], np.dtype[np.float64]], counts: list[int]) -> Scores:
+    ends = np.cumsum(counts)
+    return [tuple(flat[end - count : end].tolist()) for end, count in zip(ends, counts, strict=True)]

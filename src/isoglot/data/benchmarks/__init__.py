@@ -1,0 +1,1 @@
+"""Benchmarks: queries, candidates and relevance, from the layouts that the field shares."""

@@ -1,0 +1,103 @@
+"""A BEIR folder as a multilingual benchmark: corpus, queries and qrels, with languages in the metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import Benchmark, assemble
+from isoglot.data.problems import Problems
+from isoglot.data.records import jsonl_records, table_rows
+from isoglot.languages.table import parse_codes
+
+_REMEDY = (
+    'Expected corpus lines {"_id", "title", "text", "metadata": {"lang": "de"}}, query lines {"_id", "text", '
+    '"metadata": {"lang": "de", "group": "q17"}} and qrels lines query-id, corpus-id, score.'
+)
+
+
+def load_beir(folder: Path, name: str | None = None, *, split: str = "test", langs: str | None = None) -> Benchmark:
+    """Read a BEIR folder whose queries and passages name their language in `metadata.lang`.
+
+    Translations of one question share `metadata.group` (a query without one is its own group). Queries that
+    the qrels of the split do not judge are left out, as BEIR does.
+
+    Args:
+        folder: holds corpus.jsonl, queries.jsonl (each may be gzipped) and qrels/SPLIT.tsv.
+        name: what reports call it; the folder's name when None.
+        split: of the qrels.
+        langs: comma-separated codes, for queries and passages alike.
+
+    Raises:
+        InputError: missing files or fields, qrels of unknown queries or passages, ids that repeat.
+    """
+    problems = Problems()
+    passages = _texts(_file(folder, "corpus.jsonl"), problems)
+    queries = _texts(_file(folder, "queries.jsonl"), problems)
+    path = folder / "qrels" / f"{split}.tsv"
+    answers: dict[str, list[str]] = {}
+    for line, (query, passage, score) in table_rows(path, 3, problems):
+        if line == 1 and not _is_number(score):
+            continue  # the header
+        if not _is_number(score):
+            problems.add(path, line, f"score {score!r} is not a number")
+        elif query not in queries:
+            problems.add(path, line, f"query {query!r} is not in queries.jsonl")
+        elif passage not in passages:
+            problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
+        else:
+            answers.setdefault(query, []).extend([passage] if float(score) > 0 else [])
+    if not answers and not problems.count:
+        problems.add(path, None, "judges no query")
+    problems.raise_if_any(_REMEDY)
+    known = tuple(sorted({entry[0] for entry in passages.values()}))
+    kept = set(parse_codes(langs, known))
+    return assemble(
+        name or folder.resolve().name,
+        [(key, lang, group, text) for key, (lang, group, text) in queries.items() if key in answers and lang in kept],
+        [(key, lang, text) for key, (lang, _, text) in passages.items() if lang in kept],
+        {query: [key for key in keys if passages[key][0] in kept] for query, keys in answers.items()},
+        by="query",
+    )
+
+
+def _texts(path: Path, problems: Problems) -> dict[str, tuple[str, str, str]]:
+    """Language, group and text by id."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for line, record in jsonl_records(path, problems):
+        if not isinstance(record, dict):
+            problems.add(path, line, f"expected a JSON object, got {type(record).__name__}")
+            continue
+        key, text, about = record.get("_id"), record.get("text"), record.get("metadata")
+        lang = about.get("lang") if isinstance(about, dict) else None
+        wrong = [
+            label
+            for label, value in (("_id", key), ("text", text), ("metadata.lang", lang))
+            if not isinstance(value, str) or (label != "text" and not value)
+        ]
+        if wrong:
+            problems.add(path, line, f"no text in {', '.join(wrong)}")
+        elif key in found:
+            problems.add(path, line, f"id {key!r} is used twice")
+        else:
+            title = record.get("title")
+            group = about.get("group") if isinstance(about, dict) else None
+            full = f"{title} {text}" if isinstance(title, str) and title else str(text)
+            found[str(key)] = (str(lang), str(key if group is None else group), full)
+    return found
+
+
+def _file(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise InputError(f"{folder / name}: no such file; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

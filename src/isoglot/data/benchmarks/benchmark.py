@@ -1,0 +1,173 @@
+"""A retrieval benchmark in several languages: queries, candidates, and which candidates answer which query."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.data.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts with an id and a language number each, sorted by language."""
+
+    ids: list[str]
+    texts: list[str]
+    lang: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Queries against one pool of candidates, all languages together.
+
+    Attributes:
+        name: what reports call it.
+        languages: codes behind the language numbers, alphabetical.
+        queries, candidates: sorted by language.
+        group: (queries,) group number of each query; translations of one question share it. (group, language) is
+            unique.
+        groups: names behind `group`.
+        gold_offsets, gold: relevant candidates of query q: `gold[gold_offsets[q]:gold_offsets[q + 1]]`.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    queries: Texts
+    candidates: Texts
+    group: NDArray[np.int64]
+    groups: list[str]
+    gold_offsets: NDArray[np.int64]
+    gold: NDArray[np.int64]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over ids, texts and relevance: equal for equal benchmarks."""
+        digest = hashlib.sha256()
+        for part in (self.queries, self.candidates):
+            for key, text in zip(part.ids, part.texts, strict=True):
+                digest.update(f"{key}\0{text}\0".encode())
+        digest.update(self.gold_offsets.tobytes() + self.gold.tobytes())
+        return digest.hexdigest()
+
+    def relevant(self, query: int) -> NDArray[np.int64]:
+        """Candidate positions that answer a query."""
+        return self.gold[self.gold_offsets[query] : self.gold_offsets[query + 1]]
+
+
+def assemble(
+    name: str,
+    queries: list[tuple[str, str, str, str]],
+    candidates: list[tuple[str, str, str]],
+    answers: dict[str, list[str]],
+    notes: tuple[str, ...] = (),
+    *,
+    by: Literal["group", "query"] = "group",
+) -> Benchmark:
+    """Number and sort the parts of a benchmark.
+
+    Args:
+        name: what reports call it.
+        queries: (id, language, group, text) each.
+        candidates: (id, language, text) each; ids decide identity, texts may repeat.
+        answers: candidate ids that answer the questions of a group (or one query, see `by`), in any language.
+        notes: remarks for reports.
+        by: whether the keys of `answers` are groups or query ids.
+
+    Raises:
+        InputError: no queries, no candidates, a language with queries but without candidates, ids that repeat, two
+            queries of one group in one language, or an answer that is no candidate.
+    """
+    if not queries or not candidates:
+        raise InputError(f"benchmark {name}: {len(queries)} queries and {len(candidates)} candidates; both are needed")
+    languages = tuple(sorted({entry[1] for entry in queries} | {entry[1] for entry in candidates}))
+    number = {code: index for index, code in enumerate(languages)}
+    bare = sorted({entry[1] for entry in queries} - {entry[1] for entry in candidates})
+    if bare:
+        raise InputError(f"benchmark {name}: queries but no candidates in {', '.join(bare)}")
+    queries = sorted(queries, key=lambda entry: number[entry[1]])
+    candidates = sorted(candidates, key=lambda entry: number[entry[1]])
+    position = {entry[0]: index for index, entry in enumerate(candidates)}
+    for what, entries in (("candidate", candidates), ("query", queries)):
+        twice = sorted(key for key, count in Counter(entry[0] for entry in entries).items() if count > 1)
+        if twice:
+            raise InputError(
+                f"benchmark {name}: {len(twice)} {what} ids repeat ({', '.join(twice[:3])}); give each text its own id"
+            )
+    if len({entry[1:3] for entry in queries}) != len(queries):
+        raise InputError(f"benchmark {name}: two queries of one group in one language; give each its own group")
+    absent = sorted({key for keys in answers.values() for key in keys} - position.keys())
+    if absent:
+        raise InputError(
+            f"benchmark {name}: {len(absent)} relevant passages are not in the corpus ({', '.join(absent[:3])}); "
+            "take them out of the qrels or add them to the corpus"
+        )
+    groups = sorted({entry[2] for entry in queries})
+    group_number = {key: index for index, key in enumerate(groups)}
+    key_of = 2 if by == "group" else 0
+    golds = [sorted(position[key] for key in set(answers.get(entry[key_of], ()))) for entry in queries]
+    lengths = [len(gold) for gold in golds]
+    return Benchmark(
+        name=name,
+        languages=languages,
+        queries=_texts([(key, lang, text) for key, lang, _, text in queries], number),
+        candidates=_texts(candidates, number),
+        group=np.array([group_number[entry[2]] for entry in queries], dtype=np.int64),
+        groups=groups,
+        gold_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        gold=np.array([position_ for gold in golds for position_ in gold], dtype=np.int64),
+        notes=notes,
+    )
+
+
+def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
+    """Use parallel rows as a benchmark.
+
+    Candidates are the distinct (language, passage) texts; relevant are those of the query's own component.
+
+    Args:
+        prepared: prepared rows.
+        name: what reports call it.
+    """
+    table = prepared.table
+    component = np.asarray(table.component)
+    lang = np.asarray(table.lang)
+    candidates: dict[tuple[int, str], str] = {}
+    queries: list[tuple[str, str, str, str]] = []
+    answers: dict[str, list[str]] = {}
+    of_component: dict[int, list[str]] = {}
+    columns: Any = zip(
+        prepared.passages(),
+        prepared.column("query"),
+        prepared.column("group"),
+        prepared.column("dataset"),
+        strict=True,
+    )
+    for row, (passage, query, group, dataset) in enumerate(columns):
+        code = table.languages[lang[row]]
+        key = f"{dataset}/{group}" if len(table.datasets) > 1 else group
+        if (int(lang[row]), passage) not in candidates:
+            candidates[int(lang[row]), passage] = f"{code}:{key}"
+            of_component.setdefault(int(component[row]), []).append(f"{code}:{key}")
+        queries.append((f"{code}:{key}:q", code, key, query))
+        answers[key] = of_component.setdefault(int(component[row]), [])
+    entries = [(key, table.languages[code], text) for (code, text), key in candidates.items()]
+    return assemble(name, queries, entries, answers)
+
+
+def _texts(entries: list[tuple[str, str, str]], number: dict[str, int]) -> Texts:
+    return Texts(
+        ids=[entry[0] for entry in entries],
+        texts=[entry[2] for entry in entries],
+        lang=np.array([number[entry[1]] for entry in entries], dtype=np.int16),
+    )

@@ -1,0 +1,247 @@
+"""MIRACL dev (Zhang et al., TACL 2023): 18 languages, from its original files or from Parquet re-uploads.
+
+Original: `topics/topics.miracl-v1.0-LANG-dev.tsv` and `qrels/qrels.miracl-v1.0-LANG-dev.tsv` in `miracl-v1.0-LANG`,
+and `miracl-corpus-v1.0-LANG/docs-*.jsonl.gz`. Parquet: folders `LANG-queries`, `LANG-qrels`, `LANG-corpus` (or
+`LANG/queries` and so on). Document ids repeat between languages, so all ids get their language as prefix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data.benchmarks.benchmark import Benchmark, assemble
+from isoglot.data.benchmarks.download import is_offline
+from isoglot.data.problems import Problems
+from isoglot.data.records import jsonl_records, parquet_records, table_rows
+from isoglot.languages.table import parse_codes
+
+LANGUAGES = ("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh")
+Subset = Literal["full", "hard-negatives"]
+# Parquet re-uploads with their revisions; the hard negatives are the union of three retrievers' top 250.
+HUB: dict[Subset, str] = {
+    "full": "mteb/MIRACLRetrieval@9c09abc13478308c27598f350e31d8f06b9b5481",
+    "hard-negatives": "mteb/MIRACLRetrievalHardNegatives@d7d94fa4b946cec4a27c84653aa0cf6b33f74a3c",
+}
+_REMEDY = "Expected MIRACL's topics (id, text), TREC qrels (query, Q0, passage, grade) and corpus (docid, title, text)."
+_TEXT = {"id": ("_id", "id", "docid", "query_id"), "title": ("title", ""), "text": ("text", "query")}
+_QRELS = {"query": ("query-id", "query_id"), "passage": ("corpus-id", "corpus_id", "docid"), "grade": ("score",)}
+
+
+@dataclass(frozen=True)
+class Miracl:
+    """Queries and judgements in memory, passages read from their files as they are asked for.
+
+    Attributes:
+        languages: codes, alphabetical.
+        queries: (id, language, text) each, ids with their language as prefix.
+        answers: ids of the relevant passages of each query.
+        judged: ids of all judged passages, relevant or not.
+        files: of each language's corpus.
+        subset: what reports call it by.
+    """
+
+    languages: tuple[str, ...]
+    queries: list[tuple[str, str, str]]
+    answers: dict[str, list[str]]
+    judged: frozenset[str]
+    files: dict[str, list[Path]]
+    subset: Subset
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return "miracl-dev" if self.subset == "full" else "miracl-dev-hard-negatives"
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over queries, judgements and subset (not the passages, which are too many to read for it)."""
+        digest = hashlib.sha256(self.subset.encode())
+        for key, _, text in self.queries:
+            digest.update("\0".join((key, text, *self.answers[key])).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def passages(self, *, judged_only: bool = False) -> Iterator[tuple[str, str, str]]:
+        """Stream (id, language, title and text) of the corpus, one language after the other.
+
+        Args:
+            judged_only: leave out passages that the qrels do not judge.
+
+        Raises:
+            InputError: malformed lines, all of one language together.
+        """
+        for lang in self.languages:
+            problems = Problems()
+            for path in self.files[lang]:
+                records: Any = (
+                    parquet_records(path, _TEXT) if path.suffix == ".parquet" else jsonl_records(path, problems)
+                )
+                for number, record in records:
+                    if not isinstance(record, dict):
+                        problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")
+                        continue
+                    key = record.get("docid", record.get("_id", record.get("id")))
+                    text, title = record.get("text"), record.get("title")
+                    if not isinstance(key, str) or not isinstance(text, str):
+                        problems.add(path, number, "no text in docid or text")
+                    elif not judged_only or f"{lang}:{key}" in self.judged:
+                        yield f"{lang}:{key}", lang, f"{title} {text}" if title else text
+            problems.raise_if_any(_REMEDY)
+
+    def benchmark(self, *, judged_only: bool | None = None) -> Benchmark:
+        """All of it in memory: what the hard negatives and small corpora are for.
+
+        Args:
+            judged_only: as in `passages`; when None, True for the hard negatives.
+        """
+        judged_only = self.subset == "hard-negatives" if judged_only is None else judged_only
+        return assemble(
+            self.name,
+            [(key, lang, key, text) for key, lang, text in self.queries],
+            list(self.passages(judged_only=judged_only)),
+            self.answers,
+            by="query",
+        )
+
+
+def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "full") -> Miracl:
+    """Open MIRACL dev from a folder in one of its layouts.
+
+    Args:
+        folder: original files or a Parquet re-upload (see the module).
+        langs: comma-separated codes.
+        subset: `full`, or `hard-negatives`: only passages that the qrels judge. A re-upload that holds only hard
+            negatives is opened with `full`.
+
+    Raises:
+        InputError: no language's files here, malformed lines, or qrels of unknown queries.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected MIRACL's topics, qrels and corpus")
+    places = {lang: found for lang in LANGUAGES if (found := _place(folder, lang))}
+    if not places:
+        raise InputError(
+            f"{folder}: no MIRACL files here; expected miracl-v1.0-LANG/ and miracl-corpus-v1.0-LANG/, or Parquet in "
+            "LANG-queries/, LANG-qrels/ and LANG-corpus/"
+        )
+    chosen = parse_codes(langs, tuple(places))
+    problems = Problems()
+    queries: list[tuple[str, str, str]] = []
+    answers: dict[str, dict[str, None]] = {}
+    judged: set[str] = set()
+    for lang in chosen:
+        topics, qrels, _ = places[lang]
+        own = {f"{lang}:{key}": text for path in topics for key, text in _topics(path, problems)}
+        for path in qrels:
+            for number, query, passage, grade in _qrels(path, problems):
+                if f"{lang}:{query}" not in own:
+                    problems.add(path, number, f"query {query!r} is not among the topics")
+                    continue
+                judged.add(f"{lang}:{passage}")
+                if grade > 0:
+                    answers.setdefault(f"{lang}:{query}", {})[f"{lang}:{passage}"] = None
+        queries += [(key, lang, text) for key, text in own.items() if key in answers]
+    problems.raise_if_any(_REMEDY)
+    if not queries:
+        raise InputError(f"{folder}: no query of {', '.join(chosen)} has a relevant passage")
+    files = {lang: places[lang][2] for lang in chosen}
+    relevant = {query: list(passages) for query, passages in answers.items()}
+    return Miracl(chosen, queries, relevant, frozenset(judged), files, subset)
+
+
+def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = None) -> Path:
+    """Download the Parquet files of some languages from a Hub data set, to its cache, resuming what broke off.
+
+    Args:
+        hub_id: `id@revision`; a revision is wanted, so that figures can be repeated.
+        langs: codes.
+        offline: take what the cache holds; None asks `is_offline`.
+
+    Raises:
+        InputError: no revision, or offline with nothing in the cache.
+        IsoglotError: the download failed.
+    """
+    name, _, revision = hub_id.partition("@")
+    if not revision:
+        raise InputError(f"--data-dir {hub_id}: name a revision (id@commit), so that figures can be repeated")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    offline = is_offline() if offline is None else offline
+    patterns = [f"{lang}{mark}{part}*" for lang in langs for mark in "-/" for part in ("corpus", "queries", "qrels")]
+    try:
+        return Path(
+            snapshot_download(
+                name, repo_type="dataset", revision=revision, allow_patterns=patterns, local_files_only=offline
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if offline and isinstance(error, LocalEntryNotFoundError):
+            raise InputError(
+                f"{hub_id}: not in the Hub's cache, and downloading is off (--offline, ISOGLOT_OFFLINE or "
+                "HF_HUB_OFFLINE); name its folder with --data-dir, or go online"
+            ) from error
+        raise IsoglotError(
+            f"{hub_id}: cannot be fetched ({error}); try again (it resumes), or give --data-dir"
+        ) from error
+
+
+def _place(folder: Path, lang: str) -> tuple[list[Path], list[Path], list[Path]] | None:
+    """Topics, qrels and corpus files of one language."""
+    for root in (folder, folder / "miracl"):
+        home = root / f"miracl-v1.0-{lang}"
+        topics = home / "topics" / f"topics.miracl-v1.0-{lang}-dev.tsv"
+        qrels = home / "qrels" / f"qrels.miracl-v1.0-{lang}-dev.tsv"
+        for corpus_root in (folder, folder / "miracl-corpus"):
+            corpus = corpus_root / f"miracl-corpus-v1.0-{lang}"
+            documents = sorted([*corpus.glob("docs-*.jsonl.gz"), *corpus.glob("docs-*.jsonl")], key=_part)
+            if topics.is_file() and qrels.is_file() and documents:
+                return [topics], [qrels], documents
+    for mark in ("-", "/"):
+        queries, judgements, corpora = (
+            _split(folder / f"{lang}{mark}{part}") for part in ("queries", "qrels", "corpus")
+        )
+        if queries and judgements and corpora:
+            return queries, judgements, corpora
+    return None
+
+
+def _split(folder: Path) -> list[Path]:
+    """The dev files of a folder, or all where none is named so."""
+    files = sorted(folder.glob("*.parquet"))
+    return [path for path in files if path.name.startswith("dev")] or files
+
+
+def _part(path: Path) -> int:
+    digits = path.name.removeprefix("docs-").split(".")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _topics(path: Path, problems: Problems) -> Iterator[tuple[str, str]]:
+    if path.suffix != ".parquet":
+        for _, (key, text) in table_rows(path, 2, problems):
+            yield key, text
+        return
+    for number, record in parquet_records(path, _TEXT):
+        if record["id"] is None or not isinstance(record["text"], str):
+            problems.add(path, number, "no id, or no text")
+        else:
+            yield str(record["id"]), record["text"]
+
+
+def _qrels(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, float]]:
+    rows: Iterator[tuple[int, Any, Any, Any]]
+    if path.suffix == ".parquet":
+        rows = ((n, row["query"], row["passage"], row["grade"]) for n, row in parquet_records(path, _QRELS))
+    else:
+        lines = table_rows(path, 4, problems, separator=None)
+        rows = ((number, query, passage, grade) for number, (query, _, passage, grade) in lines)
+    for number, query, passage, grade in rows:
+        try:
+            yield number, str(query), str(passage), float(grade)
+        except (TypeError, ValueError):
+            problems.add(path, number, f"grade {grade!r} is not a number")

@@ -1,0 +1,132 @@
+"""Negatives at no cost: other sentences of the paragraph that a passage stands in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+
+from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.data.near_duplicates import NEAR, contains, normalise
+from isoglot.data.prepared import Prepared
+
+_LEAST_LETTERS = 8
+# Written without sentence punctuation: a space ends a clause or sentence.
+_SPACED = frozenset({"th", "lo"})
+
+
+def pick_sentences(
+    sentences: Iterable[str],
+    golds: Sequence[str],
+    passages: Collection[str],
+    count: int,
+    *,
+    key: str,
+    seed: int = 0,
+) -> tuple[str, ...]:
+    """Draw sentences that answer nobody's question.
+
+    Args:
+        sentences: of one paragraph, in order.
+        golds: every passage of that paragraph, of any group; a sentence with nearly all of one, or nearly all within
+            one, is left out.
+        passages: `normalise`d passages of the language; a sentence equal to one is left out.
+        count: how many at most.
+        key: names the row; with `seed` it decides the draw, whatever the order of rows.
+        seed: other seeds draw other sentences.
+
+    Returns:
+        Distinct sentences, best draw first; fewer than `count` where the paragraph has no more.
+
+    >>> pick_sentences(["The sky is blue.", "Grass grows green."], ["The sky is blue"], (), 2, key="q1")
+    ('Grass grows green.',)
+    """
+    usable: dict[str, str] = {}
+    for sentence in sentences:
+        plain = normalise(sentence)
+        if plain in usable or plain in passages or sum(char.isalnum() for char in plain) < _LEAST_LETTERS:
+            continue
+        if not any(contains(sentence, gold) >= NEAR for gold in golds):
+            usable[plain] = sentence.strip()
+
+    def draw(plain: str) -> bytes:
+        return hashlib.blake2b(f"{seed}\0{key}\0{plain}".encode(), digest_size=8).digest()
+
+    return tuple(usable[plain] for plain in sorted(usable, key=draw)[:count])
+
+
+def context_negatives(rows: Prepared, count: int, *, seed: int = 0) -> list[tuple[str, ...]]:
+    """Sentences of each row's own `context` that hold no passage of any group.
+
+    Args:
+        rows: prepared rows; those without a context get none.
+        count: how many a row at most.
+        seed: of the draw.
+
+    Returns:
+        One tuple a row, in row order.
+
+    Raises:
+        InputError: no row has a context, or `count` is not positive.
+        MissingPackageError: the package `sentencex` is missing.
+    """
+    if count < 1:
+        raise InputError(f"--negatives {count}: expected at least 1")
+    contexts = rows.column("context")
+    if not any(contexts):
+        raise InputError("no row has a 'context': mine with --model instead, or write rows with their paragraphs")
+    langs = [rows.table.languages[number] for number in rows.table.lang]
+    passages = rows.column("passage")
+    keys = [f"{d}\0{g}\0{x}" for d, g, x in zip(rows.column("dataset"), rows.column("group"), langs, strict=True)]
+    own: dict[str, set[str]] = {}
+    golds: dict[tuple[str, str], list[str]] = {}
+    for lang, context, passage in zip(langs, contexts, passages, strict=True):
+        own.setdefault(lang, set()).add(normalise(passage))
+        if context:
+            golds.setdefault((lang, context), []).append(passage)
+    split: dict[tuple[str, str], list[str]] = {}
+    found: list[tuple[str, ...]] = []
+    for key, lang, context in zip(keys, langs, contexts, strict=True):
+        if not context:
+            found.append(())
+            continue
+        place = (lang, context)
+        if place not in split:
+            split[place] = _outside(context, sentences(context, lang), golds[place])
+        found.append(pick_sentences(split[place], golds[place], own[lang], count, key=key, seed=seed))
+    return found
+
+
+def sentences(text: str, lang: str) -> list[str]:
+    """Split a text into sentences.
+
+    Raises:
+        MissingPackageError: the package `sentencex` is missing.
+    """
+    base = lang.replace("_", "-").split("-")[0].lower()
+    if base in _SPACED:
+        return text.split()
+    try:
+        from sentencex import segment
+    except ImportError as error:
+        raise MissingPackageError(
+            "splitting a context into sentences needs sentencex: pip install 'isoglot[data]'"
+        ) from error
+    return [sentence.strip() for sentence in segment(base, text) if sentence.strip()]
+
+
+def _outside(context: str, pieces: list[str], golds: Sequence[str]) -> list[str]:
+    """The sentences of a context that share no character with a gold standing in it verbatim."""
+    taken = []
+    for gold in set(golds):
+        start = context.find(gold)
+        while start >= 0:
+            taken.append((start, start + len(gold)))
+            start = context.find(gold, start + 1)
+    outside, at = [], 0
+    for piece in pieces:
+        start = context.find(piece, at)
+        start = at if start < 0 else start
+        at = start + len(piece)
+        if not any(begin < at and start < end for begin, end in taken):
+            outside.append(piece)
+    return outside

@@ -1,0 +1,1 @@
+"""Rows from the files of other projects."""

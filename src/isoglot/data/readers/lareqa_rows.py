@@ -1,0 +1,60 @@
+"""Parallel rows from LAReQA files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.lareqa import PUBLISHED, read_lareqa
+from isoglot.data.near_duplicates import normalise
+from isoglot.data.paragraph_negatives import pick_sentences
+from isoglot.data.rows import Row
+
+
+def lareqa_rows(
+    folder: Path,
+    *,
+    langs: str | None = None,
+    dataset: str | None = None,
+    context_negatives: int = 0,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Turn LAReQA files into parallel rows: question, gold sentence as passage, paragraph as context.
+
+    Args:
+        folder: holds `{lang}.json`.
+        langs: comma-separated codes to keep.
+        dataset: name of the data set; the folder's name when None.
+        context_negatives: at most so many other sentences of the same paragraph that answer no question of the
+            file go to `negatives`.
+        seed: of their draw.
+
+    Raises:
+        InputError: as `read_lareqa`, or `context_negatives` is negative.
+    """
+    if context_negatives < 0:
+        raise InputError(f"--context-negatives {context_negatives}: expected 0 or more")
+    label = dataset or folder.resolve().name
+    for lang, candidates, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):
+        paragraphs: dict[tuple[int, int], list[str]] = {}
+        golds: dict[tuple[int, int], list[str]] = {}
+        passages: set[str] = set()
+        if context_negatives:
+            passages = {normalise(question.gold.text) for question in questions}
+            for sentence in candidates:
+                paragraphs.setdefault((sentence.article, sentence.paragraph), []).append(sentence.text)
+            for question in questions:
+                golds.setdefault((question.gold.article, question.gold.paragraph), []).append(question.gold.text)
+        for question in questions:
+            gold = question.gold
+            place = (gold.article, gold.paragraph)
+            negatives = pick_sentences(
+                paragraphs.get(place, ()),
+                golds.get(place, ()),
+                passages,
+                context_negatives,
+                key=f"{label}\0{question.group}\0{lang}",
+                seed=seed,
+            )
+            yield Row(question.group, lang, question.text, gold.text, label, context=gold.context, negatives=negatives)

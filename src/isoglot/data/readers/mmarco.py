@@ -1,0 +1,136 @@
+"""mMARCO's files (Bonifacio et al., arXiv 2108.13897) as parallel rows: translated queries and passages by id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+from isoglot.data.problems import Problems
+from isoglot.data.records import tsv_lines
+from isoglot.data.rows import Row, check_row
+from isoglot.languages.table import known, parse_codes
+
+QUERIES, COLLECTION = "queries.{lang}.tsv", "collection.{lang}.tsv"
+_REMEDY = "Mend these lines or take them out; docs/data.md describes mMARCO's layout."
+
+
+def mmarco_rows(
+    folder: Path,
+    *,
+    queries: str = QUERIES,
+    collection: str = COLLECTION,
+    relations: Path | None = None,
+    langs: str | None = None,
+    dataset: str = "mmarco",
+    negatives: int = 1,
+    max_groups: int | None = None,
+    notes: Counter[str] | None = None,
+) -> Iterator[Row]:
+    """Rows of every language that has both files: a group is a query id, its passage the first relevant one.
+
+    Streams the collections; memory holds the passages that one language needs.
+
+    Args:
+        folder: holds the files.
+        queries: name of a query file (`id TAB text`); `{lang}` stands for the code, `{language}` for the English name
+            in lower case, as in mMARCO's own `{language}_queries.train.tsv`.
+        collection: name of a passage file (`id TAB text`).
+        relations: qrels (`query 0 passage relevance`) or triples (`query TAB passage TAB negative`), told apart by
+            their columns; None takes the folder's only `qrels*.tsv` or `triples*.tsv`.
+        langs: comma-separated codes to keep.
+        dataset: name of the data set.
+        negatives: at most so many negatives a row (triples only): the first ones.
+        max_groups: only the first so many query ids of the relations.
+        notes: counts what was left out.
+
+    Raises:
+        InputError: missing files, or malformed lines (all are gathered).
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one with {queries} and {collection}")
+    if negatives < 0 or (max_groups is not None and max_groups < 1):
+        raise InputError(f"--negatives {negatives}, --max-groups {max_groups}: expected 0 or more, and 1 or more")
+    left_out = Counter[str]() if notes is None else notes
+    files = {
+        code: (folder / _named(queries, code), folder / _named(collection, code))
+        for code in known()
+        if (folder / _named(queries, code)).is_file() and (folder / _named(collection, code)).is_file()
+    }
+    if not files:
+        raise InputError(
+            f"{folder}: no language has both {queries} and {collection}; name the files with --queries and --collection"
+        )
+    problems = Problems()
+    wanted = _relations(relations or _only(folder), problems, negatives, max_groups, left_out)
+    passages_wanted = {text for positive, others in wanted.values() for text in (positive, *others)}
+    for code in parse_codes(langs, tuple(sorted(files))):
+        query_file, collection_file = files[code]
+        asked = _texts(query_file, wanted.keys(), problems)
+        texts = _texts(collection_file, passages_wanted, problems)
+        for group, (positive, others) in wanted.items():
+            if group not in asked or positive not in texts:
+                left_out["rows whose query or passage a language lacks"] += 1
+                continue
+            number, query = asked[group]
+            record = {
+                "group": group,
+                "lang": code,
+                "query": query,
+                "passage": texts[positive][1],
+                "dataset": dataset,
+                "negatives": [texts[key][1] for key in others if key in texts],
+            }
+            row = check_row(record, query_file, number, problems)
+            if row is not None:
+                yield row
+    problems.raise_if_any(_REMEDY)
+
+
+def _named(template: str, code: str) -> str:
+    return template.replace("{language}", known()[code].name.lower()).replace("{lang}", code)
+
+
+def _only(folder: Path) -> Path:
+    found = sorted({*folder.glob("qrels*.tsv"), *folder.glob("triples*.tsv")})
+    if len(found) != 1:
+        seen = ", ".join(path.name for path in found) or "none"
+        raise InputError(f"{folder}: expected one qrels*.tsv or triples*.tsv, found {seen}; give --relations FILE")
+    return found[0]
+
+
+def _relations(
+    path: Path, problems: Problems, negatives: int, max_groups: int | None, left_out: Counter[str]
+) -> dict[str, tuple[str, list[str]]]:
+    """For each query id its first relevant passage and its first negatives."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for number, parts in tsv_lines(path, problems, (3, 4)):
+        if len(parts) == 4:
+            query, _, positive, grade = parts
+            negative = None
+            try:
+                if int(grade) < 1:
+                    continue
+            except ValueError:
+                problems.add(path, number, f"relevance {grade!r} is no whole number")
+                continue
+        else:
+            query, positive, negative = parts
+        if query not in found:
+            if max_groups is not None and len(found) == max_groups:
+                continue
+            found[query] = (positive, [])
+        first, others = found[query]
+        if positive != first:
+            left_out["further relevant passages left out"] += 1
+        elif negative is not None and len(others) < negatives and negative not in others:
+            others.append(negative)
+    if not found and not problems.count:
+        problems.add(path, None, "no relevant passage for any query")
+    return found
+
+
+def _texts(path: Path, wanted: Container[str], problems: Problems) -> dict[str, tuple[int, str]]:
+    """Line and text of the wanted ids."""
+    return {parts[0]: (number, parts[1]) for number, parts in tsv_lines(path, problems, (2,)) if parts[0] in wanted}

@@ -1,0 +1,229 @@
+"""Training files of other libraries as parallel rows: Sentence Transformers, Tevatron, FlagEmbedding.
+
+These formats know no groups. Files that are translations of each other, line by line, give one group a line; a column
+or the query's id gives it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError
+from isoglot.data.problems import Problems
+from isoglot.data.records import read_records
+from isoglot.data.rows import Row, check_row
+
+_REMEDY = "Mend these lines or take them out; docs/data.md describes the formats."
+_QUERIES = ("query", "anchor", "question", "sentence1")
+_PASSAGES = ("positive", "passage", "pos", "answer", "document", "sentence2")
+
+Convert = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file and its language; None where a column says it."""
+
+    path: Path
+    lang: str | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How records become rows.
+
+    Attributes:
+        dataset: name of the data set, the same for all files.
+        group_column: holds a record's group; None takes the format's own id, or the line.
+        lang_column: holds a record's language, for files given without one.
+        negatives: at most so many a row; None keeps all.
+        aligned: line n of every file is the same group; otherwise every line is a group of its own.
+    """
+
+    dataset: str
+    group_column: str | None = None
+    lang_column: str | None = None
+    negatives: int | None = None
+    aligned: bool = True
+
+
+def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]:
+    """Read `LANG=FILE` arguments (or plain files, where a column holds the language).
+
+    Raises:
+        InputError: none given, or a file without a language.
+
+    >>> parse_sources(["de=train.tsv"], None)[0].lang
+    'de'
+    """
+    sources = []
+    for name in names:
+        lang, equals, path = name.partition("=")
+        if equals and lang.replace("-", "").isalnum():
+            sources.append(Source(Path(path), lang))
+        elif lang_column is not None:
+            sources.append(Source(Path(name), None))
+        else:
+            raise InputError(f"{name}: of which language? Give LANG=FILE, such as de={name}, or --lang-column NAME")
+    if not sources:
+        raise InputError("no files given; name them as LANG=FILE, such as de=train.de.jsonl")
+    return sources
+
+
+def pairs_rows(
+    sources: Sequence[Source],
+    reading: Reading,
+    *,
+    query: str | None = None,
+    passage: str | None = None,
+    header: bool = True,
+) -> Iterator[Row]:
+    """Pairs, triplets or n-tuples as Sentence Transformers trains on (JSONL, CSV, TSV, Parquet).
+
+    Args:
+        sources: the files.
+        reading: how records become rows.
+        query: the query's column; found by its usual names (anchor, query, question, sentence1), else the first text.
+        passage: the passage's column; likewise (positive, passage, answer, document, sentence2), else the second.
+            Columns whose name begins with `negative` are negatives; in triplets found by position the third is.
+        header: whether CSV and TSV begin with the names of columns.
+
+    Raises:
+        InputError: malformed lines (all are gathered) or missing columns.
+    """
+
+    def convert(record: dict[str, Any]) -> dict[str, Any]:
+        texts = [name for name, value in record.items() if isinstance(value, str) and name not in _taken(reading)]
+        asked = _column(record, query, _QUERIES, texts[:1])
+        answered = _column(record, passage, _PASSAGES, [name for name in texts if name != asked][:1])
+        rest = [name for name in texts if name not in (asked, answered)]
+        named = [name for name in record if name.startswith("negative")]
+        by_position = asked not in _QUERIES and query is None
+        negatives: list[str] = []
+        for name in named or (rest[:1] if by_position else []):
+            value = record[name]
+            negatives += value if isinstance(value, list) else [value] if value else []
+        return {"query": record.get(asked), "passage": record.get(answered), "negatives": negatives}
+
+    return _rows(sources, reading, convert, header=header)
+
+
+def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
+    """Tevatron's JSONL: `query_id`, `query`, `positive_passages`, `negative_passages` (each `docid`, `title`, `text`).
+
+    The first positive passage is the row's; `notes` counts others that were left out.
+
+    Raises:
+        InputError: malformed lines; all are gathered.
+    """
+
+    def convert(record: dict[str, Any]) -> dict[str, Any]:
+        positives, negatives = record["positive_passages"], record.get("negative_passages") or []
+        first = positives[0]
+        if notes is not None:
+            notes["further positives left out"] += len(positives) - 1
+        return {
+            "group": record.get("query_id"),
+            "query": record["query"],
+            "title": first.get("title") or None,
+            "passage": first["text"],
+            "negatives": [
+                f"{entry['title']} {entry['text']}" if entry.get("title") else entry["text"] for entry in negatives
+            ],
+        }
+
+    return _rows(sources, reading, convert)
+
+
+def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
+    """FlagEmbedding's JSONL: `query`, `pos`, `neg`, and maybe `pos_scores`, `neg_scores` and `id`.
+
+    The first positive is the row's passage; `notes` counts others that were left out.
+
+    Raises:
+        InputError: malformed lines; all are gathered.
+    """
+
+    def convert(record: dict[str, Any]) -> dict[str, Any]:
+        positives, negatives = record["pos"], record.get("neg") or []
+        if notes is not None:
+            notes["further positives left out"] += len(positives) - 1
+        converted = {
+            "group": record.get("id"),
+            "query": record["query"],
+            "passage": positives[0],
+            "negatives": negatives,
+        }
+        if record.get("pos_scores") and len(record.get("neg_scores") or []) == len(negatives):
+            converted["scores"] = [record["pos_scores"][0], *(record.get("neg_scores") or [])]
+        return converted
+
+    return _rows(sources, reading, convert)
+
+
+def _taken(reading: Reading) -> tuple[str | None, ...]:
+    return (reading.group_column, reading.lang_column, "id", "group", "lang", "language", "label", "score", "dataset")
+
+
+def _column(record: dict[str, Any], given: str | None, usual: tuple[str, ...], else_first: list[str]) -> str:
+    if given is not None:
+        if given not in record:
+            raise KeyError(given)
+        return given
+    for name in (*usual, *else_first):
+        if name in record:
+            return name
+    raise KeyError(usual[0])
+
+
+def _rows(sources: Sequence[Source], reading: Reading, convert: Convert, *, header: bool = True) -> Iterator[Row]:
+    if reading.negatives is not None and reading.negatives < 0:
+        raise InputError(f"--negatives {reading.negatives}: expected 0 or more")
+    problems = Problems()
+    ends: dict[Path, int] = {}
+    by_line = False
+    for source in sources:
+        for number, record in read_records(source.path, problems, header=header):
+            ends[source.path] = number
+            try:
+                converted = convert(record)
+                lang = source.lang if reading.lang_column is None or source.lang else record[reading.lang_column]
+                group = record[reading.group_column] if reading.group_column else converted.get("group")
+            except (KeyError, IndexError, TypeError, AttributeError) as error:
+                problems.add(source.path, number, _what(error, record))
+                continue
+            if group is None:
+                by_line = True
+                group = str(number) if reading.aligned and source.lang else f"{source.path.name}:{number}"
+            fields = {**converted, "group": group, "lang": lang, "dataset": reading.dataset}
+            if reading.negatives is not None:
+                fields["negatives"] = fields["negatives"][: reading.negatives]
+                if fields.get("scores"):
+                    fields["scores"] = fields["scores"][: 1 + reading.negatives]
+            row = check_row(fields, source.path, number, problems)
+            if row is not None:
+                yield row
+        if source.path not in ends and not problems.count:
+            problems.add(source.path, None, "the file holds no records")
+    if by_line and reading.aligned and all(source.lang for source in sources) and len(set(ends.values())) > 1:
+        lengths = ", ".join(f"{path} {number}" for path, number in ends.items())
+        problems.add(
+            sources[0].path,
+            None,
+            f"the files end at different lines ({lengths}), so line n is not one group in all of them: "
+            "give --group-column NAME, or --unaligned",
+        )
+    problems.raise_if_any(_REMEDY)
+
+
+def _what(error: Exception, record: Any) -> str:
+    if not isinstance(record, dict):
+        return f"expected a record with named fields, got {type(record).__name__}"
+    fields = ", ".join(map(str, record))
+    if isinstance(error, KeyError):
+        return f"no field {error}; the fields are: {fields}"
+    return f"a field is empty or of the wrong kind ({error}); the fields are: {fields}"

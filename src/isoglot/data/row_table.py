@@ -1,0 +1,154 @@
+"""The integer side of parallel rows: who is in which group, language, data set and passage component."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.data.big_arrays import Ints, Room, parts
+from isoglot.data.lookups import lay_out
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """Integer arrays over rows, and the look-ups that sampling needs; O(rows) in all, never O(rows x languages).
+
+    Groups are numbered so that those of one data set are contiguous. Arrays may be memory-mapped.
+
+    Attributes:
+        languages, datasets: names behind the numbers.
+        lang, dataset, group, component: (rows,) numbers of each row.
+        keys, key_rows: (rows,) sorted `group * len(languages) + lang`, and the row behind each.
+        group_offsets: (groups + 1,) range of each group in `keys`.
+        group_dataset_offsets: (datasets + 1,) group range of each data set.
+        lang_rows: (rows,) rows sorted by (data set, language).
+        lang_offsets: (datasets * languages + 1,) ranges in `lang_rows`.
+        pair_groups: (datasets, languages, languages) groups that have both languages; the diagonal counts rows.
+        pair_components: the same, counting distinct components: the largest possible batch.
+        dataset_components: (datasets,) distinct components.
+        parallel_components: (datasets,) distinct components among groups with at least two languages.
+    """
+
+    languages: tuple[str, ...]
+    datasets: tuple[str, ...]
+    lang: Ints
+    dataset: Ints
+    group: Ints
+    component: Ints
+    keys: Ints
+    key_rows: Ints
+    group_offsets: Ints
+    group_dataset_offsets: Ints
+    lang_rows: Ints
+    lang_offsets: Ints
+    pair_groups: Ints
+    pair_components: Ints
+    dataset_components: Ints
+    parallel_components: Ints
+
+    def __len__(self) -> int:
+        return len(self.lang)
+
+    @property
+    def groups(self) -> int:
+        """Number of groups."""
+        return int(self.group_dataset_offsets[-1])
+
+    def rows_of_groups(self, groups: Ints, lang: int) -> NDArray[np.int64]:
+        """Rows of the given groups in one language, (n,) int64; -1 where a group lacks it."""
+        wanted = groups.astype(np.int64) * len(self.languages) + lang
+        starts, counts = self.group_ranges(groups)
+        # In language order a group's row cannot stand further from its start than languages come before it.
+        at = starts + np.minimum(lang, counts - 1)
+        found = np.asarray(self.keys[at])
+        ahead = np.flatnonzero((found > wanted) & (at > starts))
+        while len(ahead):
+            at[ahead] -= 1
+            found[ahead] = self.keys[at[ahead]]
+            ahead = ahead[(found[ahead] > wanted[ahead]) & (at[ahead] > starts[ahead])]
+        return np.where(found == wanted, self.key_rows[at], -1).astype(np.int64)
+
+    def group_ranges(self, groups: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Range of each group in `key_rows` (its rows, ordered by language): starts and counts, (n,) int64."""
+        starts = np.asarray(self.group_offsets[groups], dtype=np.int64)
+        return starts, self.group_offsets[np.asarray(groups, dtype=np.int64) + 1] - starts
+
+    @classmethod
+    def from_columns(
+        cls,
+        groups: Sequence[str],
+        langs: Sequence[str],
+        passages: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> RowTable:
+        """Build a table from plain columns, one entry a row.
+
+        Args:
+            groups: group names, unique within a data set.
+            langs: language codes.
+            passages: passage texts; equal texts in one language join their groups into one component.
+            datasets: data set names, one for all when None.
+
+        Raises:
+            InputError: columns of different lengths, none at all, or a (data set, group, language) given twice.
+        """
+        names = datasets if datasets is not None else ["rows"] * len(groups)
+        lengths = [len(column) for column in (groups, langs, passages, datasets) if column is not None]
+        if not lengths[0] or len(set(lengths)) > 1:
+            raise InputError(f"columns of {', '.join(map(str, lengths))} entries; they must be equal, not 0")
+        languages, lang = np.unique(np.asarray(langs, dtype=object).astype(str), return_inverse=True)
+        dataset_names, dataset = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
+        _, name = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+        texts = None
+        if passages is not None:
+            _, texts = np.unique(np.asarray(passages, dtype=object), return_inverse=True)
+        return cls.from_numbers(
+            tuple(map(str, languages)), tuple(map(str, dataset_names)), lang, dataset, name, texts, room=Room()
+        )
+
+    @classmethod
+    def from_numbers(
+        cls,
+        languages: tuple[str, ...],
+        datasets: tuple[str, ...],
+        lang: Ints,
+        dataset: Ints,
+        group_name: Ints,
+        passage_text: Ints | None,
+        *,
+        renumber: tuple[Ints, Ints] | None = None,
+        room: Room,
+    ) -> RowTable:
+        """Build a table from integer columns (rows,).
+
+        Args:
+            languages: names behind `lang`.
+            datasets: names behind `dataset`.
+            lang: number of each row's language.
+            dataset: number of each row's data set.
+            renumber: what the numbers in `lang` and in `dataset` become; as they are when None.
+            group_name: any integer that identifies the group's name within its data set (a hash will do).
+            passage_text: any integer that identifies the passage's text within its language (a hash will do), or None.
+            room: where the arrays live.
+
+        Raises:
+            DuplicateRowError: a (data set, group, language) that occurs twice; the message gives 0-based row numbers.
+        """
+        short = {"lang": lang, "dataset": dataset}
+        for number, (name, column) in enumerate(short.items()):
+            short[name] = room.array(name, len(column), np.int16)
+            for part in parts(len(column)):
+                short[name][part] = column[part] if renumber is None else renumber[number][column[part]]
+        arrays = lay_out(
+            **short,
+            group_name=group_name,
+            passage_text=passage_text,
+            languages=len(languages),
+            datasets=len(datasets),
+            room=room,
+        )
+        return cls(languages=languages, datasets=datasets, **short, **arrays)

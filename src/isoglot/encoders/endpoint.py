@@ -1,0 +1,249 @@
+"""Vectors from any OpenAI-compatible embedding endpoint: batched, retried, checked, and cached on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.progress import Progress
+from isoglot.encoders.presets import backbone
+
+if TYPE_CHECKING:
+    import httpx
+
+Vectors = NDArray[np.float32]
+
+PREFIX = "endpoint:"
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
+_LONGEST_WAIT = 60.0
+
+
+class _FaultyAnswerError(Exception):
+    """An answer that another try may mend; `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Endpoint:
+    """Embeds texts through `POST {url}/embeddings`.
+
+    Every answer is checked (one finite vector of the same dimension for each text, put in order by `index`) and
+    written to the cache at once, so that an interrupted run goes on where it was and no text is paid for twice.
+
+    Args:
+        url: base of the API, such as `http://localhost:8080/v1`.
+        model: as the server names it; a known backbone's prompts are put before the texts.
+        cache: file of the cache (SQLite); made where it is missing.
+        key: sent as a bearer token, if any.
+        batch_size: texts in one request.
+        timeout: seconds to wait for one answer.
+        tries: requests for one batch before giving up.
+        sleep: how to wait between tries.
+
+    Raises:
+        InputError: not an http(s) address, no model, or a cache that is not one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        cache: Path,
+        *,
+        key: str | None = None,
+        batch_size: int = 64,
+        timeout: float = 60.0,
+        tries: int = 6,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not model:
+            raise InputError(f"--model {PREFIX}{url}#{model}: expected endpoint:http(s)://HOST/v1#MODEL")
+        if parts.username or parts.password:
+            # The address is written into run.json and reports.
+            raise InputError(f"--model {PREFIX}: the address holds a name or password; put the key in OPENAI_API_KEY")
+        self.url, self.model, self.cache = url.rstrip("/"), model, cache
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._batch_size, self._timeout, self._tries, self._sleep = batch_size, timeout, tries, sleep
+        self._prompts = {"query": backbone(model).query_prompt, "document": backbone(model).passage_prompt}
+        self._width: int | None = None
+        try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._open()) as store:
+                store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+                store.commit()
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"{cache}: not a cache of vectors ({error}); delete it or name another") from error
+
+    def __call__(self, texts: Sequence[str], role: str) -> Vectors:
+        """Embed texts: unit vectors, float32 (n, d).
+
+        Args:
+            texts: equal ones are sent once; none may be empty.
+            role: `query`, or `document` (also called `passage`).
+
+        Raises:
+            InputError: an empty text, or a request that the server refuses (a wrong key, an unknown model).
+            IsoglotError: the server kept failing; what was answered so far is in the cache.
+        """
+        httpx = _httpx()
+        prompt = self._prompts["query" if role == "query" else "document"]
+        wanted = [prompt + text for text in texts]
+        empty = next((number for number, text in enumerate(texts) if not text.strip()), None)
+        if empty is not None:
+            raise InputError(f"text {empty} is empty; endpoints refuse empty texts")
+        distinct = list(dict.fromkeys(wanted))
+        found: dict[str, Vectors] = {}
+        with (
+            closing(self._open()) as store,
+            httpx.Client(headers=self._headers, timeout=self._timeout) as client,
+            Progress(f"embedding at {urlsplit(self.url).hostname}", len(distinct)) as progress,
+        ):
+            for text in distinct:
+                row = store.execute("SELECT vector FROM vectors WHERE key = ?", (self._key(text),)).fetchone()
+                if row is not None:
+                    found[text] = np.frombuffer(row[0], np.float32)
+                    self._width = self._width or len(found[text])
+            progress.advance(len(found))
+            missing = [text for text in distinct if text not in found]
+            for start in range(0, len(missing), self._batch_size):
+                batch = missing[start : start + self._batch_size]
+                vectors = self._ask(client, batch)
+                store.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
+                    [(self._key(text), vector.tobytes()) for text, vector in zip(batch, vectors, strict=True)],
+                )
+                store.commit()
+                found.update(zip(batch, vectors, strict=True))
+                progress.advance(len(batch))
+        widths = {len(vector) for vector in found.values()}
+        if len(widths) > 1:
+            raise IsoglotError(
+                f"{self.cache}: vectors of {' and '.join(map(str, sorted(widths)))} dimensions; the model behind "
+                f"{self.url} has changed, so delete the cache"
+            )
+        return np.stack([found[text] for text in wanted]) if wanted else np.empty((0, self._width or 0), np.float32)
+
+    def _ask(self, client: httpx.Client, batch: list[str]) -> Vectors:
+        """One batch, tried again with growing pauses while the fault may pass."""
+        fault = _FaultyAnswerError("")
+        for attempt in range(self._tries):
+            if attempt:
+                # Full jitter: clients that failed together do not come back together.
+                backoff = random.uniform(0.5, 1) * 2**attempt
+                self._sleep(min(_LONGEST_WAIT, fault.wait if fault.wait is not None else backoff))
+            try:
+                vectors = _vectors(self._post(client, batch), len(batch), self._width)
+            except _FaultyAnswerError as error:
+                fault = error
+                continue
+            self._width = vectors.shape[1]
+            return vectors
+        raise IsoglotError(
+            f"{self.url}: {fault} ({self._tries} tries); what was answered is kept in {self.cache}, "
+            "so run the same command again"
+        )
+
+    def _post(self, client: httpx.Client, batch: list[str]) -> bytes:
+        httpx = _httpx()
+        body = {"model": self.model, "input": batch, "encoding_format": "float"}
+        try:
+            answer = client.post(f"{self.url}/embeddings", json=body)
+        except httpx.TimeoutException as error:
+            raise _FaultyAnswerError(f"no answer in {self._timeout:g} s") from error
+        except httpx.TransportError as error:
+            raise _FaultyAnswerError(f"connection failed ({error})") from error
+        if answer.status_code in _PASSING:
+            raise _FaultyAnswerError(f"status {answer.status_code}", _wait(answer.headers.get("retry-after")))
+        if not answer.is_success:
+            said = " ".join(answer.text.split())[:200]
+            raise InputError(
+                f"{self.url}: refused with status {answer.status_code} ({said or 'no reason given'}); "
+                f"check the address, the model {self.model!r} and OPENAI_API_KEY"
+            )
+        content: bytes = answer.content
+        return content
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.cache, timeout=30)
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.sha256("\0".join((self.url, self.model, text)).encode()).digest()
+
+
+def open_endpoint(name: str, *, cache: Path | None = None, **settings: Any) -> Endpoint:
+    """Open `endpoint:URL#MODEL`, with the key in OPENAI_API_KEY and a cache in isoglot's folder.
+
+    Args:
+        name: such as `endpoint:http://localhost:8080/v1#intfloat/multilingual-e5-small`.
+        cache: file of the cache; one for each endpoint and model in isoglot's cache folder when None.
+        settings: as `Endpoint` takes them.
+
+    Raises:
+        InputError: not such a name.
+        MissingPackageError: without the `llm` extra.
+    """
+    _httpx()
+    url, _, model = name.removeprefix(PREFIX).partition("#")
+    if cache is None:
+        from isoglot.core.cache import cache_folder
+
+        cache = cache_folder() / "endpoints" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.sqlite"
+    return Endpoint(url, model, cache, key=os.environ.get("OPENAI_API_KEY"), **settings)
+
+
+def _vectors(content: bytes, count: int, width: int | None) -> Vectors:
+    """Read an answer: unit vectors in the order of the texts, float32 (count, width)."""
+    try:
+        entries = json.loads(content)["data"]
+        by_index = {int(entry["index"]): entry["embedding"] for entry in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _FaultyAnswerError("an answer that is no list of embeddings (broken or truncated JSON)") from error
+    if len(entries) != count or by_index.keys() != set(range(count)):
+        raise _FaultyAnswerError(f"{len(entries)} embeddings for {count} texts, or indices that do not match them")
+    widths = {len(vector) if isinstance(vector, list) else 0 for vector in by_index.values()}
+    if len(widths) > 1 or 0 in widths or (width is not None and widths != {width}):
+        wanted = "one" if width is None else str(width)
+        raise _FaultyAnswerError(f"embeddings of {sorted(widths)} dimensions, expected {wanted}")
+    try:
+        vectors = np.array([by_index[number] for number in range(count)], np.float64)
+    except (ValueError, TypeError) as error:
+        raise _FaultyAnswerError("embeddings that are not numbers") from error
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(vectors).all() or not (lengths > 0).all():
+        raise _FaultyAnswerError("embeddings with NaN, infinity or zero length")
+    unit: Vectors = (vectors / lengths).astype(np.float32)
+    return unit
+
+
+def _wait(header: str | None) -> float | None:
+    """Seconds of a Retry-After header; None where it is absent or a date."""
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _httpx() -> Any:
+    try:
+        import httpx
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("endpoints need httpx; install it with: pip install 'isoglot[llm]'") from error
+    return httpx

@@ -1,0 +1,98 @@
+"""What known encoders expect: prompts, lengths and pooling, as their model cards state them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from isoglot.core.run_record import read_run
+
+Pooling = Literal["mean", "cls", "pooler"]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Settings of one family of encoders; lengths are in tokens.
+
+    Attributes:
+        pattern: which names it covers: a Hub id's or folder's last part, case aside.
+        query_prompt, passage_prompt: put before texts when the model's own folder names none.
+        query_length, passage_length: in training.
+        encode_length: of queries and passages when measuring and searching.
+        pooling: for plain transformers folders, which say nothing about it: mean over tokens; the first token; or the
+            first token through the encoder's own pooler (dense and tanh). None leaves it to Sentence Transformers.
+            Vectors are normalised.
+        max_length: the longest text the encoder takes; None leaves it to the folder.
+    """
+
+    pattern: str
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    query_length: int = 64
+    passage_length: int = 192
+    encode_length: int = 192
+    pooling: Pooling | None = None
+    max_length: int | None = None
+
+
+_TASK = "Given a web search query, retrieve relevant passages that answer the query"
+_BACKBONES = (
+    Backbone(
+        r"multilingual-e5-large-instruct",
+        f"Instruct: {_TASK}\nQuery: ",
+        query_length=96,
+        pooling="mean",
+        max_length=512,
+    ),
+    Backbone(r"(multilingual-)?e5-(small|base|large)(-v2)?", "query: ", "passage: ", pooling="mean", max_length=512),
+    # The paper puts prefixes on its XLM-R and LaBSE models too.
+    Backbone(r"xlm-roberta-(base|large)", "query: ", "passage: ", pooling="mean", max_length=512),
+    Backbone(r"LaBSE", "query: ", "passage: ", pooling="pooler", max_length=256),
+    Backbone(r"bge-m3", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
+)
+
+
+def backbone(name: str) -> Backbone:
+    """Preset for a Hub id or folder; an unknown one keeps its own prompts and gets the usual lengths.
+
+    A folder that isoglot trained remembers the lengths it was trained with (in its `run.json`).
+
+    >>> backbone("intfloat/multilingual-e5-small").query_prompt
+    'query: '
+    """
+    trained = _trained(name)
+    if trained is not None:
+        return trained
+    last = _last_part(name)
+    for preset in _BACKBONES:
+        if re.fullmatch(preset.pattern, last, re.IGNORECASE):
+            return preset
+    return Backbone("")
+
+
+def _last_part(name: str) -> str:
+    """The model's own name: of `org/name@revision`, of a folder, or of a snapshot in the Hub's cache."""
+    parts = Path(name).parts
+    if len(parts) > 2 and parts[-2] == "snapshots":
+        return parts[-3].rpartition("--")[2]
+    hub_id = name if Path(name).exists() else name.partition("@")[0]
+    return Path(hub_id).name
+
+
+def _trained(name: str) -> Backbone | None:
+    """The base's preset with the lengths of the run that made this folder; None for any other folder or a Hub id."""
+    record = read_run(Path(name))
+    if record is None or record.get("verb") != "train":
+        return None
+    settings = record.get("settings") or {}
+    base = settings.get("model")
+    preset = backbone(base) if isinstance(base, str) and base != name else Backbone("")
+    query, passage = settings.get("query_length"), settings.get("passage_length")
+    return replace(
+        preset,
+        query_length=query or preset.query_length,
+        passage_length=passage or preset.passage_length,
+        encode_length=max(preset.encode_length, query or 0, passage or 0),
+    )

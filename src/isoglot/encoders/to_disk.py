@@ -1,0 +1,222 @@
+"""Encoding texts to a folder of vector shards: goes on after a kill, on several processes, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import read_json, write_json
+from isoglot.core.progress import Progress
+from isoglot.data.benchmarks.benchmark import Benchmark, Texts
+from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.encoders.vector_files import COMPLETE, write_shard
+
+SIZE = 16_384
+SETTINGS = "encode.json"
+_TEXTS = b"texts"  # key of a shard's metadata: checksum of what it holds vectors of
+
+Embed = Callable[[list[str], str], NDArray[Any]]
+Kind = Literal["float16", "float32"]
+
+
+class Entry(NamedTuple):
+    """One text to encode; `role` is `query` or `passage`."""
+
+    id: str
+    lang: str
+    role: str
+    text: str
+
+
+def entries_of(benchmark: Benchmark) -> Iterator[Entry]:
+    """Queries, then candidates; equal texts side by side, so that they share a shard and are encoded once."""
+    for role, texts in (("query", benchmark.queries), ("passage", benchmark.candidates)):
+        yield from _side_by_side(benchmark.languages, role, texts)
+
+
+def stream_of(data: Miracl) -> Iterator[Entry]:
+    """Queries, then passages as they are read from their files."""
+    for key, lang, text in data.queries:
+        yield Entry(key, lang, "query", text)
+    for key, lang, text in data.passages():
+        yield Entry(key, lang, "passage", text)
+
+
+def encode_shards(
+    entries: Iterable[Entry],
+    folder: Path,
+    open_encoder: Callable[[], Embed],
+    settings: dict[str, Any],
+    *,
+    size: int = SIZE,
+    kind: Kind = "float16",
+    processes: int = 1,
+) -> int:
+    """Write `shard-*.parquet`, then `complete.json`; shards that are there already are kept.
+
+    A shard ends where the role changes, or after `size` texts, but never between equal texts that stand side by
+    side: each distinct text of a shard is encoded once.
+
+    Args:
+        entries: what to encode; read once, never held beyond a few shards.
+        folder: output folder (made by the caller).
+        open_encoder: gives the function from (texts, role) to vectors; called once a process, and only when
+            there is something to encode. Must be picklable for several processes.
+        settings: what decides the vectors; a folder of other settings is refused.
+        size: texts in a shard.
+        kind: of the stored numbers.
+        processes: how many encode at the same time.
+
+    Returns:
+        How many shards were encoded now (not counting those that were there).
+
+    Raises:
+        InputError: the folder holds shards of other settings or other texts.
+        IsoglotError: a worker process died; what it finished stays.
+    """
+    facts = {**settings, "size": size, "kind": kind}
+    path = folder / SETTINGS
+    if path.is_file() and read_json(path) != facts:
+        raise InputError(f"{folder}: holds vectors of other settings (see {SETTINGS}); give them, or --overwrite")
+    write_json(path, facts)
+    numbers = [0, 0]  # shards, vectors
+
+    def missing() -> Iterator[tuple[Path, list[Entry], str]]:
+        for number, block in enumerate(_blocks(entries, size)):
+            target, checksum = folder / f"shard-{number:06d}.parquet", _checksum(block)
+            numbers[0], numbers[1] = number + 1, numbers[1] + len(block)
+            if not target.is_file():
+                yield target, block, checksum
+            elif _stored(target) != checksum:
+                raise InputError(f"{target}: holds vectors of other texts; give the same input, or --overwrite")
+
+    with Progress("encoding shards") as progress:
+        if processes > 1:
+            done = _parallel(missing(), open_encoder, kind, processes, progress)
+        else:
+            embed: Embed | None = None
+            done = 0
+            for task in missing():
+                embed = embed or open_encoder()
+                _encode(embed, *task, kind)
+                done += 1
+                progress.advance()
+    write_json(folder / COMPLETE, {"shards": numbers[0], "vectors": numbers[1]})
+    return done
+
+
+def _side_by_side(languages: tuple[str, ...], role: str, texts: Texts) -> Iterator[Entry]:
+    first: dict[str, int] = {}
+    place = [first.setdefault(text, index) for index, text in enumerate(texts.texts)]
+    for index in np.argsort(place, kind="stable").tolist():
+        yield Entry(texts.ids[index], languages[texts.lang[index]], role, texts.texts[index])
+
+
+def _blocks(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    block: list[Entry] = []
+    for entry in entries:
+        last = block[-1] if block else entry
+        if entry.role != last.role or (len(block) >= size and entry.text != last.text):
+            yield block
+            block = []
+        block.append(entry)
+    if block:
+        yield block
+
+
+def _checksum(block: list[Entry]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for entry in block:
+        digest.update("\0".join(entry).encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _stored(path: Path) -> str:
+    """The checksum in a shard's metadata; empty where it cannot be read."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable shard ({error}); remove it and --resume") from error
+    return bytes(metadata.get(_TEXTS, b"")).decode()
+
+
+def _encode(embed: Embed, path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
+    vectors = embed([entry.text for entry in block], block[0].role)
+    if not np.isfinite(vectors).all():
+        raise IsoglotError(f"{path}: the encoder gave NaN or infinity; try --precision fp32")
+    write_shard(
+        path,
+        [entry.id for entry in block],
+        [entry.lang for entry in block],
+        [entry.role for entry in block],
+        vectors.astype(kind),
+        {_TEXTS.decode(): checksum},
+    )
+
+
+_worker_embed: Embed | None = None
+
+
+def _start(open_encoder: Callable[[], Embed]) -> None:
+    global _worker_embed
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    _worker_embed = open_encoder()
+
+
+def _leave_with_parent() -> None:
+    """End this process when its parent is gone: after kill -9 nobody else would, and a model stays in memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
+    if _worker_embed is None:
+        raise IsoglotError("the encoder of this process was not opened")
+    _encode(_worker_embed, path, block, checksum, kind)
+
+
+def _parallel(
+    tasks: Iterator[tuple[Path, list[Entry], str]],
+    open_encoder: Callable[[], Embed],
+    kind: Kind,
+    processes: int,
+    progress: Progress,
+) -> int:
+    """Keep at most two shards a process in flight."""
+    done = 0
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(open_encoder,))
+    try:
+        with pool:
+            flying: set[Future[None]] = set()
+            for task in tasks:
+                flying.add(pool.submit(_work, *task, kind))
+                if len(flying) >= 2 * processes:
+                    landed, flying = wait(flying, return_when=FIRST_COMPLETED)
+                    done += _land(landed, progress)
+            done += _land(wait(flying).done, progress)
+    except BrokenProcessPool as error:
+        raise IsoglotError("an encoding process died; finished shards stay, go on with --resume") from error
+    return done
+
+
+def _land(landed: set[Future[None]], progress: Progress) -> int:
+    for future in landed:
+        future.result()
+        progress.advance()
+    return len(landed)

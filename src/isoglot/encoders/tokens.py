@@ -1,0 +1,192 @@
+"""Texts as token ids: made once, kept in files that all processes map, read by batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import atomic_folder
+from isoglot.core.progress import Progress, progress_line
+from isoglot.data.big_arrays import Ints, parts
+from isoglot.data.prepared import Prepared
+
+_TEXTS = 1024
+_CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of many texts, end to end: text i is `ids[offsets[i]:offsets[i + 1]]`.
+
+    Attributes:
+        ids: of all texts.
+        offsets: (texts + 1,).
+        numbers: (texts,) ascending, by what number `batch` calls each text; its place when None.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    numbers: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def batch(self, texts: NDArray[np.int64], pad: int) -> dict[str, Tensor]:
+        """Right-padded `input_ids` and `attention_mask` (n, longest), int64; text -1 is one padding token."""
+        absent = texts < 0
+        if self.numbers is not None:
+            texts = np.searchsorted(self.numbers, texts)
+        starts = self.offsets[texts]
+        lengths = np.where(absent, 1, self.offsets[texts + 1] - starts)
+        columns = np.arange(int(lengths.max()))
+        mask = columns < lengths[:, None]
+        at = np.minimum(starts[:, None] + columns, len(self.ids) - 1)
+        ids = np.where(mask & ~absent[:, None], self.ids[at], pad)
+        return {
+            "input_ids": torch.from_numpy(ids.astype(np.int64)),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+        }
+
+    def used(self) -> NDArray[np.int64]:
+        """Every id that occurs, ascending."""
+        seen = np.zeros(1, dtype=bool)
+        for part in parts(len(self.ids)):
+            own = np.bincount(self.ids[part], minlength=len(seen)) > 0
+            own[: len(seen)] |= seen
+            seen = own
+        return np.flatnonzero(seen)
+
+
+def tokenize(
+    model: SentenceTransformer, texts: list[str], *, prompt: str | None, length: int, what: str = "texts"
+) -> Tokens:
+    """Tokenise texts through the model's own preprocessing, in memory.
+
+    Args:
+        model: a Sentence Transformer over tokens.
+        texts: any number of texts.
+        prompt: put before each text.
+        length: cut after this many tokens, special ones included, and never later than 256 times as many characters.
+        what: name of the progress bar.
+
+    Raises:
+        InputError: the model does not take token ids.
+    """
+    pieces = list(_pieces(model, [texts], len(texts), prompt, length, what))
+    ids = np.concatenate([ids for ids, _ in pieces]) if pieces else np.empty(0, np.int32)
+    lengths = np.concatenate([[0], *(lengths for _, lengths in pieces)])
+    return Tokens(ids, np.cumsum(lengths, dtype=np.int64))
+
+
+def tokenize_rows(
+    model: SentenceTransformer,
+    rows: Prepared,
+    side: Literal["query", "passage"],
+    *,
+    prompt: str | None,
+    length: int,
+    home: Path,
+    numbers: Ints | None = None,
+) -> Tokens:
+    """Token ids of rows' queries or passages, read from files; they are made where no earlier run left them.
+
+    Args:
+        model: a Sentence Transformer over tokens.
+        rows: prepared rows.
+        side: `query` or `passage`.
+        prompt: put before each text.
+        length: cut after this many tokens, special ones included.
+        home: folder in which tokens are kept.
+        numbers: ascending numbers of the rows that are wanted; all when None.
+
+    Raises:
+        InputError: the model does not take token ids.
+        IsoglotError: `home` cannot be written or the disk is full.
+    """
+    folder = home / f"{side}-{_key(model, rows, prompt, length, numbers)}"
+    if not folder.is_dir():
+        blocks = rows.query_blocks(numbers) if side == "query" else rows.passage_blocks(numbers)
+        count = len(rows) if numbers is None else len(numbers)
+        what = "queries" if side == "query" else "passages"
+        with (
+            atomic_folder(folder) as temporary,
+            (temporary / "ids").open("wb") as ids_file,
+            (temporary / "offsets").open("wb") as offsets_file,
+        ):
+            end = np.zeros(1, np.int64)
+            end.tofile(offsets_file)
+            for ids, lengths in _pieces(model, blocks, count, prompt, length, what):
+                ids.tofile(ids_file)
+                offsets = end + np.cumsum(lengths, dtype=np.int64)
+                offsets.tofile(offsets_file)
+                end = offsets[-1:]
+    return Tokens(
+        np.memmap(folder / "ids", np.int32, mode="r"), np.memmap(folder / "offsets", np.int64, mode="r"), numbers
+    )
+
+
+def _pieces(
+    model: SentenceTransformer, blocks: Iterable[list[str]], count: int, prompt: str | None, length: int, what: str
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """Token ids, end to end, and lengths of about a thousand texts at a time."""
+    nothing = 0
+    with Progress(f"tokenising {what}", count) as progress:
+        for texts in blocks:
+            for start in range(0, len(texts), _TEXTS):
+                # A tokenizer reads a text to its end, whatever is kept of it: one of 100 MB would take gigabytes.
+                part = [text[: length * _CHARACTERS_A_TOKEN] for text in texts[start : start + _TEXTS]]
+                features = model.preprocess(part, prompt=prompt or None, max_length=length)
+                if not {"input_ids", "attention_mask"} <= features.keys():
+                    raise InputError(
+                        "this model takes no token ids; isoglot trains and encodes with transformer encoders"
+                    )
+                mask = features["attention_mask"].numpy().astype(bool)
+                empty = np.flatnonzero(~mask.any(axis=1))
+                if len(empty):
+                    # Such a text stands for nothing, yet its group keeps its place: one unknown token.
+                    features["input_ids"][torch.from_numpy(empty), 0] = _unknown(model)
+                    mask[empty, 0] = True
+                    nothing += len(empty)
+                yield features["input_ids"].numpy().astype(np.int32)[mask], mask.sum(axis=1)
+                progress.advance(len(part))
+    if nothing:
+        progress_line(f"{nothing} {what} hold nothing that the tokenizer knows; each became one unknown token")
+
+
+def _unknown(model: SentenceTransformer) -> int:
+    tokenizer = model.tokenizer
+    for name in ("unk_token_id", "eos_token_id", "pad_token_id"):
+        if (number := getattr(tokenizer, name, None)) is not None:
+            return int(number)
+    return 0
+
+
+def _key(model: SentenceTransformer, rows: Prepared, prompt: str | None, length: int, numbers: Ints | None) -> str:
+    """What the tokens depend on: the texts, the tokenizer, the prompt and the length."""
+    digest = hashlib.blake2b(digest_size=12)
+    config = model[0].get_config_dict() if hasattr(model[0], "get_config_dict") else None
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        tokenizer = json.dumps(model.tokenizer.get_vocab() if hasattr(model.tokenizer, "get_vocab") else None)
+    else:
+        # Set anew by every call of the tokenizer; the rest is what it is.
+        backend.no_truncation()
+        backend.no_padding()
+        tokenizer = backend.to_str()
+    kind = type(model.tokenizer).__qualname__
+    for part in (rows.checksum, kind, tokenizer, json.dumps(config, default=str, sort_keys=True), prompt, length):
+        digest.update(f"{part}\0".encode())
+    if numbers is not None:
+        digest.update(numbers.astype(np.int64).tobytes())
+    return digest.hexdigest()

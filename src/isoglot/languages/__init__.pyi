@@ -1,0 +1,2 @@
+from .table import Language as Language
+from .table import language as language

@@ -1,0 +1,3 @@
+from .comparing import compare as compare
+from .evaluating import evaluate as evaluate
+from .evaluation import Evaluation as Evaluation

@@ -1,0 +1,239 @@
+"""Differences between runs with paired intervals: overall, per language and per family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.run_record import read_run
+from isoglot.languages.table import slices
+from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
+from isoglot.measuring.evaluation import Evaluation, load_evaluation
+from isoglot.measuring.per_query import CROSS, MONO, POOL
+
+Floats = NDArray[np.float64]
+
+HEADLINE = ((MONO, "map"), (CROSS, "map"), (POOL, "map"), (POOL, "rank_distance"))
+IN_RANKS = frozenset({"rank_distance", "max@r"})
+LOWER_IS_BETTER = IN_RANKS | {"rank_distance_normalised"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Run a minus run b.
+
+    Attributes:
+        a, b: regimes.
+        measure: `monolingual.map` and so on.
+        slice: `all`, a language code, `family:NAME`, `script:NAME` (of several languages), `seen` or `unseen`.
+        difference, low, high: estimate and 95 % interval.
+        p: two-sided, adjusted by Holm's method within each (a, b, measure)'s languages, raw for `all`.
+        groups: how many question groups it rests on.
+    """
+
+    a: str
+    b: str
+    measure: str
+    slice: str
+    difference: float
+    low: float
+    high: float
+    p: float | None
+    groups: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether p is under 0.05 (for a language: after Holm's correction)."""
+        return self.p is not None and self.p < 0.05
+
+
+class Stack(NamedTuple):
+    """All seeds of one regime: (seeds, groups, cells) matrices by (setting, measure)."""
+
+    regime: str
+    languages: tuple[str, ...]
+    groups: list[str]
+    cells: dict[tuple[str, str], tuple[tuple[str, str], ...]]
+    matrices: dict[tuple[str, str], Floats]
+    trained: tuple[str, ...] | None = None
+
+    def part(self, key: tuple[str, str], langs: set[str]) -> Floats:
+        """Cells whose query language is among `langs`, (seeds, groups, cells)."""
+        if key not in self.matrices:  # nothing was measured there, such as pairs of a single language
+            return np.empty((1, len(self.groups), 0))
+        keep = [index for index, cell in enumerate(self.cells[key]) if cell[0] in langs]
+        return self.matrices[key][:, :, keep]
+
+
+def stacked(runs: list[tuple[str, Evaluation]]) -> list[Stack]:
+    """Put the seeds of each regime together, regimes in order of appearance.
+
+    Raises:
+        InputError: runs on different benchmarks or languages.
+    """
+    regimes: dict[str, list[Evaluation]] = {}
+    for regime, evaluation in runs:
+        regimes.setdefault(regime, []).append(evaluation)
+    first = runs[0][1]
+    for regime, evaluation in runs:
+        if (evaluation.benchmark, evaluation.languages, evaluation.groups) != (
+            first.benchmark,
+            first.languages,
+            first.groups,
+        ):
+            raise InputError(
+                f"{regime}: measured on {_said(evaluation)}, but {runs[0][0]} on {_said(first)}; compare runs on the "
+                "same queries"
+            )
+    return [
+        Stack(
+            regime,
+            first.languages,
+            first.groups,
+            {key: values.cells for key, values in seeds[0].values.items()},
+            {
+                key: np.stack([seed.values[key].matrix for seed in seeds])
+                for key in seeds[0].values
+                if all(key in seed.values for seed in seeds)
+            },
+            seeds[0].trained,
+        )
+        for regime, seeds in regimes.items()
+    ]
+
+
+def _said(evaluation: Evaluation) -> str:
+    languages = ",".join(evaluation.languages)
+    return f"{evaluation.benchmark} {languages} ({len(evaluation.groups)} question groups)"
+
+
+def load_runs(specs: Sequence[str]) -> list[tuple[str, Evaluation]]:
+    """Read evaluations: (name, evaluation) each, in the order given.
+
+    Args:
+        specs: FOLDER or NAME=FOLDER of `isoglot evaluate`, or of `isoglot study` (all its runs, under the names of
+            their regimes). A folder's own name is its run's name, with its parent's where two would be called alike.
+
+    Raises:
+        InputError: fewer than two runs, folders that hold none, or runs on different benchmarks.
+    """
+    found: list[tuple[str, Path]] = []
+    named: list[tuple[str, Path]] = []
+    for spec in specs:
+        name, equals, place = spec.partition("=")
+        folder = Path(place if equals else spec)
+        if equals and not name:
+            raise InputError(f"{spec}: no name before the equals sign; expected NAME=FOLDER")
+        if (folder / "study.json").is_file():
+            prefix = f"{name} " if equals else ""
+            inner = sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
+            if not inner:
+                raise InputError(f"{folder}: a study without finished runs; let it finish first")
+            inner.sort(key=lambda path: path.name != "base")
+            found += [(prefix + path.name.partition("-seed")[0], path) for path in inner]
+        elif (folder / "metrics.json").is_file():
+            found.append((name if equals else "", folder))
+        else:
+            raise InputError(f"{folder}: neither metrics.json nor study.json here; name folders that isoglot wrote")
+    plain = [folder.resolve().name for name, folder in found if not name]
+    for name, folder in found:
+        whole = folder.resolve()
+        short = whole.name if plain.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
+        named.append((name or short, folder))
+    if len(named) < 2:
+        raise InputError("one run is not enough to compare; name two or more folders")
+    sums = {folder: (read_run(folder) or {}).get("data", {}).get("benchmark") for _, folder in named}
+    known = {checksum: folder for folder, checksum in sums.items() if checksum}
+    if len(known) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, known.values()))}: measured on different texts or judgements (the checksums in "
+            "run.json differ); evaluate all on one benchmark with the same --langs"
+        )
+    return [(name, load_evaluation(folder)) for name, folder in named]
+
+
+def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str, str], ...]:
+    """Read `setting.measure` names; without any, the headline figures that all runs have.
+
+    Raises:
+        InputError: a measure that a run lacks.
+    """
+    shared = [key for key in stacks[0].matrices if all(key in stack.matrices for stack in stacks)]
+    if not texts:
+        chosen = tuple(key for key in HEADLINE if key in shared)
+        if (POOL, "rank_distance") in shared:
+            return chosen
+        return (*chosen, *(key for key in ((MONO, "ndcg@10"), (MONO, "recall@100")) if key in shared))
+    known = {f"{setting}.{measure}": (setting, measure) for setting, measure in shared}
+    unknown = [text for text in texts if text not in known]
+    if unknown:
+        raise InputError(f"--measures: no {', '.join(unknown)} in these runs; there are: {', '.join(sorted(known))}")
+    return tuple(known[text] for text in texts)
+
+
+def level(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
+    """Macro mean of one regime with its interval; None where the setting has no query."""
+    matrix = stack.matrices.get(key)
+    return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)
+
+
+def compare(
+    stacks: list[Stack], *, resamples: int = 10_000, measures: Sequence[tuple[str, str]] = HEADLINE
+) -> list[Comparison]:
+    """Every later regime against every earlier one.
+
+    Per language, family, script, and seen or unseen in training, with Holm's correction over the languages of one
+    comparison.
+
+    Args:
+        stacks: from `stacked`.
+        resamples: of the bootstrap.
+        measures: (setting, measure) each; those that a run lacks are left out.
+    """
+    found: list[Comparison] = []
+    for index, later in enumerate(stacks):
+        for earlier in stacks[:index]:
+            found += _differences(later, earlier, measures, resamples)
+    return found
+
+
+def _differences(a: Stack, b: Stack, measures: Sequence[tuple[str, str]], resamples: int) -> list[Comparison]:
+    parts = {
+        name: set(own)
+        for name, own in slices(a.languages, a.trained or b.trained).items()
+        if len(own) > 1 or not name.startswith(("family:", "script:"))
+    }
+    columns = {
+        key: {
+            name: np.array([index for index, cell in enumerate(a.cells[key]) if cell[0] in own], np.int64)
+            for name, own in parts.items()
+        }
+        for key in measures
+        if key in a.matrices and key in b.matrices
+    }
+    results = paired_differences(a.matrices, b.matrices, columns, resamples=resamples)
+    found: list[Comparison] = []
+    for key, by_slice in results.items():
+        languages = [name for name in by_slice if name in a.languages]
+        adjusted = dict(zip(languages, holm([by_slice[name].p or 0.0 for name in languages]), strict=True))
+        for name, result in by_slice.items():
+            found.append(
+                Comparison(
+                    a.regime,
+                    b.regime,
+                    f"{key[0]}.{key[1]}",
+                    name,
+                    result.estimate,
+                    result.low,
+                    result.high,
+                    float(adjusted[name]) if name in adjusted else result.p,
+                    result.groups,
+                )
+            )
+    return found

@@ -1,0 +1,228 @@
+"""Exact search in vectors on disk that do not fit in memory: blocks of passages, the best k of each query kept."""
+
+from __future__ import annotations
+
+from itertools import compress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.progress import Progress
+from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.encoders.vector_files import Floats, Shard, read_shards, vector_files
+from isoglot.measuring.ranks import query_of, score_blocks
+
+MEMORY = 2**31
+DEPTH = 1000
+
+
+class Best(NamedTuple):
+    """The best passages of each query, best first.
+
+    Attributes:
+        positions: in reading order, int64 (Q, k); -1 where there are fewer.
+        scores: float32 (Q, k).
+        langs: language numbers, int16 (Q, k); -1 where there are fewer.
+    """
+
+    positions: NDArray[np.int64]
+    scores: Floats
+    langs: NDArray[np.int16]
+
+
+class Found(NamedTuple):
+    """What a search over shards gives.
+
+    Attributes:
+        own: best among passages in the query's language.
+        pooled: best among all passages.
+        gold: position of each relevant passage, in the order asked for.
+        sizes: passages in each language.
+    """
+
+    own: Best
+    pooled: Best
+    gold: NDArray[np.int64]
+    sizes: list[int]
+
+
+def query_vectors(place: Path, ids: list[str]) -> Floats:
+    """Vectors of queries by id, float32 (Q, d), unit length.
+
+    Raises:
+        InputError: a query has none, two, or a broken one.
+    """
+    position = {key: index for index, key in enumerate(ids)}
+    vectors: Floats | None = None
+    filled = np.zeros(len(ids), np.bool_)
+    for shard in read_shards(place, role="query"):
+        unit = _unit(shard)
+        for row, (key, role) in enumerate(zip(shard.ids, shard.roles, strict=True)):
+            index = position.get(key) if role == "query" else None
+            if index is None:
+                continue
+            if filled[index]:
+                raise InputError(f"{shard.path}: query id {key!r} is given twice; keep one vector for each id")
+            if vectors is None:
+                vectors = np.zeros((len(ids), unit.shape[1]), np.float32)
+            vectors[index], filled[index] = unit[row], True
+    missing = np.flatnonzero(~filled)
+    if vectors is None or len(missing):
+        raise InputError(f"--vectors {place}: no vector for {len(missing)} queries (such as {ids[missing[0]]!r})")
+    return vectors
+
+
+def search_shards(place: Path, data: Miracl, *, depth: int = DEPTH, memory: int = MEMORY) -> Found:
+    """Search every query in its own language and in all together.
+
+    Nothing is kept for a passage that is neither relevant nor among the best of a query, so memory does not grow with
+    the corpus.
+
+    Args:
+        place: folder of vectors with roles and languages, as `isoglot encode` writes it.
+        data: the queries, and which passages are relevant to them.
+        depth: passages kept for a query.
+        memory: bytes for a block of passages and its scores, beside the results and one shard.
+
+    Raises:
+        InputError: vectors missing, given twice, broken, or of a language that the queries do not have.
+    """
+    ids = [key for key, _, _ in data.queries]
+    number = {code: index for index, code in enumerate(data.languages)}
+    query_lang = np.array([number[lang] for _, lang, _ in data.queries], np.int16)
+    queries = query_vectors(place, ids)
+    wanted = [key for query in ids for key in data.answers[query]]
+    positions = dict.fromkeys(wanted, -1)
+    own = _empty(len(ids), depth)
+    # In one language the pool is that language's own.
+    pooled = _empty(len(ids), depth) if len(number) > 1 else own
+    sizes = np.zeros(len(number), np.int64)
+    # A passage costs its vector twice (as read, and as padded for the product) and a score for each of 128 queries.
+    rows = max(1, memory // 2 // (8 * queries.shape[1] + 512))
+    start = 0
+    files = vector_files(place)
+    with Progress("searching", len(files)) as progress:
+        before: Path | None = None
+        for shard in read_shards(place, role="passage"):
+            progress.advance(shard.path != before)
+            before = shard.path
+            passages = _passages(shard)
+            unknown = sorted(set(passages.langs) - number.keys())
+            if unknown:
+                named = ", ".join(code or "no language" for code in unknown)
+                raise InputError(f"{shard.path}: passages in {named}; encode with the same --langs")
+            lang = np.array([number[code] for code in passages.langs], np.int16)
+            sizes += np.bincount(lang, minlength=len(number))
+            for row, key in enumerate(passages.ids):
+                if key in positions:
+                    if positions[key] >= 0:
+                        raise InputError(f"{shard.path}: passage id {key!r} is given twice; encode again")
+                    positions[key] = start + row
+            unit = _unit(passages)
+            for first in range(0, len(unit), rows):
+                part = slice(first, first + rows)
+                _search(queries, query_lang, unit[part], lang[part], start + first, own, pooled, memory // 2)
+            start += len(unit)
+    lost = [key for key, position in positions.items() if position < 0]
+    if lost:
+        raise InputError(
+            f"--vectors {place}: {len(lost)} relevant passages are not among the vectors ({', '.join(lost[:3])}); "
+            "encode the whole corpus"
+        )
+    return Found(own, pooled, np.array([positions[key] for key in wanted], np.int64), sizes.tolist())
+
+
+def ranks_of(best: Best, offsets: NDArray[np.int64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Ranks (1-based) of the relevant passages among the best, infinite where they are not among them."""
+    ranks = np.full(len(gold), np.inf)
+    for entry, (query, position) in enumerate(zip(query_of(offsets), gold, strict=True)):
+        place = np.flatnonzero(best.positions[query] == position)
+        if len(place):
+            ranks[entry] = place[0] + 1
+    return ranks
+
+
+def ties_of(best: Best, offsets: NDArray[np.int64], ranks: NDArray[np.float64]) -> int:
+    """Pairs of a relevant passage and another of the best with equal scores; a pair of two relevant ones twice."""
+    found = np.flatnonzero(np.isfinite(ranks))
+    query, place = query_of(offsets)[found], ranks[found].astype(np.int64) - 1
+    own = best.scores[query, place]
+    return sum(int((best.scores[q] == score).sum()) - 1 for q, score in zip(query, own, strict=True))
+
+
+def _search(
+    queries: Floats,
+    query_lang: NDArray[np.int16],
+    passages: Floats,
+    passage_lang: NDArray[np.int16],
+    start: int,
+    own: Best,
+    pooled: Best,
+    block_bytes: int,
+) -> None:
+    everything = np.arange(len(passages))
+    inside = {int(lang): np.flatnonzero(passage_lang == lang) for lang in np.unique(passage_lang)}
+    for first, scores in score_blocks(queries, passages, block_bytes):
+        for query, row in enumerate(scores, first):
+            columns = inside.get(int(query_lang[query]))
+            if columns is not None:
+                _keep(own, query, row, columns, passage_lang, start)
+            if pooled is not own:
+                _keep(pooled, query, row, everything, passage_lang, start)
+
+
+def _keep(
+    best: Best,
+    query: int,
+    scores: Floats,
+    columns: NDArray[np.int64],
+    langs: NDArray[np.int16],
+    start: int,
+) -> None:
+    """Put what beats the worst of a query's best among them; of equal scores the one that came first stays."""
+    depth = best.scores.shape[1]
+    own = scores if len(columns) == len(scores) else scores[columns]
+    near = np.flatnonzero(own > best.scores[query, -1])
+    if not len(near):
+        return
+    if len(near) > depth:
+        near = near[own[near] >= np.partition(own[near], -depth)[-depth]]
+    found = columns[near]
+    order = np.argsort(-np.concatenate((best.scores[query], own[near])), kind="stable")[:depth]
+    pairs: tuple[tuple[NDArray[Any], NDArray[Any]], ...] = (
+        (best.positions, start + found),
+        (best.scores, own[near]),
+        (best.langs, langs[found]),
+    )
+    for kept, new in pairs:
+        kept[query] = np.concatenate((kept[query], new))[order]
+
+
+def _empty(queries: int, depth: int) -> Best:
+    shape = (queries, depth)
+    return Best(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int16))
+
+
+def _passages(shard: Shard) -> Shard:
+    """The passages of a shard."""
+    keep = [role == "passage" for role in shard.roles]
+    if all(keep):
+        return shard
+    ids, langs, roles = (list(compress(part, keep)) for part in shard[1:4])
+    return Shard(shard.path, ids, langs, roles, shard.vectors[np.array(keep, np.bool_)])
+
+
+def _unit(shard: Shard) -> Floats:
+    with np.errstate(over="ignore"):  # reported below
+        norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
+    bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    if len(bad):
+        raise InputError(
+            f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
+            f"({len(bad)} such); encode anew"
+        )
+    unit: Floats = shard.vectors / norms
+    return unit

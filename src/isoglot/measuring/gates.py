@@ -1,0 +1,61 @@
+"""Quality gates: conditions on `metrics.json` such as `multilingual.map>=0.55`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from isoglot.core.errors import GateMissedError, InputError
+
+_FORM = re.compile(r"\s*(?P<path>\S.*?)\s*(?P<sign>>=|<=)\s*(?P<bound>[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*")
+
+
+class Gate(NamedTuple):
+    """A condition: dotted place in `metrics.json`, `>=` or `<=`, bound."""
+
+    path: str
+    sign: str
+    bound: float
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a condition.
+
+    Raises:
+        InputError: not of the form PLACE>=NUMBER or PLACE<=NUMBER.
+
+    >>> parse_gate("pairs.de>en.map >= 0.5")
+    Gate(path='pairs.de>en.map', sign='>=', bound=0.5)
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise InputError(f"--require {text!r}: expected PLACE>=NUMBER or PLACE<=NUMBER, such as multilingual.map>=0.55")
+    return Gate(match["path"], match["sign"], float(match["bound"]))
+
+
+def check_gates(gates: list[Gate], record: dict[str, Any]) -> None:
+    """Hold the figures of `metrics.json` against conditions.
+
+    Raises:
+        InputError: a place that holds no figure.
+        GateMissedError: every condition that was missed, each with the figure.
+    """
+    missed = []
+    for gate in gates:
+        value = _look_up(record, gate.path)
+        if not (value >= gate.bound if gate.sign == ">=" else value <= gate.bound):
+            missed.append(f"{gate.path} is {value:.4g}, wanted {gate.sign} {gate.bound:g}")
+    if missed:
+        raise GateMissedError("; ".join(missed))
+
+
+def _look_up(record: dict[str, Any], path: str) -> float:
+    place: Any = record
+    for part in path.split("."):
+        if not isinstance(place, dict) or part not in place:
+            near = ", ".join(list(place)[:20]) if isinstance(place, dict) else "a single figure"
+            raise InputError(f"--require {path}: no {part!r} in metrics.json; there is: {near}")
+        place = place[part]
+    if isinstance(place, bool) or not isinstance(place, (int, float)) or place != place:
+        raise InputError(f"--require {path}: metrics.json has no figure there, but {place!r}")
+    return float(place)

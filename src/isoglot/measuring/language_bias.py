@@ -1,0 +1,233 @@
+"""Language bias of a multilingual ranking, one value per query (macro-average over query languages after).
+
+The relevant candidates R_q of query q are entries `offsets[q]` to `offsets[q + 1]` of flat arrays: `ranks`
+(1-based, in the whole pool of N candidates: `GoldRanks.pooled`) and `gold_langs` (integers). n = |R_q|.
+Results are float64 (Q,), NaN where a measure is undefined: for n < 2 unless the measure says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.measuring.measures import average_precision, mean_per_query
+from isoglot.measuring.ranks import BLOCK_BYTES, Array, Floats, query_of, top_k
+
+
+class LanguageShare(NamedTuple):
+    """Per query, the share of its own language among its top k and in the pool: float64 (Q,) each."""
+
+    top: Floats
+    pool: Floats
+
+
+def rank_distance(offsets: Array, ranks: Array) -> Floats:
+    """Worst minus best rank of R_q (arXiv 2408.10536). At least n - 1; read it beside mAP.
+
+    >>> rank_distance(np.array([0, 3]), np.array([4, 1, 9]))
+    array([8.])
+    """
+    return max_at_r(offsets, ranks) + max_at_r(offsets, -1.0 * ranks)
+
+
+def normalised_rank_distance(offsets: Array, ranks: Array, pool: int) -> Floats:
+    """(rank distance - (n - 1)) / (N - n): 0 best, 1 worst; NaN also where all N = `pool` are relevant."""
+    n = np.diff(offsets)
+    return _divide(rank_distance(offsets, ranks) - (n - 1), pool - n)
+
+
+def max_at_r(offsets: Array, ranks: Array) -> Floats:
+    """Max@R: the worst rank of R_q (arXiv 2604.05684). At least n."""
+    worst = np.full(len(offsets) - 1, np.nan)
+    np.fmax.at(worst, query_of(offsets), ranks)
+    return _several(offsets, worst)
+
+
+def normalised_max_at_r(offsets: Array, ranks: Array, pool: int) -> Floats:
+    """100 (log2 N - log2 Max@R) / (log2 N - log2 n) (arXiv 2604.05684): 100 best, 0 worst; NaN for N = n."""
+    n = np.maximum(np.diff(offsets), 1)
+    return _divide(100 * np.log2(pool / max_at_r(offsets, ranks)), np.log2(pool / n))
+
+
+def comp_at(offsets: Array, ranks: Array, k: int) -> Floats:
+    """Comp@k: 1 where all of R_q is in the top k, else 0 (arXiv 2604.05684)."""
+    return _several(offsets, np.floor(mean_per_query(offsets, ranks <= k)))
+
+
+def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) -> LanguageShare:
+    """Share of the top k in the query's language, beside that language's share of the pool (no bias: equal).
+
+    Args:
+        top: integers (Q, k), positions as `metrics.top_k` gives them.
+        candidate_langs: integers (N,).
+        query_langs: integers (Q,).
+    """
+    langs, counts = np.unique(candidate_langs, return_counts=True)
+    share = (query_langs[:, None] == langs) @ counts / len(candidate_langs)
+    return LanguageShare((candidate_langs[top] == query_langs[:, None]).mean(axis=1), share)
+
+
+def lpr(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array) -> Floats:
+    """LPR: 1 where the best-ranked relevant candidate is in the query's language (after arXiv 2605.07249).
+
+    NaN also where R_q has none in the query's language, or nothing of R_q was retrieved. Compare the mean with
+    that of `unbiased_lpr`.
+    """
+    own = gold_langs == query_langs[query_of(offsets)]
+    best_own, best = np.full((2, len(offsets) - 1), np.inf)
+    np.minimum.at(best_own, query_of(offsets), np.where(own, ranks, np.inf))
+    np.minimum.at(best, query_of(offsets), ranks)
+    undefined = (mean_per_query(offsets, own) == 0) | np.isinf(best)
+    return _several(offsets, np.where(undefined, np.nan, best_own == best))
+
+
+def unbiased_lpr(offsets: Array, gold_langs: Array, query_langs: Array) -> Floats:
+    """Expected `lpr` where language plays no part: the share of R_q in the query's language, mostly 1 / n."""
+    share = mean_per_query(offsets, gold_langs == query_langs[query_of(offsets)])
+    return _several(offsets, np.where(share > 0, share, np.nan))
+
+
+def tlr_at(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array, k: int) -> Floats:
+    """TLR@k: recall@k over the relevant candidates not in the query's language (arXiv 2606.18801).
+
+    NaN only where there are none of them.
+    """
+    other = gold_langs != query_langs[query_of(offsets)]
+    return mean_per_query(np.append(0, np.cumsum(other))[offsets], (ranks <= k)[other])
+
+
+def one_target_deletion(offsets: Array, ranks: Array, gold_langs: Array, languages: int) -> Floats:
+    """Drop in average precision when the golds in language l leave pool and R_q (LAReQA, arXiv 2004.05484).
+
+    Where a query has several golds in l, all of them leave, and the ranks below move up.
+
+    Args:
+        offsets: integers (Q + 1,).
+        ranks: integers (G,).
+        gold_langs: integers (G,) in 0..L-1.
+        languages: L.
+
+    Returns:
+        float64 (Q, L), NaN where the query has no gold in l, or no other gold.
+    """
+    order = np.lexsort((ranks, query_of(offsets)))
+    ranks, gold_langs = ranks[order], gold_langs[order]
+    before = average_precision(offsets, ranks)
+    drops = np.full((len(before), languages), np.nan)
+    for lang in range(languages):
+        gone = np.append(0, np.cumsum(gold_langs == lang))
+        above = gone[:-1] - gone[offsets[query_of(offsets)]]
+        after = average_precision(offsets - gone[offsets], (ranks - above)[gold_langs != lang])
+        drops[:, lang] = np.where(np.diff(gone[offsets]) > 0, before - after, np.nan)
+    return drops
+
+
+def mrc_at(
+    queries: Array,
+    candidates: Array,
+    groups: Array,
+    k: int,
+    *,
+    top: Array | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Floats:
+    """MRC@k: rank correlation of the scores of parallel queries (Mean Rank Correlation, arXiv 2509.06195).
+
+    For two queries of a group: Spearman's rho between their scores of the union of their top k. A query's
+    value is the mean over the others of its group; NaN where it has none, or where all scores are equal.
+
+    Args:
+        queries: float32 (Q, d).
+        candidates: float32 (N, d).
+        groups: integers (Q,), the same for parallel queries.
+        k: cut-off.
+        top: integers (Q, k), from `metrics.top_k` where it is known already.
+        block_bytes: memory for scores, as in `metrics.gold_ranks`.
+
+    Raises:
+        InputError: as `metrics.top_k`, or groups of another length.
+    """
+    if groups.shape != (len(queries),):
+        raise InputError(f"groups has shape {groups.shape}; expected one for each of {len(queries)} queries")
+    queries, candidates = np.asarray(queries, np.float32), np.asarray(candidates, np.float32)
+    top = top_k(queries, candidates, k, block_bytes=block_bytes) if top is None else top[:, :k]
+    values = np.full(len(queries), np.nan)
+    order = np.argsort(groups, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        if len(members) < 2:
+            continue
+        union, column = np.unique(top[members], return_inverse=True)
+        near = np.zeros((len(members), len(union)), np.bool_)
+        np.put_along_axis(near, column.reshape(len(members), -1), True, axis=1)
+        # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
+        scores = np.einsum("qd,cd->qc", queries[members], candidates[union])
+        a, b = np.triu_indices(len(members), 1)
+        pair, item = np.nonzero(near[a] | near[b])
+        rho = _correlation(pair, scores[a[pair], item], scores[b[pair], item], len(a))
+        known, both = ~np.isnan(rho), np.concatenate((a, b))
+        sums, counts = (
+            np.bincount(both, np.tile(x, 2), len(members)) for x in (np.nan_to_num(rho), known.astype(float))
+        )
+        values[members] = _divide(sums, counts)
+    return values
+
+
+def peer_at(offsets: Array, ranks: Array, gold_langs: Array, k: int) -> Floats:
+    """PEER@k over R_q: p that ranks do not depend on language (Yang et al., SIGIR 2024, 3626772.3657943).
+
+    Kruskal-Wallis test, corrected for ties (chi-squared approximation). Relevant candidates beyond k share
+    the mean of the ranks left; where all lie beyond k, p is 1. With one relevant candidate a language, p is
+    a constant (.4405 for 11 languages) that says nothing of the ranking, so such queries get NaN, as do those
+    whose R_q is in one language. The authors' `peer_measure` puts list ranks, not ranks within R_q, into H.
+
+    Raises:
+        InputError: no query has two relevant candidates in one of its languages.
+    """
+    from scipy.special import chdtrc
+
+    query, queries = query_of(offsets), len(offsets) - 1
+    both = np.stack((query, gold_langs))
+    pairs, cell, size = np.unique(both, axis=1, return_inverse=True, return_counts=True)
+    if not (size > 1).any():
+        raise InputError("PEER is constant here: no query has two relevant candidates in a language; omit it")
+    score = _centred(query, _average_ranks(query, np.minimum(ranks, k + 1)), queries)
+    between = np.bincount(pairs[0], np.bincount(cell, score) ** 2 / size, queries)
+    within_all = np.bincount(query, score**2, queries)
+    n, languages = np.diff(offsets), np.bincount(pairs[0], minlength=queries)
+    h = np.where(within_all > 0, _divide((n - 1) * between, within_all), 0.0)
+    p = chdtrc(np.maximum(languages - 1, 1), h)
+    return np.where((languages > 1) & (n > languages), p, np.nan)
+
+
+def _several(offsets: Array, values: Array) -> Floats:
+    return np.where(np.diff(offsets) > 1, values, np.nan)
+
+
+def _divide(a: Array, b: Array) -> Floats:
+    ratio: Floats = np.divide(a, b, out=np.full(np.broadcast(a, b).shape, np.nan), where=b > 0)
+    return ratio
+
+
+def _average_ranks(segment: Array, values: Array) -> Floats:
+    """Ascending ranks within segments, ties averaged, each segment shifted by its own constant."""
+    order = np.lexsort((values, segment))
+    steps = (np.diff(segment[order]) != 0) | (np.diff(values[order]) != 0)
+    tie = np.append(0, np.cumsum(steps))[: len(values)]
+    ranks = np.empty(len(values))
+    ranks[order] = (np.bincount(tie, np.arange(len(tie))) / np.bincount(tie))[tie]
+    return ranks
+
+
+def _centred(segment: Array, values: Array, segments: int) -> Floats:
+    mean = _divide(np.bincount(segment, values, segments), np.bincount(segment, minlength=segments))
+    centred: Floats = values - mean[segment]
+    return centred
+
+
+def _correlation(segment: Array, x: Array, y: Array, segments: int) -> Floats:
+    """Spearman's rho of x and y in each segment, NaN where one is constant."""
+    x, y = (_centred(segment, _average_ranks(segment, v), segments) for v in (x, y))
+    xy, xx, yy = (np.bincount(segment, v, segments) for v in (x * y, x * x, y * y))
+    return _divide(xy, np.sqrt(xx * yy))

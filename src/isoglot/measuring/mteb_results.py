@@ -1,0 +1,100 @@
+"""An evaluation as MTEB result files, so that its figures stand beside those of other tasks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.files import write_json
+from isoglot.languages.iso_codes import _ISO_639_3, _ISO_15924
+from isoglot.languages.table import language
+from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.per_query import CROSS, MONO, POOL
+
+TASK_NAMES = {"xquad-r": "XQuAD-R", "mlqa-r": "MLQA-R"}
+POOLED = "-Pooled"
+MAIN = "map"
+
+
+def mteb_code(code: str) -> str:
+    """A language with its script as MTEB writes it; only the language where the script is not known.
+
+    >>> mteb_code("de"), mteb_code("zh-Hant")
+    ('deu-Latn', 'zho-Hant')
+    """
+    base, _, given = code.replace("_", "-").partition("-")
+    name = _ISO_639_3.get(base.lower(), base.lower())
+    script = given if len(given) == 4 else _ISO_15924.get(language(code).script, "")
+    return f"{name}-{script}" if script else name
+
+
+def mteb_results(
+    evaluation: Evaluation, *, seconds: float | None = None, revision: str = "not specified"
+) -> list[dict[str, Any]]:
+    """Two results in MTEB's schema: one with a subset for each pair of languages, one pooled, by query language.
+
+    The main score is `map`, mean average precision over the full ranking (MTEB's own `map_at_1000` cuts it at
+    1000). Values that are not numbers are left out, and so are pairs without any.
+
+    Args:
+        evaluation: what was measured.
+        seconds: that it took, if known.
+        revision: of the data set.
+    """
+    name = TASK_NAMES.get(evaluation.benchmark, evaluation.benchmark)
+    figures = evaluation.metrics()
+    pairs = []
+    for x in evaluation.languages:
+        for y in evaluation.languages:
+            scores = _pair(evaluation, x, y)
+            if scores:
+                pairs.append({**scores, "hf_subset": f"{x}-{y}", "languages": [mteb_code(x), mteb_code(y)]})
+    pooled = []
+    for lang in evaluation.languages:
+        scores = _scores(figures["per_language"][lang].get(POOL, {}))
+        if scores:
+            others = [mteb_code(other) for other in evaluation.languages if other != lang]
+            pooled.append({**scores, "hf_subset": lang, "languages": [mteb_code(lang), *others]})
+    return [
+        {
+            "dataset_revision": revision,
+            "task_name": task,
+            "mteb_version": None,
+            "scores": {"test": entries},
+            "evaluation_time": seconds,
+            "kg_co2_emissions": None,
+        }
+        for task, entries in ((name, pairs), (f"{name}{POOLED}", pooled))
+        if entries
+    ]
+
+
+def write_mteb(evaluation: Evaluation, folder: Path, **facts: Any) -> list[Path]:
+    """Write `mteb_results` as TASK.json each; gives the files."""
+    written = []
+    for result in mteb_results(evaluation, **facts):
+        path = folder / f"{result['task_name'].replace('/', '_')}.json"
+        write_json(path, result)
+        written.append(path)
+    return written
+
+
+def _pair(evaluation: Evaluation, x: str, y: str) -> dict[str, float]:
+    found = {}
+    for (setting, measure), values in evaluation.values.items():
+        if setting == (MONO if x == y else CROSS) and (x, y) in values.cells:
+            column = values.matrix[:, values.cells.index((x, y))]
+            present = column[column == column]
+            if len(present):
+                found[measure] = float(present.mean())
+    return _scores(found)
+
+
+def _scores(found: dict[str, Any]) -> dict[str, float]:
+    kept = {
+        key.replace("@", "_at_"): float(value)
+        for key, value in found.items()
+        if isinstance(value, (int, float)) and not math.isnan(value)
+    }
+    return {"main_score": kept[MAIN], **kept} if MAIN in kept else {}

@@ -1,0 +1,157 @@
+"""One value a query: matrices of groups by cells, and the table that holds them on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import atomic_write
+
+Floats = NDArray[np.float64]
+Cell = tuple[str, str]
+
+MONO, CROSS, POOL = "monolingual", "cross_lingual", "multilingual"
+DELETION = "one_target_deletion"  # its cells are (query language, deleted language)
+ALL = "all"  # the passage language of the pooled setting
+TABLE = "per_query.parquet"
+
+
+@dataclass(frozen=True)
+class Values:
+    """Per-query values of one measure in one setting, as a matrix that a bootstrap over groups can use.
+
+    Attributes:
+        setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
+        measure: such as `map`.
+        cells: (query language, passage language or `all`) of each column.
+        matrix: (groups, cells) float64, NaN where a group has no such query or nothing relevant to it.
+    """
+
+    setting: str
+    measure: str
+    cells: tuple[Cell, ...]
+    matrix: Floats
+
+    def columns(self, languages: set[str]) -> Floats:
+        """The columns whose query language is among `languages`."""
+        return self.matrix[:, self.numbers(languages)]
+
+    def numbers(self, languages: set[str]) -> NDArray[np.int64]:
+        """Numbers of the columns whose query language is among `languages`."""
+        return np.array([index for index, cell in enumerate(self.cells) if cell[0] in languages], np.int64)
+
+
+def cells_of(setting: str, languages: tuple[str, ...]) -> tuple[Cell, ...]:
+    """The columns of a setting's matrices."""
+    if setting == MONO:
+        return tuple((lang, lang) for lang in languages)
+    if setting == CROSS:
+        return tuple((x, y) for x in languages for y in languages if x != y)
+    if setting == DELETION:
+        return tuple((x, y) for x in languages for y in languages)
+    return tuple((lang, ALL) for lang in languages)
+
+
+def write_values(path: Path, benchmark: str, groups: list[str], measured: Sequence[Values]) -> None:
+    """Write per-query values, a row each.
+
+    The columns: benchmark, setting, query_lang, passage_lang, group, query_id, measure, value.
+
+    Args:
+        path: of the Parquet file.
+        benchmark: its name.
+        groups: names of the matrices' rows.
+        measured: one for each setting and measure.
+    """
+    names: Any = pa.array(groups, pa.string())
+    parts = []
+    for values in measured:
+        rows, columns = (index.astype(np.int64) for index in np.nonzero(~np.isnan(values.matrix)))
+        langs: Any = pa.array([cell[0] for cell in values.cells], pa.string()).take(columns)
+        others = pa.array([cell[1] for cell in values.cells], pa.string()).take(columns)
+        asked = names.take(rows)
+        parts.append(
+            pa.table(
+                {
+                    "benchmark": pa.repeat(pa.scalar(benchmark), len(rows)),
+                    "setting": pa.repeat(pa.scalar(values.setting), len(rows)),
+                    "query_lang": langs,
+                    "passage_lang": others,
+                    "group": asked,
+                    "query_id": pc.binary_join_element_wise(langs, asked, ":"),
+                    "measure": pa.repeat(pa.scalar(values.measure), len(rows)),
+                    "value": pa.array(values.matrix[rows, columns], pa.float64()),
+                }
+            )
+        )
+    with atomic_write(path) as temporary:
+        pq.write_table(pa.concat_tables(parts), temporary, compression="zstd")
+
+
+def read_table(path: Path) -> Any:
+    """Read such a table.
+
+    Raises:
+        InputError: missing or unreadable.
+    """
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error
+        raise InputError(f"{path}: cannot be read ({reason}); evaluate again") from error
+
+
+def values_of(table: Any, languages: tuple[str, ...]) -> tuple[list[str], dict[tuple[str, str], Values]]:
+    """Groups, and values by (setting, measure), of a table that `write_values` wrote.
+
+    Raises:
+        KeyError: a column is missing, or a language that `languages` does not name.
+    """
+    groups: list[str] = sorted(map(str, table.column("group").unique().to_pylist()))
+    values: dict[tuple[str, str], Values] = {}
+    codes, names = pa.array([*languages, ALL]), pa.array(groups)
+    number = {code: index for index, code in enumerate([*languages, ALL])}
+    keys: Any = table.select(["setting", "measure"]).group_by(["setting", "measure"]).aggregate([]).to_pylist()
+    for key in keys:
+        setting, measure = key["setting"], key["measure"]
+        part = table.filter(pc.and_(pc.equal(table["setting"], setting), pc.equal(table["measure"], measure)))
+        cells = cells_of(setting, languages)
+        column_of = np.full((len(codes), len(codes)), -1)
+        for index, (query, passage) in enumerate(cells):
+            column_of[number[query], number[passage]] = index
+        asked, found = (pc.index_in(part[name], codes) for name in ("query_lang", "passage_lang"))
+        if asked.null_count or found.null_count:
+            raise KeyError(f"a {setting} row of a language that metrics.json does not name")
+        columns = column_of[asked.to_numpy(), found.to_numpy()]
+        matrix = np.full((len(groups), len(cells)), np.nan)
+        matrix[pc.index_in(part["group"], names).to_numpy(), columns] = part["value"].to_numpy()
+        values[setting, measure] = Values(setting, measure, cells, matrix)
+    # A single language has no pairs: no row was written, but the setting is there.
+    for measure in [measure for setting, measure in values if setting == MONO]:
+        cells = cells_of(CROSS, languages)
+        values.setdefault((CROSS, measure), Values(CROSS, measure, cells, np.full((len(groups), len(cells)), np.nan)))
+    return groups, values
+
+
+def mean_of(values: Floats) -> float:
+    """Mean of what is there; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def column_means(matrix: Floats) -> list[float]:
+    """Mean of each column over its present values; NaN where there are none."""
+    present = ~np.isnan(matrix)
+    sums = np.where(present, matrix, 0.0).sum(axis=0)
+    counts = present.sum(axis=0)
+    means: list[float] = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0).tolist()
+    return means

@@ -1,0 +1,122 @@
+"""All three settings as an evaluator for any Sentence Transformers training."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.evaluation import SentenceEvaluator
+
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.measuring.evaluating import evaluate
+from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.per_query import CROSS, MONO, POOL
+
+
+class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
+    """Measures a model on a benchmark during training: monolingual, cross-lingual and pooled retrieval.
+
+    Encodes every text once and gives flat metrics such as `atlas_multilingual_map` and
+    `atlas_multilingual_rank_distance`, and the pooled mAP of each language as `atlas_multilingual_map_de`.
+
+    Args:
+        benchmark: what to measure on.
+        name: put before every metric; the benchmark's name by default, nothing when empty.
+        primary: the metric that chooses the best checkpoint, as SETTING.MEASURE.
+        length: tokens kept of queries and candidates; the backbone's preset when None.
+        precision: `auto`, `bf16` or `fp32`.
+        write_csv: append each call's metrics to `multilingual_{name}_results.csv` in the trainer's eval folder.
+
+    Raises:
+        InputError: a primary metric that is not measured (on the first call).
+
+    Example:
+        >>> from isoglot.measuring.trainer_evaluator import MultilingualEvaluator
+        >>> trainer = SentenceTransformerTrainer(
+        ...     model, args, train_dataset=rows, loss=loss, evaluator=MultilingualEvaluator(benchmark)
+        ... )  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        *,
+        name: str | None = None,
+        primary: str = f"{POOL}.map",
+        length: int | None = None,
+        precision: str = "auto",
+        write_csv: bool = True,
+    ) -> None:
+        super().__init__()
+        self.benchmark = benchmark
+        self.name = benchmark.name if name is None else name
+        self.length = length
+        self.precision = precision
+        self.write_csv = write_csv
+        self.greater_is_better = primary.rpartition(".")[2] not in ("rank_distance", "max@r")
+        self._primary = _key(*primary.split(".", 1)) if "." in primary else primary
+        self.primary_metric = self._primary
+        self.last: Evaluation | None = None
+
+    def __call__(
+        self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
+    ) -> dict[str, float]:
+        """Encode, score, and give the flat metrics; the whole evaluation stays in `last`."""
+        training = model.training
+        try:
+            result = evaluate(
+                model, self.benchmark, name=self.name or "model", length=self.length, precision=self.precision
+            )
+        finally:
+            model.train(training)
+        self.last = result
+        found = flat_metrics(result)
+        if self._primary not in found:
+            raise InputError(
+                f"primary {self._primary!r} is not measured on {self.benchmark.name}; there are: {', '.join(found)}"
+            )
+        if output_path is not None and self.write_csv:
+            self._append(Path(output_path), found, epoch, steps)
+        metrics: dict[str, float] = self.prefix_name_to_metrics(found, self.name)
+        self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
+        return metrics
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What the model card says of this evaluator."""
+        return {"benchmark": self.benchmark.name, "languages": list(self.benchmark.languages)}
+
+    def _append(self, folder: Path, found: dict[str, float], epoch: int, steps: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"multilingual_{self.name.replace('/', '_') or 'benchmark'}_results.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            rows = csv.writer(stream)
+            if fresh:
+                rows.writerow(["epoch", "steps", *found])
+            rows.writerow([epoch, steps, *found.values()])
+
+
+def flat_metrics(result: Evaluation) -> dict[str, float]:
+    """Macro means as SETTING_MEASURE, and the pooled mAP of each language; what cannot be measured is left out.
+
+    >>> _key("multilingual", "recall@10")
+    'multilingual_recall_at_10'
+    """
+    found = {
+        _key(setting, measure): result.macro(setting, measure)
+        for setting, measure in result.values
+        if setting in (MONO, CROSS, POOL)
+    }
+    for lang, own in result.metrics()["per_language"].items():
+        if POOL in own:
+            found[f"{_key(POOL, 'map')}_{lang}"] = own[POOL]["map"]
+    return {key: value for key, value in found.items() if not math.isnan(value)}
+
+
+def _key(setting: str, measure: str) -> str:
+    # Trackers such as MLflow refuse `@` in names; MTEB writes `_at_` too.
+    return f"{setting}_{measure.replace('@', '_at_')}"

@@ -1,0 +1,6 @@
+"""Documents in, ranked passages out."""
+
+import lazy_loader
+
+# The public names stand in `__init__.pyi`.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

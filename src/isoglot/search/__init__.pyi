@@ -1,0 +1,3 @@
+from .index.building import build_index as build_index
+from .index.protocol import Index as Index
+from .searcher import Searcher as Searcher

@@ -1,0 +1,164 @@
+"""Query expansion and translation through any OpenAI-compatible endpoint (arXiv 2511.19325).
+
+A model writes a short passage that would answer the query, or translates, or both: the expansion comes before the
+translation. Query, passage and translations are then searched for as one text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.files import read_json, write_json
+from isoglot.languages.table import language
+
+Strategy = Literal["passage", "translate", "both"]
+STRATEGIES: tuple[Strategy, ...] = ("passage", "translate", "both")
+
+_log = logging.getLogger("isoglot")
+_LONGEST = 4000  # characters of an answer
+_PASSAGE = (
+    "Write one short passage, two to four sentences, that answers the question below, in the language of the question. "
+    "Write the passage only.\n\n{text}"
+)
+_TRANSLATE = (
+    "Translate the text below into each of these languages: {names}. Answer with one JSON object only, "
+    "whose keys are {codes} and whose values are the translations.\n\n{text}"
+)
+
+
+class Expander:
+    """Rewrites queries with a language model; falls back to the plain query with a notice when that fails.
+
+    Args:
+        endpoint: base URL of an OpenAI-compatible API, such as `http://127.0.0.1:11434/v1`.
+        model: name that the endpoint knows.
+        strategy: `passage` (a passage that would answer), `translate`, or `both` (passage first, then translated).
+        langs: languages to translate into.
+        api_key: sent to the endpoint.
+        timeout: seconds for one request.
+        cache: folder that keeps answers; none when None.
+
+    Raises:
+        InputError: an unknown strategy, no URL, or a translation without languages.
+        MissingPackageError: the openai client is not installed.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        model: str = "default",
+        strategy: Strategy = "passage",
+        langs: Sequence[str] = (),
+        api_key: str = "none",
+        timeout: float = 20.0,
+        cache: Path | None = None,
+    ) -> None:
+        if strategy not in STRATEGIES:
+            raise InputError(f"--expand-with {strategy!r}: expected one of {', '.join(STRATEGIES)}")
+        if not re.match(r"https?://[^/]", endpoint):
+            raise InputError(f"--expand {endpoint!r}: expected the URL of an OpenAI-compatible API (http://HOST/v1)")
+        if strategy != "passage" and not langs:
+            raise InputError(f"--expand-with {strategy}: no languages to translate into; name them with --langs")
+        try:
+            import openai
+        except ImportError as error:
+            raise MissingPackageError("query expansion wants the openai client: pip install 'isoglot[llm]'") from error
+        self._openai: Any = openai
+        self._client = openai.OpenAI(base_url=endpoint, api_key=api_key, timeout=timeout, max_retries=0)
+        self._endpoint, self._model, self._strategy = endpoint, model, strategy
+        self._langs = tuple(langs)
+        self._cache_folder = cache
+        self._cache: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, query: str) -> str:
+        """The query, followed by what the model adds; the query alone (and a logged notice) where that fails."""
+        key = self._key(query)
+        known = self._known(key)
+        if known is not None:
+            return known
+        try:
+            expanded = self._expand(query)
+        except (self._openai.OpenAIError, InputError) as error:
+            _log.warning("query expansion failed (%s); searching for the plain query", error)
+            return query
+        with self._lock:
+            self._cache[key] = expanded
+        if self._cache_folder is not None:
+            write_json(self._cache_folder / f"{key}.json", {"query": query, "expanded": expanded})
+        return expanded
+
+    def _expand(self, query: str) -> str:
+        parts = [query]
+        if self._strategy != "translate":
+            parts.append(_sensible(self._ask(_PASSAGE.format(text=query))))
+        if self._strategy != "passage":
+            parts += self._translations(" ".join(parts))
+        return "\n".join(parts)
+
+    def _translations(self, text: str) -> list[str]:
+        """Translations into the languages asked for; those that the model left out are left out."""
+        names = ", ".join(f"{language(code).name} ({code})" for code in self._langs)
+        answer = self._ask(_TRANSLATE.format(names=names, codes=", ".join(self._langs), text=text))
+        found = re.search(r"\{.*\}", answer, re.DOTALL)
+        try:
+            record = json.loads(found[0]) if found else None
+        except json.JSONDecodeError:
+            record = None
+        if not isinstance(record, dict):
+            raise InputError("the answer is no JSON object of translations")
+        texts = [record[code] for code in self._langs if isinstance(record.get(code), str)]
+        if not texts:
+            raise InputError("the answer holds none of the translations asked for")
+        return [_sensible(entry) for entry in texts if entry.strip() != text.strip()]
+
+    def _ask(self, prompt: str) -> str:
+        try:
+            answer = self._client.chat.completions.create(
+                model=self._model, messages=[{"role": "user", "content": prompt}], temperature=0.0, max_tokens=1024
+            )
+        except ValueError as error:
+            raise InputError(f"the endpoint's answer is no JSON ({error})") from error
+        choices = getattr(answer, "choices", None)
+        content = choices[0].message.content if choices else None
+        if not isinstance(content, str):
+            raise InputError("the endpoint's answer holds no text")
+        return content
+
+    def _key(self, query: str) -> str:
+        settings = [self._endpoint, self._model, self._strategy, *self._langs, query]
+        return hashlib.blake2b("\0".join(settings).encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+    def _known(self, key: str) -> str | None:
+        if key in self._cache:
+            return self._cache[key]
+        path = self._cache_folder / f"{key}.json" if self._cache_folder is not None else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return str(read_json(path)["expanded"])
+        except (InputError, KeyError, TypeError):
+            return None  # a damaged cache entry is asked for again
+
+
+def _sensible(answer: str) -> str:
+    """An answer worth searching for.
+
+    Raises:
+        InputError: empty, without letters, or far too long.
+    """
+    text = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
+    if not any(map(str.isalpha, text)):
+        raise InputError("the answer holds no words")
+    if len(text) > _LONGEST:
+        raise InputError(f"the answer has {len(text)} characters")
+    return text

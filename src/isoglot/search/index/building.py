@@ -1,0 +1,116 @@
+"""From files to a published index: read, split, encode, store; killed, it goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoglot.core.errors import InputError
+from isoglot.data.problems import Problems
+from isoglot.encoders.debias import load_debias
+from isoglot.search.index import approximate
+from isoglot.search.index.documents import find_sources, read_documents
+from isoglot.search.index.intake import Intake
+from isoglot.search.index.manifest import BUILDING, Version
+from isoglot.search.index.publishing import publish
+from isoglot.search.index.rate import Rate
+from isoglot.search.index.resume import DEBIAS, go_on_from, is_published, nothing_left_of_nothing, open_store
+from isoglot.search.index.store import one_writer
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did.
+
+    Attributes:
+        version: the one published (or the one there before, where nothing changed).
+        added, replaced, deleted, unchanged, folded: documents.
+        problems: what could not be read.
+        seconds: wall time.
+        changed: whether a version was published.
+    """
+
+    version: Version
+    added: int
+    replaced: int
+    deleted: int
+    unchanged: int
+    folded: int
+    problems: Problems
+    seconds: float
+    changed: bool
+
+
+def build_index(
+    inputs: Sequence[Path],
+    folder: Path,
+    model: SentenceTransformer,
+    *,
+    name: str,
+    debias: Path | None = None,
+    length: int | None = None,
+    update: bool = False,
+    delete: Sequence[str] = (),
+    precision: str = "auto",
+    ann_from: int = approximate.PAYS_FROM,
+) -> Built:
+    """Index documents, or bring an index up to date.
+
+    Each chunk is one commit, and readers see none of them before the last step writes the manifest. A build that
+    was killed goes on: documents that are stored already are passed over.
+
+    Args:
+        inputs: files and folders.
+        folder: of the index (made by the caller).
+        model: the encoder.
+        name: what opens it again.
+        debias: a correction for passages and queries.
+        length: tokens of a passage, title and prompt included; the backbone's when None.
+        update: add to, replace in and delete from a published index.
+        delete: ids of documents to delete (with `update`).
+        precision: as for `encode`.
+        ann_from: passages from which an ANN index is built.
+
+    Raises:
+        InputError: nothing to read, another encoder than the index's, or an unfinished build with other settings.
+        IsoglotError: the disk is full.
+    """
+    started = time.perf_counter()
+    problems = Problems(each=5)
+    sources = find_sources(list(inputs)) if inputs or not update else []
+    with one_writer(folder), nothing_left_of_nothing(folder):
+        manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision)
+        correction = load_debias(folder / DEBIAS) if manifest.debias else None
+        store = open_store(folder, manifest, [str(path) for path in inputs])
+        intake = Intake(store, model, manifest, correction, precision)
+        deleted = store.delete(delete)
+        progress = Rate(sum(source.size for source in sources))
+        for document in read_documents(sources, problems):
+            intake.take(document, problems)
+            progress.show(document.done, intake.documents, intake.passages)
+        intake.flush()
+        changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
+        if not store.hash_of and not update:
+            problems.raise_if_any("There is no document left to index.")
+            raise InputError(f"{', '.join(map(str, inputs))}: no document to index")
+        if changed or not is_published(store, manifest):
+            changed = True
+            manifest = publish(folder, store, manifest, ann_from=ann_from)
+        (folder / BUILDING).unlink(missing_ok=True)
+    return Built(
+        manifest.version,
+        intake.documents - intake.replaced,
+        intake.replaced,
+        deleted,
+        intake.unchanged,
+        intake.folded,
+        problems,
+        time.perf_counter() - started,
+        changed,
+    )

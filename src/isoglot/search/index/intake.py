@@ -1,0 +1,112 @@
+"""Documents on their way into the store: what is new is split, encoded and committed, a chunk at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from isoglot.data.problems import Problems
+from isoglot.encoders.debias import Debias
+from isoglot.encoders.encoding import encode
+from isoglot.languages.detection import detect
+from isoglot.search.index.documents import Document
+from isoglot.search.index.encoder_check import room, token_spans
+from isoglot.search.index.manifest import Manifest
+from isoglot.search.index.protocol import Passage
+from isoglot.search.index.splitting import Spans, shorten, split
+from isoglot.search.index.store import Folded, Store, dump
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+CHUNK = 1024  # passages encoded and committed at a time
+
+
+class Intake:
+    """Documents on their way into the store, a chunk at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        model: SentenceTransformer,
+        manifest: Manifest,
+        debias: Debias | None,
+        precision: str,
+    ) -> None:
+        self._store, self._model, self._debias, self._precision = store, model, debias, precision
+        self._length = manifest.length
+        self._spans: Spans = token_spans(model)
+        self._room = room(model, manifest.length)
+        self._seen: set[str] = set()
+        self._passages: list[Passage] = []
+        self._hashes: list[str] = []
+        self._stale: list[str] = []
+        self._folded: list[Folded] = []
+        self._new: dict[str, str] = {}
+        self.documents = self.passages = self.replaced = self.unchanged = self.folded = 0
+
+    def take(self, document: Document, problems: Problems) -> None:
+        """Put one document into the chunk, unless it is stored already or says what another one says."""
+        if document.id in self._seen:
+            problems.add(*document.place, f"the id {document.id!r} was there before; the first one counts")
+            return
+        self._seen.add(document.id)
+        lang = document.lang or detect(f"{document.title}\n{document.text}")
+        text = f"{document.lang or ''}\0{document.title}\0{document.text}"
+        digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        stored = self._store.hash_of.get(document.id)
+        if stored == digest:
+            self.unchanged += 1
+            return
+        if stored is not None:
+            self._stale.append(document.id)
+            self.replaced += 1
+        self.documents += 1
+        first = self._store.first_with.get(digest)
+        if first in self._stale:
+            first = None
+        first = first or self._new.get(digest)
+        if first is not None:
+            metadata = dump(document.metadata)
+            self._folded.append(Folded(document.id, first, document.source, metadata, digest))
+            self.folded += 1
+            return
+        self._new[digest] = document.id
+        made = list(_passages(document, lang, self._spans, self._room))
+        self._passages += made
+        self._hashes += [digest] * len(made)
+        self.passages += len(made)
+        if len(self._passages) >= CHUNK or len(self._stale) + len(self._folded) >= CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Encode the chunk and commit it: first what it replaces goes, then it comes, then its duplicates."""
+        store = self._store
+        if self._stale:
+            store.delete(self._stale)
+        if self._passages:
+            texts = [f"{passage.title} {passage.text}".strip() for passage in self._passages]
+            encoded = encode(self._model, texts, "document", length=self._length, precision=self._precision)
+            vectors = encoded.vectors
+            if self._debias is not None:
+                vectors = self._debias.apply(vectors, [passage.lang for passage in self._passages], "document")
+            store.put(self._passages, self._hashes, vectors)
+        if self._folded:
+            store.fold(self._folded)
+        for digest, document in self._new.items():
+            store.hash_of[document] = digest
+            store.first_with[digest] = document
+        for entry in self._folded:
+            store.hash_of[entry.document] = entry.hash
+        self._passages, self._hashes, self._stale, self._folded, self._new = [], [], [], [], {}
+
+
+def _passages(document: Document, lang: str, spans: Spans, tokens: int) -> Iterator[Passage]:
+    """The pieces of a document, each with its (shortened) title."""
+    title = shorten(document.title, spans=spans, tokens=tokens) if document.title else ""
+    left = tokens - (len(spans([title])[0]) if title else 0)
+    parts = split(document.text, lang, spans=spans, tokens=left)
+    for number, part in enumerate(parts, 1):
+        key = document.id if len(parts) == 1 else f"{document.id}#{number}"
+        yield Passage(key, document.id, part, lang, title, document.source, document.metadata)

@@ -1,0 +1,219 @@
+"""The stored index: one LanceDB folder with vectors, texts, languages and metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.search.index.manifest import Manifest, Version, read_manifest
+from isoglot.search.index.protocol import Found, Passage, Vectors
+
+PASSAGES, FOLDED = "passages", "folded"
+SAMPLES = "samples"
+SHOWN = ["id", "text", "about"]
+_OWN_PLACES = re.compile(r"lance error: |LanceError\(\w+\): |,? /\S+\.rs:\d+(:\d+)?")
+_FOREVER = timedelta(days=36_500)
+
+
+def schema(dimension: int) -> pa.Schema:
+    """Columns of the passages table.
+
+    `hash` is of the whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
+    beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat.
+    """
+    texts = ["id", "document", "title", "text", "lang", "about", "hash"]
+    return pa.schema([*((name, pa.string()) for name in texts), ("vector", pa.list_(pa.float32(), dimension))])
+
+
+FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as", "source", "metadata", "hash")])
+
+
+def connect(folder: Path) -> Any:
+    """Open LanceDB on a folder.
+
+    Raises:
+        MissingPackageError: lancedb is not installed.
+    """
+    # Lance would log warnings of its own beside our errors.
+    os.environ.setdefault("LANCEDB_LOG", "error")
+    try:
+        import lancedb
+    except ImportError as error:
+        raise MissingPackageError("indexes are kept in LanceDB: pip install 'isoglot[search]'") from error
+    return lancedb.connect(str(folder / "lance"))
+
+
+class LanceIndex:
+    """A published version of an index folder, open for reading.
+
+    Later versions may be built and published beside it; this one stays what it was when opened.
+
+    Args:
+        folder: made by `isoglot index`.
+
+    Raises:
+        InputError: no index there, or one of another format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest: Manifest = read_manifest(folder)
+        try:
+            self._table = self._open()
+        except IsoglotError:
+            # Pruning, between our two reads, gives the versions that stay new places in the table.
+            now = read_manifest(folder)
+            if now == self.manifest:
+                raise
+            self.manifest = now
+            self._table = self._open()
+        self._version: Version = self.manifest.version
+        self._samples: dict[str, Vectors] | None = None
+
+    def _open(self) -> Any:
+        with reading(self.folder):
+            table = connect(self.folder).open_table(PASSAGES)
+            table.checkout(self.manifest.version.passages_at)
+        return table
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.folder, self._version.number)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self.manifest.dimension
+
+    def languages(self) -> dict[str, int]:
+        """Passages in each language, codes in alphabetical order."""
+        return dict(self._version.languages)
+
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, *, exact: bool = False
+    ) -> list[Found]:
+        """The k passages of highest cosine; through the ANN index where there is one, unless `exact`."""
+        if not self._version.passages or (langs is not None and not langs):
+            return []
+        with self._reading():
+            query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
+            if langs is not None:
+                query = query.where(among(langs))
+            if self._version.ann is None or exact:
+                query = query.bypass_vector_index()
+            else:
+                query = query.nprobes(self._version.ann["probes"]).refine_factor(self._version.ann["refine"])
+            table = query.select([*SHOWN, "_distance"]).to_arrow()
+        return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
+
+    def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+        """The k passages whose title or text match a query's words best (BM25 over words as ICU finds them)."""
+        if not self._version.passages or not any(map(str.isalnum, query)) or (langs is not None and not langs):
+            return []
+        from lancedb.query import MultiMatchQuery
+
+        with self._reading():
+            search = self._table.search(MultiMatchQuery(query, ["text", "title"]), query_type="fts").limit(k)
+            if langs is not None:
+                search = search.where(among(langs))
+            table = search.select([*SHOWN, "_score"]).to_arrow()
+        return _found(table, table["_score"].to_numpy().astype(np.float64))
+
+    def sample(self, lang: str) -> Vectors:
+        """Vectors of a random sample of a language's passages, drawn when the version was published."""
+        if self._samples is None:
+            with self._reading(), np.load(self.folder / SAMPLES / f"{self._version.number}.npz") as arrays:
+                self._samples = {name: arrays[name] for name in arrays.files}
+        return self._samples.get(lang, np.empty((0, self.dimension), np.float32))
+
+    def close(self) -> None:
+        """Let go of the table."""
+        self._table = None
+
+
+@contextmanager
+def reading(folder: Path, number: int | None = None) -> Iterator[None]:
+    """Turn what Lance says about lost or broken files into one clear message; `number` is the version open."""
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, IsoglotError):
+            raise
+        if not (folder / "lance" / f"{PASSAGES}.lance").is_dir():
+            raise InputError(
+                f"{folder}: the index was deleted or moved; make it again, or open it at its new place"
+            ) from error
+        if number is not None and all(version.number != number for version in read_manifest(folder).versions):
+            raise InputError(
+                f"{folder}: version {number}, which is open here, was pruned; open the index again"
+            ) from error
+        raise IsoglotError(
+            f"{folder}: the index cannot be read ({reason(error)}); make it again with --overwrite"
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """What Lance says, without the places in its own source."""
+    said = _OWN_PLACES.sub("", str(error)).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+def among(langs: Sequence[str]) -> str:
+    """SQL condition: the language is one of these."""
+    return f"lang IN ({', '.join(map(quoted, langs))})"
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def index_columns(table: Any) -> None:
+    """Index words of titles and texts (ICU finds words in scripts without blanks), and languages."""
+    from lancedb.index import FTS, Bitmap
+
+    table.create_index("lang", config=Bitmap(), replace=True)
+    for column in ("text", "title"):
+        table.create_index(
+            column,
+            config=FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True),
+            replace=True,
+        )
+
+
+def settle(table: Any, *, keep: bool) -> None:
+    """Put small pieces together and bring the indexes up to date.
+
+    Args:
+        table: to settle.
+        keep: earlier versions stay; in a new index nobody reads them, and their files go.
+    """
+    with warnings.catch_warnings():
+        # Lance warns that readers of older versions would fail: there are none.
+        warnings.simplefilter("ignore", UserWarning)
+        table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
+
+
+def about(passage: Passage) -> str:
+    """What the column of that name holds."""
+    shown = {"document": passage.document, "lang": passage.lang}
+    shown |= {name: value for name in ("title", "source", "metadata") if (value := getattr(passage, name))}
+    return json.dumps(shown, ensure_ascii=False, default=str)
+
+
+def _found(table: pa.Table, scores: Any) -> list[Found]:
+    columns = [table[name].to_pylist() for name in SHOWN]
+    return [
+        Found(Passage(id=str(key), text=str(text), **json.loads(shown)), float(score))
+        for key, text, shown, score in zip(*columns, scores, strict=True)
+    ]

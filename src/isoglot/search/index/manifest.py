@@ -1,0 +1,114 @@
+"""What an index folder says about itself: format, encoder, and its published versions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import read_json, write_json
+
+FORMAT = 2
+FILE = "isoglot-index.json"
+BUILDING = "building.json"  # there while a build is under way
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published state of an index.
+
+    Attributes:
+        number: counts up from 1.
+        passages_at, folded_at: Lance versions of the two tables.
+        documents, passages, folded: how many it holds; `folded` ones are exact duplicates of another.
+        languages: passages in each.
+        created: UTC, ISO 8601.
+        ann: None where search is exact; else `probes`, `refine`, `recall` (at 10, against exact) and `seconds`.
+    """
+
+    number: int
+    passages_at: int
+    folded_at: int
+    documents: int
+    passages: int
+    folded: int
+    languages: dict[str, int]
+    created: str
+    ann: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `isoglot-index.json`.
+
+    Attributes:
+        model: the encoder's name.
+        dimension: of its vectors.
+        length: tokens of a passage, title and prompt included.
+        probe: the encoder's vector of a fixed text, to tell whether another one is the same.
+        debias: whether `debias.npz` corrects passages and queries.
+        current: number of the version that readers see.
+        versions: all published ones, oldest first.
+    """
+
+    model: str
+    dimension: int
+    length: int
+    probe: list[float]
+    debias: bool = False
+    current: int = 0
+    versions: list[Version] = field(default_factory=list)
+
+    @property
+    def version(self) -> Version:
+        """What readers see."""
+        return next(version for version in self.versions if version.number == self.current)
+
+    def at(self, number: int) -> Manifest:
+        """The same index with another version current.
+
+        Raises:
+            InputError: there is no such version.
+        """
+        if all(version.number != number for version in self.versions):
+            there = ", ".join(str(version.number) for version in self.versions)
+            pruned = 0 < number < max(version.number for version in self.versions)
+            seen = "this version was pruned" if pruned else "no such version"
+            raise InputError(f"--roll-back {number}: {seen}; there are: {there}")
+        return replace(self, current=number)
+
+    def write(self, folder: Path) -> None:
+        """Write the file atomically: the moment at which readers see a new version."""
+        write_json(folder / FILE, {"isoglot_index": FORMAT, **asdict(self)})
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read an index folder's manifest.
+
+    Raises:
+        InputError: no index there, an unfinished one, a broken one, or one of another format.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        if (folder / BUILDING).is_file():
+            raise InputError(
+                f"{folder}: this index was not finished; run the same `isoglot index` command again with --resume"
+            )
+        raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
+    record = read_json(path)
+    found = record.pop("isoglot_index", None) if isinstance(record, dict) else None
+    if found != FORMAT:
+        raise InputError(
+            f"{path}: index format {found}, this isoglot reads format {FORMAT}; "
+            + (
+                "update isoglot, or make the index again"
+                if isinstance(found, int) and found > FORMAT
+                else f"make the index again with `isoglot index INPUT... -o {folder} --overwrite`"
+            )
+        )
+    try:
+        versions = [Version(**version) for version in record.pop("versions")]
+        return Manifest(versions=versions, **record)
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{path}: broken ({error}); make the index again with --overwrite") from error

@@ -1,0 +1,102 @@
+"""What a build goes on from: nothing, a published version, or where a killed build stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import atomic_write, read_json, sha256, write_json
+from isoglot.encoders.debias import load_debias
+from isoglot.search.index.encoder_check import passage_length, probe, refuse_other
+from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
+from isoglot.search.index.store import LOCK, Store, stored
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEBIAS = "debias.npz"
+
+
+def go_on_from(
+    folder: Path,
+    model: SentenceTransformer,
+    name: str,
+    debias: Path | None,
+    length: int | None,
+    *,
+    update: bool,
+    precision: str,
+) -> Manifest:
+    """The index's manifest to go on from; a new one (without versions) where the index is new."""
+    vectors = probe(model, precision)
+    if update or (folder / FILE).is_file():
+        manifest = read_manifest(folder)
+        refuse_other(vectors, manifest.probe, name, manifest.model)
+        if length is not None and passage_length(model, length) != manifest.length:
+            raise InputError(f"--length {length}: the index has passages of {manifest.length} tokens; leave it out")
+        if debias is not None and not (manifest.debias and sha256(debias) == sha256(folder / DEBIAS)):
+            raise InputError(f"--debias {debias}: not the correction that the index was made with; index again")
+        return manifest
+    if debias is not None:
+        fitted = load_debias(debias)
+        if fitted.dimension != vectors.shape[1]:
+            raise InputError(
+                f"--debias {debias}: fitted on {fitted.dimension} dimensions, {name} gives {vectors.shape[1]}; "
+                "fit it with this model"
+            )
+        with atomic_write(folder / DEBIAS) as temporary:
+            shutil.copyfile(debias, temporary)
+    return Manifest(
+        model=name,
+        dimension=int(vectors.shape[1]),
+        length=passage_length(model, length),
+        probe=vectors.round(6).tolist(),
+        debias=debias is not None,
+    )
+
+
+def open_store(folder: Path, manifest: Manifest, inputs: list[str]) -> Store:
+    """Open the tables at the published version, or where a killed build left them."""
+    settings = {
+        "model": manifest.model,
+        "length": manifest.length,
+        "debias": sha256(folder / DEBIAS) if manifest.debias else None,
+        "from": manifest.current,
+    }
+    state = folder / BUILDING
+    store = Store(folder, manifest.dimension)
+    if state.is_file() and read_json(state)["settings"] != settings:
+        if not manifest.versions:
+            raise InputError(
+                f"{folder}: begun with other settings; give those of the first run with --resume, or --overwrite"
+            )
+        state.unlink()
+    if not state.is_file() and manifest.versions:
+        store.restore(manifest.version.passages_at, manifest.version.folded_at)
+    if not state.is_file():
+        write_json(state, {"settings": settings, "inputs": inputs})
+    store.read_state()
+    return store
+
+
+@contextmanager
+def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
+    """Where a new index fails on its input before anything is stored, leave the folder empty for the next try."""
+    try:
+        yield
+    except InputError:
+        if not (folder / FILE).is_file() and not stored(folder):
+            shutil.rmtree(folder / "lance", ignore_errors=True)
+            for name in (BUILDING, DEBIAS, LOCK):
+                (folder / name).unlink(missing_ok=True)
+        raise
+
+
+def is_published(store: Store, manifest: Manifest) -> bool:
+    """Whether the tables hold nothing that the current version lacks (a killed build may have left more)."""
+    version = manifest.version
+    return (store.passages.version, store.folded.version) == (version.passages_at, version.folded_at)

@@ -1,0 +1,206 @@
+"""Writing an index: documents put in, replaced, deleted; one Lance commit each, so a killed build loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.search.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, reason, schema
+from isoglot.search.index.protocol import Passage, Vectors
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A document that says exactly what another one says."""
+
+    document: str
+    same_as: str
+    source: str
+    metadata: str
+    hash: str
+
+
+class Store:
+    """The two tables of an index folder, open for writing: passages, and the documents folded into them.
+
+    What it holds in memory is one short text for each document: its id, and the hash of what it says.
+
+    Args:
+        folder: of the index.
+        dimension: of the vectors.
+    """
+
+    def __init__(self, folder: Path, dimension: int) -> None:
+        self._dimension = dimension
+        database = connect(folder)
+        with writing(folder):
+            self.passages = database.create_table(PASSAGES, schema=schema(dimension), exist_ok=True)
+            self.folded = database.create_table(FOLDED, schema=FOLDED_SCHEMA, exist_ok=True)
+        self.folder = folder
+        self.hash_of: dict[str, str] = {}
+        self.first_with: dict[str, str] = {}
+        self._aliases: dict[str, list[Folded]] = {}
+
+    def restore(self, passages_at: int, folded_at: int) -> None:
+        """Go back to earlier versions of the tables (as new ones: nothing is lost)."""
+        with writing(self.folder):
+            for table, version in ((self.passages, passages_at), (self.folded, folded_at)):
+                if table.version != version:
+                    table.checkout(version)
+                    table.restore()
+
+    def read_state(self) -> None:
+        """Learn which documents are there."""
+        self.hash_of, self.first_with, self._aliases = {}, {}, {}
+        for batch in _scan(self.passages, ["document", "hash"]):
+            for document, digest in zip(batch["document"].to_pylist(), batch["hash"].to_pylist(), strict=True):
+                self.hash_of[document] = digest
+                self.first_with[digest] = document
+        leftover = []
+        for batch in _scan(self.folded, FOLDED_SCHEMA.names):
+            for record in batch.to_pylist():
+                alias = Folded(**record)
+                # A kill between promoting a duplicate and forgetting that it was one leaves it in both tables.
+                if alias.document in self.hash_of or alias.same_as not in self.hash_of:
+                    leftover.append(alias.document)
+                    continue
+                self.hash_of[alias.document] = alias.hash
+                self._aliases.setdefault(alias.same_as, []).append(alias)
+        self._delete(self.folded, leftover)
+
+    def put(self, passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors) -> None:
+        """Add passages in one commit."""
+        columns: dict[str, Any] = {
+            name: pa.array([getattr(passage, name) for passage in passages], pa.string())
+            for name in ("id", "document", "title", "text", "lang")
+        }
+        columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
+        columns["hash"] = pa.array(hashes, pa.string())
+        flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
+        with writing(self.folder):
+            self.passages.add(pa.table(columns, schema=schema(self._dimension)))
+
+    def fold(self, found: Sequence[Folded]) -> None:
+        """Note documents that say what others say."""
+        with writing(self.folder):
+            self.folded.add(pa.Table.from_pylist([vars(entry) for entry in found], schema=FOLDED_SCHEMA))
+        for entry in found:
+            self._aliases.setdefault(entry.same_as, []).append(entry)
+
+    def delete(self, documents: Iterable[str]) -> int:
+        """Delete documents by id; a document folded into a deleted one takes its place. Returns how many were there."""
+        present = [document for document in dict.fromkeys(documents) if document in self.hash_of]
+        gone = set(present)
+        bare = []
+        for document in present:
+            heirs = [alias for alias in self._aliases.pop(document, []) if alias.document not in gone]
+            digest = self.hash_of.pop(document)
+            if self.first_with.get(digest) == document:
+                if heirs:
+                    self._promote(document, heirs)
+                else:
+                    del self.first_with[digest]
+                    bare.append(document)
+        self._delete(self.passages, bare)
+        self._delete(self.folded, present)
+        for aliases in self._aliases.values():
+            aliases[:] = [alias for alias in aliases if alias.document not in gone]
+        return len(present)
+
+    def counts(self) -> tuple[dict[str, int], int, int]:
+        """Passages in each language, how many documents have passages of their own, and how many are folded."""
+        languages: dict[str, int] = {}
+        for batch in _scan(self.passages, ["lang"]):
+            for lang in batch["lang"].to_pylist():
+                languages[lang] = languages.get(lang, 0) + 1
+        return dict(sorted(languages.items())), len(self.first_with), int(self.folded.count_rows())
+
+    def _promote(self, document: str, heirs: list[Folded]) -> None:
+        """Give a document's passages to the first of its duplicates."""
+        first, others = heirs[0], heirs[1:]
+        name = quoted(first.document)
+        with writing(self.folder):
+            # Its passages have one title and language, and so one `about`.
+            rows = self.passages.search().where(f"document = {quoted(document)}").select(["about"]).limit(1).to_list()
+            shown = json.loads(rows[0]["about"])
+            shown |= {"document": first.document, "source": first.source, "metadata": json.loads(first.metadata)}
+            self.passages.update(
+                where=f"document = {quoted(document)}",
+                values_sql={
+                    "id": f"concat({name}, substr(id, {len(document) + 1}))",
+                    "document": name,
+                    "about": quoted(json.dumps(shown, ensure_ascii=False)),
+                },
+            )
+            if others:
+                self.folded.update(where=f"same_as = {quoted(document)}", values={"same_as": first.document})
+        self._delete(self.folded, [first.document])
+        self.first_with[first.hash] = first.document
+        moved = [Folded(alias.document, first.document, alias.source, alias.metadata, alias.hash) for alias in others]
+        if moved:
+            self._aliases[first.document] = moved
+
+    def _delete(self, table: Any, documents: Sequence[str]) -> None:
+        with writing(self.folder):
+            for start in range(0, len(documents), 500):
+                table.delete(f"document IN ({', '.join(map(quoted, documents[start : start + 500]))})")
+
+
+def stored(folder: Path) -> int:
+    """How many passages are stored in a folder, published or not; 0 where there are no tables."""
+    there = (folder / "lance" / f"{PASSAGES}.lance").is_dir()
+    return int(connect(folder).open_table(PASSAGES).count_rows()) if there else 0
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to the index meanwhile.
+
+    Raises:
+        InputError: one is writing.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"{folder}: another process is writing this index; wait for it") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a full disk or lost files into one clear message."""
+    try:
+        yield
+    except (RuntimeError, OSError, pa.ArrowException) as error:
+        full = any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
+        remedy = "make room (in an index with old versions: --prune 1) and " if full else ""
+        raise IsoglotError(
+            f"{folder}: the index cannot be written ({'the disk is full' if full else reason(error)}); what was "
+            f"published before is as it was; {remedy}run the same command again with --resume (or --update)"
+        ) from error
+
+
+def dump(metadata: Any) -> str:
+    """Metadata as JSON."""
+    return json.dumps(dict(metadata), ensure_ascii=False, default=str)
+
+
+def _scan(table: Any, columns: list[str]) -> Iterator[Any]:
+    return iter(table.search().select(columns).to_batches(8192))

@@ -1,0 +1,345 @@
+"""Searching an index: one query in any language, ranked passages out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.debias import Debias, load_debias
+from isoglot.languages.detection import UNKNOWN, detect
+from isoglot.languages.table import known
+from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.search.index.protocol import Found, Index, Passage, Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Mode = Literal["dense", "lexical", "hybrid"]
+Fair = Literal["none", "balanced"]
+Expand = Callable[[str], str]
+MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
+FAIRNESS: tuple[Fair, ...] = ("none", "balanced")
+LONGEST_QUERY = 8192  # characters
+LARGEST_K = 1000
+QUOTA = 0.5
+_DEPTH = 50  # results that fusion and re-ranking look at
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result.
+
+    Attributes:
+        id: of the passage.
+        text, title, lang, source, metadata: of the passage, as in `Passage`.
+        score: what the ranking goes by; comparable within one result list only.
+        parts: what it was made of: `dense` (cosine), `lexical` (BM25), `standardised` (the cosine among those of its
+            language), `rrf`, `rerank`.
+        document: id of the document that the passage is a part of.
+    """
+
+    id: str
+    text: str
+    title: str
+    lang: str
+    score: float
+    source: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
+    document: str = ""
+
+
+@dataclass
+class _Candidate:
+    """A passage on its way to being a hit."""
+
+    passage: Passage
+    parts: dict[str, float]
+    score: float = 0.0
+
+
+class Searcher:
+    """An open index with its encoder.
+
+    `Searcher.open` reads a folder; the constructor takes any `Index` and any function from queries to unit vectors.
+    Searches may run in several threads: encoders are used by one at a time.
+
+    Args:
+        index: what to search.
+        encode: texts to unit vectors (n, d) float32; None where only words are searched for.
+        model_name: for display.
+        debias: corrects query vectors, as it corrected the passages.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        encode: Callable[[list[str]], Vectors] | None = None,
+        *,
+        model_name: str = "",
+        debias: Debias | None = None,
+    ) -> None:
+        self._index, self._encode, self._debias = index, encode, debias
+        self.model_name = model_name
+        self._lock = threading.Lock()
+        self._rerankers: dict[str, Any] = {}
+        self._languages: dict[str, int] | None = None
+
+    @classmethod
+    def open(
+        cls, path: Path | str, model: SentenceTransformer | str | None = None, *, device: str | None = None
+    ) -> Searcher:
+        """Open an index folder; the encoder is loaded (and compared with the index's) at the first need.
+
+        Args:
+            path: made by `isoglot index`.
+            model: the encoder; the one the index was made with when None.
+            device: for the encoder.
+
+        Raises:
+            InputError: no index there, or one of another format.
+
+        Example:
+            >>> searcher = Searcher.open("my-index")  # doctest: +SKIP
+            >>> [hit.lang for hit in searcher.search("Wie hoch ist der Ararat?", fair="balanced")]  # doctest: +SKIP
+        """
+        from isoglot.search.index.lance import LanceIndex
+
+        folder = Path(path)
+        index = LanceIndex(folder)
+        manifest = index.manifest
+        name = model if isinstance(model, str) else manifest.model
+        debias = load_debias(folder / "debias.npz") if manifest.debias else None
+        encode = _lazy_encoder(model or manifest.model, manifest, device)
+        return cls(index, encode, model_name=name, debias=debias)
+
+    def warm(self) -> None:
+        """Load the encoder now.
+
+        Raises:
+            InputError: it cannot be loaded, or is not the one that the index was made with.
+        """
+        self._vector("warm", "en")
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        langs: Sequence[str] | None = None,
+        mode: Mode = "dense",
+        fair: Fair = "none",
+        quota: float = QUOTA,
+        query_lang: str | None = None,
+        rerank: str | Any | None = None,
+        expand: Expand | None = None,
+    ) -> list[Hit]:
+        """Find passages.
+
+        Args:
+            query: in any language.
+            k: how many results at most.
+            langs: only passages in these languages.
+            mode: `dense` by cosine, `lexical` by BM25, `hybrid` both by reciprocal rank fusion.
+            fair: `balanced` searches each language by itself and takes the model's preference for some languages out
+                of the scores (see `isoglot.search.fusion.standardise`); BM25 lists are dealt out in turn.
+            quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
+            query_lang: language of the query, for a corrected index; guessed when None. One that the correction was not
+                fitted on counts as the mix of all, like `und`.
+            rerank: a cross-encoder that scores the 50 (or k) best anew: folder, Hub id, or object with `predict`.
+            expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
+
+        Raises:
+            InputError: an empty or oversized query; k, quota, languages, mode or fairness that cannot be.
+        """
+        self._check(query, k, langs, mode, fair, quota)
+        self._check_query_lang(query_lang)
+        wanted = None if langs is None else list(dict.fromkeys(langs))
+        text = expand(query) if expand is not None else query
+        depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
+        lists: list[list[_Candidate]] = []
+        if mode != "lexical":
+            vector = self._vector(text, query_lang)
+            lists.append(self._dense(vector, depth, wanted, fair))
+        if mode != "dense":
+            lists.append(self._lexical(text, depth, wanted, fair))
+        candidates = _fuse(lists) if len(lists) > 1 else lists[0]
+        share = quota if fair == "balanced" else 0.0
+        if rerank is not None:
+            candidates = self._rerank(query, _best(candidates, depth, share), rerank)
+        return [_hit(candidate) for candidate in _best(candidates, k, share)]
+
+    def languages(self) -> dict[str, int]:
+        """Passages in each language of the index."""
+        if self._languages is None:
+            self._languages = self._index.languages()
+        return dict(self._languages)
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._index.close()
+
+    def _check(self, query: str, k: int, langs: Sequence[str] | None, mode: str, fair: str, quota: float) -> None:
+        if not query.strip() or len(query) > LONGEST_QUERY:
+            raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
+        if not 1 <= k <= LARGEST_K:
+            raise InputError(f"--k {k}: expected 1 to {LARGEST_K}")
+        if mode not in MODES:
+            raise InputError(f"--mode {mode!r}: expected one of {', '.join(MODES)}")
+        if fair not in FAIRNESS:
+            raise InputError(f"--fair {fair!r}: expected one of {', '.join(FAIRNESS)}")
+        if not 0 <= quota <= 1:
+            raise InputError(f"--quota {quota}: expected 0 to 1")
+        there = self.languages()
+        unknown = [code for code in langs or () if code not in there]
+        if unknown or (langs is not None and not langs):
+            seen = f"no {', '.join(unknown)} in this index" if unknown else "an empty list"
+            raise InputError(f"--langs: {seen}; there are: {', '.join(there)}")
+
+    def _check_query_lang(self, code: str | None) -> None:
+        """Refuse what is no language's code; a language that the index lacks may still be asked in."""
+        corrected = self._debias.languages if self._debias is not None else ()
+        if code is None or code in (UNKNOWN, *self.languages(), *corrected):
+            return
+        if code.replace("_", "-").split("-")[0] not in known():
+            raise InputError(
+                f"--query-lang {code!r}: no language code that is known here; expected one such as 'de', or "
+                f"{UNKNOWN!r} for a language without one; leave it out to have it guessed"
+            )
+
+    def _vector(self, text: str, query_lang: str | None) -> Vectors:
+        if self._encode is None:
+            raise InputError("this searcher has no encoder; search with mode='lexical'")
+        clean = text.encode("utf-8", "replace").decode()
+        with self._lock:
+            vector = np.asarray(self._encode([clean])[0], np.float32)
+        if self._debias is not None:
+            if query_lang is None:
+                query_lang = detect(clean, among=self._debias.languages, threshold=0.0)
+            vector = self._debias.apply(vector[None], [query_lang], "query")[0]
+        return vector
+
+    def _dense(self, vector: Vectors, depth: int, langs: list[str] | None, fair: str) -> list[_Candidate]:
+        """Nearest passages; `balanced`: of every language, in the order of standardised cosines."""
+        if fair == "none":
+            return [
+                _Candidate(passage, {"dense": score}, score)
+                for passage, score in self._index.nearest(vector, depth, langs)
+            ]
+        codes = langs if langs is not None else list(self.languages())
+        samples = {code: (self._index.sample(code) @ vector)[None] for code in codes}
+        known = [scores for scores in samples.values() if scores.size]
+        found = []
+        for code in codes:
+            near = self._index.nearest(vector, depth, [code])
+            if not near:
+                continue
+            own = samples[code] if samples[code].size else np.array([[score for _, score in near]])
+            mean, spread = standardise(own, known or [own])
+            for passage, score in near:
+                standard = float((score - mean.item()) / spread.item())
+                found.append(_Candidate(passage, {"dense": score, "standardised": standard}, standard))
+        return sorted(found, key=lambda candidate: -candidate.score)
+
+    def _lexical(self, text: str, depth: int, langs: list[str] | None, fair: str) -> list[_Candidate]:
+        """Matching passages; `balanced`: the best of every language, then the second best, and so on."""
+        clean = text.encode("utf-8", "replace").decode()
+
+        def candidates(found: list[Found]) -> list[_Candidate]:
+            return [_Candidate(passage, {"lexical": score}, score) for passage, score in found]
+
+        if fair == "none":
+            return candidates(self._index.matching(clean, depth, langs))
+        codes = langs if langs is not None else list(self.languages())
+        ranked = [
+            (rank, candidate)
+            for code in codes
+            for rank, candidate in enumerate(candidates(self._index.matching(clean, depth, [code])))
+        ]
+        return [candidate for _, candidate in sorted(ranked, key=lambda entry: (entry[0], -entry[1].score))]
+
+    def _rerank(self, query: str, candidates: list[_Candidate], model: str | Any) -> list[_Candidate]:
+        if not candidates:
+            return []
+        pairs = [(query, f"{candidate.passage.title} {candidate.passage.text}".strip()) for candidate in candidates]
+        with self._lock:
+            scores = np.asarray(self._reranker(model).predict(pairs), np.float64)
+        if scores.shape != (len(pairs),):
+            raise InputError(f"--rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
+        for candidate, score in zip(candidates, scores.tolist(), strict=True):
+            candidate.parts["rerank"] = candidate.score = score
+        return sorted(candidates, key=lambda candidate: -candidate.score)
+
+    def _reranker(self, model: str | Any) -> Any:
+        if not isinstance(model, str):
+            return model
+        if model not in self._rerankers:
+            from sentence_transformers import CrossEncoder
+
+            try:
+                self._rerankers[model] = CrossEncoder(model)
+            except (OSError, ValueError, KeyError) as error:
+                first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise InputError(f"--rerank {model}: no cross-encoder there ({first})") from error
+        return self._rerankers[model]
+
+
+def _lazy_encoder(
+    model: SentenceTransformer | str, manifest: Any, device: str | None
+) -> Callable[[list[str]], Vectors]:
+    loaded: list[SentenceTransformer] = []
+
+    def encoder(texts: list[str]) -> Vectors:
+        from isoglot.encoders.encoding import encode
+
+        if not loaded:
+            from isoglot.encoders.loading import load
+            from isoglot.search.index.encoder_check import probe, refuse_other
+
+            opened = load(model, device=device) if isinstance(model, str) else model
+            name = model if isinstance(model, str) else None
+            refuse_other(probe(opened), manifest.probe, name, manifest.model)
+            loaded.append(opened)
+        return encode(loaded[0], texts, "query").vectors
+
+    return encoder
+
+
+def _fuse(lists: list[list[_Candidate]]) -> list[_Candidate]:
+    """Reciprocal rank fusion; a passage keeps the parts of all lists."""
+    together: dict[str, _Candidate] = {}
+    for entries in lists:
+        for candidate in entries:
+            known = together.setdefault(candidate.passage.id, candidate)
+            known.parts.update(candidate.parts)
+    scores = reciprocal_rank_fusion([[candidate.passage.id for candidate in entries] for entries in lists])
+    for key, score in scores.items():
+        together[key].parts["rrf"] = together[key].score = score
+    return [together[key] for key in scores]
+
+
+def _best(candidates: list[_Candidate], places: int, quota: float) -> list[_Candidate]:
+    """The first ones, with a floor for every language."""
+    keep = with_quota([candidate.passage.lang for candidate in candidates], places, quota)
+    return [candidates[position] for position in keep]
+
+
+def _hit(candidate: _Candidate) -> Hit:
+    passage = candidate.passage
+    return Hit(
+        passage.id,
+        passage.text,
+        passage.title,
+        passage.lang,
+        candidate.score,
+        passage.source,
+        passage.metadata,
+        candidate.parts,
+        passage.document,
+    )

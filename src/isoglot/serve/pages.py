@@ -1,0 +1,122 @@
+"""The page: plain HTML from the server, complete without JavaScript."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from isoglot.core.errors import InputError
+from isoglot.core.version import __version__
+from isoglot.search.searcher import Hit
+from isoglot.serve.problem_json import title
+from isoglot.serve.request import COUNTS, FAIRNESS, MODES, VIEWS, ListChoice, PageRequest, default_request, read_request
+from isoglot.serve.result_views import ListView, languages_of, list_view, segments
+from isoglot.serve.served import Collection
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import Workers
+
+_TYPES = {
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""All that /static can answer, read once: no request names a file."""
+
+
+class Pages:
+    """The page's routes and its errors over some collections."""
+
+    def __init__(self, collections: list[Collection], workers: Workers, settings: ServeSettings) -> None:
+        self._by_name = {entry.name: entry for entry in collections}
+        self._languages = languages_of(collections)
+        self._workers, self._settings = workers, settings
+        folder = files("isoglot.serve") / "static"
+        self._static = {name: (folder / name).read_bytes() for name in _TYPES}
+        build = sha256(b"".join(self._static.values())).hexdigest()[:12]
+        self._templates = Environment(
+            loader=PackageLoader("isoglot.serve"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals.update(
+            build=build,
+            version=__version__,
+            languages=self._languages,
+            collections=collections,
+            bars={entry.name: segments(entry.languages, self._languages) for entry in collections},
+            modes=MODES,
+            fairness=FAIRNESS,
+            views=VIEWS,
+            counts=[count for count in COUNTS if count <= settings.results],
+            longest=settings.query_characters,
+        )
+
+    @property
+    def router(self) -> APIRouter:
+        """`/`, `/static/...` and `/api`."""
+        routes = APIRouter(include_in_schema=False)
+        routes.get("/")(self.search)
+        routes.get("/static/{name}")(self.static)
+        routes.get("/api")(self.api)
+        return routes
+
+    async def search(self, request: Request) -> Response:
+        """The form, and under it what the address asks for."""
+        names, codes = list(self._by_name), list(self._languages)
+        try:
+            asked = read_request(request.query_params, names, codes, self._settings)
+        except InputError as error:
+            return self.error(422, str(error))
+        lists: list[ListView] = []
+        if asked.query:
+            async with asyncio.timeout(self._settings.seconds):
+                lists = [await self._workers.run(self._list, asked, choice) for choice in asked.shown]
+        return self._render("page.html", asked=asked, lists=lists, problem=None)
+
+    def _list(self, asked: PageRequest, choice: ListChoice) -> ListView:
+        collection = self._by_name[choice.index]
+        sample = self._settings.sample
+
+        def best(k: int) -> list[Hit]:
+            return collection.search(asked.query, k, asked.langs, choice.mode, choice.fair)
+
+        started = time.perf_counter()
+        sampled = best(max(asked.k, sample))
+        seconds = time.perf_counter() - started
+        # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
+        alone = choice.fair == "balanced" and asked.k < sample
+        found = best(asked.k) if alone else sampled[: asked.k]
+        return list_view(asked, choice, collection, found, sampled[:sample], self._languages, seconds)
+
+    def error(self, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+        """The page with what went wrong in the place of results."""
+        asked = default_request(list(self._by_name), self._settings)
+        problem = {"status": status, "title": title(status), "detail": detail}
+        return self._render("page.html", status, headers, asked=asked, lists=[], problem=problem)
+
+    async def static(self, name: str) -> Response:
+        """A file of ours, from memory."""
+        if name not in self._static:
+            return self.error(404, "There is no such page here.")
+        return Response(
+            self._static[name],
+            media_type=_TYPES[name],
+            headers={"Cache-Control": "public, max-age=31536000, immutable"},
+        )
+
+    async def api(self, request: Request) -> Response:
+        """The JSON API in words, from its OpenAPI document."""
+        return self._render("api.html", api=request.app.openapi(), base=str(request.base_url).rstrip("/"))
+
+    def _render(self, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+        return HTMLResponse(self._templates.get_template(name).render(**values), status, headers)

@@ -1,0 +1,146 @@
+"""Search results as the page shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from isoglot.languages.table import language
+from isoglot.search.searcher import Hit
+from isoglot.serve.cleaning import shown
+from isoglot.serve.highlight import Piece, highlight
+from isoglot.serve.request import ListChoice, PageRequest
+from isoglot.serve.served import Collection
+
+TONES = 12
+"""Colours of the bar; further languages share them, since each part is also named."""
+_LONGEST = 1500
+_ROOM_FOR_CODE = 4.5
+
+
+class LanguageView(NamedTuple):
+    """How a language's text is shown: the `lang` and `dir` of its element, the name on its badge."""
+
+    code: str
+    name: str
+    dir: str
+    tone: int
+
+
+class Segment(NamedTuple):
+    """A language's part of a bar, in per cent of its width."""
+
+    language: LanguageView
+    passages: int
+    start: float
+    width: float
+
+    @property
+    def named(self) -> bool:
+        """Whether the code fits into it."""
+        return self.width >= _ROOM_FOR_CODE
+
+
+@dataclass(frozen=True)
+class HitView:
+    """One result; `parts` are further scores, `link` a web address that the document names as its own."""
+
+    rank: int
+    language: LanguageView
+    title: list[Piece]
+    text: list[Piece]
+    cut: bool
+    score: str
+    parts: list[tuple[str, str]]
+    source: str
+    link: str
+
+
+@dataclass(frozen=True)
+class ListView:
+    """One list of results with its bar."""
+
+    choice: ListChoice
+    model: str
+    hits: list[HitView]
+    sampled: int
+    found: list[Segment]
+    collection: list[Segment]
+    seconds: str
+
+    @property
+    def rows(self) -> list[tuple[LanguageView, float, float]]:
+        """The bars as a table: language, its share of the sample, of the collection, in per cent."""
+        found = {segment.language.code: segment.width for segment in self.found}
+        return [(part.language, found.get(part.language.code, 0.0), part.width) for part in self.collection]
+
+
+def languages_of(collections: Sequence[Collection]) -> dict[str, LanguageView]:
+    """The languages of all collections, each with its colour, in alphabetical order of codes."""
+    codes = sorted({code for entry in collections for code in entry.languages})
+    return {code: language_view(code, place % TONES) for place, code in enumerate(codes)}
+
+
+def language_view(code: str, tone: int = 0) -> LanguageView:
+    """Describe a language; a script that is not known leaves the direction to the text itself.
+
+    >>> language_view("ar").dir, language_view("el").dir, language_view("und").dir
+    ('rtl', 'ltr', 'auto')
+    """
+    known = language(code)
+    direction = "auto" if known.script == "unknown" else "rtl" if known.right_to_left else "ltr"
+    name = "Unknown language" if code == "und" else known.name
+    return LanguageView(shown(code), shown(name), direction, tone)
+
+
+def segments(counts: Mapping[str, int], languages: Mapping[str, LanguageView]) -> list[Segment]:
+    """A bar: languages in the order of `languages`, widths that add up to 100."""
+    total = sum(counts.values())
+    place = {code: number for number, code in enumerate(languages)}
+    parts: list[Segment] = []
+    start = 0.0
+    for code in sorted(counts, key=lambda code: (place.get(code, len(place)), code)):
+        width = 100 * counts[code] / total
+        parts.append(Segment(languages.get(code) or language_view(code), counts[code], start, width))
+        start += width
+    return parts
+
+
+def list_view(
+    asked: PageRequest,
+    choice: ListChoice,
+    collection: Collection,
+    found: Sequence[Hit],
+    sampled: Sequence[Hit],
+    languages: Mapping[str, LanguageView],
+    seconds: float,
+) -> ListView:
+    """Show the hits found, and the languages of those sampled beside the collection's."""
+    among = {code: count for code, count in collection.languages.items() if not asked.langs or code in asked.langs}
+    return ListView(
+        choice=choice,
+        model=shown(collection.model),
+        hits=[_hit(rank, hit, asked.query, languages) for rank, hit in enumerate(found, 1)],
+        sampled=len(sampled),
+        found=segments(Counter(hit.lang for hit in sampled), languages),
+        collection=segments(among, languages),
+        seconds=f"{seconds:.2f}",
+    )
+
+
+def _hit(rank: int, hit: Hit, query: str, languages: Mapping[str, LanguageView]) -> HitView:
+    text = shown(hit.text)
+    link = str(hit.metadata.get("url", ""))
+    return HitView(
+        rank=rank,
+        language=languages.get(hit.lang) or language_view(hit.lang),
+        title=highlight(shown(hit.title), query),
+        text=highlight(text[:_LONGEST], query),
+        cut=len(text) > _LONGEST,
+        score=f"{hit.score:.3f}",
+        parts=[(shown(name), f"{value:.3f}") for name, value in hit.parts.items() if value != hit.score],
+        source=shown(hit.source),
+        link=shown(link) if link.startswith(("https://", "http://")) else "",
+    )

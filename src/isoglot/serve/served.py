@@ -1,0 +1,102 @@
+"""What is served: open indexes by name, with every failure of theirs turned into one error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TypeVar
+
+from isoglot.core.errors import IsoglotError
+from isoglot.encoders.encoding import Encoded, Role
+from isoglot.search.searcher import Fair, Hit, Mode, Searcher
+
+Embed = Callable[[list[str], Role], Encoded]
+"""Texts and their role to unit vectors."""
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class UnavailableError(IsoglotError):
+    """A collection does not answer: its index was removed, is damaged, or its disk is gone."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """An open index under the name that addresses use; its languages are those it had when it was opened."""
+
+    name: str
+    searcher: Searcher
+    languages: Mapping[str, int]
+    embed: Embed | None = None
+
+    @property
+    def model(self) -> str:
+        """The model's name; of a folder only the last two parts, since the rest is this machine's business."""
+        name = PurePath(self.searcher.model_name)
+        return "/".join(name.parts[-2:]) if name.is_absolute() else self.searcher.model_name
+
+    @property
+    def passages(self) -> int:
+        """How many it holds."""
+        return sum(self.languages.values())
+
+    def search(self, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair) -> list[Hit]:
+        """Search among some languages (all where none is named); those that the index lacks are passed over.
+
+        Raises:
+            UnavailableError: the index does not answer; the server's log says why.
+        """
+        here = [code for code in langs if code in self.languages]
+        if not query or not self.languages or (langs and not here):
+            return []
+        return _answer(self.name, lambda: self.searcher.search(query, k=k, langs=here or None, mode=mode, fair=fair))
+
+    def encode(self, texts: list[str], role: Role) -> Encoded:
+        """Texts to vectors, for a collection that can embed.
+
+        Raises:
+            UnavailableError: the model failed; the server's log says why.
+        """
+        if self.embed is None:
+            raise UnavailableError(f"the index {self.name!r} is served without its model")
+        embed = self.embed
+        return _answer(self.name, lambda: embed(texts, role))
+
+    def check(self) -> None:
+        """Search for one word: it takes the model and the index to answer.
+
+        Raises:
+            UnavailableError: the index does not answer.
+        """
+        if self.languages:
+            _answer(self.name, lambda: self.searcher.search("isoglot", k=1))
+
+
+def open_collections(searchers: Mapping[str, Searcher], embed: Mapping[str, Embed] | None = None) -> list[Collection]:
+    """Name the searchers; the first is the default.
+
+    Raises:
+        UnavailableError: one does not answer.
+        ValueError: there is none.
+    """
+    if not searchers:
+        raise ValueError("nothing to serve: give at least one searcher")
+    return [
+        Collection(name, searcher, dict(_answer(name, searcher.languages)), (embed or {}).get(name))
+        for name, searcher in searchers.items()
+    ]
+
+
+def _answer(name: str, ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except (IsoglotError, OSError, RuntimeError, ValueError) as error:
+        # The reason can hold paths, which are for the log and not for the network.
+        _log.error("%s: %s", name, error)
+        raise UnavailableError(
+            f"the index {name!r} does not answer; it may have been removed or replaced: see the server's messages, "
+            "then start the server again"
+        ) from error

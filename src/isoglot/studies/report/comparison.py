@@ -1,0 +1,121 @@
+"""A comparison of runs in words and tables (Markdown), and as a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from isoglot.languages.table import language
+from isoglot.measuring.bootstrap import minimal_detectable
+from isoglot.measuring.comparing import Comparison, Stack, level
+from isoglot.measuring.evaluation import Evaluation
+from isoglot.studies.report.markdown import table
+from isoglot.studies.report.study_facts import in_ranks, lower_is_better
+from isoglot.studies.report.words import difference, verdict
+from isoglot.studies.report.words import level as words_level
+
+Measure = tuple[str, str]
+
+
+def render_comparison(
+    runs: Sequence[tuple[str, Evaluation]],
+    stacks: Sequence[Stack],
+    found: Sequence[Comparison],
+    measures: Sequence[Measure],
+    *,
+    resamples: int,
+) -> str:
+    """Levels, then every run against the first in sentences and per language, then the others among themselves.
+
+    Args:
+        runs: as loaded, in order; several of one name are seeds.
+        stacks: the same, seeds together.
+        found: from `compare.compare`.
+        measures: to show.
+        resamples: that the intervals rest on.
+    """
+    first = runs[0][1]
+    parts = [
+        f"# {', '.join(stack.regime for stack in stacks[1:])} against {stacks[0].regime} on {first.benchmark}",
+        _setup(stacks, first, resamples),
+        table(
+            ["run", "seeds", *(f"{setting} {measure}" for setting, measure in measures)],
+            [
+                [
+                    stack.regime,
+                    str(sum(name == stack.regime for name, _ in runs)),
+                    *(words_level(level(stack, key, resamples=resamples), ".".join(key)) for key in measures),
+                ]
+                for stack in stacks
+            ],
+        ),
+    ]
+    for index, stack in enumerate(stacks):
+        for other in stacks[:index]:
+            own = {(entry.measure, entry.slice): entry for entry in found if (entry.a, entry.b) == _names(stack, other)}
+            parts += [f"## {stack.regime} against {other.regime}", _sentences(own, stack, other, measures)]
+            parts.append(_by_slice(own, stack, measures))
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_record(runs: Sequence[tuple[str, Evaluation]], found: Sequence[Comparison]) -> dict[str, Any]:
+    """The content of `comparison.json`: runs with their metrics, and all differences."""
+    return {
+        "runs": [{"run": name, "metrics": evaluation.metrics()} for name, evaluation in runs],
+        "comparisons": [{**asdict(entry), "significant": entry.significant} for entry in found],
+    }
+
+
+def _setup(stacks: Sequence[Stack], first: Evaluation, resamples: int) -> str:
+    several = any(len(matrix) > 1 for stack in stacks for matrix in stack.matrices.values())
+    text = (
+        f"{len(first.groups)} question groups in {len(first.languages)} languages ({' '.join(first.languages)}), "
+        f"{sum(first.candidates.values())} candidates. Brackets are 95 % intervals of a paired bootstrap over groups "
+        f"({resamples} resamples; all language versions of a question are drawn together"
+        + (", and seeds too)." if several else "). One run a name: variance between trainings is not in them.")
+        + " Differences are in points (0.01), of ranks in ranks; * means p < 0.05, for languages after Holm's "
+        "correction over them."
+    )
+    return "\n\n".join([text, *first.notes])
+
+
+def _sentences(own: dict[tuple[str, str], Comparison], stack: Stack, other: Stack, measures: Sequence[Measure]) -> str:
+    lines = []
+    for setting, measure in measures:
+        name = f"{setting}.{measure}"
+        overall = own.get((name, "all"))
+        if overall is None:
+            continue
+        by_language = [own[name, code] for code in stack.languages if (name, code) in own]
+        worse = [entry for entry in by_language if entry.significant and not _better(entry)]
+        better = [entry for entry in by_language if entry.significant and _better(entry)]
+        text = f"- **{setting} {measure}** {verdict(overall)} ({difference(overall, star=False)})"
+        if len(by_language) > 1:
+            text += f"; no significant loss in {len(by_language) - len(worse)} of {len(by_language)} languages"
+        for word, part in (("losses", worse), ("gains", better)):
+            if part and len(by_language) > 1:
+                text += f"; {word}: " + ", ".join(f"{language(e.slice).name} {difference(e, star=False)}" for e in part)
+        error = (overall.high - overall.low) / (2 * 1.96)
+        smallest = minimal_detectable(error)
+        unit = f"{smallest:.0f} ranks" if in_ranks(name) else f"{100 * smallest:.1f} points"
+        lines.append(f"{text}. A true difference of {unit} would be found with probability .8.")
+    return "\n".join(lines) or f"{stack.regime} and {other.regime} share no measure of these."
+
+
+def _by_slice(own: dict[tuple[str, str], Comparison], stack: Stack, measures: Sequence[Measure]) -> str:
+    names = [f"{setting}.{measure}" for setting, measure in measures]
+    slices = list(dict.fromkeys(part for _, part in own))
+    rows = []
+    for part in slices:
+        label = f"{language(part).name} ({part})" if part in stack.languages else part.replace(":", " ")
+        rows.append([label, *(difference(own.get((name, part))) for name in names)])
+    return table(["query language", *(name.replace(".", " ") for name in names)], rows)
+
+
+def _better(entry: Comparison) -> bool:
+    return (entry.difference < 0) == lower_is_better(entry.measure)
+
+
+def _names(stack: Stack, other: Stack) -> tuple[str, str]:
+    return stack.regime, other.regime

@@ -1,0 +1,96 @@
+"""The queries on which two regimes differ most, with what each of them finds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from isoglot.measuring.per_query import POOL
+from isoglot.studies.report.study_facts import StudyReport
+
+SHOWN = 5  # hits of each regime
+CUT = 300  # characters of a passage
+
+
+class Hit(NamedTuple):
+    """A candidate in a ranking."""
+
+    lang: str
+    text: str
+    relevant: bool
+
+
+class Example(NamedTuple):
+    """One query, and the top hits of two regimes with their pooled average precision."""
+
+    lang: str
+    query: str
+    regimes: tuple[str, str]
+    scores: tuple[float, float]
+    hits: tuple[list[Hit], list[Hit]]
+
+
+def examples(study: StudyReport, regime: str, other: str, *, each: int = 3) -> list[Example]:
+    """Queries with the largest gains, then the largest losses, of one regime against another.
+
+    At most one language version of a question group is shown, so that the list is not one question in all languages.
+
+    Args:
+        study: whose hits were kept (others give nothing).
+        regime: what is compared, on its first seed.
+        other: what it is compared to, likewise.
+        each: of gains and of losses.
+    """
+    if regime not in study.top or other not in study.top:
+        return []
+    after, before = (_first(study, name) for name in (regime, other))
+    change = after - before
+    order = np.argsort(-np.nan_to_num(change), kind="stable")
+    found = []
+    for sign, ranked in ((1, order), (-1, order[::-1])):
+        groups: set[int] = set()
+        for query in ranked:
+            group = int(study.benchmark.group[query])
+            if len(groups) == each or not change[query] * sign > 0:
+                break
+            if group in groups:
+                continue
+            groups.add(group)
+            found.append(_example(study, int(query), (regime, other), (float(after[query]), float(before[query]))))
+    return found
+
+
+def _first(study: StudyReport, regime: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Pooled average precision of every query, in the benchmark's order, for the regime's first seed."""
+    evaluation = next(result for name, _, result in study.runs if name == regime)
+    values = evaluation.values[POOL, "map"]
+    row = {name: index for index, name in enumerate(evaluation.groups)}
+    column = {cell[0]: index for index, cell in enumerate(values.cells)}
+    benchmark = study.benchmark
+    rows = np.array([row[benchmark.groups[group]] for group in benchmark.group])
+    columns = np.array([column[benchmark.languages[code]] for code in benchmark.queries.lang])
+    found: np.ndarray[tuple[int], np.dtype[np.float64]] = values.matrix[rows, columns]
+    return found
+
+
+def _example(study: StudyReport, query: int, regimes: tuple[str, str], scores: tuple[float, float]) -> Example:
+    benchmark = study.benchmark
+    relevant = set(benchmark.relevant(query).tolist())
+    first, second = (
+        [
+            Hit(
+                benchmark.languages[benchmark.candidates.lang[place]],
+                _cut(benchmark.candidates.texts[place]),
+                int(place) in relevant,
+            )
+            for place in study.top[name][query][:SHOWN]
+        ]
+        for name in regimes
+    )
+    lang = benchmark.languages[benchmark.queries.lang[query]]
+    return Example(lang, _cut(benchmark.queries.texts[query]), regimes, scores, (first, second))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CUT else f"{text[:CUT].rstrip()}…"

@@ -1,0 +1,160 @@
+"""The numbers behind each picture of a report, for the HTML page and the image files alike."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.measuring.bootstrap import Interval
+from isoglot.measuring.comparing import Stack, level
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
+from isoglot.measuring.top10 import language_shares
+from isoglot.studies.report.study_facts import CROSS_ONLY, MONO_ONLY, TITLES, StudyReport
+
+Floats = NDArray[np.float64]
+
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+class Matrix(NamedTuple):
+    """A heatmap: query languages are rows, passage (or deleted) languages columns; NaN where there is nothing."""
+
+    regime: str
+    values: Floats
+
+
+class Spread(NamedTuple):
+    """Quantiles (.1, .25, .5, .75, .9) of one regime's per-query values, and their mean."""
+
+    regime: str
+    quantiles: tuple[float, ...]
+    mean: float
+
+
+class Change(NamedTuple):
+    """One regime on the trade-off plane: changes against the untouched model with intervals, in points of mAP."""
+
+    regime: str
+    mono: tuple[float, float, float]
+    pool: tuple[float, float, float]
+
+
+class OwnShare(NamedTuple):
+    """How much of the top 10 is in the query's own language, macro over query languages, beside its pool share."""
+
+    regime: str
+    share: float
+    pool: float
+
+
+def pair_scores(study: StudyReport) -> list[Matrix]:
+    """MAP of every ordered pair of languages, a matrix for each regime (mean over seeds)."""
+    return [Matrix(stack.regime, _pairs(stack)) for stack in study.stacks]
+
+
+def pair_changes(study: StudyReport) -> list[Matrix]:
+    """Change of every pair's mAP against the untouched model, a matrix for each trained regime."""
+    base, *others = pair_scores(study)
+    return [Matrix(entry.regime, entry.values - base.values) for entry in others]
+
+
+def pooled(study: StudyReport) -> dict[str, dict[str, Interval]]:
+    """Pooled mAP by query language and regime, with intervals."""
+    found: dict[str, dict[str, Interval]] = {}
+    for code in study.benchmark.languages:
+        for stack in study.stacks:
+            own = stack._replace(
+                cells={(POOL, "map"): tuple(cell for cell in stack.cells[POOL, "map"] if cell[0] == code)},
+                matrices={(POOL, "map"): stack.part((POOL, "map"), {code})},
+            )
+            value = level(own, (POOL, "map"), resamples=study.resamples) if own.matrices[POOL, "map"].size else None
+            if value is not None:
+                found.setdefault(code, {})[stack.regime] = value
+    return found
+
+
+def rank_distances(study: StudyReport) -> list[Spread]:
+    """Distribution of the rank distance over all queries (and seeds); empty where no query has two answers."""
+    spreads = []
+    for stack in study.stacks:
+        values = stack.part((POOL, "rank_distance"), set(stack.languages))
+        present = values[~np.isnan(values)]
+        if len(present):
+            points = tuple(float(value) for value in np.quantile(present, QUANTILES))
+            spreads.append(Spread(stack.regime, points, float(present.mean())))
+    return spreads
+
+
+def composition(study: StudyReport) -> list[Matrix]:
+    """Share of each candidate language in the top 10 by query language, for the regimes whose hits were kept."""
+    return [Matrix(regime, language_shares(study.benchmark, top)) for regime, top in study.top.items()]
+
+
+def deletions(study: StudyReport) -> list[Matrix]:
+    """Drop in pooled AP without the answer in each language (columns; LAReQA), a matrix for each regime.
+
+    Empty where no query has answers in several languages.
+    """
+    key = (DELETION, "map")
+    return [Matrix(stack.regime, _means(stack, key)) for stack in study.stacks if key in stack.matrices]
+
+
+def own_shares(study: StudyReport) -> list[OwnShare]:
+    """Share of the top 10 in the query's own language against that language's share of the pool."""
+    sizes = np.bincount(study.benchmark.candidates.lang, minlength=len(study.benchmark.languages))
+    found = []
+    for regime, values in composition(study):
+        asked = ~np.isnan(values).all(axis=1)
+        pool = float((sizes / sizes.sum())[asked].mean())
+        found.append(OwnShare(regime, float(np.diag(values)[asked].mean()), pool))
+    return found
+
+
+def alpha_curve(study: StudyReport) -> list[tuple[float, str]]:
+    """(alpha, regime) along the hybrid family: `x-y` is its end at 0, `x-x-mono` its end at 1.
+
+    Empty with fewer than three points or without a hybrid regime.
+    """
+    points = [(alpha, regime) for regime in study.regimes if (alpha := alpha_of(regime)) is not None]
+    hybrids = [regime for _, regime in points if regime.startswith("hybrid-")]
+    return sorted(points) if hybrids and len(points) >= 3 else []
+
+
+def alpha_of(regime: str) -> float | None:
+    """Share of monolingual batches of a regime in the hybrid family; None for others."""
+    if regime.startswith("hybrid-"):
+        return float(regime.removeprefix("hybrid-"))
+    return {CROSS_ONLY: 0.0, MONO_ONLY: 1.0}.get(regime)
+
+
+def trade_off(study: StudyReport) -> list[Change]:
+    """Where each trained regime stands: monolingual against pooled change from the untouched model."""
+    found = []
+    for regime in study.regimes[1:]:
+        pair = [study.difference(regime, study.regimes[0], name) for name in ("monolingual.map", "multilingual.map")]
+        if pair[0] is not None and pair[1] is not None:
+            mono, pool = ((100 * d.difference, 100 * d.low, 100 * d.high) for d in pair if d is not None)
+            found.append(Change(regime, mono, pool))
+    return found
+
+
+def curve_measures(study: StudyReport) -> list[str]:
+    """Headline measures that were measured for every point of the alpha curve."""
+    return [name for name in TITLES if all((regime, name) in study.levels for _, regime in alpha_curve(study))]
+
+
+def _pairs(stack: Stack) -> Floats:
+    return np.fmax(_means(stack, (MONO, "map")), _means(stack, (CROSS, "map")))
+
+
+def _means(stack: Stack, key: tuple[str, str]) -> Floats:
+    """Means over queries and seeds, by query language (rows) and the other language of the cells."""
+    number = {code: index for index, code in enumerate(stack.languages)}
+    values = np.full((len(number), len(number)), np.nan)
+    for index, (query, other) in enumerate(stack.cells[key]):
+        column = stack.matrices[key][:, :, index]
+        if not np.isnan(column).all():
+            values[number[query], number[other]] = np.nanmean(column)
+    return values

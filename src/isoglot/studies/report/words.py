@@ -1,0 +1,149 @@
+"""Figures and findings in words: the same sentences in Markdown, HTML and the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from isoglot.core.version import __version__
+from isoglot.languages.table import language
+from isoglot.measuring.bootstrap import Interval
+from isoglot.measuring.comparing import Comparison
+from isoglot.studies.report.study_facts import TITLES, StudyReport, detectable, in_ranks, lower_is_better
+
+
+def figure(value: float, form: str = ".3f") -> str:
+    """A number, or `-` for NaN."""
+    return "-" if math.isnan(value) else format(value, form)
+
+
+def level(found: Interval | None, measure: str) -> str:
+    """A mean with its interval: `0.587 [0.529, 0.646]`, ranks without decimals."""
+    if found is None:
+        return "-"
+    form = ".0f" if in_ranks(measure) else ".3f"
+    return f"{found.estimate:{form}} [{found.low:{form}}, {found.high:{form}}]"
+
+
+def difference(found: Comparison | None, *, star: bool = True) -> str:
+    """A difference with its interval, in points of mAP or in ranks, and a star where it is significant."""
+    if found is None:
+        return "-"
+    scale, form = (1, "+z.0f") if in_ranks(found.measure) else (100, "+z.1f")
+    mark = "*" if star and found.significant else ""
+    return f"{scale * found.difference:{form}} [{scale * found.low:{form}}, {scale * found.high:{form}}]{mark}"
+
+
+def verdict(found: Comparison) -> str:
+    """`is significantly better`, `is significantly worse` or `shows no significant difference`."""
+    if not found.significant:
+        return "shows no significant difference"
+    better = (found.difference < 0) == lower_is_better(found.measure)
+    return f"is significantly {'better' if better else 'worse'}"
+
+
+def title(study: StudyReport) -> str:
+    """What was compared with what, on what."""
+    return f"{', '.join(study.regimes[1:])} against the untouched model on {study.benchmark.name}"
+
+
+def in_short(study: StudyReport) -> list[str]:
+    """The study's answer in a few sentences, then what limits it."""
+    lines = []
+    for other in study.references:
+        for regime in study.against(other):
+            parts = []
+            for measure, name in TITLES.items():
+                found = study.difference(regime, other, measure)
+                if found is not None:
+                    parts.append(f"{name} {verdict(found)} ({difference(found, star=False)})")
+            lines.append(f"{regime} against {other}: {'; '.join(parts)}.")
+    for other in study.references:
+        lines += [monolingual(study, regime, other) for regime in study.against(other)]
+    return lines + [line for line in (smallest(study), one_seed(study), seen_before(study)) if line]
+
+
+def monolingual(study: StudyReport, regime: str, other: str) -> str:
+    """One sentence: in how many languages nothing significant was lost, and where something was lost or gained."""
+    measure = "monolingual.map"
+    own = [
+        found
+        for code in study.stacks[0].languages
+        if (found := study.difference(regime, other, measure, code)) is not None
+    ]
+    losses = [found for found in own if found.significant and found.difference < 0]
+    gains = [found for found in own if found.significant and found.difference > 0]
+    parts = [
+        f"{regime} against {other}: no significant monolingual loss in {len(own) - len(losses)} of {len(own)} languages"
+    ]
+    for word, part in (("significant losses", losses), ("significant gains", gains)):
+        if part:
+            named = ", ".join(f"{language(found.slice).name} {difference(found, star=False)}" for found in part)
+            parts.append(f"{word}: {named}")
+    return "; ".join(parts) + "."
+
+
+def families(study: StudyReport, regime: str, other: str) -> str:
+    """The monolingual change in each family of several languages; empty where there is no such family."""
+    named = [
+        f"{found.slice.removeprefix('family:')} {difference(found, star=False)}"
+        + ("" if found.significant else " (not significant)")
+        for found in study.families(regime, other, "monolingual.map")
+    ]
+    return f"Families of several languages: {'; '.join(named)}." if named else ""
+
+
+def smallest(study: StudyReport, other: str | None = None) -> str:
+    """The smallest monolingual difference that this benchmark could show, or nothing where none was measured."""
+    other = other or study.references[0]
+    against = study.against(other)
+    found = study.difference(against[-1], other, "monolingual.map") if against else None
+    if found is None:
+        return ""
+    return (
+        "The smallest monolingual difference that this benchmark would show with probability .8 is about "
+        f"{100 * detectable(found):.1f} points ({against[-1]} against {other})."
+    )
+
+
+def one_seed(study: StudyReport) -> str:
+    """The caveat of a single training per regime; empty with several."""
+    if len(study.seeds) > 1:
+        return ""
+    return "One seed: variance between trainings is not in the intervals; repeat with --seeds 0,1,2 before concluding."
+
+
+def seen_before(study: StudyReport) -> str:
+    """The caveat of training rows that stand in the benchmark; empty where there are none."""
+    if not study.overlap:
+        return ""
+    return (
+        f"Not zero-shot: {study.overlap.groups} groups, {study.overlap.queries} queries and "
+        f"{study.overlap.passages} passages of the training rows also stand in the benchmark."
+    )
+
+
+def setup(study: StudyReport) -> list[str]:
+    """What was measured and how it was trained, a paragraph each."""
+    settings, benchmark = study.settings, study.benchmark
+    unseen = [code for code in benchmark.languages if code not in study.trained_languages]
+    seeds = f"seed{'s' if len(study.seeds) > 1 else ''} {', '.join(map(str, study.seeds))}"
+    drawn = ", and seeds too" if len(study.seeds) > 1 else ""
+    return [
+        f"{len(benchmark.queries)} queries of {len(benchmark.groups)} question groups against "
+        f"{len(benchmark.candidates)} candidates in {len(benchmark.languages)} languages "
+        f"({' '.join(benchmark.languages)}). Trained on {study.rows} rows of {study.groups} groups in "
+        f"{len(study.trained_languages)} languages ({' '.join(study.trained_languages)})"
+        + (f"; never trained on: {' '.join(unseen)}." if unseen else "."),
+        f"Model `{settings['model']}`; {settings['max_steps']} steps of {settings['batch_size']} pairs, learning rate "
+        f"{settings['lr']:g}, temperature {settings['temperature']:g}, {settings['xy']} language pairs, token table "
+        f"`{settings['embeddings']}`; {seeds}. isoglot {__version__}.",
+        f"Brackets are 95 % intervals of a paired bootstrap over question groups ({study.resamples} resamples; all "
+        f"language versions of a question are drawn together{drawn}).",
+        *benchmark.notes,
+    ]
+
+
+def floor(study: StudyReport) -> str:
+    """How to read the levels, with the least rank distance that is possible here."""
+    least = len(study.benchmark.gold) / max(1, len(study.benchmark.queries)) - 1
+    return f"mAP: higher is better. Rank distance: lower is better, at least about {least:.0f} here."

@@ -1,0 +1,200 @@
+"""Strategies x seeds on one benchmark: train, evaluate, compare; killed, it goes on at the run where it was."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.progress import progress_line
+from isoglot.core.run_record import device_name, read_run, write_run
+from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
+from isoglot.data.prepared import Prepared
+from isoglot.encoders.loading import load
+from isoglot.measuring.comparing import Comparison, compare, stacked
+from isoglot.measuring.evaluating import encode_benchmark
+from isoglot.measuring.evaluation import Evaluation, load_evaluation
+from isoglot.measuring.ranks import top_k
+from isoglot.measuring.scoring import score
+from isoglot.measuring.top10 import K, load_hits, save_hits
+from isoglot.studies.report import StudyReport, headline_rows, write_report
+from isoglot.studies.settings import StudySettings
+from isoglot.training.sampling.regimes import parse_regime
+from isoglot.training.selection import fit
+from isoglot.training.settings import TrainSettings, flat_settings
+
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated model: a regime and its seed (None for the untouched base)."""
+
+    regime: str
+    seed: int | None
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Study:
+    """All runs and what separates them."""
+
+    runs: list[Run]
+    comparisons: list[Comparison]
+    report: str
+    rows: list[list[str]]
+    folder: Path
+
+
+def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: StudySettings | None = None) -> Study:
+    """Evaluate the base, then train and evaluate every regime with every seed, and report.
+
+    Args:
+        rows: prepared training rows.
+        benchmark: what every run is measured on.
+        folder: output folder, made where it is missing; complete runs in it are kept.
+        settings: what to compare.
+
+    Returns:
+        The study; the report (`report.html`, `.md`, `.csv`, `.tex`, `figures`), `study.json` and `run.json` are in the
+        folder, and one folder a run in `runs`.
+
+    Raises:
+        InputError: training rows stand in the benchmark, or settings that do not fit the rows.
+    """
+    folder, settings = Path(folder), settings or StudySettings()
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    found = overlap(rows, benchmark)
+    if not settings.allow_overlap:
+        refuse_overlap(found, benchmark.name)
+    plan: list[tuple[str, int | None, TrainSettings | None]] = [(BASE, None, None)]
+    for seed in settings.seeds:
+        for text in settings.regimes:
+            sampling = parse_regime(text, settings.train.sampling)
+            plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
+    runs = []
+    top = {}
+    for number, (regime, run_seed, train_settings) in enumerate(plan, 1):
+        label = regime if run_seed is None else f"{regime}, seed {run_seed}"
+        runs.append(
+            Run(
+                regime,
+                run_seed,
+                _run(rows, benchmark, folder, settings, label, f"[{number}/{len(plan)}]", train_settings),
+            )
+        )
+        hits = None if regime in top else load_hits(_home(folder, label), benchmark)
+        if hits is not None:
+            top[regime] = hits
+    progress_line("comparing runs")
+    comparisons = compare(stacked([(run.regime, run.evaluation) for run in runs]), resamples=settings.resamples)
+    seconds = time.perf_counter() - started
+    facts = StudyReport(
+        benchmark=benchmark,
+        runs=[(run.regime, run.seed, run.evaluation) for run in runs],
+        comparisons=comparisons,
+        settings={"model": settings.model, **flat_settings(settings.train)},
+        trained_languages=rows.table.languages,
+        groups=rows.table.groups,
+        rows=len(rows),
+        overlap=found,
+        seeds=settings.seeds,
+        resamples=settings.resamples,
+        top=top,
+    )
+    report = write_report(facts, folder, with_examples=settings.examples)
+    write_run(
+        folder,
+        "study",
+        _facts(settings),
+        data={"rows": rows.checksum, "benchmark": benchmark.checksum},
+        seed=None,
+        device=device_name(settings.train.device),
+        seconds=seconds,
+    )
+    return Study(runs, comparisons, report, headline_rows(facts), folder)
+
+
+def _run(
+    rows: Prepared,
+    benchmark: Benchmark,
+    folder: Path,
+    settings: StudySettings,
+    label: str,
+    counter: str,
+    train_settings: TrainSettings | None,
+) -> Evaluation:
+    """Train (unless it is the base) and evaluate one run, or read it back when it is complete."""
+    home = _home(folder, label)
+    facts = {
+        "model": settings.model,
+        "rows": rows.checksum if train_settings else None,
+        "benchmark": benchmark.checksum,
+        "length": settings.length,
+        "train": flat_settings(train_settings) if train_settings else None,
+    }
+    done = read_run(home)
+    if done is not None:
+        if done.get("settings") == facts:
+            progress_line(f"{counter} {label}: done before")
+            return load_evaluation(home)
+        raise InputError(f"{home}: holds a run with other settings; give the same ones, or --overwrite to start anew")
+    home.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    model = settings.model
+    if train_settings is not None:
+        progress_line(f"{counter} {label}: training {train_settings.max_steps} steps of {train_settings.batch_size}")
+        (home / "model").mkdir(exist_ok=True)
+        model = str(fit(settings.model, rows, home / "model", train_settings, resume=True))
+    progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
+    result, top = _measure(model, benchmark, label, settings)
+    result.save(home)
+    save_hits(home, benchmark, top)
+    if train_settings is not None and not settings.keep_models:
+        shutil.rmtree(home / "model")
+    seed = train_settings.seed if train_settings else None
+    device = settings.train.device
+    write_run(
+        home,
+        "study",
+        facts,
+        data={"rows": rows.checksum, "benchmark": benchmark.checksum},
+        seed=seed,
+        device=device_name(device),
+        seconds=time.perf_counter() - started,
+    )
+    progress_line(
+        f"{counter} {label}: mAP mono {result.macro('monolingual', 'map'):.3f}, "
+        f"cross {result.macro('cross_lingual', 'map'):.3f}, pool {result.macro('multilingual', 'map'):.3f}, "
+        f"rank distance {result.macro('multilingual', 'rank_distance'):.0f}"
+    )
+    return result
+
+
+def _measure(
+    model: str, benchmark: Benchmark, label: str, settings: StudySettings
+) -> tuple[Evaluation, NDArray[np.int32]]:
+    """Encode once; score every setting, and keep the best candidates of every query for the report."""
+    encoder = load(model, device=settings.train.device)
+    queries, candidates = encode_benchmark(
+        encoder, benchmark, length=settings.length, precision=settings.train.precision
+    )
+    return score(benchmark, queries, candidates, name=label), top_k(queries, candidates, K)
+
+
+def _home(folder: Path, label: str) -> Path:
+    return folder / "runs" / label.replace(", seed ", "-seed")
+
+
+def _facts(settings: StudySettings) -> dict[str, Any]:
+    values = asdict(settings)
+    values.pop("train")
+    return {**values, **flat_settings(settings.train)}

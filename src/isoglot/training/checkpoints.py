@@ -1,0 +1,110 @@
+"""Checkpoints that say when they are complete.
+
+A checkpoint is a folder; `complete.json` is written last, and a folder without it is a half-written one: it is never
+read, and taken away before the run goes on.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import atomic_write, read_json, write_json
+
+COMPLETE = "complete.json"
+WEIGHTS = "trainable.safetensors"
+
+
+def save_trainable(model: torch.nn.Module, path: Path) -> None:
+    """Write the parameters that train, and nothing else, atomically."""
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad
+    }
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def load_trainable(model: torch.nn.Module, path: Path) -> None:
+    """Read what `save_trainable` wrote back into the same model.
+
+    Raises:
+        InputError: the file holds other parameters.
+    """
+    tensors = load_file(path)
+    parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    wrong = sorted(
+        name
+        for name in {*tensors, *parameters}
+        if name not in tensors or name not in parameters or tensors[name].shape != parameters[name].shape
+    )
+    if wrong:
+        raise InputError(f"{path}: other parameters than the model's, such as {wrong[0]}; give --overwrite")
+    with torch.no_grad():
+        for name, value in tensors.items():
+            parameters[name].copy_(value)
+
+
+def mark_complete(checkpoint: Path, step: int, facts: dict[str, Any], **more: Any) -> None:
+    """Say that everything in the checkpoint has been written."""
+    write_json(checkpoint / COMPLETE, {"step": step, "settings": facts, **more})
+
+
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints in a folder, oldest first."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def remove_incomplete(folder: Path) -> None:
+    """Take half-written checkpoints away, and temporary files of broken writes."""
+    for path in folder.glob("checkpoint-*"):
+        if not (path / COMPLETE).is_file():
+            shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all but the newest complete checkpoints, the marker of each first."""
+    for path in complete_checkpoints(folder)[:-count]:
+        (path / COMPLETE).unlink()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
+    """The newest complete checkpoint.
+
+    Args:
+        folder: where checkpoints are.
+        facts: settings on which the outcome depends; the checkpoint's must be the same.
+
+    Raises:
+        InputError: it belongs to a run with other settings.
+    """
+    found = complete_checkpoints(folder) if folder.is_dir() else []
+    if not found:
+        return None
+    require_same(found[-1], read_json(found[-1] / COMPLETE)["settings"], facts)
+    return found[-1]
+
+
+def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Refuse to go on with what was made with other settings.
+
+    Raises:
+        InputError: names every setting that differs, with both values.
+    """
+    different = [
+        f"{key} ({saved.get(key)!r} then, {facts.get(key)!r} now)"
+        for key in sorted({*saved, *facts})
+        if saved.get(key) != facts.get(key)
+    ]
+    if different:
+        raise InputError(
+            f"{path}: made with another {', '.join(different)}; give the same settings, or --overwrite to start anew"
+        )

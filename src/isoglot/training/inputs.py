@@ -1,0 +1,119 @@
+"""What a training run reads: its rows' tokens and hard negatives, in a collator."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from isoglot.data.big_arrays import Ints
+from isoglot.data.prepared import Prepared
+from isoglot.encoders.presets import Backbone
+from isoglot.encoders.tokens import tokenize, tokenize_rows
+from isoglot.training.collator import Negatives, TokenCollator
+from isoglot.training.losses.info_nce import LossWeights
+from isoglot.training.settings import TrainSettings
+
+
+def run_collator(
+    model: SentenceTransformer,
+    rows: Prepared,
+    settings: TrainSettings,
+    preset: Backbone,
+    scratch: Path,
+    numbers: Ints | None,
+) -> TokenCollator:
+    """Tokens of the rows that are drawn.
+
+    All rows' tokens are kept beside the rows, for other runs; a part of them serves this run alone.
+    """
+    limit = model.max_seq_length or settings.passage_length or preset.passage_length
+    home = rows.folder / "tokens" if numbers is None and os.access(rows.folder, os.W_OK) else scratch
+    passage_length = min(settings.passage_length or preset.passage_length, limit)
+    queries = tokenize_rows(
+        model,
+        rows,
+        "query",
+        prompt=model.prompts.get("query"),
+        length=min(settings.query_length or preset.query_length, limit),
+        home=home,
+        numbers=numbers,
+    )
+    passages = tokenize_rows(
+        model,
+        rows,
+        "passage",
+        prompt=model.prompts.get("document"),
+        length=passage_length,
+        home=home,
+        numbers=numbers,
+    )
+    weights = LossWeights(jsd=settings.loss_jsd, kl=settings.loss_kl)
+    return TokenCollator(
+        queries,
+        passages,
+        rows.table.component,
+        getattr(model.tokenizer, "pad_token_id", None) or 0,
+        negatives=_negatives(model, rows, settings.negatives, passage_length, numbers),
+        parallel=weights.parallel,
+    )
+
+
+def _negatives(
+    model: SentenceTransformer, rows: Prepared, columns: int, length: int, numbers: Ints | None
+) -> Negatives | None:
+    """The rows' hard negatives, cut to `columns` a row; None where there are none or none are wanted."""
+    if not columns or rows.texts.column("negatives").null_count == len(rows.texts):
+        return None
+    texts: list[str] = []
+    counts = np.zeros(len(rows), dtype=np.int64)
+    scores = np.full((len(rows), 1 + columns), np.nan, dtype=np.float32)
+    chosen = np.arange(len(rows)) if numbers is None else numbers
+    given = (
+        (record["negatives"], record["scores"])
+        for batch in rows.batches(["negatives", "scores"], numbers)
+        for record in batch.to_pylist()
+    )
+    for row, (negatives, own_scores) in zip(chosen.tolist(), given, strict=True):
+        kept = (negatives or [])[:columns]
+        counts[row] = len(kept)
+        texts += kept
+        if own_scores:
+            scores[row, : 1 + len(kept)] = own_scores[: 1 + len(kept)]
+    if not texts:
+        return None
+    tokens = tokenize(model, texts, prompt=model.prompts.get("document"), length=length, what="negatives")
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return Negatives(tokens, offsets, _components_of(texts, rows), scores, columns)
+
+
+def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
+    """The passage component of each text that is some row's passage, otherwise -1."""
+    wanted = np.array([_digest(text) for text in texts], dtype=np.uint64)
+    known, inverse = np.unique(wanted, return_inverse=True)
+    component = np.full(len(known), -1, dtype=np.int64)
+    done = 0
+    for batch in rows.batches(["passage"]):
+        passages = np.array([_digest(text) for text in batch.column(0).to_pylist()], dtype=np.uint64)
+        place = np.minimum(np.searchsorted(known, passages), len(known) - 1)
+        found = np.flatnonzero(known[place] == passages)
+        component[place[found]] = rows.table.component[done + found]
+        done += len(passages)
+    return component[inverse]
+
+
+def _digest(text: str | None) -> int:
+    return int.from_bytes(hashlib.blake2b((text or "").encode(), digest_size=8).digest(), "little")
+
+
+def used_tokens(collator: TokenCollator) -> torch.Tensor:
+    """Every token id that a batch can hold, sorted."""
+    parts = [collator.queries.used(), collator.passages.used(), np.array([collator.pad])]
+    if collator.negatives is not None:
+        parts.append(collator.negatives.tokens.used())
+    return torch.from_numpy(np.unique(np.concatenate(parts)))

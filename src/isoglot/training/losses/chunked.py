@@ -1,0 +1,126 @@
+"""Embedding a batch in chunks: without padding to the batch's longest text, and without keeping activations.
+
+Kept, the activations of all chunks wait for the backward pass. Recomputed, only one chunk's are alive at a time and
+the gradient of the whole batch's loss reaches every chunk through its embeddings: GradCache (Gao et al.,
+arXiv 2101.06983), here as activation checkpointing of each chunk, which replays its dropout and its autocast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from isoglot.training.speed.token_table import Reading, UsedEmbedding
+
+
+def embed_columns(
+    model: SentenceTransformer,
+    columns: Sequence[dict[str, Any]],
+    chunk: int | None = None,
+    *,
+    recompute: bool = False,
+) -> list[Tensor]:
+    """Embed several columns of texts; their tokens are looked up once.
+
+    Args:
+        model: any Sentence Transformer over tokens.
+        columns: features of each column: `input_ids` and `attention_mask` (n, width), and what else the model takes;
+            best on the CPU, whatever the model is on.
+        chunk: texts embedded at a time; None embeds a column at once.
+        recompute: keep no activations (GradCache).
+
+    Returns:
+        (n, d) embeddings of each column.
+    """
+    table = _used_table(model)
+    tokens = table.gather(torch.cat([features["input_ids"].reshape(-1) for features in columns])) if table else None
+    return [_embed(model, features, chunk, table, tokens, recompute=recompute) for features in columns]
+
+
+def embed_in_chunks(model: SentenceTransformer, features: dict[str, Any], chunk: int | None) -> Tensor:
+    """Embed right-padded texts sorted by length, in chunks that are each as narrow as their longest text.
+
+    The result equals one padded forward pass (up to dropout and rounding) without the cost of the padding.
+
+    Args:
+        model: any Sentence Transformer over tokens.
+        features: `input_ids` and `attention_mask` (n, width), and what else the model takes.
+        chunk: texts a chunk; None embeds all at once.
+
+    Returns:
+        (n, d) embeddings in the given order.
+    """
+    return embed_columns(model, [features], chunk)[0]
+
+
+def _embed(
+    model: SentenceTransformer,
+    features: dict[str, Any],
+    chunk: int | None,
+    table: UsedEmbedding | None,
+    tokens: Reading | None,
+    *,
+    recompute: bool,
+) -> Tensor:
+    device = model.device
+
+    def embed(part: dict[str, Any]) -> Tensor:
+        if table is None:
+            return _embedding(model, part)
+        with table.reading(tokens):
+            return _embedding(model, part)
+
+    def run(part: dict[str, Any]) -> Tensor:
+        part = {
+            key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for key, value in part.items()
+        }
+        if not recompute or not torch.is_grad_enabled():
+            return embed(part)
+        embedding: Tensor = checkpoint(embed, part, use_reentrant=False, preserve_rng_state=True)
+        return embedding
+
+    mask = features["attention_mask"]
+    if chunk is None or len(mask) <= chunk:
+        return run(features)
+    width = mask.shape[1]
+    lengths = mask.sum(dim=1)
+    # Left-padded texts cannot be cut on the right.
+    right_padded = bool(mask[:, 0].all())
+    order = torch.argsort(lengths, descending=True) if right_padded else torch.arange(len(mask), device=mask.device)
+    parts = []
+    for start in range(0, len(order), chunk):
+        chosen = order[start : start + chunk]
+        longest = int(lengths[chosen[0]]) if right_padded else width
+        parts.append(
+            run(
+                {
+                    key: _cut(value, chosen, width, longest) if isinstance(value, Tensor) else value
+                    for key, value in features.items()
+                }
+            )
+        )
+    return torch.cat(parts)[torch.argsort(order).to(device)]
+
+
+def _cut(value: Tensor, chosen: Tensor, width: int, longest: int) -> Tensor:
+    if value.ndim >= 2 and value.shape[1] == width:
+        return value[chosen, :longest]
+    return value[chosen] if value.ndim and len(value) == len(chosen) else value
+
+
+def _embedding(model: SentenceTransformer, features: dict[str, Any]) -> Tensor:
+    embedding: Tensor = model(dict(features))["sentence_embedding"]
+    return embedding
+
+
+def _used_table(model: Any) -> UsedEmbedding | None:
+    for module in model.modules():
+        if isinstance(module, UsedEmbedding):
+            return module
+    return None

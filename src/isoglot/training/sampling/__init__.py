@@ -1,0 +1,1 @@
+"""Every regime from one plan of batches."""

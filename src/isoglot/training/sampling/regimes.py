@@ -1,0 +1,140 @@
+"""Training regimes: which languages a batch of (query, passage) pairs may hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from isoglot.core.errors import InputError
+from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
+
+Regime = Literal["hybrid", "x-x-mono", "x-y", "x-x", "en-en"]
+XY = Literal["per-batch", "per-example"]
+XYDraw = Literal["distinct", "independent"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How batches are drawn (arXiv 2408.10536, section 3, and LAReQA, arXiv 2004.05484, for the older regimes).
+
+    Attributes:
+        regime: en-en: pivot only; x-x: same-language pairs, languages mixed in a batch; x-x-mono: the whole batch in
+            one language; x-y: query and passage in different languages; hybrid: a coin per batch, x-x-mono with
+            probability alpha, otherwise x-y.
+        alpha: Probability that a hybrid batch is monolingual (at the start, where it changes).
+        xy: One ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
+        xy_draw: Query and passage languages always differ, or are drawn independently (LAReQA's original).
+        pivot: The language of en-en.
+        dataset_exponent: Data sets are drawn with probability proportional to rows ** this.
+        language_exponent: Languages (or ordered pairs) are drawn with probability proportional to size ** this; 0 is
+            uniform.
+        alpha_schedule: How alpha changes over the run.
+        alpha_end: Where linear and cosine end.
+        alpha_points: What piecewise follows, such as 0:1,0.5:0.5,1:0.2 (share of the steps : alpha).
+    """
+
+    regime: Regime = "hybrid"
+    alpha: float = 0.5
+    xy: XY = "per-batch"
+    xy_draw: XYDraw = "distinct"
+    pivot: str = "en"
+    dataset_exponent: float = 1.0
+    language_exponent: float = 0.0
+    alpha_schedule: Schedule = "constant"
+    alpha_end: float = 0.5
+    alpha_points: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the values (also those that a recipe gives).
+
+        Raises:
+            InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
+        """
+        for flag, value, allowed in (
+            ("--regime", self.regime, get_args(Regime)),
+            ("--xy", self.xy, get_args(XY)),
+            ("--xy-draw", self.xy_draw, get_args(XYDraw)),
+            ("--alpha-schedule", self.alpha_schedule, get_args(Schedule)),
+        ):
+            if value not in allowed:
+                raise InputError(f"{flag} {value!r}: expected one of {', '.join(allowed)}")
+        for flag, exponent in (
+            ("--dataset-exponent", self.dataset_exponent),
+            ("--language-exponent", self.language_exponent),
+        ):
+            if not math.isfinite(exponent):
+                raise InputError(f"{flag} {exponent}: expected a finite number")
+        for flag, probability in (("--alpha", self.alpha), ("--alpha-end", self.alpha_end)):
+            if not 0.0 <= probability <= 1.0:
+                raise InputError(f"{flag} {probability}: expected a probability from 0 to 1")
+        if self.alpha_schedule == "piecewise":
+            parse_points(self.alpha_points)
+        elif self.alpha_points:
+            raise InputError(f"--alpha-points {self.alpha_points}: only used by --alpha-schedule piecewise")
+
+    def alpha_at(self, progress: float) -> float:
+        """Probability of a monolingual batch when this share (0 to 1) of the steps is done."""
+        return alpha_at(progress, self.alpha_schedule, self.alpha, self.alpha_end, self.alpha_points)
+
+    @property
+    def name(self) -> str:
+        """What reports call it, such as `hybrid-0.5`."""
+        if self.regime != "hybrid":
+            return self.regime
+        if self.alpha_schedule == "piecewise":
+            return f"hybrid-piecewise-{self.alpha_points.replace(':', '_').replace(',', '-')}"
+        if self.alpha_schedule != "constant":
+            return f"hybrid-{self.alpha_schedule}-{self.alpha:g}-{self.alpha_end:g}"
+        return f"hybrid-{self.alpha:g}"
+
+
+def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
+    """Read a regime name as reports write it, keeping the other settings of `base`.
+
+    >>> parse_regime("hybrid-0.25").alpha
+    0.25
+
+    Raises:
+        InputError: not a regime.
+    """
+    settings = base or Sampling()
+    regime, dash, alpha = text.partition("-") if text.startswith("hybrid-") else (text, "", "")
+    known = {name: name for name in get_args(Regime)}
+    if regime not in known:
+        raise InputError(f"--regimes {text!r}: expected one of {', '.join(known)}, or hybrid-ALPHA")
+    if not dash:
+        return replace(settings, regime=known[regime])
+    try:
+        return replace(settings, regime=known[regime], alpha=float(alpha))
+    except ValueError as error:
+        raise InputError(f"--regimes {text!r}: {alpha!r} is not a number from 0 to 1") from error
+
+
+def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:
+    """Spell out `hybrid` as one regime for each alpha, keeping the order and naming every regime once.
+
+    The ends of the family have names of their own: alpha 0 is `x-y`, alpha 1 is `x-x-mono`.
+
+    >>> sweep(["x-x-mono", "hybrid"], [0, 0.5, 1])
+    ('x-x-mono', 'x-y', 'hybrid-0.5')
+
+    Raises:
+        InputError: no alpha, or several where no regime is `hybrid`.
+    """
+    if not alphas:
+        raise InputError("--alpha: expected at least one number from 0 to 1")
+    if len(alphas) > 1 and "hybrid" not in regimes:
+        raise InputError(
+            f"--alpha {','.join(f'{alpha:g}' for alpha in alphas)}: a sweep replaces `hybrid` in --regimes, "
+            f"which has {', '.join(regimes)}; add hybrid"
+        )
+    ends = {0.0: "x-y", 1.0: "x-x-mono"} if len(alphas) > 1 else {}
+    named: list[str] = []
+    for text in regimes:
+        if text == "hybrid":
+            named += [ends.get(alpha, f"hybrid-{alpha:g}") for alpha in alphas]
+        else:
+            named.append(text)
+    return tuple(dict.fromkeys(named) if len(alphas) > 1 else named)

@@ -1,0 +1,137 @@
+"""The one batch sampler behind every regime.
+
+The draw of a step is a pure function of (seed, epoch, step, global batch size): the plan is made for all ranks
+together and dealt out, so two ranks of B see what one rank of 2B would see, and replaying from step 0 gives the
+same batches again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.data.row_table import RowTable
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.sampling.strata import plans_of
+from isoglot.training.sampling.walks import Rows, Stream
+
+_FEW = 50_000
+
+
+class Batch(NamedTuple):
+    """One global batch: `queries[i]` and `passages[i]` are row numbers of a pair.
+
+    `query_lang` and `passage_lang` are codes, or None where the batch mixes languages.
+    """
+
+    kind: str
+    dataset: str
+    query_lang: str | None
+    passage_lang: str | None
+    queries: Rows
+    passages: Rows
+
+
+class HybridBatchSampler:
+    """Yields lists of 2B row numbers: B query rows, then the B passage rows that answer them.
+
+    No two pairs of a global batch share a passage component (hence no group either), batches are always full, and
+    within one stratum (a language, a language pair, a data set) no group comes again before all have come.
+
+    Args:
+        table: the integer side of the rows.
+        sampling: the regime and its weights.
+        batch_size: pairs a process sees in one step (B).
+        steps: how many optimiser batches to plan; None sees about every row once.
+        seed: with `epoch` and the step, the only source of randomness.
+        processes: number of processes (W) that deal consecutive batches among themselves; the global batch is W x B.
+
+    Raises:
+        InputError: no stratum can fill a global batch; the message names the largest that could.
+    """
+
+    drop_last = True
+
+    def __init__(
+        self,
+        table: RowTable,
+        sampling: Sampling | None = None,
+        batch_size: int = 32,
+        *,
+        steps: int | None = None,
+        seed: int = 0,
+        processes: int = 1,
+    ) -> None:
+        if batch_size < 2:
+            raise InputError(f"--batch-size {batch_size}: in-batch negatives need at least 2 pairs")
+        if steps is not None and steps < 1:
+            raise InputError(f"--max-steps {steps}: expected at least 1")
+        if processes < 1:
+            raise InputError(f"{processes} processes: expected at least 1")
+        if seed < 0:
+            raise InputError(f"--seed {seed}: expected a number from 0")
+        self.table = table
+        self.sampling = sampling or Sampling()
+        self.pairs = batch_size
+        self.processes = processes
+        self.seed = seed
+        self.epoch = 0
+        self.steps = steps if steps is not None else max(1, len(table) // (batch_size * processes))
+        # What is yielded is 2B indices: accelerate compares lengths with this.
+        self.batch_size = 2 * batch_size
+        self._plans = plans_of(table, self.sampling, batch_size * processes)
+
+    def __len__(self) -> int:
+        return self.steps * self.processes
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other batches from the next iteration on."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.batches():
+            for rank in range(self.processes):
+                part = slice(rank * self.pairs, (rank + 1) * self.pairs)
+                yield [*batch.queries[part].tolist(), *batch.passages[part].tolist()]
+
+    def _alpha(self, step: int) -> float:
+        plans = self._plans
+        if plans.mono is plans.other:
+            return 1.0 if plans.mono.kind == "mono" else 0.0
+        return self.sampling.alpha_at(step / max(1, self.steps - 1))
+
+    def rows(self) -> Rows | None:
+        """Ascending numbers of the rows that this epoch draws; None where planning it would cost more than it tells."""
+        size, drawn = len(self.table), 2 * self.steps * self.pairs * self.processes
+        if size <= _FEW or drawn >= size:
+            return None
+        seen = np.zeros(size, dtype=bool)
+        for batch in self.batches():
+            seen[batch.queries] = seen[batch.passages] = True
+        return np.flatnonzero(seen)
+
+    def batches(self) -> Iterator[Batch]:
+        """The global batches of this epoch, in order, with what kind they are."""
+        streams: dict[tuple[str, int, int, int], Stream] = {}
+        names = self.table
+        for step in range(self.steps):
+            rng = np.random.default_rng((self.seed, self.epoch, step))
+            mono = rng.random() < self._alpha(step)
+            plan = self._plans.mono if mono else self._plans.other
+            stratum = plan.draw(rng)
+            key = (plan.kind, *stratum)
+            if key not in streams:
+                streams[key] = plan.stream(stratum, (self.seed, self.epoch, int(mono), *(part + 1 for part in stratum)))
+            queries, passages = streams[key].take(self.pairs * self.processes)
+            dataset, x, y = stratum
+            yield Batch(
+                plan.kind,
+                names.datasets[dataset],
+                names.languages[x] if x >= 0 else None,
+                names.languages[y] if y >= 0 else None,
+                queries,
+                passages,
+            )

@@ -1,0 +1,208 @@
+"""What a regime draws from: the strata (a language, a language pair, a data set) that can fill a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.data.row_table import RowTable
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.sampling.walks import Rows, Stream
+
+Stratum = tuple[int, int, int]  # data set, query language, passage language (-1: mixed)
+
+
+class Plan:
+    """One kind of batch: its strata that can fill a batch, how to weigh them, and how to walk through one."""
+
+    def __init__(
+        self,
+        kind: str,
+        strata: list[Stratum],
+        sizes: list[int],
+        sampling: Sampling,
+        table: RowTable,
+        resolve: Callable[[Stratum, tuple[int, ...]], Stream],
+    ) -> None:
+        self.kind = kind
+        self.stream = resolve
+        rows = np.bincount(np.asarray(table.dataset), minlength=len(table.datasets)).astype(np.float64)
+        self._strata: list[list[Stratum]] = []
+        self._weights: list[NDArray[np.float64]] = []
+        dataset_weights = []
+        for dataset in range(len(table.datasets)):
+            own = [index for index, stratum in enumerate(strata) if stratum[0] == dataset]
+            if own:
+                self._strata.append([strata[index] for index in own])
+                weights = np.array([float(sizes[index]) for index in own]) ** sampling.language_exponent
+                self._weights.append(np.cumsum(weights / weights.sum()))
+                dataset_weights.append(rows[dataset] ** sampling.dataset_exponent)
+        self._dataset_weights = np.cumsum(np.array(dataset_weights) / sum(dataset_weights))
+
+    def draw(self, rng: np.random.Generator) -> Stratum:
+        """A data set, then one of its strata."""
+        dataset = _pick(self._dataset_weights, rng)
+        return self._strata[dataset][_pick(self._weights[dataset], rng)]
+
+
+class Plans(NamedTuple):
+    """The plan of monolingual batches and that of the others; the same one where a regime has one kind."""
+
+    mono: Plan
+    other: Plan
+
+
+def _pick(cumulative: NDArray[np.float64], rng: np.random.Generator) -> int:
+    return min(int(np.searchsorted(cumulative, rng.random(), side="right")), len(cumulative) - 1)
+
+
+def plans_of(table: RowTable, sampling: Sampling, batch: int) -> Plans:
+    """Choose the kinds of batch that the regime needs."""
+    if sampling.regime in ("en-en", "x-x-mono"):
+        plan = _mono_plan(table, sampling, batch)
+        return Plans(plan, plan)
+    if sampling.regime == "x-x":
+        plan = _mixed_plan(table, sampling, batch, same=True)
+        return Plans(plan, plan)
+    cross = _pair_plan if sampling.xy == "per-batch" else _mixed_plan
+    constant = sampling.alpha_schedule == "constant"
+    if sampling.regime == "x-y" or (constant and sampling.alpha == 0.0):
+        plan = cross(table, sampling, batch)
+        return Plans(plan, plan)
+    if constant and sampling.alpha == 1.0:
+        mono = _mono_plan(table, sampling, batch)
+        return Plans(mono, mono)
+    plans: list[Plan] = []
+    errors: list[BatchTooLargeError] = []
+    for make in (_mono_plan, cross):
+        try:
+            plans.append(make(table, sampling, batch))
+        except BatchTooLargeError as error:
+            errors.append(error)
+    if errors:
+        # The batch that fits both kinds is the one to name.
+        raise min(errors, key=lambda error: error.largest)
+    return Plans(*plans)
+
+
+def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
+    wanted = range(len(table.languages))
+    if sampling.regime == "en-en":
+        if sampling.pivot not in table.languages:
+            raise InputError(f"--pivot {sampling.pivot}: not in the rows; there are: {', '.join(table.languages)}")
+        wanted = range(table.languages.index(sampling.pivot), table.languages.index(sampling.pivot) + 1)
+    found = [(d, x, x) for d in range(len(table.datasets)) for x in wanted]
+    strata = _fitting(table, found, batch, "monolingual batches")
+
+    def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
+        rows = _language_rows(table, stratum[0], stratum[1])
+
+        def resolve(items: Rows, _: tuple[int, ...]) -> tuple[Rows, Rows]:
+            chosen = np.asarray(rows[items], dtype=np.int64)
+            return chosen, chosen
+
+        return Stream(len(rows), key, resolve, table)
+
+    return Plan("mono", strata, [int(table.pair_groups[s]) for s in strata], sampling, table, stream)
+
+
+def _pair_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
+    """Whole batches in one ordered language pair."""
+    size = len(table.languages)
+    found = [
+        (d, x, y)
+        for d in range(len(table.datasets))
+        for x in range(size)
+        for y in range(size)
+        if x != y or sampling.xy_draw == "independent"
+    ]
+    strata = _fitting(table, found, batch, "cross-lingual batches in one language pair (--xy per-batch)")
+
+    def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
+        dataset, x, y = stratum
+        # Walk through the smaller language and look the other up: nothing is stored per pair.
+        walk = x if table.pair_groups[dataset, x, x] <= table.pair_groups[dataset, y, y] else y
+        rows = _language_rows(table, dataset, walk)
+
+        def resolve(items: Rows, _: tuple[int, ...]) -> tuple[Rows, Rows]:
+            groups = table.group[rows[items]]
+            queries, passages = table.rows_of_groups(groups, x), table.rows_of_groups(groups, y)
+            both = (queries >= 0) & (passages >= 0)
+            return queries[both], passages[both]
+
+        return Stream(len(rows), key, resolve, table)
+
+    return Plan("cross", strata, [int(table.pair_groups[s]) for s in strata], sampling, table, stream)
+
+
+def _mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = False) -> Plan:
+    """Batches that mix languages: group first, then one language of it (`x-x`) or an ordered pair (`per-example`)."""
+    distinct = not same and sampling.xy_draw == "distinct"
+    counts = table.parallel_components if distinct else table.dataset_components
+    strata = [(d, -1, -1) for d in range(len(table.datasets)) if counts[d] >= batch]
+    if not strata:
+        what = "cross-lingual batches" if not same else "batches of mixed languages"
+        raise BatchTooLargeError(batch, int(max(counts, default=0)), what)
+    sizes = np.diag(table.pair_groups.sum(axis=0)).astype(np.float64)
+    log_weights = sampling.language_exponent * np.log(np.maximum(sizes, 1.0))
+
+    def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
+        start, end = (int(table.group_dataset_offsets[stratum[0] + offset]) for offset in (0, 1))
+
+        def resolve(items: Rows, where: tuple[int, ...]) -> tuple[Rows, Rows]:
+            first, count = table.group_ranges(items + start)
+            if distinct:
+                first, count = first[count > 1], count[count > 1]
+            if not len(first):
+                return first, first
+            slots = np.minimum(np.arange(count.max()), (count - 1)[:, None]) + first[:, None]
+            rows = np.asarray(table.key_rows[slots], dtype=np.int64)
+            weights = np.where(np.arange(count.max()) < count[:, None], log_weights[table.lang[rows]], -np.inf)
+            # The largest of (log weight + Gumbel noise) is a weighted draw; the two largest are one without
+            # replacement (Plackett-Luce).
+            rng = np.random.default_rng((*key, *where))
+            noise = weights + rng.gumbel(size=weights.shape)
+            lines = np.arange(len(rows))
+            query = noise.argmax(axis=1)
+            if same:
+                return rows[lines, query], rows[lines, query]
+            if distinct:
+                noise[lines, query] = -np.inf
+            else:
+                noise = weights + rng.gumbel(size=weights.shape)
+            return rows[lines, query], rows[lines, noise.argmax(axis=1)]
+
+        return Stream(end - start, key, resolve, table)
+
+    kind = "mixed" if same else "cross"
+    return Plan(kind, strata, [1] * len(strata), sampling, table, stream)
+
+
+def _language_rows(table: RowTable, dataset: int, lang: int) -> Any:
+    at = dataset * len(table.languages) + lang
+    return table.lang_rows[table.lang_offsets[at] : table.lang_offsets[at + 1]]
+
+
+def _fitting(table: RowTable, strata: list[Stratum], batch: int, what: str) -> list[Stratum]:
+    sizes = [int(table.pair_components[stratum]) for stratum in strata]
+    fitting = [stratum for stratum, size in zip(strata, sizes, strict=True) if size >= batch]
+    if not fitting:
+        raise BatchTooLargeError(batch, max(sizes, default=0), what)
+    return fitting
+
+
+class BatchTooLargeError(InputError):
+    """No stratum can fill a batch; `largest` is the largest that one could fill."""
+
+    def __init__(self, batch: int, largest: int, what: str) -> None:
+        self.largest = largest
+        super().__init__(
+            f"the rows hold no {what}: no two groups with different passages have the languages for it"
+            if largest < 2
+            else f"a global batch of {batch} pairs is too large for {what}: at most {largest} have different passages; "
+            f"give --batch-size {largest} or less (times the number of processes)"
+        )

@@ -1,0 +1,116 @@
+"""Endless walks through one stratum of rows, in an order that needs no memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.data.row_table import RowTable
+
+Rows = NDArray[np.int64]
+_CHUNK = 1024
+
+
+class Stream:
+    """Endless passes through one stratum, each in its own random order, as (query row, passage row) pairs."""
+
+    def __init__(
+        self,
+        size: int,
+        key: tuple[int, ...],
+        resolve: Callable[[Rows, tuple[int, ...]], tuple[Rows, Rows]],
+        table: RowTable,
+    ) -> None:
+        self._size, self._key, self._resolve = size, key, resolve
+        self._component, self._group = table.component, table.group
+        self._pass = self._at = 0
+        self._order = keyed_permutation(size, (*key, 0))
+        empty = np.empty(0, dtype=np.int64)
+        self._queries, self._passages, self._components = empty, empty, empty
+
+    def take(self, count: int) -> tuple[Rows, Rows]:
+        """The next `count` pairs whose components all differ; the ones passed over come first next time."""
+        while len(self._components) < count:
+            self._refill(count)
+        if len(np.unique(self._components[:count])) == count:
+            # Nearly always: the next pairs as they come.
+            queries, passages = self._queries[:count], self._passages[:count]
+            self._queries, self._passages = self._queries[count:], self._passages[count:]
+            self._components = self._components[count:]
+            return queries, passages
+        while True:
+            _, first = np.unique(self._components, return_index=True)
+            if len(first) >= count:
+                break
+            self._refill(count)
+        chosen = np.sort(first)[:count]
+        queries, passages = self._queries[chosen], self._passages[chosen]
+        keep = np.ones(len(self._queries), dtype=bool)
+        keep[chosen] = False
+        self._queries, self._passages, self._components = (
+            array[keep] for array in (self._queries, self._passages, self._components)
+        )
+        return queries, passages
+
+    def _refill(self, count: int) -> None:
+        end = min(self._size, self._at + max(count, _CHUNK))
+        items = self._order(np.arange(self._at, end, dtype=np.int64))
+        queries, passages = self._resolve(items, (self._pass, self._at))
+        if len(self._queries) > 2 * self._size:
+            # One passage of very many groups: they wait longer than a pass takes, and need not queue twice.
+            new = ~np.isin(self._group[queries], self._group[self._queries])
+            queries, passages = queries[new], passages[new]
+        self._queries = np.concatenate([self._queries, queries])
+        self._passages = np.concatenate([self._passages, passages])
+        self._components = np.concatenate([self._components, np.asarray(self._component[queries], dtype=np.int64)])
+        self._at = end
+        if end == self._size:
+            self._pass, self._at = self._pass + 1, 0
+            self._order = keyed_permutation(self._size, (*self._key, self._pass))
+
+
+def keyed_permutation(size: int, key: tuple[int, ...]) -> Callable[[Rows], Rows]:
+    """A random permutation of range(size) as a function, fixed by `key`.
+
+    Up to 2**16 items it is a shuffled array; above, a six-round Feistel network on a rectangle, with cycle walking,
+    which needs no memory, so that thousands of strata of millions of groups cost nothing to open.
+
+    >>> order = keyed_permutation(5, (0,))
+    >>> sorted(order(np.arange(5)).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    rng = np.random.default_rng(key)
+    if size <= 1 << 16:
+        shuffled = rng.permutation(size)
+        return lambda items: shuffled[items]
+    # Sides of a rectangle that holds little more than the items: hardly any number falls outside.
+    height = math.isqrt(size - 1) + 1
+    sides = np.array([height, -(-size // height)], dtype=np.uint64)
+    salts = rng.integers(0, 1 << 63, size=6, dtype=np.uint64)
+
+    def encipher(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        halves = [values // sides[1], values % sides[1]]
+        for number, salt in enumerate(salts):
+            own, other = number % 2, 1 - number % 2
+            moved = halves[own] + _mix(halves[other] + salt) % sides[own]
+            halves[own] = np.where(moved >= sides[own], moved - sides[own], moved)
+        whole: NDArray[np.uint64] = halves[0] * sides[1] + halves[1]
+        return whole
+
+    def order(items: Rows) -> Rows:
+        values = encipher(items.astype(np.uint64))
+        while (outside := values >= size).any():
+            values[outside] = encipher(values[outside])
+        return values.astype(np.int64)
+
+    return order
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 (Steele, Lea, Flood 2014); wraps around on purpose."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

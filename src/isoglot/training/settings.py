@@ -1,0 +1,134 @@
+"""Settings of training and of studies: one name each for flag, recipe key and Python argument."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal, get_args
+
+from cyclopts import Parameter
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.devices import Precision
+from isoglot.training.sampling.regimes import Sampling
+
+Embeddings = Literal["used", "all", "freeze"]
+LOSSES = ("info_nce", "symmetric", "jsd", "kl", "distill")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train; the defaults are what `docs/training.md` recommends.
+
+    Attributes:
+        sampling: The regime.
+        temperature: Of InfoNCE over cosines.
+        batch_size: Pairs a process sees in one step.
+        lr: Learning rate of AdamW after the warm-up; falls linearly to zero.
+        weight_decay: Of AdamW.
+        warmup_steps: Steps over which the learning rate rises to --lr.
+        clip: Largest gradient norm.
+        max_steps: Optimiser steps.
+        seed: Of batches and dropout.
+        query_length: Tokens kept of a query; the model's preset when not given.
+        passage_length: Tokens kept of a passage; the model's preset when not given.
+        embeddings: Which rows of the token table train: those whose tokens occur (used), all, or none (freeze).
+        precision: bf16 is autocast over float32 weights; auto takes it where the device has it in hardware.
+        chunk: Texts embedded at a time, sorted by length; chosen by device when not given.
+        grad_cache: Keep the activations of this many texts at a time and embed each text twice, so that memory does
+            not grow with the batch (GradCache); all are kept when not given.
+        negatives: Hard negatives that a pair brings along, where its passage's row has some.
+        loss_info_nce: Weight of the query's passage against the batch's passages.
+        loss_symmetric: Weight of the passage's query against the batch's queries.
+        loss_jsd: Weight of bringing parallel passages' score distributions together.
+        loss_kl: Weight of bringing parallel queries' score distributions together.
+        loss_distill: Weight of following the rows' teacher scores.
+        holdout: Share of the passages (with all their rows) kept out of training to select the model on.
+        eval_steps: Steps between measurements on the held-out rows.
+        patience: Stop after this many measurements without a better one; 0 never stops early.
+        save_steps: Steps between checkpoints; 0 keeps none.
+        log_steps: Steps between lines of training.jsonl.
+        log_batches: Write every batch's row numbers to batches-RANK.jsonl.
+        tensorboard: Write TensorBoard events to the output folder's tensorboard.
+        device: Such as cpu or cuda; chosen by torch when not given.
+    """
+
+    sampling: Annotated[Sampling, Parameter(name="*")] = field(default_factory=Sampling)
+    temperature: float = 0.03
+    batch_size: int = 32
+    lr: float = 3e-5
+    weight_decay: float = 0.01
+    warmup_steps: int = 10
+    clip: float = 1.0
+    max_steps: int = 300
+    seed: int = 0
+    query_length: int | None = None
+    passage_length: int | None = None
+    embeddings: Embeddings = "used"
+    precision: Precision = "auto"
+    chunk: int | None = None
+    grad_cache: int | None = None
+    negatives: int = 1
+    loss_info_nce: float = 1.0
+    loss_symmetric: float = 0.0
+    loss_jsd: float = 0.0
+    loss_kl: float = 0.0
+    loss_distill: float = 0.0
+    holdout: float = 0.0
+    eval_steps: int = 50
+    patience: int = 0
+    save_steps: int = 100
+    log_steps: int = 10
+    log_batches: Annotated[bool, Parameter(negative="")] = False
+    tensorboard: Annotated[bool, Parameter(negative="")] = False
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one that cannot work, with its flag.
+        """
+        for flag, value in (("--temperature", self.temperature), ("--lr", self.lr), ("--clip", self.clip)):
+            if not 0 < value < math.inf:
+                raise InputError(f"{flag} {value}: expected a positive number")
+        for flag, number, least in (
+            ("--batch-size", self.batch_size, 2),
+            ("--max-steps", self.max_steps, 1),
+            ("--warmup-steps", self.warmup_steps, 0),
+            ("--save-steps", self.save_steps, 0),
+            ("--weight-decay", self.weight_decay, 0),
+            ("--seed", self.seed, 0),
+            ("--chunk", self.chunk, 1),
+            ("--grad-cache", self.grad_cache, 1),
+            ("--negatives", self.negatives, 0),
+            ("--eval-steps", self.eval_steps, 1),
+            ("--patience", self.patience, 0),
+            ("--log-steps", self.log_steps, 1),
+            ("--query-length", self.query_length, 4),
+            ("--passage-length", self.passage_length, 4),
+        ):
+            if number is not None and not number >= least:
+                raise InputError(f"{flag} {number}: expected at least {least}")
+        for flag, name, allowed in (
+            ("--embeddings", self.embeddings, get_args(Embeddings)),
+            ("--precision", self.precision, get_args(Precision)),
+        ):
+            if name not in allowed:
+                raise InputError(f"{flag} {name!r}: expected one of {', '.join(allowed)}")
+        weights = {loss: getattr(self, f"loss_{loss}") for loss in LOSSES}
+        for loss, weight in weights.items():
+            if not 0.0 <= weight < math.inf:
+                raise InputError(f"--loss-{loss.replace('_', '-')} {weight}: expected a weight of 0 or more")
+        if not any(weights.values()):
+            raise InputError("all losses have weight 0; give one of --loss-info-nce, --loss-symmetric, … a weight")
+        if not 0.0 <= self.holdout < 1.0:
+            raise InputError(f"--holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
+        if self.patience and not self.holdout:
+            raise InputError("--patience: stopping early needs rows to measure on; give --holdout 0.05 too")
+
+
+def flat_settings(settings: TrainSettings) -> dict[str, Any]:
+    """All settings in one flat dict, sampling included, as flags and recipes name them."""
+    values = asdict(settings)
+    return {**values.pop("sampling"), **values}

@@ -1,0 +1,147 @@
+"""Training only the rows of the token table that the corpus uses.
+
+A token table is 69-82 % of a multilingual encoder's parameters, and a corpus uses a small part of it: gradients and
+optimiser state for the rest cost memory and time and change nothing but weight decay. `UsedEmbedding` keeps the used
+rows as one dense trainable matrix, so clipping, DDP and fused optimisers work as always, and reads and writes
+checkpoints as the plain table it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isoglot.core.errors import InputError
+
+
+class Reading(NamedTuple):
+    """The tokens of one batch: `vectors` (n, d), and for each trained row its place among them or -1."""
+
+    vectors: Tensor
+    local: Tensor
+
+
+class UsedEmbedding(nn.Module):
+    """A token table (V, d) of which only the rows `used` are trained.
+
+    Args:
+        table: the plain table; its rows that are not used stay as they are.
+        used: (n,) sorted token ids.
+    """
+
+    frozen: Tensor
+    used: Tensor
+    place: Tensor
+
+    def __init__(self, table: nn.Embedding, used: Tensor) -> None:
+        super().__init__()
+        self.padding_idx = table.padding_idx
+        self.register_buffer("frozen", table.weight.detach(), persistent=False)
+        self.register_buffer("used", used, persistent=False)
+        used = used.to(table.weight.device)
+        place = torch.full((table.num_embeddings,), -1, dtype=torch.long, device=used.device)
+        place[used] = torch.arange(len(used), device=used.device)
+        self.register_buffer("place", place, persistent=False)
+        self._place = place.cpu()
+        self.trained = nn.Parameter(table.weight.detach()[used].clone())
+        self._reading: Reading | None = None
+
+    def gather(self, ids: Tensor) -> Reading | None:
+        """Look the tokens of a whole batch up once; None where some are not among the used ones.
+
+        Every look-up in the trained table costs one dense gradient of its size; a batch that runs in chunks would
+        pay it for each chunk.
+
+        Args:
+            ids: all token ids of the batch, any shape.
+        """
+        device = self.trained.device
+        # On the CPU where the ids are there: the number of different tokens is needed at once.
+        place = torch.unique((self._place if ids.device.type == "cpu" else self.place)[ids.reshape(-1)])
+        if int(place[0]) < 0:
+            return None
+        place = place.to(device)
+        local = torch.full((len(self.trained),), -1, dtype=torch.long, device=device)
+        local[place] = torch.arange(len(place), device=device)
+        return Reading(functional.embedding(place, self.trained), local)
+
+    @contextmanager
+    def reading(self, tokens: Reading | None) -> Iterator[None]:
+        """Serve the look-ups of the block from what `gather` gave."""
+        self._reading = tokens
+        try:
+            yield
+        finally:
+            self._reading = None
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Look token ids up, (…) -> (…, d)."""
+        place = self.place[ids]
+        if self._reading is not None:
+            return functional.embedding(self._reading.local[place], self._reading.vectors)
+        vectors = functional.embedding(place.clamp(min=0), self.trained)
+        unused = place < 0
+        if bool(unused.any()):  # texts outside the corpus, in an evaluation during training
+            vectors = torch.where(unused[..., None], functional.embedding(ids, self.frozen), vectors)
+        return vectors
+
+    @property
+    def weight(self) -> Tensor:
+        """The whole table as it stands now, (V, d); the frozen copy is brought up to date, nothing is cloned."""
+        with torch.no_grad():
+            self.frozen.index_copy_(0, self.used, self.trained.detach().to(self.frozen.dtype))
+        return self.frozen
+
+    def restore(self) -> nn.Embedding:
+        """A plain embedding with the trained rows put back."""
+        rows, width = self.frozen.shape
+        return nn.Embedding(rows, width, padding_idx=self.padding_idx, _weight=self.weight)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        destination[f"{prefix}weight"] = self.weight
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        missing_keys: list[str] = args[2]
+        table = state_dict.get(f"{prefix}weight")
+        if table is None:
+            missing_keys.append(f"{prefix}weight")
+            return
+        with torch.no_grad():
+            self.frozen.copy_(table)
+            self.trained.copy_(table[self.used])
+
+
+def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
+    """Set the token table of a transformers model up for training.
+
+    Args:
+        backbone: a transformers encoder.
+        mode: `used` trains the rows in `used`, `all` the whole table, `freeze` none.
+        used: (n,) token ids of the corpus.
+
+    Raises:
+        InputError: an unknown mode.
+    """
+    if mode == "all":
+        return
+    if mode not in ("used", "freeze"):
+        raise InputError(f"--embeddings {mode!r}: expected one of used, all, freeze")
+    table = backbone.get_input_embeddings()
+    if mode == "freeze":
+        table.weight.requires_grad_(False)
+    else:
+        backbone.set_input_embeddings(UsedEmbedding(table, torch.unique(used.long())))
+
+
+def restore_token_table(backbone: Any) -> None:
+    """Undo `prepare_token_table`: a plain, trainable table."""
+    table = backbone.get_input_embeddings()
+    if isinstance(table, UsedEmbedding):
+        backbone.set_input_embeddings(table.restore())
+    else:
+        table.weight.requires_grad_(True)
