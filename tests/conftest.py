@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.lareqa import lareqa_file, lareqa_paragraph
+from support.rows import TEMPLATES, parallel_rows, write_jsonl
+
 # Before any library reads them: no hub, no fork warnings, no window.
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", MPLBACKEND="agg")
 # Tiny models gain nothing from threads, and busy machines lose much.
@@ -16,36 +19,6 @@ settings.register_profile("isoglot", deadline=None, max_examples=40, derandomize
 settings.load_profile("isoglot")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-
-# Question, passage; {n} tells the groups apart.
-TEMPLATES = {
-    "ar": ("ما ارتفاع الجبل رقم {n}؟", "يبلغ ارتفاع الجبل رقم {n} نحو {m} متر."),
-    "de": ("Wie hoch ist der Berg Nummer {n}?", "Der Berg Nummer {n} ist {m} Meter hoch."),
-    "en": ("How high is mountain number {n}?", "Mountain number {n} is {m} metres high."),
-    "hi": ("पर्वत संख्या {n} कितना ऊँचा है?", "पर्वत संख्या {n} की ऊँचाई {m} मीटर है।"),
-    "zh": ("第{n}座山有多高？", "第{n}座山高{m}米。"),
-}
-
-
-def parallel_rows(groups=24, langs=("de", "en", "hi", "zh"), dataset="wiki", first=0):
-    """Complete rows as dicts: `groups` groups in every language, numbered from `first`."""
-    return [
-        {
-            "group": f"{dataset}-{n}",
-            "lang": lang,
-            "query": TEMPLATES[lang][0].format(n=n),
-            "passage": TEMPLATES[lang][1].format(n=n, m=100 + 37 * n),
-            "dataset": dataset,
-        }
-        for n in range(first, first + groups)
-        for lang in langs
-    ]
-
-
-def write_jsonl(path, rows):
-    """Write dicts as JSONL and give the path back."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -119,35 +92,6 @@ def tiny_model(tmp_path_factory):
     )
     model.save_pretrained(str(home / "model"), create_model_card=False)
     return home / "model"
-
-
-def lareqa_paragraph(context_parts, questions, gap=" "):
-    """One paragraph in LAReQA's layout.
-
-    Args:
-        context_parts: sentences; they are joined by `gap`, which belongs to none of them.
-        questions: (id, question, number of the sentence that answers, offset of the answer within it) each.
-        gap: text between sentences.
-    """
-    breaks, start = [], 0
-    for part in context_parts:
-        breaks.append([start, start + len(part)])
-        start += len(part) + len(gap)
-    qas = [
-        {
-            "id": key,
-            "question": question,
-            "answers": [{"text": context_parts[sentence][offset:], "answer_start": breaks[sentence][0] + offset}],
-        }
-        for key, question, sentence, offset in questions
-    ]
-    context = gap.join(context_parts)
-    return {"context": context, "sentences": list(context_parts), "sentence_breaks": breaks, "qas": qas}
-
-
-def lareqa_file(title, paragraphs):
-    """One language's content in LAReQA's layout."""
-    return {"data": [{"title": title, "paragraphs": paragraphs}]}
 
 
 @pytest.fixture(scope="session")

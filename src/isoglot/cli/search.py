@@ -58,8 +58,8 @@ def index(
         as_json: Print the result as JSON.
     """
     from isoglot.core.files import claimed_folder
+    from isoglot.documents.reading import find_sources
     from isoglot.encoders.debias import load_debias
-    from isoglot.search.index.documents import find_sources
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.index.versions import prune as prune_versions
     from isoglot.search.index.versions import roll_back as roll

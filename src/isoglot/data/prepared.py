@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_folder, read_json, write_json
+from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
 from isoglot.data.big_arrays import Ints, Room
 from isoglot.data.lookups import DuplicateRowError
-from isoglot.data.problems import Problems
 from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS, Row, read_rows
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from isoglot.core.errors import InputError
-from isoglot.data.problems import Problems
+from isoglot.core.problems import Problems
 
 
 def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iterator[tuple[int, Any]]:

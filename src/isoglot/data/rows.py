@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
-from isoglot.data.problems import Problems
+from isoglot.core.problems import Problems
 from isoglot.data.records import jsonl_records
 
 REQUIRED = ("group", "lang", "query", "passage")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
+from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark
-from isoglot.data.problems import Problems
 from isoglot.data.records import table_rows
 from isoglot.measuring.ranks import GoldRanks, query_of, top_k_scored
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError
+from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
-from isoglot.data.problems import Problems
 from isoglot.data.records import jsonl_records, table_rows
 from isoglot.languages.table import parse_codes
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
+from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
-from isoglot.data.problems import Problems
 from isoglot.data.rows import has_surrogate
 from isoglot.languages.table import parse_codes
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.download import is_offline
-from isoglot.data.problems import Problems
 from isoglot.data.records import jsonl_records, parquet_records, table_rows
 from isoglot.languages.table import parse_codes
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from isoglot.core.errors import InputError
-from isoglot.data.problems import Problems
+from isoglot.core.problems import Problems
 from isoglot.data.records import tsv_lines
 from isoglot.data.rows import Row, check_row
 from isoglot.languages.table import known, parse_codes

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError
-from isoglot.data.problems import Problems
+from isoglot.core.problems import Problems
 from isoglot.data.records import read_records
 from isoglot.data.rows import Row, check_row
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isoglot.core.errors import InputError
-from isoglot.data.problems import Problems
+from isoglot.core.problems import Problems
+from isoglot.documents.reading import find_sources, read_documents
 from isoglot.encoders.debias import load_debias
 from isoglot.search.index import approximate
-from isoglot.search.index.documents import find_sources, read_documents
 from isoglot.search.index.intake import Intake
 from isoglot.search.index.manifest import BUILDING, Version
 from isoglot.search.index.publishing import publish

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isoglot.core.errors import InputError
+from isoglot.documents.splitting import Spans
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.presets import backbone
 from isoglot.search.index.protocol import Vectors
-from isoglot.search.index.splitting import Spans
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from isoglot.data.problems import Problems
+from isoglot.core.problems import Problems
+from isoglot.documents.reading import Document
+from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.encoding import encode
 from isoglot.languages.detection import detect
-from isoglot.search.index.documents import Document
 from isoglot.search.index.encoder_check import room, token_spans
 from isoglot.search.index.manifest import Manifest
 from isoglot.search.index.protocol import Passage
-from isoglot.search.index.splitting import Spans, shorten, split
 from isoglot.search.index.store import Folded, Store, dump
 
 if TYPE_CHECKING:

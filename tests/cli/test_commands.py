@@ -1,0 +1,299 @@
+import gzip
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import isoglot
+from isoglot.cli import run
+from isoglot.cli.benchmarks import Source
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import TrainSettings
+from support.rows import parallel_rows, write_jsonl
+
+QUICK = ["--batch-size", "4", "--max-steps", "2", "--warmup-steps", "0", "--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command in this process: exit code, stdout, stderr (without line breaks of boxes)."""
+
+    def do(*argv):
+        code = run([str(part) for part in argv])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return do
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys\nfrom isoglot.cli import run\n"
+        "for words in (['--help'], ['train', '--help'], ['study', '--help'], ['data', '--help'], ['--version']):\n"
+        "    assert run(words) == 0\n"
+        "heavy = {'torch', 'transformers', 'pyarrow', 'matplotlib', 'sentence_transformers', 'numpy', 'scipy'}\n"
+        "sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in ("evaluate", "quickstart", "--language-exponent", "--regimes", "from-lareqa", isoglot.__version__):
+        assert words in done.stdout
+
+
+def test_public_names_exist_and_import_late():
+    for name in isoglot.__all__:
+        assert getattr(isoglot, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = isoglot.nonsense
+
+
+def test_from_lareqa(call, lareqa_folder, tmp_path):
+    target = tmp_path / "rows.jsonl.gz"
+    code, out, _ = call("data", "from-lareqa", lareqa_folder, "-o", target, "--langs", "de,zh")
+    assert (code, out) == (0, f"23 rows in {target}\n")
+    with gzip.open(target, "rt", encoding="utf-8") as stream:
+        assert json.loads(next(stream))["dataset"] == "mini"
+    code, _, err = call("data", "from-lareqa", lareqa_folder, "-o", target)
+    assert code == 2
+    assert f"{target}: exists; give --overwrite" in err
+    assert call("data", "from-lareqa", lareqa_folder, "-o", target, "--overwrite", "--dataset", "own")[0] == 0
+
+
+def test_prepare_and_show(call, rows_file, tmp_path):
+    folder = tmp_path / "prepared"
+    code, out, err = call("data", "prepare", rows_file, "-o", folder, "--quiet")
+    assert (code, err) == (0, "")
+    assert out == f"137 rows, 40 groups, 5 languages in {folder}\n"
+    for source in (rows_file, folder):
+        code, out, _ = call("data", "show", source)
+        assert code == 0
+        assert "137 rows, 40 groups, 39 different passages (2 groups share one), 5 languages" in out
+    facts = json.loads(call("data", "show", rows_file, "--json", "--langs", "de,zh")[1])
+    assert list(facts["languages"]) == ["de", "zh"]
+
+
+def test_evaluate(call, tiny_model, lareqa_folder, tmp_path):
+    folder = tmp_path / "out"
+    words = ["evaluate", "--model", tiny_model, "--benchmark", "rows", "--langs", "de,en", "-o", folder]
+    rows = tmp_path / "rows.jsonl"
+    call("data", "from-lareqa", lareqa_folder, "-o", rows)
+    code, out, _ = call(*words, "--rows", rows)
+    assert code == 0
+    assert "monolingual" in out
+    assert f"written to {folder}" in out
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record["languages"] == ["de", "en"]
+    assert json.loads((folder / "run.json").read_text())["settings"]["langs"] == "de,en"
+    code, _, err = call(*words, "--rows", rows)
+    assert code == 2
+    assert f"{folder}: not empty; give --overwrite" in err
+    code, out, _ = call(*words, "--rows", rows, "--overwrite", "--json")
+    assert code == 0
+    assert json.loads(out)["monolingual"] == record["monolingual"]
+
+
+def test_evaluate_on_a_folder_of_files(call, tiny_model, shared_data, tmp_path, monkeypatch):
+    module = importlib.import_module("isoglot.measuring.evaluating")
+    seen = []
+    monkeypatch.setattr(module, "encode_benchmark", lambda model, data, **more: seen.append(data) or sys.exit(7))
+    with pytest.raises(SystemExit):
+        call(
+            "evaluate", "--model", tiny_model, "--data-dir", shared_data / "xquad-r", "--langs", "hi,vi", "-o", tmp_path
+        )
+    assert (seen[0].name, seen[0].languages, len(seen[0].queries)) == ("xquad-r", ("hi", "vi"), 2380)
+
+
+def test_train_and_a_recipe(call, rows_file, tiny_model, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'rows = ["{rows_file}"]\nmodel = "{tiny_model}"\nregime = "x-y"\nlr = 1e-3\nmax_steps = 2\nbatch_size = 4\n'
+        'warmup_steps = 0\ndevice = "cpu"\nprecision = "fp32"\nlangs = "de,en,zh"\n'
+    )
+    folder = tmp_path / "model"
+    code, out, _ = call("train", "--config", recipe, "-o", folder, "--lr", "2e-3", "--xy", "per-example")
+    assert (code, out) == (0, f"model in {folder}\n")
+    settings = json.loads((folder / "run.json").read_text())["settings"]
+    assert (settings["regime"], settings["batch_size"], settings["max_steps"]) == ("x-y", 4, 2)
+    # Flags win over the recipe.
+    assert (settings["lr"], settings["xy"]) == (2e-3, "per-example")
+    assert json.loads((folder / "run.json").read_text())["languages"] == ["de", "en", "zh"]
+
+
+def test_a_study_recipe_is_its_first_argument(call, tiny_model, tmp_path):
+    train = write_jsonl(tmp_path / "train.jsonl", parallel_rows(8))
+    test = write_jsonl(tmp_path / "test.jsonl", parallel_rows(6, dataset="hills", first=300))
+    recipe = tmp_path / "study.toml"
+    recipe.write_text(
+        f'rows = ["{train}"]\nbenchmark = "rows"\nbenchmark_rows = ["{test}"]\nmodel = "{tiny_model}"\n'
+        'regimes = ["x-x-mono", "x-y"]\nseeds = [3]\nmax_steps = 500\nresamples = 50\nxy = "per-example"\n'
+    )
+    folder = tmp_path / "out"
+    code, out, _ = call("study", recipe, "-o", folder, *QUICK, "--regimes", "x-y", "--discard-models")
+    assert code == 0
+    assert f"written to {folder}" in out
+    record = json.loads((folder / "study.json").read_text())
+    assert [(one["regime"], one["seed"]) for one in record["runs"]] == [("base", None), ("x-y", 3)]
+    settings = json.loads((folder / "run.json").read_text())["settings"]
+    assert (settings["max_steps"], settings["xy"], settings["keep_models"]) == (2, "per-example", False)
+    code, out, err = call("study", recipe, "-o", folder, *QUICK, "--regimes", "x-y", "--discard-models", "--json")
+    assert code == 0
+    assert json.loads(out) == record
+    assert err.count("done before") == 2
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory, lareqa_folder):
+    """A folder with inputs that are wrong in various ways."""
+    home = tmp_path_factory.mktemp("bad")
+    (home / "broken.jsonl").write_text('{"group": "a"}\n')
+    (home / "broken.toml").write_text("lr = \n")
+    (home / "unknown.toml").write_text("learning_rate = 1\n")
+    (home / "wrong.toml").write_text('lr = "fast"\n')
+    (home / "file").write_text("")
+    (home / "full").mkdir()
+    (home / "full" / "notes").write_text("")
+    (home / "lareqa").mkdir()
+    (home / "lareqa" / "de.json").write_text('{"data": [')
+    write_jsonl(home / "rows.jsonl", parallel_rows(8))
+    return home
+
+
+ROWS = ["--rows", "{bad}/rows.jsonl", "-o", "{bad}/new"]
+STUDY = ["study", *ROWS, "--model", "{tiny}", "--benchmark", "rows", "--benchmark-rows", "{rows}"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["nonsense"], ["nonsense"]),
+        (["train", "--nonsense", "1", *ROWS], ["--nonsense"]),
+        (["data", "show"], ["no rows given"]),
+        (["data", "show", "{bad}/no.jsonl"], ["{bad}/no.jsonl: no such file"]),
+        (["data", "show", "{bad}/broken.jsonl"], ["{bad}/broken.jsonl:1: field 'lang' is missing"]),
+        (["data", "audit", "{bad}/rows.jsonl", "--benchmark", "rows"], ["name the files with --benchmark-rows"]),
+        (["data", "show", "{bad}/full"], ["{bad}/full: not a prepared folder"]),
+        (["data", "show", "{bad}/rows.jsonl", "--langs", "xx"], ["--langs: no rows in xx; there are: de, en, hi, zh"]),
+        (["data", "prepare", "{bad}/rows.jsonl"], ["--output-dir"]),
+        (["data", "prepare", "{bad}/rows.jsonl", "-o", "{bad}/full"], ["{bad}/full: not empty; give --overwrite"]),
+        (["data", "prepare", "{bad}/rows.jsonl", "-o", "{bad}/file"], ["{bad}/file: is a file"]),
+        (["data", "from-lareqa", "{bad}/no", "-o", "{bad}/o.jsonl"], ["{bad}/no: no such folder"]),
+        (["data", "from-lareqa", "{bad}/lareqa", "-o", "{bad}/o.jsonl"], ["{bad}/lareqa/de.json:1: broken"]),
+        (["data", "from-lareqa", "{lareqa}", "-o", "{bad}/o.jsonl", "--langs", "fr"], ["--langs 'fr': no fr here"]),
+        (["evaluate"], ["--output-dir"]),
+        (["evaluate", "-o", "{bad}/new", "--benchmark", "tydi"], ["--benchmark", "tydi"]),
+        (["evaluate", "-o", "{bad}/new", "--benchmark", "rows"], ["--benchmark rows", "--rows FILE"]),
+        (["evaluate", *ROWS], ["--rows: give --benchmark rows with it"]),
+        (["evaluate", *ROWS, "--benchmark", "rows", "--context"], ["--context"]),
+        (["evaluate", *ROWS, "--benchmark", "rows", "--model", "./no"], ["--model ./no: no such model folder"]),
+        (["evaluate", "-o", "{bad}/new", "--data-dir", "{lareqa}"], ["the published file has 1190"]),
+        (["evaluate", "-o", "{bad}/new", "--data-dir", "{bad}/no"], ["{bad}/no: no such folder"]),
+        (["evaluate", "-o", "{bad}/new", "--langs", "de,xx"], ["--langs 'de,xx': no xx here"]),
+        (["evaluate", *ROWS, "--benchmark", "rows", "--model", "{tiny}", "--precision", "fp8"], ["--precision", "fp8"]),
+        (["train", "-o", "{bad}/new"], ["--rows"]),
+        (["train", *ROWS, "--model", "{bad}/full"], ["--model {bad}/full: a folder without modules.json"]),
+        (["train", *ROWS, "--model", "{tiny}", "--batch-size", "9"], ["--batch-size 8 or less"]),
+        (["train", *ROWS, "--model", "{tiny}", "--lr", "-1"], ["--lr -1"]),
+        (["train", *ROWS, "--model", "{tiny}", "--lr", "fast"], ["--lr", "fast"]),
+        (["train", *ROWS, "--model", "{tiny}", "--regime", "y-x"], ["--regime", "y-x"]),
+        (["train", *ROWS, "--model", "{tiny}", "--alpha", "2"], ["--alpha 2"]),
+        (["train", *ROWS, "--model", "{tiny}", "--batch-size", "4", "--device", "toaster"], ["--device toaster"]),
+        (["train", *ROWS, "--model", "{tiny}", "--regime", "en-en", "--pivot", "fr"], ["--pivot fr: not in the rows"]),
+        (["train", *ROWS, "--config", "{bad}/no.toml"], ["{bad}/no.toml: cannot be read"]),
+        (["train", *ROWS, "--config", "{bad}/broken.toml"], ["{bad}/broken.toml: not TOML", "line 1"]),
+        (["train", *ROWS, "--config={bad}/unknown.toml"], ["{bad}/unknown.toml", "learning_rate"]),
+        (["train", *ROWS, "--config", "{bad}/wrong.toml"], ["{bad}/wrong.toml", "lr", "fast"]),
+        (["study", "{bad}/broken.toml", *ROWS], ["{bad}/broken.toml: not TOML"]),
+        ([*STUDY, "--regimes", "x-y,x-z"], ["--regimes 'x-z'"]),
+        ([*STUDY, "--regimes", "x-y,x-y"], ["--regimes 'x-y,x-y'"]),
+        ([*STUDY, "--seeds", "1,one"], ["--seeds", "one"]),
+        ([*STUDY, "--seeds", "1,1"], ["--seeds '1,1'"]),
+        ([*STUDY, "--seeds=-1"], ["--seeds '-1'"]),
+        ([*STUDY, "--resamples", "0"], ["--resamples 0"]),
+        ([*STUDY], ["overlap the benchmark", "--allow-overlap"]),
+        ([*STUDY, "--langs", "fr"], ["--langs: no rows in fr"]),
+        (["quickstart", "--seeds", "x", "-o", "{bad}/new"], ["--seeds", "x"]),
+        (["quickstart", "--max-steps", "0", "-o", "{bad}/new"], ["--max-steps 0"]),
+        (["quickstart", "-o", "{bad}/file"], ["{bad}/file: is a file"]),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
+)
+def test_bad_input_is_exit_code_2_and_a_message(call, bad, tiny_model, rows_file, lareqa_folder, argv, words):
+    places = {"bad": bad, "tiny": tiny_model, "rows": rows_file, "lareqa": lareqa_folder}
+    code, out, err = call(*(word.format(**places) for word in argv))
+    # Parser errors stand in a box that breaks lines.
+    said = " ".join(err.replace("│", " ").split())
+    assert code == 2, (out, err)
+    for word in words:
+        assert word.format(**places) in said
+    assert "Traceback" not in err
+    left = {"broken.jsonl", "broken.toml", "unknown.toml", "wrong.toml", "file", "full", "lareqa", "rows.jsonl", "new"}
+    assert {path.name for path in bad.iterdir()} <= left
+    assert [path.name for path in (bad / "full").iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "out of memory; give a smaller --batch-size or --chunk"),
+        (OSError(28, "No space left on device", "/some/file"), 1, "/some/file: No space left on device"),
+        (FileNotFoundError(2, "No such file", "/some/file"), 2, "/some/file: no such file"),
+    ],
+)
+def test_what_happens_outside_becomes_an_exit_code(call, monkeypatch, rows_file, error, code, words):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("isoglot.data.description.describe", fail)
+    found, _, err = call("data", "show", rows_file)
+    assert found == code
+    assert err == f"isoglot: {words}\n"
+
+
+def test_main_exits_with_the_code(capsys):
+    from isoglot.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main(["data", "show"])
+    assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert isoglot.__version__ in capsys.readouterr().out
+
+
+def test_a_reader_that_went_away_is_no_error(rows_file):
+    environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}
+    program = f"from isoglot.cli import main; main(['data', 'show', {str(rows_file)!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        running.stdout.close()
+        said = running.stderr.read().decode()
+        assert (running.wait(), said) == (0, "")
+
+
+def test_public_names_are_what_they_say_in_any_order():
+    script = (
+        "import isoglot.training.run, isoglot.studies.run, isoglot.measuring.evaluating\n"
+        "from isoglot import evaluate, study, train\n"
+        "from isoglot import __all__ as names\n"
+        "import isoglot\n"
+        "assert all(callable(each) for each in (evaluate, study, train)), (evaluate, study, train)\n"
+        "assert all(getattr(isoglot, name) is not None for name in names)\n"
+        "assert isoglot.evaluate is evaluate\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("settings", [Sampling, TrainSettings, Source])
+def test_every_flag_has_a_line_of_its_own(settings):
+    for field in fields(settings):
+        assert re.search(rf"^ +{field.name}: \S", settings.__doc__, re.MULTILINE), field.name

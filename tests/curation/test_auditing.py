@@ -1,0 +1,163 @@
+import json
+import sys
+
+import pytest
+
+from isoglot.cli import run
+from isoglot.core.errors import MissingPackageError
+from isoglot.curation.audit_text import render
+from isoglot.curation.auditing import audit
+from isoglot.data.benchmarks.benchmark import from_rows
+from isoglot.data.benchmarks.overlap import near_overlap
+from isoglot.data.near_duplicates import jaccard
+from isoglot.data.prepared import prepare
+from isoglot.data.rows import Row, write_rows
+from isoglot.languages.checking import in_language, in_script, script_share, scripts_of
+from isoglot.training.sampling.regimes import Sampling
+from support.models import bert
+
+ENGLISH = "The old lighthouse number {n} stands on the northern cliff above the harbour."
+GERMAN = "Der alte Leuchtturm Nummer {n} steht auf der nördlichen Klippe über dem Hafen."
+
+
+def clean_rows(groups=6):
+    return [
+        Row(f"g{n}", lang, query.format(n=n), passage.format(n=n * 1111), "d")
+        for n in range(groups)
+        for lang, query, passage in (
+            ("en", "Where does the old lighthouse {n} stand?", ENGLISH),
+            ("de", "Wo steht der alte Leuchtturm {n}?", GERMAN),
+        )
+    ]
+
+
+def prepared(path, rows):
+    write_rows(rows, path / "r.jsonl")
+    return prepare([path / "r.jsonl"], path / "prepared")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "expected"),
+    [
+        ("Москва", "ru", True),
+        ("Москва", "de", False),
+        ("Belgrad je grad", "sr", True),
+        ("Belgrad je grad", "sr-Cyrl", False),
+        ("東京はどこですか", "ja", True),
+        ("北京在哪里", "zh-Hant", True),
+        ("１９９０年", "en", True),
+        ("ＡＢＣＤＥＦ", "en", True),
+        ("anything", "xx", True),
+        ("दिल्ली कहाँ है?", "hi", True),
+    ],
+)
+def test_scripts(text, code, expected):
+    assert in_script(text, code) is expected
+
+
+def test_script_share_by_hand():
+    assert script_share("abc где", frozenset({"Latin"})) == 0.5
+    assert script_share("ab 12", frozenset({"Latin"})) is None
+    assert scripts_of("xx") == frozenset()
+
+
+def test_language_by_a_stub_identifier():
+    text = "long enough to be identified with some certainty"
+    assert in_language(text, "en", lambda _: [("en", 0.9), ("de", 0.1)])
+    assert not in_language(text, "de", lambda _: [("en", 0.95), ("de", 0.01)])
+    assert in_language(text, "de", lambda _: [("en", 0.6), ("de", 0.4)])
+    assert in_language("short", "de", lambda _: [("en", 1.0), ("de", 0.0)])
+    assert in_language(text, "tlh", lambda _: [("en", 1.0), ("de", 0.0)])
+    assert in_language(text, "nb", lambda _: [("da", 0.99), ("nb", 0.0)])
+
+
+def test_clean_rows_have_no_problems(tmp_path):
+    facts = audit(prepared(tmp_path, clean_rows()), batch_size=6, batches=40)
+    assert facts["problems"] == []
+    assert facts["batches"]["kinds"].keys() == {"mono", "cross"}
+    assert sum(facts["batches"]["pairs"].values()) == 40 * 6
+    assert facts["batches"]["groups_seen"] == 6
+    assert render(facts).endswith("no problems found")
+
+
+def test_every_kind_of_problem(tmp_path):
+    rows = clean_rows()
+    rows[0] = Row("g0", "en", "Где стоит маяк?", rows[0].passage, "d")
+    rows[2] = Row("g1", "en", rows[2].query, GERMAN.format(n=5), "d")
+    # g2 and g3 share a passage; g4 stays in one language only.
+    rows[6] = Row("g3", "en", rows[6].query, rows[4].passage, "d")
+    del rows[9]
+    facts = audit(prepared(tmp_path, rows), batch_size=5, batches=10, sampling=Sampling("x-y"))
+    kinds = {problem["kind"]: problem["count"] for problem in facts["problems"]}
+    # Four components have both languages, so no pair fills a batch of five, nor does German.
+    assert kinds == {"batches": 1, "one language": 1, "languages": 1, "pairs": 2, "script": 1, "language": 1}
+    assert facts["unusable"]["by_language"] == {"en": 1}
+    assert facts["collisions"]["groups_sharing_a_passage"] == 2
+    assert facts["collisions"]["colliding_group_pairs"] == 1
+    # Of 11 rows, 4 share one component (12 ordered pairs), 3 x 2 rows make 2 pairs each; of 6 groups, 2 share one.
+    assert facts["collisions"]["false_negatives_a_batch_of_random_rows"] == pytest.approx(5 * 4 * (12 + 6) / (11 * 10))
+    assert facts["collisions"]["false_negatives_a_batch_of_random_groups"] == pytest.approx(5 * 4 * 2 / (6 * 5))
+    text = render(facts)
+    assert "no batches of x-y" in text
+    assert "not en by its script: query of g0" in text
+
+
+def test_near_overlap_against_all_pairs(tmp_path):
+    train = prepared(tmp_path, clean_rows())
+    (tmp_path / "b").mkdir()
+    changed = [
+        Row("b0", "en", "Where does the old lighthouse 0 stand??", "A lighthouse stands on a cliff.", "t"),
+        Row("b1", "en", "What is the capital of Peru?", ENGLISH.format(n=1111).replace("harbour", "harbor"), "t"),
+        Row("b2", "en", "Where does the old lighthouse 3 stand?", "Lima is the capital of Peru.", "t"),
+    ]
+    bench = from_rows(prepared(tmp_path / "b", changed), "b")
+    found = near_overlap(train, bench)
+    tests = {text.lower() for text in bench.candidates.texts}
+    passages = {
+        text
+        for text in train.column("passage")
+        if text.lower() not in tests and any(jaccard(text, other) >= 0.8 for other in bench.candidates.texts)
+    }
+    assert found.passages == len(passages) > 0
+    facts = audit(train, batch_size=6, batches=5, benchmark=bench)
+    kinds = {problem["kind"]: problem["count"] for problem in facts["problems"]}
+    assert kinds["exact overlap"] == 1
+    assert kinds["near overlap"] == found.queries + found.passages
+
+
+def test_without_optional_packages(tmp_path, monkeypatch):
+    from isoglot.languages import checking
+
+    checking.identifier.cache_clear()
+    for name in ("py3langid.langid", "datasketch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    rows = prepared(tmp_path, clean_rows())
+    facts = audit(rows, batch_size=6, batches=5)
+    assert facts["writing"]["rows_in_another_language"] is None
+    assert "isoglot[data]" in render(facts)
+    with pytest.raises(MissingPackageError, match=r"isoglot\[data\]"):
+        near_overlap(rows, from_rows(rows))
+
+
+def test_from_the_command_line(tmp_path, capsys):
+    rows = clean_rows(8)
+    rows[1] = Row("g0", "de", "Wo steht er? " + "sehr " * 30, rows[1].passage, "d")
+    source = tmp_path / "rows.jsonl"
+    write_rows(rows, source)
+    model = bert(tmp_path / "model", [row.passage for row in rows])
+    arguments = ["data", "audit", str(source), "--batch-size", "6", "--batches", "20", "--regime", "x-x-mono"]
+    arguments += ["--model", str(model), "--query-length", "20", "--passage-length", "64"]
+    assert run([*arguments, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["tokens"]["reference"] == "en"
+    assert facts["tokens"]["languages"]["de"]["cut_queries"] == 1
+    assert facts["tokens"]["languages"]["en"]["premium"] == 1.0
+    assert [problem["kind"] for problem in facts["problems"]] == ["length"]
+    assert facts["batches"]["kinds"] == {"mono": 20}
+    assert run([*arguments, "--strict"]) == 3
+    assert "queries are longer than 20 tokens" in capsys.readouterr().out
+    assert run(["data", "audit", str(source), "--data-dir", str(tmp_path)]) == 2
+    assert "--benchmark" in capsys.readouterr().err
+    bench = ["--benchmark", "rows", "--benchmark-rows", str(source)]
+    assert run(["data", "audit", str(source), *bench, "--batch-size", "6", "--strict"]) == 3
+    assert "stand in the benchmark" in capsys.readouterr().out

@@ -1,0 +1,164 @@
+import json
+import shutil
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data import prepared as prepare_module
+from isoglot.data.description import describe, render
+from isoglot.data.prepared import open_prepared, prepare
+from isoglot.data.row_table import RowTable
+from support.rows import parallel_rows, write_jsonl
+
+
+@pytest.fixture(scope="module")
+def prepared(rows_file, tmp_path_factory):
+    return prepare([rows_file], tmp_path_factory.mktemp("prepared") / "rows", show_progress=False)
+
+
+def test_texts_and_integers_describe_the_same_rows(prepared, rows_file):
+    records = [json.loads(line) for line in rows_file.read_text(encoding="utf-8").splitlines()]
+    table = prepared.table
+    assert len(prepared) == len(records) == 137
+    for name in ("group", "lang", "query", "passage", "dataset"):
+        assert prepared.column(name) == [record[name] for record in records]
+    assert prepared.column("query", [5, 2]) == [records[5]["query"], records[2]["query"]]
+    assert prepared.passages() == [record["passage"] for record in records]
+    assert [table.languages[number] for number in table.lang] == [record["lang"] for record in records]
+    assert [table.datasets[number] for number in table.dataset] == [record["dataset"] for record in records]
+    same = RowTable.from_columns(
+        *([record[key] for record in records] for key in ("group", "lang", "passage", "dataset"))
+    )
+    for field in fields(RowTable):
+        if field.name not in ("group", "keys", "key_rows", "group_offsets", "component"):
+            assert np.array_equal(getattr(table, field.name), getattr(same, field.name)), field.name
+    # Group and component numbers are arbitrary: the partitions must agree.
+    for name in ("group", "component"):
+        pairs = set(zip(getattr(table, name).tolist(), getattr(same, name).tolist(), strict=True))
+        assert len(pairs) == len(set(getattr(same, name).tolist()))
+
+
+def test_a_folder_opens_again(prepared):
+    again = open_prepared(prepared.folder)
+    assert again.checksum == prepared.checksum
+    assert again.passages() == prepared.passages()
+    assert isinstance(again.table.component, np.memmap)
+
+
+def test_languages_can_be_restricted(rows_file, tmp_path):
+    rows = prepare([rows_file], tmp_path / "out", langs=("de", "zh"), show_progress=False)
+    assert rows.table.languages == ("de", "zh")
+    assert len(rows) == 63
+    with pytest.raises(InputError, match="--langs: no rows in xx"):
+        prepare([rows_file], tmp_path / "other", langs=("de", "xx"), show_progress=False)
+    with pytest.raises(InputError, match="--langs: no rows in xx; there are: ar, de, en, hi, zh"):
+        prepare([rows_file], tmp_path / "other", langs=("xx",), show_progress=False)
+    assert not (tmp_path / "other").exists()
+
+
+def test_checksum_depends_on_content_and_not_on_where_it_lies(tmp_path):
+    rows = parallel_rows(3)
+    first = prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "1", show_progress=False)
+    again = prepare([write_jsonl(tmp_path / "b.jsonl", rows)], tmp_path / "2", show_progress=False)
+    rows[0]["query"] += "!"
+    other = prepare([write_jsonl(tmp_path / "c.jsonl", rows)], tmp_path / "3", show_progress=False)
+    assert first.checksum == again.checksum != other.checksum
+
+
+def test_titles_stand_before_passages_and_decide_identity(tmp_path):
+    rows = [
+        {"group": "a", "lang": "de", "query": "q", "passage": "p", "title": "T"},
+        {"group": "b", "lang": "de", "query": "q", "passage": "p", "title": "U"},
+        {"group": "c", "lang": "de", "query": "q", "passage": "p"},
+        {"group": "d", "lang": "de", "query": "q", "passage": "T p"},
+    ]
+    found = prepare([write_jsonl(tmp_path / "rows.jsonl", rows)], tmp_path / "out", show_progress=False)
+    assert found.passages() == ["T p", "U p", "p", "T p"]
+    a, b, c, d = found.table.component.tolist()
+    assert a == d
+    assert len({a, b, c}) == 3
+
+
+def test_repeated_rows_are_named_by_file_and_line(tmp_path):
+    first = write_jsonl(tmp_path / "a.jsonl", parallel_rows(3))
+    second = write_jsonl(tmp_path / "b.jsonl", parallel_rows(2, first=2))
+    with pytest.raises(InputError) as caught:
+        prepare([first, second], tmp_path / "out", show_progress=False)
+    message = str(caught.value)
+    assert message.startswith("4 rows repeat")
+    assert f"{second}:1 (first at {first}:9)" in message
+
+
+def test_bad_rows_and_bad_files(tmp_path):
+    with pytest.raises(InputError, match="no row files"):
+        prepare([], tmp_path / "out")
+    path = tmp_path / "rows.jsonl"
+    path.write_text("{\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: not a JSON object"):
+        prepare([path], tmp_path / "out", show_progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_failing_half_way_leaves_the_old_folder(tmp_path, monkeypatch, error):
+    path = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(3))
+    old = prepare([path], tmp_path / "out", show_progress=False).checksum
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(prepare_module.RowTable, "from_numbers", fail)
+    with pytest.raises(IsoglotError if isinstance(error, OSError) else KeyboardInterrupt):
+        prepare([path], tmp_path / "out", show_progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "rows.jsonl"]
+    assert open_prepared(tmp_path / "out").checksum == old
+
+
+@pytest.mark.parametrize("name", ["meta.json", "rows.arrow", "component.npy"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut"])
+def test_a_damaged_folder_is_named(prepared, tmp_path, name, damage):
+    folder = shutil.copytree(prepared.folder, tmp_path / "copy")
+    whole = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if damage != "gone":
+        (folder / name).write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"")
+    with pytest.raises(InputError, match="copy"):
+        open_prepared(folder)
+
+
+def test_another_format_version(prepared, tmp_path):
+    folder = shutil.copytree(prepared.folder, tmp_path / "copy")
+    (folder / "meta.json").write_text('{"format": 0}')
+    with pytest.raises(InputError, match="prepare` again"):
+        open_prepared(folder)
+
+
+def test_describe(tmp_path):
+    rows = [
+        {"group": "a", "lang": "de", "query": "12345", "passage": "p"},
+        {"group": "a", "lang": "en", "query": "1", "passage": "pp"},
+        {"group": "b", "lang": "de", "query": "12345", "passage": "p"},
+        {"group": "c", "lang": "en", "query": "123", "passage": "pppp"},
+    ]
+    facts = describe(prepare([write_jsonl(tmp_path / "set.jsonl", rows)], tmp_path / "out", show_progress=False))
+    assert {key: facts[key] for key in ("rows", "groups", "passages", "groups_sharing_a_passage")} == {
+        "rows": 4,
+        "groups": 3,
+        "passages": 2,
+        "groups_sharing_a_passage": 2,
+    }
+    assert (facts["repeated_queries"], facts["repeated_passages"]) == (1, 1)
+    assert facts["datasets"] == {"set": 4}
+    assert facts["pairs"] == {"de>en": 1, "en>de": 1}
+    assert facts["languages"]["en"] == {
+        "name": "English",
+        "rows": 2,
+        "query_characters": {"5": 1, "50": 2, "95": 2, "100": 3},
+        "passage_characters": {"5": 2, "50": 3, "95": 3, "100": 4},
+    }
+    text = render(facts)
+    assert "4 rows, 3 groups, 2 different passages (2 groups share one), 2 languages" in text
+    assert "German (de)" in text
+    assert json.loads(json.dumps(facts)) == facts

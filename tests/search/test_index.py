@@ -1,0 +1,429 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from isoglot import load
+from isoglot.cli import run
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.encoding import encode
+from isoglot.search.index import approximate, store
+from isoglot.search.index.building import build_index
+from isoglot.search.index.lance import LanceIndex, connect, reason, settle
+from isoglot.search.index.manifest import read_manifest
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from isoglot.search.index.versions import roll_back
+from isoglot.search.searcher import Searcher
+from support.rows import write_jsonl as write
+from support.tiny_search import tiny_folder
+
+CAPITALS = [
+    ("zh", "北京是中华人民共和国的首都", "首都"),
+    ("th", "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย", "เมืองหลวง"),
+    ("ar", "القاهرة هي عاصمة مصر وأكبر مدنها", "عاصمة"),
+    ("hi", "नई दिल्ली भारत की राजधानी है", "राजधानी"),
+    ("de", "Berlin ist die Hauptstadt von Deutschland", "hauptstadt"),
+    ("en", "Nairobi is the capital of Kenya", "capital"),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load(str(tiny_folder()), device="cpu")
+
+
+def capitals():
+    return [{"id": f"{lang}-{n}", "lang": lang, "text": f"{text} {n}"} for lang, text, _ in CAPITALS for n in range(4)]
+
+
+@pytest.fixture(scope="module")
+def capital_index(tmp_path_factory, model):
+    home = tmp_path_factory.mktemp("capitals")
+    folder = home / "index"
+    folder.mkdir()
+    build_index([write(home / "docs.jsonl", capitals())], folder, model, name=str(tiny_folder()))
+    return folder
+
+
+def contents(folder):
+    """What readers see: (document, text) of every passage, and the folded documents."""
+    index = LanceIndex(folder)
+    rows = index._table.to_arrow().select(["id", "document", "text"]).to_pylist()
+    folded = connect(folder).open_table("folded")
+    folded.checkout(index.manifest.version.folded_at)
+    return sorted((row["document"], row["text"]) for row in rows), sorted(
+        (row["document"], row["same_as"]) for row in folded.to_arrow().to_pylist()
+    )
+
+
+def test_stored_search_equals_exact_search(capital_index, model):
+    stored = LanceIndex(capital_index)
+    documents = capitals()
+    passages = [Passage(d["id"], d["id"], d["text"], d["lang"]) for d in documents]
+    exact = MemoryIndex(passages, encode(model, [d["text"] for d in documents], "document").vectors)
+    assert stored.languages() == exact.languages() == dict.fromkeys(sorted(lang for lang, *_ in CAPITALS), 4)
+    for vector in encode(model, ["capital", "首都", "Berg"], "query").vectors:
+        for langs in (None, ["de", "th"]):
+            a, b = stored.nearest(vector, 7, langs), exact.nearest(vector, 7, langs)
+            np.testing.assert_allclose([f.score for f in a], [f.score for f in b], atol=1e-5)
+            assert {f.passage.id for f in a[:5]} <= {f.passage.id for f in b}
+    assert stored.sample("de").shape == (4, stored.dimension)
+    assert stored.sample("xx").shape == (0, stored.dimension)
+
+
+@pytest.mark.parametrize(("lang", "text", "word"), CAPITALS)
+def test_words_are_found_in_scripts_without_blanks(capital_index, lang, text, word):
+    found = LanceIndex(capital_index).matching(word, 10)
+    assert len(found) == 4
+    assert {f.passage.lang for f in found} == {lang}
+    assert LanceIndex(capital_index).matching(word, 10, ["en" if lang != "en" else "de"]) == []
+
+
+def test_signs_and_quotes_are_no_query_language(capital_index):
+    index = LanceIndex(capital_index)
+    assert index.matching('!!! "', 5) == []
+    assert index.matching('capital" OR (', 5)[0].passage.lang == "en"
+    assert index.matching("Berlin", 5, ["de' OR 'a'='a"]) == []
+
+
+def test_duplicates_fold_and_long_documents_split(tmp_path, model):
+    long = " ".join(f"Satz Nummer {n} steht hier." for n in range(30))
+    docs = write(
+        tmp_path / "d.jsonl",
+        [
+            {"id": "one", "text": "Gleich", "lang": "de"},
+            {"id": "two", "text": "Gleich", "lang": "de", "x": 1},
+            {"id": "other", "text": "Gleich", "lang": "en"},
+            {"id": "long", "title": "Titel", "text": long, "lang": "de", "year": 3},
+            {"id": "one", "text": "Noch einmal dieselbe Kennung", "lang": "de"},
+        ],
+    )
+    (tmp_path / "i").mkdir()
+    built = build_index([docs], tmp_path / "i", model, name="m")
+    assert (built.added, built.folded, built.version.documents) == (4, 1, 3)
+    assert "'one' was there before" in built.problems.shown[0]
+    _, folded = contents(tmp_path / "i")
+    assert folded == [("two", "one")]
+    parts = [found.passage for found in LanceIndex(tmp_path / "i").matching("Satz", 50)]
+    assert len(parts) > 3
+    assert {part.document for part in parts} == {"long"}
+    assert {part.title for part in parts} == {"Titel"}
+    assert parts[0].metadata == {"year": 3}
+    assert "".join(sorted("".join(part.text for part in parts).replace(" ", ""))) == "".join(
+        sorted(long.replace(" ", ""))
+    )
+    prompt = model.prompts["document"]
+    for part in parts:
+        assert len(model.tokenizer(f"{prompt}{part.title} {part.text}")["input_ids"]) <= 128
+
+
+def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
+    folder = tmp_path / "i"
+    folder.mkdir()
+    first = [{"id": str(n), "text": f"Text {n}", "lang": "de"} for n in range(6)]
+    first += [{"id": "copy", "text": "Text 1", "lang": "de"}]
+    build_index([write(tmp_path / "a.jsonl", first)], folder, model, name="m")
+    old = LanceIndex(folder)
+    changed = [
+        {"id": "0", "text": "Text 0", "lang": "de"},  # as it was
+        {"id": "1", "text": "Neuer Text", "lang": "de"},  # replaced; its duplicate takes its place
+        {"id": "new", "text": "Hinzu", "lang": "en"},
+    ]
+    built = build_index(
+        [write(tmp_path / "b.jsonl", changed)], folder, model, name="m", update=True, delete=["2", "3", "none"]
+    )
+    assert (built.added, built.replaced, built.deleted, built.unchanged) == (1, 1, 2, 1)
+    passages, folded = contents(folder)
+    assert passages == [
+        ("0", "Text 0"),
+        ("1", "Neuer Text"),
+        ("4", "Text 4"),
+        ("5", "Text 5"),
+        ("copy", "Text 1"),
+        ("new", "Hinzu"),
+    ]
+    assert folded == []
+    assert built.version.languages == {"de": 5, "en": 1}
+    assert [f.passage.document for f in LanceIndex(folder).matching("Hinzu", 5)] == ["new"]
+    assert old.languages() == {"de": 6}
+    assert len(old.nearest(np.ones(old.dimension, np.float32), 50)) == 6
+
+    again = build_index([tmp_path / "b.jsonl"], folder, model, name="m", update=True)
+    assert not again.changed
+    assert again.version.number == 2
+
+    roll_back(folder, 1)
+    assert [document for document, _ in contents(folder)[0]] == ["0", "1", "2", "3", "4", "5"]
+    third = build_index([write(tmp_path / "c.jsonl", changed[2:])], folder, model, name="m", update=True)
+    assert third.version.number == 3
+    assert [document for document, _ in contents(folder)[0]] == ["0", "1", "2", "3", "4", "5", "new"]
+    with pytest.raises(InputError, match="--roll-back 9: no such version; there are: 1, 2, 3"):
+        roll_back(folder, 9)
+
+
+def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
+    documents = [{"id": f"d{n}", "text": f"Dokument {n} " + "Wort " * (n % 12), "lang": "de"} for n in range(400)]
+    documents += [{"id": f"copy{n}", "text": documents[n * 7]["text"].strip(), "lang": "de"} for n in range(20)]
+    docs = write(tmp_path / "d.jsonl", documents)
+    program = (
+        "from pathlib import Path; import isoglot.search.index.building as b, isoglot.search.index.intake as i\n"
+        "from isoglot import load; i.CHUNK = 16\n"
+        f"b.build_index([Path({str(docs)!r})], Path({str(tmp_path / 'i')!r}), "
+        f"load({str(tiny_folder())!r}, device='cpu'), name='m')\n"
+    )
+    (tmp_path / "i").mkdir()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    tables = tmp_path / "i" / "lance" / "passages.lance" / "data"
+    child = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    try:
+        for _ in range(6000):
+            if tables.is_dir() and len(list(tables.iterdir())) >= 5:
+                break
+            assert child.poll() is None, "the build ended before it could be killed"
+            time.sleep(0.01)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    with pytest.raises(InputError, match="--resume"):
+        LanceIndex(tmp_path / "i")
+    stored = connect(tmp_path / "i").open_table("passages").count_rows()
+    assert 0 < stored < 400
+    built = build_index([docs], tmp_path / "i", load(str(tiny_folder()), device="cpu"), name="m")
+    assert built.unchanged > 0
+    passages, folded = contents(tmp_path / "i")
+    assert [document for document, _ in passages] == sorted(f"d{n}" for n in range(400))
+    assert [document for document, _ in folded] == sorted(f"copy{n}" for n in range(20))
+
+
+def test_ann_index_recall_is_measured(tmp_path, model):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    folder = tmp_path / "i"
+    folder.mkdir()
+    docs = write(tmp_path / "d.jsonl", [{"text": f"Text {n}", "lang": "de"} for n in range(300)])
+    built = build_index([docs], folder, model, name="m", ann_from=300)
+    assert built.version.ann["recall"] >= 0.9
+    index = LanceIndex(folder)
+    query = encode(model, ["Text 7"], "query").vectors[0]
+    near, exact = index.nearest(query, 10), index.nearest(query, 10, exact=True)
+    assert len({f.passage.id for f in near} & {f.passage.id for f in exact}) >= 8
+    assert approximate.partitions(1_000_000) == 1000
+
+
+def test_corrected_indexes_correct_queries_too(tmp_path, model):
+    texts = [d["text"] for d in capitals()]
+    langs = [d["lang"] for d in capitals()]
+    vectors = encode(model, texts, "document").vectors
+    fitted = center([Sample(vectors, langs, "document")])
+    fitted.save(tmp_path / "d.npz")
+    folder = tmp_path / "i"
+    folder.mkdir()
+    build_index([write(tmp_path / "d.jsonl", capitals())], folder, model, name="m", debias=tmp_path / "d.npz")
+    query = encode(model, [texts[0]], "query").vectors
+    expected = fitted.apply(vectors, langs) @ fitted.apply(query, ["zh"], "query")[0]
+    hits = Searcher.open(folder, model).search(texts[0], k=24, query_lang="zh")
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected)[::-1], atol=1e-4)
+    center([Sample(vectors[:, :16], langs, "document")]).save(tmp_path / "small.npz")
+    other = tmp_path / "o"
+    other.mkdir()
+    with pytest.raises(InputError, match="fitted on 16 dimensions"):
+        build_index([tmp_path / "d.jsonl"], other, model, name="m", debias=tmp_path / "small.npz")
+
+
+def test_another_model_is_refused(capital_index, tmp_path):
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    other = SentenceTransformer(str(tiny_folder()), device="cpu")
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
+    with pytest.raises(InputError, match="the model given: not the encoder that the index was made with"):
+        Searcher.open(capital_index, other).search("x")
+
+
+def test_indexes_of_other_formats_say_what_to_do(capital_index, tmp_path):
+    folder = tmp_path / "i"
+    shutil.copytree(capital_index, folder)
+    record = json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))
+    for version, remedy in ((0, "make the index again with"), (7, "update isoglot"), (None, "make the index again")):
+        (folder / "isoglot-index.json").write_text(json.dumps({**record, "isoglot_index": version}), encoding="utf-8")
+        with pytest.raises(InputError, match=remedy):
+            read_manifest(folder)
+    (folder / "isoglot-index.json").write_text('{"isoglot_index": 2, "odd": 2, "versions": []}', encoding="utf-8")
+    with pytest.raises(InputError, match="broken"):
+        read_manifest(folder)
+    with pytest.raises(InputError, match="no index there"):
+        read_manifest(tmp_path)
+
+
+def test_an_index_deleted_while_open(capital_index, tmp_path):
+    folder = tmp_path / "i"
+    shutil.copytree(capital_index, folder)
+    index = LanceIndex(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(InputError, match="deleted or moved"):
+        index.nearest(np.ones(32, np.float32), 3)
+    with pytest.raises(InputError, match="deleted or moved"):
+        index.sample("de")
+
+
+def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, monkeypatch):
+    folder = tmp_path / "i"
+    shutil.copytree(capital_index, folder)
+    docs = write(tmp_path / "new.jsonl", [{"id": "new", "text": "Neu", "lang": "de"}])
+
+    class Full:
+        def __init__(self, table):
+            self._table = table
+
+        def __getattr__(self, name):
+            return getattr(self._table, name)
+
+        def add(self, *_):
+            raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
+
+    opened = store.Store.__init__
+
+    def init(self, *args):
+        opened(self, *args)
+        self.passages = Full(self.passages)
+
+    monkeypatch.setattr(store.Store, "__init__", init)
+    with pytest.raises(IsoglotError, match=r"the disk is full.*as it was.*--update"):
+        build_index([docs], folder, model, name="m", update=True)
+    assert LanceIndex(folder).languages()["de"] == 4
+    monkeypatch.undo()
+    assert build_index([docs], folder, model, name="m", update=True).version.languages["de"] == 5
+
+
+def test_the_command(tmp_path, capsys):
+    docs, folder = write(tmp_path / "d.jsonl", [*capitals(), {"text": ""}]), str(tmp_path / "i")
+    assert run(["index", str(docs), "-o", folder, "--model", str(tiny_folder()), "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["languages"]["th"] == 4
+    assert "d.jsonl:25: no text" in told.err
+    assert run(["index", str(docs), "-o", folder]) == 2
+    assert "this index is finished; give --update to add to it, or --overwrite" in capsys.readouterr().err
+    assert run(["index", "-o", folder, "--update", "--delete", "de-0,de-1"]) == 0
+    assert "2 deleted" in capsys.readouterr().out
+    assert run(["index", "-o", folder, "--versions"]) == 0
+    assert "*   2" in capsys.readouterr().out
+    assert run(["index", "-o", folder, "--roll-back", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["current"] == 1
+    assert run(["search", folder, "capital", "-k", "3", "--langs", "en,de", "--mode", "hybrid", "--json"]) == 0
+    hits = json.loads(capsys.readouterr().out)
+    assert hits[0]["lang"] == "en"
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert run(["search", folder, "首都", "--mode", "lexical", "--fair", "balanced"]) == 0
+    assert "北京" in capsys.readouterr().out
+    for arguments, words in (
+        (["search", folder, "x", "--langs", "xx"], "no xx in this index"),
+        (["search", folder, "x", "--langs", ""], "--langs: an empty list"),
+        (["search", folder, "x", "--query-lang", "qq"], "--query-lang 'qq': no language code"),
+        (["search", folder, " "], "0 characters"),
+        (["search", folder, "x", "-k", "0"], "--k 0"),
+        (["search", str(tmp_path / "none"), "x"], "no index there"),
+        (["index", str(tmp_path / "none"), "-o", str(tmp_path / "j")], "no such file or folder"),
+        (["index", "-o", str(tmp_path / "j")], "nothing to index"),
+        (["index", str(docs), "-o", folder, "--delete", "a"], "--update"),
+        (["index", str(docs), "-o", folder, "--resume"], "this index is finished"),
+    ):
+        assert run(arguments) == 2
+        assert words in capsys.readouterr().err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(["index", str(empty), "-o", str(tmp_path / "j")]) == 2
+    assert "no file to index" in capsys.readouterr().err
+    assert not Path(tmp_path / "j").exists()
+
+
+def test_what_lance_says_is_told_without_its_own_places():
+    error = RuntimeError("lance error: LanceError(IO): Generic error, /root/x/lance-13.0.0/src/a.rs:258:9\nmore")
+    assert reason(error) == "Generic error"
+    assert reason(OSError()) == "OSError"
+
+
+def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monkeypatch):
+    docs, folder = write(tmp_path / "d.jsonl", capitals()), tmp_path / "i"
+    command = ["index", str(docs), "-o", str(folder), "--model", str(tiny_folder())]
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", stop)
+        assert run(command) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert run(command) == 2
+    assert "not finished; give --resume to go on" in capsys.readouterr().err
+    assert run([*command, "--resume"]) == 0
+    assert "24 unchanged" in capsys.readouterr().out
+
+
+def test_a_failed_first_try_stands_in_nobodys_way(tmp_path, capsys):
+    docs, folder = write(tmp_path / "d.jsonl", capitals()), tmp_path / "i"
+    tiny, broken = str(tiny_folder()), tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.4 broken")
+    for arguments, words in (
+        ([str(broken)], "There is no document left to index."),
+        ([str(docs), "--length", "13"], "--length 13: prompt and special tokens take 12"),
+    ):
+        assert run(["index", *arguments, "-o", str(folder), "--model", tiny]) == 2
+        assert words in capsys.readouterr().err
+        assert not folder.exists()
+    assert run(["index", str(docs), "-o", str(folder), "--model", tiny]) == 0
+    # And what cannot be made replaces nothing.
+    for arguments, words in (
+        ([str(docs), "--model", str(tmp_path)], "no model"),
+        ([str(broken), "--model", tiny], "no document left"),
+    ):
+        assert run(["index", *arguments, "-o", str(folder), "--overwrite"]) == 2
+        assert words in capsys.readouterr().err
+        assert LanceIndex(folder).languages()["th"] == 4
+    assert run(["index", str(docs), "-o", str(folder), "--overwrite", "--model", tiny]) == 0
+
+
+def test_missing_packages_name_the_extra(monkeypatch):
+    from isoglot.core.errors import MissingPackageError
+
+    monkeypatch.setitem(sys.modules, "lancedb", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'isoglot\[search\]'"):
+        connect(Path("x"))
+
+
+def test_small_partitions_survive_bringing_the_index_up_to_date(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def rows(start, end):
+        vectors = rng.normal(size=(end - start, 16)).astype(np.float32)
+        return [{"id": str(n), "vector": vector} for n, vector in zip(range(start, end), vectors, strict=True)]
+
+    def ranked():
+        plan = table.search(rng.normal(size=16)).distance_type("cosine").nprobes(4).analyze_plan()
+        return int(re.search(r"partitions_ranked=(\d+)", plan).group(1))
+
+    schema = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32(), 16))])
+    table = connect(tmp_path).create_table("t", schema=schema)
+    for start in range(0, 5000, 1000):
+        table.add(rows(start, start + 1000))
+    approximate.build(table)
+    built = ranked()
+    assert built >= approximate.partitions(5000) / 2
+    settle(table, keep=True)
+    assert ranked() >= built / 2
+    table.add(rows(5000, 5500))
+    settle(table, keep=True)
+    assert ranked() >= built / 2

@@ -1,0 +1,301 @@
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.debias import Sample, center
+from isoglot.search.expansion import Expander
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from isoglot.search.searcher import Searcher
+
+
+def collection(seed=0):
+    """60 English, 30 German and 6 Thai passages; the model puts each language elsewhere and is fondest of English.
+
+    One passage of each language (number 0) answers the query.
+    """
+    rng = np.random.default_rng(seed)
+    passages, vectors = [], []
+    topic = np.eye(16)[0]
+    for lang, count, axis, fondness in (("en", 60, 1, 2.0), ("de", 30, 2, 1.0), ("th", 6, 3, 0.3)):
+        for number in range(count):
+            own = fondness * np.eye(16)[axis] + 0.15 * rng.normal(size=16) + (1.8 * topic if number == 0 else 0)
+            passages.append(Passage(f"{lang}{number}", f"{lang}{number}", f"{lang} text {number}", lang))
+            vectors.append(own / np.linalg.norm(own))
+    query = topic + 1.5 * np.eye(16)[1] + 0.4 * np.eye(16)[2]
+    return passages, np.array(vectors, np.float32), (query / np.linalg.norm(query)).astype(np.float32)
+
+
+@pytest.fixture
+def searcher():
+    passages, vectors, query = collection()
+    return Searcher(MemoryIndex(passages, vectors), lambda texts: np.stack([query] * len(texts)), model_name="made up")
+
+
+def test_dense_search_is_the_order_of_cosines(searcher):
+    passages, vectors, query = collection()
+    best = np.argsort(-(vectors @ query), kind="stable")[:10]
+    hits = searcher.search("any", k=10)
+    assert [hit.id for hit in hits] == [passages[n].id for n in best]
+    np.testing.assert_allclose([hit.score for hit in hits], (vectors @ query)[best], atol=1e-6)
+    assert all(hit.parts == {"dense": hit.score} for hit in hits)
+
+
+def test_balanced_takes_the_preference_out(searcher):
+    plain = searcher.search("any", k=12)
+    assert {hit.lang for hit in plain} == {"en"}
+    fair = searcher.search("any", k=6, fair="balanced")
+    assert {hit.id for hit in fair} >= {"en0", "de0", "th0"}
+    assert all(set(hit.parts) == {"dense", "standardised"} for hit in fair)
+    assert [hit.score for hit in fair] == sorted((hit.score for hit in fair), reverse=True)
+
+
+def test_quota_is_a_floor_for_every_language(searcher):
+    hits = searcher.search("any", k=12, fair="balanced", quota=1.0)
+    assert {lang: sum(hit.lang == lang for hit in hits) for lang in ("en", "de", "th")} == {"en": 4, "de": 4, "th": 4}
+    free = searcher.search("any", k=12, fair="balanced", quota=0.0)
+    assert [hit.score for hit in free] == sorted((hit.score for hit in free), reverse=True)
+
+
+def test_lexical_search_finds_words_and_deals_languages_out_in_turn(searcher):
+    hits = searcher.search("text 7", mode="lexical", k=4)
+    assert {hit.id for hit in hits[:2]} == {"en7", "de7"}
+    fair = searcher.search("text", mode="lexical", k=6, fair="balanced", quota=0)
+    assert [sorted(hit.lang for hit in fair[n : n + 3]) for n in (0, 3)] == [["de", "en", "th"]] * 2
+    assert searcher.search("nowhere", mode="lexical") == []
+
+
+def test_hybrid_is_the_fusion_of_both_lists(searcher):
+    dense = [hit.id for hit in searcher.search("text 7", k=50)]
+    lexical = [hit.id for hit in searcher.search("text 7", mode="lexical", k=50)]
+    hits = searcher.search("text 7", mode="hybrid", k=10)
+    for hit in hits:
+        expected = sum(1 / (61 + ranking.index(hit.id)) for ranking in (dense, lexical) if hit.id in ranking)
+        assert hit.score == pytest.approx(expected)
+    assert hits[0].score == max(hit.score for hit in hits)
+
+
+def test_languages_filter(searcher):
+    assert {hit.lang for hit in searcher.search("any", langs=["de", "th"], k=40)} == {"de", "th"}
+    assert {hit.lang for hit in searcher.search("any", langs=["th"], fair="balanced")} == {"th"}
+    assert searcher.languages() == {"de": 30, "en": 60, "th": 6}
+
+
+class Lengths:
+    """A cross-encoder that likes long passage numbers and notes what it was asked."""
+
+    def predict(self, pairs):
+        self.pairs = pairs
+        return np.array([float(text.split()[-1]) for _, text in pairs], np.float32)
+
+
+def test_reranking_orders_by_the_cross_encoder(searcher):
+    model = Lengths()
+    hits = searcher.search("any", k=5, rerank=model)
+    assert len(model.pairs) == 50
+    numbers = [int(hit.text.split()[-1]) for hit in hits]
+    assert numbers == sorted(numbers, reverse=True)
+    assert hits[0].score == hits[0].parts["rerank"]
+    fair = searcher.search("any", k=6, rerank=model, fair="balanced")
+    assert len(model.pairs) == 50
+    assert {hit.lang for hit in fair} == {"en", "de", "th"}
+    with pytest.raises(InputError, match="--rerank /none: no cross-encoder"):
+        searcher.search("any", rerank="/none")
+
+
+def test_a_real_cross_encoder(searcher, tmp_path):
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from support.tiny_search import tiny_folder
+
+    BertForSequenceClassification(
+        BertConfig(
+            vocab_size=260,
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            num_labels=1,
+            pad_token_id=1,
+        )
+    ).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_folder()).save_pretrained(tmp_path)
+    hits = searcher.search("any", k=3, rerank=str(tmp_path))
+    expected = CrossEncoder(str(tmp_path)).predict([("any", hit.text) for hit in hits])
+    np.testing.assert_allclose([hit.score for hit in hits], expected, atol=1e-5)
+
+
+def test_corrected_queries():
+    passages, vectors, query = collection()
+    fitted = center([Sample(vectors, [passage.lang for passage in passages], "document")])
+    searcher = Searcher(MemoryIndex(passages, vectors), lambda texts: query[None], debias=fitted)
+    expected = fitted.apply(query[None], ["de"], "query")[0] @ vectors.T
+    hits = searcher.search("Wie hoch ist der Berg?", k=3)
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected)[::-1][:3], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("query", "settings", "words"),
+    [
+        ("", {}, "0 characters"),
+        ("x" * 9000, {}, "9000 characters"),
+        ("x", {"k": 0}, "--k 0"),
+        ("x", {"k": 5000}, "--k 5000"),
+        ("x", {"mode": "odd"}, "--mode 'odd'"),
+        ("x", {"fair": "odd"}, "--fair 'odd'"),
+        ("x", {"quota": 2}, "--quota 2"),
+        ("x", {"langs": ["de", "xx"]}, "no xx in this index"),
+        ("x", {"langs": []}, "an empty list"),
+        ("x", {"query_lang": "qq"}, "--query-lang 'qq': no language code"),
+        ("x", {"query_lang": "DE"}, "--query-lang 'DE'"),
+        ("x", {"query_lang": "", "mode": "lexical"}, "--query-lang ''"),
+    ],
+)
+def test_bad_requests_say_what_is_wrong(searcher, query, settings, words):
+    with pytest.raises(InputError, match=words):
+        searcher.search(query, **settings)
+
+
+def test_queries_may_be_in_languages_that_the_index_lacks(searcher):
+    plain = [hit.id for hit in searcher.search("any")]
+    for code in ("de", "fr", "zh-Hant", "pt_BR", "und"):
+        assert [hit.id for hit in searcher.search("any", query_lang=code)] == plain
+    passages, vectors, query = collection()
+    odd = [Passage(passage.id, passage.document, passage.text, "qq") for passage in passages]
+    assert Searcher(MemoryIndex(odd, vectors), lambda texts: query[None]).search("any", query_lang="qq")
+
+
+def test_half_surrogates_and_threads(searcher):
+    assert searcher.search("a\ud800b", k=1, mode="hybrid")
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(len(searcher.search("any")))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [10] * 8
+
+
+def test_words_can_be_searched_without_an_encoder():
+    passages, vectors, _ = collection()
+    words = Searcher(MemoryIndex(passages, vectors))
+    assert words.search("text", mode="lexical")
+    with pytest.raises(InputError, match="no encoder"):
+        words.search("text")
+
+
+class Endpoint:
+    """A stand-in for an OpenAI-compatible server: answers are taken from a list, in order."""
+
+    def __init__(self):
+        self.answers, self.asked = [], []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append((self.path, request["messages"][0]["content"]))
+                answer = outer.answers.pop(0)
+                if answer is TimeoutError:
+                    outer.release.wait(5)
+                    return
+                status, body = answer if isinstance(answer, tuple) else (200, reply(answer))
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.release = threading.Event()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+
+def reply(text):
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    return json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
+
+
+@pytest.fixture
+def endpoint():
+    made = Endpoint()
+    yield made
+    made.release.set()
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_expansion_appends_a_passage_and_is_cached(endpoint, tmp_path):
+    endpoint.answers = ["<think>hm</think>Der Ararat ist 5137 m hoch."]
+    expander = Expander(endpoint.url, cache=tmp_path)
+    assert expander("Wie hoch?") == "Wie hoch?\nDer Ararat ist 5137 m hoch."
+    assert expander("Wie hoch?") == "Wie hoch?\nDer Ararat ist 5137 m hoch."
+    assert Expander(endpoint.url, cache=tmp_path)("Wie hoch?").endswith("hoch.")
+    assert [path for path, _ in endpoint.asked] == ["/v1/chat/completions"]
+    assert "Wie hoch?" in endpoint.asked[0][1]
+
+
+def test_expansion_comes_before_translation(endpoint):
+    endpoint.answers = ["Ein Absatz.", '```json\n{"en": "How high? A paragraph.", "th": "สูงเท่าไร"}\n```']
+    expanded = Expander(endpoint.url, strategy="both", langs=["en", "th"])("Wie hoch?")
+    assert expanded == "Wie hoch?\nEin Absatz.\nHow high? A paragraph.\nสูงเท่าไร"
+    assert "Wie hoch? Ein Absatz." in endpoint.asked[1][1]
+    assert "Thai (th)" in endpoint.asked[1][1]
+
+
+def test_translation_alone(endpoint):
+    endpoint.answers = ['{"en": "How high?"}']
+    assert Expander(endpoint.url, strategy="translate", langs=["en", "fr"])("Wie hoch?") == "Wie hoch?\nHow high?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "strategy"),
+    [
+        (TimeoutError, "passage"),
+        ((500, "{}"), "passage"),
+        ((200, "no json"), "passage"),
+        ((200, "{}"), "passage"),
+        ("", "passage"),
+        ("?! 123", "passage"),
+        ("x" * 5000, "passage"),
+        ("Sorry, I cannot.", "translate"),
+        ('{"xx": "y"}', "translate"),
+        ("{broken}", "translate"),
+    ],
+)
+def test_failures_fall_back_to_the_plain_query_with_a_notice(endpoint, caplog, answer, strategy):
+    endpoint.answers = [answer]
+    expander = Expander(endpoint.url, strategy=strategy, langs=["en"], timeout=0.3)
+    assert expander("Wie hoch?") == "Wie hoch?"
+    assert "searching for the plain query" in caplog.text
+
+
+def test_no_server_at_all(caplog):
+    assert Expander("http://127.0.0.1:9/v1", timeout=1)("x") == "x"
+    assert "plain query" in caplog.text
+
+
+def test_expanders_that_cannot_be():
+    with pytest.raises(InputError, match="--expand 'ftp"):
+        Expander("ftp://x")
+    with pytest.raises(InputError, match="--expand-with 'odd'"):
+        Expander("http://x/v1", strategy="odd")
+    with pytest.raises(InputError, match="no languages"):
+        Expander("http://x/v1", strategy="both")
+
+
+def test_the_searcher_searches_for_the_expanded_query(searcher):
+    asked = []
+    inner = searcher._encode
+    searcher._encode = lambda texts: asked.extend(texts) or inner(texts)
+    searcher.search("berg", expand=lambda query: f"{query}\nmehr")
+    assert asked == ["berg\nmehr"]

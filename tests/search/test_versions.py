@@ -1,0 +1,216 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from isoglot import load
+from isoglot.cli import run
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.search.index import versions
+from isoglot.search.index.building import build_index
+from isoglot.search.index.lance import LanceIndex, connect
+from isoglot.search.index.manifest import BUILDING, read_manifest
+from isoglot.search.index.store import one_writer
+from isoglot.search.index.versions import prune, roll_back
+from support.rows import write_jsonl as write
+from support.tiny_search import tiny_folder
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load(str(tiny_folder()), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def four_versions(tmp_path_factory, model):
+    """Version n replaces the 200 documents by ones that say `version n`, and adds one copy of document 0."""
+    home = tmp_path_factory.mktemp("versions")
+    (home / "i").mkdir()
+    for n in range(1, 5):
+        documents = [{"id": f"d{m}", "text": f"Dokument {m} version{n}", "lang": "de"} for m in range(200)]
+        documents.append({**documents[0], "id": f"copy{n}"})
+        build_index([write(home / f"{n}.jsonl", documents)], home / "i", model, name=str(tiny_folder()), update=n > 1)
+    return home / "i"
+
+
+@pytest.fixture
+def folder(four_versions, tmp_path):
+    return shutil.copytree(four_versions, tmp_path / "i")
+
+
+def size(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def said(index):
+    """What each way of reading finds: texts and scores by vector, by word, the sample, and the table itself."""
+    vector = np.linspace(-1, 1, index.dimension, dtype=np.float32)
+    near = [(found.passage.text, found.score) for found in index.nearest(vector, 5, exact=True)]
+    words = sorted(found.passage.text for found in index.matching("Dokument 7", 300))
+    return near, words, index.sample("de").tolist(), index.languages()
+
+
+def folded_documents(folder):
+    table = connect(folder).open_table("folded")
+    table.checkout(read_manifest(folder).version.folded_at)
+    return sorted(table.to_arrow()["document"].to_pylist())
+
+
+def test_pruning_frees_disk_and_keeps_what_is_kept(folder):
+    before, expected = size(folder), {}
+    for number in (3, 4):
+        roll_back(folder, number)
+        expected[number] = said(LanceIndex(folder)), folded_documents(folder)
+    assert expected[3][0] != expected[4][0]
+    assert [expected[number][1] for number in (3, 4)] == [["copy3"], ["copy4"]]
+    reader = LanceIndex(folder)  # of version 4, opened before and not yet used
+    pruned = prune(folder, 2)
+    assert (pruned.removed, pruned.manifest.current) == ([1, 2], 4)
+    assert pruned.freed == before - size(folder)
+    # Four versions of one size, of which two stay; what they share is little.
+    assert size(folder) < 0.65 * before
+    assert said(reader) == expected[4][0]
+    for number in (3, 4):
+        roll_back(folder, number)
+        assert (said(LanceIndex(folder)), folded_documents(folder)) == expected[number]
+    assert sorted(path.name for path in (folder / "samples").iterdir()) == ["3.npz", "4.npz"]
+    with pytest.raises(InputError, match="--roll-back 2: this version was pruned; there are: 3, 4"):
+        roll_back(folder, 2)
+    with pytest.raises(InputError, match="--roll-back 9: no such version; there are: 3, 4"):
+        roll_back(folder, 9)
+    once = size(folder)
+    assert prune(folder, 2).removed == []
+    assert size(folder) < 1.05 * once
+
+
+def test_the_current_version_stays_and_updates_go_on(folder, model):
+    expected = said(LanceIndex(folder))
+    roll_back(folder, 2)
+    rolled = said(LanceIndex(folder))
+    pruned = prune(folder, 1)
+    assert (pruned.removed, pruned.manifest.current) == ([1, 3], 2)
+    assert said(LanceIndex(folder)) == rolled
+    roll_back(folder, 4)
+    assert said(LanceIndex(folder)) == expected
+    assert prune(folder, 1).removed == [2]
+    assert [version.number for version in read_manifest(folder).versions] == [4]
+    # What version 4 holds already is no change; the next number is not one of those that were removed.
+    source = folder.parent / "new.jsonl"
+    unchanged = write(source, [{"id": "d7", "text": "Dokument 7 version4", "lang": "de"}])
+    same = build_index([unchanged], folder, model, name="m", update=True)
+    assert not same.changed
+    more = build_index(
+        [write(source, [{"id": "new", "text": "Hinzu", "lang": "en"}])], folder, model, name="m", update=True
+    )
+    assert more.version.number == 5
+    assert more.version.languages == {"de": 203, "en": 1}
+
+
+def test_readers_of_a_pruned_version_are_told(folder):
+    roll_back(folder, 1)
+    reader = LanceIndex(folder)
+    roll_back(folder, 4)
+    prune(folder, 1)
+    with pytest.raises(InputError, match="version 1, which is open here, was pruned; open the index again"):
+        said(reader)
+
+
+def test_a_reader_that_comes_between_manifest_and_table_looks_again(folder, monkeypatch):
+    stale = read_manifest(folder)
+    prune(folder, 1)
+    read = [stale]
+    monkeypatch.setattr(
+        "isoglot.search.index.lance.read_manifest", lambda path: read.pop() if read else read_manifest(path)
+    )
+    assert LanceIndex(folder).manifest.version.number == 4
+    assert not read
+
+
+@pytest.mark.parametrize("stage", ["write", "_clean", "_untag", "_restore"])
+def test_a_prune_that_stops_anywhere_leaves_the_index_readable(folder, model, monkeypatch, stage):
+    expected, before = said(LanceIndex(folder)), size(folder)
+    calls = []
+
+    def stop(*_):
+        calls.append(stage)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if stage == "write":
+            patch.setattr("isoglot.search.index.manifest.Manifest.write", stop)
+        elif stage == "_restore":  # the last one, after everything was removed
+            restore, seen = versions._restore, []
+            patch.setattr(versions, "_restore", lambda *a: seen.append(a) or (stop() if len(seen) > 2 else restore(*a)))
+        else:
+            patch.setattr(versions, stage, stop)
+        with pytest.raises(KeyboardInterrupt):
+            prune(folder, 1)
+    assert calls
+    assert said(LanceIndex(folder)) == expected
+    source = write(folder.parent / "new.jsonl", [{"id": "new", "text": "Hinzu", "lang": "en"}])
+    if stage != "write":  # an update after the stop starts from what is published
+        assert build_index([source], folder, model, name="m", update=True).version.languages == {"de": 203, "en": 1}
+    prune(folder, 1)
+    assert size(folder) < 0.5 * before
+
+
+def test_a_full_disk_while_pruning_is_one_clear_message(folder, monkeypatch):
+    expected = said(LanceIndex(folder))
+
+    def full(*_):
+        raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
+
+    monkeypatch.setattr(versions, "_renew", full)
+    with pytest.raises(IsoglotError, match="the disk is full"):
+        prune(folder, 1)
+    assert said(LanceIndex(folder)) == expected
+
+
+@pytest.mark.filterwarnings("ignore:optimize")
+def test_lance_never_removes_a_version_that_is_kept(folder, monkeypatch):
+    expected = said(LanceIndex(folder))
+    # As if Lance's clock were far ahead of ours.
+    monkeypatch.setattr(versions, "_SLACKS", (versions.timedelta(seconds=-60), versions.timedelta(seconds=-50)))
+    monkeypatch.setattr(versions.time, "sleep", lambda _: None)
+    with pytest.raises(IsoglotError, match="tagged version"):
+        prune(folder, 2)
+    assert said(LanceIndex(folder)) == expected
+    monkeypatch.undo()
+    assert prune(folder, 2).manifest.current == 4
+    assert connect(folder).open_table("passages").tags.list() == {}
+
+
+def test_prunes_that_cannot_be(folder, tmp_path):
+    with pytest.raises(InputError, match="--prune 0: expected at least 1"):
+        prune(folder, 0)
+    with pytest.raises(InputError, match="no index there"):
+        prune(tmp_path / "none", 1)
+    for change in (prune, roll_back):
+        with one_writer(folder), pytest.raises(InputError, match="another process is writing this index"):
+            change(folder, 1)
+    assert len(read_manifest(folder).versions) == 4
+
+
+def test_the_command_prunes_alone_and_after_an_update(folder, capsys):
+    (folder / BUILDING).write_text("{}", encoding="utf-8")
+    assert run(["index", "-o", str(folder), "--prune", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "*   4" in out
+    assert "versions removed: 1; " in out
+    assert not (folder / BUILDING).exists()
+    source = write(folder.parent / "new.jsonl", [{"id": "new", "text": "Hinzu", "lang": "en"}])
+    assert run(["index", str(source), "-o", str(folder), "--update", "--prune", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["removed"]) == (5, [2, 3])
+    assert told["freed_bytes"] > 0
+    assert run(["index", "-o", str(folder), "--prune", "9", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["removed"], [version["number"] for version in told["versions"]]) == ([], [4, 5])
+    for flags, words in (
+        (["--prune", "0"], "--prune 0: expected at least 1"),
+        (["--prune", "1", "--roll-back", "4"], "stand alone"),
+        (["--prune", "1", "--versions"], "stand alone"),
+    ):
+        assert run(["index", "-o", str(folder), *flags]) == 2
+        assert words in capsys.readouterr().err

@@ -1,0 +1,186 @@
+"""The page in a real browser: search, filter, switch, compare; no console error, no accessibility violation."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+pytest.importorskip("playwright")
+
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from isoglot.serve.app import create_app
+from support.serving import searcher
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    app = create_app({"first": searcher(8), "second": searcher(8, turned=True)})
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+    yield page
+    # A request that closing cuts off would be a complaint of its own.
+    page.wait_for_load_state("networkidle")
+    context.close()
+    assert complaints == []
+
+
+def violations(page: Page) -> list[str]:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in found]
+
+
+def badges(page: Page, which: int = 0) -> list[str]:
+    return page.locator("ol.hits").nth(which).locator(".facts .badge").all_inner_texts()
+
+
+def test_search_filter_switch_compare(page: Page, address: str) -> None:
+    page.goto(f"{address}/?view=one")
+    assert not violations(page)
+    page.keyboard.type("solar")  # the box has the focus
+    page.keyboard.press("Enter")
+    page.wait_for_selector("ol.hits")
+    assert page.title() == "solar – isoglot"
+    assert "q=solar" in page.url
+    assert page.locator("mark").count() > 0
+    assert page.locator("#status").inner_text().startswith("10 results")
+    assert not violations(page)
+
+    # The document's script is text, and was not run.
+    assert page.locator("ol.hits script, ol.hits img").count() == 0
+
+    page.get_by_text("Languages", exact=True).click()
+    page.get_by_role("checkbox", name="ar Arabic").check()
+    expect(page.locator("ol.hits article")).to_have_count(8)
+    assert set(badges(page)) == {"ar"}
+    text = page.locator("ol.hits [lang=ar] .text").first
+    assert text.evaluate("node => getComputedStyle(node).direction") == "rtl"
+    assert text.evaluate("node => getComputedStyle(node).textAlign") == "start"
+    page.get_by_role("checkbox", name="ar Arabic").uncheck()
+    expect(page.locator("ol.hits article")).to_have_count(10)
+
+    page.get_by_role("switch").first.check()
+    page.wait_for_url("**fair=balanced**")
+    expect(page.locator("h2 small")).to_contain_text("every language alike")
+
+    page.get_by_label("View").select_option("two")
+    expect(page.locator("ol.hits")).to_have_count(2)
+    assert page.locator("h2").all_inner_texts()[0].startswith("first")
+    assert page.locator("h2").all_inner_texts()[1].startswith("second")
+    assert badges(page, 0) != badges(page, 1)
+    page.locator("summary", has_text="As a table").first.click()
+    assert not violations(page)
+
+    # Everything stands in the address: reloading gives the same page, going back the one before.
+    before = page.locator("#results").inner_text()
+    page.reload()
+    assert page.locator("ol.hits").count() == 2
+    assert page.locator("input[name=fair]").is_checked()
+    assert [line for line in page.locator("#results").inner_text().split("\n") if "score" in line] == [
+        line for line in before.split("\n") if "score" in line
+    ]
+    page.go_back()
+    expect(page.locator("ol.hits")).to_have_count(1)
+
+
+def test_errors_show_in_place(page: Page, address: str) -> None:
+    page.goto(address)
+    page.locator("#q").fill("solar")
+    page.evaluate("document.querySelector('select[name=k] option').value = '0'")
+    # A browser logs every answer of 400 and above as an error of its own; this one is wanted.
+    page.route("**/*q=solar*", lambda route: route.fulfill(status=200, body=route.fetch().text()))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".problem")
+    assert "expected 1 to 100" in page.locator(".problem").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_accessible_in_every_light_and_width(browser: Browser, address: str, scheme: str, width: int) -> None:
+    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}) as context:
+        page = context.new_page()
+        for place in ("/?q=solar&view=two&lang=ar&lang=en", "/", "/api", "/nope"):
+            page.goto(address + place)
+            assert not violations(page), place
+            overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert overflow == 0, place
+
+
+def test_whole_without_javascript(browser: Browser, address: str) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_label("Search in any language").fill("solar")
+        page.get_by_role("switch").first.check()
+        page.get_by_label("View").select_option("one")
+        page.get_by_role("button", name="Search").click()
+        page.wait_for_url("**q=solar**")
+        assert page.locator("ol.hits").count() == 1
+        assert page.locator("ol.hits article").count() == 10
+        assert "fair=balanced" in page.url
+
+
+def test_keyboard_reaches_results(page: Page, address: str) -> None:
+    page.goto(f"{address}/?q=solar")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "results"
+
+
+def test_says_when_the_server_is_gone(browser: Browser, address: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address)
+        page.route("**/*q=solar*", lambda route: route.abort())
+        page.locator("#q").fill("solar")
+        page.keyboard.press("Enter")
+        expect(page.locator("#status")).to_contain_text("cannot be reached")

@@ -1,0 +1,156 @@
+"""`isoglot serve` and `isoglot quickstart --serve`: ports, names, models, and a clean end."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+from fastapi.testclient import TestClient
+
+from isoglot.cli import run, serving
+from isoglot.core.errors import InputError
+from isoglot.search.searcher import Searcher
+from isoglot.serve import server, showcase
+from isoglot.serve.server import allowed_hosts, listen
+from support.serving import embed, searcher
+
+_SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from support.serving import searcher
+from types import SimpleNamespace
+import isoglot.search.index.manifest, isoglot.encoders.loading, isoglot.search.searcher
+isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny")
+isoglot.encoders.loading.load = lambda name, device=None: SimpleNamespace(preprocess=None)
+isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
+from isoglot.cli import main
+main(["serve", "some/news", "--port", "0"])
+"""
+
+
+def test_a_real_server_answers_limits_and_stops_on_interrupt() -> None:
+    script = _SCRIPT.format(tests=str(Path(__file__).parents[1]))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=environment, cwd="/"
+    ) as process:
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            assert line.startswith("serving on http://127.0.0.1:"), line + process.stderr.read()
+            port = int(line.split(":")[2].split()[0])
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            assert (answer.status, answer.getheader("Server")) == (200, None)
+            assert json.load(answer)["indexes"][0]["name"] == "news"
+            connection.request("GET", "/?q=" + "x" * 1_000_000)
+            answer = connection.getresponse()
+            assert (answer.status, answer.getheader("Content-Type")) == (414, "application/problem+json")
+            connection.close()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[Path, str]] = []
+    loaded: list[str] = []
+    closed: list[int] = []
+    served = []
+
+    def open_(path: Path, model: SimpleNamespace) -> Searcher:
+        opened.append((path, model.name))
+        chosen = searcher(name=str(len(opened)))
+        chosen.close = lambda: closed.append(1)  # type: ignore[method-assign]
+        return chosen
+
+    monkeypatch.setattr(Searcher, "open", open_)
+    monkeypatch.setattr(
+        "isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model=f"{folder}/model")
+    )
+    monkeypatch.setattr(
+        "isoglot.encoders.loading.load",
+        lambda name, device=None: loaded.append(name) or SimpleNamespace(preprocess=None, name=name),
+    )
+    monkeypatch.setattr(server, "run", lambda app, taken: served.append((app, taken.getsockname())))
+    assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
+    assert loaded == ["a/news/model", "other"]
+    assert opened == [(Path("a/news"), "a/news/model"), (Path("b/news"), "other")]
+    app, (host, _) = served[0]
+    assert host == "127.0.0.1"
+    assert len(closed) == 2
+    with TestClient(app, base_url="http://localhost") as client:
+        assert [entry["name"] for entry in client.get("/healthz").json()["indexes"]] == ["news", "news (2)"]
+        assert client.get("/search", params={"q": "solar", "index": "news (2)"}).json()["model"] == "2"
+        assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr("isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny"))
+        assert run(["serve", "index", "--port", str(port)]) == 2
+        assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
+    for host, port, says in (("127.0.0.1", 65536, "--port 65536"), ("no such host", 0, "--host no such host")):
+        with pytest.raises(InputError, match=says):
+            listen(host, port)
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [("127.0.0.1", 3), ("::1", 3), ("localhost", 3), ("127.8.8.8", 3), ("0.0.0.0", 1), ("::", 1), ("myhost", 1)],
+)
+def test_the_network_may_use_any_name_and_this_machine_its_own(host: str, names: int) -> None:
+    assert len(allowed_hosts(host)) == names
+
+
+def test_quickstart_serves_base_beside_hybrid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "hybrid-0.5-seed3" / "model").mkdir(parents=True)
+    runs = [("base", None), ("x-x-mono", 3), ("hybrid-0.5", 3)]
+    study = SimpleNamespace(folder=tmp_path, runs=[SimpleNamespace(regime=name, seed=seed) for name, seed in runs])
+    loaded: list[str] = []
+    served = []
+    monkeypatch.setattr(showcase, "load", loaded.append)
+    monkeypatch.setattr(showcase, "one_at_a_time", lambda model: model)
+    monkeypatch.setattr(showcase, "embedder", lambda model: embed)
+    monkeypatch.setattr(server, "run", lambda app, taken: served.append(app))
+    serving.serve_quickstart(study, port=0)  # type: ignore[arg-type]
+    assert loaded == ["embedded", str(tmp_path / "runs" / "hybrid-0.5-seed3" / "model")]
+    with TestClient(served[0], base_url="http://127.0.0.1") as client:
+        indexes = client.get("/healthz").json()["indexes"]
+        assert [entry["name"] for entry in indexes] == ["base", "hybrid-0.5"]
+        assert indexes[0]["languages"]["th"] == 80  # groups of the corpus's test half
+        page = client.get("/?q=moon").text
+        assert page.count('<ol class="hits">') == 2
+        assert client.post("/v1/embeddings", json={"model": "hybrid-0.5", "input": "x"}).status_code == 200
+
+
+def test_a_quickstart_learns_of_a_taken_port_before_it_trains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert run(["quickstart", "-o", str(tmp_path / "out"), "--serve", "--port", port]) == 2
+    assert f"--port {port}: cannot listen there" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_quickstart_without_its_model_says_so(tmp_path: Path) -> None:
+    study = SimpleNamespace(folder=tmp_path, runs=[SimpleNamespace(regime="hybrid-0.5", seed=0)])
+    with pytest.raises(InputError, match="holds no hybrid model to serve"):
+        showcase.models_of(study)  # type: ignore[arg-type]

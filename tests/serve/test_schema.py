@@ -1,0 +1,28 @@
+"""The API keeps to its own OpenAPI document, whatever is thrown at it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("schemathesis")
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from isoglot.serve.app import create_app
+from isoglot.serve.settings import ServeSettings
+from support.serving import embed, searcher
+
+app = create_app(
+    {"first": searcher(), "second": searcher(turned=True)},
+    ServeSettings(hosts=("*",), inputs=4, input_characters=200),
+    embed={"first": embed},
+)
+schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+@schema.parametrize()
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_api_conforms(case: schemathesis.Case) -> None:
+    case.call_and_validate()

@@ -1,0 +1,189 @@
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import isoglot
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import from_rows
+from isoglot.data.benchmarks.lareqa import load_lareqa
+from isoglot.data.prepared import prepare
+from isoglot.studies.run import study
+from isoglot.studies.settings import StudySettings
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import TrainSettings
+from support.rows import parallel_rows, write_jsonl
+
+FLAGS = ["--batch-size", "4", "--max-steps", "12", "--warmup-steps", "1", "--lr", "1e-3", "--precision", "fp32"]
+FLAGS += ["--save-steps", "3", "--device", "cpu", "--resamples", "200"]
+TRAINING = TrainSettings(
+    batch_size=4, max_steps=12, warmup_steps=1, lr=1e-3, precision="fp32", save_steps=3, device="cpu"
+)
+
+
+@pytest.fixture(scope="module")
+def test_file(tmp_path_factory):
+    """16 groups that are in no training row."""
+    path = tmp_path_factory.mktemp("test") / "hills.jsonl"
+    return write_jsonl(path, parallel_rows(16, dataset="hills", first=300))
+
+
+@pytest.fixture(scope="module")
+def rows(rows_file, tmp_path_factory):
+    return prepare([rows_file], tmp_path_factory.mktemp("study") / "rows", show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def benchmark(test_file, tmp_path_factory):
+    return from_rows(prepare([test_file], tmp_path_factory.mktemp("study") / "test", show_progress=False), "hills")
+
+
+def settings_of(tiny_model, **more):
+    return StudySettings(**{"model": str(tiny_model), "train": TRAINING, "resamples": 200, **more})
+
+
+@pytest.fixture(scope="module")
+def killed(rows_file, test_file, tiny_model, tmp_path_factory):
+    """Folder of a study that was killed with SIGKILL while its second regime trained."""
+    folder = tmp_path_factory.mktemp("killed") / "out"
+    command = [sys.executable, "-c", "from isoglot.cli import main; main()", "study"]
+    command += ["--rows", str(rows_file), "--benchmark", "rows", "--benchmark-rows", str(test_file)]
+    command += ["--model", str(tiny_model), "-o", str(folder), *FLAGS]
+    environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        home = folder / "runs" / "hybrid-0.5-seed0"
+        # A checkpoint of the second regime is complete, the next one may be half-written.
+        while running.poll() is None and not list(home.glob("model/checkpoints/checkpoint-*/complete.json")):
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        said = running.communicate()[1].decode()
+    assert running.returncode == -signal.SIGKILL, said
+    return folder
+
+
+@pytest.fixture(scope="module")
+def continued(killed, rows, benchmark, tiny_model):
+    """The same study, gone on with; what it said; when the finished runs' files were written."""
+    assert not (killed / "study.json").exists()
+    assert not (killed / "runs" / "hybrid-0.5-seed0" / "run.json").exists()
+    finished = [killed / "runs" / name for name in ("base", "x-x-mono-seed0")]
+    before = {path: path.stat().st_mtime_ns for home in finished for path in home.rglob("*")}
+    lines = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("isoglot.studies.run"), "progress_line", lines.append)
+        result = study(rows, benchmark, killed, settings_of(tiny_model))
+    assert before == {path: path.stat().st_mtime_ns for home in finished for path in home.rglob("*")}
+    return result, lines
+
+
+def test_a_killed_study_repeats_no_finished_run(continued):
+    _, lines = continued
+    assert lines[:3] == [
+        "[1/3] base: done before",
+        "[2/3] x-x-mono, seed 0: done before",
+        "[3/3] hybrid-0.5, seed 0: training 12 steps of 4",
+    ]
+
+
+def test_a_killed_study_ends_as_one_that_was_never_interrupted(continued, rows, benchmark, tiny_model, tmp_path):
+    result, _ = continued
+    whole = study(rows, benchmark, tmp_path, settings_of(tiny_model))
+    for run, other in zip(result.runs, whole.runs, strict=True):
+        assert (run.regime, run.seed) == (other.regime, other.seed)
+        for setting in ("monolingual", "cross_lingual", "multilingual"):
+            assert run.evaluation.macro(setting, "map") == pytest.approx(
+                other.evaluation.macro(setting, "map"), abs=0.01
+            )
+
+
+def test_what_a_study_leaves(continued, killed, tiny_model):
+    record = json.loads((killed / "study.json").read_text())
+    assert [(run["regime"], run["seed"]) for run in record["runs"]] == [
+        ("base", None),
+        ("x-x-mono", 0),
+        ("hybrid-0.5", 0),
+    ]
+    assert all(0 < run["metrics"]["multilingual"]["map"] <= 1 for run in record["runs"])
+    assert record["comparisons"][0].keys() >= {"a", "b", "measure", "slice", "difference", "low", "high", "p", "groups"}
+    assert {(c["a"], c["b"]) for c in record["comparisons"]} == {
+        ("x-x-mono", "base"),
+        ("hybrid-0.5", "base"),
+        ("hybrid-0.5", "x-x-mono"),
+    }
+    report = (killed / "report.md").read_text(encoding="utf-8")
+    for words in (
+        "hybrid-0.5",
+        "x-x-mono",
+        "rank distance",
+        "Indo-European",
+        "German",
+        "of 4 languages",
+        str(tiny_model),
+    ):
+        assert words in report
+    for name in ("base", "x-x-mono-seed0", "hybrid-0.5-seed0"):
+        home = killed / "runs" / name
+        assert {"metrics.json", "per_query.parquet", "run.json"} <= {path.name for path in home.iterdir()}
+        assert (home / "model" / "modules.json").is_file() == (name != "base")
+    assert json.loads((killed / "run.json").read_text())["settings"]["regimes"] == ["x-x-mono", "hybrid"]
+
+
+def test_other_settings_are_refused(continued, killed, rows, benchmark, tiny_model):
+    other = settings_of(tiny_model, train=replace(TRAINING, lr=2e-3))
+    with pytest.raises(InputError, match="x-x-mono-seed0: holds a run with other settings; give the same ones"):
+        study(rows, benchmark, killed, other)
+    with pytest.raises(InputError, match="base: holds a run with other settings"):
+        study(rows, benchmark, killed, settings_of(tiny_model, length=32))
+
+
+def test_another_regime_can_join_a_finished_study(continued, killed, rows, benchmark, tiny_model, capsys):
+    more = study(rows, benchmark, killed, settings_of(tiny_model, regimes=("x-x-mono", "hybrid", "x-y")))
+    said = capsys.readouterr().err
+    assert said.count("done before") == 3
+    assert [run.regime for run in more.runs] == ["base", "x-x-mono", "hybrid-0.5", "x-y"]
+
+
+def test_overlap_is_refused_before_anything_runs(rows, tiny_model, tmp_path):
+    benchmark = from_rows(rows, "itself")
+    with pytest.raises(InputError, match="overlap the benchmark itself: 40 groups") as caught:
+        study(rows, benchmark, tmp_path, settings_of(tiny_model))
+    assert "--allow-overlap" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    quick = replace(TRAINING, max_steps=2, save_steps=0)
+    allowed = settings_of(tiny_model, allow_overlap=True, regimes=("x-y",), train=quick, keep_models=False)
+    result = study(rows, benchmark, tmp_path, allowed)
+    assert "Not zero-shot: 40 groups" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert not (tmp_path / "runs" / "x-y-seed0" / "model").exists()
+    assert [run.regime for run in result.runs] == ["base", "x-y"]
+
+
+def test_one_language_can_be_studied_and_gone_on_with(lareqa_folder, tiny_model, tmp_path):
+    """No pair of languages: nothing is cross-lingual, also in what is read back."""
+    benchmark = load_lareqa(lareqa_folder, langs="de")
+    train_rows = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(8, ("de",), first=400))
+    rows = prepare([train_rows], tmp_path / "rows", show_progress=False)
+    quick = replace(TRAINING, sampling=Sampling("x-x-mono"), max_steps=2, save_steps=0)
+    settings = settings_of(tiny_model, regimes=("x-x-mono",), train=quick)
+    (tmp_path / "out").mkdir()
+    first = study(rows, benchmark, tmp_path / "out", settings)
+    (tmp_path / "out" / "runs" / "x-x-mono-seed0" / "run.json").unlink()
+    again = study(rows, benchmark, tmp_path / "out", settings)
+    assert len(again.comparisons) == len(first.comparisons) > 0
+    assert {c.measure for c in again.comparisons} == {"monolingual.map", "multilingual.map"}
+
+
+def test_several_seeds(rows, benchmark, tiny_model, tmp_path):
+    quick = replace(TRAINING, max_steps=2, save_steps=0)
+    result = study(rows, benchmark, tmp_path, settings_of(tiny_model, regimes=("x-y",), seeds=(0, 1), train=quick))
+    assert [(run.regime, run.seed) for run in result.runs] == [("base", None), ("x-y", 0), ("x-y", 1)]
+    assert result.runs[1].evaluation.macro("multilingual", "map") != result.runs[2].evaluation.macro(
+        "multilingual", "map"
+    )
+    assert json.loads((tmp_path / "runs" / "x-y-seed1" / "run.json").read_text())["seed"] == 1

@@ -1,0 +1,33 @@
+"""Tiny parallel rows."""
+
+import json
+
+# Question, passage; {n} tells the groups apart.
+TEMPLATES = {
+    "ar": ("ما ارتفاع الجبل رقم {n}؟", "يبلغ ارتفاع الجبل رقم {n} نحو {m} متر."),
+    "de": ("Wie hoch ist der Berg Nummer {n}?", "Der Berg Nummer {n} ist {m} Meter hoch."),
+    "en": ("How high is mountain number {n}?", "Mountain number {n} is {m} metres high."),
+    "hi": ("पर्वत संख्या {n} कितना ऊँचा है?", "पर्वत संख्या {n} की ऊँचाई {m} मीटर है।"),
+    "zh": ("第{n}座山有多高？", "第{n}座山高{m}米。"),
+}
+
+
+def parallel_rows(groups=24, langs=("de", "en", "hi", "zh"), dataset="wiki", first=0):
+    """Complete rows as dicts: `groups` groups in every language, numbered from `first`."""
+    return [
+        {
+            "group": f"{dataset}-{n}",
+            "lang": lang,
+            "query": TEMPLATES[lang][0].format(n=n),
+            "passage": TEMPLATES[lang][1].format(n=n, m=100 + 37 * n),
+            "dataset": dataset,
+        }
+        for n in range(first, first + groups)
+        for lang in langs
+    ]
+
+
+def write_jsonl(path, rows):
+    """Write dicts as JSONL and give the path back."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path

@@ -1,0 +1,308 @@
+"""Runs that are killed, interrupted or run out of something, and go on as if nothing had happened."""
+
+import importlib
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import TrainSettings
+from support.tiny_training import tiny_encoder, tiny_rows
+
+SETTINGS = TrainSettings(
+    batch_size=4,
+    max_steps=16,
+    save_steps=3,
+    log_steps=2,
+    device="cpu",
+    precision="fp32",
+    warmup_steps=2,
+    log_batches=True,
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Folder with `model` and `rows`."""
+    from isoglot.data.prepared import prepare
+
+    home = tmp_path_factory.mktemp("exact")
+    tiny_encoder(home)
+    prepare([tiny_rows(home / "rows.jsonl")], home / "rows")
+    return home
+
+
+@pytest.fixture(scope="module")
+def spawn():
+    """Start a function in a process that has everything imported already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["isoglot.training.selection"])
+    return context.Process
+
+
+def run(home, name, settings=SETTINGS, resume=True, slow=None):
+    """Train in this process; `slow` names a function of isoglot.training.trainer that never returns."""
+    import torch
+
+    from isoglot.data.prepared import open_prepared
+    from isoglot.training.selection import fit
+
+    torch.set_num_threads(1)
+    folder = Path(home) / name
+    folder.mkdir(exist_ok=True)
+    if slow:
+        import isoglot.training.trainer
+
+        def forever(*args, **kwargs):
+            if slow == "save_trainable":
+                Path(args[1]).parent.mkdir(exist_ok=True, parents=True)
+                Path(args[1]).write_bytes(b"half")
+            (folder / "reached").touch()
+            time.sleep(60)
+
+        setattr(isoglot.training.trainer, slow, forever)
+    fit(str(Path(home) / "model"), open_prepared(Path(home) / "rows"), folder, settings, resume=resume)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def whole_lines(path):
+    return path.read_bytes().count(b"\n") if path.is_file() else 0
+
+
+def same_weights(first, second):
+    one, other = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    return one.keys() == other.keys() and all((one[key] == other[key]).all() for key in one)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(place):
+    run(place, "whole")
+    return place / "whole"
+
+
+def kill_when(process, reached):
+    process.start()
+    while process.is_alive() and not reached():
+        time.sleep(0.002)
+    if process.is_alive():
+        os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def test_killed_at_random_points_ends_with_the_same_weights_batches_and_log(place, spawn, uninterrupted):
+    name, draw = "killed", random.Random(1)
+    kills = 0
+    for _ in range(4):
+        target = whole_lines(place / name / "batches-0.jsonl") + draw.randint(1, 5)
+        pause = draw.random() * 0.01
+        process = spawn(target=run, args=(place, name))
+        kill_when(
+            process, lambda t=target, p=pause: whole_lines(place / name / "batches-0.jsonl") >= t and not time.sleep(p)
+        )
+        kills += process.exitcode == -signal.SIGKILL
+    assert kills >= 2
+    run(place, name)
+    assert same_weights(place / name, uninterrupted)
+    assert lines(place / name / "batches-0.jsonl") == lines(uninterrupted / "batches-0.jsonl")
+    assert lines(place / name / "training.jsonl") == lines(uninterrupted / "training.jsonl")
+
+
+@pytest.mark.parametrize("where", ["save_trainable", "mark_complete"])
+def test_killed_while_writing_a_checkpoint(place, spawn, uninterrupted, where):
+    name = f"half-{where}"
+    (place / name).mkdir()
+    run_to = spawn(target=run, args=(place, name, SETTINGS, True, where))
+    kill_when(run_to, (place / name / "reached").exists)
+    half = place / name / "checkpoints" / "checkpoint-3"
+    assert half.is_dir()
+    assert not (half / "complete.json").exists()
+    (place / name / "reached").unlink()
+    run(place, name)
+    assert same_weights(place / name, uninterrupted)
+    assert not (place / name / "checkpoints").exists()
+
+
+def test_dropout_is_on(place, uninterrupted, tmp_path):
+    import torch
+
+    from isoglot.training.trainer import step_seed
+
+    assert step_seed(0, 1, 0) != step_seed(0, 1, 1) != step_seed(0, 2, 0)
+    state = load_file(place / "model" / "model.safetensors")
+    trained = load_file(uninterrupted / "model.safetensors")
+    assert any(not torch.equal(state[key], trained[key]) for key in state)
+    assert json.loads((place / "model" / "config.json").read_text())["hidden_dropout_prob"] == 0.1
+
+
+def test_ctrl_c_writes_a_checkpoint_and_the_run_goes_on_from_it(place, spawn, uninterrupted):
+    name = "interrupted"
+    process = spawn(target=run, args=(place, name, replace(SETTINGS, save_steps=0)))
+    process.start()
+    while process.is_alive() and whole_lines(place / name / "batches-0.jsonl") < 4:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGINT)
+    process.join()
+    assert process.exitcode == 1  # KeyboardInterrupt; the command line makes it 130
+    kept = list((place / name / "checkpoints").glob("checkpoint-*/complete.json"))
+    assert len(kept) == 1
+    assert 4 <= json.loads(kept[0].read_text())["step"] < SETTINGS.max_steps
+    run(place, name, replace(SETTINGS, save_steps=0))
+    assert same_weights(place / name, uninterrupted)
+
+
+def test_other_settings_are_refused_by_name(place):
+    run_once = place / "other"
+    run_once.mkdir()
+    with pytest.raises(IsoglotError):
+        _run_with_nan(place, "other", at=5)
+    with pytest.raises(InputError, match=r"lr \(3e-05 then, 0.01 now\)"):
+        run(place, "other", replace(SETTINGS, lr=0.01))
+    with pytest.raises(InputError, match=r"global_batch_size \(4 then, 8 now\)"):
+        run(place, "other", replace(SETTINGS, batch_size=8))
+    assert (run_once / "checkpoints" / "checkpoint-3" / "complete.json").exists()
+
+
+def _run_with_nan(place, name, at):
+    import isoglot.training.losses.info_nce
+
+    real, calls = isoglot.training.losses.info_nce.masked_scores, []
+
+    def poisoned(*args):
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) == at else 1.0)
+
+    isoglot.training.losses.info_nce.masked_scores = poisoned
+    try:
+        run(place, name)
+    finally:
+        isoglot.training.losses.info_nce.masked_scores = real
+
+
+def test_nan_names_the_batch_and_keeps_the_last_checkpoint(place, uninterrupted):
+    fifth = lines(uninterrupted / "batches-0.jsonl")[4]
+    with pytest.raises(
+        IsoglotError, match=rf"step 5: the loss is nan in the batch {fifth['kind']} .*rows {fifth['queries'][0]}, "
+    ):
+        _run_with_nan(place, "nan", at=5)
+    run(place, "nan")
+    assert same_weights(place / "nan", uninterrupted)
+
+
+def test_full_disk_leaves_the_last_complete_checkpoint(place, uninterrupted):
+    # The third checkpoint meets a limit on the size of files, which errors as a full disk does.
+    import isoglot.training.trainer
+
+    real, before = isoglot.training.trainer.save_trainable, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full(model, path):
+        if "checkpoint-9" in str(path):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        try:
+            real(model, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    isoglot.training.trainer.save_trainable = full
+    try:
+        with pytest.raises(IsoglotError, match="checkpoint-9: the checkpoint could not be written"):
+            run(place, "full")
+    finally:
+        isoglot.training.trainer.save_trainable = real
+        signal.signal(signal.SIGXFSZ, handler)
+    assert sorted(path.name for path in (place / "full" / "checkpoints").iterdir()) == ["checkpoint-3", "checkpoint-6"]
+    run(place, "full")
+    assert same_weights(place / "full", uninterrupted)
+
+
+def test_out_of_memory_says_what_to_do(place, monkeypatch):
+    import torch
+
+    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+
+    def starve(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(GroupMaskedInfoNCE, "forward", starve)
+    with pytest.raises(IsoglotError, match="--batch-size 4; --grad-cache 16 keeps the same batch"):
+        run(place, "starved")
+    with pytest.raises(IsoglotError, match="smaller --grad-cache"):
+        run(place, "starved", replace(SETTINGS, grad_cache=2))
+
+
+def test_batch_larger_than_the_groups_names_the_maximum(place):
+    with pytest.raises(InputError, match="give --batch-size 24 or less"):
+        run(place, "large", replace(SETTINGS, batch_size=25))
+
+
+def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
+    from isoglot.data.prepared import prepare
+    from isoglot.training.selection import fit
+
+    rows = tiny_rows(tmp_path / "rows.jsonl", groups=8, langs=("de", "en"))
+    with rows.open("a") as out:
+        out.write(json.dumps({"group": "g0", "lang": "sw", "query": "mlima?", "passage": "mlima"}) + "\n")
+    prepared = prepare([rows], tmp_path / "prepared")
+    module = importlib.import_module("isoglot.training.run")
+    real = module.load
+
+    def emptying(*args, **kwargs):
+        model = real(*args, **kwargs)
+        inner = model.preprocess
+
+        def preprocess(texts, **more):
+            features = inner(texts, **more)
+            if "mlima" in texts:
+                features["attention_mask"][texts.index("mlima")] = 0
+            return features
+
+        model.preprocess = preprocess
+        return model
+
+    module.load = emptying
+    try:
+        fit(
+            str(place / "model"),
+            prepared,
+            tmp_path,
+            replace(SETTINGS, max_steps=3, sampling=Sampling(xy="per-example")),
+        )
+    finally:
+        module.load = real
+    assert "1 passages hold nothing that the tokenizer knows" in capfd.readouterr().err
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_tokens_of_the_drawn_rows_alone_train_the_same(place, tmp_path, monkeypatch):
+    from isoglot.training.sampling.sampler import HybridBatchSampler
+
+    settings = replace(SETTINGS, embeddings="all", max_steps=3, save_steps=0, log_batches=False)
+    run(place, tmp_path / "drawn-not", settings)
+    drawn = []
+
+    def rows(self):
+        drawn.append(sorted({row for batch in self.batches() for row in (*batch.queries, *batch.passages)}))
+        return np.array(drawn[-1])
+
+    monkeypatch.setattr(HybridBatchSampler, "rows", rows)
+    run(place, tmp_path / "drawn", settings)
+    assert 0 < len(drawn[0]) < 48
+    whole, part = (load_file(tmp_path / name / "model.safetensors") for name in ("drawn-not", "drawn"))
+    assert all(whole[name].equal(part[name]) for name in whole)
+    # What all runs share lies beside the rows, what one run needs is gone with it.
+    assert len(list((place / "rows" / "tokens").iterdir())) >= 2
+    assert not (tmp_path / "drawn" / "checkpoints").exists()

@@ -1,0 +1,226 @@
+"""The share of monolingual batches over time, and selecting a model on held-out groups."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from isoglot.core.errors import InputError
+from isoglot.data.prepared import prepare
+from isoglot.data.row_table import RowTable
+from isoglot.training.sampling.alpha import alpha_at, parse_points
+from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.sampling.sampler import HybridBatchSampler
+from isoglot.training.selection import fit, hold_out
+from isoglot.training.settings import TrainSettings
+from support.tiny_training import tiny_encoder, tiny_rows
+
+
+@pytest.mark.parametrize(
+    ("progress", "schedule", "expected"),
+    [
+        (0.0, "constant", 0.8),
+        (1.0, "constant", 0.8),
+        (0.0, "linear", 0.8),
+        (0.25, "linear", 0.65),
+        (1.0, "linear", 0.2),
+        (0.0, "cosine", 0.8),
+        (0.5, "cosine", 0.5),
+        (1 / 3, "cosine", 0.2 + 0.6 * (1 + 0.5) / 2),
+        (1.0, "cosine", 0.2),
+    ],
+)
+def test_values_worked_by_hand(progress, schedule, expected):
+    assert alpha_at(progress, schedule, 0.8, 0.2) == pytest.approx(expected)
+
+
+def test_piecewise_joins_points_by_lines_and_holds_the_ends():
+    points = "0.2:1, 0.4:0.5, 0.8:0"
+    values = [alpha_at(at, "piecewise", 0.5, 0.5, points) for at in (0.0, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)]
+    assert values == pytest.approx([1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not PROGRESS:ALPHA"),
+        ("0:1,x", "'x' is not"),
+        ("0:2", "'0:2'"),
+        ("0:1,0:0", "must increase"),
+        ("nan:1", "nan"),
+    ],
+)
+def test_broken_points_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_points(text)
+
+
+def test_settings_check_the_schedule():
+    with pytest.raises(InputError, match="--alpha-schedule 'sudden'"):
+        Sampling(alpha_schedule="sudden")
+    with pytest.raises(InputError, match="--alpha-end"):
+        Sampling(alpha_schedule="linear", alpha_end=1.5)
+    with pytest.raises(InputError, match="--alpha-points"):
+        Sampling(alpha_schedule="piecewise")
+    with pytest.raises(InputError, match="only used by"):
+        Sampling(alpha_points="0:1")
+    assert Sampling(alpha=1.0, alpha_schedule="linear", alpha_end=0.0).name == "hybrid-linear-1-0"
+
+
+def kinds(sampling, steps=600):
+    table = RowTable.from_columns([f"g{n}" for n in range(12) for _ in range(3)], ["de", "en", "zh"] * 12)
+    sampler = HybridBatchSampler(table, sampling, 4, steps=steps)
+    return np.array([batch.kind == "mono" for batch in sampler.batches()])
+
+
+def test_sampler_follows_the_schedule():
+    found = kinds(Sampling(alpha=1.0, alpha_schedule="linear", alpha_end=0.0))
+    assert found[0]
+    assert not found[-1]
+    thirds = found.reshape(3, 200).mean(axis=1)
+    # Means 5/6, 1/2, 1/6; three standard errors of 200 coins are .08, .11, .08.
+    assert thirds == pytest.approx([5 / 6, 1 / 2, 1 / 6], abs=0.11)
+    stepwise = kinds(Sampling(alpha_schedule="piecewise", alpha_points="0:1,0.49:1,0.51:0"))
+    assert stepwise[:294].all()
+    assert not stepwise[306:].any()
+
+
+def test_constant_alpha_is_the_draw_it_was():
+    assert (kinds(Sampling(alpha=0.3)) == kinds(Sampling(alpha=0.3, alpha_schedule="linear", alpha_end=0.3))).all()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    home = tmp_path_factory.mktemp("selection")
+    tiny_encoder(home)
+    rows = tiny_rows(home / "rows.jsonl")
+    # g0 and g1 have one German passage in common: one component.
+    records = [json.loads(line) for line in rows.read_text().splitlines()]
+    german = next(r["passage"] for r in records if (r["group"], r["lang"]) == ("g0", "de"))
+    for record in records:
+        if (record["group"], record["lang"]) == ("g1", "de"):
+            record["passage"] = german
+    rows.write_text("".join(json.dumps(record) + "\n" for record in records))
+    prepare([rows], home / "rows")
+    return home
+
+
+def rows_of(place):
+    from isoglot.data.prepared import open_prepared
+
+    return open_prepared(place / "rows")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_holding_out_keeps_components_whole(place, seed):
+    rows = rows_of(place)
+    kept, held = hold_out(rows, 0.3, seed)
+    sides = [set(part.column("group")) for part in (kept, held)]
+    assert not sides[0] & sides[1]
+    assert len(sides[0] | sides[1]) == 24
+    assert len(kept) + len(held) == len(rows) == 96
+    assert {"g0", "g1"} <= sides[0] or {"g0", "g1"} <= sides[1]
+    for part, groups in zip((kept, held), sides, strict=True):
+        joined = {"g0", "g1"} <= groups
+        assert int(part.table.dataset_components[0]) == len(groups) - joined
+        assert len(set(np.asarray(part.table.component).tolist())) == len(groups) - joined
+        for row in (0, len(part) - 1):
+            assert part.table.languages[part.table.lang[row]] == part.column("lang", [row])[0]
+    again, _ = hold_out(rows, 0.3, seed)
+    assert again.column("group") == kept.column("group")
+    assert kept.checksum != held.checksum != rows.checksum
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_share_that_empties_a_side_is_refused(place, share):
+    with pytest.raises(InputError, match="--holdout"):
+        hold_out(rows_of(place), share, 0)
+
+
+def settings(**more):
+    given = {"batch_size": 4, "max_steps": 12, "eval_steps": 3, "save_steps": 0, "device": "cpu", "holdout": 0.3}
+    return TrainSettings(**{**given, "precision": "fp32", **more})
+
+
+def test_the_best_measured_weights_are_the_result(place, monkeypatch):
+    from safetensors.torch import load_file
+
+    import isoglot.training.selection
+
+    seen = []
+
+    def scorer(held, given):
+        def score(model):
+            weights = model[0].auto_model.encoder.layer[0].attention.self.query.weight.detach().clone()
+            seen.append(weights)
+            return {"score": [0.1, 0.4, 0.3, 0.2][len(seen) - 1]}
+
+        return score
+
+    monkeypatch.setattr(isoglot.training.selection, "scorer", scorer)
+    folder = place / "best"
+    folder.mkdir()
+    fit(str(place / "model"), rows_of(place), folder, settings())
+    assert len(seen) == 4
+    saved = load_file(folder / "model.safetensors")
+    weight = next(
+        value for name, value in saved.items() if name.endswith("encoder.layer.0.attention.self.query.weight")
+    )
+    assert (weight == seen[1]).all()
+    assert not (weight == seen[3]).all()
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["selected_step"], record["selected_score"], record["steps"]) == (6, 0.4, 12)
+
+
+def test_patience_stops_the_run(place, monkeypatch):
+    import isoglot.training.selection
+
+    scores = iter([0.5, 0.4, 0.3, 0.9])
+    monkeypatch.setattr(isoglot.training.selection, "scorer", lambda held, given: lambda model: {"score": next(scores)})
+    folder = place / "patient"
+    folder.mkdir()
+    fit(str(place / "model"), rows_of(place), folder, settings(patience=2))
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["selected_step"], record["steps"]) == (3, 9)
+    with pytest.raises(InputError, match="--patience"):
+        settings(patience=2, holdout=0.0)
+
+
+def test_score_is_pooled_map_minus_normalised_rank_distance(place):
+    folder = place / "scored"
+    folder.mkdir()
+    fit(str(place / "model"), rows_of(place), folder, settings(max_steps=3))
+    lines = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+    measured = next(line for line in lines if "select_score" in line)
+    _, held = hold_out(rows_of(place), 0.3, 0)
+    texts = {(lang, text) for lang, text in zip(held.column("lang"), held.passages(), strict=True)}
+    joined = {"g0", "g1"} <= set(held.column("group"))
+    versions = 4 if not joined else None
+    if versions:
+        spread = (measured["select_rank_distance"] - 3) / (len(texts) - 4)
+        assert measured["select_score"] == pytest.approx(measured["select_map"] - spread)
+    assert 0 < measured["select_map"] <= 1
+    assert not math.isnan(measured["select_score"])
+
+
+def test_losses_by_pair_and_tensorboard_events(place):
+    folder = place / "logged"
+    folder.mkdir()
+    given = settings(
+        holdout=0.0, log_steps=4, tensorboard=True, sampling=Sampling(alpha_schedule="cosine", alpha_end=0.0)
+    )
+    fit(str(place / "model"), rows_of(place), folder, given)
+    lines = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 12]
+    pairs = {key.partition("/")[2] for line in lines for key in line if key.startswith("loss_pair/")}
+    languages = {"de", "en", "hi", "zh"}
+    assert pairs <= {f"{x}>{y}" for x in languages for y in languages}
+    assert any(pair[:2] != pair[3:] for pair in pairs)
+    assert lines[-1]["alpha"] == pytest.approx(0.0)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    assert any("loss_pair" in tag for tag in events.Tags()["scalars"])
+    assert any(tag.endswith("loss_cross") for tag in events.Tags()["scalars"])
