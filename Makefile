@@ -5,9 +5,11 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.isoglot-installed
+# Where `make dist` installs what it built.
+CLEAN := build/clean
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup quickstart test check fix
+.PHONY: setup quickstart test check fix docs dist
 
 setup: $(STAMP)
 
@@ -29,7 +31,21 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/pictures/rooms.py --check
 
 fix: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python docs/pictures/rooms.py
+
+# A static site in build/site; a broken link, a missing page or a docstring that does not parse fails.
+docs: setup
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . build/site
+
+dist: setup
+	rm -rf dist $(CLEAN)
+	$(BIN)/python -m build --quiet
+	$(PYTHON) -m venv $(CLEAN)
+	$(CLEAN)/bin/python -m pip install --quiet "$(TORCH)"
+	$(CLEAN)/bin/python -m pip install --quiet dist/*.whl
+	$(CLEAN)/bin/python tests/smoke_dist.py

@@ -41,6 +41,7 @@ app.command(search.search)
 app.command(training.study)
 app.command(training.quickstart)
 app.command(serving.serve)
+app.register_install_completion_command()
 
 
 def main(argv: list[str] | None = None) -> None:

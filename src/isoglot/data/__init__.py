@@ -1,4 +1,4 @@
-"""Parallel rows in, integer tables and benchmarks out."""
+"""Parallel rows and benchmarks, checked and laid out as integer tables."""
 
 import lazy_loader
 

@@ -1,1 +1,1 @@
-"""Files that people have, as documents: title, text, language, and where they came from."""
+"""Files that people have, as documents."""

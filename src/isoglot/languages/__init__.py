@@ -1,4 +1,4 @@
-"""What a language code means: name, family, script; and which language and script a text is in."""
+"""What a code means: name, family, script; which language a text is in; its normal form."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A server for indexes: a page for people and a JSON API for programs (needs the extra `serve`)."""
+"""Open indexes as a page for people and an API for programs."""
 
 import lazy_loader
 
