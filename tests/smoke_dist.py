@@ -1,5 +1,4 @@
-"""What an installed wheel without extras must do: `make dist` runs this in a clean environment, without pytest.
-"""
+"""What an installed wheel without extras must do: `make dist` runs this in a clean environment, without pytest."""
 
 from __future__ import annotations
 
@@ -48,8 +47,7 @@ def main() -> int:
         both = done.stdout + done.stderr
         if done.returncode != code or "Traceback" in both or any(text not in both for text in says):
             said = f"exit {done.returncode}, wanted {code} and {says}"
-            failures.append(f"isoglot {' '.join(words)}: {said}
-{both[-800:]}")
+            failures.append(f"isoglot {' '.join(words)}: {said}\n{both[-800:]}")
         return done.stdout
 
     every = verbs()
