@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support.encoders import tiny_encoder
 from support.lareqa import lareqa_file, lareqa_paragraph
 from support.rows import TEMPLATES, parallel_rows, write_jsonl
 
@@ -36,62 +37,8 @@ def rows_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
-    """Folder of a Sentence Transformer: 2-layer BertModel (hidden 32), byte-level tokens, so any script works.
-
-    Mean pooling, unit vectors, prompts `query: ` and `passage: `, at most 64 tokens; seeded, without dropout.
-    """
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    home = tmp_path_factory.mktemp("tiny")
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    pieces = special + sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE({piece: number for number, piece in enumerate(pieces)}, [], unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        model_max_length=64,
-        bos_token="<s>",
-        cls_token="<s>",
-        pad_token="<pad>",
-        eos_token="</s>",
-        sep_token="</s>",
-        unk_token="<unk>",
-        mask_token="<mask>",
-    ).save_pretrained(home / "backbone")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(pieces),
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=64,
-            max_position_embeddings=64,
-            type_vocab_size=1,
-            pad_token_id=1,
-            bos_token_id=0,
-            eos_token_id=2,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            # Wider than usual: random vectors of different texts are then clearly different.
-            initializer_range=0.2,
-        )
-        BertModel(config).save_pretrained(home / "backbone")
-    encoder = Transformer(str(home / "backbone"), max_seq_length=64)
-    model = SentenceTransformer(
-        modules=[encoder, Pooling(32, "mean"), Normalize()],
-        prompts={"query": "query: ", "document": "passage: "},
-        similarity_fn_name="cosine",
-        device="cpu",
-    )
-    model.save_pretrained(str(home / "model"), create_model_card=False)
-    return home / "model"
+    """Folder of the tiny encoder: at most 64 tokens, without dropout."""
+    return tiny_encoder(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ from isoglot.encoders.debias import center, load_debias
 from isoglot.encoders.debias_samples import from_rows, from_texts, from_vectors
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import write_shard
-from support.tiny_search import tiny_folder
+from support.encoders import wide_encoder
 
 
 @pytest.fixture(scope="module")
 def model():
-    return load(str(tiny_folder()), device="cpu")
+    return load(str(wide_encoder()), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_folder_of_shards_is_read_whole(tmp_path, capsys):
 
 
 def test_the_command_fits_and_evaluate_applies(rows, tmp_path, capsys):
-    name = str(tiny_folder())
+    name = str(wide_encoder())
     for method in ("center", "lir", "shift"):
         out = tmp_path / f"{method}.npz"
         assert (

@@ -25,8 +25,8 @@ from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
 from isoglot.search.index.versions import roll_back
 from isoglot.search.searcher import Searcher
+from support.encoders import wide_encoder
 from support.rows import write_jsonl as write
-from support.tiny_search import tiny_folder
 
 CAPITALS = [
     ("zh", "北京是中华人民共和国的首都", "首都"),
@@ -40,7 +40,7 @@ CAPITALS = [
 
 @pytest.fixture(scope="module")
 def model():
-    return load(str(tiny_folder()), device="cpu")
+    return load(str(wide_encoder()), device="cpu")
 
 
 def capitals():
@@ -52,7 +52,7 @@ def capital_index(tmp_path_factory, model):
     home = tmp_path_factory.mktemp("capitals")
     folder = home / "index"
     folder.mkdir()
-    build_index([write(home / "docs.jsonl", capitals())], folder, model, name=str(tiny_folder()))
+    build_index([write(home / "docs.jsonl", capitals())], folder, model, name=str(wide_encoder()))
     return folder
 
 
@@ -180,7 +180,7 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
         "from pathlib import Path; import isoglot.search.index.building as b, isoglot.search.index.intake as i\n"
         "from isoglot import load; i.CHUNK = 16\n"
         f"b.build_index([Path({str(docs)!r})], Path({str(tmp_path / 'i')!r}), "
-        f"load({str(tiny_folder())!r}, device='cpu'), name='m')\n"
+        f"load({str(wide_encoder())!r}, device='cpu'), name='m')\n"
     )
     (tmp_path / "i").mkdir()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -199,7 +199,7 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
         LanceIndex(tmp_path / "i")
     stored = connect(tmp_path / "i").open_table("passages").count_rows()
     assert 0 < stored < 400
-    built = build_index([docs], tmp_path / "i", load(str(tiny_folder()), device="cpu"), name="m")
+    built = build_index([docs], tmp_path / "i", load(str(wide_encoder()), device="cpu"), name="m")
     assert built.unchanged > 0
     passages, folded = contents(tmp_path / "i")
     assert [document for document, _ in passages] == sorted(f"d{n}" for n in range(400))
@@ -246,7 +246,7 @@ def test_another_model_is_refused(capital_index, tmp_path):
     import torch
     from sentence_transformers import SentenceTransformer
 
-    other = SentenceTransformer(str(tiny_folder()), device="cpu")
+    other = SentenceTransformer(str(wide_encoder()), device="cpu")
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, m
 
 def test_the_command(tmp_path, capsys):
     docs, folder = write(tmp_path / "d.jsonl", [*capitals(), {"text": ""}]), str(tmp_path / "i")
-    assert run(["index", str(docs), "-o", folder, "--model", str(tiny_folder()), "--json"]) == 0
+    assert run(["index", str(docs), "-o", folder, "--model", str(wide_encoder()), "--json"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["languages"]["th"] == 4
     assert "d.jsonl:25: no text" in told.err
@@ -358,7 +358,7 @@ def test_what_lance_says_is_told_without_its_own_places():
 
 def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monkeypatch):
     docs, folder = write(tmp_path / "d.jsonl", capitals()), tmp_path / "i"
-    command = ["index", str(docs), "-o", str(folder), "--model", str(tiny_folder())]
+    command = ["index", str(docs), "-o", str(folder), "--model", str(wide_encoder())]
 
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -375,7 +375,7 @@ def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monk
 
 def test_a_failed_first_try_stands_in_nobodys_way(tmp_path, capsys):
     docs, folder = write(tmp_path / "d.jsonl", capitals()), tmp_path / "i"
-    tiny, broken = str(tiny_folder()), tmp_path / "broken.pdf"
+    tiny, broken = str(wide_encoder()), tmp_path / "broken.pdf"
     broken.write_bytes(b"%PDF-1.4 broken")
     for arguments, words in (
         ([str(broken)], "There is no document left to index."),

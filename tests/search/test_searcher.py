@@ -111,7 +111,7 @@ def test_a_real_cross_encoder(searcher, tmp_path):
     from sentence_transformers import CrossEncoder
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from support.tiny_search import tiny_folder
+    from support.encoders import wide_encoder
 
     BertForSequenceClassification(
         BertConfig(
@@ -124,7 +124,7 @@ def test_a_real_cross_encoder(searcher, tmp_path):
             pad_token_id=1,
         )
     ).save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(tiny_folder()).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(wide_encoder()).save_pretrained(tmp_path)
     hits = searcher.search("any", k=3, rerank=str(tmp_path))
     expected = CrossEncoder(str(tmp_path)).predict([("any", hit.text) for hit in hits])
     np.testing.assert_allclose([hit.score for hit in hits], expected, atol=1e-5)

@@ -13,13 +13,13 @@ from isoglot.search.index.lance import LanceIndex, connect
 from isoglot.search.index.manifest import BUILDING, read_manifest
 from isoglot.search.index.store import one_writer
 from isoglot.search.index.versions import prune, roll_back
+from support.encoders import wide_encoder
 from support.rows import write_jsonl as write
-from support.tiny_search import tiny_folder
 
 
 @pytest.fixture(scope="module")
 def model():
-    return load(str(tiny_folder()), device="cpu")
+    return load(str(wide_encoder()), device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def four_versions(tmp_path_factory, model):
     for n in range(1, 5):
         documents = [{"id": f"d{m}", "text": f"Dokument {m} version{n}", "lang": "de"} for m in range(200)]
         documents.append({**documents[0], "id": f"copy{n}"})
-        build_index([write(home / f"{n}.jsonl", documents)], home / "i", model, name=str(tiny_folder()), update=n > 1)
+        build_index([write(home / f"{n}.jsonl", documents)], home / "i", model, name=str(wide_encoder()), update=n > 1)
     return home / "i"
 
 

@@ -31,3 +31,20 @@ def write_jsonl(path, rows):
     """Write dicts as JSONL and give the path back."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def tiny_rows(path, groups=24, langs=("de", "en", "hi", "zh"), **more):
+    """Rows file with every group in every language; `more` are further fields, functions of (n, lang)."""
+    rows = [
+        {
+            "group": f"g{n}",
+            "lang": lang,
+            "query": TEMPLATES[lang][0].format(n=n),
+            "passage": TEMPLATES[lang][1].format(n=n, m=100 + 37 * n),
+            **{key: make(n, lang) for key, make in more.items()},
+        }
+        for n in range(groups)
+        for lang in langs
+    ]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path

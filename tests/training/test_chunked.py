@@ -10,14 +10,14 @@ from isoglot.encoders.loading import backbone_of
 from isoglot.training.losses.chunked import embed_columns, embed_in_chunks
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
 from isoglot.training.speed.token_table import UsedEmbedding, prepare_token_table, restore_token_table
-from support.tiny_training import tiny_encoder
+from support.encoders import tiny_encoder
 
 TEXTS = ["a", "a longer text of several words", "短い", "middle one", "and yet another, the longest of them all here"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tiny_encoder(tmp_path_factory.mktemp("gradcache"))
+    return tiny_encoder(tmp_path_factory.mktemp("gradcache"), dropout=0.1, length=96)
 
 
 def encoder(folder, mode="used"):

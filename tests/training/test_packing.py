@@ -9,7 +9,7 @@ from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertMode
 from isoglot.encoders.loading import backbone_of, load
 from isoglot.training.speed.dropout import MaskDropout
 from isoglot.training.speed.packing import attention, can_pack, lean
-from support.tiny_training import tiny_encoder
+from support.encoders import tiny_encoder
 
 SHAPE = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40,
          "max_position_embeddings": 40, "pad_token_id": 1, "initializer_range": 0.3}  # fmt: skip
@@ -130,7 +130,7 @@ def test_attention_is_torchs_but_for_the_dropped_weights(monkeypatch, masked):
 
 
 def test_an_encoder_is_as_it_was_afterwards(tmp_path):
-    model = load(str(tiny_encoder(tmp_path)), device="cpu")
+    model = load(str(tiny_encoder(tmp_path, dropout=0.1, length=96)), device="cpu")
     backbone = backbone_of(model)
     texts = ["How high?", "第3座山有多高？ and some more"]
     before, forward = model.encode(texts), backbone.forward

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.settings import TrainSettings
-from support.tiny_training import tiny_encoder, tiny_rows
+from support.encoders import tiny_encoder
+from support.rows import tiny_rows
 
 ONE = TrainSettings(
     batch_size=8,
@@ -36,7 +37,7 @@ def place(tmp_path_factory):
     from isoglot.data.prepared import prepare
 
     home = tmp_path_factory.mktemp("processes")
-    tiny_encoder(home, dropout=0.0)
+    tiny_encoder(home, length=96)
     path = tiny_rows(
         home / "rows.jsonl",
         negatives=lambda n, lang: [f"{lang} {n + 1} nothing"] if n % 3 else [],

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
-from support.tiny_training import tiny_encoder, tiny_rows
+from support.encoders import tiny_encoder
+from support.rows import tiny_rows
 
 SETTINGS = TrainSettings(
     batch_size=4,
@@ -38,7 +39,7 @@ def place(tmp_path_factory):
     from isoglot.data.prepared import prepare
 
     home = tmp_path_factory.mktemp("exact")
-    tiny_encoder(home)
+    tiny_encoder(home, dropout=0.1, length=96)
     prepare([tiny_rows(home / "rows.jsonl")], home / "rows")
     return home
 

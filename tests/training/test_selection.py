@@ -14,7 +14,8 @@ from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.selection import fit, hold_out
 from isoglot.training.settings import TrainSettings
-from support.tiny_training import tiny_encoder, tiny_rows
+from support.encoders import tiny_encoder
+from support.rows import tiny_rows
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_constant_alpha_is_the_draw_it_was():
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     home = tmp_path_factory.mktemp("selection")
-    tiny_encoder(home)
+    tiny_encoder(home, dropout=0.1, length=96)
     rows = tiny_rows(home / "rows.jsonl")
     # g0 and g1 have one German passage in common: one component.
     records = [json.loads(line) for line in rows.read_text().splitlines()]

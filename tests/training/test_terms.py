@@ -8,7 +8,8 @@ import torch
 
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
 from isoglot.training.losses.terms import distillation, masked_scores, root_jensen_shannon, symmetric_kl
-from support.tiny_training import tiny_encoder, tiny_rows
+from support.encoders import tiny_encoder
+from support.rows import tiny_rows
 
 
 class NoModel(torch.nn.Module):
@@ -158,7 +159,7 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
         if n == 0:
             return ["something else", "more", "cut off"]
         # The passage of another group, word for word: it must carry that group's identity.
-        return ["Mountain number 0 is 100 metres high, which is a lot."] if n == 1 else []
+        return ["Mountain number 0 is 100 metres high."] if n == 1 else []
 
     rows = prepare(
         [
@@ -172,7 +173,7 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
         ],
         tmp_path / "prepared",
     )
-    model = load(str(tiny_encoder(tmp_path)), device="cpu")
+    model = load(str(tiny_encoder(tmp_path, dropout=0.1, length=96)), device="cpu")
     settings = TrainSettings(negatives=2, loss_kl=1.0, device="cpu")
     preset = Backbone("", query_length=32, passage_length=64)
     collator = run_collator(model, rows, settings, preset, tmp_path / "tokens", numbers)
