@@ -1,0 +1,1 @@
+"""Documentation that exists in several languages, as parallel rows."""

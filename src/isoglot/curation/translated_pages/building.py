@@ -1,0 +1,191 @@
+"""Rows out of a folder of translated documents."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from isoglot.core.errors import InputError
+from isoglot.core.progress import Progress
+from isoglot.curation.translated_pages.aligning import Embed, align, slugs
+from isoglot.curation.translated_pages.guessing import guess_layouts
+from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, pages_of
+from isoglot.curation.translated_pages.passages import Cut
+from isoglot.curation.translated_pages.reading import read_page
+from isoglot.curation.translated_pages.rows import DocsSettings, section_row
+from isoglot.curation.translated_pages.sections import Page, Section
+from isoglot.data.near_duplicates import normalise
+from isoglot.data.rows import Row
+
+_BOILERPLATE = 3  # pages that hold the same text
+_PIVOT = "pivot"
+
+
+class Outcome(NamedTuple):
+    """What became of one section: a row (and how it was aligned), or why none."""
+
+    page: str
+    lang: str
+    section: str
+    aligned: str | None
+    left_out: str | None
+
+
+@dataclass
+class DocsRows:
+    """Rows with what was found on the way.
+
+    Attributes:
+        layouts: given or guessed.
+        rows: by page and section.
+        pages: page of each row's group.
+        outcomes: one for each section of each language version, and for pages and files that gave none.
+    """
+
+    layouts: tuple[Layout, ...]
+    rows: list[Row] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def counts(self) -> tuple[Counter[str], Counter[str]]:
+        """Rows by how they were aligned; sections by why they were left out."""
+        return (
+            Counter(entry.aligned for entry in self.outcomes if entry.aligned and not entry.left_out),
+            Counter(entry.left_out for entry in self.outcomes if entry.left_out),
+        )
+
+
+def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Embed | None = None) -> DocsRows:
+    """Turn a folder of translated documents into parallel rows.
+
+    Args:
+        folder: holds all language versions.
+        settings: layouts, languages, queries.
+        cut: a text to what an encoder reads of it, as `passages.cutter` makes it.
+        embed: aligns what identifiers and outlines cannot.
+
+    Raises:
+        InputError: no such folder, no documents, or none in two languages.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one that holds documents in several languages")
+    files = sorted(_files(folder))
+    if not files:
+        raise InputError(f"{folder}: no documents here; the kinds are {', '.join(ENDINGS)}")
+    layouts = settings.layouts or guess_layouts(files, settings.pivot)
+    if not layouts:
+        raise InputError(
+            f"{folder}: no page of its {len(files)} documents was found in two languages; say where the languages are, "
+            "such as 'docs/{lang}/{path}', '{path}.{lang}.md', or 'i18n/{lang}/{path}|docs/{path}' where the "
+            f"{settings.pivot} pages stand elsewhere"
+        )
+    found = DocsRows(layouts)
+    pages = pages_of(files, layouts, settings.pivot)
+    used = {file for versions in pages.values() for file in versions.values()}
+    found.outcomes += [Outcome(file, "", "", None, "the layout does not lead to it") for file in files if file not in used]
+    if not any(len(versions) > 1 for versions in pages.values()):
+        raise InputError(
+            f"{folder}: no page is there in two languages under {' and '.join(map(str, layouts))} "
+            f"({len(pages)} pages, {len(files)} documents)"
+        )
+    with Progress("aligning pages", len(pages)) as progress:
+        for page, versions in pages.items():
+            wanted = {code: file for code, file in versions.items() if not settings.langs or code in settings.langs}
+            _page_rows(folder, page, wanted, settings, found, cut, embed)
+            progress.advance()
+    _drop(found, _boilerplate(found), "the same text on several pages")
+    single = {group for group, count in Counter(row.group for row in found.rows).items() if count == 1}
+    _drop(found, {(row.group, row.lang) for row in found.rows if row.group in single}, "in no other language")
+    return found
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") or part == "node_modules" for part in name.split("/"))
+        if path.suffix.lower() in ENDINGS and not hidden and path.is_file():
+            yield name
+
+
+def _page_rows(
+    folder: Path,
+    page: str,
+    versions: dict[str, str],
+    settings: DocsSettings,
+    found: DocsRows,
+    cut: Cut,
+    embed: Embed | None,
+) -> None:
+    read: dict[str, Page] = {}
+    for lang, file in versions.items():
+        try:
+            read[lang] = read_page(folder / file)
+        except InputError as error:
+            found.outcomes.append(Outcome(file, lang, "", None, str(error).partition(": ")[2] or str(error)))
+    if len(read) < 2:
+        found.outcomes += [Outcome(page, lang, "", None, "page in one language only") for lang in read]
+        return
+    pivot = settings.pivot if settings.pivot in read else max(read, key=lambda lang: len(read[lang].sections))
+    names = _names(read[pivot].sections)
+    groups: dict[str, dict[str, tuple[Section, str]]] = defaultdict(dict)
+    for number, section in enumerate(read[pivot].sections):
+        groups[names[number]][pivot] = (section, _PIVOT)
+    for lang in sorted(read.keys() - {pivot}):
+        own = read[lang].sections
+        matches = align(read[pivot].sections, own, embed=embed, threshold=settings.threshold)
+        for match in matches:
+            groups[names[match.original]][lang] = (own[match.translation], match.how)
+        for number in set(range(len(own))) - {match.translation for match in matches}:
+            # A section that the original lacks may still be there in several translations, by its identifier.
+            ident = own[number].ident
+            if ident and ident not in groups:
+                groups[f"+{ident}"].setdefault(lang, (own[number], "identifier"))
+            else:
+                title = own[number].title
+                found.outcomes.append(Outcome(page, lang, title, None, "no counterpart in the original"))
+    for name, members in groups.items():
+        original = members.get(pivot, (None, ""))[0]
+        for lang, (section, how) in members.items():
+            row = section_row(page, name.removeprefix("+"), lang, section, read[lang].title, original, settings, cut)
+            if isinstance(row, str):
+                found.outcomes.append(Outcome(page, lang, section.title, how, row))
+                continue
+            found.outcomes.append(Outcome(page, lang, row.group.partition("#")[2], how, None))
+            found.rows.append(row)
+            found.pages[row.group] = page
+
+
+def _names(sections: Sequence[Section]) -> list[str]:
+    """A name for each section, unique within the page: its identifier, else a slug of its heading, else its number."""
+    taken: Counter[str] = Counter()
+    names = []
+    for number, section in enumerate(sections, 1):
+        name = section.ident or min(slugs(section.title), key=len, default="") or str(number)
+        taken[name] += 1
+        names.append(name if taken[name] == 1 else f"{name}-{taken[name]}")
+    return names
+
+
+def _boilerplate(found: DocsRows) -> set[tuple[str, str]]:
+    """(group, language) of passages that several pages share: banners, licences, calls to contribute."""
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in found.rows:
+        places[row.lang, normalise(row.passage)].append(row.group)
+    return {
+        (group, lang)
+        for (lang, _), groups in places.items()
+        if len({found.pages[group] for group in groups}) >= _BOILERPLATE
+        for group in groups
+    }
+
+
+def _drop(found: DocsRows, keys: set[tuple[str, str]], reason: str) -> None:
+    if not keys:
+        return
+    found.rows = [row for row in found.rows if (row.group, row.lang) not in keys]
+    for number, entry in enumerate(found.outcomes):
+        if not entry.left_out and (f"{entry.page}#{entry.section}", entry.lang) in keys:
+            found.outcomes[number] = entry._replace(left_out=reason)

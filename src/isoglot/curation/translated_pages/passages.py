@@ -1,0 +1,61 @@
+"""Texts cut at sentences to what an encoder reads of a passage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from isoglot.core.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Cut = Callable[[str, str], str]
+"""From a text and its language to its beginning that fits."""
+
+
+def cutter(model: SentenceTransformer, length: int | None = None) -> Cut:
+    """A function that cuts texts to a passage of this encoder: whole sentences, as many as fit, at least one.
+
+    Args:
+        model: its tokenizer counts; its prompt and special tokens are allowed for.
+        length: tokens of a passage; those that training keeps when None.
+
+    Raises:
+        InputError: a tokenizer that does not tell places, or a length that leaves no room.
+    """
+    from isoglot.documents.splitting import split
+    from isoglot.encoders.loading import preset_of
+
+    tokenizer: Any = model.tokenizer
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError("the model's tokenizer does not tell where tokens stand; use one with a fast tokenizer")
+    prompt = model.prompts.get("document") or ""
+    room = (length or preset_of(model).passage_length) - len(tokenizer(prompt + " ")["input_ids"])
+    if room < 8:
+        raise InputError(f"a length of {length} leaves {room} tokens for a text; expected at least 8")
+
+    def spans(texts: list[str]) -> list[list[tuple[int, int]]]:
+        encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [[(start, end) for start, end in own if end > start] for own in encoded["offset_mapping"]]
+
+    def cut(text: str, lang: str) -> str:
+        return split(text, lang, spans=spans, tokens=room)[0]
+
+    return cut
+
+
+def first_sentence(text: str, lang: str) -> tuple[str, str]:
+    """The first sentence of a text and the rest (empty where there is none).
+
+    Raises:
+        MissingPackageError: sentencex is not installed.
+    """
+    from isoglot.core.errors import MissingPackageError
+
+    try:
+        import sentencex
+    except ImportError as error:
+        raise MissingPackageError("telling sentences apart wants sentencex: pip install 'isoglot[data]'") from error
+    first, *rest = [sentence for sentence in sentencex.segment(lang, text) if sentence.strip()]
+    return first.strip(), "".join(rest).strip()
