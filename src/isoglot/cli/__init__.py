@@ -8,7 +8,19 @@ import sys
 from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
-from isoglot.cli import auditing, comparing, converting, debias, measuring, mining, rows, search, serving, training
+from isoglot.cli import (
+    auditing,
+    comparing,
+    converting,
+    debias,
+    documents_to_rows,
+    measuring,
+    mining,
+    rows,
+    search,
+    serving,
+    training,
+)
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.version import __version__
 
@@ -21,6 +33,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for verb in (
+    documents_to_rows.from_docs,
     converting.from_mmarco,
     converting.from_pairs,
     converting.from_tevatron,

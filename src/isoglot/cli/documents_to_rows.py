@@ -52,7 +52,7 @@ def from_docs(
         langs: Comma-separated languages to keep.
         query: heading (with the page's title) or the section's first sentence.
         align_with: Encoder that matches sections that identifiers and headings cannot: embedded, a folder, a Hub id.
-        threshold: How far the similarity of two sections must stand above the page's average (cosines, 0.05).
+        threshold: How far the similarity of two sections must stand above the page's average (cosines, 0.03).
         model: Encoder whose tokenizer cuts passages at sentences.
         length: Tokens of a passage; what training of that encoder keeps by default.
         dataset: Name of the data set.
@@ -97,7 +97,7 @@ def from_docs(
         groups, count = len({row.group for row in rows}), len({row.lang for row in rows})
         if path is not None and not dry_run:
             write_rows(rows, path)
-        print(f"{len(rows)} rows, {groups} groups, {count} languages {'would stand' if dry_run else ''} in {path}")
+        print(f"{len(rows)} rows, {groups} groups, {count} languages {'would stand in' if dry_run else 'in'} {path}")
 
 
 def _files(output: Path, split: float | None, test_output: Path | None) -> tuple[Path, Path | None]:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from isoglot.curation.translated_pages.sections import Section
 How = Literal["identifier", "outline", "encoder"]
 Vectors = NDArray[np.float32]
 Embed = Callable[[list[str]], Vectors]
-THRESHOLD = 0.05
+THRESHOLD = 0.03
 """Least similarity of two sections above that of the page's sections at large (cosines)."""
 
 _LOOKED_AT = 600  # characters of a section that the encoder sees
@@ -57,7 +58,7 @@ def align(
     named = {number for number, section in enumerate(translation) if section.ident}
     foreign = named - {match.translation for match in found} if len(found) * 2 >= len(named) else set[int]()
     edges = [(-1, -1), *_monotone(found), (len(original), len(translation))]
-    for (a, b), (c, d) in zip(edges, edges[1:], strict=False):
+    for (a, b), (c, d) in pairwise(edges):
         here, there = (a + 1, c), (b + 1, d)
         taken = {match.original for match in found}, foreign | {match.translation for match in found}
         if taken[0].isdisjoint(range(*here)) and taken[1].isdisjoint(range(*there)):

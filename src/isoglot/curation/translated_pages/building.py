@@ -85,7 +85,9 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
     found = DocsRows(layouts)
     pages = pages_of(files, layouts, settings.pivot)
     used = {file for versions in pages.values() for file in versions.values()}
-    found.outcomes += [Outcome(file, "", "", None, "the layout does not lead to it") for file in files if file not in used]
+    found.outcomes += [
+        Outcome(file, "", "", None, "the layout does not lead to it") for file in files if file not in used
+    ]
     if not any(len(versions) > 1 for versions in pages.values()):
         raise InputError(
             f"{folder}: no page is there in two languages under {' and '.join(map(str, layouts))} "
@@ -170,10 +172,10 @@ def _names(sections: Sequence[Section]) -> list[str]:
 
 
 def _boilerplate(found: DocsRows) -> set[tuple[str, str]]:
-    """(group, language) of passages that several pages share: banners, licences, calls to contribute."""
+    """(group, language) of sections that several pages share: banners, licences, calls to contribute."""
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in found.rows:
-        places[row.lang, normalise(row.passage)].append(row.group)
+        places[row.lang, normalise(row.context or row.passage)].append(row.group)
     return {
         (group, lang)
         for (lang, _), groups in places.items()

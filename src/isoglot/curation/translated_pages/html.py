@@ -69,9 +69,10 @@ def _ident(heading: Any) -> str | None:
         return str(own)
     inner = heading.css_first("a[id], a[name], span[id]")
     if inner is not None:
-        return inner.attributes.get("id") or inner.attributes.get("name")
+        return str(inner.attributes.get("id") or inner.attributes.get("name") or "") or None
     parent = heading.parent
-    return parent.attributes.get("id") if parent is not None and parent.tag in ("section", "div") else None
+    named = parent.attributes.get("id") if parent is not None and parent.tag in ("section", "div") else None
+    return str(named) if named else None
 
 
 def _inside_prose(node: Any, root: Any) -> bool:

@@ -22,7 +22,7 @@ _FENCE = re.compile(r"^\s*(```+|~~~+)")
 _MYST_LABEL = re.compile(r"^\(([\w.:-]+)\)=\s*$")
 # Lines that are markup of a generator: opening and closing of admonitions, tabs, includes, imports, shortcodes.
 _MARKUP = re.compile(
-    r"^\s*(:{3,}.*|/{3,}.*|={3}[!+]? +[\"'].*|\{\*.*\*\}|\{%.*%\}|\{\{[<%].*[>%]\}\}|\[\[?toc\]?\]|"
+    r"^\s*(:{3,}.*|/{3,}.*|={3}[!+]? +[\"'].*|\{\*.*\*\}|\{%.*%\}|\{\{[<%][^{}]*[>%]\}\}|\[\[?toc\]?\]|"
     r"(import\s.+\sfrom\s|import\s+['\"]|export\s+(const|default|function)\b).*|-{0,2}8<-.*|</?[A-Z][\w.]*[^>]*/?>)\s*$",
     re.IGNORECASE,
 )

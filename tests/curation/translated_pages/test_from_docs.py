@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from isoglot.cli import run
+from isoglot.core.errors import InputError
+from isoglot.curation.translated_pages.building import rows_from_docs
+from isoglot.curation.translated_pages.layouts import parse_layout
+from isoglot.curation.translated_pages.rows import DocsSettings
+from isoglot.curation.translated_pages.splitting import split_pages
+from isoglot.data.prepared import prepare
+from isoglot.data.rows import Row
+
+SHARED = Path("/work/shared/data/fastapi-docs")
+LONG = {
+    "en": "The sluice keeper opens the gate at dawn and closes it when the barges have passed. ",
+    "de": "Der Schleusenwärter öffnet das Tor bei Sonnenaufgang und schließt es nach den Kähnen. ",
+    "fr": "L'éclusier ouvre la porte à l'aube et la referme lorsque les péniches sont passées. ",
+}
+
+
+def page(lang, *sections, title="Sluice"):
+    parts = [f"# {title} {lang}"]
+    for number, (heading, ident) in enumerate(sections):
+        name = f" {{#{ident}}}" if ident else ""
+        parts += [f"## {heading} {lang}{name}", LONG[lang] * 2 + f"{number} {heading} {title}"]
+    return "\n\n".join(parts)
+
+
+def write(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def build(folder, **settings):
+    return rows_from_docs(folder, DocsSettings(**settings), cut=lambda text, lang: text[:60])
+
+
+def test_rows_of_sections(tmp_path):
+    both = [("Gate", "gate"), ("Barges", "barges")]
+    other = {f"docs/{lang}/{lang}.md": page(lang, title="Other") for lang in ("en", "de")}
+    write(tmp_path, {"docs/en/a/x.md": page("en", *both), "docs/de/a/x.md": page("de", *both), **other})
+    found = build(tmp_path, layouts=(parse_layout("docs/{lang}/{path}"),))
+    assert {(row.group, row.lang) for row in found.rows} == {
+        (f"a/x#{name}", lang) for name in ("gate", "barges") for lang in ("en", "de")
+    }
+    row = next(row for row in found.rows if (row.group, row.lang) == ("a/x#barges", "de"))
+    assert (row.query, row.topic, row.dataset) == ("Sluice de: Barges de", "a", "docs")
+    assert row.context.startswith(row.passage)
+    assert len(row.passage) == 60 < len(row.context)
+    aligned, left_out = found.counts()
+    assert aligned == {"pivot": 2, "identifier": 2}
+    assert left_out == {
+        "little or no prose": 2,
+        "page in one language only": 2,
+    }  # the pages' own headings, with nothing below
+
+
+def test_what_is_left_out_has_a_reason(tmp_path):
+    files = {
+        "en/old.md": page("en", ("Gate", "gate"), ("New", "new"), ("Copied", "copied")),
+        "de/old.md": page("de", ("Gate", "gate"), ("Gone", "gone")) + f"\n\n## Copied {{#copied}}\n\n{LONG['en'] * 2}",
+        "fr/old.md": page("fr", ("Gate", "gate")) + f"\n\n## Neuf {{#new}}\n\n{LONG['de'] * 3}",
+        "fr/alone.md": page("fr", ("Gate", "gate"), title="Seul"),
+        "de/empty.md": "",
+        "en/empty.md": page("en", ("Gate", "gate"), title="Empty"),
+        "notes.md": "# Notes",
+    }
+    found = build(write(tmp_path, files))
+    assert {row.group for row in found.rows} == {"old#gate"}
+    reasons = {(entry.lang, entry.section): entry.left_out for entry in found.outcomes if entry.page == "old"}
+    assert reasons["de", "gone"] == "in no other language"
+    assert reasons["de", "Copied"] == "not translated: the en text"
+    assert reasons["fr", "Neuf"] == "in another language"
+    assert reasons["en", "new"] == "in no other language"
+    others = {entry.page: entry.left_out for entry in found.outcomes if entry.page != "old"}
+    assert others["alone"] == others["empty"] == "page in one language only"
+    assert others["de/empty.md"] == "no headings and no prose"
+
+
+def test_the_first_sentence_may_ask(tmp_path):
+    write(tmp_path, {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")})
+    row = next(row for row in build(tmp_path, query="first-sentence").rows if row.lang == "de")
+    assert row.query == LONG["de"].strip()
+    assert not row.context.startswith("Der Schleusenwärter öffnet das Tor bei Sonnenaufgang und schließt es nach den "
+                                      "Kähnen. Der")  # fmt: skip
+
+
+def test_banners_are_no_passages(tmp_path):
+    banner = "\n\n## Help {#help}\n\n" + LONG["de"] * 2
+    files = {f"en/{name}.md": page("en", ("Gate", "gate"), title=name) + "\n\n## Help {#help}\n\n" + LONG["en"] * 2
+             for name in "abc"}  # fmt: skip
+    files |= {f"de/{name}.md": page("de", ("Gate", "gate"), title=name) + banner for name in "abc"}
+    found = build(write(tmp_path, files))
+    assert {row.group for row in found.rows} == {"a#gate", "b#gate", "c#gate"}
+    assert found.counts()[1]["the same text on several pages"] == 6
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "no documents here"),
+        ({"a.md": "# A", "b.md": "# B"}, "found in two languages; say where the languages are"),
+    ],
+)
+def test_folders_without_translations_are_refused(tmp_path, files, message):
+    with pytest.raises(InputError, match=message):
+        build(write(tmp_path, files))
+    with pytest.raises(InputError, match="no such folder"):
+        build(tmp_path / "none")
+
+
+def test_whole_pages_are_held_out_and_equal_passages_stay_together():
+    rows = [Row(f"p{n}#s", "de", "q", f"text {n // 2}", "d") for n in range(20)]
+    pages = {row.group: row.group[:-2] for row in rows}
+    train, test = split_pages(rows, pages, 0.2, seed=3)
+    assert (len(train), len(test)) == (16, 4)
+    assert not {row.passage for row in train} & {row.passage for row in test}
+    assert split_pages(list(reversed(rows)), pages, 0.2, seed=3)[1] == list(reversed(test))
+    for share in (0, 1, 0.01):
+        with pytest.raises(InputError, match="split"):
+            split_pages(rows, pages, share)
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    import isoglot.cli.documents_to_rows as command
+
+    monkeypatch.setattr(command, "_encoders", lambda *_: (lambda text, lang: text, None))
+    files = {f"{lang}/{name}.md": page(lang, ("Gate", "gate"), ("Barges", "b"), title=name)
+             for lang in LONG for name in "abcde"}  # fmt: skip
+    write(tmp_path / "docs", files)
+    target, report = tmp_path / "rows.jsonl", tmp_path / "report.jsonl"
+    argv = ["data", "from-docs", str(tmp_path / "docs"), "-o", str(target), "--split", "0.2", "--report", str(report)]
+    assert run(argv) == 0
+    out = capsys.readouterr().out
+    assert "layout: {lang}/{path} (guessed" in out
+    assert "10 originals, 20 by identifier" in out
+    train, test = tmp_path / "rows.train.jsonl", tmp_path / "rows.test.jsonl"
+    assert len(prepare([train], tmp_path / "train")) == 24
+    assert len(prepare([test], tmp_path / "test")) == 6
+    lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert sum("left_out" not in line for line in lines) == 30
+    assert run(argv) == 2  # refuses to replace
+    assert run([*argv, "--overwrite", "--layout", "{lang}"]) == 2
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="FastAPI's documentation is not here")
+def test_a_real_documentation():
+    found = rows_from_docs(SHARED, DocsSettings(langs=("de", "en", "zh")), cut=lambda text, lang: text)
+    assert [str(layout) for layout in found.layouts] == ["docs/{lang}/docs/{path}"]
+    aligned, _ = found.counts()
+    assert set(aligned) == {"pivot", "identifier"}
+    assert min(aligned.values()) > 1000

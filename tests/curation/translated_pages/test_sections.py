@@ -1,0 +1,99 @@
+from isoglot.curation.translated_pages.html import html_sections
+from isoglot.curation.translated_pages.markdown import markdown_sections
+from isoglot.curation.translated_pages.rst import rst_sections
+from isoglot.curation.translated_pages.sections import Section
+
+MARKDOWN = """---
+title: "A guide"
+weight: 3
+---
+import Tabs from '@theme/Tabs';
+
+Before any heading. <!-- a comment
+## not a heading -->
+
+## Set up {#setup}
+
+!!! note "Careful"
+    Prose of an admonition.
+
+    ```python
+    code_of_an_admonition()
+    ```
+
+:::tip Hello
+A tip.
+:::
+
+{{< note >}}From a shortcode.{{< /note >}}
+
+```
+## code, no heading
+```
+
+- [A link](a.md)
+- [Another](b.md)
+- an item with [a link](c.md)
+
+| a | table |
+|---|---|
+| 1 | cell |
+
+(my-label)=
+### Labelled
+
+<a name="old"></a>
+Setext `code`
+-------------
+<p>HTML prose</p>
+
+## Docusaurus {/* #mdx-id */}
+
+Last.
+"""
+
+
+def test_markdown_of_generators():
+    page = markdown_sections(MARKDOWN)
+    assert page.title == "A guide"
+    assert page.sections == (
+        Section(0, "", None, "Before any heading."),
+        Section(2, "Set up", "setup", "Prose of an admonition.\nA tip.\nFrom a shortcode.\nan item with a link"),
+        Section(3, "Labelled", "my-label", ""),
+        Section(2, "Setext code", "old", "HTML prose"),
+        Section(2, "Docusaurus", "mdx-id", "Last."),
+    )
+
+
+def test_a_rule_at_the_top_is_no_front_matter():
+    page = markdown_sections("---\n\n# Titel\n\nText.\n")
+    assert (page.title, page.sections[0].text) == ("Titel", "Text.")
+
+
+def test_html_keeps_the_main_part():
+    page = html_sections(
+        "<html><head><title>Guide | Site</title></head><body><nav><ul><li>Home</li></ul></nav><main>"
+        "<h1>Guide</h1><p>Hello <b>you</b>.</p><section id='go'><h2>Go<a class='headerlink' href='#go'>¶</a></h2>"
+        "<p>One.</p><pre>code</pre><ul><li><p>item</p></li><li><a href='x'>only a link</a></li></ul></section>"
+        "<h2 id='id3'>Numbered</h2><p>Two.</p></main><footer><p>Imprint</p></footer></body></html>"
+    )
+    assert page.title == "Guide"
+    assert page.sections == (
+        Section(1, "Guide", None, "Hello you."),
+        Section(2, "Go", "go", "One.\nitem"),
+        Section(2, "Numbered", None, "Two."),  # id3 is what Sphinx calls the third heading, whichever that is
+    )
+
+
+def test_restructured_text_of_sphinx():
+    page = rst_sections(
+        ".. _intro:\n\nÜber\n====\n\nText mit :ref:`Verweis <ziel>` und :class:`~pkg.Thing`.\n\n"
+        ".. code-block:: python\n\n   code()\n\n.. note:: Kurz gesagt.\n\n   Länger gesagt.\n\n"
+        ".. toctree::\n   :maxdepth: 2\n\n   a\n   b\n\nUnter\n-----\n\n.. versionadded:: 1.2\n   Neu.\n\n"
+        "* Punkt eins\n* Punkt zwei\n\n::\n\n   literal\n"
+    )
+    assert page.title == "Über"
+    assert page.sections == (
+        Section(1, "Über", "intro", "Text mit Verweis und pkg.Thing.\nKurz gesagt.\nLänger gesagt."),
+        Section(2, "Unter", None, "Neu.\nPunkt eins\nPunkt zwei"),
+    )
