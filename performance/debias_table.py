@@ -101,11 +101,11 @@ def one_model(name, folder, benchmark, rows, source, args):
     model = load(folder, device=args.device)
     settings = {"length": args.length, "precision": args.precision}
     queries = encode(model, benchmark.queries.texts, "query", what=f"queries, {name}", **settings).vectors
-    passages = encode(model, benchmark.candidates.texts, "document", what=f"candidates, {name}", **settings).vectors
+    passages = encode(model, benchmark.candidates.texts, "passage", what=f"candidates, {name}", **settings).vectors
     codes = np.array(benchmark.languages)
     query_langs, passage_langs = codes[benchmark.queries.lang], codes[benchmark.candidates.lang]
     other = from_rows(model, rows, limit=args.limit, **settings)
-    own = [Sample(queries, query_langs, "query"), Sample(passages, passage_langs, "document")]
+    own = [Sample(queries, query_langs, "query"), Sample(passages, passage_langs, "passage")]
     progress_line(f"{name}: encoded; scoring")
     base = score(benchmark, queries, passages, name=name)
     found = [(row(name, "none", "-", base, base, args), base)]
@@ -117,7 +117,7 @@ def one_model(name, folder, benchmark, rows, source, args):
             result = score(
                 benchmark,
                 fitted.apply(queries, query_langs, "query"),
-                fitted.apply(passages, passage_langs, "document"),
+                fitted.apply(passages, passage_langs, "passage"),
                 name=name,
             )
             found.append((row(name, method, fitted_on, result, base, args), result))

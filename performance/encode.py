@@ -50,7 +50,7 @@ def child(task):
     model.max_seq_length = LENGTH
     seen = []
     model[0].register_forward_pre_hook(lambda module, given: seen.append(len(given[0]["input_ids"])))
-    sides = ((benchmark.queries.texts, "query"), (benchmark.candidates.texts, "document"))
+    sides = ((benchmark.queries.texts, "query"), (benchmark.candidates.texts, "passage"))
     model.encode(["warm up"])
     seen.clear()
     before, started = rss(), time.perf_counter()

@@ -66,7 +66,7 @@ def encoding(task):
     tokens = []
 
     def embed(texts, role):
-        found = encode(model, texts, "query" if role == "query" else "document")
+        found = encode(model, texts, role)
         tokens.append(found.tokens)
         return found.vectors
 

@@ -175,13 +175,11 @@ def child(count: int, model: str | None) -> None:
 def encoder(model: str | None):
     """A model, or vectors drawn from the text's checksum."""
     if model:
-        from isoglot.encoders.loading import load as load_model
-        from isoglot.serve.encoders import embedder, one_at_a_time
+        from isoglot.encoders.opening import open_embedder
 
-        embed = embedder(one_at_a_time(load_model(model)))
-        return lambda texts: embed(texts, "query").vectors
+        return open_embedder(model)
 
-    def seeded(texts: list[str]) -> np.ndarray:
+    def seeded(texts: list[str], role: str) -> np.ndarray:
         rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION) for text in texts]
         return unit(np.array(rows, np.float32))
 

@@ -6,9 +6,10 @@ import pytest
 from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.curation.mining import MineSettings, mine_vectors
-from isoglot.curation.teacher import load_cross_encoder, score_with_cross_encoder
+from isoglot.curation.teacher import score_with_cross_encoder
 from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, read_rows, write_rows
+from isoglot.encoders.cross_encoder import load_cross_encoder
 from support.models import bert, cross_encoder
 
 NAMES = [

@@ -22,7 +22,7 @@ def clouds():
 
 def test_center_by_hand():
     x = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
-    fitted = center([Sample(x, ["de", "de", "en"], "document")])
+    fitted = center([Sample(x, ["de", "de", "en"], "passage")])
     # de: the mean is (.5, .5, 0), so (1, 0, 0) becomes (.5, -.5, 0), normalised.
     moved = fitted.apply(x, ["de", "de", "en"])
     np.testing.assert_allclose(moved[0], [np.sqrt(0.5), -np.sqrt(0.5), 0], atol=1e-6)
@@ -32,16 +32,16 @@ def test_center_by_hand():
 
 def test_centred_means_are_zero(clouds):
     x, langs = clouds
-    fitted = center([Sample(x, langs, "document")])
+    fitted = center([Sample(x, langs, "passage")])
     for lang in ("de", "en", "zh"):
-        np.testing.assert_allclose((x[langs == lang] - fitted.parts["document", lang]).mean(axis=0), 0, atol=1e-6)
+        np.testing.assert_allclose((x[langs == lang] - fitted.parts["passage", lang]).mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(fitted.apply(x, langs), axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_lir_is_orthogonal_to_the_first_singular_vectors(clouds, rank):
     x, langs = clouds
-    moved = lir([Sample(x, langs, "document")], rank=rank).apply(x, langs)
+    moved = lir([Sample(x, langs, "passage")], rank=rank).apply(x, langs)
     for lang in ("de", "en", "zh"):
         own = x[langs == lang].astype(float)
         v = np.linalg.svd(own)[2][:rank]
@@ -55,27 +55,27 @@ def test_shift_by_hand():
     de = np.array([[0.6, 0.8], [-0.6, 0.8]], np.float32)
     x = np.concatenate([en, de, [[0.8, 0.6]]]).astype(np.float32)
     langs, groups = ["en", "en", "de", "de", "de"], ["a", "b", "a", "b", "alone"]
-    fitted = shift([Sample(x, langs, "document", groups)])
+    fitted = shift([Sample(x, langs, "passage", groups)])
     # mean(de - en) = mean((-.4, .8), (-.6, -.2)) = (-.5, .3); the text without a translation does not count.
-    np.testing.assert_allclose(fitted.parts["document", "de"], [0.6 * -0.5, 0.6 * 0.3], atol=1e-6)
+    np.testing.assert_allclose(fitted.parts["passage", "de"], [0.6 * -0.5, 0.6 * 0.3], atol=1e-6)
     moved = fitted.apply(x, langs)
     np.testing.assert_array_equal(moved[:2], en)
     np.testing.assert_allclose(moved[2], unit([[0.6 + 0.3, 0.8 - 0.18]])[0], atol=1e-6)
-    assert fitted.fitted == {"document:de": 2}
+    assert fitted.fitted == {"passage:de": 2}
     np.testing.assert_array_equal(fitted.apply(x, langs, "query"), x)
 
 
 def test_queries_and_passages_are_fitted_apart_and_stand_in_for_each_other(clouds):
     x, langs = clouds
-    both = center([Sample(x, langs, "document"), Sample(-x, langs, "query")])
-    np.testing.assert_allclose(both.parts["query", "de"], -both.parts["document", "de"])
-    one = center([Sample(x, langs, "document")])
-    np.testing.assert_array_equal(one.apply(x, langs, "query"), one.apply(x, langs, "document"))
+    both = center([Sample(x, langs, "passage"), Sample(-x, langs, "query")])
+    np.testing.assert_allclose(both.parts["query", "de"], -both.parts["passage", "de"])
+    one = center([Sample(x, langs, "passage")])
+    np.testing.assert_array_equal(one.apply(x, langs, "query"), one.apply(x, langs, "passage"))
 
 
 def test_languages_not_fitted_are_treated_as_the_mix(clouds):
     x, langs = clouds
-    fitted = center([Sample(x, langs, "document")])
+    fitted = center([Sample(x, langs, "passage")])
     np.testing.assert_allclose(fitted.apply(x[:1], ["sw"])[0], unit(x[:1] - x.mean(axis=0))[0], atol=1e-5)
     np.testing.assert_array_equal(fitted.apply(x[:1], ["de-AT"]), fitted.apply(x[:1], ["de"]))
 
@@ -84,7 +84,7 @@ def test_languages_not_fitted_are_treated_as_the_mix(clouds):
 def test_saved_and_loaded(clouds, tmp_path, method):
     x, langs = clouds
     groups = [str(i % 40) for i in range(len(x))]
-    fitted = fit(method, [Sample(x, langs, "document", groups)], model="m", rank=2)
+    fitted = fit(method, [Sample(x, langs, "passage", groups)], model="m", rank=2)
     fitted.save(tmp_path / "d.npz")
     again = load_debias(tmp_path / "d.npz")
     assert (again.method, again.model, again.settings, again.fitted, again.languages) == (
@@ -99,18 +99,18 @@ def test_saved_and_loaded(clouds, tmp_path, method):
 
 def test_bad_input_says_what_to_do(clouds, tmp_path):
     x, langs = clouds
-    fitted = center([Sample(x, langs, "document")])
+    fitted = center([Sample(x, langs, "passage")])
     with pytest.raises(InputError, match=r"4 dimensions.*fitted on 5"):
         fitted.apply(x[:, :4], langs)
     with pytest.raises(InputError, match="expected"):
         fitted.apply(x, langs[:3])
-    with pytest.raises(InputError, match="--rank 5"):
-        lir([Sample(x, langs, "document")], rank=5)
+    with pytest.raises(InputError, match="rank 5"):
+        lir([Sample(x, langs, "passage")], rank=5)
     with pytest.raises(InputError, match="translations"):
-        shift([Sample(x, langs, "document")])
-    with pytest.raises(InputError, match="--pivot fr"):
-        shift([Sample(x, langs, "document", ["a"] * len(x))], pivot="fr")
-    with pytest.raises(InputError, match="--method 'whiten'"):
+        shift([Sample(x, langs, "passage")])
+    with pytest.raises(InputError, match="pivot fr"):
+        shift([Sample(x, langs, "passage", ["a"] * len(x))], pivot="fr")
+    with pytest.raises(InputError, match="method 'whiten'"):
         fit("whiten", [])
     with pytest.raises(InputError, match="no vectors"):
         center([])
@@ -123,4 +123,4 @@ def test_bad_input_says_what_to_do(clouds, tmp_path):
     with pytest.raises(InputError, match="format 9"):
         load_debias(tmp_path / "newer.npz")
     with pytest.raises(InputError, match="NaN"):
-        Debias("center", {("document", "de"): x[0]}).apply(x * np.nan, langs)
+        Debias("center", {("passage", "de"): x[0]}).apply(x * np.nan, langs)

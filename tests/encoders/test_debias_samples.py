@@ -51,13 +51,13 @@ def vectors_file(path, *, half=False, rows=10):
 def test_rows_are_drawn_by_group_and_encoded_by_role(rows, model, tmp_path):
     prepared = prepare([rows], tmp_path / "p", show_progress=False)
     queries, passages = from_rows(model, prepared, limit=5)
-    assert (queries.role, passages.role) == ("query", "document")
+    assert (queries.role, passages.role) == ("query", "passage")
     assert len(set(passages.groups)) == 5
     assert set(passages.langs) == {"de", "en", "zh"}
     again = from_rows(model, prepared, limit=5)[1]
     np.testing.assert_array_equal(passages.vectors, again.vectors)
     everything = from_rows(model, prepared)[1]
-    np.testing.assert_allclose(everything.vectors, encode(model, prepared.passages(), "document").vectors, atol=1e-6)
+    np.testing.assert_allclose(everything.vectors, encode(model, prepared.passages(), "passage").vectors, atol=1e-6)
 
 
 def test_plain_texts(model, tmp_path):
@@ -76,7 +76,7 @@ def test_plain_texts(model, tmp_path):
 def test_vectors_in_and_out(tmp_path, half, capsys):
     path, vectors = vectors_file(tmp_path / "v.parquet", half=half)
     samples = from_vectors(path)
-    assert [(sample.role, len(sample.vectors)) for sample in samples] == [("query", 4), ("document", 6)]
+    assert [(sample.role, len(sample.vectors)) for sample in samples] == [("query", 4), ("passage", 6)]
     fitted, out = tmp_path / "d.npz", tmp_path / "out.parquet"
     assert run(["debias", "fit", "--vectors", str(path), "-o", str(fitted)]) == 0
     assert run(["debias", "apply", str(path), "--debias", str(fitted), "-o", str(out)]) == 0
@@ -84,7 +84,7 @@ def test_vectors_in_and_out(tmp_path, half, capsys):
     before, after = pq.read_table(path), pq.read_table(out)
     assert after.schema.equals(before.schema)
     got = np.array(after["vector"].to_pylist(), np.float32)
-    expected = center(samples).apply(vectors[4:], ["de", "en"] * 3, "document")
+    expected = center(samples).apply(vectors[4:], ["de", "en"] * 3, "passage")
     np.testing.assert_allclose(got[4:], expected, atol=2e-3 if half else 1e-6)
 
 

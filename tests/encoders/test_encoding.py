@@ -19,7 +19,7 @@ def test_a_text_is_read_only_as_far_as_it_may_count(model, monkeypatch):
         return inner(texts, **wanted)
 
     monkeypatch.setattr(model, "preprocess", preprocess)
-    found = encode(model, ["wort " * 1_000_000, "wort " * 100, "wort"], "document", precision="fp32")
+    found = encode(model, ["wort " * 1_000_000, "wort " * 100, "wort"], "passage", precision="fp32")
     assert max(lengths) == 64 * 256
     np.testing.assert_allclose(found.vectors[0], found.vectors[1], atol=1e-6)
     assert not np.allclose(found.vectors[0], found.vectors[2], atol=1e-3)

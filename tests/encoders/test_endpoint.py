@@ -129,7 +129,7 @@ def test_each_distinct_text_is_sent_once_and_never_again(endpoint, server, tmp_p
     endpoint(TEXTS, "query")
     assert server.batches == [["eins", "zwei"], ["drei", "vier"]]
     again = Endpoint(server.url, "m", tmp_path / "cache.sqlite")
-    np.testing.assert_allclose(again(TEXTS[::-1], "document"), unit(TEXTS[::-1]), atol=1e-6)
+    np.testing.assert_allclose(again(TEXTS[::-1], "passage"), unit(TEXTS[::-1]), atol=1e-6)
     assert len(server.batches) == 2
     Endpoint(server.url, "other", tmp_path / "cache.sqlite")(["eins"], "query")
     assert server.batches[2:] == [["eins"]]

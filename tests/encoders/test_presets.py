@@ -121,7 +121,7 @@ def test_encoding_uses_the_remembered_length(tmp_path):
     folder = bert(tmp_path / "m")
     (folder / "run.json").write_text(json.dumps({"verb": "train", "settings": {"model": "x", "passage_length": 300}}))
     text = " ".join(["sky blue grass"] * 200)
-    assert encode(load(str(folder), device="cpu"), [text], "document").tokens == 300
+    assert encode(load(str(folder), device="cpu"), [text], "passage").tokens == 300
 
 
 def test_audit_reports_lengths_by_the_preset(tmp_path):

@@ -225,7 +225,7 @@ def test_a_model_is_encoded_once_and_scored(tiny_model, lareqa_folder, monkeypat
     benchmark, encode, seen = load_lareqa(lareqa_folder), module.encode, []
     monkeypatch.setattr(module, "encode", lambda *a, **k: (seen.append((a[2], len(a[1]))), encode(*a, **k))[1])
     result = evaluate(str(tiny_model), benchmark, precision="fp32")
-    assert seen == [("query", 35), ("document", 48)]
+    assert seen == [("query", 35), ("passage", 48)]
     assert result.model == str(tiny_model)
     assert result.candidates == {"de": 16, "en": 16, "zh": 16}
     model = load(str(tiny_model))

@@ -71,7 +71,7 @@ def test_stored_search_equals_exact_search(capital_index, model):
     stored = LanceIndex(capital_index)
     documents = capitals()
     passages = [Passage(d["id"], d["id"], d["text"], d["lang"]) for d in documents]
-    exact = MemoryIndex(passages, encode(model, [d["text"] for d in documents], "document").vectors)
+    exact = MemoryIndex(passages, encode(model, [d["text"] for d in documents], "passage").vectors)
     assert stored.languages() == exact.languages() == dict.fromkeys(sorted(lang for lang, *_ in CAPITALS), 4)
     for vector in encode(model, ["capital", "首都", "Berg"], "query").vectors:
         for langs in (None, ["de", "th"]):
@@ -225,8 +225,8 @@ def test_ann_index_recall_is_measured(tmp_path, model):
 def test_corrected_indexes_correct_queries_too(tmp_path, model):
     texts = [d["text"] for d in capitals()]
     langs = [d["lang"] for d in capitals()]
-    vectors = encode(model, texts, "document").vectors
-    fitted = center([Sample(vectors, langs, "document")])
+    vectors = encode(model, texts, "passage").vectors
+    fitted = center([Sample(vectors, langs, "passage")])
     fitted.save(tmp_path / "d.npz")
     folder = tmp_path / "i"
     folder.mkdir()
@@ -235,7 +235,7 @@ def test_corrected_indexes_correct_queries_too(tmp_path, model):
     expected = fitted.apply(vectors, langs) @ fitted.apply(query, ["zh"], "query")[0]
     hits = Searcher.open(folder, model).search(texts[0], k=24, query_lang="zh")
     np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected)[::-1], atol=1e-4)
-    center([Sample(vectors[:, :16], langs, "document")]).save(tmp_path / "small.npz")
+    center([Sample(vectors[:, :16], langs, "passage")]).save(tmp_path / "small.npz")
     other = tmp_path / "o"
     other.mkdir()
     with pytest.raises(InputError, match="fitted on 16 dimensions"):

@@ -33,7 +33,9 @@ def collection(seed=0):
 @pytest.fixture
 def searcher():
     passages, vectors, query = collection()
-    return Searcher(MemoryIndex(passages, vectors), lambda texts: np.stack([query] * len(texts)), model_name="made up")
+    return Searcher(
+        MemoryIndex(passages, vectors), lambda texts, role: np.stack([query] * len(texts)), model_name="made up"
+    )
 
 
 def test_dense_search_is_the_order_of_cosines(searcher):
@@ -103,7 +105,7 @@ def test_reranking_orders_by_the_cross_encoder(searcher):
     fair = searcher.search("any", k=6, rerank=model, fair="balanced")
     assert len(model.pairs) == 50
     assert {hit.lang for hit in fair} == {"en", "de", "th"}
-    with pytest.raises(InputError, match="--rerank /none: no cross-encoder"):
+    with pytest.raises(InputError, match="cross-encoder /none: no such model folder"):
         searcher.search("any", rerank="/none")
 
 
@@ -132,8 +134,8 @@ def test_a_real_cross_encoder(searcher, tmp_path):
 
 def test_corrected_queries():
     passages, vectors, query = collection()
-    fitted = center([Sample(vectors, [passage.lang for passage in passages], "document")])
-    searcher = Searcher(MemoryIndex(passages, vectors), lambda texts: query[None], debias=fitted)
+    fitted = center([Sample(vectors, [passage.lang for passage in passages], "passage")])
+    searcher = Searcher(MemoryIndex(passages, vectors), lambda texts, role: query[None], debias=fitted)
     expected = fitted.apply(query[None], ["de"], "query")[0] @ vectors.T
     hits = searcher.search("Wie hoch ist der Berg?", k=3)
     np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected)[::-1][:3], atol=1e-6)
@@ -144,16 +146,16 @@ def test_corrected_queries():
     [
         ("", {}, "0 characters"),
         ("x" * 9000, {}, "9000 characters"),
-        ("x", {"k": 0}, "--k 0"),
-        ("x", {"k": 5000}, "--k 5000"),
-        ("x", {"mode": "odd"}, "--mode 'odd'"),
-        ("x", {"fair": "odd"}, "--fair 'odd'"),
-        ("x", {"quota": 2}, "--quota 2"),
+        ("x", {"k": 0}, "k 0"),
+        ("x", {"k": 5000}, "k 5000"),
+        ("x", {"mode": "odd"}, "mode 'odd'"),
+        ("x", {"fair": "odd"}, "fair 'odd'"),
+        ("x", {"quota": 2}, "quota 2"),
         ("x", {"langs": ["de", "xx"]}, "no xx in this index"),
         ("x", {"langs": []}, "an empty list"),
-        ("x", {"query_lang": "qq"}, "--query-lang 'qq': no language code"),
-        ("x", {"query_lang": "DE"}, "--query-lang 'DE'"),
-        ("x", {"query_lang": "", "mode": "lexical"}, "--query-lang ''"),
+        ("x", {"query_lang": "qq"}, "query_lang 'qq': no language code"),
+        ("x", {"query_lang": "DE"}, "query_lang 'DE'"),
+        ("x", {"query_lang": "", "mode": "lexical"}, "query_lang ''"),
     ],
 )
 def test_bad_requests_say_what_is_wrong(searcher, query, settings, words):
@@ -167,7 +169,7 @@ def test_queries_may_be_in_languages_that_the_index_lacks(searcher):
         assert [hit.id for hit in searcher.search("any", query_lang=code)] == plain
     passages, vectors, query = collection()
     odd = [Passage(passage.id, passage.document, passage.text, "qq") for passage in passages]
-    assert Searcher(MemoryIndex(odd, vectors), lambda texts: query[None]).search("any", query_lang="qq")
+    assert Searcher(MemoryIndex(odd, vectors), lambda texts, role: query[None]).search("any", query_lang="qq")
 
 
 def test_half_surrogates_and_threads(searcher):
@@ -293,9 +295,9 @@ def test_expanders_that_cannot_be():
         Expander("http://x/v1", strategy="both")
 
 
-def test_the_searcher_searches_for_the_expanded_query(searcher):
+def test_the_searcher_searches_for_the_expanded_query():
     asked = []
-    inner = searcher._encode
-    searcher._encode = lambda texts: asked.extend(texts) or inner(texts)
+    passages, vectors, query = collection()
+    searcher = Searcher(MemoryIndex(passages, vectors), lambda texts, role: asked.extend(texts) or query[None])
     searcher.search("berg", expand=lambda query: f"{query}\nmehr")
     assert asked == ["berg\nmehr"]

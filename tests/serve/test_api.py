@@ -198,7 +198,7 @@ def test_only_known_hosts_are_answered(client: TestClient) -> None:
 
 
 def test_embeddings_in_both_encodings(client: TestClient) -> None:
-    expected = encode(["document one", "document two"])
+    expected = encode(["passage one", "passage two"])
     request = {"model": "first", "input": ["one", "two"]}
     answer = client.post("/v1/embeddings", json=request).json()
     assert [entry["index"] for entry in answer["data"]] == [0, 1]

@@ -31,9 +31,9 @@ import sys
 sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
-import isoglot.search.index.manifest, isoglot.encoders.loading, isoglot.search.searcher
+import isoglot.search.index.manifest, isoglot.encoders.opening, isoglot.search.searcher
 isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny")
-isoglot.encoders.loading.load = lambda name, device=None: SimpleNamespace(preprocess=None)
+isoglot.encoders.opening.open_embedder = lambda name, options: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
@@ -84,8 +84,8 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         "isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model=f"{folder}/model")
     )
     monkeypatch.setattr(
-        "isoglot.encoders.loading.load",
-        lambda name, device=None: loaded.append(name) or SimpleNamespace(preprocess=None, name=name),
+        "isoglot.encoders.opening.open_embedder",
+        lambda name, options: loaded.append(name) or SimpleNamespace(name=name),
     )
     monkeypatch.setattr(server, "run", lambda app, taken: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
@@ -125,9 +125,7 @@ def test_quickstart_serves_base_beside_hybrid(monkeypatch: pytest.MonkeyPatch, t
     study = SimpleNamespace(folder=tmp_path, runs=[SimpleNamespace(regime=name, seed=seed) for name, seed in runs])
     loaded: list[str] = []
     served = []
-    monkeypatch.setattr(showcase, "load", loaded.append)
-    monkeypatch.setattr(showcase, "one_at_a_time", lambda model: model)
-    monkeypatch.setattr(showcase, "embedder", lambda model: embed)
+    monkeypatch.setattr(showcase, "open_embedder", lambda model: loaded.append(model) or embed)
     monkeypatch.setattr(server, "run", lambda app, taken: served.append(app))
     serving.serve_quickstart(study, port=0)  # type: ignore[arg-type]
     assert loaded == ["embedded", str(tmp_path / "runs" / "hybrid-0.5-seed3" / "model")]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from isoglot.encoders.encoding import Encoded
+from isoglot.encoders.embedder import Encoded, Role
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
 from isoglot.search.searcher import Searcher
@@ -39,9 +39,19 @@ def encode(texts: Sequence[str]) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def embed(texts: list[str], role: str) -> Encoded:
-    """The same, as a model behind /v1/embeddings."""
-    return Encoded(encode([f"{role} {text}" for text in texts]), len(texts), sum(map(len, texts)), 0.0)
+class _Embedder:
+    """The same, as a model that counts its tokens: one a character."""
+
+    name = "words"
+
+    def __call__(self, texts: list[str], role: Role) -> np.ndarray:
+        return encode([f"{role} {text}" for text in texts])
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        return Encoded(self(texts, role), len(texts), sum(map(len, texts)), 0.0)
+
+
+embed = _Embedder()
 
 
 def passages(copies: int = 1) -> list[Passage]:
@@ -64,11 +74,15 @@ def passages(copies: int = 1) -> list[Passage]:
 
 
 def searcher(
-    copies: int = 1, *, name: str = "words", encoder: Callable[[list[str]], np.ndarray] = encode, turned: bool = False
+    copies: int = 1,
+    *,
+    name: str = "words",
+    encoder: Callable[[list[str]], np.ndarray] = encode,
+    turned: bool = False,
 ) -> Searcher:
     """An exact searcher over the texts; `turned` swaps halves of the passages' vectors, for other rankings."""
     chosen = passages(copies)
     vectors = encode([f"{passage.title} {passage.text}" for passage in chosen])
     if turned:
         vectors = np.roll(vectors, 1, axis=0)
-    return Searcher(MemoryIndex(chosen, vectors), encoder, model_name=name)
+    return Searcher(MemoryIndex(chosen, vectors), lambda texts, role: encoder(texts), model_name=name)

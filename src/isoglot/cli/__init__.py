@@ -75,7 +75,7 @@ def run(argv: list[str]) -> int:
     except FileNotFoundError as error:
         return _fail(f"{error.filename}: no such file", 2)
     except IsoglotError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(_as_typed(str(error), argv), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:
@@ -87,6 +87,14 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)
+
+
+def _as_typed(message: str, argv: list[str]) -> str:
+    """A message about a function's argument (`query_lang 'x': ...`) with the flag that was typed for it."""
+    name = message.partition(" ")[0].rstrip(":")
+    flag = f"--{name.replace('_', '-')}"
+    typed = any(token.partition("=")[0] in (flag, f"-{name}") for token in argv)
+    return flag + message[len(name) :] if typed else message
 
 
 def _fail(message: str, code: int) -> int:

@@ -17,6 +17,7 @@ from isoglot.training.sampling.regimes import Sampling
 
 if TYPE_CHECKING:
     from isoglot.curation.auditing import Tokeniser
+    from isoglot.encoders.embedder import Role
 
 
 def audit(
@@ -88,7 +89,7 @@ def audit(
 
 def _tokeniser(name: str, query_length: int | None, passage_length: int | None) -> Tokeniser:
     from isoglot.curation.auditing import Lengths, Tokeniser
-    from isoglot.encoders.loading import load, quiet_libraries
+    from isoglot.encoders.loading import load, prompt_of, quiet_libraries
     from isoglot.encoders.presets import backbone
 
     quiet_libraries()
@@ -96,8 +97,8 @@ def _tokeniser(name: str, query_length: int | None, passage_length: int | None) 
     preset = backbone(name)
     unknown = getattr(model.tokenizer, "unk_token_id", None)
 
-    def counter(role: str) -> Lengths:
-        prompt = model.prompts.get(role) or ""
+    def counter(role: Role) -> Lengths:
+        prompt = prompt_of(model, role)
 
         def count(texts: list[str]) -> tuple[list[int], int]:
             lengths, missing = [], 0
@@ -112,7 +113,7 @@ def _tokeniser(name: str, query_length: int | None, passage_length: int | None) 
 
     return Tokeniser(
         counter("query"),
-        counter("document"),
+        counter("passage"),
         query_length or preset.query_length,
         passage_length or preset.passage_length,
     )

@@ -277,12 +277,13 @@ def _encode_to(
     from functools import partial
 
     from isoglot.data.benchmarks.miracl import Miracl
-    from isoglot.encoders.encoding import open_embedder
+    from isoglot.encoders.opening import open_embedder
+    from isoglot.encoders.options import ModelOptions
     from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
 
     entries = stream_of(data) if isinstance(data, Miracl) else entries_of(data)
     settings = {"model": model, "benchmark": data.checksum, "length": length, "precision": precision}
-    opener = partial(open_embedder, model, length=length, precision=precision, processes=processes)
+    opener = partial(open_embedder, model, ModelOptions(length=length, precision=precision))
     return encode_shards(entries, folder, opener, settings, size=shard_size, kind=numbers, processes=processes)
 
 

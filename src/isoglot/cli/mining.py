@@ -134,13 +134,14 @@ def score(
     target = new_file(output, overwrite)
 
     from isoglot.curation import teacher
+    from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import load, quiet_libraries
 
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
         if cross_encoder is not None:
-            judge = teacher.load_cross_encoder(cross_encoder, length=length)
+            judge = load_cross_encoder(cross_encoder, length=length)
             scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
         else:
             scores = teacher.score_with_encoder(prepared, load(str(model)), length=length, precision=precision)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isoglot.serve.served import Embed
+    from isoglot.encoders.embedder import Embedder
     from isoglot.studies.run import Study
 
 LOOPBACK = "127.0.0.1"
@@ -39,11 +39,12 @@ def serve(
         device: Such as cpu or cuda; chosen by torch when not given.
     """
     require_packages()
-    from isoglot.encoders.loading import load, quiet_libraries
+    from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.opening import open_embedder
+    from isoglot.encoders.options import ModelOptions
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
-    from isoglot.serve.encoders import embedder, one_at_a_time
     from isoglot.serve.server import allowed_hosts, listen, run
     from isoglot.serve.settings import ServeSettings
 
@@ -53,15 +54,15 @@ def serve(
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
-        encoders = {name: one_at_a_time(load(name, device=device)) for _, name in wanted}
+        encoders = {name: open_embedder(name, ModelOptions(device=device)) for _, name in wanted}
         searchers: dict[str, Searcher] = {}
-        embed: dict[str, Embed] = {}
+        embed: dict[str, Embedder] = {}
         for path, encoder in wanted:
             name = _name(path, searchers)
             searchers[name] = Searcher.open(path, encoders[encoder])
             stack.callback(searchers[name].close)
             searchers[name].warm()
-            embed[name] = embedder(encoders[encoder])
+            embed[name] = encoders[encoder]
         run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,9 @@ from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.near_duplicates import NEAR, contains, normalise
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.embedder import Model
 from isoglot.encoders.encoding import encode
 from isoglot.measuring.ranks import BLOCK_BYTES
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 NegativeLanguage = Literal["query", "passage", "any", "mix"]
 Vectors = NDArray[np.float32]
@@ -90,7 +88,7 @@ class Mined(NamedTuple):
 
 
 def mine(
-    model: SentenceTransformer,
+    model: Model,
     rows: Prepared,
     settings: MineSettings | None = None,
     *,
@@ -108,7 +106,7 @@ def mine(
     """
     chosen = settings or MineSettings()
     queries = encode(model, rows.column("query"), "query", length=length, precision=precision, what="queries").vectors
-    passages = encode(model, rows.passages(), "document", length=length, precision=precision, what="passages").vectors
+    passages = encode(model, rows.passages(), "passage", length=length, precision=precision, what="passages").vectors
     return mine_vectors(queries, passages, rows, chosen)
 
 

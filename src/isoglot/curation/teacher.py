@@ -6,36 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.embedder import Model
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.loading import locate
 
 if TYPE_CHECKING:
-    from sentence_transformers import CrossEncoder, SentenceTransformer
+    from sentence_transformers import CrossEncoder
 
 Scores = list[tuple[float, ...]]
 _ROWS = 512
-
-
-def load_cross_encoder(name: str, *, device: str | None = None, length: int | None = None) -> CrossEncoder:
-    """Open a cross-encoder with one output: a local folder, or a Hub id (`id` or `id@revision`).
-
-    Raises:
-        InputError: no such model, or one with several outputs.
-    """
-    from sentence_transformers import CrossEncoder
-
-    path, revision = locate(name, "--cross-encoder")
-    try:
-        model = CrossEncoder(path, revision=revision, device=device, max_length=length)
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"--cross-encoder {name}: cannot be loaded ({first})") from error
-    if model.num_labels != 1:
-        raise InputError(f"--cross-encoder {name}: has {model.num_labels} outputs; expected one relevance score")
-    return model
 
 
 def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size: int = 32) -> Scores:
@@ -63,15 +43,13 @@ def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size:
     return scores
 
 
-def score_with_encoder(
-    rows: Prepared, model: SentenceTransformer, *, length: int | None = None, precision: str = "auto"
-) -> Scores:
+def score_with_encoder(rows: Prepared, model: Model, *, length: int | None = None, precision: str = "auto") -> Scores:
     """Cosines of each query with its passage and its negatives, a tuple a row: the passage's first."""
     answers = [(text, *(found or ())) for text, found in zip(rows.passages(), rows.column("negatives"), strict=True)]
     counts = [len(found) for found in answers]
     queries = encode(model, rows.column("query"), "query", length=length, precision=precision).vectors
     flat = [text for found in answers for text in found]
-    passages = encode(model, flat, "document", length=length, precision=precision).vectors
+    passages = encode(model, flat, "passage", length=length, precision=precision).vectors
     owner = np.repeat(np.arange(len(rows)), counts)
     cosines = np.concatenate(
         [

@@ -1,3 +1,12 @@
+from .cross_encoder import load_cross_encoder as load_cross_encoder
 from .debias import Debias as Debias
+from .debias import load_debias as load_debias
+from .embedder import Embedder as Embedder
+from .embedder import Encoded as Encoded
+from .encoding import ModelEmbedder as ModelEmbedder
 from .encoding import encode as encode
+from .endpoint import Endpoint as Endpoint
+from .functions import FunctionEmbedder as FunctionEmbedder
 from .loading import load as load
+from .opening import open_embedder as open_embedder
+from .options import ModelOptions as ModelOptions

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
+from isoglot.encoders.embedder import Role, Vectors
 
 Method = Literal["center", "lir", "shift"]
-Role = Literal["query", "document"]
 METHODS: tuple[Method, ...] = ("center", "lir", "shift")
-FORMAT = 1
+FORMAT = 2  # format 1 called passages documents
 UNKNOWN = "und"  # stands for every language that was not fitted
 
-Vectors = NDArray[np.float32]
 Langs = Sequence[str] | NDArray[Any]
 
 
@@ -75,13 +74,13 @@ class Debias:
         """Codes that were fitted, alphabetical."""
         return tuple(sorted({lang for _, lang in self.parts} - {UNKNOWN}))
 
-    def apply(self, vectors: Vectors, langs: Langs, role: Role = "document") -> Vectors:
+    def apply(self, vectors: Vectors, langs: Langs, role: Role = "passage") -> Vectors:
         """Correct vectors.
 
         Args:
             vectors: (n, d), unit length.
             langs: language of each; one that was not fitted is treated as the mix of all that were (`shift`: kept).
-            role: `query` or `document`; a role that was not fitted takes the other's (`shift`: queries stay).
+            role: `query` or `passage`; a role that was not fitted takes the other's (`shift`: queries stay).
 
         Returns:
             float32 (n, d), unit length; a vector that the correction leaves nothing of stays as it was.
@@ -123,7 +122,7 @@ class Debias:
     def _part(self, role: str, lang: str) -> Vectors | None:
         if self.method == "shift" and role == "query":
             return None
-        other = "document" if role == "query" else "query"
+        other = "passage" if role == "query" else "query"
         base = lang.replace("_", "-").split("-")[0]
         for key in ((role, lang), (other, lang), (role, base), (other, base), (role, UNKNOWN), (other, UNKNOWN)):
             if key in self.parts:
@@ -141,27 +140,36 @@ def load_debias(path: Path) -> Debias:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
-            if about["isoglot_debias"] != FORMAT:
+            if about["isoglot_debias"] not in (1, FORMAT):
                 raise InputError(
                     f"{path}: format {about['isoglot_debias']}, this isoglot reads {FORMAT}; {remedy} or update isoglot"
                 )
-            parts = {
-                (str(role), str(lang)): arrays[f"part{number}"].astype(np.float32)
+            parts: dict[tuple[str, str], Vectors] = {
+                (_role(role), str(lang)): arrays[f"part{number}"].astype(np.float32)
                 for number, (role, lang) in enumerate(about["parts"])
             }
-            return Debias(about["method"], parts, about["model"], about["settings"], about["fitted"])
+            fitted = {":".join((_role(role), lang)): count for role, lang, count in _split(about["fitted"])}
+            return Debias(about["method"], parts, about["model"], about["settings"], fitted)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {remedy}") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a saved correction ({error}); {remedy}") from error
 
 
+def _role(name: str) -> Role:
+    return "query" if name == "query" else "passage"
+
+
+def _split(fitted: dict[str, int]) -> list[tuple[str, str, int]]:
+    return [(*key.split(":", 1), count) for key, count in fitted.items()]  # type: ignore[misc]
+
+
 def center(samples: Sequence[Sample], *, model: str = "") -> Debias:
     """Fit centring: the mean of each language.
 
     >>> x = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
-    >>> fitted = center([Sample(x, ["de", "de", "en"], "document")])
-    >>> fitted.parts["document", "de"].tolist()
+    >>> fitted = center([Sample(x, ["de", "de", "en"], "passage")])
+    >>> fitted.parts["passage", "de"].tolist()
     [0.5, 0.5]
     """
     parts = {key: rows.mean(axis=0, dtype=np.float64).astype(np.float32) for key, rows in _by_key(samples).items()}
@@ -178,7 +186,7 @@ def lir(samples: Sequence[Sample], *, rank: int = 1, model: str = "") -> Debias:
     for (role, lang), rows in _by_key(samples).items():
         if not 1 <= rank <= min(len(rows), rows.shape[1] - 1):
             raise InputError(
-                f"--rank {rank}: expected 1 to {min(len(rows), rows.shape[1] - 1)} "
+                f"rank {rank}: expected 1 to {min(len(rows), rows.shape[1] - 1)} "
                 f"({lang} has {len(rows)} {role} texts of {rows.shape[1]} dimensions)"
             )
         # The eigenvectors of the (d, d) Gram matrix are the right singular vectors, whatever the number of rows.
@@ -191,7 +199,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     """Fit SHIFT (arXiv 2606.18801) on passages that are translations of one another.
 
     Args:
-        samples: with groups; only those of role `document` are used.
+        samples: with groups; only those of role `passage` are used.
         pivot: the source language, which stays where it is.
         strength: a, the share of the mean difference that is taken away.
         model: for the record.
@@ -199,7 +207,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     Raises:
         InputError: no groups, or nothing in the pivot language to compare with.
     """
-    used = [sample for sample in samples if sample.role == "document"]
+    used = [sample for sample in samples if sample.role == "passage"]
     if not used or any(sample.groups is None for sample in used):
         raise InputError("shift wants passages that are translations of one another; fit it on parallel rows")
     vectors = np.concatenate([_checked(sample.vectors, sample.langs) for sample in used])
@@ -208,17 +216,17 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     names, group = np.unique(groups, return_inverse=True)
     source, known = _group_means(vectors, langs == pivot, group, len(names))
     if not known.any():
-        raise InputError(f"--pivot {pivot}: no passage in it among {', '.join(np.unique(langs))}; name another")
+        raise InputError(f"pivot {pivot}: no passage in it among {', '.join(np.unique(langs))}; name another")
     parts: dict[tuple[str, str], Vectors] = {}
     fitted: dict[str, int] = {}
     for lang in np.unique(langs):
         own, present = _group_means(vectors, langs == lang, group, len(names))
         both = present & known
         if lang != pivot and both.any():
-            parts["document", str(lang)] = (strength * (own[both] - source[both]).mean(axis=0)).astype(np.float32)
-            fitted[f"document:{lang}"] = int(both.sum())
+            parts["passage", str(lang)] = (strength * (own[both] - source[both]).mean(axis=0)).astype(np.float32)
+            fitted[f"passage:{lang}"] = int(both.sum())
     if not parts:
-        raise InputError(f"--pivot {pivot}: no passage in another language is a translation of one in it")
+        raise InputError(f"pivot {pivot}: no passage in another language is a translation of one in it")
     return Debias("shift", parts, model, {"pivot": pivot, "strength": strength}, fitted)
 
 
@@ -242,13 +250,16 @@ def fit(
         return lir(samples, rank=rank, model=model)
     if method == "shift":
         return shift(samples, pivot=pivot, strength=strength, model=model)
-    raise InputError(f"--method {method!r}: expected one of {', '.join(METHODS)}")
+    raise InputError(f"method {method!r}: expected one of {', '.join(METHODS)}")
 
 
 def _by_key(samples: Sequence[Sample]) -> dict[tuple[str, str], Vectors]:
     """Vectors by (role, language), and all of a role together under `und`."""
     found: dict[tuple[str, str], Vectors] = {}
-    for role in ("query", "document"):
+    odd = next((sample.role for sample in samples if sample.role not in ("query", "passage")), None)
+    if odd is not None:
+        raise InputError(f"role {odd!r}: expected query or passage")
+    for role in ("query", "passage"):
         own = [sample for sample in samples if sample.role == role and len(sample.vectors)]
         if not own:
             continue

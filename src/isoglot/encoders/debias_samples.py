@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from isoglot.core.errors import InputError
 from isoglot.data.prepared import Prepared
-from isoglot.encoders.debias import Debias, Role, Sample, Vectors
+from isoglot.encoders.debias import Debias, Sample
+from isoglot.encoders.embedder import Model, Role, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import Shard, read_shards, vector_files, write_shard
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
 LIMIT = 2000
-_ROLES: tuple[tuple[str, Role], ...] = (("query", "query"), ("passage", "document"))
+_ROLES: tuple[Role, ...] = ("query", "passage")
 
 
 def from_rows(
-    model: SentenceTransformer,
+    model: Model,
     rows: Prepared,
     *,
     limit: int = LIMIT,
@@ -50,7 +47,7 @@ def from_rows(
     passages = rows.passages()
     texts: tuple[tuple[Role, list[str]], ...] = (
         ("query", rows.column("query", keep)),
-        ("document", [passages[row] for row in keep]),
+        ("passage", [passages[row] for row in keep]),
     )
     return [
         Sample(
@@ -64,7 +61,7 @@ def from_rows(
 
 
 def from_texts(
-    model: SentenceTransformer,
+    model: Model,
     files: Mapping[str, Path],
     *,
     limit: int = LIMIT,
@@ -91,8 +88,8 @@ def from_texts(
         drawn = np.random.default_rng(seed).permutation(len(lines))[:limit]
         texts += [lines[number] for number in np.sort(drawn)]
         langs += [lang] * len(drawn)
-    encoded = encode(model, texts, "document", length=length, precision=precision, what="texts to fit on")
-    return [Sample(encoded.vectors, langs, "document")]
+    encoded = encode(model, texts, "passage", length=length, precision=precision, what="texts to fit on")
+    return [Sample(encoded.vectors, langs, "passage")]
 
 
 def from_vectors(place: Path) -> list[Sample]:
@@ -105,9 +102,7 @@ def from_vectors(place: Path) -> list[Sample]:
     langs = np.array([lang for shard in shards for lang in shard.langs])
     roles = np.array([role for shard in shards for role in shard.roles])
     vectors = np.concatenate([shard.vectors for shard in shards])
-    return [
-        Sample(vectors[roles == name], langs[roles == name], role) for name, role in _ROLES if (roles == name).any()
-    ]
+    return [Sample(vectors[roles == role], langs[roles == role], role) for role in _ROLES if (roles == role).any()]
 
 
 def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
@@ -123,8 +118,8 @@ def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
     for shard in _shards(place):
         named = np.array(shard.langs), np.array(shard.roles)
         corrected = shard.vectors.copy()
-        for name, role in _ROLES:
-            rows = named[1] == name
+        for role in _ROLES:
+            rows = named[1] == role
             if rows.any():
                 corrected[rows] = debias.apply(shard.vectors[rows], named[0][rows], role)
         ids += shard.ids
@@ -141,7 +136,7 @@ def _shards(place: Path) -> Iterator[Shard]:
     for shard in read_shards(place):
         if not all(shard.langs) or not all(shard.roles):
             raise InputError(f"{shard.path}: vectors without lang or role; expected columns id, lang, role, vector")
-        odd = sorted(set(shard.roles) - {name for name, _ in _ROLES})
+        odd = sorted(set(shard.roles) - set(_ROLES))
         if odd:
             raise InputError(f"{shard.path}: role {odd[0]!r}; expected query or passage")
         yield shard

@@ -20,7 +20,7 @@ def require_device(device: str | None) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
-        raise InputError(f"--device {device}: not usable here ({str(error).splitlines()[0]})") from error
+        raise InputError(f"device {device}: not usable here ({str(error).splitlines()[0]})") from error
 
 
 def fast_bf16(device: str) -> bool:
@@ -44,4 +44,4 @@ def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32"]:
         return "bf16" if fast_bf16(device) else "fp32"
     if precision in ("bf16", "fp32"):
         return "bf16" if precision == "bf16" else "fp32"
-    raise InputError(f"--precision {precision!r}: expected one of auto, bf16, fp32")
+    raise InputError(f"precision {precision!r}: expected one of auto, bf16, fp32")

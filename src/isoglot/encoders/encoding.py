@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.encoders.devices import resolve_precision
-from isoglot.encoders.loading import preset_of
+from isoglot.encoders.embedder import Encoded, Encoder, Model, Role, Vectors, is_transformer, name_of, readable
+from isoglot.encoders.functions import FunctionEmbedder
+from isoglot.encoders.loading import preset_of, prompt_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Role = Literal["query", "document"]
-Embed = Callable[[list[str], str], NDArray[np.float32]]
 LEAST = 4  # tokens of a text: the special ones and something between them
 _TOKENS_A_BATCH = 4096
 
 
-class Encoded(NamedTuple):
-    """Unit vectors (n, d) float32, with what it took: distinct texts, their tokens, seconds."""
-
-    vectors: NDArray[np.float32]
-    texts: int
-    tokens: int
-    seconds: float
-
-
 def encode(
-    model: SentenceTransformer,
+    model: Model,
     texts: list[str],
     role: Role,
     *,
@@ -41,83 +30,120 @@ def encode(
     precision: str = "auto",
     what: str | None = None,
 ) -> Encoded:
-    """Encode texts with the model's prompt for their role.
+    """Encode texts as queries or passages.
+
+    Texts are read in Unicode's form NFC. A vector depends on its own text alone, not on the texts beside it. Threads
+    may share a model.
 
     Args:
-        model: a Sentence Transformer with prompts `query` and `document`.
+        model: a Sentence Transformer, or any `Embedder`.
         texts: equal ones are encoded once.
-        role: `query` or `document`.
-        length: cut after this many tokens (and never later than 256 times as many characters); the backbone's preset
-            (usually 192) when None, never over the model's own.
-        precision: `auto`, `bf16` or `fp32`; vectors are float32 in any case.
+        role: `query` or `passage`; a Sentence Transformer's prompt of that role is put before each text (Sentence
+            Transformers calls the passage's `document`).
+        length: of a Sentence Transformer: cut after this many tokens (and never later than 256 times as many
+            characters); the backbone's preset (usually 192) when None, never over the model's own. The answer says
+            how many texts were cut.
+        precision: of a Sentence Transformer: `auto`, `bf16` or `fp32`; vectors are float32 in any case.
         what: name of the progress bar.
 
     Raises:
-        InputError: not a token encoder, an unknown precision, or fewer than 4 tokens.
+        InputError: no encoder, a length or precision that it cannot have, or an answer that is not what `Embedder`
+            says.
+
+    Example:
+        >>> encode(lambda texts, role: [[len(text), 0] for text in texts], ["a", "bb"], "query").vectors.tolist()
+        [[1.0, 0.0], [1.0, 0.0]]
     """
-    import torch
-
-    from isoglot.encoders.tokens import tokenize
-
-    if length is not None and length < LEAST:
-        raise InputError(f"--length {length}: expected at least {LEAST}")
-    started = time.perf_counter()
-    limit = length or preset_of(model).encode_length
-    if model.max_seq_length:
-        limit = min(limit, model.max_seq_length)
-    distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
-    tokens = tokenize(model, distinct.tolist(), prompt=model.prompts.get(role), length=limit, what=what or role)
-    lengths = np.diff(tokens.offsets)
-    order = np.argsort(-lengths, kind="stable")
-    device = str(model.device)
-    half = resolve_precision(precision, device) == "bf16"
-    pad = getattr(model.tokenizer, "pad_token_id", None) or 0
-    vectors = np.empty((len(distinct), 0), dtype=np.float32)
-    model.eval()
-    with (
-        Progress(f"encoding {what or role}", len(distinct)) as progress,
-        torch.inference_mode(),
-        torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=half),
-    ):
-        start = 0
-        while start < len(order):
-            size = max(1, _TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1) // int(lengths[order[start]]))
-            chosen = order[start : start + size]
-            features = {key: value.to(device) for key, value in tokens.batch(chosen, pad).items()}
-            batch = torch.nn.functional.normalize(model(features)["sentence_embedding"].float())
-            if not vectors.shape[1]:
-                vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
-            vectors[chosen] = batch.cpu().numpy()
-            start += len(chosen)
-            progress.advance(len(chosen))
-    return Encoded(vectors[place], len(distinct), int(lengths.sum()), time.perf_counter() - started)
+    if is_transformer(model):
+        return ModelEmbedder(model, length=length, precision=precision).encoded(texts, role, what=what)
+    if length is not None:
+        raise InputError(f"length {length}: {name_of(model)} cuts texts by itself; leave it out")
+    return as_encoder(model).encoded(texts, role, what=what)
 
 
-def open_embedder(name: str, *, length: int | None = None, precision: str = "auto", processes: int = 1) -> Embed:
-    """Load a model and give the function from (texts, `query` or `passage`) to unit vectors, float32 (n, d).
+def as_encoder(model: Model) -> Encoder:
+    """Any model or embedder as one that gives unit vectors and says what it took.
+
+    Raises:
+        InputError: nothing of the kind.
+    """
+    if is_transformer(model):
+        return ModelEmbedder(model)
+    if isinstance(model, Encoder):
+        return model
+    return FunctionEmbedder(model)
+
+
+class ModelEmbedder:
+    """A Sentence Transformer with its settings as an embedder.
 
     Args:
-        name: what `isoglot.load` takes.
+        model: over tokens; one made by `isoglot.load` has a preset and prompts.
+        name: for reports; the model's base when None.
         length: as in `encode`.
         precision: as in `encode`.
-        processes: how many such functions share this machine's cores (and GPUs).
+
+    Raises:
+        InputError: an unknown precision, or fewer than 4 tokens.
     """
-    import os
 
-    import torch
+    def __init__(
+        self, model: SentenceTransformer, *, name: str | None = None, length: int | None = None, precision: str = "auto"
+    ) -> None:
+        if length is not None and length < LEAST:
+            raise InputError(f"length {length}: expected at least {LEAST} tokens")
+        self.model, self.name = model, name or name_of(model)
+        self.length = encoding_length(model, length)
+        self._half = resolve_precision(precision, str(model.device)) == "bf16"
 
-    from isoglot.encoders.loading import load, quiet_libraries
+    def __call__(self, texts: list[str], role: Role, /) -> Vectors:
+        """Unit vectors, float32 (n, d)."""
+        return self.encoded(texts, role).vectors
 
-    quiet_libraries()
-    device: str | None = None
-    if processes > 1:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-        if torch.cuda.is_available():
-            device = f"cuda:{os.getpid() % torch.cuda.device_count()}"
-    model = load(name, device=device)
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        """Unit vectors with what they took.
 
-    def embed(texts: list[str], role: str) -> NDArray[np.float32]:
-        kind: Role = "query" if role == "query" else "document"
-        return encode(model, texts, kind, length=length, precision=precision).vectors
+        Raises:
+            InputError: the model takes no token ids.
+        """
+        import torch
 
-    return embed
+        from isoglot.encoders.tokens import tokenize
+
+        started = time.perf_counter()
+        model, device = self.model, str(self.model.device)
+        distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
+        prompt = prompt_of(model, role)
+        tokens = tokenize(model, distinct.tolist(), prompt=prompt, length=self.length, what=what or role, notice=True)
+        lengths = np.diff(tokens.offsets)
+        order = np.argsort(-lengths, kind="stable")
+        pad = getattr(model.tokenizer, "pad_token_id", None) or 0
+        more = {} if tokens.prompt_length is None else {"prompt_length": tokens.prompt_length}
+        vectors = np.empty((len(distinct), 0), dtype=np.float32)
+        model.eval()
+        with (
+            Progress(f"encoding {what or role}", len(distinct)) as progress,
+            torch.inference_mode(),
+            torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=self._half),
+        ):
+            start = 0
+            while start < len(order):
+                size = max(1, _TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1) // int(lengths[order[start]]))
+                chosen = order[start : start + size]
+                features = {key: value.to(device) for key, value in tokens.batch(chosen, pad).items()}
+                found = model({**features, **more})["sentence_embedding"].float()
+                batch = torch.nn.functional.normalize(found[:, : model.truncate_dim])
+                if not vectors.shape[1]:
+                    vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
+                vectors[chosen] = batch.cpu().numpy()
+                start += len(chosen)
+                progress.advance(len(chosen))
+        cut = int(tokens.cut[place].sum()) if tokens.cut is not None else 0
+        seconds = time.perf_counter() - started
+        return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, self.length, cut)
+
+
+def encoding_length(model: SentenceTransformer, length: int | None = None) -> int:
+    """Tokens of a text, all included: the given or the preset's number, never over the model's own."""
+    limit = length or preset_of(model).encode_length
+    return min(limit, model.max_seq_length) if model.max_seq_length else limit

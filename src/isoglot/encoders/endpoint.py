@@ -9,23 +9,21 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.core.progress import Progress
+from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
 from isoglot.encoders.presets import backbone
 
 if TYPE_CHECKING:
     import httpx
-
-Vectors = NDArray[np.float32]
 
 PREFIX = "endpoint:"
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
@@ -74,14 +72,15 @@ class Endpoint:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not model:
-            raise InputError(f"--model {PREFIX}{url}#{model}: expected endpoint:http(s)://HOST/v1#MODEL")
+            raise InputError(f"model {PREFIX}{url}#{model}: expected endpoint:http(s)://HOST/v1#MODEL")
         if parts.username or parts.password:
             # The address is written into run.json and reports.
-            raise InputError(f"--model {PREFIX}: the address holds a name or password; put the key in OPENAI_API_KEY")
+            raise InputError(f"model {PREFIX}: the address holds a name or password; put the key in OPENAI_API_KEY")
         self.url, self.model, self.cache = url.rstrip("/"), model, cache
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._batch_size, self._timeout, self._tries, self._sleep = batch_size, timeout, tries, sleep
-        self._prompts = {"query": backbone(model).query_prompt, "document": backbone(model).passage_prompt}
+        self.name = f"{PREFIX}{self.url}#{model}"
+        self._prompts = {"query": backbone(model).query_prompt, "passage": backbone(model).passage_prompt}
         self._width: int | None = None
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
@@ -91,20 +90,26 @@ class Endpoint:
         except (sqlite3.Error, OSError) as error:
             raise InputError(f"{cache}: not a cache of vectors ({error}); delete it or name another") from error
 
-    def __call__(self, texts: Sequence[str], role: str) -> Vectors:
-        """Embed texts: unit vectors, float32 (n, d).
+    def __call__(self, texts: list[str], role: Role, /) -> Vectors:
+        """Unit vectors, float32 (n, d); see `encoded`."""
+        return self.encoded(texts, role).vectors
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        """Embed texts: unit vectors with what they took.
 
         Args:
             texts: equal ones are sent once; none may be empty.
-            role: `query`, or `document` (also called `passage`).
+            role: `query` or `passage`.
+            what: name of the progress bar.
 
         Raises:
             InputError: an empty text, or a request that the server refuses (a wrong key, an unknown model).
             IsoglotError: the server kept failing; what was answered so far is in the cache.
         """
         httpx = _httpx()
-        prompt = self._prompts["query" if role == "query" else "document"]
-        wanted = [prompt + text for text in texts]
+        started = time.perf_counter()
+        prompt = self._prompts[role]
+        wanted = [prompt + readable(text) for text in texts]
         empty = next((number for number, text in enumerate(texts) if not text.strip()), None)
         if empty is not None:
             raise InputError(f"text {empty} is empty; endpoints refuse empty texts")
@@ -113,7 +118,7 @@ class Endpoint:
         with (
             closing(self._open()) as store,
             httpx.Client(headers=self._headers, timeout=self._timeout) as client,
-            Progress(f"embedding at {urlsplit(self.url).hostname}", len(distinct)) as progress,
+            Progress(f"embedding {what or role} at {urlsplit(self.url).hostname}", len(distinct)) as progress,
         ):
             for text in distinct:
                 row = store.execute("SELECT vector FROM vectors WHERE key = ?", (self._key(text),)).fetchone()
@@ -138,7 +143,8 @@ class Endpoint:
                 f"{self.cache}: vectors of {' and '.join(map(str, sorted(widths)))} dimensions; the model behind "
                 f"{self.url} has changed, so delete the cache"
             )
-        return np.stack([found[text] for text in wanted]) if wanted else np.empty((0, self._width or 0), np.float32)
+        vectors = np.stack([found[text] for text in wanted]) if wanted else np.empty((0, self._width or 0), np.float32)
+        return Encoded(vectors, len(distinct), 0, time.perf_counter() - started)
 
     def _ask(self, client: httpx.Client, batch: list[str]) -> Vectors:
         """One batch, tried again with growing pauses while the fault may pass."""

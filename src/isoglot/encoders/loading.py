@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import require_device
+from isoglot.encoders.embedder import Role
+from isoglot.encoders.options import Dtype
+from isoglot.encoders.pooling import pooled
 from isoglot.encoders.presets import Backbone, backbone
 
 if TYPE_CHECKING:
@@ -17,19 +22,39 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 EMBEDDED = "embedded"
+# What Sentence Transformers' `encode_query` and `encode_document` look for.
+PROMPT_NAMES: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
-def load(name: str = EMBEDDED, *, device: str | None = None) -> SentenceTransformer:
-    """Load a Sentence Transformer with prompts `query` and `document` set.
+def load(
+    name: str = EMBEDDED,
+    *,
+    device: str | None = None,
+    dtype: Dtype | torch.dtype | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    model_kwargs: Mapping[str, Any] | None = None,
+    prompts: Mapping[str, str] | None = None,
+    length: int | None = None,
+) -> SentenceTransformer:
+    """Load a Sentence Transformer with prompts for queries and passages set.
 
-    A folder that says how it pools (modules.json) is taken at its word. For plain transformers weights of a known
-    backbone the preset decides: pooling, normalisation, longest text. Anything else is up to Sentence Transformers.
+    A folder that says how it pools (modules.json) is taken at its word, as is one that says its prompts. For plain
+    transformers weights of a known backbone the preset decides: pooling, normalisation, longest text. Weights of any
+    other decoder (Qwen, Gemma, Llama, ...) are pooled at the last token, an end-of-text token, and normalised; those of
+    any other encoder are up to Sentence Transformers.
 
     Args:
         name: `embedded`, a local folder, or a Hub id (`id` or `id@revision`).
         device: such as `cpu` or `cuda`; chosen by torch when None.
+        dtype: of the weights: `auto` (as the folder says), `bfloat16`, `float16`, or float32 when None.
+        trust_remote_code: run Python code that comes with the model.
+        revision: of a Hub id: a commit, tag or branch.
+        model_kwargs: what transformers' `from_pretrained` takes besides, such as `attn_implementation`.
+        prompts: put before texts instead of the model's own, by role (`query`, `passage`).
+        length: tokens kept of a text when measuring and searching; the preset's when None.
 
     Raises:
         InputError: no such folder or model, a folder that is no model, or a device that is not there.
@@ -42,22 +67,48 @@ def load(name: str = EMBEDDED, *, device: str | None = None) -> SentenceTransfor
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
-    path, revision = locate(name)
+    path, named = locate(name)
+    if named and revision and named != revision:
+        raise InputError(f"{name}: revision {revision!r} is another one than the name's; give one of them")
+    revision = revision or named
+    odd = sorted(set(prompts or ()) - {"query", "passage"})
+    if odd:
+        raise InputError(f"prompts: {odd[0]!r} is no role; expected query or passage")
     preset = backbone(name)
     require_device(device)
     try:
-        model = SentenceTransformer(path, revision=revision, device=device)
-        if preset.pooling is not None and not _says_how(path, revision):
-            model = _pooled(model, preset, name)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        model = SentenceTransformer(
+            path,
+            revision=revision,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype is not None else {})},
+        )
+        if not _says_how(path, revision):
+            model = pooled(model, backbone_of(model), preset, name)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"--model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
+            f"model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
         ) from error
-    if not any(model.prompts.get(role) for role in ("query", "document")):
-        model.prompts = {**model.prompts, "query": preset.query_prompt, "document": preset.passage_prompt}
-    model.isoglot_backbone = preset
+    _set_prompts(model, preset, prompts or {})
+    model.isoglot_backbone = preset if length is None else replace(preset, encode_length=length)
     return model
+
+
+def _set_prompts(model: SentenceTransformer, preset: Backbone, given: Mapping[str, str]) -> None:
+    """The given prompts, or the model's own, or (where it has none for queries and passages) its preset's."""
+    own: dict[str, str] = {role: prompt_of(model, role) for role in PROMPT_NAMES}
+    if not any(own.values()):
+        own = {"query": preset.query_prompt, "passage": preset.passage_prompt}
+    chosen = {**own, **given}
+    model.prompts = {**model.prompts, "query": chosen["query"], "document": chosen["passage"]}
+
+
+def prompt_of(model: SentenceTransformer, role: Role) -> str:
+    """What is put before a text: the model's prompt of that role; where it has none, its default prompt, or nothing."""
+    named = next((name for name in PROMPT_NAMES[role] if name in model.prompts), model.default_prompt_name)
+    return (model.prompts.get(named) if named else None) or ""
 
 
 def preset_of(model: SentenceTransformer) -> Backbone:
@@ -66,7 +117,7 @@ def preset_of(model: SentenceTransformer) -> Backbone:
     return found if isinstance(found, Backbone) else backbone(str(model.model_card_data.base_model or ""))
 
 
-def locate(name: str, flag: str = "--model") -> tuple[str, str | None]:
+def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
     """Resolve a model name to (folder or Hub id, revision).
 
     Raises:
@@ -79,13 +130,13 @@ def locate(name: str, flag: str = "--model") -> tuple[str, str | None]:
     path = Path(name)
     if path.is_dir():
         if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
-            raise InputError(f"{flag} {name}: a folder without modules.json or config.json, so no model")
+            raise InputError(f"{what} {name}: a folder without modules.json or config.json, so no model")
         return name, None
     hub_id, _, revision = name.partition("@")
     looks_local = name.startswith((".", "/", "~")) or hub_id.count("/") > 1 or path.exists()
     if looks_local or not _HUB_ID.fullmatch(name):
-        others = "`embedded`, " if flag == "--model" else ""
-        raise InputError(f"{flag} {name}: no such model folder; give {others}a folder, or a Hub id")
+        others = "`embedded`, " if what == "model" else ""
+        raise InputError(f"{what} {name}: no such model folder; give {others}a folder, or a Hub id")
     return hub_id, revision or None
 
 
@@ -96,35 +147,6 @@ def _says_how(path: str, revision: str | None) -> bool:
     from sentence_transformers.util.file_io import is_sentence_transformer_model
 
     return bool(is_sentence_transformer_model(path, revision=revision))
-
-
-def _pooled(model: SentenceTransformer, preset: Backbone, name: str) -> SentenceTransformer:
-    """The same encoder with the preset's pooling and normalisation instead of the library's plain mean."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
-
-    encoder = model[0]
-    width = encoder.get_embedding_dimension()
-    modules = [encoder, Pooling(width, "mean" if preset.pooling == "mean" else "cls")]
-    if preset.pooling == "pooler":
-        pooler = getattr(backbone_of(model), "pooler", None)
-        if pooler is None:
-            raise InputError(f"--model {name}: its encoder has no pooler, which LaBSE's vectors go through")
-        dense = pooler.dense
-        modules.append(
-            Dense(
-                dense.in_features,
-                dense.out_features,
-                activation_function=torch.nn.Tanh(),
-                init_weight=dense.weight.detach().clone(),
-                init_bias=dense.bias.detach().clone(),
-            )
-        )
-    pooled = SentenceTransformer(modules=[*modules, Normalize()], device=str(model.device))
-    if preset.max_length is not None:
-        pooled.max_seq_length = min(pooled.max_seq_length or preset.max_length, preset.max_length)
-    return pooled
 
 
 def backbone_of(model: SentenceTransformer) -> torch.nn.Module:

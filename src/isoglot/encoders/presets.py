@@ -9,7 +9,7 @@ from typing import Literal
 
 from isoglot.core.run_record import read_run
 
-Pooling = Literal["mean", "cls", "pooler"]
+Pooling = Literal["mean", "cls", "pooler", "last"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Backbone:
         query_length, passage_length: in training.
         encode_length: of queries and passages when measuring and searching.
         pooling: for plain transformers folders, which say nothing about it: mean over tokens; the first token; or the
-            first token through the encoder's own pooler (dense and tanh). None leaves it to Sentence Transformers.
-            Vectors are normalised.
+            first token through the encoder's own pooler (dense and tanh); the last token, an end-of-text token. None
+            takes the last for decoders and leaves other models to Sentence Transformers. Vectors are normalised.
         max_length: the longest text the encoder takes; None leaves it to the folder.
     """
 
@@ -38,10 +38,11 @@ class Backbone:
 
 
 _TASK = "Given a web search query, retrieve relevant passages that answer the query"
+_ASK = f"Instruct: {_TASK}\nQuery: "
 _BACKBONES = (
     Backbone(
         r"multilingual-e5-large-instruct",
-        f"Instruct: {_TASK}\nQuery: ",
+        _ASK,
         query_length=96,
         pooling="mean",
         max_length=512,
@@ -51,6 +52,41 @@ _BACKBONES = (
     Backbone(r"xlm-roberta-(base|large)", "query: ", "passage: ", pooling="mean", max_length=512),
     Backbone(r"LaBSE", "query: ", "passage: ", pooling="pooler", max_length=256),
     Backbone(r"bge-m3", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
+    Backbone(r"gte-multilingual-base", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
+    Backbone(
+        r"snowflake-arctic-embed-[lm]-v2\.0",
+        "query: ",
+        passage_length=512,
+        encode_length=512,
+        pooling="cls",
+        max_length=8192,
+    ),
+    # Decoders: what an instruction asks for stands before queries only. No blank follows Qwen's `Query:`.
+    Backbone(
+        r"qwen3-embedding-[\d.]+b",
+        _ASK.rstrip(),
+        query_length=96,
+        passage_length=512,
+        encode_length=512,
+        pooling="last",
+    ),
+    Backbone(
+        r"(harrier-oss-v1-[\d.]+[mb]|gte-qwen2-[\d.]+b-instruct|e5-mistral-7b-instruct)",
+        _ASK,
+        query_length=96,
+        passage_length=512,
+        encode_length=512,
+        pooling="last",
+    ),
+    Backbone(
+        r"embeddinggemma-300m",
+        "task: search result | query: ",
+        "title: none | text: ",
+        passage_length=512,
+        encode_length=512,
+        pooling="mean",
+        max_length=2048,
+    ),
 )
 
 

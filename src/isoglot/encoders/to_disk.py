@@ -15,20 +15,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import read_json, write_json
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark, Texts
 from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.encoders.embedder import Embedder, Role
+from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import COMPLETE, write_shard
 
 SIZE = 16_384
 SETTINGS = "encode.json"
 _TEXTS = b"texts"  # key of a shard's metadata: checksum of what it holds vectors of
 
-Embed = Callable[[list[str], str], NDArray[Any]]
 Kind = Literal["float16", "float32"]
 
 
@@ -37,13 +37,14 @@ class Entry(NamedTuple):
 
     id: str
     lang: str
-    role: str
+    role: Role
     text: str
 
 
 def entries_of(benchmark: Benchmark) -> Iterator[Entry]:
     """Queries, then candidates; equal texts side by side, so that they share a shard and are encoded once."""
-    for role, texts in (("query", benchmark.queries), ("passage", benchmark.candidates)):
+    sides: tuple[tuple[Role, Texts], ...] = (("query", benchmark.queries), ("passage", benchmark.candidates))
+    for role, texts in sides:
         yield from _side_by_side(benchmark.languages, role, texts)
 
 
@@ -58,7 +59,7 @@ def stream_of(data: Miracl) -> Iterator[Entry]:
 def encode_shards(
     entries: Iterable[Entry],
     folder: Path,
-    open_encoder: Callable[[], Embed],
+    open_encoder: Callable[[], Embedder],
     settings: dict[str, Any],
     *,
     size: int = SIZE,
@@ -107,7 +108,7 @@ def encode_shards(
         if processes > 1:
             done = _parallel(missing(), open_encoder, kind, processes, progress)
         else:
-            embed: Embed | None = None
+            embed: Embedder | None = None
             done = 0
             for task in missing():
                 embed = embed or open_encoder()
@@ -118,7 +119,7 @@ def encode_shards(
     return done
 
 
-def _side_by_side(languages: tuple[str, ...], role: str, texts: Texts) -> Iterator[Entry]:
+def _side_by_side(languages: tuple[str, ...], role: Role, texts: Texts) -> Iterator[Entry]:
     first: dict[str, int] = {}
     place = [first.setdefault(text, index) for index, text in enumerate(texts.texts)]
     for index in np.argsort(place, kind="stable").tolist():
@@ -153,10 +154,10 @@ def _stored(path: Path) -> str:
     return bytes(metadata.get(_TEXTS, b"")).decode()
 
 
-def _encode(embed: Embed, path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
-    vectors = embed([entry.text for entry in block], block[0].role)
+def _encode(embed: Embedder, path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
+    vectors = encode(embed, [entry.text for entry in block], block[0].role).vectors
     if not np.isfinite(vectors).all():
-        raise IsoglotError(f"{path}: the encoder gave NaN or infinity; try --precision fp32")
+        raise IsoglotError(f"{path}: the encoder gave NaN or infinity; try precision fp32")
     write_shard(
         path,
         [entry.id for entry in block],
@@ -167,10 +168,10 @@ def _encode(embed: Embed, path: Path, block: list[Entry], checksum: str, kind: K
     )
 
 
-_worker_embed: Embed | None = None
+_worker_embed: Embedder | None = None
 
 
-def _start(open_encoder: Callable[[], Embed]) -> None:
+def _start(open_encoder: Callable[[], Embedder]) -> None:
     global _worker_embed
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _worker_embed = open_encoder()
@@ -192,7 +193,7 @@ def _work(path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
 
 def _parallel(
     tasks: Iterator[tuple[Path, list[Entry], str]],
-    open_encoder: Callable[[], Embed],
+    open_encoder: Callable[[], Embedder],
     kind: Kind,
     processes: int,
     progress: Progress,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from isoglot.core.files import atomic_folder
 from isoglot.core.progress import Progress, progress_line
 from isoglot.data.big_arrays import Ints, parts
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.embedder import readable
+from isoglot.encoders.turns import turn
 
 _TEXTS = 1024
 _CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
@@ -33,11 +35,15 @@ class Tokens:
         ids: of all texts.
         offsets: (texts + 1,).
         numbers: (texts,) ascending, by what number `batch` calls each text; its place when None.
+        cut: (texts,) whether a text lost its end; None where nobody asked.
+        prompt_length: tokens of the prompt, for models that leave it out of the pooling; None for the others.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     numbers: Ints | None = None
+    cut: NDArray[np.bool_] | None = None
+    prompt_length: int | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -69,7 +75,13 @@ class Tokens:
 
 
 def tokenize(
-    model: SentenceTransformer, texts: list[str], *, prompt: str | None, length: int, what: str = "texts"
+    model: SentenceTransformer,
+    texts: list[str],
+    *,
+    prompt: str | None,
+    length: int,
+    what: str = "texts",
+    notice: bool = False,
 ) -> Tokens:
     """Tokenise texts through the model's own preprocessing, in memory.
 
@@ -79,14 +91,17 @@ def tokenize(
         prompt: put before each text.
         length: cut after this many tokens, special ones included, and never later than 256 times as many characters.
         what: name of the progress bar.
+        notice: tell which texts were cut, which costs a second look at those that fill the length.
 
     Raises:
         InputError: the model does not take token ids.
     """
-    pieces = list(_pieces(model, [texts], len(texts), prompt, length, what))
-    ids = np.concatenate([ids for ids, _ in pieces]) if pieces else np.empty(0, np.int32)
-    lengths = np.concatenate([[0], *(lengths for _, lengths in pieces)])
-    return Tokens(ids, np.cumsum(lengths, dtype=np.int64))
+    pieces = list(_pieces(model, [texts], len(texts), prompt, length, what, notice))
+    ids = np.concatenate([piece.ids for piece in pieces]) if pieces else np.empty(0, np.int32)
+    lengths = np.concatenate([np.zeros(1, np.int64), *(piece.lengths for piece in pieces)])
+    cut = np.concatenate([np.zeros(0, np.bool_), *(piece.cut for piece in pieces)]) if notice else None
+    prompt_length = pieces[0].prompt_length if pieces and _without_prompt(model) else None
+    return Tokens(ids, np.cumsum(lengths, dtype=np.int64), cut=cut, prompt_length=prompt_length)
 
 
 def tokenize_rows(
@@ -126,9 +141,9 @@ def tokenize_rows(
         ):
             end = np.zeros(1, np.int64)
             end.tofile(offsets_file)
-            for ids, lengths in _pieces(model, blocks, count, prompt, length, what):
-                ids.tofile(ids_file)
-                offsets = end + np.cumsum(lengths, dtype=np.int64)
+            for piece in _pieces(model, blocks, count, prompt, length, what):
+                piece.ids.tofile(ids_file)
+                offsets = end + np.cumsum(piece.lengths, dtype=np.int64)
                 offsets.tofile(offsets_file)
                 end = offsets[-1:]
     return Tokens(
@@ -136,32 +151,66 @@ def tokenize_rows(
     )
 
 
+class _Piece(NamedTuple):
+    """Some texts: their token ids, end to end, the length of each, whether it was cut, and the prompt's length."""
+
+    ids: NDArray[np.int32]
+    lengths: NDArray[np.int64]
+    cut: NDArray[np.bool_]
+    prompt_length: int | None
+
+
 def _pieces(
-    model: SentenceTransformer, blocks: Iterable[list[str]], count: int, prompt: str | None, length: int, what: str
-) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
-    """Token ids, end to end, and lengths of about a thousand texts at a time."""
+    model: SentenceTransformer,
+    blocks: Iterable[list[str]],
+    count: int,
+    prompt: str | None,
+    length: int,
+    what: str,
+    notice: bool = False,
+) -> Iterator[_Piece]:
+    """About a thousand texts at a time; all texts of training, measuring and search become tokens here."""
     nothing = 0
+    most = length * _CHARACTERS_A_TOKEN
     with Progress(f"tokenising {what}", count) as progress:
         for texts in blocks:
             for start in range(0, len(texts), _TEXTS):
+                whole = texts[start : start + _TEXTS]
                 # A tokenizer reads a text to its end, whatever is kept of it: one of 100 MB would take gigabytes.
-                part = [text[: length * _CHARACTERS_A_TOKEN] for text in texts[start : start + _TEXTS]]
-                features = model.preprocess(part, prompt=prompt or None, max_length=length)
-                if not {"input_ids", "attention_mask"} <= features.keys():
-                    raise InputError(
-                        "this model takes no token ids; isoglot trains and encodes with transformer encoders"
-                    )
-                mask = features["attention_mask"].numpy().astype(bool)
+                part = [readable(text[:most]) for text in whole]
+                features, mask = _features(model, part, prompt, length)
+                cut = np.array([len(text) > most for text in whole], np.bool_)
+                full = np.flatnonzero(notice & (mask.sum(axis=1) >= length))
+                if len(full):
+                    _, longer = _features(model, [part[text] for text in full], prompt, length + 1)
+                    cut[full] |= longer.sum(axis=1) > length
                 empty = np.flatnonzero(~mask.any(axis=1))
                 if len(empty):
                     # Such a text stands for nothing, yet its group keeps its place: one unknown token.
                     features["input_ids"][torch.from_numpy(empty), 0] = _unknown(model)
                     mask[empty, 0] = True
                     nothing += len(empty)
-                yield features["input_ids"].numpy().astype(np.int32)[mask], mask.sum(axis=1)
+                ids = features["input_ids"].numpy().astype(np.int32)[mask]
+                yield _Piece(ids, mask.sum(axis=1), cut, features.get("prompt_length"))
                 progress.advance(len(part))
     if nothing:
         progress_line(f"{nothing} {what} hold nothing that the tokenizer knows; each became one unknown token")
+
+
+def _features(
+    model: SentenceTransformer, texts: list[str], prompt: str | None, length: int
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """What the model makes of texts, and which of their places (texts, longest) hold a token."""
+    with turn(model):
+        features: dict[str, Any] = model.preprocess(texts, prompt=prompt or None, max_length=length)
+    if not {"input_ids", "attention_mask"} <= features.keys():
+        raise InputError("this model takes no token ids; isoglot trains and encodes with transformer encoders")
+    return features, features["attention_mask"].numpy().astype(bool)
+
+
+def _without_prompt(model: SentenceTransformer) -> bool:
+    """Whether a module leaves the prompt's tokens out of the vector."""
+    return any(getattr(module, "include_prompt", True) is False for module in model)
 
 
 def _unknown(model: SentenceTransformer) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json
+from isoglot.encoders.embedder import Role
 
 Floats = NDArray[np.float32]
-Role = Literal["query", "passage"]
 COMPLETE = "complete.json"
 PART = 65_536  # vectors of a file that are in memory at a time
 
@@ -65,20 +65,20 @@ def vector_files(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if not place.is_dir():
-        raise InputError(f"--vectors {place}: no such file or folder; isoglot encode writes one")
+        raise InputError(f"vectors {place}: no such file or folder; isoglot encode writes one")
     files = sorted(place.glob("*.parquet")) or sorted(place.glob("*.npy"))
     if not files:
-        raise InputError(f"--vectors {place}: holds no .parquet and no .npy file")
+        raise InputError(f"vectors {place}: holds no .parquet and no .npy file")
     shards = [path for path in files if path.name.startswith("shard-")]
     if shards:
         if not (place / COMPLETE).is_file():
-            raise InputError(f"--vectors {place}: encoding did not finish; run isoglot encode with --resume")
+            raise InputError(f"vectors {place}: encoding did not finish; run isoglot encode with --resume")
         facts = read_json(place / COMPLETE)
         wanted = facts.get("shards") if isinstance(facts, dict) else None
         if not isinstance(wanted, int):
             raise InputError(f"{place / COMPLETE}: does not say how many shards there are; encode again with --resume")
         if len(shards) != wanted:
-            raise InputError(f"--vectors {place}: {len(shards)} shards, but {wanted} were written; encode again")
+            raise InputError(f"vectors {place}: {len(shards)} shards, but {wanted} were written; encode again")
     return files
 
 
@@ -148,7 +148,7 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
         missing = np.flatnonzero(~filled[role])  # type: ignore[index]
         if len(missing):
             raise InputError(
-                f"--vectors {place}: no vector for {len(missing)} of {len(ids)} {role} ids "
+                f"vectors {place}: no vector for {len(missing)} of {len(ids)} {role} ids "
                 f"({', '.join(repr(ids[index]) for index in missing[:3])}); encode this benchmark's texts"
             )
     return found["query"], found["passage"]

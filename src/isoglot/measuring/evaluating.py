@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.encoding import encode
-from isoglot.encoders.endpoint import PREFIX as ENDPOINT
-from isoglot.encoders.endpoint import open_endpoint
-from isoglot.encoders.loading import load
+from isoglot.encoders.embedder import Model, name_of
+from isoglot.encoders.encoding import ModelEmbedder, encode
+from isoglot.encoders.opening import open_embedder
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.scoring import Vectors, score
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
 
 def evaluate(
-    model: SentenceTransformer | str,
+    model: Model | str,
     benchmark: Benchmark,
     *,
     name: str | None = None,
@@ -35,9 +29,10 @@ def evaluate(
     """Encode a benchmark once and score every setting.
 
     Args:
-        model: a Sentence Transformer, what `isoglot.load` takes, or `endpoint:URL#MODEL`.
+        model: a Sentence Transformer, what `isoglot.load` takes, `endpoint:URL#MODEL`, or any function from (texts,
+            `query` or `passage`) to an array of one vector a text.
         benchmark: queries, candidates and relevance.
-        name: of the model, for reports.
+        name: of the model, for reports; what it calls itself when None.
         length: tokens kept of queries and candidates (192 by default).
         precision: `auto`, `bf16` or `fp32`.
         debias: a correction that both kinds of vectors pass through.
@@ -50,14 +45,19 @@ def evaluate(
         0.326
     """
     if isinstance(model, str):
-        name = name or model
         trained = trained or trained_languages(model)
     queries, candidates = encode_benchmark(model, benchmark, length=length, precision=precision, debias=debias)
-    return score(benchmark, queries, candidates, name=name or "model", trained=trained)
+    return score(
+        benchmark,
+        queries,
+        candidates,
+        name=name or (model if isinstance(model, str) else name_of(model)),
+        trained=trained,
+    )
 
 
 def encode_benchmark(
-    model: SentenceTransformer | str,
+    model: Model | str,
     benchmark: Benchmark,
     *,
     length: int | None = None,
@@ -65,16 +65,13 @@ def encode_benchmark(
     debias: Debias | None = None,
 ) -> tuple[Vectors, Vectors]:
     """Unit vectors of a benchmark's queries and candidates, float32 (n, d) each; arguments as in `evaluate`."""
-    if isinstance(model, str) and model.startswith(ENDPOINT):
-        if length is not None:
-            raise InputError("--length: an endpoint cuts texts by itself; leave it out")
-        embed = open_endpoint(model)
-        sides = embed(benchmark.queries.texts, "query"), embed(benchmark.candidates.texts, "document")
-        return corrected(benchmark, *sides, debias)
-    encoder = load(model) if isinstance(model, str) else model
+    if isinstance(model, str):
+        model = open_embedder(model)
+        if isinstance(model, ModelEmbedder):
+            model = model.model
     texts = benchmark.candidates.texts
-    queries = encode(encoder, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
-    candidates = encode(encoder, texts, "document", length=length, precision=precision, what="candidates")
+    queries = encode(model, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
+    candidates = encode(model, texts, "passage", length=length, precision=precision, what="candidates")
     return corrected(benchmark, queries.vectors, candidates.vectors, debias)
 
 
@@ -87,7 +84,7 @@ def corrected(
     codes = np.array(benchmark.languages)
     return (
         debias.apply(queries, codes[benchmark.queries.lang], "query"),
-        debias.apply(candidates, codes[benchmark.candidates.lang], "document"),
+        debias.apply(candidates, codes[benchmark.candidates.lang], "passage"),
     )
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.debias import Debias, load_debias
+from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
+from isoglot.encoders.encoding import as_encoder
+from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.turns import turn
 from isoglot.languages.detection import UNKNOWN, detect
 from isoglot.languages.table import known
 from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
-from isoglot.search.index.protocol import Found, Index, Passage, Vectors
+from isoglot.search.index.encoder_check import open_like
+from isoglot.search.index.protocol import Found, Index, Passage
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder
 
 Mode = Literal["dense", "lexical", "hybrid"]
 Fair = Literal["none", "balanced"]
@@ -67,40 +75,43 @@ class _Candidate:
 class Searcher:
     """An open index with its encoder.
 
-    `Searcher.open` reads a folder; the constructor takes any `Index` and any function from queries to unit vectors.
-    Searches may run in several threads: encoders are used by one at a time.
+    `Searcher.open` reads a folder; the constructor takes any `Index` and any embedder. Threads and coroutines may share
+    one: encoders are used by one at a time where they must be.
 
     Args:
         index: what to search.
-        encode: texts to unit vectors (n, d) float32; None where only words are searched for.
+        model: a Sentence Transformer or any `Embedder`; None where only words are searched for.
         model_name: for display.
         debias: corrects query vectors, as it corrected the passages.
     """
 
     def __init__(
-        self,
-        index: Index,
-        encode: Callable[[list[str]], Vectors] | None = None,
-        *,
-        model_name: str = "",
-        debias: Debias | None = None,
+        self, index: Index, model: Model | None = None, *, model_name: str = "", debias: Debias | None = None
     ) -> None:
-        self._index, self._encode, self._debias = index, encode, debias
+        self._index, self._debias = index, debias
+        self._opener: Callable[[], Encoder] | None = None if model is None else partial(as_encoder, model)
+        self._encoder: Encoder | None = None
         self.model_name = model_name
-        self._lock = threading.Lock()
-        self._rerankers: dict[str, Any] = {}
+        self._opening = threading.Lock()
+        self._rerankers: dict[str, CrossEncoder] = {}
         self._languages: dict[str, int] | None = None
 
     @classmethod
     def open(
-        cls, path: Path | str, model: SentenceTransformer | str | None = None, *, device: str | None = None
+        cls,
+        path: Path | str,
+        model: Model | str | None = None,
+        *,
+        device: str | None = None,
+        options: ModelOptions | None = None,
     ) -> Searcher:
         """Open an index folder; the encoder is loaded (and compared with the index's) at the first need.
 
         Args:
             path: made by `isoglot index`.
-            model: the encoder; the one the index was made with when None.
+            model: the encoder: what `open_embedder` takes; the one the index was made with when None.
             device: for the encoder.
+            options: how to open it; as it was opened for the index when None.
 
         Raises:
             InputError: no index there, or one of another format.
@@ -116,8 +127,12 @@ class Searcher:
         manifest = index.manifest
         name = model if isinstance(model, str) else manifest.model
         debias = load_debias(folder / "debias.npz") if manifest.debias else None
-        encode = _lazy_encoder(model or manifest.model, manifest, device)
-        return cls(index, encode, model_name=name, debias=debias)
+        searcher = cls(index, model_name=name, debias=debias)
+        chosen = options or ModelOptions()
+        if device is not None:
+            chosen = replace(chosen, device=device)
+        searcher._opener = partial(open_like, manifest, model, chosen)
+        return searcher
 
     def warm(self) -> None:
         """Load the encoder now.
@@ -125,7 +140,21 @@ class Searcher:
         Raises:
             InputError: it cannot be loaded, or is not the one that the index was made with.
         """
-        self._vector("warm", "en")
+        self.encoder(["warm"], "query")
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of queries, opened at the first need.
+
+        Raises:
+            InputError: there is none, it cannot be loaded, or is not the one that the index was made with.
+        """
+        if self._opener is None:
+            raise InputError("this searcher has no encoder; search with mode='lexical'")
+        with self._opening:
+            if self._encoder is None:
+                self._encoder = self._opener()
+        return self._encoder
 
     def search(
         self,
@@ -158,22 +187,79 @@ class Searcher:
         Raises:
             InputError: an empty or oversized query; k, quota, languages, mode or fairness that cannot be.
         """
-        self._check(query, k, langs, mode, fair, quota)
+        return self.search_many(
+            [query],
+            k=k,
+            langs=langs,
+            mode=mode,
+            fair=fair,
+            quota=quota,
+            query_lang=query_lang,
+            rerank=rerank,
+            expand=expand,
+        )[0]
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        k: int = 10,
+        langs: Sequence[str] | None = None,
+        mode: Mode = "dense",
+        fair: Fair = "none",
+        quota: float = QUOTA,
+        query_lang: str | None = None,
+        rerank: str | Any | None = None,
+        expand: Expand | None = None,
+    ) -> list[list[Hit]]:
+        """Find passages for several queries: what `search` finds for each, encoded together.
+
+        Args:
+            queries: in any languages.
+            k: as in `search`.
+            langs: as in `search`.
+            mode: as in `search`.
+            fair: as in `search`.
+            quota: as in `search`.
+            query_lang: language of all the queries; that of each is guessed when None.
+            rerank: as in `search`.
+            expand: as in `search`.
+
+        Returns:
+            The hits of each query.
+
+        Raises:
+            InputError: as `search`; nothing is searched for then.
+        """
+        for query in queries:
+            self._check(query, k, langs, mode, fair, quota)
         self._check_query_lang(query_lang)
         wanted = None if langs is None else list(dict.fromkeys(langs))
-        text = expand(query) if expand is not None else query
+        texts = [expand(query) if expand is not None else query for query in queries]
         depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
-        lists: list[list[_Candidate]] = []
-        if mode != "lexical":
-            vector = self._vector(text, query_lang)
-            lists.append(self._dense(vector, depth, wanted, fair))
-        if mode != "dense":
-            lists.append(self._lexical(text, depth, wanted, fair))
-        candidates = _fuse(lists) if len(lists) > 1 else lists[0]
+        vectors = self._vectors(texts, query_lang) if mode != "lexical" and texts else [None] * len(texts)
         share = quota if fair == "balanced" else 0.0
-        if rerank is not None:
-            candidates = self._rerank(query, _best(candidates, depth, share), rerank)
-        return [_hit(candidate) for candidate in _best(candidates, k, share)]
+        found = []
+        for query, text, vector in zip(queries, texts, vectors, strict=True):
+            lists: list[list[_Candidate]] = []
+            if vector is not None:
+                lists.append(self._dense(vector, depth, wanted, fair))
+            if mode != "dense":
+                lists.append(self._lexical(text, depth, wanted, fair))
+            candidates = _fuse(lists) if len(lists) > 1 else lists[0]
+            if rerank is not None:
+                candidates = self._rerank(query, _best(candidates, depth, share), rerank)
+            found.append([_hit(candidate) for candidate in _best(candidates, k, share)])
+        return found
+
+    async def asearch(self, query: str, **how: Any) -> list[Hit]:
+        """`search` for coroutines: in a thread, so that the event loop goes on.
+
+        Args:
+            query: in any language.
+            how: as `search` takes it.
+        """
+        return await asyncio.to_thread(self.search, query, **how)
 
     def languages(self) -> dict[str, int]:
         """Passages in each language of the index."""
@@ -189,18 +275,18 @@ class Searcher:
         if not query.strip() or len(query) > LONGEST_QUERY:
             raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
         if not 1 <= k <= LARGEST_K:
-            raise InputError(f"--k {k}: expected 1 to {LARGEST_K}")
+            raise InputError(f"k {k}: expected 1 to {LARGEST_K}")
         if mode not in MODES:
-            raise InputError(f"--mode {mode!r}: expected one of {', '.join(MODES)}")
+            raise InputError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
         if fair not in FAIRNESS:
-            raise InputError(f"--fair {fair!r}: expected one of {', '.join(FAIRNESS)}")
+            raise InputError(f"fair {fair!r}: expected one of {', '.join(FAIRNESS)}")
         if not 0 <= quota <= 1:
-            raise InputError(f"--quota {quota}: expected 0 to 1")
+            raise InputError(f"quota {quota}: expected 0 to 1")
         there = self.languages()
         unknown = [code for code in langs or () if code not in there]
         if unknown or (langs is not None and not langs):
             seen = f"no {', '.join(unknown)} in this index" if unknown else "an empty list"
-            raise InputError(f"--langs: {seen}; there are: {', '.join(there)}")
+            raise InputError(f"langs: {seen}; there are: {', '.join(there)}")
 
     def _check_query_lang(self, code: str | None) -> None:
         """Refuse what is no language's code; a language that the index lacks may still be asked in."""
@@ -209,21 +295,18 @@ class Searcher:
             return
         if code.replace("_", "-").split("-")[0] not in known():
             raise InputError(
-                f"--query-lang {code!r}: no language code that is known here; expected one such as 'de', or "
+                f"query_lang {code!r}: no language code that is known here; expected one such as 'de', or "
                 f"{UNKNOWN!r} for a language without one; leave it out to have it guessed"
             )
 
-    def _vector(self, text: str, query_lang: str | None) -> Vectors:
-        if self._encode is None:
-            raise InputError("this searcher has no encoder; search with mode='lexical'")
-        clean = text.encode("utf-8", "replace").decode()
-        with self._lock:
-            vector = np.asarray(self._encode([clean])[0], np.float32)
-        if self._debias is not None:
-            if query_lang is None:
-                query_lang = detect(clean, among=self._debias.languages, threshold=0.0)
-            vector = self._debias.apply(vector[None], [query_lang], "query")[0]
-        return vector
+    def _vectors(self, texts: list[str], query_lang: str | None) -> Vectors:
+        """Vectors (n, d) of queries, corrected as the passages were."""
+        vectors = self.encoder(texts, "query")
+        if self._debias is None:
+            return vectors
+        fitted = self._debias.languages
+        codes = [query_lang or detect(readable(text), among=fitted, threshold=0.0) for text in texts]
+        return self._debias.apply(vectors, codes, "query")
 
     def _dense(self, vector: Vectors, depth: int, langs: list[str] | None, fair: str) -> list[_Candidate]:
         """Nearest passages; `balanced`: of every language, in the order of standardised cosines."""
@@ -249,7 +332,7 @@ class Searcher:
 
     def _lexical(self, text: str, depth: int, langs: list[str] | None, fair: str) -> list[_Candidate]:
         """Matching passages; `balanced`: the best of every language, then the second best, and so on."""
-        clean = text.encode("utf-8", "replace").decode()
+        clean = readable(text)
 
         def candidates(found: list[Found]) -> list[_Candidate]:
             return [_Candidate(passage, {"lexical": score}, score) for passage, score in found]
@@ -268,47 +351,20 @@ class Searcher:
         if not candidates:
             return []
         pairs = [(query, f"{candidate.passage.title} {candidate.passage.text}".strip()) for candidate in candidates]
-        with self._lock:
-            scores = np.asarray(self._reranker(model).predict(pairs), np.float64)
+        judge = self._reranker(model) if isinstance(model, str) else model
+        with turn(judge):
+            scores = np.asarray(judge.predict(pairs), np.float64)
         if scores.shape != (len(pairs),):
-            raise InputError(f"--rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
+            raise InputError(f"rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
         for candidate, score in zip(candidates, scores.tolist(), strict=True):
             candidate.parts["rerank"] = candidate.score = score
         return sorted(candidates, key=lambda candidate: -candidate.score)
 
-    def _reranker(self, model: str | Any) -> Any:
-        if not isinstance(model, str):
-            return model
-        if model not in self._rerankers:
-            from sentence_transformers import CrossEncoder
-
-            try:
-                self._rerankers[model] = CrossEncoder(model)
-            except (OSError, ValueError, KeyError) as error:
-                first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                raise InputError(f"--rerank {model}: no cross-encoder there ({first})") from error
-        return self._rerankers[model]
-
-
-def _lazy_encoder(
-    model: SentenceTransformer | str, manifest: Any, device: str | None
-) -> Callable[[list[str]], Vectors]:
-    loaded: list[SentenceTransformer] = []
-
-    def encoder(texts: list[str]) -> Vectors:
-        from isoglot.encoders.encoding import encode
-
-        if not loaded:
-            from isoglot.encoders.loading import load
-            from isoglot.search.index.encoder_check import probe, refuse_other
-
-            opened = load(model, device=device) if isinstance(model, str) else model
-            name = model if isinstance(model, str) else None
-            refuse_other(probe(opened), manifest.probe, name, manifest.model)
-            loaded.append(opened)
-        return encode(loaded[0], texts, "query").vectors
-
-    return encoder
+    def _reranker(self, name: str) -> CrossEncoder:
+        with self._opening:
+            if name not in self._rerankers:
+                self._rerankers[name] = load_cross_encoder(name)
+        return self._rerankers[name]
 
 
 def _fuse(lists: list[list[_Candidate]]) -> list[_Candidate]:

@@ -15,12 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from isoglot.core.version import __version__
+from isoglot.encoders.embedder import Embedder
 from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings
 from isoglot.serve.guard import Guard
 from isoglot.serve.pages import Pages
 from isoglot.serve.problem_json import Problem, problem, title
-from isoglot.serve.served import Embed, UnavailableError, open_collections
+from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers
 
@@ -32,7 +33,7 @@ def create_app(
     searchers: Mapping[str, Searcher],
     settings: ServeSettings | None = None,
     *,
-    embed: Mapping[str, Embed] | None = None,
+    embed: Mapping[str, Embedder] | None = None,
 ) -> FastAPI:
     """The server's application, for any ASGI server.
 

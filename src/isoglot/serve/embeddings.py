@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from isoglot.encoders.encoding import Role
 from isoglot.serve.cleaning import plain
 from isoglot.serve.problem_json import documented
 from isoglot.serve.served import Collection
@@ -74,8 +73,9 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
     )
     async def embeddings(request: EmbeddingsRequest) -> JSONResponse:
         texts = [request.input] if isinstance(request.input, str) else request.input
-        role: Role = "query" if request.input_type == "query" else "document"
-        encoded = await workers.run(embedders[request.model].encode, [plain(text) for text in texts], role)
+        encoded = await workers.run(
+            embedders[request.model].encode, [plain(text) for text in texts], request.input_type
+        )
         vectors = encoded.vectors.astype("<f4", copy=False)
         as_text = request.encoding_format == "base64"
         data = [

@@ -9,11 +9,9 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from isoglot.core.errors import IsoglotError
-from isoglot.encoders.encoding import Encoded, Role
+from isoglot.encoders.embedder import Embedder, Encoded, Role
+from isoglot.encoders.encoding import encode
 from isoglot.search.searcher import Fair, Hit, Mode, Searcher
-
-Embed = Callable[[list[str], Role], Encoded]
-"""Texts and their role to unit vectors."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -30,7 +28,7 @@ class Collection:
     name: str
     searcher: Searcher
     languages: Mapping[str, int]
-    embed: Embed | None = None
+    embed: Embedder | None = None
 
     @property
     def model(self) -> str:
@@ -63,7 +61,7 @@ class Collection:
         if self.embed is None:
             raise UnavailableError(f"the index {self.name!r} is served without its model")
         embed = self.embed
-        return _answer(self.name, lambda: embed(texts, role))
+        return _answer(self.name, lambda: encode(embed, texts, role))
 
     def check(self) -> None:
         """Search for one word: it takes the model and the index to answer.
@@ -75,7 +73,9 @@ class Collection:
             _answer(self.name, lambda: self.searcher.search("isoglot", k=1))
 
 
-def open_collections(searchers: Mapping[str, Searcher], embed: Mapping[str, Embed] | None = None) -> list[Collection]:
+def open_collections(
+    searchers: Mapping[str, Searcher], embed: Mapping[str, Embedder] | None = None
+) -> list[Collection]:
     """Name the searchers; the first is the default.
 
     Raises:

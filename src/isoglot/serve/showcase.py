@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
 from isoglot.data.rows import read_rows
-from isoglot.encoders.loading import load
+from isoglot.encoders.embedder import Embedder
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.opening import open_embedder
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.index.protocol import Passage
 from isoglot.search.searcher import Searcher
-from isoglot.serve.encoders import embedder, one_at_a_time
-from isoglot.serve.served import Embed
 from isoglot.studies.atlas_study import atlas, settings
 from isoglot.studies.run import BASE, Study
 
@@ -23,7 +23,7 @@ class Showcase(NamedTuple):
     """Searchers and their models, by the names that the page shows."""
 
     searchers: dict[str, Searcher]
-    embed: dict[str, Embed]
+    embed: dict[str, Embedder]
 
 
 def models_of(study: Study) -> dict[str, str]:
@@ -44,7 +44,7 @@ def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:
     """Encode the passages of rows with each model, into exact indexes in memory.
 
     Args:
-        models: model (as `isoglot.encoders.loading.load` takes it) by the name to show.
+        models: model (as `isoglot.load` takes it) by the name to show.
         rows: a row file; the quick start's test rows when None.
     """
     passages = [
@@ -58,15 +58,10 @@ def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:
         for _, _, row in read_rows([rows or atlas("test")])
     ]
     searchers: dict[str, Searcher] = {}
-    embed: dict[str, Embed] = {}
+    embed: dict[str, Embedder] = {}
     for name, model in models.items():
         progress_line(f"encoding {len(passages)} passages with {name}")
-        encode = embedder(one_at_a_time(load(model)))
-        vectors = encode([passage.text for passage in passages], "document").vectors
-        searchers[name] = Searcher(MemoryIndex(passages, vectors), _queries(encode), model_name=name)
-        embed[name] = encode
+        embed[name] = open_embedder(model)
+        vectors = encode(embed[name], [passage.text for passage in passages], "passage").vectors
+        searchers[name] = Searcher(MemoryIndex(passages, vectors), embed[name], model_name=name)
     return Showcase(searchers, embed)
-
-
-def _queries(encode: Embed) -> Callable[[list[str]], Vectors]:
-    return lambda texts: encode(texts, "query").vectors

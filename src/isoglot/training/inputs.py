@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.presets import Backbone
 from isoglot.encoders.tokens import tokenize, tokenize_rows
 from isoglot.training.collator import Negatives, TokenCollator
@@ -39,7 +40,7 @@ def run_collator(
         model,
         rows,
         "query",
-        prompt=model.prompts.get("query"),
+        prompt=prompt_of(model, "query"),
         length=min(settings.query_length or preset.query_length, limit),
         home=home,
         numbers=numbers,
@@ -48,7 +49,7 @@ def run_collator(
         model,
         rows,
         "passage",
-        prompt=model.prompts.get("document"),
+        prompt=prompt_of(model, "passage"),
         length=passage_length,
         home=home,
         numbers=numbers,
@@ -87,7 +88,7 @@ def _negatives(
             scores[row, : 1 + len(kept)] = own_scores[: 1 + len(kept)]
     if not texts:
         return None
-    tokens = tokenize(model, texts, prompt=model.prompts.get("document"), length=length, what="negatives")
+    tokens = tokenize(model, texts, prompt=prompt_of(model, "passage"), length=length, what="negatives")
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return Negatives(tokens, offsets, _components_of(texts, rows), scores, columns)
 

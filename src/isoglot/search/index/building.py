@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.documents.reading import find_sources, read_documents
 from isoglot.encoders.debias import load_debias
+from isoglot.encoders.embedder import Model
 from isoglot.search.index import approximate
 from isoglot.search.index.intake import Intake
 from isoglot.search.index.manifest import BUILDING, Version
@@ -19,9 +19,6 @@ from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
 from isoglot.search.index.resume import DEBIAS, go_on_from, is_published, nothing_left_of_nothing, open_store
 from isoglot.search.index.store import one_writer
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Built:
 def build_index(
     inputs: Sequence[Path],
     folder: Path,
-    model: SentenceTransformer,
+    model: Model,
     *,
     name: str,
     debias: Path | None = None,
@@ -68,7 +65,8 @@ def build_index(
     Args:
         inputs: files and folders.
         folder: of the index (made by the caller).
-        model: the encoder.
+        model: a Sentence Transformer or any other embedder; without a tokenizer here, passages are measured in pieces
+            of four letters.
         name: what opens it again.
         debias: a correction for passages and queries.
         length: tokens of a passage, title and prompt included; the backbone's when None.

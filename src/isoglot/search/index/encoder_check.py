@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.documents.splitting import Spans
-from isoglot.encoders.encoding import encode
-from isoglot.encoders.presets import backbone
+from isoglot.encoders.embedder import Encoder, Model, is_transformer
+from isoglot.encoders.encoding import ModelEmbedder, as_encoder, encode, encoding_length
+from isoglot.encoders.loading import prompt_of
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.presets import Backbone
+from isoglot.search.index.manifest import Manifest
 from isoglot.search.index.protocol import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+FUNCTION = "function:"  # before the name of a model that no name opens
 _PROBES = ["The mountain is 5,137 metres high.", "Der Fluss fließt nach Norden.", "北京是中国的首都。"]
 _SAME = 0.995  # half and full precision of one encoder agree to .9999
+# Where no tokenizer counts: Han, kana and Hangul one by one, other words in pieces of four letters, marks one by one.
+_PIECES = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,4}|[^\w\s]"
+)
 
 
-def probe(model: SentenceTransformer, precision: str = "auto") -> Vectors:
+def probe(model: Model, precision: str = "auto") -> Vectors:
     """Vectors (3, d) of fixed passages: the encoder's fingerprint, the same wherever its folder lies."""
-    return encode(model, _PROBES, "document", precision=precision).vectors
+    return encode(model, _PROBES, "passage", precision=precision).vectors
 
 
 def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: str) -> None:
@@ -37,7 +48,7 @@ def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: s
         InputError: another dimension, or other vectors for the same texts.
     """
     before = np.asarray(recorded, np.float32)
-    given = "the model given" if name is None else f"--model {name}"
+    given = "the model given" if name is None else f"model {name}"
     if vectors.shape != before.shape:
         raise InputError(
             f"{given}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
@@ -50,34 +61,74 @@ def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: s
         )
 
 
-def passage_length(model: SentenceTransformer, length: int | None) -> int:
-    """Tokens of a passage, all included: the given or the backbone's, never over the model's own."""
-    limit = length or backbone(str(model.model_card_data.base_model or "")).encode_length
-    return min(limit, model.max_seq_length) if model.max_seq_length else limit
+def open_like(manifest: Manifest, model: Model | str | None, options: ModelOptions) -> Encoder:
+    """Open the encoder of an index, or another one that has to give the same vectors.
+
+    Args:
+        manifest: of the index.
+        model: where it lies now, or it itself; what the manifest names when None.
+        options: how to open it.
+
+    Raises:
+        InputError: it cannot be opened, or is not the one that the index was made with.
+    """
+    if model is None and manifest.model.startswith(FUNCTION):
+        raise InputError(
+            f"the index was made with a function of one's own, {manifest.model.removeprefix(FUNCTION)!r}; "
+            "open it with that function as its model"
+        )
+    opened = open_embedder(manifest.model if model is None else model, options)
+    refuse_other(probe(opened), manifest.probe, model if isinstance(model, str) else None, manifest.model)
+    return opened
 
 
-def room(model: SentenceTransformer, length: int) -> int:
+def passage_encoder(model: Model, length: int, precision: str) -> Encoder:
+    """The encoder of an index's passages, each of at most so many tokens."""
+    inner = transformer_of(model)
+    if isinstance(model, ModelEmbedder) or (inner is not None and is_transformer(model)):
+        return ModelEmbedder(inner, length=length, precision=precision)
+    return as_encoder(model)
+
+
+def transformer_of(model: Model) -> SentenceTransformer | None:
+    """The Sentence Transformer that a model is or holds; None for functions and endpoints."""
+    inner = model if is_transformer(model) else getattr(model, "model", None)
+    return inner if is_transformer(inner) else None
+
+
+def passage_length(model: Model, length: int | None) -> int:
+    """Tokens of a passage, all included: the given or the preset's, never over the model's own."""
+    inner = transformer_of(model)
+    if inner is not None:
+        return encoding_length(inner, length)
+    return length or Backbone("").encode_length
+
+
+def room(model: Model, length: int) -> int:
     """Tokens that are left for title and text.
 
     Raises:
         InputError: fewer than 8.
     """
-    prompt = model.prompts.get("document") or ""
+    inner = transformer_of(model)
     # What the prompt and the special tokens take; a blank keeps word-piece tokenizers from joining them.
-    taken = len(model.tokenizer(prompt + " ")["input_ids"])
+    taken = 0 if inner is None else len(inner.tokenizer(prompt_of(inner, "passage") + " ")["input_ids"])
     left = length - taken
     if left < 8:
-        raise InputError(f"--length {length}: prompt and special tokens take {taken}; expected at least {taken + 8}")
+        raise InputError(f"length {length}: prompt and special tokens take {taken}; expected at least {taken + 8}")
     return left
 
 
-def token_spans(model: SentenceTransformer) -> Spans:
-    """The tokenizer, as places of tokens in a text.
+def token_spans(model: Model) -> Spans:
+    """Places of tokens in a text: the model's own, or an estimate where it has no tokenizer here.
 
     Raises:
         InputError: the model's tokenizer does not tell places.
     """
-    tokenizer = model.tokenizer
+    inner = transformer_of(model)
+    if inner is None:
+        return lambda texts: [[piece.span() for piece in _PIECES.finditer(text)] for text in texts]
+    tokenizer = inner.tokenizer
     if not getattr(tokenizer, "is_fast", False):
         raise InputError("this model's tokenizer does not tell where its tokens are; use one with a tokenizer.json")
 

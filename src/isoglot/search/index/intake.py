@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from isoglot.core.problems import Problems
 from isoglot.documents.reading import Document
 from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.encoding import encode
+from isoglot.encoders.embedder import Model
 from isoglot.languages.detection import detect
-from isoglot.search.index.encoder_check import room, token_spans
+from isoglot.search.index.encoder_check import passage_encoder, room, token_spans
 from isoglot.search.index.manifest import Manifest
 from isoglot.search.index.protocol import Passage
 from isoglot.search.index.store import Folded, Store, dump
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 CHUNK = 1024  # passages encoded and committed at a time
 
@@ -29,13 +25,13 @@ class Intake:
     def __init__(
         self,
         store: Store,
-        model: SentenceTransformer,
+        model: Model,
         manifest: Manifest,
         debias: Debias | None,
         precision: str,
     ) -> None:
-        self._store, self._model, self._debias, self._precision = store, model, debias, precision
-        self._length = manifest.length
+        self._store, self._debias = store, debias
+        self._encoder = passage_encoder(model, manifest.length, precision)
         self._spans: Spans = token_spans(model)
         self._room = room(model, manifest.length)
         self._seen: set[str] = set()
@@ -87,10 +83,9 @@ class Intake:
             store.delete(self._stale)
         if self._passages:
             texts = [f"{passage.title} {passage.text}".strip() for passage in self._passages]
-            encoded = encode(self._model, texts, "document", length=self._length, precision=self._precision)
-            vectors = encoded.vectors
+            vectors = self._encoder(texts, "passage")
             if self._debias is not None:
-                vectors = self._debias.apply(vectors, [passage.lang for passage in self._passages], "document")
+                vectors = self._debias.apply(vectors, [passage.lang for passage in self._passages], "passage")
             store.put(self._passages, self._hashes, vectors)
         if self._folded:
             store.fold(self._folded)

@@ -6,24 +6,21 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, sha256, write_json
 from isoglot.encoders.debias import load_debias
+from isoglot.encoders.embedder import Model
 from isoglot.search.index.encoder_check import passage_length, probe, refuse_other
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
 from isoglot.search.index.store import LOCK, Store, stored
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 DEBIAS = "debias.npz"
 
 
 def go_on_from(
     folder: Path,
-    model: SentenceTransformer,
+    model: Model,
     name: str,
     debias: Path | None,
     length: int | None,

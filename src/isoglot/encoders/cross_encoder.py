@@ -1,0 +1,40 @@
+"""Opening a cross-encoder, which reads a query and a passage together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.loading import locate
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+
+def load_cross_encoder(
+    name: str, *, device: str | None = None, length: int | None = None, trust_remote_code: bool = False
+) -> CrossEncoder:
+    """Open a cross-encoder with one output.
+
+    Args:
+        name: a local folder, or a Hub id (`id` or `id@revision`).
+        device: such as `cpu` or `cuda`; chosen by torch when None.
+        length: tokens kept of a pair; the model's own when None.
+        trust_remote_code: run Python code that comes with the model.
+
+    Raises:
+        InputError: no such model, or one with several outputs.
+    """
+    from sentence_transformers import CrossEncoder
+
+    path, revision = locate(name, what="cross-encoder")
+    try:
+        model = CrossEncoder(
+            path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"cross-encoder {name}: cannot be loaded ({first})") from error
+    if model.num_labels != 1:
+        raise InputError(f"cross-encoder {name}: has {model.num_labels} outputs; expected one relevance score")
+    return model

@@ -1,0 +1,98 @@
+"""From token vectors to a text's vector, for folders of plain transformers weights that do not say how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.presets import Backbone
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+
+def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Backbone, name: str) -> SentenceTransformer:
+    """The same encoder with the preset's pooling and normalisation instead of the library's plain mean.
+
+    Without a preset a causal decoder is pooled at its last token, the only one that has read the whole text, after an
+    end-of-text token; other models stay as they are.
+
+    Args:
+        model: as Sentence Transformers opens plain weights.
+        inner: the transformers encoder inside.
+        preset: of its family.
+        name: for messages.
+
+    Raises:
+        InputError: the preset wants the encoder's own pooler, and it has none.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
+
+    kind = preset.pooling or ("last" if is_causal(inner.config) else None)
+    if kind is None:
+        return model
+    encoder = model[0]
+    width = encoder.get_embedding_dimension()
+    modes = {"mean": "mean", "last": "lasttoken", "cls": "cls", "pooler": "cls"}
+    modules = [encoder, Pooling(width, modes[kind])]
+    if kind == "last":
+        end_texts(model.tokenizer)
+    if kind == "pooler":
+        pooler = getattr(inner, "pooler", None)
+        if pooler is None:
+            raise InputError(f"model {name}: its encoder has no pooler, which LaBSE's vectors go through")
+        dense = pooler.dense
+        modules.append(
+            Dense(
+                dense.in_features,
+                dense.out_features,
+                activation_function=torch.nn.Tanh(),
+                init_weight=dense.weight.detach().clone(),
+                init_bias=dense.bias.detach().clone(),
+            )
+        )
+    made = SentenceTransformer(modules=[*modules, Normalize()], device=str(model.device))
+    if preset.max_length is not None:
+        made.max_seq_length = min(made.max_seq_length or preset.max_length, preset.max_length)
+    return made
+
+
+def is_causal(config: Any) -> bool:
+    """Whether a model's tokens see only those before them: a decoder (Qwen, Gemma, Llama, ...) that nobody opened up.
+
+    Transformers lists BERT and its kin as decoders too, since they can be made such; they are masked models as well.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+    kind = config.model_type
+    opened_up = getattr(config, "use_bidirectional_attention", False) or getattr(config, "is_causal", None) is False
+    return kind in CAUSAL and kind not in MASKED and not opened_up
+
+
+def end_texts(tokenizer: Any) -> None:
+    """Make a tokenizer close every text with its end-of-text token, where it has one and does not do so already.
+
+    Raises:
+        InputError: there is such a token, but no way to tell the tokenizer.
+    """
+    from tokenizers import processors
+
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    end = tokenizer.eos_token
+    ids = tokenizer("a")["input_ids"]
+    closing = {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.sep_token_id} - {None}
+    if end is None or (ids and ids[-1] in closing):
+        return  # Qwen's embedders close with the token that they pad with
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise InputError(f"{type(tokenizer).__name__}: cannot be made to end texts with {end!r}; use a tokenizer.json")
+    closes = processors.TemplateProcessing(
+        single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    before = backend.post_processor
+    backend.post_processor = closes if before is None else processors.Sequence([before, closes])
