@@ -122,7 +122,7 @@ def _encoders(model: str, length: int | None, align_with: str | None):  # type: 
         aligner = loaded if align_with == model else load(align_with)
 
         def embed(texts):  # type: ignore[no-untyped-def]
-            return encode(aligner, texts, "document").vectors
+            return encode(aligner, texts, "passage").vectors
 
     return cutter(loaded, length), embed
 
