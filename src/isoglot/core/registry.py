@@ -1,0 +1,91 @@
+"""Things that are chosen by name: built in, registered from Python, or offered by an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar
+
+from isoglot.core.errors import InputError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one kind of thing; what a name stands for is imported when it is first asked for.
+
+    A name registered from Python wins over a built-in one, and that over an entry point of the same name.
+
+    Args:
+        group: entry point group through which installed packages offer theirs, such as `isoglot.losses`.
+        what: what a name stands for, in messages, such as `loss`.
+        built_in: `module:attribute` of each built-in name.
+
+    Example:
+        >>> shapes = Registry[type]("isoglot.shapes", "shape", {"ordered": "collections:OrderedDict"})
+        >>> shapes.register("plain", dict)
+        >>> shapes.names()
+        ('ordered', 'plain')
+        >>> shapes.get("ordered").__name__
+        'OrderedDict'
+    """
+
+    def __init__(self, group: str, what: str, built_in: dict[str, str] | None = None) -> None:
+        self.group, self.what = group, what
+        self._built_in = dict(built_in or {})
+        self._registered: dict[str, T] = {}
+
+    def register(self, name: str, value: T) -> T:
+        """Give a name to a thing for as long as this process lives; an earlier one of the name is replaced.
+
+        Raises:
+            InputError: a name that could not stand in a flag: empty, or with a space, a comma, `=` or `:`.
+        """
+        if not name or any(sign in name for sign in " \t\n,=:"):
+            raise InputError(f"{self.what} {name!r}: expected a name without spaces, commas, `=` and `:`")
+        self._registered[name] = value
+        return value
+
+    def names(self) -> tuple[str, ...]:
+        """Every known name, sorted; imports nothing that the names stand for."""
+        return tuple(sorted({*self._registered, *self._built_in, *self._offered()}))
+
+    def origin(self, name: str) -> str:
+        """Where a name comes from: `registered`, `built in`, or the distribution that offers it."""
+        if name in self._registered:
+            return "registered"
+        if name in self._built_in:
+            return "built in"
+        offered = self._offered().get(name)
+        return offered.dist.name if offered is not None and offered.dist is not None else "unknown"
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._registered or name in self._built_in or name in self._offered()
+
+    def get(self, name: str) -> T:
+        """The thing behind a name.
+
+        Raises:
+            InputError: an unknown name (the message lists the known ones), or an entry point that cannot be imported.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        if name in self._built_in:
+            module, _, attribute = self._built_in[name].partition(":")
+            found: T = getattr(import_module(module), attribute)
+            return found
+        point = self._offered().get(name)
+        if point is None:
+            raise InputError(f"no {self.what} named {name!r}; there are: {', '.join(self.names()) or 'none'}")
+        try:
+            loaded: T = point.load()
+        except (ImportError, AttributeError) as error:
+            raise InputError(
+                f"{self.what} {name!r}: entry point {point.value!r} of group {self.group} cannot be imported ({error}); "
+                f"reinstall or remove {self.origin(name)}"
+            ) from error
+        return loaded
+
+    def _offered(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
