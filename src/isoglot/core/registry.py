@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -24,7 +23,7 @@ class Registry(Generic[T]):
 
     Example:
         >>> shapes = Registry[type]("isoglot.shapes", "shape", {"ordered": "collections:OrderedDict"})
-        >>> shapes.register("plain", dict)
+        >>> _ = shapes.register("plain", dict)
         >>> shapes.names()
         ('ordered', 'plain')
         >>> shapes.get("ordered").__name__
@@ -82,7 +81,7 @@ class Registry(Generic[T]):
             loaded: T = point.load()
         except (ImportError, AttributeError) as error:
             raise InputError(
-                f"{self.what} {name!r}: entry point {point.value!r} of group {self.group} cannot be imported ({error}); "
+                f"{self.what} {name!r}: entry point {point.value!r} of {self.group} cannot be imported ({error}); "
                 f"reinstall or remove {self.origin(name)}"
             ) from error
         return loaded
