@@ -67,6 +67,29 @@ def test_gzipped(folder):
         load_beir(folder)
 
 
+def test_grades_are_kept_and_below_one_is_not_relevant(folder):
+    binary = load_beir(folder)
+    assert binary.grades.tolist() == [1] * 8
+    qrels = "de-q0\tde0\t2\nde-q0\tde1\t3.0\nde-q0\tde2\t0\nde-q0\tde3\t-1\nen-q0\ten0\t0.9\n"
+    (folder / "qrels" / "test.tsv").write_text(qrels)
+    benchmark = load_beir(folder)
+    assert benchmark.queries.ids == ["de-q0", "en-q0"]
+    assert benchmark.gold_offsets.tolist() == [0, 2, 2]
+    assert [benchmark.candidates.ids[c] for c in benchmark.gold] == ["de0", "de1"]
+    assert benchmark.grades.tolist() == [2, 3]
+    (folder / "qrels" / "test.tsv").write_text(qrels.replace("\t2\n", "\t1\n"))
+    assert load_beir(folder).checksum != benchmark.checksum
+
+
+def test_qrels_as_trec_writes_them(folder):
+    whole = load_beir(folder)
+    lines = (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]
+    (folder / "qrels" / "test.tsv").unlink()
+    text = "".join("{} 0 {}   {}\n".format(*line.split("\t")) for line in lines)
+    (folder / "qrels" / "test.qrels").write_text(text)
+    assert load_beir(folder).checksum == whole.checksum
+
+
 def test_everything_wrong_is_named_at_once(folder):
     with (folder / "corpus.jsonl").open("a") as out:
         out.write('{"_id": "x", "text": "no language"}\nnot json\n[]\n')

@@ -29,6 +29,20 @@ def test_assemble_sorts_by_language_and_keeps_ids_apart():
     assert [benchmark.groups[number] for number in benchmark.group] == ["g1", "g2", "g2"]
 
 
+def test_grades_stand_beside_the_golds_they_grade():
+    benchmark = assemble(
+        "set",
+        [("1", "de", "g", "q"), ("2", "en", "g", "q")],
+        [("a", "de", "x"), ("b", "en", "y"), ("c", "en", "z")],
+        {"1": {"c": 2, "a": 3, "b": 0}, "2": {"b": -1}},
+        by="query",
+    )
+    assert benchmark.gold_offsets.tolist() == [0, 2, 2]
+    assert (benchmark.gold.tolist(), benchmark.grades.tolist()) == ([0, 2], [3, 2])
+    # What was judged not relevant need not be in the corpus.
+    assemble("set", [("1", "de", "g", "q")], [("a", "de", "x")], {"1": {"a": 1, "gone": 0}}, by="query")
+
+
 @pytest.mark.parametrize(
     ("queries", "candidates", "words"),
     [

@@ -53,7 +53,7 @@ def test_both_layouts_are_one_benchmark(tmp_path):
         assert list(second.passages()) == list(first.passages())
     assert first.languages == LANGS
     assert len(first.queries) == 27  # without the query that nothing answers
-    assert first.answers["th:4"] == ["th:4#0", "th:14#0"]
+    assert first.answers["th:4"] == {"th:4#0": 1, "th:14#0": 1}
     assert next(first.passages()) == ("sw:0#0", "sw", "sw 0 passage 0")
     nested = tmp_path / "n"
     original(nested / "miracl")
@@ -62,6 +62,20 @@ def test_both_layouts_are_one_benchmark(tmp_path):
         (nested / "miracl-corpus").mkdir(exist_ok=True)
         (nested / "miracl" / name).rename(nested / "miracl-corpus" / name)
     assert load_miracl(nested).queries == first.queries
+
+
+def test_grades_are_kept_and_below_one_is_not_relevant(tmp_path):
+    original(tmp_path)
+    before = load_miracl(tmp_path, langs="th").checksum
+    qrels = tmp_path / "miracl-v1.0-th" / "qrels" / "qrels.miracl-v1.0-th-dev.tsv"
+    qrels.write_text("0 Q0 1#0 3\n0 Q0 2#0 -1\n0 Q0 3#0 0.5\n1 Q0 4#0 0\n2 Q0 5#0 1\n")
+    data = load_miracl(tmp_path, langs="th")
+    assert data.answers == {"th:0": {"th:1#0": 3}, "th:2": {"th:5#0": 1}}
+    assert data.benchmark().grades.tolist() == [3, 1]
+    assert data.checksum != before
+    qrels.write_text("0 Q0 1#0 nan\n")
+    with pytest.raises(InputError, match="grade 'nan' is not a number"):
+        load_miracl(tmp_path, langs="th")
 
 
 def test_hard_negatives_are_the_judged_passages(tmp_path):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
-from isoglot.data.records import jsonl_records, table_rows
+from isoglot.data.benchmarks.qrels import judgements
+from isoglot.data.records import jsonl_records
 from isoglot.languages.table import parse_codes
 
 _REMEDY = (
@@ -21,10 +21,11 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
     """Read a BEIR folder whose queries and passages name their language in `metadata.lang`.
 
     Translations of one question share `metadata.group` (a query without one is its own group). Queries that
-    the qrels of the split do not judge are left out, as BEIR does.
+    the qrels of the split do not judge are left out, as BEIR does. Scores are grades; below 1 means not relevant.
 
     Args:
-        folder: holds corpus.jsonl, queries.jsonl (each may be gzipped) and qrels/SPLIT.tsv.
+        folder: holds corpus.jsonl, queries.jsonl (each may be gzipped) and qrels/SPLIT.tsv (or TREC qrels: SPLIT.qrels,
+            SPLIT.txt).
         name: what reports call it; the folder's name when None.
         split: of the qrels.
         langs: comma-separated codes, for queries and passages alike.
@@ -35,19 +36,15 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
     problems = Problems()
     passages = _texts(_file(folder, "corpus.jsonl"), problems)
     queries = _texts(_file(folder, "queries.jsonl"), problems)
-    path = folder / "qrels" / f"{split}.tsv"
-    answers: dict[str, list[str]] = {}
-    for line, (query, passage, score) in table_rows(path, 3, problems):
-        if line == 1 and not _is_number(score):
-            continue  # the header
-        if not _is_number(score):
-            problems.add(path, line, f"score {score!r} is not a number")
-        elif query not in queries:
+    path = _qrels(folder, split)
+    answers: dict[str, dict[str, float]] = {}
+    for line, query, passage, grade in judgements(path, problems):
+        if query not in queries:
             problems.add(path, line, f"query {query!r} is not in queries.jsonl")
         elif passage not in passages:
             problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
         else:
-            answers.setdefault(query, []).extend([passage] if float(score) > 0 else [])
+            answers.setdefault(query, {})[passage] = grade
     if not answers and not problems.count:
         problems.add(path, None, "judges no query")
     problems.raise_if_any(_REMEDY)
@@ -57,7 +54,10 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
         name or folder.resolve().name,
         [(key, lang, group, text) for key, (lang, group, text) in queries.items() if key in answers and lang in kept],
         [(key, lang, text) for key, (lang, _, text) in passages.items() if lang in kept],
-        {query: [key for key in keys if passages[key][0] in kept] for query, keys in answers.items()},
+        {
+            query: {key: grade for key, grade in found.items() if passages[key][0] in kept}
+            for query, found in answers.items()
+        },
         by="query",
     )
 
@@ -95,9 +95,7 @@ def _file(folder: Path, name: str) -> Path:
     raise InputError(f"{folder / name}: no such file; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/")
 
 
-def _is_number(text: Any) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _qrels(folder: Path, split: str) -> Path:
+    """BEIR's own file, or one that a TREC tool wrote in its place."""
+    places = [folder / "qrels" / f"{split}{ending}" for ending in (".tsv", ".qrels", ".txt")]
+    return next((path for path in places if path.is_file()), places[0])

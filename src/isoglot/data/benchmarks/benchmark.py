@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,7 +38,9 @@ class Benchmark:
         group: (queries,) group number of each query; translations of one question share it. (group, language) is
             unique.
         groups: names behind `group`.
-        gold_offsets, gold: relevant candidates of query q: `gold[gold_offsets[q]:gold_offsets[q + 1]]`.
+        gold_offsets, gold: relevant candidates of query q: `gold[gold_offsets[q]:gold_offsets[q + 1]]`. As in trec_eval
+            a judgement below grade 1 says that a candidate is not relevant; it is no gold.
+        grades: float32, the grade of each entry of `gold`, at least 1; all 1 where relevance is binary.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Benchmark:
     groups: list[str]
     gold_offsets: NDArray[np.int64]
     gold: NDArray[np.int64]
+    grades: NDArray[np.float32]
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -58,6 +62,8 @@ class Benchmark:
             for key, text in zip(part.ids, part.texts, strict=True):
                 digest.update(f"{key}\0{text}\0".encode())
         digest.update(self.gold_offsets.tobytes() + self.gold.tobytes())
+        if (self.grades != 1).any():
+            digest.update(self.grades.tobytes())
         return digest.hexdigest()
 
     def relevant(self, query: int) -> NDArray[np.int64]:
@@ -65,11 +71,15 @@ class Benchmark:
         return self.gold[self.gold_offsets[query] : self.gold_offsets[query + 1]]
 
 
+# Ids of relevant candidates, or the grade of each judged one.
+Answers = Iterable[str] | Mapping[str, float]
+
+
 def assemble(
     name: str,
     queries: list[tuple[str, str, str, str]],
     candidates: list[tuple[str, str, str]],
-    answers: dict[str, list[str]],
+    answers: Mapping[str, Answers],
     notes: tuple[str, ...] = (),
     *,
     by: Literal["group", "query"] = "group",
@@ -80,7 +90,8 @@ def assemble(
         name: what reports call it.
         queries: (id, language, group, text) each.
         candidates: (id, language, text) each; ids decide identity, texts may repeat.
-        answers: candidate ids that answer the questions of a group (or one query, see `by`), in any language.
+        answers: candidate ids that answer the questions of a group (or one query, see `by`), in any language; with
+            grades as a mapping, of which those below 1 are not relevant.
         notes: remarks for reports.
         by: whether the keys of `answers` are groups or query ids.
 
@@ -106,7 +117,8 @@ def assemble(
             )
     if len({entry[1:3] for entry in queries}) != len(queries):
         raise InputError(f"benchmark {name}: two queries of one group in one language; give each its own group")
-    absent = sorted({key for keys in answers.values() for key in keys} - position.keys())
+    graded = {key: {one: grade for one, grade in _grades(found) if grade >= 1} for key, found in answers.items()}
+    absent = sorted({key for found in graded.values() for key in found} - position.keys())
     if absent:
         raise InputError(
             f"benchmark {name}: {len(absent)} relevant passages are not in the corpus ({', '.join(absent[:3])}); "
@@ -115,7 +127,9 @@ def assemble(
     groups = sorted({entry[2] for entry in queries})
     group_number = {key: index for index, key in enumerate(groups)}
     key_of = 2 if by == "group" else 0
-    golds = [sorted(position[key] for key in set(answers.get(entry[key_of], ()))) for entry in queries]
+    golds = [
+        sorted((position[key], grade) for key, grade in graded.get(entry[key_of], {}).items()) for entry in queries
+    ]
     lengths = [len(gold) for gold in golds]
     return Benchmark(
         name=name,
@@ -125,7 +139,8 @@ def assemble(
         group=np.array([group_number[entry[2]] for entry in queries], dtype=np.int64),
         groups=groups,
         gold_offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        gold=np.array([position_ for gold in golds for position_ in gold], dtype=np.int64),
+        gold=np.array([candidate for gold in golds for candidate, _ in gold], dtype=np.int64),
+        grades=np.array([grade for gold in golds for _, grade in gold], dtype=np.float32),
         notes=notes,
     )
 
@@ -163,6 +178,10 @@ def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
         answers[key] = of_component.setdefault(int(component[row]), [])
     entries = [(key, table.languages[code], text) for (code, text), key in candidates.items()]
     return assemble(name, queries, entries, answers)
+
+
+def _grades(answers: Answers) -> Iterable[tuple[str, float]]:
+    return answers.items() if isinstance(answers, Mapping) else ((key, 1.0) for key in answers)
 
 
 def _texts(entries: list[tuple[str, str, str]], number: dict[str, int]) -> Texts:

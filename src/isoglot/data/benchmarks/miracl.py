@@ -17,6 +17,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.download import is_offline
+from isoglot.data.benchmarks.qrels import grade_of
 from isoglot.data.records import jsonl_records, parquet_records, table_rows
 from isoglot.languages.table import parse_codes
 
@@ -39,7 +40,7 @@ class Miracl:
     Attributes:
         languages: codes, alphabetical.
         queries: (id, language, text) each, ids with their language as prefix.
-        answers: ids of the relevant passages of each query.
+        answers: ids of the relevant passages of each query with their grades, at least 1.
         judged: ids of all judged passages, relevant or not.
         files: of each language's corpus.
         subset: what reports call it by.
@@ -47,7 +48,7 @@ class Miracl:
 
     languages: tuple[str, ...]
     queries: list[tuple[str, str, str]]
-    answers: dict[str, list[str]]
+    answers: dict[str, dict[str, float]]
     judged: frozenset[str]
     files: dict[str, list[Path]]
     subset: Subset
@@ -63,6 +64,8 @@ class Miracl:
         digest = hashlib.sha256(self.subset.encode())
         for key, _, text in self.queries:
             digest.update("\0".join((key, text, *self.answers[key])).encode("utf-8", "surrogatepass"))
+            if any(grade != 1 for grade in self.answers[key].values()):
+                digest.update(repr(list(self.answers[key].values())).encode())
         return digest.hexdigest()
 
     def passages(self, *, judged_only: bool = False) -> Iterator[tuple[str, str, str]]:
@@ -131,7 +134,7 @@ def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "ful
     chosen = parse_codes(langs, tuple(places))
     problems = Problems()
     queries: list[tuple[str, str, str]] = []
-    answers: dict[str, dict[str, None]] = {}
+    answers: dict[str, dict[str, float]] = {}
     judged: set[str] = set()
     for lang in chosen:
         topics, qrels, _ = places[lang]
@@ -142,15 +145,14 @@ def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "ful
                     problems.add(path, number, f"query {query!r} is not among the topics")
                     continue
                 judged.add(f"{lang}:{passage}")
-                if grade > 0:
-                    answers.setdefault(f"{lang}:{query}", {})[f"{lang}:{passage}"] = None
+                if grade >= 1:
+                    answers.setdefault(f"{lang}:{query}", {})[f"{lang}:{passage}"] = grade
         queries += [(key, lang, text) for key, text in own.items() if key in answers]
     problems.raise_if_any(_REMEDY)
     if not queries:
         raise InputError(f"{folder}: no query of {', '.join(chosen)} has a relevant passage")
     files = {lang: places[lang][2] for lang in chosen}
-    relevant = {query: list(passages) for query, passages in answers.items()}
-    return Miracl(chosen, queries, relevant, frozenset(judged), files, subset)
+    return Miracl(chosen, queries, answers, frozenset(judged), files, subset)
 
 
 def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = None) -> Path:
@@ -241,7 +243,8 @@ def _qrels(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, floa
         lines = table_rows(path, 4, problems, separator=None)
         rows = ((number, query, passage, grade) for number, (query, _, passage, grade) in lines)
     for number, query, passage, grade in rows:
-        try:
-            yield number, str(query), str(passage), float(grade)
-        except (TypeError, ValueError):
+        value = grade_of(grade)
+        if value is None:
             problems.add(path, number, f"grade {grade!r} is not a number")
+        else:
+            yield number, str(query), str(passage), value
