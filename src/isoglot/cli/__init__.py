@@ -10,6 +10,7 @@ from cyclopts.config import Toml
 
 from isoglot.cli import (
     auditing,
+    bitext,
     comparing,
     converting,
     debias,
@@ -34,6 +35,7 @@ app = App(
 )
 for verb in (
     documents_to_rows.from_docs,
+    bitext.from_bitext,
     converting.from_mmarco,
     converting.from_pairs,
     converting.from_tevatron,

@@ -1,0 +1,1 @@
+"""Sentences with their translations, out of translation memories and the files that translators work in."""

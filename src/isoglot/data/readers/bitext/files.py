@@ -1,0 +1,157 @@
+"""Files of bitext, opened by their endings, also inside of .gz and .zip."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from isoglot.core.errors import InputError
+from isoglot.data.readers.bitext.lines import moses_units, tsv_units
+from isoglot.data.readers.bitext.po import po_units
+from isoglot.data.readers.bitext.tmx import tmx_units
+from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
+from isoglot.data.readers.bitext.xliff import xliff_units
+
+Read = Callable[[IO[bytes], str, Wanted, Notes], Iterator[Unit]]
+READERS: dict[str, Read] = {
+    ".tmx": tmx_units,
+    ".xlf": xliff_units,
+    ".xliff": xliff_units,
+    ".po": po_units,
+    ".pot": po_units,
+    ".tsv": tsv_units,
+}
+KINDS = f"{', '.join(READERS)} (also in .gz and .zip), or LANG=FILE of lines that match"
+
+
+class Source(NamedTuple):
+    """A file, or a member of a zip file; `name` is for messages."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Where it is, such as `memory.zip/en-de.tmx`."""
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    @property
+    def ending(self) -> str:
+        """Ending of what it holds, `.gz` taken off."""
+        last = (self.member or self.path.name).lower().removesuffix(".gz")
+        return "." + last.rpartition(".")[2] if "." in last else ""
+
+
+def read_units(names: Sequence[str], wanted: Wanted, notes: Notes) -> Iterator[Unit]:
+    """Stream the units of files, in order.
+
+    Args:
+        names: files; those given as LANG=FILE, and (with as many languages in `wanted.langs`) those of no known kind,
+            match line by line.
+        wanted: which segments count.
+        notes: gathers problems and counts.
+
+    Raises:
+        InputError: no files, a missing one, or one of an unknown kind.
+    """
+    if not names:
+        raise InputError(f"no files given; expected {KINDS}")
+    aligned = [_aligned(name) for name in names]
+    if all(aligned):
+        yield from _moses([(lang, Source(path)) for lang, path in filter(None, aligned)], notes)
+        return
+    sources = [source for name in names for source in _sources(Path(name))]
+    plain = [source for source in sources if source.ending not in READERS]
+    for source in sources:
+        if source in plain:
+            continue
+        with _opened(source, notes) as stream:
+            if stream is not None:
+                yield from READERS[source.ending](stream, source.name, wanted, notes)
+    if plain:
+        yield from _moses(_by_language(plain, wanted), notes)
+
+
+def _aligned(name: str) -> tuple[str, Path] | None:
+    lang, equals, path = name.partition("=")
+    return (lang, Path(path)) if equals and lang.replace("-", "").replace("_", "").isalnum() else None
+
+
+def _sources(path: Path) -> list[Source]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file" if not path.is_dir() else f"{path}: a folder; name its files")
+    if path.suffix.lower() != ".zip":
+        return [Source(path)]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path}: a broken or truncated zip file ({error})") from error
+    known = [Source(path, member) for member in members if Source(path, member).ending in READERS]
+    if known:
+        return known
+    # Moses files in a zip come with a licence and a readme.
+    pair = [Source(path, member) for member in members if Path(member).suffix and "readme" not in member.lower()]
+    stems = {source.member.rpartition(".")[0]: 0 for source in pair if source.member}
+    for source in pair:
+        stems[str(source.member).rpartition(".")[0]] += 1
+    several = [source for source in pair if stems[str(source.member).rpartition(".")[0]] > 1]
+    if not several:
+        raise InputError(f"{path}: holds {', '.join(members) or 'nothing'}; expected {KINDS}")
+    return several
+
+
+def _by_language(plain: Sequence[Source], wanted: Wanted) -> list[tuple[str, Source]]:
+    """Files that match line by line, each with its language: those given, else the endings of their names."""
+    if wanted.langs and len(wanted.langs) == len(plain):
+        return list(zip(wanted.langs, plain, strict=True))
+    ends = [source.ending.removeprefix(".") for source in plain]
+    if len(plain) > 1 and all(end.replace("-", "").isalpha() and 2 <= len(end) <= 8 for end in ends):
+        return list(zip(ends, plain, strict=True))
+    raise InputError(f"{plain[0].name}: of which language and kind? expected {KINDS}, such as en=a.en de=a.de")
+
+
+def _moses(files: Sequence[tuple[str, Source]], notes: Notes) -> Iterator[Unit]:
+    if len({lang for lang, _ in files}) < 2:
+        raise InputError(f"{files[0][1].name}: one language alone is no bitext; give a file for each of two or more")
+    with ExitStack() as stack:
+        streams = []
+        for lang, source in files:
+            stream = stack.enter_context(_opened(source, notes))
+            if stream is None:
+                return
+            streams.append((lang, source.name, stream))
+        yield from moses_units(streams, notes)
+
+
+@contextmanager
+def _opened(source: Source, notes: Notes) -> Iterator[IO[bytes] | None]:
+    """The content of a source, unpacked while it is read; None (and a problem) where it cannot be opened."""
+    if not source.path.is_file():
+        raise InputError(f"{source.path}: no such file")
+    broken = (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error)
+    with ExitStack() as stack:
+        try:
+            stream: Any
+            if source.member is not None:
+                archive = stack.enter_context(zipfile.ZipFile(source.path))
+                stream = stack.enter_context(archive.open(source.member))
+            else:
+                stream = stack.enter_context(source.path.open("rb"))
+        except (*broken, RuntimeError, NotImplementedError) as error:  # a password, an unknown compression
+            notes.problems.add(source.name, None, f"cannot be unpacked ({error})")
+            yield None
+            return
+        if source.name.lower().endswith(".gz"):
+            stream = stack.enter_context(gzip.GzipFile(fileobj=stream))
+        try:
+            yield stream
+        except broken as error:
+            notes.problems.add(source.name, None, f"a broken or truncated compressed file ({error})")
+        except RecursionError:
+            notes.problems.add(source.name, None, "elements are nested too deeply")

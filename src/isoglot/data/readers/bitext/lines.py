@@ -1,0 +1,57 @@
+"""Bitext a line: pairs of files that match line by line (Moses), and tab-separated columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import IO
+
+from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
+
+
+def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> Iterator[Unit]:
+    """Stream line n of every file as one unit.
+
+    Args:
+        streams: language, name and content of each file.
+        notes: gathers lines that are not UTF-8, and files that end at different lines.
+    """
+    for number, lines in enumerate(zip_longest(*(stream for *_, stream in streams)), 1):
+        ended = [name for (_, name, _), line in zip(streams, lines, strict=True) if line is None]
+        if ended:
+            going = next(name for (_, name, _), line in zip(streams, lines, strict=True) if line is not None)
+            notes.problems.add(
+                ended[0], number - 1, f"ends here, but {going} goes on; line n must be the same in all files"
+            )
+            return
+        texts = {}
+        for (lang, name, _), line in zip(streams, lines, strict=True):
+            text = _decoded(line, name, number, notes)
+            if text is not None:
+                texts[lang] = text
+        yield Unit(texts, streams[0][1], number)
+
+
+def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
+    """Stream tab-separated lines; the columns' languages stand in `wanted.langs`, else in the first line."""
+    langs = list(wanted.langs)
+    for number, raw in enumerate(stream, 1):
+        line = _decoded(raw, file, number, notes)
+        if line is None or not line.strip():
+            continue
+        fields = line.rstrip("\r\n").split("\t")
+        if not langs:
+            langs = [name.strip() for name in fields]
+            continue
+        if len(fields) != len(langs):
+            notes.problems.add(file, number, f"{len(fields)} columns; expected {len(langs)} ({', '.join(langs)})")
+            continue
+        yield Unit(dict(zip(langs, fields, strict=True)), file, number)
+
+
+def _decoded(line: bytes, file: str, number: int, notes: Notes) -> str | None:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        notes.problems.add(file, number, f"not UTF-8 (byte {error.start})")
+        return None

@@ -1,0 +1,59 @@
+"""Message catalogues of gettext (PO)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import IO
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
+
+_CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*(@\w+)?")
+
+
+def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
+    """Messages with their translations; of a plural the first form on either side.
+
+    The catalogue's language is its header's, else the last of `wanted.langs`, else its name's (`de.po`,
+    `de/LC_MESSAGES/x.po`); messages are in the first of `wanted.langs`, else in English. Memory holds one catalogue.
+    """
+    try:
+        import polib
+    except ImportError as error:
+        raise MissingPackageError("PO files want polib: pip install 'isoglot[data]'") from error
+    data = stream.read()
+    found = re.search(rb"charset=([\w.:-]+)", data[:4000])
+    encoding = (found[1].decode() if found else "utf-8").replace("CHARSET", "utf-8")
+    try:
+        catalogue = polib.pofile(data.decode(encoding))
+    except (UnicodeDecodeError, LookupError) as error:
+        notes.problems.add(file, None, f"not text in its charset {encoding!r} ({error})")
+        return
+    except (OSError, ValueError, IndexError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        notes.problems.add(file, int(line[1]) if line else None, f"not a PO file ({error})")
+        return
+    lang = catalogue.metadata.get("Language", "").strip() or (wanted.langs[-1] if wanted.langs else _named(file))
+    source = wanted.langs[0] if wanted.langs else "en"
+    if not lang:
+        notes.problems.add(file, None, "of which language? Its header names none: add Language: or give the languages")
+        return
+    for entry in catalogue:
+        translation = entry.msgstr or entry.msgstr_plural.get(0, "")
+        if entry.obsolete:
+            notes.left_out["obsolete messages"] += 1
+        elif not translation:
+            notes.left_out["segments without a translation"] += 1
+        elif entry.fuzzy and not wanted.unfinished:
+            notes.left_out["segments that are fuzzy or need translation"] += 1
+        else:
+            yield Unit({source: entry.msgid, lang.partition("@")[0]: translation}, file, entry.linenum or 0)
+
+
+def _named(file: str) -> str:
+    path = PurePosixPath(file)
+    folders = [part for part in path.parts[:-1] if part != "LC_MESSAGES"]
+    names = [path.name.split(".")[0], *path.name.split(".")[-2:-1], *folders[-1:]]
+    return next((name for name in names if _CODE.fullmatch(name)), "")

@@ -1,0 +1,59 @@
+"""Bitext as rows: each language's text is query and passage of its row, and serves cross-lingual batches only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from isoglot.data.readers.bitext.seen import Seen
+from isoglot.data.readers.bitext.units import Notes, Unit
+from isoglot.data.rows import Row, has_surrogate
+
+KIND = "bitext"
+
+
+def bitext_rows(
+    units: Iterable[Unit], notes: Notes, dataset: str = KIND, pivot: str = "en", langs: tuple[str, ...] = ()
+) -> Iterator[Row]:
+    """Stream one row a language of each unit; memory holds eight bytes a row.
+
+    A group is a text of the pivot (of the unit's first language where it has none), so that memories of several pairs
+    of languages join where they translate the same text. Of several translations into one language the first counts.
+
+    Args:
+        units: texts with their translations.
+        notes: counts what is left out.
+        dataset: name of the data set.
+        pivot: language that the units share.
+        langs: the only languages; all when empty.
+    """
+    seen = Seen()
+    for unit in units:
+        texts = _texts(unit, langs, notes)
+        if len(texts) < 2:
+            continue
+        origin = pivot if pivot in texts else next(iter(texts))
+        group = hashlib.blake2b(f"{origin}\0{texts[origin]}".encode(), digest_size=8).hexdigest()
+        new = {lang: seen.add(f"{group}\0{lang}") for lang in texts}
+        if not any(fresh for lang, fresh in new.items() if lang != origin):
+            notes.left_out["segments whose text was there before"] += 1
+            continue
+        for lang, text in texts.items():
+            if new[lang]:
+                yield Row(group=group, lang=lang, query=text, passage=text, dataset=dataset)
+
+
+def _texts(unit: Unit, langs: tuple[str, ...], notes: Notes) -> dict[str, str]:
+    """The unit's texts that say something, without those that only repeat another language's."""
+    texts: dict[str, str] = {}
+    for lang, raw in unit.texts.items():
+        text = " ".join(raw.split())
+        if langs and lang not in langs:
+            continue
+        if not any(map(str.isalpha, text)) or has_surrogate(text):
+            notes.left_out["segments without words"] += 1
+        elif text in texts.values():
+            notes.left_out["translations that repeat the source"] += 1
+        else:
+            texts[lang] = text
+    return texts

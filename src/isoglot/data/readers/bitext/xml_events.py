@@ -1,0 +1,74 @@
+"""XML read as a stream, safely: no entities are expanded and nothing outside of the file is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import IO, TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.data.readers.bitext.units import Notes
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes) -> Iterator[tuple[str, Element]]:
+    """Stream the start and end of elements; memory holds one wanted element at a time.
+
+    Args:
+        stream: the XML.
+        file: its name, for messages.
+        wanted: local names whose elements are complete at their end; all others are emptied there.
+        notes: gathers what is wrong: XML that breaks off, entities (a bomb, or a file of this machine).
+
+    Yields:
+        `start` or `end`, and the element; its tag without namespace.
+
+    Raises:
+        MissingPackageError: defusedxml is not installed.
+    """
+    try:
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import iterparse
+    except ImportError as error:
+        raise MissingPackageError("TMX and XLIFF want defusedxml: pip install 'isoglot[data]'") from error
+    path: list[Element] = []
+    inside = 0
+    try:
+        for event, element in iterparse(stream, events=("start", "end"), forbid_dtd=False):
+            element.tag = element.tag.rpartition("}")[2]
+            if event == "start":
+                path.append(element)
+                inside += element.tag in wanted
+                if not inside:
+                    yield event, element
+                continue
+            path.pop()
+            inside -= element.tag in wanted
+            if inside:
+                continue
+            yield event, element
+            element.clear()
+            if path:
+                path[-1].remove(element)
+    except DefusedXmlException as error:
+        notes.problems.add(
+            file, None, f"declares entities or opens other files ({error}); it is not read, write it plain"
+        )
+    except ParseError as error:
+        notes.problems.add(file, error.position[0], f"broken or truncated XML ({error})")
+    except (LookupError, ValueError) as error:
+        notes.problems.add(file, None, f"XML in an encoding that is not known ({error}); save it as UTF-8")
+
+
+def spoken(element: Element, silent: Collection[str]) -> str:
+    """Text of a segment without the markup it carries: what stands inside of `silent` elements is no text."""
+    parts = [element.text or ""]
+    for child in element:
+        if child.tag.rpartition("}")[2] not in silent:
+            parts.append(spoken(child, silent))
+        parts.append(child.tail or "")
+    return "".join(parts)
