@@ -29,8 +29,9 @@ from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load, quiet_libraries
 from isoglot.measuring.bootstrap import interval, paired_difference
 from isoglot.measuring.comparing import HEADLINE
+from isoglot.measuring.rank_scoring import score_ranks
 from isoglot.measuring.ranks import GoldRanks, gold_ranks_from_scores
-from isoglot.measuring.scoring import score, score_ranks
+from isoglot.measuring.scoring import score
 from isoglot.search.fusion import standardise
 from isoglot.studies.atlas_study import atlas
 

@@ -58,6 +58,12 @@ def test_languages_restrict_queries_and_pool(folder):
         load_beir(folder, langs="fr")
 
 
+def test_a_query_judged_for_other_languages_only_is_not_judged(folder):
+    (folder / "qrels" / "test.tsv").write_text("de-q0\tde0\t1\nde-q1\ten1\t1\nde-q2\tde1\t0\n")
+    assert load_beir(folder, langs="de").queries.ids == ["de-q0", "de-q2"]
+    assert load_beir(folder).queries.ids == ["de-q0", "de-q1", "de-q2"]
+
+
 def test_gzipped(folder):
     (folder / "corpus.jsonl.gz").write_bytes(gzip.compress((folder / "corpus.jsonl").read_bytes()))
     (folder / "corpus.jsonl").unlink()

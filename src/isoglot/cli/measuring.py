@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source, source_settings
-from isoglot.cli.options import Length, OutputDir, Switch
+from isoglot.cli.options import Length, OutputDir, Paths, Switch
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
@@ -28,11 +30,12 @@ def evaluate(
     model: str | None = None,
     source: Annotated[Source | None, Parameter(name="*")] = None,
     vectors: Path | None = None,
-    run: Path | None = None,
+    run: Paths = (),
     run_pool: Literal["all", "own"] = "all",
     length: Length | None = None,
     precision: Precision = "auto",
     debias: Path | None = None,
+    relevant_from: float = 1,
     resamples: int = 10_000,
     require: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     write_trec: Switch = False,
@@ -53,11 +56,14 @@ def evaluate(
         source: What to measure on.
         vectors: Score vectors instead of a model: what isoglot encode wrote, a Parquet file (id, lang, role, vector),
             or NumPy files with their ids beside them (queries.npy, queries.ids, passages.npy, passages.ids).
-        run: Score a TREC run instead of a model.
+        run: Score a TREC run instead of a model; LANG=FILE names the run of one query language, and may be given
+            several times.
         run_pool: What the run's queries were asked of: all languages together, or their own only.
         length: Tokens kept of queries and candidates.
         precision: bf16 or fp32; auto takes what the device does well.
         debias: A correction of language bias that `isoglot debias fit` wrote.
+        relevant_from: The lowest grade that counts as relevant, for all measures but nDCG, which takes the grades
+            themselves.
         resamples: Of the bootstrap that gives the intervals; 0 for none.
         require: Exit with 3 when missed, such as "multilingual.map>=0.55"; may be given several times.
         write_trec: Also write TREC runs and qrels, into the folder's trec.
@@ -79,20 +85,23 @@ def evaluate(
     chosen = source or Source()
     gates = [parse_gate(text) for text in require]
     limit = parse_memory(memory)
-    _refuse_mixed(model, vectors, run)
-    if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0:
-        raise InputError("--resamples wants 0, or 2 and more; --depth at least 1; --trec-depth at least 0")
+    runs = parse_runs(run)
+    _refuse_mixed(model, vectors, runs)
+    if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
+        raise InputError(
+            "--resamples wants 0, or 2 and more; --depth and --relevant-from at least 1; --trec-depth at least 0"
+        )
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     started = time.perf_counter()
     streamed = isinstance(data, Miracl)
-    if streamed and (run is not None or write_trec or debias is not None):
-        raise InputError("--run, --write-trec and --debias want --subset hard-negatives: full miracl is streamed")
-    if run is not None and (write_trec or debias is not None):
+    if streamed and (write_trec or debias is not None):
+        raise InputError("--write-trec and --debias want --subset hard-negatives: full miracl is streamed")
+    if runs is not None and (write_trec or debias is not None):
         raise InputError("--run: --write-trec and --debias want vectors or a model, not a run")
     correction = load_debias(debias) if debias else None
-    name = model or (str(vectors) if vectors else str(run) if run else "embedded")
-    if vectors is None and run is None:
+    name = model or (str(vectors) if vectors else ",".join(map(str, run)) if run else "embedded")
+    if vectors is None and runs is None:
         from isoglot.encoders.loading import locate, quiet_libraries
 
         quiet_libraries()
@@ -103,19 +112,27 @@ def evaluate(
     folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
 
     from isoglot.measuring.evaluating import corrected, trained_languages
-    from isoglot.measuring.scoring import score, score_run
+    from isoglot.measuring.scoring import relevant_only, score, score_run
     from isoglot.measuring.trec import write_trec as write_runs
 
-    if isinstance(data, Miracl):
-        result, device = _stream(data, folder, name, vectors, length, precision, memory=limit, depth=depth)
-    elif run is not None:
-        result, device = score_run(data, run, own_language=run_pool == "own"), "cpu"
+    if runs is not None:
+        pool = relevant_only(data) if isinstance(data, Miracl) else data
+        result = score_run(pool, runs, own_language=run_pool == "own", relevant_from=relevant_from)
+        device = "cpu"
+        if streamed:  # the passages were not read
+            result = replace(result, candidates={}, top=None)
+    elif isinstance(data, Miracl):
+        result, device = _stream(
+            data, folder, name, vectors, length, precision, memory=limit, depth=depth, relevant_from=relevant_from
+        )
     else:
         queries, candidates, device = _vectors(data, name, vectors, length, precision)
         queries, candidates = corrected(data, queries, candidates, correction)
         if write_trec:
             write_runs(folder / "trec", data, queries, candidates, depth=trec_depth)
-        result = score(data, queries, candidates, name=name, trained=trained_languages(name))
+        result = score(
+            data, queries, candidates, name=name, trained=trained_languages(name), relevant_from=relevant_from
+        )
     if resamples:
         result = result.with_intervals(resamples)
     result.save(folder)
@@ -123,11 +140,12 @@ def evaluate(
         **source_settings(chosen),
         "model": name,
         "vectors": None if vectors is None else str(vectors),
-        "run": None if run is None else str(run),
+        "run": [str(path) for path in run] or None,
         "run_pool": run_pool if run else None,
         "length": length,
         "precision": precision,
         "debias": None if debias is None else str(debias),
+        "relevant_from": relevant_from,
         "resamples": resamples,
         "depth": depth if streamed else None,
     }
@@ -248,6 +266,7 @@ def _stream(
     *,
     memory: int,
     depth: int,
+    relevant_from: float,
 ) -> tuple[Evaluation, str]:
     """Score full miracl, whose passages are encoded to disk and searched in blocks; and the device that was used."""
     from isoglot.core.run_record import device_name
@@ -260,7 +279,11 @@ def _stream(
         vectors.mkdir(exist_ok=True)
         _encode_to(data, vectors, name, length, precision)
         device = device_name(None)
-    return score_shards(data, vectors, name=name, depth=depth, memory=memory, trained=trained_languages(name)), device
+    trained = trained_languages(name)
+    result = score_shards(
+        data, vectors, name=name, depth=depth, memory=memory, trained=trained, relevant_from=relevant_from
+    )
+    return result, device
 
 
 def _encode_to(
@@ -287,7 +310,25 @@ def _encode_to(
     return encode_shards(entries, folder, opener, settings, size=shard_size, kind=numbers, processes=processes)
 
 
-def _refuse_mixed(model: str | None, vectors: Path | None, run: Path | None) -> None:
+def parse_runs(texts: Sequence[Path]) -> Path | dict[str, Path] | None:
+    """A run's file, or files by query language, of what `--run` was given.
+
+    >>> parse_runs((Path("de=a.run"), Path("en=b.run")))
+    {'de': PosixPath('a.run'), 'en': PosixPath('b.run')}
+    """
+    if not texts:
+        return None
+    split = [(text, *str(text).partition("=")) for text in texts]
+    named = {lang: Path(place) for text, lang, equals, place in split if equals and not text.is_file()}
+    if not named and len(texts) == 1:
+        return texts[0]
+    if len(named) < len(texts):
+        given = ",".join(map(str, texts))
+        raise InputError(f"--run {given}: give one file, or LANG=FILE once for each query language")
+    return named
+
+
+def _refuse_mixed(model: str | None, vectors: Path | None, run: Path | dict[str, Path] | None) -> None:
     if vectors is not None and run is not None:
         raise InputError("--vectors and --run: give one of them")
     if model is not None and run is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
@@ -47,6 +48,8 @@ class Evaluation:
         notes: what a reader of the figures must know.
         depth: candidates that a run lists for a query at least; None where the whole pool was ranked.
         intervals: by `setting.measure` and slice; empty until `with_intervals`.
+        top: positions of the best candidates of every query in the pool, int32 (queries, 10 at most), in the order of
+            the benchmark's queries; None where they are not known.
     """
 
     benchmark: str
@@ -60,6 +63,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     depth: int | None = None
     intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    top: NDArray[np.int32] | None = field(default=None, repr=False, compare=False)
 
     def macro(self, setting: str, measure: str) -> float:
         """Macro mean over languages (or ordered pairs); NaN where the setting has no such value."""

@@ -27,12 +27,29 @@ def reciprocal_rank(offsets: Array, ranks: Array) -> Floats:
     return np.where(np.diff(offsets) > 0, best, np.nan)
 
 
-def ndcg_at(offsets: Array, ranks: Array, k: int) -> Floats:
-    """nDCG@k with gain 1 and discount log2(rank + 1) (trec_eval `ndcg_cut`); k at least 1."""
-    gains = np.where(ranks <= k, 1 / np.log2(ranks + 1.0), 0.0)
-    n = np.diff(offsets)
-    ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))[np.minimum(n, k) - 1]
-    return mean_per_query(offsets, gains * (n / ideal)[query_of(offsets)])
+def ndcg_at(offsets: Array, ranks: Array, k: int, grades: Array | None = None) -> Floats:
+    """nDCG@k with linear gain (the grade itself) and discount log2(rank + 1) (trec_eval `ndcg_cut`); k at least 1.
+
+    Other programs, such as those after Burges et al. (2005), take 2^grade - 1 for gain: equal for grades 0 and 1 only.
+
+    Args:
+        offsets: int64 (Q + 1,).
+        ranks: (G,).
+        k: cut-off.
+        grades: (G,), above 0; 1 each when None.
+
+    >>> ndcg_at(np.array([0, 2]), np.array([1, 2]), 10, np.array([1, 3])).round(4).tolist()
+    [0.7967]
+    """
+    grades = np.ones(len(ranks)) if grades is None else np.asarray(grades, np.float64)
+    query = query_of(offsets)
+    best = grades[np.lexsort((-grades, query))]
+    place = np.arange(1, len(best) + 1) - offsets[query]  # rank in the best order that there could be
+    size = len(offsets) - 1
+    found = np.bincount(query, weights=np.where(ranks <= k, grades / np.log2(ranks + 1.0), 0.0), minlength=size)
+    ideal = np.bincount(query, weights=np.where(place <= k, best / np.log2(place + 1.0), 0.0), minlength=size)
+    values: Floats = np.divide(found, ideal, out=np.full(size, np.nan), where=ideal > 0)
+    return values
 
 
 def mean_per_query(offsets: Array, values: Array) -> Floats:

@@ -50,14 +50,17 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
     problems.raise_if_any(_REMEDY)
     known = tuple(sorted({entry[0] for entry in passages.values()}))
     kept = set(parse_codes(langs, known))
+    # A query that is judged for passages of other languages only is not judged here.
+    inside = {
+        query: judged
+        for query, found in answers.items()
+        if (judged := {key: grade for key, grade in found.items() if passages[key][0] in kept})
+    }
     return assemble(
         name or folder.resolve().name,
-        [(key, lang, group, text) for key, (lang, group, text) in queries.items() if key in answers and lang in kept],
+        [(key, lang, group, text) for key, (lang, group, text) in queries.items() if key in inside and lang in kept],
         [(key, lang, text) for key, (lang, _, text) in passages.items() if lang in kept],
-        {
-            query: {key: grade for key, grade in found.items() if passages[key][0] in kept}
-            for query, found in answers.items()
-        },
+        inside,
         by="query",
     )
 

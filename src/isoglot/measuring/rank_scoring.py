@@ -1,0 +1,211 @@
+"""Every measure of every setting, from the ranks of the relevant candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.measuring import language_bias
+from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, cells_of
+from isoglot.measuring.ranks import GoldRanks, query_of, select
+
+TOP = 10  # cut-off of the measures of the best candidates
+PEER_TOP = 100
+
+_BINARY_MEASURES: dict[str, Callable[[Any, Any], Floats]] = {
+    "map": average_precision,
+    "recall@1": lambda offsets, ranks: recall_at(offsets, ranks, 1),
+    "recall@10": lambda offsets, ranks: recall_at(offsets, ranks, 10),
+    "recall@100": lambda offsets, ranks: recall_at(offsets, ranks, 100),
+    "mrr": reciprocal_rank,
+}
+GRADED = f"ndcg@{TOP}"
+
+
+def score_ranks(
+    benchmark: Benchmark,
+    ranks: GoldRanks,
+    same_language: Floats | None = None,
+    agreement: Floats | None = None,
+    *,
+    name: str,
+    trained: tuple[str, ...] | None = None,
+    settings: tuple[str, ...] = (MONO, CROSS, POOL),
+    depth: int | None = None,
+    notes: tuple[str, ...] = (),
+    relevant_from: float = 1,
+) -> Evaluation:
+    """Compute every measure from the ranks of the relevant candidates.
+
+    nDCG takes the grades for gains, as trec_eval does; all other measures ask whether a candidate is relevant. A query
+    without a relevant candidate counts as 0, as in trec_eval.
+
+    Args:
+        benchmark: queries, candidates and relevance.
+        ranks: of its relevant candidates; infinite where a run of limited depth lacks them.
+        same_language: (queries,) share of the query's language in the top 10, where known.
+        agreement: (queries,) MRC@10, where known.
+        name: of the model or run.
+        trained: languages the model was trained on, where known.
+        settings: those to score.
+        depth: of a run, None where the whole pool was ranked.
+        notes: what a reader of the figures must know.
+        relevant_from: the lowest grade that is relevant, where a measure knows only yes and no (trec_eval `-l`).
+
+    Raises:
+        InputError: a lowest grade under 1, or one that no candidate reaches.
+    """
+    languages, offsets = benchmark.languages, ranks.offsets
+    keep = _relevant(benchmark, relevant_from)
+    binary = ranks if keep.all() else select(ranks, keep)
+    shape = (len(benchmark.groups), len(languages))
+    row, column = benchmark.group, benchmark.queries.lang.astype(np.int64)
+    values: dict[tuple[str, str], Values] = {}
+
+    def spread(per_query: Floats) -> Floats:
+        matrix = np.full(shape, np.nan)
+        matrix[row, column] = per_query
+        return matrix
+
+    gold_lang = benchmark.candidates.lang[benchmark.gold]
+    barren = np.diff(offsets) == 0
+    columns: dict[str, dict[tuple[str, str], Floats]] = {}
+    for number, passage_lang in enumerate(languages):
+        inside = gold_lang == number
+        part = select(ranks, inside)
+        relevant = part if binary is ranks else select(binary, inside[keep])
+        answered = np.diff(part.offsets) > 0
+        own = column == number
+        # Judged, and nothing relevant: its own language counts, where anything is measured there.
+        counted = answered | (barren & own & answered[own].any())
+        for measure, found in _measured(part, benchmark.grades[inside], relevant, counted, "within").items():
+            matrix = spread(found)
+            for asking, query_lang in enumerate(languages):
+                columns.setdefault(measure, {})[query_lang, passage_lang] = matrix[:, asking]
+    for measure, by_cell in columns.items():
+        for setting in (MONO, CROSS):
+            if setting in settings:
+                cells = cells_of(setting, languages)
+                matrix = np.stack([by_cell[cell] for cell in cells], axis=1) if cells else np.empty((shape[0], 0))
+                values[setting, measure] = Values(setting, measure, cells, matrix)
+    if POOL in settings:
+        everything = np.ones(len(barren), np.bool_)
+        pooled = _measured(ranks, benchmark.grades, binary, everything, "pooled")
+        relevant_lang = gold_lang[keep]
+        of_bias, remarks = _bias(benchmark, binary, relevant_lang)
+        pooled |= of_bias
+        notes = (*notes, *remarks)
+        if same_language is not None:
+            pooled[f"same_language@{TOP}"] = same_language
+        if agreement is not None:
+            pooled[f"mrc@{TOP}"] = agreement
+        for measure, per_query in pooled.items():
+            values[POOL, measure] = Values(POOL, measure, cells_of(POOL, languages), spread(per_query))
+        if of_bias:
+            drops = language_bias.one_target_deletion(binary.offsets, binary.pooled, relevant_lang, len(languages))
+            matrix = np.full((*shape, len(languages)), np.nan)
+            matrix[row, column] = drops
+            cells = cells_of(DELETION, languages)
+            values[DELETION, "map"] = Values(DELETION, "map", cells, matrix.reshape(shape[0], -1))
+    notes = (*_on_judgements(benchmark, binary, relevant_from), *notes)
+    sizes = np.bincount(benchmark.candidates.lang, minlength=len(languages))
+    return Evaluation(
+        benchmark.name,
+        name,
+        languages,
+        benchmark.groups,
+        values,
+        ranks.ties,
+        {lang: int(size) for lang, size in zip(languages, sizes, strict=True)},
+        trained,
+        (*benchmark.notes, *notes),
+        depth,
+    )
+
+
+def _relevant(benchmark: Benchmark, relevant_from: float) -> NDArray[np.bool_]:
+    """Which of the benchmark's golds are relevant to measures that know only yes and no."""
+    if not relevant_from >= 1:
+        raise InputError(f"relevant from grade {relevant_from:g}: expected 1 or more; lower grades mean not relevant")
+    keep: NDArray[np.bool_] = benchmark.grades >= relevant_from
+    if len(keep) and not keep.any():
+        raise InputError(
+            f"{benchmark.name}: no judgement reaches grade {relevant_from:g}; the highest is {benchmark.grades.max():g}"
+        )
+    return keep
+
+
+def _measured(
+    ranks: GoldRanks,
+    grades: Floats,
+    relevant: GoldRanks,
+    counted: NDArray[np.bool_],
+    which: Literal["within", "pooled"],
+) -> dict[str, Floats]:
+    """Each measure's value a query: 0 where nothing is relevant to a query that counts, NaN where it does not."""
+    found = {name: function(relevant.offsets, getattr(relevant, which)) for name, function in _BINARY_MEASURES.items()}
+    found[GRADED] = ndcg_at(ranks.offsets, getattr(ranks, which), TOP, grades)
+    return {name: np.where(np.isnan(own) & counted, 0.0, own) for name, own in found.items()}
+
+
+def _on_judgements(benchmark: Benchmark, relevant: GoldRanks, relevant_from: float) -> list[str]:
+    """What is special about the judgements, in words."""
+    notes = []
+    if (benchmark.grades != 1).any():
+        notes.append(
+            f"graded judgements: {GRADED} takes the grade for gain (linear, as trec_eval); all other measures count "
+            f"grade {relevant_from:g} and above as relevant"
+        )
+    bare = int((np.diff(relevant.offsets) == 0).sum())
+    if bare:
+        which = "no relevant passage" if relevant_from == 1 else f"no passage of grade {relevant_from:g} or above"
+        notes.append(
+            f"{bare} judged {'query has' if bare == 1 else 'queries have'} {which}: counted as 0, as in trec_eval"
+        )
+    return notes
+
+
+def _bias(benchmark: Benchmark, ranks: GoldRanks, gold_lang: Any) -> tuple[dict[str, Floats], tuple[str, ...]]:
+    """Measures of language bias, for queries whose relevant candidates are in several languages; and remarks."""
+    offsets, query_lang = ranks.offsets, benchmark.queries.lang
+    query = query_of(offsets)
+    spans = np.zeros(len(offsets) - 1, np.bool_)
+    first = gold_lang[np.minimum(offsets[:-1], max(len(gold_lang) - 1, 0))] if len(gold_lang) else query_lang
+    spans[query[gold_lang != first[query]]] = True
+    if not spans.any():
+        return {}, (
+            "no query has relevant candidates in several languages: rank distance, Max@R, Comp@K, LPR, TLR@k and "
+            "one-target deletion compare languages of one query's answers, so they are not reported",
+        )
+    size = len(benchmark.candidates)
+    found = {
+        f"comp@{TOP}": language_bias.comp_at(offsets, ranks.pooled, TOP),
+        "comp@100": language_bias.comp_at(offsets, ranks.pooled, 100),
+        "lpr": language_bias.lpr(offsets, ranks.pooled, gold_lang, query_lang),
+        "lpr_unbiased": language_bias.unbiased_lpr(offsets, gold_lang, query_lang),
+        f"tlr@{TOP}": language_bias.tlr_at(offsets, ranks.pooled, gold_lang, query_lang, TOP),
+    }
+    remarks: list[str] = []
+    if np.isinf(ranks.pooled).any():
+        remarks.append("rank distance and Max@R need every relevant candidate's rank, which this run lacks: left out")
+    else:
+        found = {
+            "rank_distance": language_bias.rank_distance(offsets, ranks.pooled),
+            "rank_distance_normalised": language_bias.normalised_rank_distance(offsets, ranks.pooled, size),
+            "max@r": language_bias.max_at_r(offsets, ranks.pooled),
+            "max@r_normalised": language_bias.normalised_max_at_r(offsets, ranks.pooled, size),
+            **found,
+        }
+    cells = np.unique(query * len(benchmark.languages) + gold_lang)
+    if len(cells) < len(gold_lang):
+        found[f"peer@{PEER_TOP}"] = language_bias.peer_at(offsets, ranks.pooled, gold_lang, PEER_TOP)
+    else:
+        remarks.append(f"PEER@{PEER_TOP} is constant where each language has one relevant candidate, as here: left out")
+    return {name: np.where(spans, own, np.nan) for name, own in found.items()}, tuple(remarks)
