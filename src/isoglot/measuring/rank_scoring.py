@@ -14,7 +14,7 @@ from isoglot.measuring import language_bias
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, cells_of
-from isoglot.measuring.ranks import GoldRanks, query_of, select
+from isoglot.measuring.ranks import Array, GoldRanks, query_of, select
 
 TOP = 10  # cut-off of the measures of the best candidates
 PEER_TOP = 100
@@ -144,7 +144,7 @@ def _relevant(benchmark: Benchmark, relevant_from: float) -> NDArray[np.bool_]:
 
 def _measured(
     ranks: GoldRanks,
-    grades: Floats,
+    grades: Array,
     relevant: GoldRanks,
     counted: NDArray[np.bool_],
     which: Literal["within", "pooled"],
