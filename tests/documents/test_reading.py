@@ -7,7 +7,8 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.documents.markup import html_page, markdown_page
+from isoglot.documents.html import html_page
+from isoglot.documents.markdown import markdown_page
 from isoglot.documents.reading import find_sources, read_documents
 from isoglot.documents.splitting import shorten, split
 from isoglot.languages.detection import detect

@@ -17,7 +17,9 @@ from typing import Any
 
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.problems import Problems
-from isoglot.documents.markup import Page, html_page, markdown_page
+from isoglot.documents.html import html_page
+from isoglot.documents.markdown import markdown_page
+from isoglot.documents.page import Page, plain_page
 
 ID_FIELDS = ("id", "_id", "docid", "doc_id")
 TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
@@ -294,7 +296,7 @@ def _pdf(source: Source, problems: Problems) -> Iterator[Document]:
     if not clean(text):
         problems.add(source.path, None, "the PDF holds no text (a scan?); recognise its text first")
         return
-    yield _document(source, Page(text, title, str(lang) if lang else None))
+    yield _document(source, plain_page(text, title, str(lang) if lang else None))
 
 
 def _document(source: Source, page: Page) -> Document:
@@ -322,7 +324,7 @@ READERS: dict[str, _Reader] = {
     ".parquet": _parquet,
     ".md": _whole(markdown_page),
     ".markdown": _whole(markdown_page),
-    ".txt": _whole(lambda text: Page(text)),
+    ".txt": _whole(plain_page),
     ".html": _whole(html_page),
     ".htm": _whole(html_page),
     ".pdf": _pdf,

@@ -1,0 +1,85 @@
+"""Front matter: what a Markdown file says about itself, in YAML between rules or in TOML between plus signs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from isoglot.core.errors import MissingPackageError
+
+# As in pandoc, the line after the rule is not empty: a page that begins with a rule goes on with an empty line.
+_YAML = re.compile(r"\A---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_KEY = re.compile(r"[\w.:/@-]+")
+_FIRST_KEY = re.compile(r"(?:\s*#[^\n]*\n|\s*\n)*[\w.-]+[ \t]*[:=]")
+_NULLS = ("", "~", "null", "Null", "NULL")
+
+
+class FrontMatter(NamedTuple):
+    """Scalars by lower-case key, the text after the front matter, and what was wrong with it."""
+
+    facts: Mapping[str, str]
+    rest: str
+    note: str = ""
+
+
+def split_front_matter(text: str) -> FrontMatter:
+    r"""Take front matter off a text; a text without any is returned as it is.
+
+    Args:
+        text: lines end in a newline.
+
+    Raises:
+        MissingPackageError: PyYAML is not installed.
+
+    >>> split_front_matter("---\ntitle: >\n  Ein\n  Titel\n---\nText").facts
+    {'title': 'Ein Titel'}
+    >>> split_front_matter("---\nNur eine Linie.\n\n---\nText").rest[:3]
+    '---'
+    """
+    for pattern, parse in ((_YAML, _yaml), (_TOML, _toml)):
+        found = pattern.match(text)
+        if found is None:
+            continue
+        try:
+            record = parse(found[1])
+        except ValueError as error:
+            if not _FIRST_KEY.match(found[1]):
+                break  # prose between two rules
+            return FrontMatter({}, text, f"front matter that cannot be read is kept as text ({error})")
+        if not isinstance(record, dict) or not any(isinstance(key, str) and _KEY.fullmatch(key) for key in record):
+            break
+        return FrontMatter(_scalars(record), text[found.end() :])
+    return FrontMatter({}, text)
+
+
+def _scalars(record: dict[Any, Any]) -> dict[str, str]:
+    facts = {}
+    for key, value in record.items():
+        if not isinstance(key, str) or isinstance(value, (dict, list)):
+            continue
+        said = str(value).strip()
+        if said not in _NULLS:
+            facts[key.strip().lower()] = said
+    return facts
+
+
+def _yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingPackageError("front matter wants PyYAML: pip install 'isoglot[search]'") from error
+    try:
+        # The base loader leaves every scalar a text: `no` is Norwegian, and 2024-02-30 is no error of ours.
+        return yaml.load(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())[:120]) from error
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,99 @@
+"""HTML as a page: visible text in blocks, title and declared language."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.documents.page import Block, Page
+
+_NOT_TEXT = "script, style, noscript, template, svg, head"
+_LEVELS = {f"h{number}": number for number in range(1, 7)}
+_BLOCKS = {
+    *("address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "dialog", "div", "dl", "dt"),
+    *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "li", "main", "nav", "ol"),
+    *("option", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
+    *_LEVELS,
+}
+_BLANKS = re.compile(r"[ \t\n\r\f\v\u00a0]+")
+_ROUND_BREAK = re.compile(r" ?\x1e ?")
+_BREAK = "\x1e"  # a line break, until blanks are folded
+_PERMALINKS = ("¶", "#", "§", "🔗")
+
+
+def html_page(text: str) -> Page:
+    r"""Visible text of an HTML page, its title and the language it declares.
+
+    Raises:
+        MissingPackageError: selectolax is not installed.
+
+    >>> html_page("<h2 id='a'>Berge</h2><p>Der<br>Ararat</p>").text
+    'Berge\n\nDer\nArarat'
+    """
+    try:
+        from selectolax.lexbor import LexborHTMLParser
+    except ImportError as error:
+        raise MissingPackageError("HTML files want selectolax: pip install 'isoglot[search]'") from error
+    tree = LexborHTMLParser(text.replace(_BREAK, " "))
+    title_node, root = tree.css_first("title"), tree.css_first("html")
+    title = title_node.text(strip=True) if title_node else ""
+    lang = (root.attributes.get("lang") or root.attributes.get("xml:lang") if root else None) or None
+    for node in tree.css(_NOT_TEXT):
+        node.decompose()
+    blocks = _blocks(tree.body) if tree.body else []
+    return Page(tuple(blocks), _BLANKS.sub(" ", title).strip(), lang)
+
+
+def _blocks(body: Any) -> list[Block]:
+    """Walk the tree without recursion, since pages may be nested deeply."""
+    blocks: list[Block] = []
+    parts: list[str] = []
+    level, ident, code = 0, "", 0
+
+    def close() -> None:
+        said = "".join(parts)
+        said = said.strip("\n") if code else _folded(said)
+        parts.clear()
+        if level and said.endswith(_PERMALINKS):
+            said = said[:-1].rstrip()
+        if said.strip():
+            blocks.append(Block(said, level, ident if level else "", code=bool(code)))
+
+    stack: list[tuple[Any, bool]] = [(body, False)]
+    while stack:
+        node, leaving = stack.pop()
+        tag = node.tag
+        if tag == "-text":
+            parts.append(node.text_content or "")
+        elif tag == "br":
+            parts.append("\n" if code else _BREAK)
+        elif leaving or tag in _BLOCKS:
+            close()
+            if tag == "pre":
+                code += -1 if leaving else 1
+            if tag in _LEVELS:
+                level = 0 if leaving else _LEVELS[tag]
+                ident = "" if leaving else node.attributes.get("id") or _anchor(node)
+            if not leaving:
+                stack.append((node, True))
+                stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
+        else:
+            stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
+    close()
+    return blocks
+
+
+def _folded(text: str) -> str:
+    return _ROUND_BREAK.sub("\n", _BLANKS.sub(" ", text)).strip()
+
+
+def _anchor(heading: Any) -> str:
+    """Anchor of an empty link within a heading, or of the section that it heads."""
+    link = heading.css_first("a[id], a[name]")
+    if link is not None:
+        return link.attributes.get("id") or link.attributes.get("name") or ""
+    parent = heading.parent
+    if parent is not None and parent.tag == "section" and heading.prev is None:
+        return parent.attributes.get("id") or ""
+    return ""

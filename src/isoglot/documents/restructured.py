@@ -1,0 +1,124 @@
+"""reStructuredText as a page, through docutils, with what Sphinx adds to the language."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.documents.page import Block, Page, first_heading
+
+_TARGET = re.compile(r"\A[!~]?(.+?)\s*<[^<>]*>\Z", re.DOTALL)
+_ROLES = (
+    *("abbr", "any", "attr", "class", "command", "const", "data", "dfn", "doc", "download", "envvar", "exc", "file"),
+    *("func", "guilabel", "kbd", "keyword", "mailheader", "makevar", "manpage", "menuselection", "meth", "mimetype"),
+    *("mod", "numref", "obj", "option", "program", "ref", "regexp", "samp", "source", "term", "token", "py:class"),
+    *("py:func", "py:meth", "py:mod", "py:attr", "py:exc", "py:data", "py:obj", "c:func", "c:type", "c:macro"),
+)
+# Directives of prose, with how many arguments come before it.
+_WITH_PROSE = {"seealso": 0, "versionadded": 1, "versionchanged": 1, "versionremoved": 1, "deprecated": 1, "only": 1}
+_CODE = {"literal_block", "doctest_block", "math_block", "comment", "raw", "system_message", "substitution_definition"}
+
+
+def restructured_page(text: str) -> Page:
+    """Text of a reStructuredText file; the title is its first heading. Files it would include are not read.
+
+    Raises:
+        MissingPackageError: docutils is not installed.
+    """
+    core, nodes = _docutils()
+    settings = {
+        "report_level": 5,
+        "halt_level": 5,
+        "file_insertion_enabled": False,
+        "raw_enabled": False,
+        "syntax_highlight": "none",
+        "doctitle_xform": False,
+        "smart_quotes": False,
+        "_disable_config": True,
+        "line_length_limit": 10**9,
+    }
+    try:
+        tree = core.publish_doctree(text, settings_overrides=settings)
+    except (RecursionError, ValueError, AttributeError, IndexError, KeyError, TypeError) as error:
+        # docutils meets some broken tables and targets with errors that it did not mean to raise.
+        return Page((Block(text.strip()),), note=f"not understood by docutils ({type(error).__name__}); plain text")
+    blocks = tuple(_blocks(tree, nodes))
+    facts = {
+        field[0].astext().strip().lower(): field[1].astext().strip() for field in tree.findall(nodes.field) if field[1:]
+    }
+    title = facts.pop("title", "") or first_heading(blocks)
+    return Page(blocks, title, facts.get("lang") or facts.get("language"))
+
+
+def _blocks(tree: Any, nodes: Any) -> list[Block]:
+    blocks = []
+    for node in tree.findall(nodes.TextElement):
+        kind = type(node).__name__
+        if isinstance(node.parent, nodes.TextElement) or _within(node, nodes):
+            continue
+        said = node.astext().strip()
+        if not said:
+            continue
+        if isinstance(node, nodes.title) and isinstance(node.parent, nodes.section):
+            blocks.append(Block(said, _depth(node.parent, nodes), _label(node.parent)))
+        elif kind not in ("comment", "raw", "substitution_definition", "target"):
+            blocks.append(Block(said, code=kind in _CODE))
+    return blocks
+
+
+def _within(node: Any, nodes: Any) -> bool:
+    """Whether a node stands in what readers do not see: complaints, comments, the bibliographic head."""
+    while node is not None:
+        if isinstance(node, (nodes.system_message, nodes.docinfo, nodes.substitution_definition, nodes.meta)):
+            return True
+        node = node.parent
+    return False
+
+
+def _depth(section: Any, nodes: Any) -> int:
+    depth = 0
+    while isinstance(section, nodes.section):
+        depth, section = depth + 1, section.parent
+    return min(depth, 6)
+
+
+def _label(section: Any) -> str:
+    """Name of the explicit target before a section; docutils puts it behind the name made of the title."""
+    made = section[0].astext().lower().split() if len(section) else []
+    return next((str(name) for name in section["names"] if name.split() != made), "")
+
+
+@cache
+def _docutils() -> tuple[Any, Any]:
+    """docutils, taught once what Sphinx adds: without it, such roles and directives would be errors."""
+    try:
+        from docutils import core, nodes
+        from docutils.parsers.rst import Directive, directives, roles
+    except ImportError as error:
+        raise MissingPackageError("reStructuredText wants docutils: pip install 'isoglot[documents]'") from error
+
+    def role(name: str, raw: str, text: str, *_: Any, **__: Any) -> Any:
+        titled = _TARGET.match(text)
+        return [nodes.inline(raw, titled[1] if titled else text.lstrip("!~"))], []
+
+    class Prose(Directive):  # type: ignore[misc]
+        """What follows the arguments, parsed as if the directive were not there."""
+
+        final_argument_whitespace, has_content = True, True
+
+        def run(self) -> Any:
+            box = nodes.container()
+            said = self.arguments[_WITH_PROSE[self.name] :]
+            if said:
+                box += nodes.paragraph("", "", *self.state.inline_text(said[0], self.lineno)[0])
+            self.state.nested_parse(self.content, self.content_offset, box)
+            return [box]
+
+    for name in _ROLES:
+        roles.register_local_role(name, role)
+    for name, arguments in _WITH_PROSE.items():
+        optional = 2 * arguments  # the last of them is the prose's first paragraph
+        directives.register_directive(name, type(name, (Prose,), {"optional_arguments": optional}))
+    return core, nodes

@@ -1,0 +1,49 @@
+"""A page cut at its headings, for indexes that link to them and for rows out of translated pages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from isoglot.documents.page import Page
+
+
+class Section(NamedTuple):
+    """What stands under one heading, up to the next one of any level.
+
+    Attributes:
+        level: 1 to 6; 0 for what stands before the first heading.
+        title: the heading's text on one line; empty at level 0.
+        ident: the anchor that the author wrote (`{#id}`, `id=`, `.. _id:`); empty where there is none.
+        text: prose alone, an empty line between blocks; code is left out.
+    """
+
+    level: int
+    title: str
+    ident: str
+    text: str
+
+
+def sections(page: Page) -> list[Section]:
+    r"""Cut a page at its headings; headings with nothing under them are kept, an empty beginning is not.
+
+    >>> from isoglot.documents.markdown import markdown_page
+    >>> sections(markdown_page("## Berge {#b}\n\nDer Ararat.\n\n```\nx = 1\n```\n"))
+    [Section(level=2, title='Berge', ident='b', text='Der Ararat.')]
+    """
+    found: list[Section] = []
+    level, title, ident = 0, "", ""
+    prose: list[str] = []
+
+    def close() -> None:
+        if level or prose:
+            found.append(Section(level, title, ident, "\n\n".join(prose)))
+        prose.clear()
+
+    for block in page.blocks:
+        if block.level:
+            close()
+            level, title, ident = block.level, " ".join(block.text.split()), block.ident
+        elif not block.code:
+            prose.append(block.text)
+    close()
+    return found

@@ -1,0 +1,145 @@
+import pytest
+
+from isoglot.documents.html import html_page
+from isoglot.documents.markdown import markdown_page
+from isoglot.documents.restructured import restructured_page
+from isoglot.documents.sections import Section, sections
+
+
+@pytest.mark.parametrize(
+    ("front", "title", "lang"),
+    [
+        ("---\ntitle: Berge\nlang: de\n---\n", "Berge", "de"),
+        ("---\r\ntitle: Berge\r\n---\r\n", "Berge", None),
+        ("---\ntitle: >-\n  Hohe\n  Berge\n---\n", "Hohe Berge", None),
+        ("---\ntitle: |\n  Hohe Berge\nlang: de\n...\n", "Hohe Berge", "de"),
+        ('---\n# Wer das liest\ntitle: "Caf\\u00e9: \\"Berg\\"" # Kommentar\n---\n', 'Café: "Berg"', None),
+        ("---\ntitle: 'Peter''s Berg'\n---\n", "Peter's Berg", None),
+        ("---\ntitle: Fjell\nlang: no\ndate: 2024-02-30\n---\n", "Fjell", "no"),
+        ("---\ntitle: ~\n---\n", "Kopf", None),
+        ("---\n---\n", "Kopf", None),
+        ('+++\ntitle = "Berge"\nlanguageCode = "de"\n[params]\ntitle = "nein"\n+++\n', "Berge", "de"),
+        ("+++\ntitle = '''\nHohe Berge'''\n+++\n", "Hohe Berge", None),
+    ],
+)
+def test_front_matter_is_read_by_its_parser(front, title, lang):
+    page = markdown_page(f"{front}# Kopf\n\nText.")
+    assert (page.title, page.lang, page.text, page.note) == (title, lang, "Kopf\n\nText.", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("---\n\nEin Satz: mit Doppelpunkt.\n\n---\n\nMehr.", "Ein Satz: mit Doppelpunkt.\n\nMehr."),
+        ("---\nEin Satz ohne.\n\n---\nMehr.", "Ein Satz ohne.\n\nMehr."),
+        ("---\nNoch ein Satz: mit.\n\n---\nMehr.", "Noch ein Satz: mit.\n\nMehr."),
+        ("---\n- eins\n- zwei\n\n---\nMehr.", "eins\n\nzwei\n\nMehr."),
+        ("+++\nkein TOML\n+++\nMehr.", "+++\nkein TOML\n+++\nMehr."),
+        ("Text\n\n---\ntitle: nein\n---\n", "Text\n\ntitle: nein"),
+        ("---\nTitle: ohne Ende", "Title: ohne Ende"),
+    ],
+)
+def test_a_page_that_begins_with_a_rule_loses_nothing(text, kept):
+    page = markdown_page(text)
+    assert (page.text, page.note) == (kept, "")
+
+
+def test_broken_front_matter_is_kept_and_told():
+    page = markdown_page("---\ntitle: Tee: eine Sache\n---\nMehr.")
+    assert "Tee: eine Sache" in page.text
+    assert page.note.startswith("front matter that cannot be read is kept as text (mapping values are not allowed")
+
+
+@pytest.mark.parametrize(
+    ("heading", "title", "ident"),
+    [
+        ("# Berge", "Berge", ""),
+        ("# Berge {#b}", "Berge", "b"),
+        ("# Berge { #b }", "Berge", "b"),
+        ("## *Hohe* Berge {#hohe_b .klasse key='x y'}", "Hohe Berge", "hohe_b"),
+        ("## Berge {: #b.1 }", "Berge", "b.1"),
+        ("## Berge {.unnumbered}", "Berge", ""),
+        ("## Berge {/* #b */}", "Berge", "b"),
+        ('## <a id="b"></a>Berge', "Berge", "b"),
+        ("Berge {#b}\n=====", "Berge", "b"),
+        ("## Menge {x}", "Menge {x}", ""),
+        ("## Menge {#x} und mehr", "Menge {#x} und mehr", ""),
+        ("<h2 id='b'>Berge</h2>", "Berge", "b"),
+    ],
+)
+def test_headings_give_up_their_anchors(heading, title, ident):
+    page = markdown_page(f"{heading}\n\nText.")
+    assert page.title == title
+    assert sections(page)[0][1:] == (title, ident, "Text.")
+
+
+def test_sections_hold_prose():
+    text = """Vorweg.
+
+# Eins
+
+!!! note "Achtung"
+    Im *Kasten*.
+
+> [!WARNING]
+> Im Zitat.
+
+:::tip
+Im Behälter mit {{< glossary_tooltip text="Pods" term_id="pod" >}}.
+:::
+
+```python
+code = 1
+```
+
+## Zwei
+
+| a | b |
+|---|---|
+| c | d |
+
+## Drei
+"""
+    assert sections(markdown_page(text)) == [
+        Section(0, "", "", "Vorweg."),
+        Section(1, "Eins", "", "Achtung\n\nIm Kasten.\n\nIm Zitat.\n\nIm Behälter mit Pods."),
+        Section(2, "Zwei", "", "a\n\nb\n\nc\n\nd"),
+        Section(2, "Drei", "", ""),
+    ]
+    assert "code = 1" in markdown_page(text).text
+
+
+def test_sections_of_html():
+    page = html_page(
+        "<html lang='de'><title>T</title><p>Vorweg<section id='eins'><h1>Eins<a href='#eins'>¶</a></h1>"
+        "Frei <b>stehend</b>\nmit Umbruch<p>Absatz<br>zwei</section><h2 id='zwei'>Zwei</h2><pre>x\n  y</pre>"
+        "<ul><li>a<li>b</ul><script>nein()</script>"
+    )
+    assert (page.title, page.lang) == ("T", "de")
+    assert sections(page) == [
+        Section(0, "", "", "Vorweg"),
+        Section(1, "Eins", "eins", "Frei stehend mit Umbruch\n\nAbsatz\nzwei"),
+        Section(2, "Zwei", "zwei", "a\n\nb"),
+    ]
+    assert "x\n  y" in page.text
+
+
+def test_sections_of_restructured_text():
+    page = restructured_page(
+        ".. _ziel:\n\nTitel\n=====\n\nEin :ref:`Verweis <ziel>`, ``Code`` und :foo:`x`.\n\n.. note:: Hinweis.\n\n"
+        ".. versionadded:: 3.2\n   Neu *hier*.\n\nUnter\n-----\n\nText::\n\n    code\n\n.. toctree::\n\n   a\n"
+        "\n.. include:: /etc/passwd\n\n.. Kommentar\n"
+    )
+    assert page.title == "Titel"
+    first, second = sections(page)
+    assert first[:3] == (1, "Titel", "ziel")
+    assert first.text.startswith("Ein Verweis, Code und ")
+    assert first.text.endswith("Hinweis.\n\nNeu hier.")
+    assert second == (2, "Unter", "", "Text:")
+
+
+def test_deep_nesting_is_no_recursion():
+    assert html_page("<div>" * 100_000 + "x").text == "x"
+    assert "x" in markdown_page("> " * 5000 + "x").text
+    assert "x" in markdown_page("- " * 2000 + "x").text
+    assert "x" in restructured_page("x\n\n" + "".join(" " * n + "* a\n\n" for n in range(0, 800, 2))).text
