@@ -17,7 +17,6 @@ _IDENT = re.compile(r"#([\w:.-]+)")
 _ANCHOR = re.compile(r"""<a\s[^>]*?(?:id|name)\s*=\s*["']?([\w:.-]+)""", re.IGNORECASE)
 _MARKERS = re.compile(r"^[ \t]*(?::{3,}.*|\[![\w-]+\][-+]?)[ \t]*(?:\n|\Z)", re.MULTILINE)
 _NESTING = 150  # markdown-it drops what is deeper; more would exhaust the stack
-_NESTING = 150  # markdown-it drops what is deeper; more would exhaust the stack
 _SHORTCODE = re.compile(r"\{\{[<%]\s*(.*?)\s*[>%]\}\}", re.DOTALL)
 _SHOWN_BY_SHORTCODE = re.compile(r"\btext=\"([^\"]*)\"")
 
