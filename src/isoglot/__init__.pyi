@@ -4,6 +4,9 @@ from .data.benchmarks.lareqa import load_lareqa as load_lareqa
 from .data.prepared import Prepared as Prepared
 from .data.prepared import prepare as prepare
 from .encoders.loading import load as load
+from .languages.known import Language as Language
+from .languages.table import language as language
+from .languages.table import register_language as register_language
 from .measuring.evaluating import evaluate as evaluate
 from .measuring.trainer_evaluator import MultilingualEvaluator as MultilingualEvaluator
 from .search.searcher import Searcher as Searcher

@@ -107,7 +107,7 @@ def test_parquet_rows(tmp_path):
         ({**GOOD, "group": True}, "field 'group' is not a text"),
         ({**GOOD, "group": 1.5}, "field 'group' is not a text"),
         ({**GOOD, "passage": " \t"}, "field 'passage' is empty"),
-        ({**GOOD, "lang": "German!"}, "field 'lang' is 'German!', not a language code"),
+        ({**GOOD, "lang": "German!"}, "field 'lang': 'German!' is not a language code"),
         ({**GOOD, "title": 1}, "field 'title' is not a text"),
         ({**GOOD, "negatives": "n"}, "field 'negatives' is not a list of texts"),
         ({**GOOD, "negatives": ["n", ""]}, "field 'negatives' is not a list of texts"),

@@ -4,8 +4,10 @@ import unicodedata
 import pytest
 
 from isoglot.core.errors import InputError
-from isoglot.languages import table
-from isoglot.languages.table import by_family, known, language, parse_codes
+from isoglot.languages import codes, iso_codes, scripts
+from isoglot.languages.known import listed
+from isoglot.languages.scripts import NAMES
+from isoglot.languages.table import by_family, language, parse_codes, slices
 from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling import regimes
 from isoglot.training.sampling.regimes import Sampling, parse_regime
@@ -15,33 +17,59 @@ ELEVEN = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 
 
 def test_examples_in_docstrings():
-    for module in (table, regimes):
+    for module in (codes, iso_codes, scripts, regimes):
         assert doctest.testmod(module).failed == 0
 
 
 def test_the_table_is_well_formed():
-    table = known()
-    assert list(table) == sorted(table)
-    assert len({entry.name for entry in table.values()}) == len(table)
-    for code, entry in table.items():
-        assert code == entry.code.lower()
-        assert 2 <= len(code) <= 3
+    entries = listed()
+    assert list(entries) == sorted(entries)
+    assert len({entry.name for entry in entries.values()}) == len(entries)
+    for code, entry in entries.items():
+        assert codes.normal_code(code) == code == entry.code
         assert entry.name
         assert entry.family
-        assert entry.script
-        assert unicodedata.is_normalized("NFC", "".join(entry))
+        assert entry.script in NAMES.values()
+        assert unicodedata.is_normalized("NFC", entry.name)
+
+
+def test_scripts_of_the_table_are_those_of_unicode():
+    """Except where Unicode's likely subtags know nothing (and say Latin), or name an older script."""
+    import langcodes
+
+    differing = {
+        code for code, entry in listed().items() if NAMES.get(langcodes.get(code).maximize().script) != entry.script
+    }
+    assert differing == {"acm", "afb", "crh", "grc", "hbo", "uzs", "xal"}
 
 
 def test_regions_scripts_and_case_do_not_matter():
     for code in ("zh", "zh-Hant", "zh_TW", "ZH"):
         assert language(code).script == "Han"
-    assert language("he").right_to_left
-    assert language("ar").right_to_left
-    assert not language("hi").right_to_left
+    for code in ("he", "ar", "arz", "iw", "fa-AF", "ckb", "dv", "yi", "pa-PK"):
+        assert language(code).right_to_left
+    for code in ("hi", "pa", "sr-Latn", "nb", "ku"):
+        assert not language(code).right_to_left
 
 
-def test_an_unknown_code_is_described_and_grouped_as_unknown():
-    assert language("xx") == ("xx", "xx", "unknown", "", "unknown")
+def test_names_tell_writings_apart():
+    assert language("zh").name == "Chinese"
+    assert language("zh-HK").name == "Chinese (Traditional)"
+    assert language("sr-Latn") == ("sr-Latn", "Serbian (Latin)", "Indo-European", "Latin", False)
+    assert language("az-Arab").right_to_left
+
+
+def test_what_the_table_lacks_has_the_family_and_script_of_its_macrolanguage():
+    assert language("aec") == ("aec", "aec", "Afro-Asiatic", "Arabic", True)  # Saidi Arabic
+    assert language("cdo")[2:4] == ("Sino-Tibetan", "Han")
+
+
+def test_what_nobody_knows_is_its_own_family():
+    assert language("xx") == ("xx", "xx", "xx", "unknown", False)
+    assert by_family(("xx", "yy", "de")) == {"Indo-European": ["de"], "xx": ["xx"], "yy": ["yy"]}
+    assert language("gil").family == "gil"
+    assert language("und")[2:] == ("und", "unknown", False)
+    assert "family:xx" in slices(("xx", "yy"))
 
 
 def test_families():
@@ -58,6 +86,8 @@ def test_families():
 def test_lists_of_codes():
     assert parse_codes(None, ELEVEN) == ELEVEN
     assert parse_codes(" zh,de,,zh ", ELEVEN) == ("de", "zh")
+    assert parse_codes("zho_Hans,DEU,en-GB", ELEVEN) == ("de", "en", "zh")
+    assert parse_codes("he", ("ar", "iw")) == ("iw",)
     with pytest.raises(InputError, match="--only 'de,xx,yy': no xx, yy here; there are: ar, de"):
         parse_codes("de,xx,yy", ELEVEN, "--only")
     with pytest.raises(InputError, match="an empty list"):

@@ -10,7 +10,7 @@ import pytest
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import assemble
 from isoglot.data.benchmarks.lareqa import load_lareqa
-from isoglot.languages.table import known
+from isoglot.languages.known import known
 from isoglot.measuring import mteb_results as module
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.measures import average_precision
@@ -60,7 +60,7 @@ def test_files_are_json_that_mteb_reads(evaluation, tmp_path):
 
 def test_codes_of_all_known_languages_are_valid_in_mteb():
     checks = pytest.importorskip("mteb.languages")
-    for code in known():
+    for code in known().keys() - {"nah"}:  # ISO 639-2 only: Nahuatl is a collection of languages
         checks.check_language_code(mteb_code(code))
         assert "-" in mteb_code(code)
     assert mteb_code("qqq") == "qqq"

@@ -332,7 +332,7 @@ def test_the_command(tmp_path, capsys):
     for arguments, words in (
         (["search", folder, "x", "--langs", "xx"], "no xx in this index"),
         (["search", folder, "x", "--langs", ""], "--langs: an empty list"),
-        (["search", folder, "x", "--query-lang", "qq"], "--query-lang 'qq': no language code"),
+        (["search", folder, "x", "--query-lang", "qq"], "--query-lang 'qq' is not a language code"),
         (["search", folder, " "], "0 characters"),
         (["search", folder, "x", "-k", "0"], "--k 0"),
         (["search", str(tmp_path / "none"), "x"], "no index there"),

@@ -153,8 +153,8 @@ def test_corrected_queries():
         ("x", {"quota": 2}, "quota 2"),
         ("x", {"langs": ["de", "xx"]}, "no xx in this index"),
         ("x", {"langs": []}, "an empty list"),
-        ("x", {"query_lang": "qq"}, "query_lang 'qq': no language code"),
-        ("x", {"query_lang": "DE"}, "query_lang 'DE'"),
+        ("x", {"query_lang": "qq"}, "query_lang 'qq' is not a language code"),
+        ("x", {"query_lang": "jp"}, "did you mean 'ja'"),
         ("x", {"query_lang": "", "mode": "lexical"}, "query_lang ''"),
     ],
 )
@@ -165,7 +165,7 @@ def test_bad_requests_say_what_is_wrong(searcher, query, settings, words):
 
 def test_queries_may_be_in_languages_that_the_index_lacks(searcher):
     plain = [hit.id for hit in searcher.search("any")]
-    for code in ("de", "fr", "zh-Hant", "pt_BR", "und"):
+    for code in ("de", "DE", "deu", "fr", "zh-Hant", "pt_BR", "und"):
         assert [hit.id for hit in searcher.search("any", query_lang=code)] == plain
     passages, vectors, query = collection()
     odd = [Passage(passage.id, passage.document, passage.text, "qq") for passage in passages]

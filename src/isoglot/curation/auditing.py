@@ -15,7 +15,8 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import near_overlap, overlap
 from isoglot.data.description import describe
 from isoglot.data.prepared import Prepared
-from isoglot.languages.checking import identifier, in_language, in_script
+from isoglot.languages.checking import in_language, in_script
+from isoglot.languages.detection import identifier
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 

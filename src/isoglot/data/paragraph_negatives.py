@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError
 from isoglot.data.near_duplicates import NEAR, contains, normalise
 from isoglot.data.prepared import Prepared
+from isoglot.languages.sentences import segments
 
 _LEAST_LETTERS = 8
 # Written without sentence punctuation: a space ends a clause or sentence.
@@ -105,13 +106,7 @@ def sentences(text: str, lang: str) -> list[str]:
     base = lang.replace("_", "-").split("-")[0].lower()
     if base in _SPACED:
         return text.split()
-    try:
-        from sentencex import segment
-    except ImportError as error:
-        raise MissingPackageError(
-            "splitting a context into sentences needs sentencex: pip install 'isoglot[data]'"
-        ) from error
-    return [sentence.strip() for sentence in segment(base, text) if sentence.strip()]
+    return [sentence.strip() for sentence in segments(text, base) if sentence.strip()]
 
 
 def _outside(context: str, pieces: list[str], golds: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from isoglot.data.big_arrays import Ints, Room
 from isoglot.data.lookups import DuplicateRowError
 from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS, Row, read_rows
+from isoglot.languages.codes import known_code
 
 FORMAT = 2
 _ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets"))
@@ -108,7 +109,7 @@ def prepare(
     Args:
         paths: row files (see `isoglot.data.rows`).
         folder: where the prepared files go; replaced as a whole when everything was read.
-        langs: keep only these languages.
+        langs: keep only these languages, in any spelling.
         show_progress: a row counter on stderr.
 
     Returns:
@@ -120,6 +121,8 @@ def prepare(
     files, folder = [Path(path) for path in paths], Path(folder)
     if not files:
         raise InputError("no row files given")
+    if langs is not None:
+        langs = tuple(dict.fromkeys(known_code(code) or code for code in langs))
     with atomic_folder(folder) as temporary:
         _write(files, temporary, langs, show_progress)
     return open_prepared(folder)

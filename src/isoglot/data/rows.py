@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.core.problems import Problems
 from isoglot.data.records import jsonl_records
+from isoglot.languages.codes import normal_code
 
 REQUIRED = ("group", "lang", "query", "passage")
 OPTIONAL_TEXT = ("dataset", "title", "context", "topic")
 FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 
-_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
 
 
@@ -151,8 +150,11 @@ def check_row(record: Any, path: Path, number: int, problems: Problems) -> Row |
         else:
             texts[key] = value or None
     code = texts.get("lang")
-    if code is not None and not _CODE.fullmatch(code):
-        wrong.append(f"field 'lang' is {code!r}, not a language code such as 'de'")
+    if code is not None:
+        try:
+            texts["lang"] = normal_code(code)
+        except InputError as error:
+            wrong.append(f"field 'lang': {error}")
     negatives, scores = record.get("negatives") or [], record.get("scores") or []
     if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
         wrong.append("field 'negatives' is not a list of texts")

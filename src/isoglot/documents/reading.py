@@ -20,6 +20,7 @@ from isoglot.core.problems import Problems
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown import markdown_page
 from isoglot.documents.page import Page, plain_page
+from isoglot.languages.codes import known_code
 
 ID_FIELDS = ("id", "_id", "docid", "doc_id")
 TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
@@ -27,7 +28,6 @@ TITLE_FIELDS = ("title",)
 LANG_FIELDS = ("lang", "language")
 ENCODINGS = "UTF-8 or UTF-16 (with or without a mark), or what charset-normalizer recognises"
 
-_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -238,9 +238,11 @@ def _record(record: Any, source: Source, number: int, done: int, problems: Probl
     more = dict(nested) if isinstance(nested, dict) else {}
     if lang is None:
         lang = _first(more, LANG_FIELDS)
-    if lang is not None and not (isinstance(lang, str) and _CODE.fullmatch(lang)):
-        problems.add(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
-        lang = None
+    if lang is not None:
+        code = known_code(lang) if isinstance(lang, str) else None
+        if code is None:
+            problems.add(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
+        lang = code
     used = {*ID_FIELDS, *TEXT_FIELDS, *TITLE_FIELDS, *LANG_FIELDS, "metadata"}
     more |= {key: value for key, value in record.items() if key not in used}
     return Document(
@@ -300,11 +302,10 @@ def _pdf(source: Source, problems: Problems) -> Iterator[Document]:
 
 
 def _document(source: Source, page: Page) -> Document:
-    lang = page.lang if page.lang and _CODE.fullmatch(page.lang) else None
     return Document(
         id=source.name,
         text=clean(page.text),
-        lang=lang.replace("_", "-").split("-")[0].lower() if lang else None,
+        lang=known_code(page.lang) if page.lang else None,
         title=clean(page.title) or source.path.stem,
         source=source.name,
         done=source.start + source.size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.languages.sentences import segments
 
 TITLE_SHARE = 4  # a title may take a quarter of a passage's tokens
 
@@ -30,12 +30,8 @@ def split(text: str, lang: str, *, spans: Spans, tokens: int) -> list[str]:
     whole = spans([text])[0]
     if len(whole) <= tokens:
         return [text]
-    try:
-        import sentencex
-    except ImportError as error:
-        raise MissingPackageError("splitting documents wants sentencex: pip install 'isoglot[search]'") from error
     sentences: list[str] = []
-    for sentence in sentencex.segment(lang, text):
+    for sentence in segments(text, lang):
         if sentence.strip() or not sentences:
             sentences.append(sentence)
         else:  # blank lines between paragraphs belong to what precedes them

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.encoders.embedder import Role, Vectors
+from isoglot.languages.codes import known_code
 
 Method = Literal["center", "lir", "shift"]
 METHODS: tuple[Method, ...] = ("center", "lir", "shift")
@@ -94,7 +95,7 @@ class Debias:
                 f"vectors of {vectors.shape[1]} dimensions, but the correction was fitted on {self.dimension} "
                 f"({self.model or 'another model'}); fit it again with `isoglot debias fit`"
             )
-        codes = np.asarray(langs, dtype=str)
+        codes = np.asarray([known_code(str(lang)) or str(lang) for lang in langs], dtype=str)
         corrected = vectors.copy()
         for lang in np.unique(codes):
             part = self._part(role, str(lang))
@@ -145,7 +146,7 @@ def load_debias(path: Path) -> Debias:
                     f"{path}: format {about['isoglot_debias']}, this isoglot reads {FORMAT}; {remedy} or update isoglot"
                 )
             parts: dict[tuple[str, str], Vectors] = {
-                (_role(role), str(lang)): arrays[f"part{number}"].astype(np.float32)
+                (_role(role), known_code(str(lang)) or str(lang)): arrays[f"part{number}"].astype(np.float32)
                 for number, (role, lang) in enumerate(about["parts"])
             }
             fitted = {":".join((_role(role), lang)): count for role, lang, count in _split(about["fitted"])}
@@ -210,6 +211,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     used = [sample for sample in samples if sample.role == "passage"]
     if not used or any(sample.groups is None for sample in used):
         raise InputError("shift wants passages that are translations of one another; fit it on parallel rows")
+    pivot = known_code(pivot) or pivot
     vectors = np.concatenate([_checked(sample.vectors, sample.langs) for sample in used])
     langs = np.concatenate([np.asarray(sample.langs, dtype=str) for sample in used])
     groups = np.concatenate([np.asarray(sample.groups, dtype=str) for sample in used])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json
 from isoglot.encoders.embedder import Role
+from isoglot.languages.codes import normal_code
 
 Floats = NDArray[np.float32]
 COMPLETE = "complete.json"
@@ -215,6 +216,10 @@ def _part(path: Path, batch: Any) -> Shard:
         else [""] * len(batch)
         for name in ("id", "lang", "role")
     )
+    try:
+        langs = [code and normal_code(code) for code in langs]
+    except InputError as error:
+        raise InputError(f"{path}: column lang: {error}") from error
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return Shard(path, ids, langs, roles, flat.reshape(len(batch), -1).astype(np.float32))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from functools import cache
 from itertools import islice
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.languages.codes import known_code
+from isoglot.languages.scripts import script_of
 from isoglot.languages.table import language
 
 _LETTERS = 200  # looked at in a text
@@ -16,19 +16,6 @@ _LEAST_SHARE = 0.5
 _LEAST_BYTES = 40  # below, identification is a guess
 _SURE, _UNLIKELY = 0.9, 0.02
 
-# ISO 15924 codes in language tags, as Unicode names them.
-_CODES = {
-    "Arab": "Arabic",
-    "Beng": "Bengali",
-    "Cyrl": "Cyrillic",
-    "Deva": "Devanagari",
-    "Grek": "Greek",
-    "Guru": "Gurmukhi",
-    "Hans": "Han",
-    "Hant": "Han",
-    "Hebr": "Hebrew",
-    "Latn": "Latin",
-}
 # Scripts in common use beside the usual one of `isoglot.languages.table`.
 _ALSO = {
     "az": {"Cyrillic", "Arabic"},
@@ -56,15 +43,12 @@ def scripts_of(code: str) -> frozenset[str]:
     >>> sorted(scripts_of("ja")), sorted(scripts_of("sr-Latn"))
     (['Han', 'Hiragana', 'Katakana'], ['Latin'])
     """
-    base, *rest = code.replace("_", "-").split("-")
-    for part in rest:
-        if part.title() in _CODES:
-            return frozenset({_CODES[part.title()]})
-    known = language(code).script
-    if known == "unknown":
+    base, _, written = (known_code(code) or code).partition("-")
+    script = language(code).script
+    if script == "unknown":
         return frozenset()
-    usual = {"Han", "Hiragana", "Katakana"} if known == "Japanese" else {known}
-    return frozenset(usual | _ALSO.get(base.lower(), set()))
+    usual = {"Han", "Hiragana", "Katakana"} if script == "Japanese" else {script}
+    return frozenset(usual if written else usual | _ALSO.get(base, set()))
 
 
 def script_share(text: str, scripts: frozenset[str]) -> float | None:
@@ -74,7 +58,7 @@ def script_share(text: str, scripts: frozenset[str]) -> float | None:
     0.0
     """
     letters = list(
-        islice((script for char in unicodedata.normalize("NFKC", text) if (script := _script(char))), _LETTERS)
+        islice((script for char in unicodedata.normalize("NFKC", text) if (script := script_of(char))), _LETTERS)
     )
     if len(letters) < _LEAST_LETTERS:
         return None
@@ -90,38 +74,14 @@ def in_script(text: str, code: str) -> bool:
 
 def in_language(text: str, code: str, identify: Identify) -> bool:
     """Whether identification finds nothing against the language; short texts and unknown languages pass."""
-    base = code.replace("_", "-").split("-")[0].lower()
+    base = (known_code(code) or code).partition("-")[0]
     if len(text.encode()) < _LEAST_BYTES:
         return True
     ranked = identify(text)
+    if not ranked:
+        return True
     chances = dict(ranked)
     best, sure = ranked[0]
     if best == base or base not in chances or any({best, base} <= alike for alike in _ALIKE):
         return True
     return sure < _SURE or chances[base] > _UNLIKELY
-
-
-@cache
-def identifier() -> Identify:
-    """Language identification for 140 languages: a text's languages with probabilities, likeliest first.
-
-    Raises:
-        MissingPackageError: py3langid is missing.
-    """
-    try:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    except ImportError as error:
-        raise MissingPackageError("checking languages needs py3langid: pip install 'isoglot[data]'") from error
-    rank: Identify = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).rank
-    return rank
-
-
-@cache
-def _script(char: str) -> str | None:
-    """The script of a letter, from its Unicode name; None for what is no letter or has no script."""
-    if not char.isalpha():
-        return None
-    first = unicodedata.name(char, "").partition(" ")[0]
-    if first in {"MODIFIER", "FEMININE", "MASCULINE", "MICRO", ""}:
-        return None
-    return "Han" if first == "CJK" else first.title()

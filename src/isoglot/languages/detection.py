@@ -1,16 +1,41 @@
-"""Which language a text is in."""
+"""Which language a text is in: its script first, then py3langid among the languages of that script."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 from isoglot.core.errors import MissingPackageError
+from isoglot.languages.checking import Identify, scripts_of
+from isoglot.languages.codes import UNKNOWN, known_code
+from isoglot.languages.known import known
+from isoglot.languages.scripts import script_of
 
-UNKNOWN = "und"
-THRESHOLD = 0.7
+THRESHOLD = 0.5
 _LOOKED_AT = 2000  # characters
+_KANA = ("Hiragana", "Katakana")
+_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_.'-]*")
+# Latin words stand in texts of all languages: names, code, terms.
+_LEAST_OTHER = 0.2
+_LEAST_KANA = 0.08
+# A character of these says what two or three letters say.
+_DENSE = {"Han", "Hangul", *_KANA}
+# Written standards whose classes differ little: a text's probability is split between them.
+_TOGETHER = {"ary": "ar", "arz": "ar", "nn": "no", "wuu": "zh", "yue": "zh"}
+# Several languages are known in these scripts, and py3langid knows none of them, or only the rarer.
+_FIRST_OF = {"Myanmar": "my", "Tibetan": "bo"}
+# How much more (or less) text there is than in the other languages, in steps that do not outweigh a sentence.
+_MUCH, _LITTLE = 3.0, 0.1
+_WRITTEN_MUCH = "ar bn cs de el en es fa fr hi hu id it ja ko nl pl pt ro ru sv th tr uk ur vi zh"
+_WRITTEN_LITTLE = """
+ace an ary arz bcl br crh dz ext fo fuv fy gcf gcr gom grc gug guw hbo jv kab kik la lb lg lij ln ltg nso oc om pcm qu
+sa sdh se sn st uzs vec vo wa wuu yue
+"""
+_WEIGHTS = dict.fromkeys(_WRITTEN_MUCH.split(), _MUCH) | dict.fromkeys(_WRITTEN_LITTLE.split(), _LITTLE)
 
 
 def detect(text: str, among: Iterable[str] = (), *, threshold: float = THRESHOLD) -> str:
@@ -18,33 +43,128 @@ def detect(text: str, among: Iterable[str] = (), *, threshold: float = THRESHOLD
 
     Args:
         text: its first 2,000 characters are looked at.
-        among: the only codes to choose from; all 140 that py3langid knows when empty (codes it does not know are
-            passed over).
+        among: the only codes to choose from, in any spelling; all that can be told apart when empty.
         threshold: probability under which the answer is `und`.
 
     Raises:
         MissingPackageError: py3langid is not installed.
+
+    >>> detect("图书馆每周一闭馆。"), detect("Oslo er hovedstaden i Norge."), detect("2024")
+    ('zh', 'no', 'und')
     """
-    part = text[:_LOOKED_AT]
-    if not any(char.isalpha() for char in part):
-        return UNKNOWN
-    identifier = _identifier(tuple(sorted(set(among))))
-    if identifier is None:
-        return UNKNOWN
-    lang, probability = identifier.classify(part)
-    return str(lang) if probability >= threshold else UNKNOWN
+    ranked = rank(text, among)
+    return ranked[0][0] if ranked and ranked[0][1] >= threshold else UNKNOWN
+
+
+def rank(text: str, among: Iterable[str] = ()) -> list[tuple[str, float]]:
+    """The languages that a text may be in with their probabilities, likeliest first.
+
+    Only languages that are written in the text's script; varieties of a macrolanguage (zh, wuu, yue; ar, ary, arz; no,
+    nn) count together.
+
+    Args:
+        text: its first 2,000 characters are looked at.
+        among: as in `detect`.
+
+    Returns:
+        Nothing where the text has no letters, or no language of its script is known.
+
+    Raises:
+        MissingPackageError: py3langid is not installed.
+    """
+    part = unicodedata.normalize("NFKC", text[:_LOOKED_AT])
+    script = _script(part)
+    if script is None:
+        return []
+    wanted = {known_code(code) or code for code in among}
+    sure = _by_script(script, part)
+    if sure is not None and (not wanted or sure in wanted):
+        return [(sure, 1.0)]
+    chances: dict[str, float] = {}
+    for label, probability in _model().rank(part if script == "Latin" else _LATIN.sub(" ", part)):
+        code = _TOGETHER.get(label, label)
+        code = label if code in _TOGETHER.values() and wanted and code not in wanted else code
+        normal, scripts = _class(code)
+        if (wanted and normal not in wanted) or (not wanted and script not in scripts):
+            continue
+        chances[normal] = chances.get(normal, 0.0) + float(probability) * _WEIGHTS.get(label, 1.0)
+    total = sum(chances.values())
+    ranked = sorted(chances.items(), key=lambda entry: -entry[1])
+    return [(code, chance / total) for code, chance in ranked] if total > 0 else []
+
+
+def identifier() -> Identify:
+    """`rank`, once it is sure that it can run.
+
+    Raises:
+        MissingPackageError: py3langid is not installed.
+    """
+    _model()
+    return rank
+
+
+def _script(text: str) -> str | None:
+    """The script that tells: one other than Latin where there is a fifth of it."""
+    counts: Counter[str] = Counter()
+    script = None
+    for char in text:
+        if unicodedata.category(char).startswith("M"):
+            own = script  # a vowel sign counts as the letter before it
+        else:
+            own = script = script_of(char)
+        if own is not None:
+            counts[own] += 2 if own in _DENSE else 1
+    latin = counts.pop("Latin", 0)
+    others = counts.total()
+    if not latin and not others:
+        return None
+    if others < _LEAST_OTHER * (latin + others):
+        return "Latin"
+    east = counts["Han"] + sum(counts[script] for script in _KANA)
+    kana = east - counts["Han"]
+    if east and kana >= _LEAST_KANA * east and east >= others / 2:
+        return "Hiragana"
+    return max(counts, key=counts.__getitem__)
+
+
+def _by_script(script: str, text: str) -> str | None:
+    """The language that a script alone tells."""
+    if script == "Hiragana":
+        return "ja"
+    if script == "Han":
+        return "ja" if any(map(_japanese, text)) else "zh"
+    if script in _FIRST_OF:
+        return _FIRST_OF[script]
+    own = [code for code, entry in known().items() if entry.script == script]
+    return own[0] if len(own) == 1 else None
+
+
+def _japanese(char: str) -> bool:
+    """Whether a character is in Japan's set of Han characters, and in neither China's nor Taiwan's."""
+    return ord(char) > 0x2E7F and _encodes(char, "shift_jis") and not any(_encodes(char, c) for c in ("gb2312", "big5"))
+
+
+def _encodes(char: str, encoding: str) -> bool:
+    try:
+        char.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @cache
-def _identifier(among: tuple[str, ...]) -> Any:
+def _class(label: str) -> tuple[str, frozenset[str]]:
+    """Code and scripts of a class of py3langid's."""
+    code = known_code(label) or label
+    return code, scripts_of(code)
+
+
+@cache
+def _model() -> Any:
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError as error:
-        raise MissingPackageError("telling languages apart wants py3langid: pip install 'isoglot[search]'") from error
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    if among:
-        known = [code for code in among if code in identifier.nb_classes]
-        if not known:
-            return None
-        identifier.set_languages(known)
-    return identifier
+        raise MissingPackageError(
+            "languages are told apart by py3langid: pip install 'isoglot[search]' or 'isoglot[data]'"
+        ) from error
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

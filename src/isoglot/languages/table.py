@@ -1,161 +1,116 @@
-"""Language codes with names, families and scripts (families after Glottolog, scripts as ISO 15924 names)."""
+"""What a language code means: name, family, script, direction; and sets of codes."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 from isoglot.core.errors import InputError
+from isoglot.languages.codes import TAG, known_code, macrolanguage, normal_code, usual_script
+from isoglot.languages.known import REGISTERED, Language, listed
+from isoglot.languages.scripts import NAMES, RIGHT_TO_LEFT, script_name
 
-
-class Language(NamedTuple):
-    """One language; `branch` is the family's well-known subgroup, empty where the family needs none."""
-
-    code: str
-    name: str
-    family: str
-    branch: str
-    script: str
-
-    @property
-    def right_to_left(self) -> bool:
-        """Whether the script runs from right to left."""
-        return self.script in {"Arabic", "Hebrew"}
-
-
-# code|name|family|branch|script
-_TABLE = """
-af|Afrikaans|Indo-European|Germanic|Latin
-am|Amharic|Afro-Asiatic|Semitic|Ethiopic
-ar|Arabic|Afro-Asiatic|Semitic|Arabic
-as|Assamese|Indo-European|Indo-Aryan|Bengali
-az|Azerbaijani|Turkic||Latin
-be|Belarusian|Indo-European|Slavic|Cyrillic
-bg|Bulgarian|Indo-European|Slavic|Cyrillic
-bn|Bengali|Indo-European|Indo-Aryan|Bengali
-br|Breton|Indo-European|Celtic|Latin
-bs|Bosnian|Indo-European|Slavic|Latin
-ca|Catalan|Indo-European|Romance|Latin
-cs|Czech|Indo-European|Slavic|Latin
-cy|Welsh|Indo-European|Celtic|Latin
-da|Danish|Indo-European|Germanic|Latin
-de|German|Indo-European|Germanic|Latin
-el|Greek|Indo-European|Hellenic|Greek
-en|English|Indo-European|Germanic|Latin
-eo|Esperanto|Constructed||Latin
-es|Spanish|Indo-European|Romance|Latin
-et|Estonian|Uralic||Latin
-eu|Basque|Basque||Latin
-fa|Persian|Indo-European|Iranian|Arabic
-fi|Finnish|Uralic||Latin
-fr|French|Indo-European|Romance|Latin
-fy|Western Frisian|Indo-European|Germanic|Latin
-ga|Irish|Indo-European|Celtic|Latin
-gd|Scottish Gaelic|Indo-European|Celtic|Latin
-gl|Galician|Indo-European|Romance|Latin
-gu|Gujarati|Indo-European|Indo-Aryan|Gujarati
-ha|Hausa|Afro-Asiatic|Chadic|Latin
-he|Hebrew|Afro-Asiatic|Semitic|Hebrew
-hi|Hindi|Indo-European|Indo-Aryan|Devanagari
-hr|Croatian|Indo-European|Slavic|Latin
-hu|Hungarian|Uralic||Latin
-hy|Armenian|Indo-European|Armenian|Armenian
-id|Indonesian|Austronesian||Latin
-is|Icelandic|Indo-European|Germanic|Latin
-it|Italian|Indo-European|Romance|Latin
-ja|Japanese|Japonic||Japanese
-jv|Javanese|Austronesian||Latin
-ka|Georgian|Kartvelian||Georgian
-kk|Kazakh|Turkic||Cyrillic
-km|Khmer|Austroasiatic||Khmer
-kn|Kannada|Dravidian||Kannada
-ko|Korean|Koreanic||Hangul
-ku|Kurdish|Indo-European|Iranian|Latin
-ky|Kyrgyz|Turkic||Cyrillic
-la|Latin|Indo-European|Romance|Latin
-lo|Lao|Kra-Dai||Lao
-lt|Lithuanian|Indo-European|Baltic|Latin
-lv|Latvian|Indo-European|Baltic|Latin
-mg|Malagasy|Austronesian||Latin
-mk|Macedonian|Indo-European|Slavic|Cyrillic
-ml|Malayalam|Dravidian||Malayalam
-mn|Mongolian|Mongolic||Cyrillic
-mr|Marathi|Indo-European|Indo-Aryan|Devanagari
-ms|Malay|Austronesian||Latin
-my|Burmese|Sino-Tibetan||Myanmar
-ne|Nepali|Indo-European|Indo-Aryan|Devanagari
-nl|Dutch|Indo-European|Germanic|Latin
-no|Norwegian|Indo-European|Germanic|Latin
-om|Oromo|Afro-Asiatic|Cushitic|Latin
-or|Odia|Indo-European|Indo-Aryan|Oriya
-pa|Punjabi|Indo-European|Indo-Aryan|Gurmukhi
-pl|Polish|Indo-European|Slavic|Latin
-ps|Pashto|Indo-European|Iranian|Arabic
-pt|Portuguese|Indo-European|Romance|Latin
-ro|Romanian|Indo-European|Romance|Latin
-ru|Russian|Indo-European|Slavic|Cyrillic
-sa|Sanskrit|Indo-European|Indo-Aryan|Devanagari
-sd|Sindhi|Indo-European|Indo-Aryan|Arabic
-si|Sinhala|Indo-European|Indo-Aryan|Sinhala
-sk|Slovak|Indo-European|Slavic|Latin
-sl|Slovenian|Indo-European|Slavic|Latin
-so|Somali|Afro-Asiatic|Cushitic|Latin
-sq|Albanian|Indo-European|Albanian|Latin
-sr|Serbian|Indo-European|Slavic|Cyrillic
-su|Sundanese|Austronesian||Latin
-sv|Swedish|Indo-European|Germanic|Latin
-sw|Swahili|Atlantic-Congo|Bantu|Latin
-ta|Tamil|Dravidian||Tamil
-te|Telugu|Dravidian||Telugu
-th|Thai|Kra-Dai||Thai
-tl|Tagalog|Austronesian||Latin
-tr|Turkish|Turkic||Latin
-ug|Uyghur|Turkic||Arabic
-uk|Ukrainian|Indo-European|Slavic|Cyrillic
-ur|Urdu|Indo-European|Indo-Aryan|Arabic
-uz|Uzbek|Turkic||Latin
-vi|Vietnamese|Austroasiatic||Latin
-xh|Xhosa|Atlantic-Congo|Bantu|Latin
-yi|Yiddish|Indo-European|Germanic|Hebrew
-yo|Yoruba|Atlantic-Congo|Volta-Congo|Latin
-zh|Chinese|Sino-Tibetan||Han
-zu|Zulu|Atlantic-Congo|Bantu|Latin
-"""
+_WRITTEN = {"Hans": "Simplified", "Hant": "Traditional"}
 
 
 @cache
-def known() -> dict[str, Language]:
-    """All languages of the table, by code."""
-    rows = (Language(*line.split("|")) for line in _TABLE.strip().splitlines())
-    return {row.code: row for row in rows}
-
-
 def language(code: str) -> Language:
-    """Describe a code; one that the table lacks is its own family, so that nothing is grouped by guess.
+    """Describe a code, in any spelling.
+
+    What the table lacks takes family and script from its macrolanguage, or else the script from Unicode's likely
+    subtags; one that nobody knows is its own family, so that nothing is grouped by guess.
 
     >>> language("th").family
     'Kra-Dai'
-    >>> language("zh-Hant").name
-    'Chinese'
+    >>> language("zh-TW").name, language("arz").right_to_left, language("sr-Latn").script
+    ('Chinese (Traditional)', True, 'Latin')
     """
-    base = code.replace("_", "-").split("-")[0].lower()
-    return known().get(base) or Language(code, code, "unknown", "", "unknown")
+    normal = known_code(code) or code
+    base, _, written = normal.partition("-")
+    entry = REGISTERED.get(normal) or listed().get(normal)
+    if entry is not None:
+        return entry
+    own = listed().get(base)
+    if own is None:
+        above = macrolanguage(base)
+        family = language(above).family if above else base
+        script = script_name(usual_script(base) or "unknown")
+        own = Language(base, base, family, script, script in RIGHT_TO_LEFT)
+    if not written:
+        return own
+    script = NAMES.get(written, written)
+    name = f"{own.name} ({_WRITTEN.get(written, script)})" if own.name != base else normal
+    return Language(normal, name, own.family, script, script in RIGHT_TO_LEFT)
+
+
+def register_language(
+    code: str,
+    *,
+    name: str,
+    family: str | None = None,
+    script: str | None = None,
+    right_to_left: bool | None = None,
+) -> Language:
+    """Add a language, or describe a known one otherwise; from then on every reader, flag and report knows it.
+
+    It holds for the running program. Where no other known language is written in its script, texts in that script are
+    detected as this language.
+
+    Args:
+        code: BCP 47, or one of your own in that form (2 to 8 letters, then parts of up to 8 letters and digits).
+        name: in English.
+        family: what the language is grouped under; the code itself by default.
+        script: name or ISO 15924 code; by default what Unicode says, or `unknown`.
+        right_to_left: direction; the script's by default.
+
+    Raises:
+        InputError: the code is not well formed, or the name is empty.
+
+    Example:
+        >>> register_language("qya", name="Quenya", script="Latn")
+        Language(code='qya', name='Quenya', family='qya', script='Latin', right_to_left=False)
+    """
+    if not name.strip():
+        raise InputError(f"language {code!r}: the name is empty")
+    normal = known_code(code) or _own_code(code)
+    before = language(normal)
+    written = script_name(script) if script else before.script
+    entry = Language(
+        normal,
+        name.strip(),
+        family or before.family,
+        written,
+        written in RIGHT_TO_LEFT if right_to_left is None else right_to_left,
+    )
+    REGISTERED[normal] = entry
+    normal_code.cache_clear()
+    language.cache_clear()
+    return entry
 
 
 def parse_codes(text: str | None, available: tuple[str, ...], flag: str = "--langs") -> tuple[str, ...]:
-    """Read a comma-separated list of codes and check it against those at hand, keeping the order of `available`.
+    """Read a comma-separated list of codes in any spelling, and check it against those at hand.
+
+    Args:
+        text: as typed; None for all.
+        available: codes at hand; the answer has their spelling and order.
+        flag: named in the error.
 
     Raises:
         InputError: a code that is not at hand, or an empty list.
+
+    >>> parse_codes("zh_CN,DE", ("de", "en", "zh"))
+    ('de', 'zh')
     """
     if text is None:
         return available
     wanted = [part.strip() for part in text.split(",") if part.strip()]
-    missing = [code for code in wanted if code not in available]
+    ours = {known_code(code) or code for code in available}
+    missing = [code for code in wanted if (known_code(code) or code) not in ours]
     if missing or not wanted:
         seen = f"no {', '.join(missing)} here" if missing else "an empty list"
         raise InputError(f"{flag} {text!r}: {seen}; there are: {', '.join(available)}")
-    return tuple(code for code in available if code in wanted)
+    chosen = {known_code(code) or code for code in wanted}
+    return tuple(code for code in available if (known_code(code) or code) in chosen)
 
 
 def by_family(codes: tuple[str, ...]) -> dict[str, list[str]]:
@@ -195,3 +150,10 @@ def slices(codes: tuple[str, ...], trained: tuple[str, ...] | None = None) -> di
         found["seen"] = [code for code in codes if code in trained]
         found["unseen"] = [code for code in codes if code not in trained]
     return {name: own for name, own in found.items() if own}
+
+
+def _own_code(code: str) -> str:
+    """A code of one's own: of the form of a tag, in lower case."""
+    if not TAG.fullmatch(code):
+        raise InputError(f"{code!r} is not formed like a language code: 2 to 8 letters, then parts joined by '-'")
+    return code.lower()

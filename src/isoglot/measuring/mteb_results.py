@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.files import write_json
-from isoglot.languages.iso_codes import _ISO_639_3, _ISO_15924
-from isoglot.languages.table import language
+from isoglot.languages.iso_codes import iso_639_3, iso_15924
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 
@@ -23,9 +22,7 @@ def mteb_code(code: str) -> str:
     >>> mteb_code("de"), mteb_code("zh-Hant")
     ('deu-Latn', 'zho-Hant')
     """
-    base, _, given = code.replace("_", "-").partition("-")
-    name = _ISO_639_3.get(base.lower(), base.lower())
-    script = given if len(given) == 4 else _ISO_15924.get(language(code).script, "")
+    name, script = iso_639_3(code), iso_15924(code)
     return f"{name}-{script}" if script else name
 
 

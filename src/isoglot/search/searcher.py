@@ -19,8 +19,8 @@ from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.turns import turn
-from isoglot.languages.detection import UNKNOWN, detect
-from isoglot.languages.table import known
+from isoglot.languages.codes import UNKNOWN, known_code, normal_code
+from isoglot.languages.detection import detect
 from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.protocol import Found, Index, Passage
@@ -174,7 +174,7 @@ class Searcher:
         Args:
             query: in any language.
             k: how many results at most.
-            langs: only passages in these languages.
+            langs: only passages in these languages, in any spelling of their codes.
             mode: `dense` by cosine, `lexical` by BM25, `hybrid` both by reciprocal rank fusion.
             fair: `balanced` searches each language by itself and takes the model's preference for some languages out
                 of the scores (see `isoglot.search.fusion.standardise`); BM25 lists are dealt out in turn.
@@ -231,10 +231,10 @@ class Searcher:
         Raises:
             InputError: as `search`; nothing is searched for then.
         """
+        wanted = None if langs is None else list(dict.fromkeys(known_code(code) or code for code in langs))
         for query in queries:
-            self._check(query, k, langs, mode, fair, quota)
-        self._check_query_lang(query_lang)
-        wanted = None if langs is None else list(dict.fromkeys(langs))
+            self._check(query, k, wanted, mode, fair, quota)
+        query_lang = self._query_code(query_lang)
         texts = [expand(query) if expand is not None else query for query in queries]
         depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
         vectors = self._vectors(texts, query_lang) if mode != "lexical" and texts else [None] * len(texts)
@@ -288,16 +288,16 @@ class Searcher:
             seen = f"no {', '.join(unknown)} in this index" if unknown else "an empty list"
             raise InputError(f"langs: {seen}; there are: {', '.join(there)}")
 
-    def _check_query_lang(self, code: str | None) -> None:
-        """Refuse what is no language's code; a language that the index lacks may still be asked in."""
-        corrected = self._debias.languages if self._debias is not None else ()
-        if code is None or code in (UNKNOWN, *self.languages(), *corrected):
-            return
-        if code.replace("_", "-").split("-")[0] not in known():
+    def _query_code(self, code: str | None) -> str | None:
+        """Normal form of a query's language; one that the index lacks may still be asked in."""
+        if code is None or code in self.languages():
+            return code
+        try:
+            return normal_code(code)
+        except InputError as error:
             raise InputError(
-                f"query_lang {code!r}: no language code that is known here; expected one such as 'de', or "
-                f"{UNKNOWN!r} for a language without one; leave it out to have it guessed"
-            )
+                f"query_lang {error}; {UNKNOWN!r} stands for a language without one; leave it out to have it guessed"
+            ) from error
 
     def _vectors(self, texts: list[str], query_lang: str | None) -> Vectors:
         """Vectors (n, d) of queries, corrected as the passages were."""

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from isoglot.core.version import __version__
+from isoglot.languages.codes import known_code
 from isoglot.search.searcher import Fair, Hit, Mode
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.problem_json import documented, problem
@@ -93,7 +94,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         # mypy takes a variable for no type; to FastAPI it is one.
         index: Annotated[Name, Query(description="Which index.")] = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
-        langs = list(dict.fromkeys(lang or []))
+        langs = list(dict.fromkeys(known_code(code) or code for code in lang or []))
         unknown = [code for code in langs if code not in codes]
         if unknown:
             return problem(422, f"lang: there is no {plain(unknown[0])!r}; there are: {', '.join(codes)}")

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from starlette.datastructures import QueryParams
 
 from isoglot.core.errors import InputError
+from isoglot.languages.codes import known_code
 from isoglot.search.searcher import Fair, Mode
 from isoglot.serve.cleaning import clean_query
 from isoglot.serve.settings import ServeSettings
@@ -70,7 +71,7 @@ def read_request(
         raise InputError(
             f"The query has {len(query)} characters; at most {settings.query_characters} can be searched for."
         )
-    langs = tuple(dict.fromkeys(params.getlist("lang")))
+    langs = tuple(dict.fromkeys(known_code(code) or code for code in params.getlist("lang")))
     for code in langs:
         _choice("language", code, codes)
     first, second = base.lists

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from isoglot.languages.iso_codes import _ISO_639_3 as ISO_639_3
-from isoglot.languages.table import known
+from isoglot.languages.codes import known_code
+from isoglot.languages.known import listed
 
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?")
 # Codes of countries that stand for their language where no language has that code.
 _COUNTRIES = {"cn": "zh", "jp": "ja", "kr": "ko", "ua": "uk", "cz": "cs", "dk": "da", "gr": "el", "vn": "vi"}
 
-
-_TRADITIONAL = {"tw", "hk", "mo", "hant"}
+# Two letters that stand for a language, and in folders of code and texts for something else.
+_ABBREVIATIONS = {"cv", "io", "src", "ts"}
 _OTHER_NAMES = {"deutsch": "de", "francais": "fr", "français": "fr", "espanol": "es", "español": "es"}
 
 
@@ -30,21 +30,14 @@ def folder_code(name: str) -> str | None:
         return by_name
     if not _CODE.fullmatch(name):
         return None
-    base, *rest = re.split("[-_]", lowered)
-    base = _COUNTRIES.get(base, base)
-    base = _three_letters().get(base, base)
-    if base not in known():
+    base = re.split("[-_]", lowered)[0]
+    if base in _ABBREVIATIONS:
         return None
-    if base == "zh" and _TRADITIONAL & set(rest):
-        return "zh-Hant"
-    return f"{base}-{rest[0].title()}" if base != "zh" and rest and len(rest[0]) == 4 else base
+    code = known_code(_COUNTRIES.get(base, base) + name[len(base) :])
+    # Words such as `new` and `min` are codes of languages without a two-letter one.
+    return code if code and len(code.partition("-")[0]) == 2 else None
 
 
 @cache
 def _names() -> dict[str, str]:
-    return {entry.name.lower(): code for code, entry in known().items()} | _OTHER_NAMES
-
-
-@cache
-def _three_letters() -> dict[str, str]:
-    return {three: code for code, three in ISO_639_3.items()} | {"cmn": "zh", "nob": "no", "nb": "no", "nn": "no"}
+    return {entry.name.lower(): code for code, entry in listed().items() if len(code) == 2} | _OTHER_NAMES

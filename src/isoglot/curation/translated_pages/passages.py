@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from isoglot.core.errors import InputError
+from isoglot.languages.sentences import segments
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -51,11 +52,5 @@ def first_sentence(text: str, lang: str) -> tuple[str, str]:
     Raises:
         MissingPackageError: sentencex is not installed.
     """
-    from isoglot.core.errors import MissingPackageError
-
-    try:
-        import sentencex
-    except ImportError as error:
-        raise MissingPackageError("telling sentences apart wants sentencex: pip install 'isoglot[data]'") from error
-    first, *rest = [sentence for sentence in sentencex.segment(lang, text) if sentence.strip()]
+    first, *rest = [sentence for sentence in segments(text, lang) if sentence.strip()]
     return first.strip(), "".join(rest).strip()

@@ -14,7 +14,8 @@ from isoglot.curation.translated_pages.passages import Cut, first_sentence
 from isoglot.curation.translated_pages.sections import Section
 from isoglot.data.near_duplicates import NEAR, jaccard, normalise
 from isoglot.data.rows import Row
-from isoglot.languages.checking import identifier, in_language, script_share, scripts_of
+from isoglot.languages.checking import in_language, script_share, scripts_of
+from isoglot.languages.detection import identifier
 
 Query = Literal["heading", "first-sentence"]
 

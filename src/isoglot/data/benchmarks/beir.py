@@ -9,6 +9,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.qrels import judgements
 from isoglot.data.records import jsonl_records
+from isoglot.languages.codes import known_code, normal_code
 from isoglot.languages.table import parse_codes
 
 _REMEDY = (
@@ -83,11 +84,13 @@ def _texts(path: Path, problems: Problems) -> dict[str, tuple[str, str, str]]:
             problems.add(path, line, f"no text in {', '.join(wrong)}")
         elif key in found:
             problems.add(path, line, f"id {key!r} is used twice")
+        elif known_code(str(lang)) is None:
+            problems.add(path, line, f"metadata.lang {lang!r} is not a language code such as 'de'")
         else:
             title = record.get("title")
             group = about.get("group") if isinstance(about, dict) else None
             full = f"{title} {text}" if isinstance(title, str) and title else str(text)
-            found[str(key)] = (str(lang), str(key if group is None else group), full)
+            found[str(key)] = (normal_code(str(lang)), str(key if group is None else group), full)
     return found
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.data.prepared import Prepared
+from isoglot.languages.codes import normal_code
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def assemble(
     """
     if not queries or not candidates:
         raise InputError(f"benchmark {name}: {len(queries)} queries and {len(candidates)} candidates; both are needed")
+    queries = [(key, normal_code(lang), group, text) for key, lang, group, text in queries]
+    candidates = [(key, normal_code(lang), text) for key, lang, text in candidates]
     languages = tuple(sorted({entry[1] for entry in queries} | {entry[1] for entry in candidates}))
     number = {code: index for index, code in enumerate(languages)}
     bare = sorted({entry[1] for entry in queries} - {entry[1] for entry in candidates})

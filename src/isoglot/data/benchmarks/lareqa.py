@@ -16,6 +16,7 @@ from isoglot.core.files import read_json
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.rows import has_surrogate
+from isoglot.languages.codes import known_code
 from isoglot.languages.table import parse_codes
 
 # Questions and candidates of the published files (science: LAReQA's repository; SHA-256 in `download`).
@@ -115,8 +116,12 @@ def read_lareqa(
     if not available:
         raise InputError(f"{folder}: no {{lang}}.json files here; expected LAReQA's layout, one file a language")
     problems = Problems()
-    for lang in parse_codes(langs, available):
-        path = folder / f"{lang}.json"
+    for stem in parse_codes(langs, available):
+        path = folder / f"{stem}.json"
+        lang = known_code(stem)
+        if lang is None:
+            problems.add(path, None, f"named {stem!r}, which is not a language code such as 'de'")
+            continue
         sentences, questions = _read_file(path, lang, problems)
         seen, wanted = (len(questions), len(sentences)), (published or {}).get(lang)
         if wanted and seen != wanted and not problems.count:

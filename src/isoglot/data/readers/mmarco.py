@@ -10,7 +10,8 @@ from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.records import tsv_lines
 from isoglot.data.rows import Row, check_row
-from isoglot.languages.table import known, parse_codes
+from isoglot.languages.known import known
+from isoglot.languages.table import parse_codes
 
 QUERIES, COLLECTION = "queries.{lang}.tsv", "collection.{lang}.tsv"
 _REMEDY = "Mend these lines or take them out; docs/data.md describes mMARCO's layout."

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.data.row_table import RowTable
+from isoglot.languages.codes import known_code
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.walks import Rows, Stream
 
@@ -92,9 +93,10 @@ def plans_of(table: RowTable, sampling: Sampling, batch: int) -> Plans:
 def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
     wanted = range(len(table.languages))
     if sampling.regime == "en-en":
-        if sampling.pivot not in table.languages:
+        pivot = known_code(sampling.pivot) or sampling.pivot
+        if pivot not in table.languages:
             raise InputError(f"--pivot {sampling.pivot}: not in the rows; there are: {', '.join(table.languages)}")
-        wanted = range(table.languages.index(sampling.pivot), table.languages.index(sampling.pivot) + 1)
+        wanted = range(table.languages.index(pivot), table.languages.index(pivot) + 1)
     found = [(d, x, x) for d in range(len(table.datasets)) for x in wanted]
     strata = _fitting(table, found, batch, "monolingual batches")
 

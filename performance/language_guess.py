@@ -1,0 +1,90 @@
+"""How often the language of a short text is guessed right: the project's own `atlas`, and folders of your own.
+
+    python performance/language_guess.py
+    python performance/language_guess.py --lareqa xquad-r mlqa-r --headings fastapi-docs/docs
+
+A text counts where it has a letter. `und` is the answer where nothing reaches the threshold.
+"""
+
+import json
+import re
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+
+import harness
+
+from isoglot.data.benchmarks.lareqa import read_lareqa
+from isoglot.languages import normal_code
+from isoglot.languages.detection import detect
+from isoglot.languages.sentences import segments
+
+WANTED = 2.0  # percent, not guessed or wrong
+_HEADING = re.compile(r"#+ +(.*?)\s*(\{[^}]*\})?\s*")
+_CODE = re.compile(r"(^```.*?^```|<[^>]*>|`)", re.MULTILINE | re.DOTALL)
+
+
+def atlas():
+    """(kind, language, text) of its questions, its passages' sentences, and whole passages."""
+    for name in ("train", "test"):
+        for line in (files("isoglot") / "atlas" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            yield "atlas questions", row["lang"], row["query"]
+            yield "atlas passages", row["lang"], row["passage"]
+            for sentence in segments(row["passage"], row["lang"]):
+                yield "atlas sentences", row["lang"], sentence.strip()
+
+
+def questions(folder):
+    """Questions of a folder in LAReQA's layout."""
+    for lang, _, asked in read_lareqa(folder):
+        for question in asked:
+            yield f"{folder.name} questions", lang, question.text
+
+
+def headings(folder):
+    """Headings of Markdown files in LANG/ folders, code taken out; Traditional Chinese counts as Chinese."""
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(place.rglob("*.md")):
+            for line in _CODE.sub("", path.read_text(encoding="utf-8")).splitlines():
+                found = _HEADING.fullmatch(line)
+                if found:
+                    yield f"{folder.parent.name} headings", normal_code(place.name).partition("-")[0], found[1]
+
+
+def main():
+    parser = harness.parser(__doc__)
+    parser.add_argument("--lareqa", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--headings", type=Path, nargs="*", default=[], metavar="FOLDER")
+    given = parser.parse_args()
+    sources = [atlas(), *map(questions, given.lareqa), *map(headings, given.headings)]
+    texts = dict.fromkeys(entry for source in sources for entry in source if any(map(str.isalpha, entry[2])))
+    if given.quick:
+        texts = dict.fromkeys(list(texts)[::10])
+    seen, unknown, wrong, pairs = Counter(), Counter(), Counter(), Counter()
+    for kind, lang, text in texts:
+        said = detect(text)
+        for key in ((kind, "all"), (kind, lang)):
+            seen[key] += 1
+            unknown[key] += said == "und"
+            wrong[key] += said not in ("und", lang)
+        if said not in ("und", lang):
+            pairs[kind, lang, said] += 1
+    shares = {}
+    for kind in dict.fromkeys(kind for kind, _ in seen):
+        print(f"\n| {kind} | texts | und % | wrong % |\n|---|---|---|---|")
+        for key in sorted((key for key in seen if key[0] == kind), key=lambda key: (key[1] != "all", key[1])):
+            shares[key] = [100 * count[key] / seen[key] for count in (unknown, wrong)]
+            print(f"| {key[1]} | {seen[key]} | {shares[key][0]:.1f} | {shares[key][1]:.1f} |")
+    print("\nmost frequent mistakes:", ", ".join(f"{k} {a}>{b} {n}" for (k, a, b), n in pairs.most_common(8)) or "none")
+    goals = [
+        (f"{kind.replace(' ', '-')}-missed-percent", sum(share), WANTED, False)
+        for (kind, lang), share in shares.items()
+        if lang == "all" and kind.startswith("atlas")
+    ]
+    record = {" / ".join(key): {"texts": seen[key], "und": u, "wrong": w} for key, (u, w) in shares.items()}
+    harness.finish(goals, record, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""One spelling for every language code: BCP 47, as short as it can be without changing what the text looks like."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from isoglot.core.errors import InputError
+from isoglot.languages.known import REGISTERED, listed
+from isoglot.languages.scripts import CODES, NAMES
+
+UNKNOWN = "und"
+
+TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+# The language of these is the other one: two names of one language would be two languages in every figure.
+_SAME = {"fil": "tl", "nb": "no"}
+# Names of no script in particular, or of the usual one.
+_USUAL = {"Zyyy", "Zzzz", "Zinh", "Hani", "Hang", "Aran"}
+
+
+@lru_cache(maxsize=8192)
+def normal_code(text: str) -> str:
+    """The one spelling of a language code: BCP 47, ISO 639-1 letters where there are such, the script if it differs.
+
+    Case, separators, ISO 639-2 and 639-3 spellings, deprecated codes and the standard member of a macrolanguage
+    (`cmn`, `arb`, `nb`) do not matter; scripts and regions stay only where they change the writing.
+
+    Args:
+        text: a code such as `de`, `DE`, `deu`, `de_AT`, `zh-TW`, `srp_Latn`; or one that was registered.
+
+    Raises:
+        InputError: not well formed, or a language that the IANA registry lacks and nobody registered.
+
+    >>> [normal_code(text) for text in ("DE", "deu", "de_AT", "iw", "zh-CN", "zho_Hans", "cmn", "en-US")]
+    ['de', 'de', 'de', 'he', 'zh', 'zh', 'zh', 'en']
+    >>> [normal_code(text) for text in ("zh-TW", "zh-Hant-HK", "sr-Latn", "sr-Cyrl-RS", "pa-PK", "arz", "nn")]
+    ['zh-Hant', 'zh-Hant', 'sr-Latn', 'sr', 'pa-Arab', 'arz', 'nn']
+    """
+    import langcodes
+
+    given = text.strip().replace("_", "-")
+    own = {code.lower(): code for code in REGISTERED}.get(given.lower())
+    if own is not None:
+        return own
+    if not TAG.fullmatch(given):
+        raise _refusal(text)
+    base = given.partition("-")[0]
+    if base.lower() in REGISTERED:
+        # Nothing is known of what else it may be written in.
+        return base.lower()
+    try:
+        tag = langcodes.standardize_tag(given, macro=True)
+        parts = langcodes.Language.get(tag, normalize=False)
+    except ValueError as error:
+        raise _refusal(text) from error
+    if not (langcodes.tag_is_valid(tag) or parts.language in listed()):
+        raise _refusal(text)
+    if parts.language is None:
+        if base.lower() == UNKNOWN:
+            return UNKNOWN
+        raise _refusal(text)
+    base = parts.extlangs[0] if parts.extlangs else parts.language  # ar-arz is arz
+    base = _SAME.get(base, base)
+    script = parts.script or _script_in(base, parts.territory)
+    return base if script in (None, *_USUAL, usual_script(base)) else f"{base}-{script}"
+
+
+def known_code(text: str) -> str | None:
+    """The normal form of a code; None where it is none.
+
+    >>> known_code("DE"), known_code("German!")
+    ('de', None)
+    """
+    try:
+        return normal_code(text)
+    except InputError:
+        return None
+
+
+def macrolanguage(code: str) -> str | None:
+    """The macrolanguage that a language is counted to, after ISO 639-3.
+
+    >>> macrolanguage("arz"), macrolanguage("yue"), macrolanguage("de")
+    ('ar', 'zh', None)
+    """
+    from langcodes.data_dicts import MACROLANGUAGES
+
+    found = MACROLANGUAGES.get(code.partition("-")[0])
+    return None if found is None else str(found)
+
+
+def usual_script(base: str) -> str | None:
+    """ISO 15924 code of the script that a language is written in where its code does not say."""
+    if base == UNKNOWN:
+        return None
+    entry = listed().get(base)
+    likely = _likely(base)
+    if entry is None:
+        above = macrolanguage(base)
+        return likely or (usual_script(above) if above else None)
+    # Chinese of one kind or another: the likely one of the two.
+    return likely if likely and NAMES.get(likely) == entry.script else CODES.get(entry.script)
+
+
+def _script_in(base: str, territory: str | None) -> str | None:
+    return _likely(f"{base}-{territory}") if territory else None
+
+
+def _likely(tag: str) -> str | None:
+    """The script that Unicode's likely subtags add to a tag."""
+    from langcodes.data_dicts import LIKELY_SUBTAGS
+
+    full = LIKELY_SUBTAGS.get(tag)
+    return full.split("-")[1] if full else None
+
+
+def _refusal(text: str) -> InputError:
+    return InputError(f"{text!r} is not a language code such as 'de' or 'zh-Hant'{_meant(text.strip())}")
+
+
+def _meant(text: str) -> str:
+    """What may have been meant: the language of a country's code, or of a name."""
+    named = {entry.name.lower(): code for code, entry in listed().items()}.get(text.lower())
+    if named is None and re.fullmatch("[A-Za-z]{2}", text):
+        from langcodes.data_dicts import LIKELY_SUBTAGS
+
+        named = LIKELY_SUBTAGS.get(f"und-{text.upper()}", "").split("-")[0] or None
+    return f" (did you mean {named!r}?)" if named else ""
