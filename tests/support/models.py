@@ -6,7 +6,11 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    Gemma3TextConfig,
+    Gemma3TextModel,
     PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3Model,
     XLMRobertaConfig,
     XLMRobertaModel,
 )
@@ -67,6 +71,84 @@ def cross_encoder(folder, texts=(), *, labels=1):
     return _save(
         folder, texts, 512, lambda sizes: BertForSequenceClassification(BertConfig(**sizes, num_labels=labels))
     )
+
+
+def qwen3(folder, *, closes=False, bare=False):
+    """A plain transformers folder of Qwen3's architecture (causal, grouped queries), over bytes, with a chat template.
+
+    Its tokenizer pads on the left, with `<|endoftext|>`; it puts that token behind a text too where it `closes`, as
+    Qwen3-Embedding's does; it has no padding token at all where it is `bare`, as Llama's.
+    """
+    special = {"eos_token": "<|im_end|>", **({} if bare else {"pad_token": "<|endoftext|>"})}
+    tokens = byte_tokenizer(special, padding_side="left")
+    if closes:
+        _enclose(tokens, "$A <|endoftext|>")
+    tokens.chat_template = "{% for message in messages %}<|im_start|>{{ message['content'] }}{% endfor %}"
+    config = Qwen3Config(
+        vocab_size=len(tokens),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=256,
+    )
+    return _save_decoder(folder, tokens, Qwen3Model, config)
+
+
+def gemma3(folder, *, bidirectional=False):
+    """A plain transformers folder of Gemma 3's architecture, sliding windows of 8 tokens in one of two layers.
+
+    `<bos>` stands before a text; EmbeddingGemma's attention is `bidirectional`.
+    """
+    tokens = byte_tokenizer({"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"})
+    _enclose(tokens, "<bos> $A")
+    config = Gemma3TextConfig(
+        vocab_size=len(tokens),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=8,
+        sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"],
+        max_position_embeddings=256,
+        use_bidirectional_attention=bidirectional,
+        pad_token_id=tokens.pad_token_id,
+        bos_token_id=tokens.bos_token_id,
+        eos_token_id=tokens.eos_token_id,
+    )
+    return _save_decoder(folder, tokens, Gemma3TextModel, config)
+
+
+def byte_tokenizer(special, **more):
+    """A tokenizer of bytes with these special tokens and a `model_max_length` of 256, which adds none by itself."""
+    names = [*special.values(), *(["<|endoftext|>"] if "<|im_end|>" in special.values() else [])]
+    pieces = [*dict.fromkeys(names), *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    inner = Tokenizer(models.BPE({piece: number for number, piece in enumerate(pieces)}, []))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, model_max_length=256, extra_special_tokens=[*dict.fromkeys(names)], **special, **more
+    )
+
+
+def _enclose(tokens, template):
+    special = [(name, tokens.convert_tokens_to_ids(name)) for name in template.split() if name != "$A"]
+    tokens.backend_tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
+
+
+def _save_decoder(folder, tokens, kind, config):
+    torch.manual_seed(0)
+    model = kind(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(0, 0.2)
+    model.save_pretrained(str(folder))
+    tokens.save_pretrained(str(folder))
+    return folder
 
 
 def _save(folder, texts, max_length, build):

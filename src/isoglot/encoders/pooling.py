@@ -38,6 +38,8 @@ def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Backbone,
     width = encoder.get_embedding_dimension()
     modes = {"mean": "mean", "last": "lasttoken", "cls": "cls", "pooler": "cls"}
     modules = [encoder, Pooling(width, modes[kind])]
+    # A chat's tokenizer would have Sentence Transformers dress texts as messages, and prompts as the system's.
+    encoder.modality_config = {"text": encoder.modality_config["text"]}
     if kind == "last":
         end_texts(model.tokenizer)
     if kind == "pooler":
