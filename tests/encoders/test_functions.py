@@ -115,7 +115,7 @@ def test_what_is_no_embedder_is_refused():
             encode(thing, ["a"], "query")
     with pytest.raises(InputError, match="letters cuts texts by itself"):
         encode(letters, ["a"], "query", length=9)
-    with pytest.raises(InputError, match="dtype: a function decides that by itself"):
+    with pytest.raises(InputError, match="dtype bfloat16: a function decides that by itself"):
         open_embedder(letters, ModelOptions(dtype="bfloat16"))
 
 

@@ -32,7 +32,7 @@ sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
 import isoglot.search.index.manifest, isoglot.encoders.opening, isoglot.search.searcher
-isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny")
+isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny", options={{}})
 isoglot.encoders.opening.open_embedder = lambda name, options: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
@@ -81,7 +81,8 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Searcher, "open", open_)
     monkeypatch.setattr(
-        "isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model=f"{folder}/model")
+        "isoglot.search.index.manifest.read_manifest",
+        lambda folder: SimpleNamespace(model=f"{folder}/model", options={}),
     )
     monkeypatch.setattr(
         "isoglot.encoders.opening.open_embedder",
@@ -103,7 +104,9 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
 def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        monkeypatch.setattr("isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny"))
+        monkeypatch.setattr(
+            "isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny", options={})
+        )
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
     for host, port, says in (("127.0.0.1", 65536, "--port 65536"), ("no such host", 0, "--host no such host")):

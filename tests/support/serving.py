@@ -43,6 +43,7 @@ class _Embedder:
     """The same, as a model that counts its tokens: one a character."""
 
     name = "words"
+    device = "cpu"
 
     def __call__(self, texts: list[str], role: Role) -> np.ndarray:
         return encode([f"{role} {text}" for text in texts])

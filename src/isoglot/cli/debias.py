@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from isoglot.cli.options import Length, Names, OutputFile, Paths, Switch, new_file
+from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
-from isoglot.encoders.devices import Precision
+from isoglot.encoders.options import ModelOptions
 
 app = App(name="debias", help="Correct a model's language bias without training.", help_format="plaintext")
 
@@ -32,8 +33,8 @@ def fit(
     strength: float = 0.6,
     limit: int = 2000,
     seed: int = 0,
-    length: Length | None = None,
-    precision: Precision = "auto",
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
     overwrite: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
@@ -52,8 +53,8 @@ def fit(
         strength: Share of the mean difference to take away (shift).
         limit: Groups of rows, or lines of each text, to fit on.
         seed: Of the draw of those.
-        length: Tokens kept.
-        precision: bf16 or fp32; auto takes what the device does well.
+        options: How the model is opened.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         overwrite: Replace an existing file.
         as_json: Print what was fitted as JSON.
     """
@@ -68,16 +69,14 @@ def fit(
     if vectors is not None:
         samples = from_vectors(vectors)
     else:
-        from isoglot.encoders.loading import load, quiet_libraries
-
-        quiet_libraries()
+        encoder = Reporting(open_encoder(model, options, devices))
         with TemporaryDirectory(prefix="isoglot-") as scratch:
             if rows:
                 prepared = open_rows(rows, Path(scratch) / "rows", langs)
-                samples = from_rows(load(model), prepared, limit=limit, seed=seed, length=length, precision=precision)
+                samples = from_rows(encoder, prepared, limit=limit, seed=seed)
             else:
                 files = dict(_text_file(entry) for entry in texts)
-                samples = from_texts(load(model), files, limit=limit, seed=seed, length=length, precision=precision)
+                samples = from_texts(encoder, files, limit=limit, seed=seed)
     fitted = fit_method(
         method, samples, rank=rank, pivot=pivot, strength=strength, model="" if vectors is not None else model
     )

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source, source_settings
-from isoglot.cli.options import Length, OutputDir, Paths, Switch
+from isoglot.cli.options import OutputDir, Paths, Switch
 from isoglot.core.errors import InputError
-from isoglot.encoders.devices import Precision
+from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.measuring.evaluating import Sides
     from isoglot.measuring.evaluation import Evaluation
 
 
@@ -32,8 +33,8 @@ def evaluate(
     vectors: Path | None = None,
     run: Paths = (),
     run_pool: Literal["all", "own"] = "all",
-    length: Length | None = None,
-    precision: Precision = "auto",
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
     debias: Path | None = None,
     relevant_from: float = 1,
     resamples: int = 10_000,
@@ -59,8 +60,8 @@ def evaluate(
         run: Score a TREC run instead of a model; LANG=FILE names the run of one query language, and may be given
             several times.
         run_pool: What the run's queries were asked of: all languages together, or their own only.
-        length: Tokens kept of queries and candidates.
-        precision: bf16 or fp32; auto takes what the device does well.
+        options: How the model is opened.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         debias: A correction of language bias that `isoglot debias fit` wrote.
         relevant_from: The lowest grade that counts as relevant, for all measures but nDCG, which takes the grades
             themselves.
@@ -82,7 +83,7 @@ def evaluate(
     from isoglot.encoders.endpoint import PREFIX as ENDPOINT
     from isoglot.measuring.gates import check_gates, parse_gate
 
-    chosen = source or Source()
+    chosen, opened = source or Source(), options or ModelOptions()
     gates = [parse_gate(text) for text in require]
     limit = parse_memory(memory)
     runs = parse_runs(run)
@@ -123,16 +124,17 @@ def evaluate(
             result = replace(result, candidates={}, top=None)
     elif isinstance(data, Miracl):
         result, device = _stream(
-            data, folder, name, vectors, length, precision, memory=limit, depth=depth, relevant_from=relevant_from
+            data, folder, name, vectors, options, devices, memory=limit, depth=depth, relevant_from=relevant_from
         )
     else:
-        queries, candidates, device = _vectors(data, name, vectors, length, precision)
+        sides, queries, candidates, device = _vectors(data, name, vectors, options, devices)
         queries, candidates = corrected(data, queries, candidates, correction)
         if write_trec:
             write_runs(folder / "trec", data, queries, candidates, depth=trec_depth)
         result = score(
             data, queries, candidates, name=name, trained=trained_languages(name), relevant_from=relevant_from
         )
+        result = result if sides is None else sides.add_to(result)
     if resamples:
         result = result.with_intervals(resamples)
     result.save(folder)
@@ -142,8 +144,9 @@ def evaluate(
         "vectors": None if vectors is None else str(vectors),
         "run": [str(path) for path in run] or None,
         "run_pool": run_pool if run else None,
-        "length": length,
-        "precision": precision,
+        "length": opened.length,
+        "precision": opened.precision,
+        **opened.record(),
         "debias": None if debias is None else str(debias),
         "relevant_from": relevant_from,
         "resamples": resamples,
@@ -179,8 +182,8 @@ def encode(
     output_dir: OutputDir,
     model: str = "embedded",
     source: Annotated[Source | None, Parameter(name="*")] = None,
-    length: Length | None = None,
-    precision: Precision = "auto",
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
     numbers: Literal["float16", "float32"] = "float16",
     shard_size: int = 16_384,
     processes: int = 1,
@@ -193,8 +196,8 @@ def encode(
         output_dir: Folder for the shards (Parquet: id, lang, role, vector).
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         source: Whose texts.
-        length: Tokens kept of queries and candidates.
-        precision: bf16 or fp32; auto takes what the device does well.
+        options: How the model is opened.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         numbers: How vectors are stored.
         shard_size: Texts in a shard.
         processes: How many encode at the same time.
@@ -205,6 +208,8 @@ def encode(
     from isoglot.encoders.endpoint import PREFIX as ENDPOINT
     from isoglot.encoders.loading import locate, quiet_libraries
 
+    if devices and processes > 1:
+        raise InputError("--processes and --devices: a device has one process; give one of them")
     if shard_size < 1 or processes < 1:
         raise InputError("--shard-size and --processes want at least 1")
     if model.startswith(ENDPOINT):
@@ -216,7 +221,7 @@ def encode(
     locate(model)
     folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
     done = _encode_to(
-        data, folder, model, length, precision, numbers=numbers, shard_size=shard_size, processes=processes
+        data, folder, model, options, devices, numbers=numbers, shard_size=shard_size, processes=processes
     )
     print(f"{done} shards encoded, all vectors in {folder}")
 
@@ -237,23 +242,19 @@ def parse_memory(text: str) -> int:
 
 
 def _vectors(
-    data: Benchmark, name: str, vectors: Path | None, length: int | None, precision: Precision
-) -> tuple[Any, Any, str]:
-    """Vectors of queries and candidates, read or encoded, and the device that was used."""
+    data: Benchmark, name: str, vectors: Path | None, options: ModelOptions | None, devices: str | None
+) -> tuple[Sides | None, Any, Any, str]:
+    """Vectors of queries and candidates, read or encoded (with what that took), and the device that was used."""
     if vectors is not None:
         from isoglot.encoders.vector_files import gather
 
-        return *gather(vectors, data.queries.ids, data.candidates.ids), "cpu"
-    from isoglot.core.run_record import device_name
-    from isoglot.encoders.endpoint import PREFIX as ENDPOINT
-    from isoglot.encoders.loading import load
-    from isoglot.measuring.evaluating import encode_benchmark
+        return None, *gather(vectors, data.queries.ids, data.candidates.ids), "cpu"
+    from isoglot.cli.encoders import device_of, open_encoder
+    from isoglot.measuring.evaluating import encode_sides
 
-    if name.startswith(ENDPOINT):
-        return *encode_benchmark(name, data, length=length), name
-    encoder = load(name)
-    sides = encode_benchmark(encoder, data, length=length, precision=precision)
-    return *sides, device_name(str(encoder.device))
+    encoder = open_encoder(name, options, devices)
+    sides = encode_sides(encoder, data)
+    return sides, sides.queries.vectors, sides.candidates.vectors, device_of(encoder)
 
 
 def _stream(
@@ -261,8 +262,8 @@ def _stream(
     folder: Path,
     name: str,
     vectors: Path | None,
-    length: int | None,
-    precision: Precision,
+    options: ModelOptions | None,
+    devices: str | None,
     *,
     memory: int,
     depth: int,
@@ -277,7 +278,7 @@ def _stream(
     if vectors is None:
         vectors = folder / "vectors"
         vectors.mkdir(exist_ok=True)
-        _encode_to(data, vectors, name, length, precision)
+        _encode_to(data, vectors, name, options, devices)
         device = device_name(None)
     trained = trained_languages(name)
     result = score_shards(
@@ -290,8 +291,8 @@ def _encode_to(
     data: Benchmark | Miracl,
     folder: Path,
     model: str,
-    length: int | None,
-    precision: Precision,
+    options: ModelOptions | None,
+    devices: str | None,
     *,
     numbers: Literal["float16", "float32"] = "float16",
     shard_size: int = 16_384,
@@ -299,15 +300,28 @@ def _encode_to(
 ) -> int:
     from functools import partial
 
+    from isoglot.cli.encoders import say_shards
     from isoglot.data.benchmarks.miracl import Miracl
-    from isoglot.encoders.opening import open_embedder
-    from isoglot.encoders.options import ModelOptions
+    from isoglot.encoders.opening import open_embedder, open_on
     from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
+    from isoglot.encoders.workers import split_devices
 
     entries = stream_of(data) if isinstance(data, Miracl) else entries_of(data)
-    settings = {"model": model, "benchmark": data.checksum, "length": length, "precision": precision}
-    opener = partial(open_embedder, model, ModelOptions(length=length, precision=precision))
-    return encode_shards(entries, folder, opener, settings, size=shard_size, kind=numbers, processes=processes)
+    opened, places = options or ModelOptions(), split_devices(devices)
+    settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
+    opener = partial(open_on, model, opened) if places else partial(open_embedder, model, opened)
+    done = encode_shards(
+        entries,
+        folder,
+        opener,
+        {**settings, **opened.record()},
+        size=shard_size,
+        kind=numbers,
+        processes=processes,
+        devices=places,
+    )
+    say_shards(folder, options)
+    return done
 
 
 def parse_runs(texts: Sequence[Path]) -> Path | dict[str, Path] | None:

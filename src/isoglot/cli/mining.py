@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Length, OutputFile, Switch, new_file
+from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.options import OutputFile, Switch, new_file
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
-from isoglot.encoders.devices import Precision
+from isoglot.encoders.options import ModelOptions
 
 
 def mine(
@@ -30,8 +31,8 @@ def mine(
     pick: Literal["top", "random"] = "top",
     seed: int = 0,
     langs: str | None = None,
-    length: Length | None = None,
-    precision: Precision = "auto",
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
     replace: Switch = False,
     overwrite: Switch = False,
 ) -> None:
@@ -56,8 +57,8 @@ def mine(
         pick: The top ones that pass, or random ones.
         seed: Of random picks and of sentences.
         langs: Comma-separated languages to keep.
-        length: Tokens kept of queries and passages.
-        precision: bf16 or fp32; auto takes what the device does well.
+        options: How the model is opened.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         replace: Drop the negatives that rows have instead of adding to them.
         overwrite: Replace an existing file.
     """
@@ -75,7 +76,6 @@ def mine(
         else:
             from isoglot.curation.mining import MineSettings
             from isoglot.curation.mining import mine as search
-            from isoglot.encoders.loading import load, quiet_libraries
 
             settings = MineSettings(
                 negatives=negatives,
@@ -89,8 +89,7 @@ def mine(
                 pick=pick,
                 seed=seed,
             )
-            quiet_libraries()
-            mined = search(load(model), prepared, settings, length=length, precision=precision)
+            mined = search(Reporting(open_encoder(model, options, devices)), prepared, settings)
             found = mined.negatives
             skipped = ", ".join(f"{count} for {reason}" for reason, count in sorted(mined.skipped.items()))
             notes = f"; candidates skipped: {skipped}" if skipped else ""
@@ -108,9 +107,9 @@ def score(
     cross_encoder: str | None = None,
     model: str | None = None,
     langs: str | None = None,
-    length: Length | None = None,
     batch_size: int = 32,
-    precision: Precision = "auto",
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
     overwrite: Switch = False,
 ) -> None:
     """Write a teacher's scores into rows: the passage's first, then those of the negatives.
@@ -121,9 +120,9 @@ def score(
         cross_encoder: A cross-encoder's folder or Hub id (id@revision): scores are its logits.
         model: An encoder's folder or Hub id instead: scores are cosines.
         langs: Comma-separated languages to keep.
-        length: Tokens kept (of a pair, for a cross-encoder).
         batch_size: Pairs that the cross-encoder takes at a time.
-        precision: Of the encoder: bf16 or fp32; auto takes what the device does well.
+        options: How the model is opened; a cross-encoder takes --length (of a pair), --device and --trust-remote-code.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         overwrite: Replace an existing file.
     """
     from isoglot.curation.rewriting import with_scores
@@ -135,15 +134,19 @@ def score(
 
     from isoglot.curation import teacher
     from isoglot.encoders.cross_encoder import load_cross_encoder
-    from isoglot.encoders.loading import load, quiet_libraries
+    from isoglot.encoders.loading import quiet_libraries
 
     quiet_libraries()
+    opened = options or ModelOptions()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
         if cross_encoder is not None:
-            judge = load_cross_encoder(cross_encoder, length=length)
+            judge = load_cross_encoder(
+                cross_encoder, device=opened.device, length=opened.length, trust_remote_code=opened.trust_remote_code
+            )
             scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
         else:
-            scores = teacher.score_with_encoder(prepared, load(str(model)), length=length, precision=precision)
+            encoder = Reporting(open_encoder(str(model), options, devices))
+            scores = teacher.score_with_encoder(prepared, encoder)
         count = write_rows(with_scores(prepared, scores), target)
     print(f"{sum(map(len, scores))} scores for {count} rows in {output}")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Length, Names, OutputDir, Switch
+from isoglot.cli.encoders import device_of, open_encoder
+from isoglot.cli.options import Names, OutputDir, Switch
 from isoglot.core.errors import InputError
-from isoglot.encoders.devices import Precision
+from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
     from isoglot.search.index.manifest import Manifest
@@ -24,15 +26,14 @@ def index(
     output_dir: OutputDir,
     model: str | None = None,
     debias: Path | None = None,
-    length: Length | None = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
     update: Switch = False,
     delete: Names = (),
     versions: Switch = False,
     roll_back: int | None = None,
     prune: int | None = None,
     ann_from: int = 100_000,
-    precision: Precision = "auto",
-    device: str | None = None,
     overwrite: Switch = False,
     resume: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -44,15 +45,15 @@ def index(
         output_dir: Folder of the index.
         model: The encoder: embedded (default), a folder, or a Hub id (id@revision).
         debias: A correction of language bias that `isoglot debias fit` wrote.
-        length: Tokens of a passage, title and prompt included; longer documents are split at sentences.
+        options: How the model is opened; its length is that of a passage, title included: longer documents are split
+            at sentences.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.
         delete: Ids of documents to delete (with --update).
         versions: List the published versions.
         roll_back: Number of the version that searches shall see.
         prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
         ann_from: Passages from which an approximate index is built.
-        precision: bf16 or fp32; auto takes what the device does well.
-        device: Such as cpu or cuda; chosen by torch when not given.
         overwrite: Replace what the folder holds.
         resume: Go on with a build that was interrupted.
         as_json: Print the result as JSON.
@@ -80,8 +81,12 @@ def index(
         raise InputError("--delete: takes documents out of an index; give --update with it")
     if not inputs and not delete:
         raise InputError("nothing to index; name files or folders")
+    opened = options or ModelOptions()
+    opening = opened
     if update:
-        name = model or read_manifest(output_dir).model
+        there = read_manifest(output_dir)
+        name = model or there.model
+        opening = replace(opened.filled(there.options), length=there.length)
     else:
         name = model or "embedded"
         if inputs:
@@ -91,15 +96,12 @@ def index(
         _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
 
     from isoglot.core.progress import progress_line
-    from isoglot.core.run_record import device_name, write_run
-    from isoglot.encoders.loading import load, locate, quiet_libraries
+    from isoglot.core.run_record import write_run
     from isoglot.search.index.building import build_index
 
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
     with claim as folder:
-        quiet_libraries()
-        locate(name)
-        encoder = load(name, device=device)
+        encoder = open_encoder(name, opening, devices)
         try:
             built = build_index(
                 inputs,
@@ -107,24 +109,25 @@ def index(
                 encoder,
                 name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
                 debias=debias,
-                length=length,
+                length=opened.length,
                 update=update,
                 delete=delete,
-                precision=precision,
+                precision=opened.precision,
+                options=opened.record(),
                 ann_from=ann_from,
             )
         except KeyboardInterrupt:
             again = "--update" if update else "--resume"
             progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
             raise
-    settings = {"model": name, "inputs": [str(path) for path in inputs], "length": length, "update": update}
+    settings = {"model": name, "inputs": [str(path) for path in inputs], "length": opened.length, "update": update}
     write_run(
         folder,
         "index",
-        {**settings, "debias": str(debias) if debias else None, "delete": list(delete), "precision": precision},
+        {**settings, "debias": str(debias) if debias else None, "delete": list(delete), "precision": opened.precision},
         data={},
         seed=None,
-        device=device_name(str(encoder.device)),
+        device=device_of(encoder),
         seconds=built.seconds,
         version=built.version.number,
     )
@@ -177,7 +180,7 @@ def search(
     expand_model: str = "default",
     expand_timeout: float = 20.0,
     model: str | None = None,
-    device: str | None = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
     """Search an index with one query.
@@ -197,7 +200,7 @@ def search(
         expand_model: The model that the endpoint runs.
         expand_timeout: Seconds that one request may take.
         model: The encoder, where it lies elsewhere now.
-        device: Such as cpu or cuda; chosen by torch when not given.
+        options: How it is opened, where not as it was for the index.
         as_json: Print the results as JSON.
     """
     import os
@@ -207,7 +210,7 @@ def search(
     from isoglot.search.searcher import Searcher
 
     quiet_libraries()
-    searcher = Searcher.open(folder, model, device=device)
+    searcher = Searcher.open(folder, model, options=options)
     expander = None
     if expand is not None:
         from isoglot.search.expansion import Expander

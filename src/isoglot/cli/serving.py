@@ -6,7 +6,11 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
     from isoglot.encoders.embedder import Embedder
@@ -25,7 +29,7 @@ def serve(
     host: str = LOOPBACK,
     model: str | None = None,
     compare_model: str | None = None,
-    device: str | None = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
 ) -> None:
     """Serve an index as a search page and a JSON API, until Ctrl-C.
 
@@ -36,33 +40,34 @@ def serve(
         host: Address to listen on; by default only this machine can connect.
         model: The encoder of the index, where it lies elsewhere now.
         compare_model: The encoder of the second index, where it lies elsewhere now.
-        device: Such as cpu or cuda; chosen by torch when not given.
+        options: How encoders are opened, where not as they were for the index.
     """
     require_packages()
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
-    from isoglot.encoders.options import ModelOptions
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
     from isoglot.serve.server import allowed_hosts, listen, run
     from isoglot.serve.settings import ServeSettings
 
-    wanted = [(index, model or read_manifest(index).model)]
-    if compare is not None:
-        wanted.append((compare, compare_model or read_manifest(compare).model))
+    chosen = options or ModelOptions()
+    wanted: list[tuple[Path, tuple[str, ModelOptions]]] = []
+    for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
+        manifest = read_manifest(folder)
+        wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
-        encoders = {name: open_embedder(name, ModelOptions(device=device)) for _, name in wanted}
+        encoders = {how: open_embedder(*how) for how in dict.fromkeys(how for _, how in wanted)}
         searchers: dict[str, Searcher] = {}
         embed: dict[str, Embedder] = {}
-        for path, encoder in wanted:
+        for path, how in wanted:
             name = _name(path, searchers)
-            searchers[name] = Searcher.open(path, encoders[encoder])
+            searchers[name] = Searcher.open(path, encoders[how])
             stack.callback(searchers[name].close)
             searchers[name].warm()
-            embed[name] = encoders[encoder]
+            embed[name] = encoders[how]
         run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
 
 

@@ -44,7 +44,7 @@ class Encoded(NamedTuple):
         tokens: of the distinct texts, as far as they were kept; 0 where the embedder does not count them.
         seconds: wall time.
         length: tokens after which a text was cut; None where the embedder does not say.
-        cut: how many of the n texts were cut.
+        was_cut: (n,) which texts lost their end; none where the embedder does not say.
     """
 
     vectors: Vectors
@@ -52,7 +52,12 @@ class Encoded(NamedTuple):
     tokens: int
     seconds: float
     length: int | None = None
-    cut: int = 0
+    was_cut: NDArray[np.bool_] = np.zeros(0, np.bool_)
+
+    @property
+    def cut(self) -> int:
+        """How many of the n texts were cut."""
+        return int(self.was_cut.sum())
 
     @property
     def cut_share(self) -> float:
@@ -65,6 +70,7 @@ class Encoder(Protocol):
     """An embedder that says what it took: those that isoglot makes."""
 
     name: str
+    device: str
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Unit vectors, float32 (n, d)."""

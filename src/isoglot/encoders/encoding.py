@@ -92,9 +92,9 @@ class ModelEmbedder:
     ) -> None:
         if length is not None and length < LEAST:
             raise InputError(f"length {length}: expected at least {LEAST} tokens")
-        self.model, self.name = model, name or name_of(model)
+        self.model, self.name, self.device = model, name or name_of(model), str(model.device)
         self.length = encoding_length(model, length)
-        self._half = resolve_precision(precision, str(model.device)) == "bf16"
+        self._half = resolve_precision(precision, self.device) == "bf16"
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Unit vectors, float32 (n, d)."""
@@ -111,7 +111,7 @@ class ModelEmbedder:
         from isoglot.encoders.tokens import tokenize
 
         started = time.perf_counter()
-        model, device = self.model, str(self.model.device)
+        model, device = self.model, self.device
         distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
         prompt = prompt_of(model, role)
         tokens = tokenize(model, distinct.tolist(), prompt=prompt, length=self.length, what=what or role, notice=True)
@@ -138,9 +138,9 @@ class ModelEmbedder:
                 vectors[chosen] = batch.cpu().numpy()
                 start += len(chosen)
                 progress.advance(len(chosen))
-        cut = int(tokens.cut[place].sum()) if tokens.cut is not None else 0
+        was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut[place]
         seconds = time.perf_counter() - started
-        return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, self.length, cut)
+        return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, self.length, was_cut)
 
 
 def encoding_length(model: SentenceTransformer, length: int | None = None) -> int:

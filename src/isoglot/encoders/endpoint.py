@@ -79,7 +79,7 @@ class Endpoint:
         self.url, self.model, self.cache = url.rstrip("/"), model, cache
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._batch_size, self._timeout, self._tries, self._sleep = batch_size, timeout, tries, sleep
-        self.name = f"{PREFIX}{self.url}#{model}"
+        self.name = self.device = f"{PREFIX}{self.url}#{model}"
         self._prompts = {"query": backbone(model).query_prompt, "passage": backbone(model).passage_prompt}
         self._width: int | None = None
         try:
@@ -144,7 +144,7 @@ class Endpoint:
                 f"{self.url} has changed, so delete the cache"
             )
         vectors = np.stack([found[text] for text in wanted]) if wanted else np.empty((0, self._width or 0), np.float32)
-        return Encoded(vectors, len(distinct), 0, time.perf_counter() - started)
+        return Encoded(vectors, len(distinct), 0, time.perf_counter() - started, None, np.zeros(len(texts), np.bool_))
 
     def _ask(self, client: httpx.Client, batch: list[str]) -> Vectors:
         """One batch, tried again with growing pauses while the fault may pass."""

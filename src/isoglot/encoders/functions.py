@@ -36,7 +36,7 @@ class FunctionEmbedder:
 
     def __init__(self, embed: Embedder, *, name: str | None = None, batch_size: int | None = None) -> None:
         _refuse_other_shapes(embed)
-        self.name = name or name_of(embed)
+        self.name, self.device = name or name_of(embed), "cpu"
         self._embed = embed
         own = getattr(embed, "batch_size", None)
         self._batch_size = batch_size or (own if isinstance(own, int) and own > 0 else BATCH_SIZE)
@@ -65,7 +65,9 @@ class FunctionEmbedder:
                 progress.advance(len(part))
         vectors = np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
         place = [distinct[readable(text)] for text in texts]
-        return Encoded(vectors[place], len(asked), 0, time.perf_counter() - started)
+        return Encoded(
+            vectors[place], len(asked), 0, time.perf_counter() - started, None, np.zeros(len(texts), np.bool_)
+        )
 
 
 def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = None) -> Vectors:

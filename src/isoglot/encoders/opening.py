@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.embedder import Encoder, Model, is_transformer
+from isoglot.encoders.device_pool import DevicePool
+from isoglot.encoders.devices import require_device
+from isoglot.encoders.embedder import Encoder, Model, is_transformer, name_of
 from isoglot.encoders.encoding import ModelEmbedder, as_encoder
 from isoglot.encoders.endpoint import PREFIX, open_endpoint
-from isoglot.encoders.loading import load
+from isoglot.encoders.loading import load, locate, quiet_libraries
 from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.workers import split_devices
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
-def open_embedder(model: Model | str, options: ModelOptions | None = None) -> Encoder:
+def open_embedder(
+    model: Model | str, options: ModelOptions | None = None, *, devices: str | Sequence[str] = ()
+) -> Encoder:
     """Open a model, once, for any number of texts.
 
     Args:
         model: what `isoglot.load` takes, `endpoint:URL#MODEL`, a Sentence Transformer, or any `Embedder`.
         options: how; those that do not apply to what is given are refused.
+        devices: several, a process each (see `DevicePool`): `0,1` of CUDA's, or `cpu,cpu`.
 
     Raises:
         InputError: no such model, or options that it cannot follow.
@@ -28,21 +40,38 @@ def open_embedder(model: Model | str, options: ModelOptions | None = None) -> En
         (1, 384)
     """
     chosen = options or ModelOptions()
-    if isinstance(model, str) and not model.startswith(PREFIX):
-        loaded = load(
-            model,
-            device=chosen.device,
-            dtype=chosen.dtype,
-            trust_remote_code=chosen.trust_remote_code,
-            revision=chosen.revision,
-            prompts=chosen.prompts,
-        )
+    places = split_devices(devices)
+    by_name = isinstance(model, str) and not model.startswith(PREFIX)
+    if places and not (by_name or is_transformer(model)):
+        raise InputError(f"devices {', '.join(places)}: only models that are opened here take several; leave it out")
+    if len(places) == 1:
+        chosen, places = replace(chosen, device=places[0]), ()
+    if places:
+        if by_name:
+            locate(str(model))
+        if chosen.device is not None:
+            raise InputError(f"device {chosen.device}: several devices were given too; give one or the other")
+        name = model if isinstance(model, str) else name_of(model)
+        return DevicePool(partial(open_on, model, chosen), places, name=name, length=chosen.length)
+    if isinstance(model, str) and by_name:
+        loaded = load(model, device=chosen.device, **chosen.arguments())
         return ModelEmbedder(loaded, name=model, length=chosen.length, precision=chosen.precision)
     if not isinstance(model, str) and is_transformer(model):
-        _refuse(replace(chosen, length=None, precision="auto"), "a model that is open already")
+        _refuse(replace(chosen, length=None, precision="auto"), "a model that is open already decides")
         return ModelEmbedder(model, length=chosen.length, precision=chosen.precision)
-    _refuse(replace(chosen, precision="auto"), f"{model} decides" if isinstance(model, str) else "a function decides")
+    _refuse(
+        replace(chosen, precision="auto"), "an endpoint decides" if isinstance(model, str) else "a function decides"
+    )
     return open_endpoint(model) if isinstance(model, str) else as_encoder(model)
+
+
+def open_on(model: SentenceTransformer | str, options: ModelOptions, device: str | None) -> Encoder:
+    """In a process of its own: a model by name, or one that came along."""
+    if isinstance(model, str):
+        quiet_libraries()
+        return open_embedder(model, replace(options, device=device))
+    require_device(device)
+    return open_embedder(model.to(device), options)
 
 
 def _refuse(options: ModelOptions, why: str) -> None:
@@ -50,4 +79,4 @@ def _refuse(options: ModelOptions, why: str) -> None:
     plain = ModelOptions()
     given = [name for name in vars(plain) if getattr(options, name) != getattr(plain, name)]
     if given:
-        raise InputError(f"{', '.join(given)}: {why} that by itself; leave it out")
+        raise InputError(f"{given[0]} {getattr(options, given[0])}: {why} that by itself; leave it out")

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Self
 
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
-Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+Dtype = Literal["bfloat16", "float16", "float32"]
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """How a model is opened and used.
+class LoadOptions:
+    """How a model is opened.
 
     Attributes:
-        device: Such as cpu or cuda; chosen by torch when not given.
-        devices: Several devices, comma-separated, one process each: 0,1 (of CUDA), or cpu,cpu.
-        length: Tokens kept of a text, prompt and special ones included; the model's preset when not given.
-        precision: bf16 or fp32; auto takes what the device does well.
-        dtype: Of the weights, such as bfloat16; as the model's folder says when auto, float32 when not given.
+        dtype: Of the weights; as the model's folder says when not given.
         query_prompt: Put before queries, instead of the model's own.
         passage_prompt: Put before passages, instead of the model's own.
         revision: Of a Hub id: a commit, tag or branch.
-        trust_remote_code: Run the code that comes with the model.
+        trust_remote_code: Run Python code that comes with the model.
+        model_kwargs: What transformers' from_pretrained takes besides, as JSON: {"attn_implementation": "eager"}.
     """
 
-    device: str | None = None
-    devices: str | None = None
-    length: int | None = None
-    precision: Precision = "auto"
     dtype: Dtype | None = None
     query_prompt: str | None = None
     passage_prompt: str | None = None
     revision: str | None = None
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, Parameter(negative="")] = False
+    model_kwargs: str | None = None
 
     @property
     def prompts(self) -> dict[str, str]:
@@ -42,13 +42,62 @@ class ModelOptions:
         given = {"query": self.query_prompt, "passage": self.passage_prompt}
         return {role: prompt for role, prompt in given.items() if prompt is not None}
 
+    def filled(self, record: Mapping[str, Any]) -> Self:
+        """The same, with what a `record` says where nothing was given."""
+        prompts = record.get("prompts", {})
+        return replace(
+            self,
+            dtype=self.dtype or record.get("dtype"),
+            query_prompt=prompts.get("query") if self.query_prompt is None else self.query_prompt,
+            passage_prompt=prompts.get("passage") if self.passage_prompt is None else self.passage_prompt,
+            revision=self.revision or record.get("revision"),
+            model_kwargs=self.model_kwargs or record.get("model_kwargs"),
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The same as `load` takes them.
+
+        Raises:
+            InputError: `model_kwargs` that is no JSON object.
+        """
+        return {
+            "dtype": self.dtype,
+            "revision": self.revision,
+            "trust_remote_code": self.trust_remote_code,
+            "prompts": self.prompts,
+            "model_kwargs": self._keywords(),
+        }
+
+    def _keywords(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.model_kwargs or "{}")
+        except ValueError as error:
+            raise InputError(f"model_kwargs {self.model_kwargs}: not JSON ({error})") from error
+        if not isinstance(found, dict):
+            raise InputError(f"model_kwargs {self.model_kwargs}: expected an object, such as " + '{"name": "value"}')
+        return found
+
     def record(self) -> dict[str, Any]:
-        """What decides the vectors and is not the default, for the record of a run."""
-        values = {
-            "length": self.length,
-            "precision": None if self.precision == "auto" else self.precision,
+        """What was given and decides the vectors, for the record of a run."""
+        given = {
             "dtype": self.dtype,
             "prompts": self.prompts or None,
             "revision": self.revision,
+            "model_kwargs": self.model_kwargs,
         }
-        return {key: value for key, value in values.items() if value is not None}
+        return {key: value for key, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ModelOptions(LoadOptions):
+    """How a model is opened, and how it encodes.
+
+    Attributes:
+        length: Tokens kept of a text, prompt and special ones included; the model's preset when not given.
+        precision: bf16 or fp32; auto takes what the device does well.
+        device: Such as cpu or cuda; chosen by torch when not given.
+    """
+
+    length: Annotated[int | None, Parameter(validator=Number(gte=4))] = None
+    precision: Precision = "auto"
+    device: str | None = None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -24,10 +22,12 @@ from isoglot.data.benchmarks.miracl import Miracl
 from isoglot.encoders.embedder import Embedder, Role
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import COMPLETE, write_shard
+from isoglot.encoders.workers import Opener, start_workers, worker_embedder
 
 SIZE = 16_384
 SETTINGS = "encode.json"
-_TEXTS = b"texts"  # key of a shard's metadata: checksum of what it holds vectors of
+# Keys of a shard's metadata: checksum of what it holds vectors of; texts that were cut, and after how many tokens.
+_TEXTS, _CUT, _LENGTH = b"texts", b"cut", b"length"
 
 Kind = Literal["float16", "float32"]
 
@@ -59,14 +59,15 @@ def stream_of(data: Miracl) -> Iterator[Entry]:
 def encode_shards(
     entries: Iterable[Entry],
     folder: Path,
-    open_encoder: Callable[[], Embedder],
+    open_encoder: Callable[..., Embedder],
     settings: dict[str, Any],
     *,
     size: int = SIZE,
     kind: Kind = "float16",
     processes: int = 1,
+    devices: Sequence[str] = (),
 ) -> int:
-    """Write `shard-*.parquet`, then `complete.json`; shards that are there already are kept.
+    """Write `shard-*.parquet`, then `complete.json` (with how many texts were cut); shards that are there are kept.
 
     A shard ends where the role changes, or after `size` texts, but never between equal texts that stand side by
     side: each distinct text of a shard is encoded once.
@@ -80,6 +81,7 @@ def encode_shards(
         size: texts in a shard.
         kind: of the stored numbers.
         processes: how many encode at the same time.
+        devices: of processes, one each, instead of their number; `open_encoder` is called with the device then.
 
     Returns:
         How many shards were encoded now (not counting those that were there).
@@ -94,19 +96,23 @@ def encode_shards(
         raise InputError(f"{folder}: holds vectors of other settings (see {SETTINGS}); give them, or --overwrite")
     write_json(path, facts)
     numbers = [0, 0]  # shards, vectors
+    targets: list[Path] = []
 
     def missing() -> Iterator[tuple[Path, list[Entry], str]]:
         for number, block in enumerate(_blocks(entries, size)):
             target, checksum = folder / f"shard-{number:06d}.parquet", _checksum(block)
             numbers[0], numbers[1] = number + 1, numbers[1] + len(block)
+            targets.append(target)
             if not target.is_file():
                 yield target, block, checksum
-            elif _stored(target) != checksum:
+            elif _stored(target).get(_TEXTS, b"").decode() != checksum:
                 raise InputError(f"{target}: holds vectors of other texts; give the same input, or --overwrite")
 
     with Progress("encoding shards") as progress:
-        if processes > 1:
-            done = _parallel(missing(), open_encoder, kind, processes, progress)
+        if devices:
+            done = _parallel(missing(), open_encoder, kind, devices, progress)
+        elif processes > 1:
+            done = _parallel(missing(), partial(_anywhere, open_encoder), kind, (None,) * processes, progress)
         else:
             embed: Embedder | None = None
             done = 0
@@ -115,7 +121,10 @@ def encode_shards(
                 _encode(embed, *task, kind)
                 done += 1
                 progress.advance()
-    write_json(folder / COMPLETE, {"shards": numbers[0], "vectors": numbers[1]})
+    found = [_stored(target) for target in targets]
+    length = max((int(facts[_LENGTH]) for facts in found if _LENGTH in facts), default=None)
+    cut = sum(int(facts.get(_CUT, 0)) for facts in found)
+    write_json(folder / COMPLETE, {"shards": numbers[0], "vectors": numbers[1], "length": length, "cut": cut})
     return done
 
 
@@ -145,17 +154,20 @@ def _checksum(block: list[Entry]) -> str:
     return digest.hexdigest()
 
 
-def _stored(path: Path) -> str:
-    """The checksum in a shard's metadata; empty where it cannot be read."""
+def _stored(path: Path) -> dict[bytes, bytes]:
+    """A shard's metadata."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable shard ({error}); remove it and --resume") from error
-    return bytes(metadata.get(_TEXTS, b"")).decode()
+    return metadata
 
 
 def _encode(embed: Embedder, path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
-    vectors = encode(embed, [entry.text for entry in block], block[0].role).vectors
+    encoded = encode(embed, [entry.text for entry in block], block[0].role)
+    vectors, facts = encoded.vectors, {_TEXTS.decode(): checksum, _CUT.decode(): str(encoded.cut)}
+    if encoded.length is not None:
+        facts[_LENGTH.decode()] = str(encoded.length)
     if not np.isfinite(vectors).all():
         raise IsoglotError(f"{path}: the encoder gave NaN or infinity; try precision fp32")
     write_shard(
@@ -164,50 +176,34 @@ def _encode(embed: Embedder, path: Path, block: list[Entry], checksum: str, kind
         [entry.lang for entry in block],
         [entry.role for entry in block],
         vectors.astype(kind),
-        {_TEXTS.decode(): checksum},
+        facts,
     )
 
 
-_worker_embed: Embedder | None = None
-
-
-def _start(open_encoder: Callable[[], Embedder]) -> None:
-    global _worker_embed
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _worker_embed = open_encoder()
-
-
-def _leave_with_parent() -> None:
-    """End this process when its parent is gone: after kill -9 nobody else would, and a model stays in memory."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _anywhere(open_encoder: Callable[[], Embedder], device: str | None) -> Embedder:
+    return open_encoder()
 
 
 def _work(path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
-    if _worker_embed is None:
-        raise IsoglotError("the encoder of this process was not opened")
-    _encode(_worker_embed, path, block, checksum, kind)
+    _encode(worker_embedder(), path, block, checksum, kind)
 
 
 def _parallel(
     tasks: Iterator[tuple[Path, list[Entry], str]],
-    open_encoder: Callable[[], Embedder],
+    opener: Opener,
     kind: Kind,
-    processes: int,
+    devices: Sequence[str | None],
     progress: Progress,
 ) -> int:
     """Keep at most two shards a process in flight."""
     done = 0
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(open_encoder,))
+    pool = start_workers(opener, devices)
     try:
         with pool:
             flying: set[Future[None]] = set()
             for task in tasks:
                 flying.add(pool.submit(_work, *task, kind))
-                if len(flying) >= 2 * processes:
+                if len(flying) >= 2 * len(devices):
                     landed, flying = wait(flying, return_when=FIRST_COMPLETED)
                     done += _land(landed, progress)
             done += _land(wait(flying).done, progress)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.embedder import Model, name_of
-from isoglot.encoders.encoding import ModelEmbedder, encode
+from isoglot.encoders.devices import Precision
+from isoglot.encoders.embedder import Embedder, Encoded, Model
+from isoglot.encoders.encoding import encode
 from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.scoring import Vectors, score
 
@@ -22,7 +27,8 @@ def evaluate(
     *,
     name: str | None = None,
     length: int | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
+    devices: str | Sequence[str] = (),
     debias: Debias | None = None,
     trained: tuple[str, ...] | None = None,
 ) -> Evaluation:
@@ -33,10 +39,16 @@ def evaluate(
             `query` or `passage`) to an array of one vector a text.
         benchmark: queries, candidates and relevance.
         name: of the model, for reports; what it calls itself when None.
-        length: tokens kept of queries and candidates (192 by default).
+        length: tokens kept of queries and candidates; the model's preset (usually 192) when None.
         precision: `auto`, `bf16` or `fp32`.
+        devices: several, a process each: `0,1` of CUDA's, or `cpu,cpu`; a script wants its work under
+            `if __name__ == "__main__":` then.
         debias: a correction that both kinds of vectors pass through.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
+
+    Raises:
+        InputError: no such model, a function whose answer is no array of one vector a text, or a length or precision
+            that the model cannot have.
 
     Example:
         >>> from isoglot import evaluate, load_lareqa
@@ -46,13 +58,34 @@ def evaluate(
     """
     if isinstance(model, str):
         trained = trained or trained_languages(model)
-    queries, candidates = encode_benchmark(model, benchmark, length=length, precision=precision, debias=debias)
-    return score(
-        benchmark,
-        queries,
-        candidates,
-        name=name or (model if isinstance(model, str) else name_of(model)),
-        trained=trained,
+    embedder = open_embedder(model, ModelOptions(length=length, precision=precision), devices=devices)
+    sides = encode_sides(embedder, benchmark)
+    queries, candidates = corrected(benchmark, sides.queries.vectors, sides.candidates.vectors, debias)
+    return sides.add_to(score(benchmark, queries, candidates, name=name or embedder.name, trained=trained))
+
+
+class Sides(NamedTuple):
+    """A benchmark's texts as vectors."""
+
+    queries: Encoded
+    candidates: Encoded
+
+    def add_to(self, result: Evaluation) -> Evaluation:
+        """The result with the shares of texts that were cut, and a note where there are any."""
+        shares = {"query": self.queries.cut_share, "passage": self.candidates.cut_share}
+        length = self.candidates.length
+        if length is None:
+            return result
+        said = [f"{share:.1%} of the {role} texts" for role, share in shares.items() if share]
+        note = f"{' and '.join(said)} are longer than {length} tokens and were read up to there"
+        return replace(result, cut={**shares, "length": length}, notes=(*result.notes, *([note] if said else [])))
+
+
+def encode_sides(embedder: Embedder, benchmark: Benchmark) -> Sides:
+    """Encode a benchmark's queries and candidates; arguments as in `evaluate`."""
+    return Sides(
+        encode(embedder, benchmark.queries.texts, "query", what="queries"),
+        encode(embedder, benchmark.candidates.texts, "passage", what="candidates"),
     )
 
 
@@ -61,18 +94,12 @@ def encode_benchmark(
     benchmark: Benchmark,
     *,
     length: int | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     debias: Debias | None = None,
 ) -> tuple[Vectors, Vectors]:
     """Unit vectors of a benchmark's queries and candidates, float32 (n, d) each; arguments as in `evaluate`."""
-    if isinstance(model, str):
-        model = open_embedder(model)
-        if isinstance(model, ModelEmbedder):
-            model = model.model
-    texts = benchmark.candidates.texts
-    queries = encode(model, benchmark.queries.texts, "query", length=length, precision=precision, what="queries")
-    candidates = encode(model, texts, "passage", length=length, precision=precision, what="candidates")
-    return corrected(benchmark, queries.vectors, candidates.vectors, debias)
+    sides = encode_sides(open_embedder(model, ModelOptions(length=length, precision=precision)), benchmark)
+    return corrected(benchmark, sides.queries.vectors, sides.candidates.vectors, debias)
 
 
 def corrected(

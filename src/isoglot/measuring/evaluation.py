@@ -50,6 +50,8 @@ class Evaluation:
         intervals: by `setting.measure` and slice; empty until `with_intervals`.
         top: positions of the best candidates of every query in the pool, int32 (queries, 10 at most), in the order of
             the benchmark's queries; None where they are not known.
+        cut: shares of the texts that the model read only in part, by `query` and `passage`, and `length`, the tokens
+            that it read of one; None where nothing was encoded or the model does not say.
     """
 
     benchmark: str
@@ -64,6 +66,7 @@ class Evaluation:
     depth: int | None = None
     intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
     top: NDArray[np.int32] | None = field(default=None, repr=False, compare=False)
+    cut: dict[str, float] | None = None
 
     def macro(self, setting: str, measure: str) -> float:
         """Macro mean over languages (or ordered pairs); NaN where the setting has no such value."""
@@ -147,6 +150,7 @@ class Evaluation:
             "trained_languages": None if self.trained is None else list(self.trained),
             "depth": self.depth,
             "notes": list(self.notes),
+            **({} if self.cut is None else {"cut": self.cut}),
             "ties": self.ties,
         }
 
@@ -240,6 +244,7 @@ def load_evaluation(folder: Path) -> Evaluation:
                 name: {part: _interval(found) for part, found in own.items()}
                 for name, own in record.get("intervals", {}).items()
             },
+            cut=record.get("cut"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(

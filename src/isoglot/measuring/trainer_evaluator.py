@@ -12,6 +12,7 @@ from sentence_transformers.evaluation import SentenceEvaluator
 
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.encoders.devices import Precision
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
@@ -48,7 +49,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         name: str | None = None,
         primary: str = f"{POOL}.map",
         length: int | None = None,
-        precision: str = "auto",
+        precision: Precision = "auto",
         write_csv: bool = True,
     ) -> None:
         super().__init__()

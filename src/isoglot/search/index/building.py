@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
@@ -55,6 +56,7 @@ def build_index(
     update: bool = False,
     delete: Sequence[str] = (),
     precision: str = "auto",
+    options: Mapping[str, Any] | None = None,
     ann_from: int = approximate.PAYS_FROM,
 ) -> Built:
     """Index documents, or bring an index up to date.
@@ -73,6 +75,7 @@ def build_index(
         update: add to, replace in and delete from a published index.
         delete: ids of documents to delete (with `update`).
         precision: as for `encode`.
+        options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
         ann_from: passages from which an ANN index is built.
 
     Raises:
@@ -83,7 +86,7 @@ def build_index(
     problems = Problems(each=5)
     sources = find_sources(list(inputs)) if inputs or not update else []
     with one_writer(folder), nothing_left_of_nothing(folder):
-        manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision)
+        manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision, options=options)
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
         store = open_store(folder, manifest, [str(path) for path in inputs])
         intake = Intake(store, model, manifest, correction, precision)

@@ -77,7 +77,8 @@ def open_like(manifest: Manifest, model: Model | str | None, options: ModelOptio
             f"the index was made with a function of one's own, {manifest.model.removeprefix(FUNCTION)!r}; "
             "open it with that function as its model"
         )
-    opened = open_embedder(manifest.model if model is None else model, options)
+    chosen: Model | str = manifest.model if model is None else model
+    opened = open_embedder(chosen, options.filled(manifest.options) if isinstance(chosen, str) else options)
     refuse_other(probe(opened), manifest.probe, model if isinstance(model, str) else None, manifest.model)
     return opened
 
@@ -99,9 +100,10 @@ def transformer_of(model: Model) -> SentenceTransformer | None:
 def passage_length(model: Model, length: int | None) -> int:
     """Tokens of a passage, all included: the given or the preset's, never over the model's own."""
     inner = transformer_of(model)
+    own = getattr(model, "length", None)
     if inner is not None:
-        return encoding_length(inner, length)
-    return length or Backbone("").encode_length
+        return encoding_length(inner, length or own)
+    return length or own or Backbone("").encode_length
 
 
 def room(model: Model, length: int) -> int:

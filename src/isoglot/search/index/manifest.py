@@ -48,6 +48,7 @@ class Manifest:
         length: tokens of a passage, title and prompt included.
         probe: the encoder's vector of a fixed text, to tell whether another one is the same.
         debias: whether `debias.npz` corrects passages and queries.
+        options: how the encoder was opened (see `ModelOptions.record`), so that it opens the same again.
         current: number of the version that readers see.
         versions: all published ones, oldest first.
     """
@@ -57,6 +58,7 @@ class Manifest:
     length: int
     probe: list[float]
     debias: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, sha256, write_json
@@ -27,6 +28,7 @@ def go_on_from(
     *,
     update: bool,
     precision: str,
+    options: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """The index's manifest to go on from; a new one (without versions) where the index is new."""
     vectors = probe(model, precision)
@@ -53,6 +55,7 @@ def go_on_from(
         length=passage_length(model, length),
         probe=vectors.round(6).tolist(),
         debias=debias is not None,
+        options=dict(options or {}),
     )
 
 

@@ -1,0 +1,71 @@
+"""Opening the encoder of a verb, and saying what it will not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoglot.core.progress import progress_line
+from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
+
+
+def open_encoder(name: str, options: ModelOptions | None, devices: str | None = None) -> Encoder:
+    """Open the encoder of a verb and say after how many tokens it cuts."""
+    from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.opening import open_embedder
+
+    quiet_libraries()
+    encoder = open_embedder(name, options, devices=devices or ())
+    say_length(getattr(encoder, "length", None), options)
+    return encoder
+
+
+def say_length(length: int | None, options: ModelOptions | None) -> None:
+    """Say after how many tokens texts are cut, and who said so."""
+    if length is not None:
+        given = options is not None and options.length is not None
+        why = "" if given else "; the model's preset, --length gives another number"
+        progress_line(f"texts are read up to {length} tokens{why}")
+
+
+class Reporting:
+    """An encoder that says how many texts it cut, each time that it is asked."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder, self.name, self.device = encoder, encoder.name, encoder.device
+
+    def __call__(self, texts: list[str], role: Role, /) -> Vectors:
+        """Unit vectors, float32 (n, d)."""
+        return self.encoded(texts, role).vectors
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        """Unit vectors with what they took."""
+        found = self._encoder.encoded(texts, role, what=what)
+        _say_cut(found.cut, len(texts), what or f"{role} texts", found.length)
+        return found
+
+
+def say_shards(folder: Path, options: ModelOptions | None) -> None:
+    """The same about vectors that were written to a folder."""
+    from isoglot.core.files import read_json
+    from isoglot.encoders.vector_files import COMPLETE
+
+    facts = read_json(folder / COMPLETE)
+    say_length(facts["length"], options)
+    _say_cut(facts["cut"], facts["vectors"], "texts", facts["length"])
+
+
+def _say_cut(cut: int, count: int, what: str, length: int | None) -> None:
+    if cut:
+        share = f"{cut / count:.1%}"
+        progress_line(f"{cut} of {count} {what} ({share}) are longer than {length} tokens: their ends were not read")
+
+
+def device_of(encoder: Encoder) -> str:
+    """The device for the record of a run."""
+    from isoglot.core.run_record import device_name
+
+    return device_name(encoder.device) if encoder.device.partition(":")[0] in ("cpu", "cuda") else encoder.device

@@ -1,0 +1,114 @@
+"""One encoder on several devices, a process each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.progress import Progress
+from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.workers import Opener, start_workers, worker_embedder
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_LEAST = 16  # texts of a piece
+_PIECES = 8  # of each process, so that none waits long for the last
+
+
+class DevicePool:
+    """An embedder that deals texts out to processes, each with the model open on a device of its own.
+
+    Its vectors are those of one process, up to rounding. The processes end with `close`, or with this one.
+
+    Args:
+        opener: opens the encoder on a device; picklable.
+        devices: such as `cuda:0`, `cuda:1`; or `cpu`, `cpu`.
+        name: of the model, for reports.
+        length: tokens after which a text is cut, where known.
+
+    Raises:
+        InputError: fewer than two devices.
+    """
+
+    def __init__(self, opener: Opener, devices: Sequence[str], *, name: str, length: int | None = None) -> None:
+        if len(devices) < 2:
+            raise InputError(f"devices {', '.join(devices) or '(none)'}: expected at least two, such as 0,1 or cpu,cpu")
+        self.name, self.length, self.device = name, length, ", ".join(devices)
+        self._opener = opener
+        self._pool, self._processes = start_workers(opener, devices), len(devices)
+
+    @cached_property
+    def model(self) -> SentenceTransformer:
+        """The model in this process, on the CPU: for its tokenizer."""
+        model: SentenceTransformer = self._opener("cpu").model  # type: ignore[attr-defined]
+        return model
+
+    def __call__(self, texts: list[str], role: Role, /) -> Vectors:
+        """Unit vectors, float32 (n, d)."""
+        return self.encoded(texts, role).vectors
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        """Unit vectors with what they took.
+
+        Raises:
+            InputError: the model cannot be opened, or not on one of the devices.
+            IsoglotError: a process died.
+        """
+        started = time.perf_counter()
+        distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
+        if not len(distinct):
+            return Encoded(np.empty((0, 0), np.float32), 0, 0, 0.0)
+        # Texts of similar length share a piece, and the long ones come first: the last pieces are the quick ones.
+        order = np.argsort([-len(text) for text in distinct], kind="stable")
+        pieces = np.array_split(order, max(1, min(len(order) // _LEAST, _PIECES * self._processes)))
+        found: list[Encoded | None] = [None] * len(pieces)
+        try:
+            flying = {self._pool.submit(_encode, distinct[own].tolist(), role): at for at, own in enumerate(pieces)}
+            with Progress(f"encoding {what or role} on {self._processes} devices", len(distinct)) as progress:
+                for future in as_completed(flying):
+                    found[flying[future]] = future.result()
+                    progress.advance(len(pieces[flying[future]]))
+        except BrokenProcessPool as error:
+            raise IsoglotError(
+                "an encoding process died (out of memory?); give fewer devices, or a shorter length"
+            ) from error
+        except BaseException:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        parts = [part for part in found if part is not None]
+        self.length = parts[0].length
+        back = np.argsort(np.concatenate(pieces), kind="stable")[place]
+        return Encoded(
+            np.concatenate([part.vectors for part in parts])[back],
+            len(distinct),
+            sum(part.tokens for part in parts),
+            time.perf_counter() - started,
+            self.length,
+            np.concatenate([part.was_cut for part in parts])[back],
+        )
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> DevicePool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _encode(texts: list[str], role: Role) -> Encoded:
+    return encode(worker_embedder(), texts, role)
