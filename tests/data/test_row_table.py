@@ -32,16 +32,12 @@ def naive_components(rows):
 
 @st.composite
 def row_lists(draw):
-    keys = draw(
-        st.lists(
-            st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.sampled_from(["de", "en", "zh"])),
-            min_size=1,
-            max_size=40,
-            unique=True,
-        )
-    )
-    texts = draw(st.lists(st.integers(0, 25), min_size=len(keys), max_size=len(keys)))
-    return [(dataset, f"g{group}", lang, f"t{text}") for (dataset, group, lang), text in zip(keys, texts, strict=True)]
+    """(data set, group, language, passage) rows; a group may have several passages in a language, no passage twice."""
+    keys = st.tuples(st.sampled_from("ab"), st.integers(0, 9), st.sampled_from(["de", "en", "zh"]), st.integers(0, 25))
+    one_passage = draw(st.booleans())
+    rows = draw(st.lists(keys, min_size=1, max_size=40, unique_by=(lambda key: key[:3]) if one_passage else None))
+    rows = list(dict.fromkeys(rows))
+    return [(dataset, f"g{group}", lang, f"t{text}") for dataset, group, lang, text in rows]
 
 
 def table_of(rows):
@@ -49,45 +45,58 @@ def table_of(rows):
     return RowTable.from_columns(groups, langs, texts, datasets)
 
 
-@given(row_lists())
-def test_components_equal_a_naive_union_find(rows):
+def check_components(rows):
+    """The components are those of a naive union-find."""
     table, naive = table_of(rows), naive_components(rows)
     # Same partition, whatever the numbers.
     assert len(set(zip(table.component.tolist(), naive, strict=True))) == len(set(naive)) == len(set(table.component))
     assert sorted(set(table.component.tolist())) == list(range(len(set(naive))))
 
 
-@given(row_lists())
-def test_look_ups_equal_plain_python(rows):
+def check_look_ups(rows):
+    """Every look-up gives what plain Python finds."""
     table, components = table_of(rows), naive_components(rows)
     groups = {}
     for number, (dataset, group, lang, _) in enumerate(rows):
-        groups.setdefault((dataset, group), {})[lang] = number
+        groups.setdefault((dataset, group), {}).setdefault(lang, []).append(number)
     assert (len(table), table.groups) == (len(rows), len(groups))
+    assert table.several == any(len(found) > 1 for members in groups.values() for found in members.values())
+    assert sorted(table.cells.tolist()) == sorted(found[0] for members in groups.values() for found in members.values())
     for members in groups.values():
-        own = {int(table.group[row]) for row in members.values()}
+        own = {int(table.group[row]) for found in members.values() for row in found}
         assert len(own) == 1
         starts, counts = table.group_ranges(np.array(list(own)))
         listed = table.key_rows[starts[0] : starts[0] + counts[0]].tolist()
-        assert listed == [members[lang] for lang in sorted(members)]
+        assert listed == [row for lang in sorted(members) for row in members[lang]]
         for number, lang in enumerate(table.languages):
-            assert table.rows_of_groups(np.array(list(own)), number).tolist() == [members.get(lang, -1)]
+            found = members.get(lang, [-1])
+            assert table.rows_of_groups(np.array(list(own)), number).tolist() == found[:1]
+            for place, row in enumerate(found):
+                pick = np.array([(place + 0.5) / len(found)])
+                assert table.rows_of_groups(np.array(list(own)), number, pick).tolist() == [row]
     for d, dataset in enumerate(table.datasets):
         inside = {key: members for key, members in groups.items() if key[0] == dataset}
         start, end = table.group_dataset_offsets[d], table.group_dataset_offsets[d + 1]
-        assert set(range(start, end)) == {int(table.group[row]) for m in inside.values() for row in m.values()}
+        numbers = {int(table.group[row]) for m in inside.values() for found in m.values() for row in found}
+        assert set(range(start, end)) == numbers
         for x, lang in enumerate(table.languages):
             at = d * len(table.languages) + x
             mine = table.lang_rows[table.lang_offsets[at] : table.lang_offsets[at + 1]].tolist()
-            assert sorted(mine) == [n for n, row in enumerate(rows) if (row[0], row[2]) == (dataset, lang)]
+            assert sorted(mine) == sorted(m[lang][0] for m in inside.values() if lang in m)
             for y, other in enumerate(table.languages):
-                both = [m[lang] for m in inside.values() if lang in m and other in m]
+                both = [m[lang][0] for m in inside.values() if lang in m and other in m]
                 assert table.pair_groups[d, x, y] == len(both)
                 assert table.pair_components[d, x, y] == len({components[row] for row in both})
-        rows_inside = [row for m in inside.values() for row in m.values()]
-        parallel = [row for m in inside.values() if len(m) > 1 for row in m.values()]
-        assert table.dataset_components[d] == len({components[row] for row in rows_inside})
+        firsts = [row for m in inside.values() for row, *_ in m.values()]
+        parallel = [row for m in inside.values() if len(m) > 1 for row, *_ in m.values()]
+        assert table.dataset_components[d] == len({components[row] for row in firsts})
         assert table.parallel_components[d] == len({components[row] for row in parallel})
+
+
+@given(row_lists())
+def test_components_and_look_ups_equal_plain_python(rows):
+    check_components(rows)
+    check_look_ups(rows)
 
 
 def test_components_worked_by_hand():
@@ -108,10 +117,32 @@ def test_the_same_group_name_in_two_data_sets_is_two_groups():
     assert table.component[0] != table.component[1]
 
 
-def test_repeated_rows_are_refused():
-    with pytest.raises(DuplicateRowError, match="rows 1 and 3") as caught:
-        RowTable.from_columns(["a", "b", "b", "b"], ["de", "de", "en", "de"])
-    assert (caught.value.first, caught.value.second, caught.value.exit_code) == (1, 3, 2)
+@pytest.mark.parametrize(
+    ("passages", "queries", "words"),
+    [
+        (None, None, r"2 rows repeat .* without a passage .* rows 1 and 3"),
+        (["x", "y", "z", "w", "y"], None, r"1 rows repeat .* with the same passage, such as rows 1 and 4"),
+        (
+            ["x", "y", "z", "w", "v"],
+            ["a", "b", "c", "other", "b"],
+            r"2 rows .* with another query, such as rows 1 and 3",
+        ),
+    ],
+)
+def test_repeated_rows_are_refused(passages, queries, words):
+    with pytest.raises(DuplicateRowError, match=words) as caught:
+        RowTable.from_columns(["a", "b", "b", "b", "b"], ["de", "de", "en", "de", "de"], passages, None, queries)
+    assert caught.value.exit_code == 2
+
+
+def test_several_passages_of_one_query_are_one_component():
+    table = RowTable.from_columns(
+        ["a", "a", "b", "c"], ["de", "de", "de", "de"], ["x", "y", "y", "z"], None, ["q", "q", "r", "s"]
+    )
+    assert (table.groups, table.several, table.cells.tolist()) == (3, True, [0, 2, 3])
+    # b answers with a's second passage.
+    assert table.component[0] == table.component[1] == table.component[2] != table.component[3]
+    assert table.pair_components[0].tolist() == [[2]]
 
 
 @pytest.mark.parametrize(
@@ -139,16 +170,21 @@ def tiny_blocks(monkeypatch):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row_lists())
 def test_in_blocks_the_look_ups_are_the_same(rows):
-    test_look_ups_equal_plain_python.hypothesis.inner_test(rows)
-    test_components_equal_a_naive_union_find.hypothesis.inner_test(rows)
+    check_look_ups(rows)
+    check_components(rows)
 
 
 @pytest.mark.usefixtures("tiny_blocks")
-def test_in_blocks_repeated_rows_are_refused():
-    langs = ["de", "en", "zh", "de", "en", "zh", "de", "en"]
-    groups = ["a", "a", "a", "b", "b", "b", "c", "a"]
-    with pytest.raises(DuplicateRowError, match=r"1 rows .* rows 1 and 7"):
-        RowTable.from_columns(groups, langs)
+@given(row_lists(), st.integers(0, 2**32))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_in_blocks_repeated_rows_are_refused(rows, place):
+    rows = [*rows, rows[place % len(rows)]]
+    datasets, groups, langs, texts = map(list, zip(*rows, strict=True))
+    with pytest.raises(DuplicateRowError, match=rf"^1 rows .* rows {place % (len(rows) - 1)} and {len(rows) - 1};"):
+        RowTable.from_columns(groups, langs, texts, datasets)
+    queries = ["q"] * (len(rows) - 1) + ["other"]
+    with pytest.raises(DuplicateRowError, match="with another query"):
+        RowTable.from_columns(groups, langs, [*texts[:-1], "new"], datasets, queries)
 
 
 WIDE = st.integers(-(2**63), 2**63 - 1)

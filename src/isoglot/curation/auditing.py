@@ -79,7 +79,7 @@ def audit(
 def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
     """Groups in one language only, and languages and pairs whose passages cannot fill a batch."""
     table = rows.table
-    group, lang = np.asarray(table.group), np.asarray(table.lang)
+    group, lang = np.asarray(table.group[table.cells]), np.asarray(table.lang[table.cells])
     alone = np.bincount(group)[group] == 1
     counts = np.bincount(lang[alone], minlength=len(table.languages))
     # A batch holds one data set: what fits is the largest of them.

@@ -140,11 +140,11 @@ def mine_vectors(
 
 def _other_queries(queries: Vectors, rows: Prepared) -> Vectors:
     """Mean of the queries that a row's group has in other languages; the row's own where there is none."""
-    group = np.asarray(rows.table.group)
+    group, cells = np.asarray(rows.table.group), np.sort(rows.table.cells)
     sums = np.zeros((rows.table.groups, queries.shape[1]), np.float32)
-    np.add.at(sums, group, queries)
+    np.add.at(sums, group[cells], queries[cells])
     others = sums[group] - queries
-    alone = np.bincount(group)[group] == 1
+    alone = np.bincount(group[cells])[group] == 1
     others[alone] = queries[alone]
     norms = np.linalg.norm(others, axis=1, keepdims=True)
     means: Vectors = others / np.maximum(norms, 1e-12)

@@ -16,18 +16,39 @@ _GROUPS = 1 << 18
 
 
 class DuplicateRowError(InputError):
-    """Two rows claim the same (data set, group, language)."""
+    """Rows that repeat the (data set, group, language) of another and are no further passage of its query.
 
-    def __init__(self, first: int, second: int, count: int) -> None:
-        self.first, self.second, self.count = first, second, count
+    Attributes:
+        first, second: 0-based numbers of two of them.
+        count: how many rows repeat an earlier one so.
+        why: what is wrong with them.
+    """
+
+    def __init__(self, first: int, second: int, count: int, why: str) -> None:
+        self.first, self.second, self.count, self.why = first, second, count, why
         super().__init__(
-            f"{count} rows repeat the (dataset, group, lang) of an earlier one, such as rows {first} and {second}; "
-            "one group has one row a language: give different questions different groups"
+            f"{count} rows repeat the (dataset, group, lang) of an earlier one {why}, such as rows {first} and "
+            f"{second}; {REPEAT_REMEDY}"
         )
 
 
+REPEAT_REMEDY = (
+    "a group has one query a language, which may have several different passages: give other questions other groups "
+    "and drop what is there twice"
+)
+
+
 def lay_out(
-    lang: Ints, dataset: Ints, group_name: Ints, passage_text: Ints | None, *, languages: int, datasets: int, room: Room
+    lang: Ints,
+    dataset: Ints,
+    group_name: Ints,
+    passage_text: Ints | None,
+    query_text: Ints | None,
+    *,
+    languages: int,
+    datasets: int,
+    room: Room,
+    check: bool = True,
 ) -> dict[str, Ints]:
     """Number groups and components and lay out the look-ups.
 
@@ -35,28 +56,36 @@ def lay_out(
         lang: (rows,) language numbers.
         dataset: (rows,) data set numbers.
         group_name: (rows,) any integer that identifies the group's name within its data set (a hash will do).
-        passage_text: (rows,) any integer that identifies the passage's text (a hash will do), or None.
+        passage_text: (rows,) any integer that identifies the passage's text (a hash will do), or None; without it no
+            (data set, group, language) may occur twice.
+        query_text: (rows,) likewise of the query's text.
         languages: how many there are.
         datasets: how many there are.
         room: where arrays over rows live, those of the result by the names of their fields.
+        check: whether rows that repeat a (data set, group, language) are looked at; known to be right otherwise.
 
     Returns:
         The arrays of `isoglot.data.row_table.RowTable` except `lang` and `dataset`, by name.
 
     Raises:
-        DuplicateRowError: a (data set, group, language) that occurs twice; the message gives 0-based row numbers.
+        DuplicateRowError: a (data set, group, language) that occurs twice with the same passage or with two queries.
     """
     group, group_dataset = _number_groups(dataset, group_name, datasets, room)
-    keys, key_rows = _sorted_keys(group, lang, languages, room)
+    keys, key_rows, repeats = _sorted_keys(group, lang, languages, room)
+    if repeats and check:
+        _check_repeats(keys, key_rows, repeats, passage_text, query_text)
     sizes = _rows_of_groups(keys, len(group_dataset), languages)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     labels = _components(group, lang, len(group_dataset), languages, passage_text, room)
     component = room.array("component", len(group), np.int32)
     for part in parts(len(group)):
         component[part] = labels[group[part]]
-    lang_rows, lang_offsets = _language_rows(lang, dataset, languages, datasets, room)
+    later = _later_rows(keys, key_rows) if repeats else None
+    lang_rows, lang_offsets = _language_rows(lang, dataset, languages, datasets, later, room)
     offsets = np.searchsorted(group_dataset, np.arange(datasets + 1)).astype(np.int64)
     pair_groups, pair_components = _pair_counts(keys, starts, labels, offsets, languages)
+    # The keys of a group are sorted by language.
+    several = np.asarray(keys[starts[:-1]] < keys[starts[1:] - 1])
     spans = list(pairwise(offsets))
     return {
         "group": group,
@@ -71,7 +100,7 @@ def lay_out(
         "pair_components": pair_components,
         "dataset_components": np.array([len(np.unique(labels[start:end])) for start, end in spans], np.int64),
         "parallel_components": np.array(
-            [len(np.unique(labels[start:end][sizes[start:end] > 1])) for start, end in spans], np.int64
+            [len(np.unique(labels[start:end][several[start:end]])) for start, end in spans], np.int64
         ),
     }
 
@@ -110,29 +139,76 @@ def _number_groups(dataset: Ints, name: Ints, datasets: int, room: Room) -> tupl
     return group, np.concatenate(found)
 
 
-def _sorted_keys(group: Ints, lang: Ints, languages: int, room: Room) -> tuple[Ints, Ints]:
-    """`group * languages + lang`, sorted, and the row behind each."""
+def _sorted_keys(group: Ints, lang: Ints, languages: int, room: Room) -> tuple[Ints, Ints, int]:
+    """`group * languages + lang`, sorted, the row behind each, and how many keys repeat the one before."""
     size = len(group)
     plain = room.array("keys-plain", size, np.int64)
     for part in parts(size):
         plain[part] = group[part].astype(np.int64) * languages + lang[part]
     key_rows = order_by(plain, room.array("key_rows", size, np.int32))
     keys = room.array("keys", size, np.int64)
-    twice: list[tuple[int, int]] = []
-    count, last, last_row = 0, -1, -1
     for part in parts(size):
-        rows = np.asarray(key_rows[part])
-        keys[part] = own = plain[rows]
-        again = np.flatnonzero(own == np.concatenate([[last], own[:-1]]))
-        if len(again) and not twice:
-            before = last_row if again[0] == 0 else rows[again[0] - 1]
-            twice.append((int(before), int(rows[again[0]])))
-        count += len(again)
-        last, last_row = int(own[-1]), int(rows[-1])
+        keys[part] = plain[np.asarray(key_rows[part])]
     room.drop("keys-plain")
-    if twice:
-        raise DuplicateRowError(*twice[0], count)
-    return keys, key_rows
+    return keys, key_rows, sum(int(again.sum()) for _, again in _repeats(keys))
+
+
+def _repeats(keys: Ints) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+    """Blocks of sorted keys, and which of a block's keys equal the one before."""
+    last = -1
+    for part in parts(len(keys)):
+        own = np.asarray(keys[part])
+        yield part, own == np.concatenate([[last], own[:-1]])
+        last = int(own[-1])
+
+
+def _later_rows(keys: Ints, key_rows: Ints) -> NDArray[np.bool_]:
+    """(rows,) whether an earlier row has the same group and language."""
+    later = np.zeros(len(keys), np.bool_)
+    for part, again in _repeats(keys):
+        later[key_rows[part][again]] = True
+    return later
+
+
+def _check_repeats(keys: Ints, key_rows: Ints, repeats: int, passage: Ints | None, query: Ints | None) -> None:
+    """Refuse repeated keys that are no further passages of one query.
+
+    Raises:
+        DuplicateRowError: the kind of which there is more.
+    """
+    if passage is None:
+        at = next(part.start + int(np.argmax(again)) for part, again in _repeats(keys) if again.any())
+        raise DuplicateRowError(
+            int(key_rows[at - 1]), int(key_rows[at]), repeats, "without a passage to tell them apart"
+        )
+    other: list[tuple[int, int]] = []
+    same: list[tuple[int, int]] = []
+    for part in _whole_cells(keys):
+        own, rows = np.asarray(keys[part]), np.asarray(key_rows[part])
+        if query is not None:
+            other += _pairs(rows, (own[1:] == own[:-1]) & (query[rows[1:]] != query[rows[:-1]]))
+        order = np.lexsort((passage[rows], own))
+        own, rows = own[order], rows[order]
+        same += _pairs(rows, (own[1:] == own[:-1]) & (passage[rows[1:]] == passage[rows[:-1]]))
+    for found, why in ((other, "with another query"), (same, "with the same passage")):
+        if found:
+            raise DuplicateRowError(*found[0], len(found), why)
+
+
+def _pairs(rows: Ints, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Neighbouring rows, where `chosen` says so."""
+    at = np.flatnonzero(chosen)
+    return zip(rows[at].tolist(), rows[at + 1].tolist(), strict=True)
+
+
+def _whole_cells(keys: Ints) -> Iterator[slice]:
+    """Slices of about a block of sorted keys that part no two equal ones."""
+    start = 0
+    for part in parts(len(keys)):
+        end = part.stop if part.stop == len(keys) else int(np.searchsorted(keys, keys[part.stop], "left"))
+        if end > start:
+            yield slice(start, end)
+            start = end
 
 
 def _rows_of_groups(keys: Ints, groups: int, languages: int) -> NDArray[np.int64]:
@@ -176,17 +252,21 @@ def _joined(labels: NDArray[np.int64], links: NDArray[np.int64]) -> NDArray[np.i
     return found[labels]
 
 
-def _language_rows(lang: Ints, dataset: Ints, languages: int, datasets: int, room: Room) -> tuple[Ints, Ints]:
-    """Rows sorted by (data set, language), and the range of each."""
-    size = len(lang)
+def _language_rows(
+    lang: Ints, dataset: Ints, languages: int, datasets: int, later: NDArray[np.bool_] | None, room: Room
+) -> tuple[Ints, Ints]:
+    """The first row of each (group, language), sorted by (data set, language), then the others; and the ranges."""
+    size, last = len(lang), datasets * languages
     key = room.array("lang-keys", size, np.int32)
-    counts = np.zeros(datasets * languages, dtype=np.int64)
+    counts = np.zeros(last + 1, dtype=np.int64)
     for part in parts(size):
         key[part] = dataset[part].astype(np.int32) * languages + lang[part]
+        if later is not None:
+            key[part] = np.where(later[part], last, key[part])
         counts += np.bincount(key[part], minlength=len(counts))
     rows = order_by(key, room.array("lang_rows", size, np.int32))
     room.drop("lang-keys")
-    return rows, np.concatenate([[0], np.cumsum(counts)])
+    return rows, np.concatenate([[0], np.cumsum(counts[:-1])])
 
 
 def _pair_counts(

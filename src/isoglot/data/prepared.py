@@ -20,7 +20,7 @@ from isoglot.core.files import atomic_folder, read_json, write_json
 from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
 from isoglot.data.big_arrays import Ints, Room
-from isoglot.data.lookups import DuplicateRowError
+from isoglot.data.lookups import REPEAT_REMEDY, DuplicateRowError
 from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS, Row, read_rows
 from isoglot.languages.codes import known_code
@@ -163,7 +163,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
         Progress("rows", enabled=show_progress) as progress,
         pa.OSFile(str(folder / "rows.arrow"), "wb") as sink,
         pa.ipc.new_file(sink, _SCHEMA) as writer,
-        _Columns(folder, lang="h", dataset="h", name="q", passage="q", place="q") as columns,
+        _Columns(folder, lang="h", dataset="h", name="q", passage="q", query="q", place="q") as columns,
     ):
 
         def flush() -> None:
@@ -183,6 +183,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
                 dataset=datasets.setdefault(row.dataset, len(datasets)),
                 name=_hash(row.dataset, row.group),
                 passage=_hash(row.lang, row.passage_text),
+                query=_hash(row.query),
                 place=number,
             )
             checksum.update(f"{row.dataset}\0{row.group}\0{row.lang}\0{row.query}\0{row.passage_text}\0".encode())
@@ -209,6 +210,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
                 read["dataset"],
                 read["name"],
                 read["passage"],
+                read["query"],
                 renumber=(numbers_l, numbers_d),
                 room=Room(folder),
             )
@@ -219,8 +221,8 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
             return f"{file}:{read['place'][row]}"
 
         raise InputError(
-            f"{error.count} rows repeat the (dataset, group, lang) of an earlier one, such as {where(error.second)} "
-            f"(first at {where(error.first)}); one group has one row a language: rename the group or drop the row"
+            f"{error.count} rows repeat the (dataset, group, lang) of an earlier one {error.why}, such as "
+            f"{where(error.second)} (first at {where(error.first)}); {REPEAT_REMEDY}"
         ) from error
     for field in _ARRAYS:
         if not (folder / f"{field}.npy").exists():

@@ -22,12 +22,13 @@ class RowTable:
     Attributes:
         languages, datasets: names behind the numbers.
         lang, dataset, group, component: (rows,) numbers of each row.
-        keys, key_rows: (rows,) sorted `group * len(languages) + lang`, and the row behind each.
+        keys, key_rows: (rows,) sorted `group * len(languages) + lang`, and the row behind each. A key comes once for
+            each passage of the group's query in that language.
         group_offsets: (groups + 1,) range of each group in `keys`.
         group_dataset_offsets: (datasets + 1,) group range of each data set.
-        lang_rows: (rows,) rows sorted by (data set, language).
+        lang_rows: (rows,) one row of each (group, language), sorted by (data set, language); then all further ones.
         lang_offsets: (datasets * languages + 1,) ranges in `lang_rows`.
-        pair_groups: (datasets, languages, languages) groups that have both languages; the diagonal counts rows.
+        pair_groups: (datasets, languages, languages) groups that have both languages.
         pair_components: the same, counting distinct components: the largest possible batch.
         dataset_components: (datasets,) distinct components.
         parallel_components: (datasets,) distinct components among groups with at least two languages.
@@ -58,9 +59,32 @@ class RowTable:
         """Number of groups."""
         return int(self.group_dataset_offsets[-1])
 
-    def rows_of_groups(self, groups: Ints, lang: int) -> NDArray[np.int64]:
-        """Rows of the given groups in one language, (n,) int64; -1 where a group lacks it."""
+    @property
+    def cells(self) -> Ints:
+        """One row of each (group, language), (cells,)."""
+        return self.lang_rows[: int(self.lang_offsets[-1])]
+
+    @property
+    def several(self) -> bool:
+        """Whether any query has several passages in a language."""
+        return int(self.lang_offsets[-1]) < len(self.lang)
+
+    def rows_of_groups(self, groups: Ints, lang: int, pick: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
+        """One row of each of the given groups in one language, (n,) int64; -1 where a group lacks it.
+
+        Args:
+            groups: (n,) group numbers.
+            lang: number of the language.
+            pick: (n,) numbers in [0, 1) that choose among several rows; the first one when None.
+        """
         wanted = groups.astype(np.int64) * len(self.languages) + lang
+        if self.several:
+            at = np.searchsorted(self.keys, wanted)
+            if pick is not None:
+                counts = np.searchsorted(self.keys, wanted, "right") - at
+                at = at + (pick * counts).astype(np.int64)
+            at = np.minimum(at, len(self.keys) - 1)
+            return np.where(self.keys[at] == wanted, self.key_rows[at], -1).astype(np.int64)
         starts, counts = self.group_ranges(groups)
         # In language order a group's row cannot stand further from its start than languages come before it.
         at = starts + np.minimum(lang, counts - 1)
@@ -84,31 +108,35 @@ class RowTable:
         langs: Sequence[str],
         passages: Sequence[str] | None = None,
         datasets: Sequence[str] | None = None,
+        queries: Sequence[str] | None = None,
     ) -> RowTable:
         """Build a table from plain columns, one entry a row.
 
         Args:
             groups: group names, unique within a data set.
             langs: language codes.
-            passages: passage texts; equal texts in one language join their groups into one component.
+            passages: passage texts; equal texts in one language join their groups into one component. A (data set,
+                group, language) that comes again with another passage is a further passage of the same query.
             datasets: data set names, one for all when None.
+            queries: query texts; a further passage is then refused to another query.
 
         Raises:
-            InputError: columns of different lengths, none at all, or a (data set, group, language) given twice.
+            InputError: columns of different lengths, none at all, or a (data set, group, language) given twice with
+                the same passage, with another query or without passages.
         """
         names = datasets if datasets is not None else ["rows"] * len(groups)
-        lengths = [len(column) for column in (groups, langs, passages, datasets) if column is not None]
+        lengths = [len(column) for column in (groups, langs, passages, datasets, queries) if column is not None]
         if not lengths[0] or len(set(lengths)) > 1:
             raise InputError(f"columns of {', '.join(map(str, lengths))} entries; they must be equal, not 0")
         languages, lang = np.unique(np.asarray(langs, dtype=object).astype(str), return_inverse=True)
         dataset_names, dataset = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
         _, name = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-        texts = None
-        if passages is not None:
-            _, texts = np.unique(np.asarray(passages, dtype=object), return_inverse=True)
-        return cls.from_numbers(
-            tuple(map(str, languages)), tuple(map(str, dataset_names)), lang, dataset, name, texts, room=Room()
+        texts, asked = (
+            None if column is None else np.unique(np.asarray(column, dtype=object), return_inverse=True)[1]
+            for column in (passages, queries)
         )
+        codes, names = tuple(map(str, languages)), tuple(map(str, dataset_names))
+        return cls.from_numbers(codes, names, lang, dataset, name, texts, asked, room=Room())
 
     @classmethod
     def from_numbers(
@@ -119,7 +147,9 @@ class RowTable:
         dataset: Ints,
         group_name: Ints,
         passage_text: Ints | None,
+        query_text: Ints | None = None,
         *,
+        check: bool = True,
         renumber: tuple[Ints, Ints] | None = None,
         room: Room,
     ) -> RowTable:
@@ -130,13 +160,16 @@ class RowTable:
             datasets: names behind `dataset`.
             lang: number of each row's language.
             dataset: number of each row's data set.
-            renumber: what the numbers in `lang` and in `dataset` become; as they are when None.
             group_name: any integer that identifies the group's name within its data set (a hash will do).
             passage_text: any integer that identifies the passage's text within its language (a hash will do), or None.
+            query_text: likewise of the query's text; further passages are then refused to another query.
+            check: whether repeated rows are looked at; known to be right otherwise.
+            renumber: what the numbers in `lang` and in `dataset` become; as they are when None.
             room: where the arrays live.
 
         Raises:
-            DuplicateRowError: a (data set, group, language) that occurs twice; the message gives 0-based row numbers.
+            DuplicateRowError: a (data set, group, language) that occurs twice with the same passage or with another
+                query; the message gives 0-based row numbers.
         """
         short = {"lang": lang, "dataset": dataset}
         for number, (name, column) in enumerate(short.items()):
@@ -147,6 +180,8 @@ class RowTable:
             **short,
             group_name=group_name,
             passage_text=passage_text,
+            query_text=query_text,
+            check=check,
             languages=len(languages),
             datasets=len(datasets),
             room=room,

@@ -69,8 +69,7 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
         before, found = gathered.count, 0
         records = _parquet_records(path) if path.suffix == ".parquet" else jsonl_records(path, gathered)
         for number, record in records:
-            row = check_row(record, path, number, gathered)
-            if row is not None:
+            for row in check_rows(record, path, number, gathered):
                 found += 1
                 yield path, number, row
         if not found and gathered.count == before:
@@ -113,10 +112,10 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             missing = [name for name in REQUIRED if name not in names]
-            if missing:
+            if missing and not (missing == ["passage"] and "passages" in names):
                 raise InputError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(names)}")
             number = 0
-            columns = [name for name in names if name in FIELDS]
+            columns = [name for name in names if name in (*FIELDS, "passages")]
             for batch in file.iter_batches(batch_size=8192, columns=columns):
                 for record in batch.to_pylist():
                     number += 1
@@ -125,7 +124,53 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
 
 
-def check_row(record: Any, path: Path, number: int, problems: Problems) -> Row | None:
+def check_rows(record: Any, path: Path | str, number: int, problems: Problems) -> list[Row]:
+    """Turn a parsed record into its rows, one a passage, or note why it is none.
+
+    Args:
+        record: a dict of a row's fields. In place of `passage` it may have `passages`, a list whose entries are texts
+            or `{"title": ..., "text": ...}`; `scores` then holds one for each passage and then one for each negative.
+        path: file (or what stands for one) that problems name.
+        number: 1-based line or row in it.
+        problems: gathers what is wrong.
+    """
+    if not isinstance(record, dict) or record.get("passages") is None:
+        row = check_row(record, path, number, problems)
+        return [] if row is None else [row]
+    passages, rest = record["passages"], {key: value for key, value in record.items() if key != "passages"}
+    if rest.get("passage") is not None or rest.get("title") is not None:
+        problems.add(path, number, "fields 'passages' and 'passage' or 'title' exclude each other")
+        return []
+    if not isinstance(passages, list) or not passages:
+        problems.add(path, number, "field 'passages' is not a list of one or more passages")
+        return []
+    scores, count = rest.get("scores") or [], len(rest.get("negatives") or [])
+    if isinstance(scores, list) and scores and len(scores) != len(passages) + count:
+        problems.add(
+            path,
+            number,
+            f"field 'scores' has {len(scores)} values for {len(passages)} passages and {count} negatives",
+        )
+        return []
+    rows: list[Row] = []
+    for at, entry in enumerate(passages):
+        texts = (
+            {"title": entry.get("title"), "passage": entry.get("text")}
+            if isinstance(entry, dict)
+            else {"passage": entry}
+        )
+        own = [scores[at], *scores[len(passages) :]] if scores else scores
+        row = check_row({**rest, **texts, "scores": own}, path, number, problems)
+        if row is None:
+            return []
+        rows.append(row)
+    if len({row.passage_text for row in rows}) < len(rows):
+        problems.add(path, number, "field 'passages' holds a passage twice")
+        return []
+    return rows
+
+
+def check_row(record: Any, path: Path | str, number: int, problems: Problems) -> Row | None:
     """Turn a parsed record into a Row, or note why it is none."""
     if not isinstance(record, dict):
         problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")
@@ -172,7 +217,7 @@ def check_row(record: Any, path: Path, number: int, problems: Problems) -> Row |
         lang=str(texts["lang"]),
         query=str(texts["query"]),
         passage=str(texts["passage"]),
-        dataset=texts["dataset"] or path.name.split(".")[0],
+        dataset=texts["dataset"] or Path(path).name.split(".")[0],
         title=texts["title"],
         context=texts["context"],
         topic=texts["topic"],

@@ -59,5 +59,6 @@ def dataset_sampler(
     """
     groups, langs, passages = (list(dataset[name]) for name in ("group", "lang", "passage"))
     datasets = list(dataset["dataset"]) if "dataset" in dataset.column_names else None
-    table = RowTable.from_columns(groups, langs, passages, datasets)
+    queries = list(dataset["query"]) if "query" in dataset.column_names else None
+    table = RowTable.from_columns(groups, langs, passages, datasets, queries)
     return HybridBatchSampler(table, sampling, batch_size, steps=steps, seed=seed, processes=processes)

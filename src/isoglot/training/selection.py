@@ -102,6 +102,7 @@ def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepare
         np.asarray(table.group)[chosen],
         # A component is on one side as a whole, so equal numbers join what equal texts joined.
         component,
+        check=False,
         room=Room(),
     )
     numbers = chosen if rows.numbers is None else rows.numbers[chosen]

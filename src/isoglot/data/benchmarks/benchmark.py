@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -161,7 +162,8 @@ def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
     component = np.asarray(table.component)
     lang = np.asarray(table.lang)
     candidates: dict[tuple[int, str], str] = {}
-    queries: list[tuple[str, str, str, str]] = []
+    used: set[str] = set()
+    queries: dict[str, tuple[str, str, str, str]] = {}
     answers: dict[str, list[str]] = {}
     of_component: dict[int, list[str]] = {}
     columns: Any = zip(
@@ -175,12 +177,15 @@ def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
         code = table.languages[lang[row]]
         key = f"{dataset}/{group}" if len(table.datasets) > 1 else group
         if (int(lang[row]), passage) not in candidates:
-            candidates[int(lang[row]), passage] = f"{code}:{key}"
-            of_component.setdefault(int(component[row]), []).append(f"{code}:{key}")
-        queries.append((f"{code}:{key}:q", code, key, query))
+            # Further passages of a query are told apart by a number.
+            names = (f"{code}:{key}{f'#{number}' if number else ''}" for number in count())
+            candidates[int(lang[row]), passage] = own = next(name for name in names if name not in used)
+            used.add(own)
+            of_component.setdefault(int(component[row]), []).append(own)
+        queries[f"{code}:{key}:q"] = (f"{code}:{key}:q", code, key, query)
         answers[key] = of_component.setdefault(int(component[row]), [])
     entries = [(key, table.languages[code], text) for (code, text), key in candidates.items()]
-    return assemble(name, queries, entries, answers)
+    return assemble(name, list(queries.values()), entries, answers)
 
 
 def _grades(answers: Answers) -> Iterable[tuple[str, float]]:

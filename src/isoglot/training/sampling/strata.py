@@ -103,8 +103,11 @@ def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
     def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
         rows = _language_rows(table, stratum[0], stratum[1])
 
-        def resolve(items: Rows, _: tuple[int, ...]) -> tuple[Rows, Rows]:
+        def resolve(items: Rows, where: tuple[int, ...]) -> tuple[Rows, Rows]:
             chosen = np.asarray(rows[items], dtype=np.int64)
+            if table.several:
+                pick = np.random.default_rng((*key, *where)).random(len(chosen))
+                chosen = table.rows_of_groups(table.group[chosen], stratum[1], pick)
             return chosen, chosen
 
         return Stream(len(rows), key, resolve, table)
@@ -130,9 +133,10 @@ def _pair_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
         walk = x if table.pair_groups[dataset, x, x] <= table.pair_groups[dataset, y, y] else y
         rows = _language_rows(table, dataset, walk)
 
-        def resolve(items: Rows, _: tuple[int, ...]) -> tuple[Rows, Rows]:
+        def resolve(items: Rows, where: tuple[int, ...]) -> tuple[Rows, Rows]:
             groups = table.group[rows[items]]
-            queries, passages = table.rows_of_groups(groups, x), table.rows_of_groups(groups, y)
+            pick = np.random.default_rng((*key, *where)).random(len(groups)) if table.several else None
+            queries, passages = table.rows_of_groups(groups, x), table.rows_of_groups(groups, y, pick)
             both = (queries >= 0) & (passages >= 0)
             return queries[both], passages[both]
 
@@ -158,12 +162,20 @@ def _mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool =
         def resolve(items: Rows, where: tuple[int, ...]) -> tuple[Rows, Rows]:
             first, count = table.group_ranges(items + start)
             if distinct:
-                first, count = first[count > 1], count[count > 1]
+                # Sorted by language: where the last one is another than the first there are two.
+                two = table.keys[first] < table.keys[first + count - 1]
+                first, count = first[two], count[two]
             if not len(first):
                 return first, first
             slots = np.minimum(np.arange(count.max()), (count - 1)[:, None]) + first[:, None]
             rows = np.asarray(table.key_rows[slots], dtype=np.int64)
-            weights = np.where(np.arange(count.max()) < count[:, None], log_weights[table.lang[rows]], -np.inf)
+            langs = table.lang[rows]
+            there = np.arange(count.max()) < count[:, None]
+            weights = np.where(there, log_weights[langs], -np.inf)
+            if table.several:
+                # A language weighs the same however many passages the query has in it.
+                cells = np.arange(len(rows))[:, None] * len(table.languages) + langs
+                weights -= np.log(np.bincount(cells[there])[cells])
             # The largest of (log weight + Gumbel noise) is a weighted draw; the two largest are one without
             # replacement (Plackett-Luce).
             rng = np.random.default_rng((*key, *where))
@@ -173,7 +185,7 @@ def _mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool =
             if same:
                 return rows[lines, query], rows[lines, query]
             if distinct:
-                noise[lines, query] = -np.inf
+                noise[langs == langs[lines, query][:, None]] = -np.inf
             else:
                 noise = weights + rng.gumbel(size=weights.shape)
             return rows[lines, query], rows[lines, noise.argmax(axis=1)]
