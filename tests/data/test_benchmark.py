@@ -77,6 +77,16 @@ def test_rows_as_a_benchmark(tmp_path):
     assert benchmark.name == "mine"
 
 
+def test_all_passages_of_a_query_answer_it(tmp_path):
+    row = {"group": "a", "lang": "de", "query": "q", "passage": "one"}
+    rows = [row, {**row, "passage": "two"}, {**row, "group": "a#1", "query": "r", "passage": "three"}]
+    benchmark = benchmark_of(tmp_path, rows)
+    assert benchmark.queries.texts == ["q", "r"]
+    assert benchmark.candidates.texts == ["one", "two", "three"]
+    assert [benchmark.relevant(q).tolist() for q in range(2)] == [[0, 1], [2]]
+    assert len(set(benchmark.candidates.ids)) == 3
+
+
 def test_relevant_are_the_rows_of_the_same_component(rows_file, tmp_path):
     rows = prepare([rows_file], tmp_path / "rows", show_progress=False)
     benchmark = from_rows(rows)

@@ -88,7 +88,19 @@ def test_repeated_rows_are_named_by_file_and_line(tmp_path):
         prepare([first, second], tmp_path / "out", show_progress=False)
     message = str(caught.value)
     assert message.startswith("4 rows repeat")
-    assert f"{second}:1 (first at {first}:9)" in message
+    assert f"with the same passage, such as {second}:1 (first at {first}:9)" in message
+    rows = parallel_rows(2)
+    rows.append({**rows[3], "query": "other?", "passage": "other"})
+    with pytest.raises(InputError, match=r"1 rows repeat .* another query, such as .*a\.jsonl:9 \(first at .*:4\)"):
+        prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "out", show_progress=False)
+
+
+def test_further_passages_of_a_query_are_rows_of_its_group(tmp_path):
+    rows = parallel_rows(3)
+    rows.append({**rows[0], "passage": "noch einer"})
+    found = prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "out", show_progress=False)
+    assert (len(found), found.table.groups, found.table.several) == (13, 3, True)
+    assert found.table.component[12] == found.table.component[0]
 
 
 def test_bad_rows_and_bad_files(tmp_path):

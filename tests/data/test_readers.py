@@ -117,14 +117,17 @@ def test_tevatron(tmp_path, capsys):
         "negative_passages": [{"docid": "3", "title": "N", "text": "n"}, {"docid": "4", "title": "", "text": "m"}],
     }
     source = lines(tmp_path / "de.jsonl", record)
-    (row,) = converted(["from-tevatron", f"de={source}"], tmp_path / "rows.jsonl")
-    assert (row.group, row.lang, row.title, row.passage_text) == ("12", "de", "T", "T p")
-    assert row.negatives == ("N n", "m")
-    assert row.dataset == "tevatron"
-    assert "1 further positives left out" in capsys.readouterr().out
+    rows = converted(["from-tevatron", f"de={source}"], tmp_path / "rows.jsonl")
+    assert [(row.group, row.lang, row.title, row.passage_text) for row in rows] == [
+        ("12", "de", "T", "T p"),
+        ("12", "de", None, "p2"),
+    ]
+    assert {row.negatives for row in rows} == {("N n", "m")}
+    assert {row.dataset for row in rows} == {"tevatron"}
+    assert "left out" not in capsys.readouterr().out
     bad = lines(tmp_path / "bad.jsonl", {**record, "positive_passages": []}, {"query": "q"})
     said = refused(["from-tevatron", f"de={bad}"], tmp_path / "none.jsonl", capsys)
-    assert f"{bad}:1: a field is empty" in said
+    assert f"{bad}:1: field 'passages' is not a list of one or more" in said
     assert f"{bad}:2: no field 'positive_passages'" in said
 
 
@@ -133,12 +136,43 @@ def test_flagembedding(tmp_path, capsys):
     second = {"query": "r", "pos": ["s", "t"], "neg": ["c"]}
     de, en = (lines(tmp_path / f"{lang}.jsonl", first, second) for lang in ("de", "en"))
     rows = converted(["from-flagembedding", f"de={de}", f"en={en}"], tmp_path / "rows.jsonl")
-    assert [(row.group, row.lang) for row in rows] == [("1", "de"), ("2", "de"), ("1", "en"), ("2", "en")]
+    assert [(row.group, row.lang, row.passage) for row in rows] == [
+        (group, lang, text) for lang in ("de", "en") for group, text in (("1", "p"), ("2", "s"), ("2", "t"))
+    ]
     assert rows[0].scores == (9.0, 2.0, 1.0)
     assert rows[1].scores == ()
-    assert "2 further positives left out" in capsys.readouterr().out
+    assert "left out" not in capsys.readouterr().out
     rows = converted(["from-flagembedding", f"de={de}", "--negatives", "1"], tmp_path / "rows.jsonl")
     assert (rows[0].negatives, rows[0].scores) == (("a",), (9.0, 2.0))
+
+
+def test_a_text_where_flagembedding_wants_a_list_is_a_list_of_one(tmp_path):
+    source = lines(tmp_path / "de.jsonl", {"query": "Was ist Tee?", "pos": "Tee ist ein Getränk.", "neg": "Kaffee."})
+    (row,) = converted(["from-flagembedding", f"de={source}"], tmp_path / "rows.jsonl")
+    assert (row.passage, row.negatives) == ("Tee ist ein Getränk.", ("Kaffee.",))
+
+
+def test_what_a_query_has_twice_is_counted_and_scores_follow(tmp_path, capsys):
+    record = {
+        "query": "q",
+        "pos": ["p", "s", "p"],
+        "neg": ["a", "s", "b"],
+        "pos_scores": [9, 8, 9],
+        "neg_scores": [3, 8, 2],
+    }
+    source = lines(tmp_path / "de.jsonl", record)
+    rows = converted(["from-flagembedding", f"de={source}"], tmp_path / "rows.jsonl")
+    assert [(row.passage, row.negatives, row.scores) for row in rows] == [
+        ("p", ("a", "b"), (9, 3, 2)),
+        ("s", ("a", "b"), (8, 3, 2)),
+    ]
+    said = capsys.readouterr().out
+    assert "1 passages that a query has twice left out" in said
+    assert "1 negatives that are a passage of the query left out" in said
+    bad = lines(tmp_path / "bad.jsonl", {"query": "q", "pos": [1], "neg": []}, {"query": "q", "pos": {"a": 1}})
+    said = refused(["from-flagembedding", f"de={bad}"], tmp_path / "none.jsonl", capsys)
+    assert f"{bad}:1: field 'passage' is not a text" in said
+    assert f"{bad}:2: field 'passages' is not a list" in said
 
 
 # mMARCO
@@ -158,18 +192,17 @@ def test_mmarco_triples(mmarco, tmp_path, capsys):
     lines(mmarco / "triples.train.tsv", "7\t0\t3", "8\t1\t4", "7\t0\t5", "7\t2\t4", "9\t77\t3")
     rows = converted(["from-mmarco", mmarco], tmp_path / "rows.jsonl")
     assert [(row.group, row.lang, row.passage, row.negatives) for row in rows] == [
-        ("7", "de", 'de "passage" 0', ('de "passage" 3',)),
-        ("8", "de", 'de "passage" 1', ('de "passage" 4',)),
-        ("7", "en", 'en "passage" 0', ('en "passage" 3',)),
-        ("8", "en", 'en "passage" 1', ('en "passage" 4',)),
+        (group, lang, f'{lang} "passage" {passage}', (f'{lang} "passage" {negative}',))
+        for lang in ("de", "en")
+        for group, passage, negative in (("7", 0, 3), ("7", 2, 3), ("8", 1, 4))
     ]
     said = capsys.readouterr().out
     assert "2 rows whose query or passage a language lacks" in said
-    assert "1 further relevant passages left out" in said
     rows = converted(
         ["from-mmarco", mmarco, "--negatives", "5", "--max-groups", "1", "--langs", "en"], tmp_path / "o.jsonl"
     )
-    assert [(row.group, row.negatives) for row in rows] == [("7", ('en "passage" 3', 'en "passage" 5'))]
+    assert [(row.group, row.passage) for row in rows] == [("7", 'en "passage" 0'), ("7", 'en "passage" 2')]
+    assert {row.negatives for row in rows} == {('en "passage" 3', 'en "passage" 5', 'en "passage" 4')}
 
 
 def test_mmarco_qrels_and_its_own_names(mmarco, tmp_path):

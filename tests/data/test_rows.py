@@ -8,6 +8,7 @@ import pytest
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.rows import Row, read_rows, write_rows
+from support.rows import write_jsonl
 
 GOOD = {"group": "g", "lang": "de", "query": "Was?", "passage": "Das."}
 
@@ -210,6 +211,42 @@ def test_parquet_faults(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:4] + bytes(200) + whole[204:])
     assert f"{path}: not a readable Parquet file" in problems_of(path)
+
+
+def test_a_row_of_several_passages_is_a_row_for_each(tmp_path):
+    row = {"group": "a", "lang": "de", "query": "q", "negatives": ["n", "m"]}
+    listed = [
+        {**row, "passages": ["p", {"title": "T", "text": "s"}], "scores": [3, 2, 1, 0]},
+        {**row, "group": "b", "passages": ["only"]},
+    ]
+    path = write_jsonl(tmp_path / "rows.jsonl", listed)
+    pq.write_table(pa.Table.from_pylist([{**row, "passages": ["p", "s"]}]), tmp_path / "rows.parquet")
+    found = [(number, row) for _, number, row in read_rows([path])]
+    assert [(number, row.group, row.title, row.passage, row.scores) for number, row in found] == [
+        (1, "a", None, "p", (3, 1, 0)),
+        (1, "a", "T", "s", (2, 1, 0)),
+        (2, "b", None, "only", ()),
+    ]
+    assert {row.negatives for _, row in found} == {("n", "m")}
+    assert [row.passage for _, _, row in read_rows([tmp_path / "rows.parquet"])] == ["p", "s"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"passages": []}, "'passages' is not a list of one or more"),
+        ({"passages": "p"}, "'passages' is not a list of one or more"),
+        ({"passages": ["p", ""]}, "'passage' is empty"),
+        ({"passages": ["p", 7]}, "'passage' is not a text"),
+        ({"passages": ["p", "p"]}, "holds a passage twice"),
+        ({"passages": ["p"], "passage": "p"}, "exclude each other"),
+        ({"passages": ["p", "s"], "scores": [1]}, "'scores' has 1 values for 2 passages and 0 negatives"),
+    ],
+)
+def test_several_passages_that_are_none(tmp_path, fields, words):
+    path = write_jsonl(tmp_path / "rows.jsonl", [{"group": "a", "lang": "de", "query": "q", **fields}])
+    with pytest.raises(InputError, match=rf"^1 problem in the input:\n.*rows\.jsonl:1: .*{words}"):
+        list(read_rows([path]))
 
 
 def test_a_missing_file(tmp_path):

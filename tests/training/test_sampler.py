@@ -42,8 +42,9 @@ def table_of(rows):
 
 @st.composite
 def tables(draw):
-    """Two data sets, gaps in the languages, some passages shared between groups."""
+    """Two data sets, gaps in the languages, some passages shared between groups, some queries with two passages."""
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    several = draw(st.booleans())
     rows = []
     for dataset, groups in (("one", draw(st.integers(2, 25))), ("two", draw(st.integers(0, 15)))):
         for group in range(groups):
@@ -51,6 +52,8 @@ def tables(draw):
                 if rng.random() < 0.8:
                     text = rng.integers(3) if rng.random() < 0.1 else f"{dataset}{group}"
                     rows.append((dataset, f"g{group}", lang, f"{text}"))
+                    if several and rng.random() < 0.3:
+                        rows.append((dataset, f"g{group}", lang, f"{text} again"))
     assume(rows)
     return table_of(rows)
 
@@ -141,6 +144,32 @@ def test_no_group_comes_twice_before_all_have_come(groups, pairs, sampling):
         counts.update(np.asarray(table.group)[batch.queries].tolist())
         times = [counts[group] for group in range(groups)]
         assert max(times) - min(times) <= 1
+
+
+@pytest.mark.parametrize("sampling", REGIMES, ids=str)
+def test_one_of_several_passages_is_drawn_a_visit(sampling):
+    rows = complete(8)
+    # Group d0 has four passages in German, three of them further ones.
+    rows += [("d", "d0", "de", f"further {number}") for number in range(3)]
+    sampler = HybridBatchSampler(table_of(rows), sampling, 4, steps=2000)
+    table = sampler.table
+    german, zero = table.languages.index("de"), int(table.group[0])
+    visits, of_group = Counter(), Counter()
+    for batch in sampler.batches():
+        groups = table.group[batch.passages].tolist()
+        assert len(set(groups)) == 4
+        for row in batch.passages[table.lang[batch.passages] == german].tolist():
+            of_group[int(table.group[row])] += 1
+            visits[row] += table.group[row] == zero
+    if sampling.regime == "en-en":
+        assert not of_group
+        return
+    # It comes no more often than the other groups do, and each of its passages as often as the others.
+    others = [count for group, count in of_group.items() if group != zero]
+    assert of_group[zero] == pytest.approx(np.mean(others), rel=0.15)
+    own = [visits[row] for row in (0, 32, 33, 34)]
+    assert sum(own) == of_group[zero]
+    assert min(own) > 0.6 * np.mean(own)
 
 
 def test_one_epoch_sees_about_every_row_once():

@@ -9,7 +9,7 @@ from pathlib import Path
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.records import tsv_lines
-from isoglot.data.rows import Row, check_row
+from isoglot.data.rows import Row, check_rows
 from isoglot.languages.known import known
 from isoglot.languages.table import parse_codes
 
@@ -29,7 +29,7 @@ def mmarco_rows(
     max_groups: int | None = None,
     notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Rows of every language that has both files: a group is a query id, its passage the first relevant one.
+    """Rows of every language that has both files: a group is a query id with all its relevant passages.
 
     Streams the collections; memory holds the passages that one language needs.
 
@@ -64,14 +64,15 @@ def mmarco_rows(
             f"{folder}: no language has both {queries} and {collection}; name the files with --queries and --collection"
         )
     problems = Problems()
-    wanted = _relations(relations or _only(folder), problems, negatives, max_groups, left_out)
-    passages_wanted = {text for positive, others in wanted.values() for text in (positive, *others)}
+    wanted = _relations(relations or _only(folder), problems, negatives, max_groups)
+    passages_wanted = {text for positives, others in wanted.values() for text in (*positives, *others)}
     for code in parse_codes(langs, tuple(sorted(files))):
         query_file, collection_file = files[code]
         asked = _texts(query_file, wanted.keys(), problems)
         texts = _texts(collection_file, passages_wanted, problems)
-        for group, (positive, others) in wanted.items():
-            if group not in asked or positive not in texts:
+        for group, (positives, others) in wanted.items():
+            answers = list(dict.fromkeys(texts[key][1] for key in positives if key in texts))
+            if group not in asked or not answers:
                 left_out["rows whose query or passage a language lacks"] += 1
                 continue
             number, query = asked[group]
@@ -79,13 +80,11 @@ def mmarco_rows(
                 "group": group,
                 "lang": code,
                 "query": query,
-                "passage": texts[positive][1],
+                "passages": answers,
                 "dataset": dataset,
                 "negatives": [texts[key][1] for key in others if key in texts],
             }
-            row = check_row(record, query_file, number, problems)
-            if row is not None:
-                yield row
+            yield from check_rows(record, query_file, number, problems)
     problems.raise_if_any(_REMEDY)
 
 
@@ -102,10 +101,10 @@ def _only(folder: Path) -> Path:
 
 
 def _relations(
-    path: Path, problems: Problems, negatives: int, max_groups: int | None, left_out: Counter[str]
-) -> dict[str, tuple[str, list[str]]]:
-    """For each query id its first relevant passage and its first negatives."""
-    found: dict[str, tuple[str, list[str]]] = {}
+    path: Path, problems: Problems, negatives: int, max_groups: int | None
+) -> dict[str, tuple[list[str], list[str]]]:
+    """For each query id its relevant passages and its first negatives."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
     for number, parts in tsv_lines(path, problems, (3, 4)):
         if len(parts) == 4:
             query, _, positive, grade = parts
@@ -121,11 +120,11 @@ def _relations(
         if query not in found:
             if max_groups is not None and len(found) == max_groups:
                 continue
-            found[query] = (positive, [])
-        first, others = found[query]
-        if positive != first:
-            left_out["further relevant passages left out"] += 1
-        elif negative is not None and len(others) < negatives and negative not in others:
+            found[query] = ([], [])
+        positives, others = found[query]
+        if positive not in positives:
+            positives.append(positive)
+        if negative is not None and len(others) < negatives and negative not in others:
             others.append(negative)
     if not found and not problems.count:
         problems.add(path, None, "no relevant passage for any query")

@@ -15,7 +15,7 @@ from typing import Any
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.records import read_records
-from isoglot.data.rows import Row, check_row
+from isoglot.data.rows import Row, check_rows
 
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the formats."
 _QUERIES = ("query", "anchor", "question", "sentence1")
@@ -57,13 +57,13 @@ def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]
     Raises:
         InputError: none given, or a file without a language.
 
-    >>> parse_sources(["de=train.tsv"], None)[0].lang
-    'de'
+    >>> [source.lang for source in parse_sources(["de=train.tsv", "zh_CN=train.zh.tsv"], None)]
+    ['de', 'zh_CN']
     """
     sources = []
     for name in names:
         lang, equals, path = name.partition("=")
-        if equals and lang.replace("-", "").isalnum():
+        if equals and lang.replace("-", "").replace("_", "").isalnum():
             sources.append(Source(Path(path), lang))
         elif lang_column is not None:
             sources.append(Source(Path(name), None))
@@ -115,7 +115,7 @@ def pairs_rows(
 def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
     """Tevatron's JSONL: `query_id`, `query`, `positive_passages`, `negative_passages` (each `docid`, `title`, `text`).
 
-    The first positive passage is the row's; `notes` counts others that were left out.
+    Every positive passage is a row; `notes` counts what was left out because it is there twice.
 
     Raises:
         InputError: malformed lines; all are gathered.
@@ -123,46 +123,63 @@ def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[st
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
         positives, negatives = record["positive_passages"], record.get("negative_passages") or []
-        first = positives[0]
-        if notes is not None:
-            notes["further positives left out"] += len(positives) - 1
         return {
             "group": record.get("query_id"),
             "query": record["query"],
-            "title": first.get("title") or None,
-            "passage": first["text"],
-            "negatives": [
-                f"{entry['title']} {entry['text']}" if entry.get("title") else entry["text"] for entry in negatives
-            ],
+            "passages": [{"title": entry.get("title") or None, "text": entry["text"]} for entry in positives],
+            "negatives": [_titled(entry) for entry in negatives],
         }
 
-    return _rows(sources, reading, convert)
+    return _rows(sources, reading, convert, notes=notes)
 
 
 def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
     """FlagEmbedding's JSONL: `query`, `pos`, `neg`, and maybe `pos_scores`, `neg_scores` and `id`.
 
-    The first positive is the row's passage; `notes` counts others that were left out.
+    Every positive is a row; `notes` counts what was left out because it is there twice. One text in place of a list of
+    them is a list of one.
 
     Raises:
         InputError: malformed lines; all are gathered.
     """
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
-        positives, negatives = record["pos"], record.get("neg") or []
-        if notes is not None:
-            notes["further positives left out"] += len(positives) - 1
+        positives, negatives = _listed(record["pos"]), _listed(record.get("neg") or [])
         converted = {
             "group": record.get("id"),
             "query": record["query"],
-            "passage": positives[0],
+            "passages": positives,
             "negatives": negatives,
         }
-        if record.get("pos_scores") and len(record.get("neg_scores") or []) == len(negatives):
-            converted["scores"] = [record["pos_scores"][0], *(record.get("neg_scores") or [])]
+        scores = [*(record.get("pos_scores") or []), *(record.get("neg_scores") or [])]
+        if record.get("pos_scores") and len(scores) == len(positives) + len(negatives):
+            converted["scores"] = scores
         return converted
 
-    return _rows(sources, reading, convert)
+    return _rows(sources, reading, convert, notes=notes)
+
+
+def _titled(entry: dict[str, Any]) -> str:
+    return f"{entry['title']} {entry['text']}" if entry.get("title") else entry["text"]
+
+
+def _listed(texts: Any) -> Any:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _without_repeats(fields: dict[str, Any], notes: Counter[str]) -> None:
+    """Take out passages that are there twice, and negatives that are passages, with their scores."""
+    passages, negatives = fields["passages"], fields["negatives"]
+    texts = [_titled(entry) if isinstance(entry, dict) else entry for entry in passages]
+    if not all(isinstance(text, str) for text in (*texts, *negatives)):
+        return  # which the check of the row says
+    kept = [at for at, text in enumerate(texts) if text not in texts[:at]]
+    others = [at for at, text in enumerate(negatives) if text not in texts]
+    notes["passages that a query has twice left out"] += len(texts) - len(kept)
+    notes["negatives that are a passage of the query left out"] += len(negatives) - len(others)
+    fields["passages"], fields["negatives"] = [passages[at] for at in kept], [negatives[at] for at in others]
+    if fields.get("scores"):
+        fields["scores"] = [fields["scores"][at] for at in (*kept, *(len(texts) + other for other in others))]
 
 
 def _taken(reading: Reading) -> tuple[str | None, ...]:
@@ -180,7 +197,14 @@ def _column(record: dict[str, Any], given: str | None, usual: tuple[str, ...], e
     raise KeyError(usual[0])
 
 
-def _rows(sources: Sequence[Source], reading: Reading, convert: Convert, *, header: bool = True) -> Iterator[Row]:
+def _rows(
+    sources: Sequence[Source],
+    reading: Reading,
+    convert: Convert,
+    *,
+    header: bool = True,
+    notes: Counter[str] | None = None,
+) -> Iterator[Row]:
     if reading.negatives is not None and reading.negatives < 0:
         raise InputError(f"--negatives {reading.negatives}: expected 0 or more")
     problems = Problems()
@@ -200,13 +224,13 @@ def _rows(sources: Sequence[Source], reading: Reading, convert: Convert, *, head
                 by_line = True
                 group = str(number) if reading.aligned and source.lang else f"{source.path.name}:{number}"
             fields = {**converted, "group": group, "lang": lang, "dataset": reading.dataset}
+            if "passages" in fields and isinstance(fields["passages"], list) and isinstance(fields["negatives"], list):
+                _without_repeats(fields, Counter() if notes is None else notes)
             if reading.negatives is not None:
                 fields["negatives"] = fields["negatives"][: reading.negatives]
                 if fields.get("scores"):
-                    fields["scores"] = fields["scores"][: 1 + reading.negatives]
-            row = check_row(fields, source.path, number, problems)
-            if row is not None:
-                yield row
+                    fields["scores"] = fields["scores"][: len(fields.get("passages") or [1]) + reading.negatives]
+            yield from check_rows(fields, source.path, number, problems)
         if source.path not in ends and not problems.count:
             problems.add(source.path, None, "the file holds no records")
     if by_line and reading.aligned and all(source.lang for source in sources) and len(set(ends.values())) > 1:
