@@ -177,7 +177,7 @@ def isoglot_steps(task, rows, scratch, times, tokens):
 
     def counted(self, features):
         batch = real(self, features)
-        tokens.append(int(batch["query_attention_mask"].sum() + batch["passage_attention_mask"].sum()))
+        tokens.append(sum(int(column["attention_mask"].sum()) for column in batch["columns"]))
         return batch
 
     TokenCollator.__call__ = counted
@@ -193,7 +193,7 @@ def isoglot_steps(task, rows, scratch, times, tokens):
         query_length=192,
         passage_length=192,
     )
-    module._save = lambda *args: None
+    module.save_model = lambda *args: None
     module.train(task["model"], rows, scratch, settings)
     return found[0]
 

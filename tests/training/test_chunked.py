@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from isoglot.encoders.loading import backbone_of
-from isoglot.training.losses.chunked import embed_columns, embed_in_chunks
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
+from isoglot.training.losses.chunked import embed_columns
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.named import weighted_terms
 from isoglot.training.speed.token_table import UsedEmbedding, prepare_token_table, restore_token_table
 from support.encoders import tiny_encoder
 
@@ -38,7 +39,7 @@ def columns(model, texts=TEXTS):
 def gradients(model, *, chunk, recompute, autocast=False, dropout=True, weights=None):
     """Loss and gradients of one batch; group 0 has two members, which the mask keeps apart."""
     model.train(dropout)
-    loss = GroupMaskedInfoNCE(model, 0.1, chunk=chunk, recompute=recompute, weights=weights)
+    loss = GroupMaskedInfoNCE(model, 0.1, chunk=chunk, recompute=recompute, terms=weights and weighted_terms(weights))
     labels = torch.tensor([0, 1, 0, 2, 3])
     torch.manual_seed(1)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
@@ -89,7 +90,7 @@ def test_equal_under_autocast(folder):
 
 def test_equal_with_every_term(folder):
     model = encoder(folder)
-    weights = LossWeights(info_nce=1.0, symmetric=0.7)
+    weights = {"info_nce": 1.0, "symmetric": 0.7}
     plain = gradients(model, chunk=None, recompute=False, dropout=False, weights=weights)
     assert_same(plain, gradients(model, chunk=3, recompute=True, dropout=False, weights=weights), atol=1e-5)
 
@@ -120,7 +121,7 @@ def test_order_of_texts_is_kept(folder):
     model.eval()
     features = columns(model)[0]
     whole = model(dict(features))["sentence_embedding"]
-    torch.testing.assert_close(embed_in_chunks(model, features, 2), whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(embed_columns(model, [features], 2)[0], whole, rtol=1e-4, atol=1e-5)
 
 
 def test_left_padded_texts_are_not_cut(folder):
@@ -128,7 +129,7 @@ def test_left_padded_texts_are_not_cut(folder):
     model.eval()
     features = {key: columns(model)[0][key].flip(1) for key in ("input_ids", "attention_mask")}
     whole = model(dict(features))["sentence_embedding"]
-    torch.testing.assert_close(embed_in_chunks(model, features, 2), whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(embed_columns(model, [features], 2)[0], whole, rtol=1e-4, atol=1e-5)
 
 
 def test_token_outside_the_used_rows_is_looked_up_in_the_frozen_table(folder):

@@ -97,14 +97,12 @@ def test_row_numbers_fold_into_pairs():
     queries, passages = tokens_of([1, 2], [3], [4, 5, 6]), tokens_of([7], [8, 9], [10])
     collator = TokenCollator(queries, passages, np.array([50, 51, 52]), pad=0)
     batch = collator([{"row": row} for row in (2, 0, 1, 2)])
-    assert {key: value.tolist() for key, value in batch.items()} == {
-        "query_input_ids": [[4, 5, 6], [1, 2, 0]],
-        "query_attention_mask": [[1, 1, 1], [1, 1, 0]],
-        "passage_input_ids": [[8, 9], [10, 0]],
-        "passage_attention_mask": [[1, 1], [1, 0]],
-        "label": [52, 50],
-        "rows": [[2, 0], [1, 2]],
-    }
+    assert [{key: value.tolist() for key, value in column.items()} for column in batch["columns"]] == [
+        {"input_ids": [[4, 5, 6], [1, 2, 0]], "attention_mask": [[1, 1, 1], [1, 1, 0]]},
+        {"input_ids": [[8, 9], [10, 0]], "attention_mask": [[1, 1], [1, 0]]},
+    ]
+    assert (batch["label"].tolist(), batch["rows"].tolist()) == ([52, 50], [[2, 0], [1, 2]])
+    assert (batch["parallel"], batch["teacher"]) == ([], None)
     assert batch["label"].dtype == torch.int64
 
 
@@ -127,7 +125,8 @@ def test_text_columns_fold_to_the_same_batch(model):
         np.arange(10, 16),
         model.tokenizer.pad_token_id,
     )([{"row": row} for row in chosen])
-    del ready["rows"]  # which rows these were, for logs
-    for key, value in ready.items():
-        assert torch.equal(folded[key], value), key
+    assert torch.equal(folded["label"], ready["label"])
+    for name, column in zip(("query", "passage"), ready["columns"], strict=True):
+        for key, value in column.items():
+            assert torch.equal(folded[f"{name}_{key}"], value), key
     assert not any(key.startswith("group") for key in folded)

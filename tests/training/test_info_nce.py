@@ -6,8 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.training.losses.chunked import embed_in_chunks
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, masked_info_nce
+from isoglot.training.losses.batch import pair_batch
+from isoglot.training.losses.chunked import embed_columns
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.named import info_nce
 
 
 def naive_loss(queries, columns, ids, temperature):
@@ -53,14 +55,13 @@ def test_without_shared_passages_it_is_plain_in_batch_cross_entropy():
     queries, passages = torch.eye(3), torch.eye(3)[[0, 2, 1]]
     one, zero = math.e, 1.0
     expected = -(math.log(one / (one + 2 * zero)) + 2 * math.log(zero / (one + 2 * zero))) / 3
-    ids, places = torch.arange(3), torch.arange(3)
-    assert float(masked_info_nce(queries, passages, ids, ids, places, 1.0)) == pytest.approx(expected)
+    assert float(info_nce(pair_batch([queries, passages], torch.arange(3), 1.0))) == pytest.approx(expected)
 
 
 def test_a_batch_of_one_component_has_nothing_to_learn():
     vectors = torch.randn(4, 5, requires_grad=True)
     ids = torch.zeros(4, dtype=torch.long)
-    loss = masked_info_nce(vectors, vectors.detach(), ids, ids, torch.arange(4), 0.03)
+    loss = info_nce(pair_batch([vectors, vectors.detach()], ids, 0.03))
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert float(vectors.grad.abs().max()) == 0.0
@@ -69,10 +70,10 @@ def test_a_batch_of_one_component_has_nothing_to_learn():
 def test_half_precision_embeddings_are_compared_in_float32():
     torch.manual_seed(0)
     queries, passages = torch.randn(4, 8).bfloat16(), torch.randn(4, 8).bfloat16()
-    ids, places = torch.tensor([0, 1, 1, 2]), torch.arange(4)
-    expected = masked_info_nce(queries.float(), passages.float(), ids, ids, places, 0.03)
+    ids = torch.tensor([0, 1, 1, 2])
+    expected = info_nce(pair_batch([queries.float(), passages.float()], ids, 0.03))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = masked_info_nce(queries, passages, ids, ids, places, 0.03)
+        found = info_nce(pair_batch([queries, passages], ids, 0.03))
     assert float(found) == float(expected)
 
 
@@ -109,7 +110,7 @@ def test_chunks_equal_one_padded_pass(model, chunk, side):
     if side == "left":
         features = {key: value.flip(1) if torch.is_tensor(value) else value for key, value in features.items()}
     with torch.no_grad():
-        found = embed_in_chunks(model, features, chunk)
+        found = embed_columns(model, [features], chunk)[0]
         plain = model(dict(features))["sentence_embedding"]
     torch.testing.assert_close(found, plain, atol=1e-5, rtol=1e-4)
 
@@ -126,7 +127,7 @@ def test_chunks_are_as_narrow_as_their_longest_text(model, monkeypatch):
     features = dict(model.preprocess(TEXTS))
     lengths = sorted(features["attention_mask"].sum(dim=1).tolist(), reverse=True)
     with torch.no_grad():
-        embed_in_chunks(model, features, 3)
+        embed_columns(model, [features], 3)
     assert seen == [(3, lengths[0]), (3, lengths[3]), (2, lengths[6])]
 
 

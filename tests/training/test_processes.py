@@ -60,7 +60,7 @@ def work(home, name, settings, rank, world, port, stop):
     torch.set_num_threads(1)
     from isoglot.data.prepared import open_prepared
     from isoglot.training import trainer
-    from isoglot.training.selection import fit
+    from isoglot.training.run import train as fit
 
     folder = Path(home) / name
     real = trainer.HybridTrainer.training_step
@@ -87,7 +87,7 @@ def work(home, name, settings, rank, world, port, stop):
 
 def train(home, name, settings, world, stop=0):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.selection"])
+    context.set_forkserver_preload(["isoglot.training.run"])
     (home / name).mkdir(exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

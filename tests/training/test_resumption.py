@@ -48,7 +48,7 @@ def place(tmp_path_factory):
 def spawn():
     """Start a function in a process that has everything imported already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.selection"])
+    context.set_forkserver_preload(["isoglot.training.run"])
     return context.Process
 
 
@@ -57,7 +57,7 @@ def run(home, name, settings=SETTINGS, resume=True, slow=None):
     import torch
 
     from isoglot.data.prepared import open_prepared
-    from isoglot.training.selection import fit
+    from isoglot.training.run import train as fit
 
     torch.set_num_threads(1)
     folder = Path(home) / name
@@ -178,19 +178,19 @@ def test_other_settings_are_refused_by_name(place):
 
 
 def _run_with_nan(place, name, at):
-    import isoglot.training.losses.info_nce
+    import isoglot.training.losses.batch
 
-    real, calls = isoglot.training.losses.info_nce.masked_scores, []
+    real, calls = isoglot.training.losses.batch.scores, []
 
     def poisoned(*args):
         calls.append(1)
         return real(*args) * (float("nan") if len(calls) == at else 1.0)
 
-    isoglot.training.losses.info_nce.masked_scores = poisoned
+    isoglot.training.losses.batch.scores = poisoned
     try:
         run(place, name)
     finally:
-        isoglot.training.losses.info_nce.masked_scores = real
+        isoglot.training.losses.batch.scores = real
 
 
 def test_nan_names_the_batch_and_keeps_the_last_checkpoint(place, uninterrupted):
@@ -238,7 +238,7 @@ def test_out_of_memory_says_what_to_do(place, monkeypatch):
     def starve(*args, **kwargs):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(GroupMaskedInfoNCE, "forward", starve)
+    monkeypatch.setattr(GroupMaskedInfoNCE, "measure", starve)
     with pytest.raises(IsoglotError, match="--batch-size 4; --grad-cache 16 keeps the same batch"):
         run(place, "starved")
     with pytest.raises(IsoglotError, match="smaller --grad-cache"):
@@ -252,7 +252,7 @@ def test_batch_larger_than_the_groups_names_the_maximum(place):
 
 def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
     from isoglot.data.prepared import prepare
-    from isoglot.training.selection import fit
+    from isoglot.training.run import train as fit
 
     rows = tiny_rows(tmp_path / "rows.jsonl", groups=8, langs=("de", "en"))
     with rows.open("a") as out:

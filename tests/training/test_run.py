@@ -118,7 +118,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path,
 
     folder, settings = trained
     settings = TrainSettings(settings.sampling, **FAST, save_steps=2)
-    plain, calls = GroupMaskedInfoNCE.forward, []
+    plain, calls = GroupMaskedInfoNCE.measure, []
 
     def stopping(self, *args, **kwargs):
         calls.append(None)
@@ -126,7 +126,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path,
             raise KeyboardInterrupt
         return plain(self, *args, **kwargs)
 
-    monkeypatch.setattr(GroupMaskedInfoNCE, "forward", stopping)
+    monkeypatch.setattr(GroupMaskedInfoNCE, "measure", stopping)
     with pytest.raises(KeyboardInterrupt):
         train(str(tiny_model), rows, tmp_path, settings)
     assert (tmp_path / "checkpoints" / "checkpoint-4").is_dir()
@@ -165,8 +165,13 @@ def test_a_finished_run_with_other_settings_is_refused(rows, tiny_model, trained
 def test_a_loss_that_is_no_number_stops_the_run(rows, tiny_model, tmp_path, monkeypatch):
     from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 
-    plain = GroupMaskedInfoNCE.forward
-    monkeypatch.setattr(GroupMaskedInfoNCE, "forward", lambda self, *a, **k: plain(self, *a, **k) * float("nan"))
+    plain = GroupMaskedInfoNCE.measure
+
+    def poisoned(self, *args, **kwargs):
+        found = plain(self, *args, **kwargs)
+        return found._replace(loss=found.loss * float("nan"))
+
+    monkeypatch.setattr(GroupMaskedInfoNCE, "measure", poisoned)
     with pytest.raises(IsoglotError, match=r"step 1: the loss is nan .*; lower --lr"):
         train(str(tiny_model), rows, tmp_path, TrainSettings(**FAST))
     assert not (tmp_path / "model.safetensors").exists()

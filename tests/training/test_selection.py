@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from isoglot.core.errors import InputError
 from isoglot.data.prepared import prepare
 from isoglot.data.row_table import RowTable
+from isoglot.training.run import train
 from isoglot.training.sampling.alpha import alpha_at, parse_points
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
-from isoglot.training.selection import fit, hold_out
+from isoglot.training.selection import hold_out
 from isoglot.training.settings import TrainSettings
 from support.encoders import tiny_encoder
 from support.rows import tiny_rows
@@ -147,8 +149,6 @@ def settings(**more):
 def test_the_best_measured_weights_are_the_result(place, monkeypatch):
     from safetensors.torch import load_file
 
-    import isoglot.training.selection
-
     seen = []
 
     def scorer(held, given):
@@ -159,10 +159,10 @@ def test_the_best_measured_weights_are_the_result(place, monkeypatch):
 
         return score
 
-    monkeypatch.setattr(isoglot.training.selection, "scorer", scorer)
+    monkeypatch.setattr(sys.modules["isoglot.training.run"], "scorer", scorer)
     folder = place / "best"
     folder.mkdir()
-    fit(str(place / "model"), rows_of(place), folder, settings())
+    train(str(place / "model"), rows_of(place), folder, settings())
     assert len(seen) == 4
     saved = load_file(folder / "model.safetensors")
     weight = next(
@@ -175,23 +175,23 @@ def test_the_best_measured_weights_are_the_result(place, monkeypatch):
 
 
 def test_patience_stops_the_run(place, monkeypatch):
-    import isoglot.training.selection
-
     scores = iter([0.5, 0.4, 0.3, 0.9])
-    monkeypatch.setattr(isoglot.training.selection, "scorer", lambda held, given: lambda model: {"score": next(scores)})
+    monkeypatch.setattr(
+        sys.modules["isoglot.training.run"], "scorer", lambda held, given: lambda model: {"score": next(scores)}
+    )
     folder = place / "patient"
     folder.mkdir()
-    fit(str(place / "model"), rows_of(place), folder, settings(patience=2))
+    train(str(place / "model"), rows_of(place), folder, settings(patience=2))
     record = json.loads((folder / "run.json").read_text())
     assert (record["selected_step"], record["steps"]) == (3, 9)
     with pytest.raises(InputError, match="--patience"):
-        settings(patience=2, holdout=0.0)
+        train(str(place / "model"), rows_of(place), folder, settings(patience=2, holdout=0.0))
 
 
 def test_score_is_pooled_map_minus_normalised_rank_distance(place):
     folder = place / "scored"
     folder.mkdir()
-    fit(str(place / "model"), rows_of(place), folder, settings(max_steps=3))
+    train(str(place / "model"), rows_of(place), folder, settings(max_steps=3))
     lines = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
     measured = next(line for line in lines if "select_score" in line)
     _, held = hold_out(rows_of(place), 0.3, 0)
@@ -211,7 +211,7 @@ def test_losses_by_pair_and_tensorboard_events(place):
     given = settings(
         holdout=0.0, log_steps=4, tensorboard=True, sampling=Sampling(alpha_schedule="cosine", alpha_end=0.0)
     )
-    fit(str(place / "model"), rows_of(place), folder, given)
+    train(str(place / "model"), rows_of(place), folder, given)
     lines = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12]
     pairs = {key.partition("/")[2] for line in lines for key in line if key.startswith("loss_pair/")}

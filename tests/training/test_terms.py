@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
-from isoglot.training.losses.terms import distillation, masked_scores, root_jensen_shannon, symmetric_kl
+from isoglot.training.losses.batch import pair_batch
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.named import weighted_terms
+from isoglot.training.losses.terms import distillation, root_jensen_shannon, symmetric_kl
 from support.encoders import tiny_encoder
 from support.rows import tiny_rows
 
@@ -44,9 +46,10 @@ IDS = [4, 1, 4, 2, 3]
 
 
 def loss_of(vectors, parallel=False, teacher=None, labels=None, **weights):
-    loss = GroupMaskedInfoNCE(NoModel(), 0.2, weights=LossWeights(**{"info_nce": 0.0, **weights}))
+    loss = GroupMaskedInfoNCE(NoModel(), terms=weighted_terms(weights))
     labels = torch.tensor(IDS) if labels is None else labels
-    return loss.compute_loss_from_embeddings(vectors, labels, teacher, parallel=parallel).item()
+    columns, versions = (vectors[:-2], vectors[-2:]) if parallel else (vectors, [])
+    return loss.compare(pair_batch(columns, labels, 0.2, parallel=versions, teacher=teacher)).loss.item()
 
 
 def allowed(i, j):
@@ -141,9 +144,9 @@ def test_teacher_and_student_that_agree_cost_nothing():
     assert rows.item() == 2
 
 
-def test_masked_scores_keep_the_own_column():
+def test_logits_keep_the_own_column():
     eye = torch.eye(2)
-    found = masked_scores(eye, eye, torch.tensor([7, 7]), torch.tensor([7, 7]), torch.tensor([0, 1]), 0.5)
+    found = pair_batch([eye, eye], torch.tensor([7, 7]), 0.5).logits
     assert found.tolist() == [[2.0, -math.inf], [-math.inf, 2.0]]
 
 
@@ -176,7 +179,7 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
     model = load(str(tiny_encoder(tmp_path, dropout=0.1, length=96)), device="cpu")
     settings = TrainSettings(negatives=2, loss_kl=1.0, device="cpu")
     preset = Backbone("", query_length=32, passage_length=64)
-    collator = run_collator(model, rows, settings, preset, tmp_path / "tokens", numbers)
+    collator = run_collator(model, rows, settings, preset, tmp_path / "tokens", numbers, parallel=True)
     lang, group = rows.column("lang"), rows.column("group")
 
     def at(name, code):
@@ -191,11 +194,13 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
     assert torch.isnan(batch["teacher"][1:]).all()
     texts = [
         model.tokenizer.decode(ids[mask.bool()]).replace(" ", "")
-        for ids, mask in zip(batch["negative0_input_ids"], batch["negative0_attention_mask"], strict=True)
+        for ids, mask in zip(*(batch["columns"][2][key] for key in ("input_ids", "attention_mask")), strict=True)
     ]
     assert "passage:somethingelse" in texts[0]
     assert texts[2] == "<pad>"
-    assert {"parallel_passage_input_ids", "parallel_query_input_ids"} <= batch.keys()
-    same = collator([{"row": row} for row in [*asked, *asked]])
-    assert "parallel_query_input_ids" not in same
+    assert len(batch["columns"]) == 4
+    versions = [model.tokenizer.decode(part["input_ids"][1], skip_special_tokens=True) for part in batch["parallel"]]
+    assert versions[0].startswith("passage: Der Berg Nummer 1")
+    assert versions[1].startswith("query: How high is mountain nu")
+    assert collator([{"row": row} for row in [*asked, *asked]])["parallel"] == []
     assert batch["rows"].tolist() == [asked, answers]

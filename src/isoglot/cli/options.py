@@ -11,7 +11,7 @@ from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from isoglot.core.errors import InputError
-from isoglot.training.sampling.regimes import Regime, Sampling
+from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 
 
@@ -55,7 +55,7 @@ def _with_inherited_hints(kind: type[Settings]) -> type[Settings]:
 class StudySampling(Sampling):
     """Sampling of a study: its regimes and alphas are lists of their own."""
 
-    regime: Annotated[Regime, Parameter(parse=False)] = "hybrid"
+    regime: Annotated[str, Parameter(parse=False)] = "hybrid"
     alpha: Annotated[float, Parameter(parse=False)] = 0.5
 
 

@@ -50,9 +50,9 @@ def train(
         # Of several processes the first makes the folder, and only it writes there.
         claim = nullcontext(output_dir) if rank() else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
         with claim as folder:
-            from isoglot.training.selection import fit
+            from isoglot.training.run import train as run
 
-            fit(model, prepared, folder, settings or TrainSettings(), resume=resume)
+            run(model, prepared, folder, settings or TrainSettings(), resume=resume)
     if rank() == 0:
         print(f"model in {folder}")
 

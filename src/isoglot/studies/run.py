@@ -26,8 +26,8 @@ from isoglot.measuring.scoring import score
 from isoglot.measuring.top10 import K, load_hits, save_hits
 from isoglot.studies.report import StudyReport, headline_rows, write_report
 from isoglot.studies.settings import StudySettings
+from isoglot.training.run import train
 from isoglot.training.sampling.regimes import parse_regime
-from isoglot.training.selection import fit
 from isoglot.training.settings import TrainSettings, flat_settings
 
 BASE = "base"
@@ -153,7 +153,7 @@ def _run(
     if train_settings is not None:
         progress_line(f"{counter} {label}: training {train_settings.max_steps} steps of {train_settings.batch_size}")
         (home / "model").mkdir(exist_ok=True)
-        model = str(fit(settings.model, rows, home / "model", train_settings, resume=True))
+        model = str(train(settings.model, rows, home / "model", train_settings, resume=True))
     progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
     result, top = _measure(model, benchmark, label, settings)
     result.save(home)

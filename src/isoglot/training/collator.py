@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -37,6 +37,26 @@ class Negatives:
         return np.where(numbers < self.offsets[rows + 1][:, None], numbers, -1)
 
 
+class PairInputs(TypedDict):
+    """One batch of B pairs, as token ids on the CPU.
+
+    Attributes:
+        columns: `input_ids`, `attention_mask`, … of queries, passages, and each column of hard negatives.
+        parallel: the same of the passages in the queries' languages and of the queries in the passages'; empty in a
+            batch of one language, and where no loss compares them.
+        label: int64 (B,) identity of each pair's passage; with hard negatives (B, 1 + K), -1 for one that is no row's
+            passage and -2 for none.
+        teacher: (B, 1 + K) scores; None without hard negatives.
+        rows: (2, B) row numbers of queries and passages.
+    """
+
+    columns: list[dict[str, Tensor]]
+    parallel: list[dict[str, Tensor]]
+    label: Tensor
+    teacher: Tensor | None
+    rows: Tensor
+
+
 class TokenCollator:
     """Folds 2B row numbers (queries, then passages) into one batch of ready token ids.
 
@@ -64,29 +84,26 @@ class TokenCollator:
         self.queries, self.passages, self.identity, self.pad = queries, passages, identity, pad
         self.negatives, self.parallel = negatives, parallel
 
-    def __call__(self, features: list[dict[str, int]]) -> dict[str, Tensor]:
-        """Batch with `query_*` and `passage_*` inputs and an int64 `label` (B,).
-
-        With negatives there are `negative0_*`, … too, the label is (B, 1 + negatives), with -1 for a negative that is
-        no row's passage and -2 for none, and `teacher` (B, 1 + negatives) holds scores. A cross-lingual batch with
-        `parallel` ends with `parallel_passage_*` (in the query's language) and `parallel_query_*`. `rows` is (2, B).
-        """
+    def __call__(self, features: list[dict[str, int]]) -> PairInputs:
+        """The batch of 2B row numbers."""
         rows = np.array([feature["row"] for feature in features], dtype=np.int64)
         half = len(rows) // 2
         asked, answers = rows[:half], rows[half:]
-        columns = [("query", self.queries, asked), ("passage", self.passages, answers)]
+        columns = [self.queries.batch(asked, self.pad), self.passages.batch(answers, self.pad)]
         label = self.identity[asked].astype(np.int64)
-        more: dict[str, Tensor] = {}
+        teacher = None
         if self.negatives is not None:
             texts = self.negatives.texts(answers)
-            columns += [(f"negative{n}", self.negatives.tokens, texts[:, n]) for n in range(texts.shape[1])]
+            columns += [self.negatives.tokens.batch(column, self.pad) for column in texts.T]
             label = np.column_stack([label, np.where(texts < 0, -2, self.negatives.identity[texts])])
-            more["teacher"] = torch.from_numpy(self.negatives.scores[answers])
+            teacher = torch.from_numpy(self.negatives.scores[answers])
+        parallel = []
         if self.parallel and bool((asked != answers).any()):
-            columns += [("parallel_passage", self.passages, asked), ("parallel_query", self.queries, answers)]
-        batch = {
-            f"{name}_{key}": value
-            for name, tokens, texts in columns
-            for key, value in tokens.batch(texts, self.pad).items()
+            parallel = [self.passages.batch(asked, self.pad), self.queries.batch(answers, self.pad)]
+        return {
+            "columns": columns,
+            "parallel": parallel,
+            "label": torch.from_numpy(label),
+            "teacher": teacher,
+            "rows": torch.from_numpy(rows.reshape(2, half)),
         }
-        return {**batch, **more, "label": torch.from_numpy(label), "rows": torch.from_numpy(rows.reshape(2, half))}

@@ -17,7 +17,6 @@ from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.presets import Backbone
 from isoglot.encoders.tokens import tokenize, tokenize_rows
 from isoglot.training.collator import Negatives, TokenCollator
-from isoglot.training.losses.info_nce import LossWeights
 from isoglot.training.settings import TrainSettings
 
 
@@ -28,8 +27,10 @@ def run_collator(
     preset: Backbone,
     scratch: Path,
     numbers: Ints | None,
+    *,
+    parallel: bool = False,
 ) -> TokenCollator:
-    """Tokens of the rows that are drawn.
+    """Tokens of the rows that are drawn; `parallel` adds other language versions, see `TokenCollator`.
 
     All rows' tokens are kept beside the rows, for other runs; a part of them serves this run alone.
     """
@@ -54,14 +55,13 @@ def run_collator(
         home=home,
         numbers=numbers,
     )
-    weights = LossWeights(jsd=settings.loss_jsd, kl=settings.loss_kl)
     return TokenCollator(
         queries,
         passages,
         rows.table.component,
         getattr(model.tokenizer, "pad_token_id", None) or 0,
         negatives=_negatives(model, rows, settings.negatives, passage_length, numbers),
-        parallel=weights.parallel,
+        parallel=parallel,
     )
 
 

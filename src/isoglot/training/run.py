@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
-import os
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,54 +13,59 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors import SafetensorError
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
+from sentence_transformers import SentenceTransformer
 from torch import distributed
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
-from isoglot.core.files import read_json, write_text
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import read_json
 from isoglot.core.run_record import device_name, read_run, write_run
+from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
-from isoglot.encoders.devices import require_device, resolve_precision
-from isoglot.encoders.loading import backbone_of, load, quiet_libraries
-from isoglot.encoders.presets import backbone
+from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
+from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import last_checkpoint, load_trainable, remove_incomplete, require_same
+from isoglot.training.facts import fixed_facts, model_name, run_facts
 from isoglot.training.inputs import run_collator, used_tokens
+from isoglot.training.interruption import Interruption
 from isoglot.training.log import BatchLog, StepLog
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE, LossWeights
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
 from isoglot.training.processes import rank, world_size
 from isoglot.training.sampling.sampler import HybridBatchSampler
-from isoglot.training.settings import TrainSettings, flat_settings
+from isoglot.training.saving import save_model
+from isoglot.training.selection import Scorer, Selection, hold_out, scorer
+from isoglot.training.settings import TrainSettings
 from isoglot.training.speed.packing import can_pack, lean
 from isoglot.training.speed.token_table import prepare_token_table, restore_token_table
-from isoglot.training.trainer import HybridTrainer, Scorer, Selection
-
-# Settings that may change when a run is resumed: the batches and the loss stay what they were.
-_FREE = ("batch_size", "chunk", "device", "grad_cache", "log_batches", "log_steps", "save_steps", "tensorboard")
+from isoglot.training.trainer import HybridTrainer
 
 
 def train(
-    model: str,
+    model: str | SentenceTransformer,
     rows: Prepared,
     folder: Path | str,
     settings: TrainSettings | None = None,
     *,
     resume: bool = False,
-    scorer: Scorer | None = None,
+    loss: LossFunction | LossTerm | None = None,
+    select_on: Prepared | Benchmark | Scorer | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Path:
     """Train and save a plain Sentence Transformers folder with `run.json` and `training.jsonl`.
 
     Under `torchrun` or `accelerate launch` every process calls this; the first one writes.
 
     Args:
-        model: what `isoglot.load` takes.
-        rows: prepared parallel rows.
+        model: what `isoglot.load` takes, or a model, which is trained where it is.
+        rows: prepared parallel rows; `settings.holdout` keeps a share of them out to select the model on.
         folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
         settings: how to train; its batch size is one process's.
         resume: go on from the last complete checkpoint in `folder`, if there is one.
-        scorer: measures the model every `eval_steps`; the weights with the largest `score` are the result (see
-            `isoglot.training.selection`).
+        loss: any function of a `PairBatch` to a scalar, in place of the settings' weighted losses.
+        select_on: rows, a benchmark, or a function of the model to numbers with a `score` among them, measured every
+            `settings.eval_steps` in place of a held-out share; the weights with the largest score are the result.
+        callbacks: further callbacks of transformers' Trainer.
 
     Returns:
         The folder.
@@ -72,14 +76,19 @@ def train(
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
     folder, settings = Path(folder), settings or TrainSettings()
+    _check_selection(settings, select_on)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     quiet_libraries()
+    own = None if loss is None else loss_term(loss)
+    terms = weighted_terms(settings.loss_weights) if own is None else {"loss": (own, 1.0)}
+    if settings.holdout:
+        rows, select_on = hold_out(rows, settings.holdout, settings.seed)
     processes, first = world_size(), rank() == 0
-    facts = {"model": model, "rows": rows.checksum, **flat_settings(settings), "processes": processes}
-    fixed = _fixed(facts)
+    facts = run_facts(model, rows, settings, processes, loss=own, select_on=None if settings.holdout else select_on)
+    fixed = fixed_facts(facts)
     if resume and (record := read_run(folder)):
-        require_same(folder, _fixed(record["settings"]), fixed)
+        require_same(folder, fixed_facts(record["settings"]), fixed)
         return folder
     sampler = HybridBatchSampler(
         rows.table,
@@ -89,63 +98,66 @@ def train(
         seed=settings.seed,
         processes=processes,
     )
-    require_device(settings.device)
     checkpoints = folder / "checkpoints"
-    arguments = _arguments(checkpoints, folder, settings)
+    arguments = training_arguments(folder, settings)
     device = str(arguments.device)
-    if settings.device and not device.startswith(settings.device):
-        raise InputError(
-            f"--device {settings.device}: training runs on {device} here; choose a GPU with CUDA_VISIBLE_DEVICES"
-        )
     set_seed(settings.seed)
     with arguments.main_process_first(desc="opening the model"):
         if first:
             remove_incomplete(checkpoints)
         last = last_checkpoint(checkpoints, fixed) if resume else None
-        encoder = load(model, device=device)
-    preset = backbone(model)
+        encoder = load(model, device=device) if isinstance(model, str) else model.to(device)
     numbers = sampler.rows()
     with arguments.main_process_first(desc="tokenising"):
-        collator = run_collator(encoder, rows, settings, preset, checkpoints / "tokens", numbers)
+        collator = run_collator(
+            encoder,
+            rows,
+            settings,
+            preset_of(encoder),
+            checkpoints / "tokens",
+            numbers,
+            parallel=any(term.parallel for term, _ in terms.values()),
+        )
     prepare_token_table(backbone_of(encoder), settings.embeddings, used_tokens(collator))
     selection = None
-    if scorer is not None:
-        selection = Selection(scorer, checkpoints, settings.eval_steps, settings.patience, first=first)
+    if select_on is not None:
+        score = scorer(select_on, settings) if isinstance(select_on, (Prepared, Benchmark)) else select_on
+        selection = Selection(score, checkpoints, settings.eval_steps, settings.patience, first=first)
         if last is not None:
             selection.restore(read_json(last / "complete.json").get("selection"))
     batch_log = BatchLog(folder, rows.table, rank()) if settings.log_batches else None
-    callbacks: list[Any] = [StepLog(folder / "training.jsonl", settings.max_steps, batch_log)]
+    interruption = Interruption()
     trainer = HybridTrainer(
         model=encoder,
         args=arguments,
         train_dataset=Dataset.from_dict({"row": np.arange(len(rows), dtype=np.int64)}),
-        loss=_loss(encoder, settings, device, gather=processes > 1),
+        loss=GroupMaskedInfoNCE(
+            encoder,
+            settings.temperature,
+            chunk=settings.grad_cache or settings.chunk or _chunk(encoder, device),
+            gather_across_devices=processes > 1,
+            recompute=settings.grad_cache is not None,
+            terms=terms,
+        ),
         data_collator=collator,
-        callbacks=[*callbacks, *([selection] if selection else [])],
+        callbacks=[StepLog(folder / "training.jsonl", settings.max_steps, batch_log), *callbacks],
         sampler=sampler,
         settings=settings,
         facts=fixed,
+        interruption=interruption,
         selection=selection,
         batch_log=batch_log,
     )
-    if selection is not None:
-        selection.trainer = trainer
     way = lean(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
-    with trainer.checkpoint_on_signal(), way:
+    with interruption.on_signals(), way:
         _run(trainer, last, folder, settings)
-    if trainer.interrupted and trainer.state.global_step < settings.max_steps:
+    if interruption.agreed and trainer.state.global_step < settings.max_steps:
         raise KeyboardInterrupt
+    if first and selection is not None and selection.best_step:
+        load_trainable(encoder, selection.best_weights)
+    restore_token_table(backbone_of(encoder))
     if first:
-        if selection is not None and selection.best_step:
-            load_trainable(encoder, selection.best_weights)
-        restore_token_table(backbone_of(encoder))
-        try:
-            _save(encoder, folder, model, settings)
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise IsoglotError(
-                f"{folder}: the model could not be written ({str(error).splitlines()[0]}); is the disk full? "
-                "Make room, then --resume"
-            ) from error
+        save_model(encoder, folder, model_name(model), settings)
         more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
         write_run(
             folder,
@@ -161,17 +173,25 @@ def train(
             steps=trainer.state.global_step,
             **more,
         )
-        shutil.rmtree(checkpoints, ignore_errors=True)
     if processes > 1:
         distributed.barrier()
+    if first:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return folder
+
+
+def _check_selection(settings: TrainSettings, select_on: Any) -> None:
+    if select_on is not None and settings.holdout:
+        raise InputError(f"--holdout {settings.holdout:g}: the model is already selected on what select_on gives")
+    if settings.patience and not settings.holdout and select_on is None:
+        raise InputError(
+            "--patience: stopping early needs something to measure on; give --holdout 0.05 too, or select_on"
+        )
 
 
 def _run(trainer: HybridTrainer, last: Path | None, folder: Path, settings: TrainSettings) -> None:
     try:
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-        # On a GPU the last step's loss has not been looked at yet.
-        trainer._read_agreement()
     except torch.cuda.OutOfMemoryError as error:
         raise _out_of_memory(settings) from error
     except MemoryError as error:
@@ -198,80 +218,6 @@ def _out_of_memory(settings: TrainSettings) -> IsoglotError:
     )
 
 
-def _loss(model: SentenceTransformer, settings: TrainSettings, device: str, *, gather: bool) -> GroupMaskedInfoNCE:
-    return GroupMaskedInfoNCE(
-        model,
-        settings.temperature,
-        chunk=settings.grad_cache or settings.chunk or _chunk(model, device),
-        gather_across_devices=gather,
-        recompute=settings.grad_cache is not None,
-        weights=LossWeights(
-            settings.loss_info_nce,
-            settings.loss_symmetric,
-            settings.loss_jsd,
-            settings.loss_kl,
-            settings.loss_distill,
-        ),
-    )
-
-
-def _arguments(checkpoints: Path, folder: Path, settings: TrainSettings) -> SentenceTransformerTrainingArguments:
-    device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if settings.tensorboard:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise MissingPackageError("--tensorboard needs the package tensorboard: pip install 'isoglot[tensorboard]'")
-        os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(checkpoints),
-        max_steps=settings.max_steps,
-        per_device_train_batch_size=settings.batch_size,
-        learning_rate=settings.lr,
-        weight_decay=settings.weight_decay,
-        warmup_steps=settings.warmup_steps,
-        lr_scheduler_type="linear",
-        optim="adamw_torch_fused",
-        max_grad_norm=settings.clip,
-        seed=settings.seed,
-        bf16=resolve_precision(settings.precision, device) == "bf16",
-        use_cpu=device.startswith("cpu"),
-        save_strategy="steps" if settings.save_steps else "no",
-        save_steps=settings.save_steps or 500,
-        logging_steps=settings.log_steps,
-        logging_nan_inf_filter=False,
-        report_to=["tensorboard"] if settings.tensorboard else [],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        dataloader_drop_last=True,
-        ddp_backend="gloo" if device.startswith("cpu") and world_size() > 1 else None,
-    )
-    # More GPUs than processes would make the Trainer split batches by DataParallel, which gathers nothing.
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1
-    return arguments
-
-
-def _fixed(facts: dict[str, Any]) -> dict[str, Any]:
-    """The settings that decide what comes out: how a global batch is spread over processes and memory does not."""
-    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
-    return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
-
-
 def _chunk(model: SentenceTransformer, device: str) -> int | None:
     """On a CPU small chunks save padding, where it is not left out anyway; a GPU wants wide ones."""
     return 8 if device.startswith("cpu") and not can_pack(backbone_of(model)) else None
-
-
-def _save(model: SentenceTransformer, folder: Path, base: str, settings: TrainSettings) -> None:
-    """Write the model with a card that states every setting and holds no training rows."""
-    model.save_pretrained(str(folder), create_model_card=False)
-    table = "\n".join(f"| {key} | {value} |" for key, value in sorted(flat_settings(settings).items()))
-    card = (
-        "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-transformers\n- sentence-similarity\n"
-        "- multilingual\n- isoglot\n---\n\n"
-        f"# {base} trained with isoglot: {settings.sampling.name}\n\n"
-        "A dual encoder for monolingual, cross-lingual and multilingual retrieval. Use the prompts `query` and "
-        "`document`; compare with cosine similarity.\n\n"
-        f"| setting | value |\n|---|---|\n{table}\n"
-    )
-    write_text(folder / "README.md", card)

@@ -1,45 +1,30 @@
-"""Training that keeps some groups out and selects the model on them, never on a benchmark."""
+"""Selecting the model of a run: on held-out groups, or on what the user gives; never on a benchmark unasked."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from torch import distributed
+from transformers import TrainerCallback
 
 from isoglot.core.errors import InputError
-from isoglot.data.benchmarks.benchmark import from_rows
+from isoglot.data.benchmarks.benchmark import Benchmark, from_rows
 from isoglot.data.big_arrays import Room
 from isoglot.data.prepared import Prepared
 from isoglot.data.row_table import RowTable
 from isoglot.measuring.evaluating import evaluate
-from isoglot.training.run import train
+from isoglot.training.checkpoints import save_trainable
 from isoglot.training.settings import TrainSettings
-from isoglot.training.trainer import Scorer
 
-
-def fit(
-    model: str, rows: Prepared, folder: Path, settings: TrainSettings | None = None, *, resume: bool = False
-) -> Path:
-    """Train as `isoglot.train` does; with `holdout`, on the rest of the rows and selecting on the held-out ones.
-
-    Args:
-        model: what `isoglot.load` takes.
-        rows: prepared parallel rows.
-        folder: output folder (made by the caller).
-        settings: how to train.
-        resume: go on from the last complete checkpoint.
-
-    Returns:
-        The folder.
-    """
-    settings = settings or TrainSettings()
-    if not settings.holdout:
-        return train(model, rows, folder, settings, resume=resume)
-    kept, held = hold_out(rows, settings.holdout, settings.seed)
-    return train(model, kept, folder, settings, resume=resume, scorer=scorer(held, settings))
+Scorer = Callable[[SentenceTransformer], dict[str, float]]
 
 
 def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepared]:
@@ -73,22 +58,91 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
     return _subset(rows, np.flatnonzero(~out), f"{rows.checksum}-without-{share:g}-{seed}"), held
 
 
-def scorer(held: Prepared, settings: TrainSettings) -> Scorer:
-    """Measure a model on held-out rows: `score` is pooled mAP minus the normalised rank distance.
+def scorer(held: Prepared | Benchmark, settings: TrainSettings) -> Scorer:
+    """Measure a model on rows or a benchmark: `score` is pooled mAP minus the normalised rank distance.
 
-    Rank distance is low too where all versions are ranked equally badly, so it counts only beside mAP.
+    Rank distance is low too where all versions are ranked equally badly, so it counts only beside mAP; where no query
+    has answers in two languages, mAP decides alone.
     """
-    benchmark = from_rows(held, "held out")
+    benchmark = held if isinstance(held, Benchmark) else from_rows(held, "held out")
     versions = len(benchmark.gold) / len(benchmark.queries.texts)
 
     def score(model: SentenceTransformer) -> dict[str, float]:
         result = evaluate(model, benchmark, precision=settings.precision)
         precision, distance = (result.macro("multilingual", name) for name in ("map", "rank_distance"))
+        if math.isnan(distance):
+            return {"map": precision, "score": precision}
         # Of the mean query: from n - 1, all versions together, to N - 1.
         spread = (distance - (versions - 1)) / max(1.0, len(benchmark.candidates.texts) - versions)
         return {"map": precision, "rank_distance": distance, "score": precision - spread}
 
     return score
+
+
+class Selection(TrainerCallback):  # type: ignore[misc]
+    """Keeps the weights that scored best, and stops when they no longer improve.
+
+    Args:
+        score: measures a model; the entry `score` decides, larger is better.
+        folder: where the best weights are kept.
+        every: steps between measurements.
+        patience: measurements without a better score before the run stops; 0 never stops it.
+        first: whether this process measures (the others are told the result).
+    """
+
+    def __init__(self, score: Scorer, folder: Path, every: int, patience: int, *, first: bool) -> None:
+        self._score, self._folder, self._every, self._patience, self._first = score, folder, every, patience, first
+        self.best_step, self.best_score, self._worse = 0, -math.inf, 0
+        self.log: Callable[[dict[str, float]], None] = lambda values: None
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"step": self.best_step, "score": self.best_score if self.best_step else None, "worse": self._worse}
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Go on from what a checkpoint kept."""
+        if state and state["step"]:
+            self.best_step, self.best_score, self._worse = state["step"], state["score"], state["worse"]
+
+    @property
+    def best_weights(self) -> Path:
+        """File of the best weights so far."""
+        return self._folder / f"best-{self.best_step}.safetensors"
+
+    def forget_older(self) -> None:
+        """Remove weights that are no longer the best (once a checkpoint says so)."""
+        for path in self._folder.glob("best-*.safetensors"):
+            if path != self.best_weights:
+                path.unlink()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Measure, where it is time to."""
+        step = state.global_step
+        if step % self._every and step != state.max_steps:
+            return
+        told: list[Any] = [self._measure(model) if self._first else None]
+        if args.world_size > 1:
+            distributed.broadcast_object_list(told, src=0)
+        measured: dict[str, float] = told[0]
+        if measured["score"] > self.best_score:
+            self.best_step, self.best_score, self._worse = step, measured["score"], 0
+            if self._first:
+                save_trainable(model, self.best_weights)
+        else:
+            self._worse += 1
+        self.log({f"select_{name}": value for name, value in measured.items()})
+        if self._patience and self._worse >= self._patience:
+            control.should_training_stop = True
+
+    def _measure(self, model: Any) -> dict[str, float]:
+        training = model.training
+        try:
+            measured = self._score(model)
+        finally:
+            model.train(training)
+        if not isinstance(measured, dict) or not isinstance(measured.get("score"), Real):
+            raise InputError(f"select_on gave {measured!r}; expected numbers by name, among them `score`")
+        return {name: float(value) for name, value in measured.items()}
 
 
 def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepared:

@@ -13,7 +13,8 @@ from isoglot.encoders.devices import Precision
 from isoglot.training.sampling.regimes import Sampling
 
 Embeddings = Literal["used", "all", "freeze"]
-LOSSES = ("info_nce", "symmetric", "jsd", "kl", "distill")
+# Losses that have a flag of their own.
+_OWN = ("info_nce", "symmetric", "jsd", "kl", "distill")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class TrainSettings:
         loss_jsd: Weight of bringing parallel passages' score distributions together.
         loss_kl: Weight of bringing parallel queries' score distributions together.
         loss_distill: Weight of following the rows' teacher scores.
+        loss: Weights of registered losses, as NAME=WEIGHT; may be given several times.
         holdout: Share of the passages (with all their rows) kept out of training to select the model on.
         eval_steps: Steps between measurements on the held-out rows.
         patience: Stop after this many measurements without a better one; 0 never stops early.
@@ -74,6 +76,7 @@ class TrainSettings:
     loss_jsd: float = 0.0
     loss_kl: float = 0.0
     loss_distill: float = 0.0
+    loss: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     holdout: float = 0.0
     eval_steps: int = 50
     patience: int = 0
@@ -116,19 +119,43 @@ class TrainSettings:
         ):
             if name not in allowed:
                 raise InputError(f"{flag} {name!r}: expected one of {', '.join(allowed)}")
-        weights = {loss: getattr(self, f"loss_{loss}") for loss in LOSSES}
-        for loss, weight in weights.items():
+        for loss in _OWN:
+            weight = getattr(self, f"loss_{loss}")
             if not 0.0 <= weight < math.inf:
                 raise InputError(f"--loss-{loss.replace('_', '-')} {weight}: expected a weight of 0 or more")
-        if not any(weights.values()):
+        if not any(self.loss_weights.values()):
             raise InputError("all losses have weight 0; give one of --loss-info-nce, --loss-symmetric, … a weight")
         if not 0.0 <= self.holdout < 1.0:
             raise InputError(f"--holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
-        if self.patience and not self.holdout:
-            raise InputError("--patience: stopping early needs rows to measure on; give --holdout 0.05 too")
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Weight of each loss that has one, by its registered name.
+
+        Raises:
+            InputError: an entry of `loss` that is not NAME=WEIGHT, or a name given twice.
+        """
+        weights = {name: getattr(self, f"loss_{name}") for name in _OWN}
+        given: set[str] = set()
+        for entry in self.loss:
+            name, _, text = entry.partition("=")
+            name = name.strip()
+            try:
+                weight = float(text)
+            except ValueError:
+                weight = math.nan
+            if not name or not 0.0 <= weight < math.inf:
+                raise InputError(
+                    f"--loss {entry!r}: expected NAME=WEIGHT with a weight of 0 or more, such as margin=0.5"
+                )
+            if name in given:
+                raise InputError(f"--loss {entry!r}: {name} is given twice")
+            given.add(name)
+            weights[name] = weight
+        return {name: weight for name, weight in weights.items() if weight}
 
 
 def flat_settings(settings: TrainSettings) -> dict[str, Any]:
-    """All settings in one flat dict, sampling included, as flags and recipes name them."""
+    """All settings in one flat dict, sampling included, as flags and recipes name them, and as JSON gives them back."""
     values = asdict(settings)
-    return {**values.pop("sampling"), **values}
+    return {**values.pop("sampling"), **values, "loss": list(settings.loss)}

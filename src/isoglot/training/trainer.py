@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers import SentenceTransformerTrainer
 from torch import distributed
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 
 from isoglot.core.errors import IsoglotError
 from isoglot.training.checkpoints import WEIGHTS, keep_newest, load_trainable, mark_complete, save_trainable
+from isoglot.training.collator import PairInputs
+from isoglot.training.interruption import Interruption
 from isoglot.training.log import BatchLog, LossLog, describe_batch
 from isoglot.training.processes import average_over_processes
 from isoglot.training.sampling.sampler import HybridBatchSampler
+from isoglot.training.selection import Selection
 from isoglot.training.settings import TrainSettings
-
-Scorer = Callable[[SentenceTransformer], dict[str, float]]
 
 
 class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
@@ -38,7 +35,8 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         sampler: plans the batches of all processes.
         settings: how to train.
         facts: what a checkpoint must have been made with to be resumed.
-        selection: the best-so-far of a run that measures itself on held-out rows.
+        interruption: says when to stop early.
+        selection: the best-so-far of a run that measures itself.
         batch_log: notes every batch.
     """
 
@@ -48,20 +46,22 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         sampler: HybridBatchSampler,
         settings: TrainSettings,
         facts: dict[str, Any],
+        interruption: Interruption,
         selection: Selection | None = None,
         batch_log: BatchLog | None = None,
         **kwargs: Any,
     ) -> None:
         self._sampler, self._settings, self._facts = sampler, settings, facts
-        self._selection, self._batch_log = selection, batch_log
+        self._interruption, self._selection, self._batch_log = interruption, selection, batch_log
         self._losses = LossLog(sampler.table)
         self._unread: tuple[int, torch.Tensor, np.ndarray[Any, Any]] | None = None
         self._plain_forward = False
-        self.interrupted = False
-        self._signalled = False
         super().__init__(*args, **kwargs)
         self.remove_callback(PrinterCallback)
-        self.add_callback(_StopWhenInterrupted(self))
+        if selection is not None:
+            selection.log = self.log
+            self.add_callback(selection)
+        self.add_callback(interruption)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """None: the stock card would embed training rows, and show a bar while it picks them."""
@@ -76,30 +76,38 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         loader = self._build_dataloader(self.train_dataset, self.args.train_batch_size, dataset_kind="train")
         return self.accelerator.prepare_data_loader(loader, device_placement=False)
 
-    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def _prepare_inputs(self, inputs: PairInputs) -> PairInputs:
         return inputs
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train to the end; on a GPU the last step's loss is looked at here."""
+        result = super().train(*args, **kwargs)
+        self._read_agreement()
+        return result
+
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: PairInputs, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The loss, in one autocast region over all chunks of a step, which casts every weight once."""
         if not self._plain_forward:
             # Accelerate's own wrapper would copy every chunk's token vectors to float32.
             self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
             self._plain_forward = True
-        device = self.args.device
-        features, labels = self.collect_features(inputs)
-        teacher = inputs.get("teacher")
+        device, table, teacher = self.args.device, self._sampler.table, inputs["teacher"]
+        languages = np.asarray(table.lang[inputs["rows"].numpy()], dtype=np.int64)
         with self.accelerator.autocast():
-            loss = self.loss(
-                features,
-                labels.to(device),
-                None if teacher is None else teacher.to(device),
-                parallel="parallel_query_input_ids" in inputs,
+            measured = self.loss.measure(
+                inputs["columns"],
+                inputs["label"].to(device),
+                parallel=inputs["parallel"],
+                teacher=None if teacher is None else teacher.to(device),
+                languages=torch.from_numpy(languages).to(device),
+                names=table.languages,
             )
-        return (loss, {}) if return_outputs else loss
+        self._losses.add(inputs["rows"], measured.per_query, measured.terms)
+        return (measured.loss, {}) if return_outputs else measured.loss
 
-    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+    def training_step(self, model: Any, inputs: PairInputs, num_items_in_batch: Any = None) -> torch.Tensor:
         """One step; dropout is a function of (seed, step, process), so that a resumed run repeats it.
 
         Raises:
@@ -110,11 +118,11 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         torch.manual_seed(step_seed(self.args.seed, step, self.args.process_index))
         with self.accelerator.no_sync(model):
             loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-        self._losses.add(inputs["rows"], self.loss.per_query, self.loss.terms)
         if self._batch_log is not None:
             self._batch_log.add(step + 1, rows)
         # One number of all processes decides whether all stop: none may go on alone.
-        status = torch.stack([loss.detach().float(), loss.new_tensor(float(self._signalled), dtype=torch.float32)])
+        signalled = loss.new_tensor(float(self._interruption.signalled), dtype=torch.float32)
+        status = torch.stack([loss.detach().float(), signalled])
         if self.args.world_size > 1:
             average_over_processes([p.grad for p in self.model.parameters() if p.grad is not None] + [status])
         self._unread = (step + 1, status, rows)
@@ -127,7 +135,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             return
         (step, status, rows), self._unread = self._unread, None
         loss, signalled = status.tolist()
-        self.interrupted |= signalled > 0
+        self._interruption.agreed |= signalled > 0
         if not math.isfinite(loss):
             raise IsoglotError(
                 f"step {step}: the loss is {loss} in the batch {describe_batch(self._sampler.table, rows)}; lower "
@@ -176,97 +184,6 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             ) from error
         if self.args.world_size > 1:
             distributed.barrier()
-
-    @contextmanager
-    def checkpoint_on_signal(self) -> Iterator[None]:
-        """Turn Ctrl-C and SIGTERM into: finish the step, write a checkpoint, stop. A second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def note(number: int, frame: Any) -> None:
-            if self._signalled:
-                raise KeyboardInterrupt
-            self._signalled = True
-
-        for number in before:
-            signal.signal(number, note)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-class _StopWhenInterrupted(TrainerCallback):  # type: ignore[misc]
-    def __init__(self, trainer: HybridTrainer) -> None:
-        self._trainer = trainer
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._trainer.interrupted and state.global_step < state.max_steps:
-            control.should_save = control.should_training_stop = True
-        # A line of the log never spans a checkpoint, so a resumed run writes the same lines.
-        control.should_log |= control.should_save
-
-
-class Selection(TrainerCallback):  # type: ignore[misc]
-    """Keeps the weights that scored best on held-out rows, and stops when they no longer improve.
-
-    Args:
-        score: measures a model; the entry `score` decides, larger is better.
-        folder: where the best weights are kept.
-        every: steps between measurements.
-        patience: measurements without a better score before the run stops; 0 never stops it.
-        first: whether this process measures (the others are told the result).
-    """
-
-    def __init__(self, score: Scorer, folder: Path, every: int, patience: int, *, first: bool) -> None:
-        self._score, self._folder, self._every, self._patience, self._first = score, folder, every, patience, first
-        self.trainer: HybridTrainer | None = None
-        self.best_step, self.best_score, self._worse = 0, -math.inf, 0
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {"step": self.best_step, "score": self.best_score if self.best_step else None, "worse": self._worse}
-
-    def restore(self, state: dict[str, Any] | None) -> None:
-        """Go on from what a checkpoint kept."""
-        if state and state["step"]:
-            self.best_step, self.best_score, self._worse = state["step"], state["score"], state["worse"]
-
-    @property
-    def best_weights(self) -> Path:
-        """File of the best weights so far."""
-        return self._folder / f"best-{self.best_step}.safetensors"
-
-    def forget_older(self) -> None:
-        """Remove weights that are no longer the best (once a checkpoint says so)."""
-        for path in self._folder.glob("best-*.safetensors"):
-            if path != self.best_weights:
-                path.unlink()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measure, where it is time to."""
-        step = state.global_step
-        if step % self._every and step != state.max_steps:
-            return
-        trainer = self.trainer
-        if trainer is None:
-            raise IsoglotError("a selection was used without its trainer")
-        told: list[Any] = [self._score(trainer.model) if self._first else None]
-        if args.world_size > 1:
-            distributed.broadcast_object_list(told, src=0)
-        measured: dict[str, float] = told[0]
-        if measured["score"] > self.best_score:
-            self.best_step, self.best_score, self._worse = step, measured["score"], 0
-            if self._first:
-                save_trainable(trainer.model, self.best_weights)
-        else:
-            self._worse += 1
-        trainer.log({f"select_{name}": value for name, value in measured.items()})
-        if self._patience and self._worse >= self._patience:
-            control.should_training_stop = True
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -123,9 +123,16 @@ def alpha_curve(study: StudyReport) -> list[tuple[float, str]]:
 
 
 def alpha_of(regime: str) -> float | None:
-    """Share of monolingual batches of a regime in the hybrid family; None for others."""
+    """Share of monolingual batches of a regime in the hybrid family; None for others, and where it changes.
+
+    >>> alpha_of("hybrid-0.25"), alpha_of("x-y"), alpha_of("hybrid-linear-0.3-0.9")
+    (0.25, 0.0, None)
+    """
     if regime.startswith("hybrid-"):
-        return float(regime.removeprefix("hybrid-"))
+        try:
+            return float(regime.removeprefix("hybrid-"))
+        except ValueError:
+            return None
     return {CROSS_ONLY: 0.0, MONO_ONLY: 1.0}.get(regime)
 
 

@@ -27,6 +27,9 @@ def embed_columns(
 ) -> list[Tensor]:
     """Embed several columns of texts; their tokens are looked up once.
 
+    Right-padded texts are sorted by length, and a chunk is as narrow as its longest: the result equals one padded
+    forward pass (up to dropout and rounding) without the cost of the padding.
+
     Args:
         model: any Sentence Transformer over tokens.
         columns: features of each column: `input_ids` and `attention_mask` (n, width), and what else the model takes;
@@ -40,22 +43,6 @@ def embed_columns(
     table = _used_table(model)
     tokens = table.gather(torch.cat([features["input_ids"].reshape(-1) for features in columns])) if table else None
     return [_embed(model, features, chunk, table, tokens, recompute=recompute) for features in columns]
-
-
-def embed_in_chunks(model: SentenceTransformer, features: dict[str, Any], chunk: int | None) -> Tensor:
-    """Embed right-padded texts sorted by length, in chunks that are each as narrow as their longest text.
-
-    The result equals one padded forward pass (up to dropout and rounding) without the cost of the padding.
-
-    Args:
-        model: any Sentence Transformer over tokens.
-        features: `input_ids` and `attention_mask` (n, width), and what else the model takes.
-        chunk: texts a chunk; None embeds all at once.
-
-    Returns:
-        (n, d) embeddings in the given order.
-    """
-    return embed_columns(model, [features], chunk)[0]
 
 
 def _embed(

@@ -1,8 +1,4 @@
-"""Losses beyond InfoNCE, each a function on the embeddings of one batch.
-
-All compare cosines divided by a temperature and return a scalar in float32. `ids` are identities of passages (their
-components): a text of another version of the same passage is never taken for a negative.
-"""
+"""Cosines, and divergences between what they say: the arithmetic of the losses, in float32."""
 
 from __future__ import annotations
 
@@ -12,27 +8,9 @@ from torch.nn import functional
 
 
 def scores(left: Tensor, right: Tensor, temperature: float) -> Tensor:
-    """Cosines over temperature, (n, d) and (m, d) -> (n, m), in float32 whatever the autocast."""
+    """Cosines over temperature of unit vectors, (n, d) and (m, d) -> (n, m), in float32 whatever the autocast."""
     with torch.autocast(left.device.type, enabled=False):
-        return functional.normalize(left.float()) @ functional.normalize(right.float()).T / temperature
-
-
-def masked_scores(
-    left: Tensor, right: Tensor, left_ids: Tensor, right_ids: Tensor, own: Tensor, temperature: float
-) -> Tensor:
-    """Scores (n, m) with -inf where `right` is another version of the same passage than the row's own.
-
-    Args:
-        left: (n, d) embeddings.
-        right: (m, d) embeddings.
-        left_ids: (n,) identities.
-        right_ids: (m,) identities; negative numbers equal nothing.
-        own: (n,) the column that belongs to each row and stays.
-        temperature: divides the cosine.
-    """
-    same = (left_ids[:, None] == right_ids[None, :]) & (right_ids[None, :] >= 0)
-    same[torch.arange(len(left), device=same.device), own] = False
-    return scores(left, right, temperature).masked_fill(same, -torch.inf)
+        return left.float() @ right.float().T / temperature
 
 
 def root_jensen_shannon(first: Tensor, second: Tensor) -> Tensor:

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from isoglot.core.errors import InputError
+from isoglot.core.registry import Registry
 from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
 
-Regime = Literal["hybrid", "x-x-mono", "x-y", "x-x", "en-en"]
+if TYPE_CHECKING:
+    from isoglot.data.row_table import RowTable
+    from isoglot.training.sampling.strata import Plans
+
+_STRATA = "isoglot.training.sampling.strata"
+# A regime is a function of the rows, the sampling settings and the global batch size to its plans of batches.
+REGIMES: Registry[Any] = Registry(
+    "isoglot.regimes",
+    "regime",
+    {
+        "hybrid": f"{_STRATA}:hybrid",
+        "x-x-mono": f"{_STRATA}:mono",
+        "x-y": f"{_STRATA}:cross",
+        "x-x": f"{_STRATA}:same_language",
+        "en-en": f"{_STRATA}:pivot_only",
+    },
+)
 XY = Literal["per-batch", "per-example"]
 XYDraw = Literal["distinct", "independent"]
 
@@ -22,7 +39,7 @@ class Sampling:
     Attributes:
         regime: en-en: pivot only; x-x: same-language pairs, languages mixed in a batch; x-x-mono: the whole batch in
             one language; x-y: query and passage in different languages; hybrid: a coin per batch, x-x-mono with
-            probability alpha, otherwise x-y.
+            probability alpha, otherwise x-y; or one that is registered.
         alpha: Probability that a hybrid batch is monolingual (at the start, where it changes).
         xy: One ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
         xy_draw: Query and passage languages always differ, or are drawn independently (LAReQA's original).
@@ -35,7 +52,7 @@ class Sampling:
         alpha_points: What piecewise follows, such as 0:1,0.5:0.5,1:0.2 (share of the steps : alpha).
     """
 
-    regime: Regime = "hybrid"
+    regime: str = "hybrid"
     alpha: float = 0.5
     xy: XY = "per-batch"
     xy_draw: XYDraw = "distinct"
@@ -52,8 +69,9 @@ class Sampling:
         Raises:
             InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
         """
+        if self.regime not in REGIMES:
+            raise InputError(f"--regime {self.regime!r}: expected one of {', '.join(REGIMES.names())}")
         for flag, value, allowed in (
-            ("--regime", self.regime, get_args(Regime)),
             ("--xy", self.xy, get_args(XY)),
             ("--xy-draw", self.xy_draw, get_args(XYDraw)),
             ("--alpha-schedule", self.alpha_schedule, get_args(Schedule)),
@@ -100,16 +118,35 @@ def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
         InputError: not a regime.
     """
     settings = base or Sampling()
-    regime, dash, alpha = text.partition("-") if text.startswith("hybrid-") else (text, "", "")
-    known = {name: name for name in get_args(Regime)}
-    if regime not in known:
-        raise InputError(f"--regimes {text!r}: expected one of {', '.join(known)}, or hybrid-ALPHA")
-    if not dash:
-        return replace(settings, regime=known[regime])
+    if text in REGIMES:
+        return replace(settings, regime=text)
+    regime, dash, alpha = text.partition("-")
+    if regime != "hybrid" or not dash:
+        raise InputError(f"--regimes {text!r}: expected one of {', '.join(REGIMES.names())}, or hybrid-ALPHA")
     try:
-        return replace(settings, regime=known[regime], alpha=float(alpha))
+        return replace(settings, regime=regime, alpha=float(alpha))
     except ValueError as error:
         raise InputError(f"--regimes {text!r}: {alpha!r} is not a number from 0 to 1") from error
+
+
+RegimeFunction = Callable[["RowTable", Sampling, int], "Plans"]
+
+
+def register_regime(name: str, function: RegimeFunction) -> RegimeFunction:
+    """Give a regime a name, for `--regime NAME` and `Sampling(regime=NAME)`.
+
+    An installed package offers one to the command line through the entry point group `isoglot.regimes`.
+
+    Args:
+        name: without spaces, commas, `=` and `:`.
+        function: of the rows' table, the sampling settings and the global batch size to the `Plans` of its batches,
+            made with `mono_plan`, `pair_plan` and `mixed_plan` of `isoglot.training.sampling.strata`.
+
+    Returns:
+        The function.
+    """
+    REGIMES.register(name, function)
+    return function
 
 
 def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.data.row_table import RowTable
-from isoglot.training.sampling.regimes import Sampling
-from isoglot.training.sampling.strata import plans_of
+from isoglot.training.sampling.regimes import REGIMES, Sampling
+from isoglot.training.sampling.strata import Plans
 from isoglot.training.sampling.walks import Rows, Stream
 
 _FEW = 50_000
@@ -82,7 +82,7 @@ class HybridBatchSampler:
         self.steps = steps if steps is not None else max(1, len(table) // (batch_size * processes))
         # What is yielded is 2B indices: accelerate compares lengths with this.
         self.batch_size = 2 * batch_size
-        self._plans = plans_of(table, self.sampling, batch_size * processes)
+        self._plans: Plans = REGIMES.get(self.sampling.regime)(table, self.sampling, batch_size * processes)
 
     def __len__(self) -> int:
         return self.steps * self.processes

@@ -56,32 +56,25 @@ class Plans(NamedTuple):
     mono: Plan
     other: Plan
 
+    @classmethod
+    def of(cls, plan: Plan) -> Plans:
+        """One kind of batch only."""
+        return cls(plan, plan)
+
 
 def _pick(cumulative: NDArray[np.float64], rng: np.random.Generator) -> int:
     return min(int(np.searchsorted(cumulative, rng.random(), side="right")), len(cumulative) - 1)
 
 
-def plans_of(table: RowTable, sampling: Sampling, batch: int) -> Plans:
-    """Choose the kinds of batch that the regime needs."""
-    if sampling.regime in ("en-en", "x-x-mono"):
-        plan = _mono_plan(table, sampling, batch)
-        return Plans(plan, plan)
-    if sampling.regime == "x-x":
-        plan = _mixed_plan(table, sampling, batch, same=True)
-        return Plans(plan, plan)
-    cross = _pair_plan if sampling.xy == "per-batch" else _mixed_plan
-    constant = sampling.alpha_schedule == "constant"
-    if sampling.regime == "x-y" or (constant and sampling.alpha == 0.0):
-        plan = cross(table, sampling, batch)
-        return Plans(plan, plan)
-    if constant and sampling.alpha == 1.0:
-        mono = _mono_plan(table, sampling, batch)
-        return Plans(mono, mono)
+def hybrid(table: RowTable, sampling: Sampling, batch: int) -> Plans:
+    """A coin per batch, monolingual with probability alpha, otherwise cross-lingual."""
+    if sampling.alpha_schedule == "constant" and sampling.alpha in (0.0, 1.0):
+        return (cross if sampling.alpha == 0.0 else mono)(table, sampling, batch)
     plans: list[Plan] = []
     errors: list[BatchTooLargeError] = []
-    for make in (_mono_plan, cross):
+    for make in (mono, cross):
         try:
-            plans.append(make(table, sampling, batch))
+            plans.append(make(table, sampling, batch).mono)
         except BatchTooLargeError as error:
             errors.append(error)
     if errors:
@@ -90,13 +83,43 @@ def plans_of(table: RowTable, sampling: Sampling, batch: int) -> Plans:
     return Plans(*plans)
 
 
-def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
-    wanted = range(len(table.languages))
-    if sampling.regime == "en-en":
-        pivot = known_code(sampling.pivot) or sampling.pivot
-        if pivot not in table.languages:
-            raise InputError(f"--pivot {sampling.pivot}: not in the rows; there are: {', '.join(table.languages)}")
-        wanted = range(table.languages.index(pivot), table.languages.index(pivot) + 1)
+def mono(table: RowTable, sampling: Sampling, batch: int) -> Plans:
+    """The whole batch in one language."""
+    return Plans.of(mono_plan(table, sampling, batch))
+
+
+def cross(table: RowTable, sampling: Sampling, batch: int) -> Plans:
+    """Query and passage in different languages, in one ordered pair a batch or in one an example."""
+    make = pair_plan if sampling.xy == "per-batch" else mixed_plan
+    return Plans.of(make(table, sampling, batch))
+
+
+def same_language(table: RowTable, sampling: Sampling, batch: int) -> Plans:
+    """Same-language pairs, languages mixed in a batch."""
+    return Plans.of(mixed_plan(table, sampling, batch, same=True))
+
+
+def pivot_only(table: RowTable, sampling: Sampling, batch: int) -> Plans:
+    """The pivot language alone.
+
+    Raises:
+        InputError: no row is in it.
+    """
+    pivot = known_code(sampling.pivot) or sampling.pivot
+    if pivot not in table.languages:
+        raise InputError(f"--pivot {sampling.pivot}: not in the rows; there are: {', '.join(table.languages)}")
+    return Plans.of(mono_plan(table, sampling, batch, keep=lambda lang: lang == pivot))
+
+
+def mono_plan(
+    table: RowTable, sampling: Sampling, batch: int, *, keep: Callable[[str], bool] = lambda lang: True
+) -> Plan:
+    """Whole batches in one language, of the languages that are kept.
+
+    Raises:
+        BatchTooLargeError: no language has so many different passages.
+    """
+    wanted = [number for number, lang in enumerate(table.languages) if keep(lang)]
     found = [(d, x, x) for d in range(len(table.datasets)) for x in wanted]
     strata = _fitting(table, found, batch, "monolingual batches")
 
@@ -115,15 +138,21 @@ def _mono_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
     return Plan("mono", strata, [int(table.pair_groups[s]) for s in strata], sampling, table, stream)
 
 
-def _pair_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
-    """Whole batches in one ordered language pair."""
+def pair_plan(
+    table: RowTable, sampling: Sampling, batch: int, *, keep: Callable[[str, str], bool] = lambda query, passage: True
+) -> Plan:
+    """Whole batches in one ordered (query language, passage language), of the pairs that are kept.
+
+    Raises:
+        BatchTooLargeError: no pair has so many different passages.
+    """
     size = len(table.languages)
     found = [
         (d, x, y)
         for d in range(len(table.datasets))
         for x in range(size)
         for y in range(size)
-        if x != y or sampling.xy_draw == "independent"
+        if (x != y or sampling.xy_draw == "independent") and keep(table.languages[x], table.languages[y])
     ]
     strata = _fitting(table, found, batch, "cross-lingual batches in one language pair (--xy per-batch)")
 
@@ -145,8 +174,12 @@ def _pair_plan(table: RowTable, sampling: Sampling, batch: int) -> Plan:
     return Plan("cross", strata, [int(table.pair_groups[s]) for s in strata], sampling, table, stream)
 
 
-def _mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = False) -> Plan:
-    """Batches that mix languages: group first, then one language of it (`x-x`) or an ordered pair (`per-example`)."""
+def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = False) -> Plan:
+    """Batches that mix languages: group first, then one language of it (`same`) or an ordered pair.
+
+    Raises:
+        BatchTooLargeError: no data set has so many different passages.
+    """
     distinct = not same and sampling.xy_draw == "distinct"
     counts = table.parallel_components if distinct else table.dataset_components
     strata = [(d, -1, -1) for d in range(len(table.datasets)) if counts[d] >= batch]

@@ -1,0 +1,63 @@
+"""What a run's outcome depends on: a resumed run must have the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.data.prepared import Prepared
+from isoglot.training.losses.named import LossTerm
+from isoglot.training.settings import TrainSettings, flat_settings
+
+# Settings that may change when a run is resumed: the batches and the loss stay what they were.
+_FREE = ("batch_size", "chunk", "device", "grad_cache", "log_batches", "log_steps", "save_steps", "tensorboard")
+
+
+def run_facts(
+    model: str | SentenceTransformer,
+    rows: Prepared,
+    settings: TrainSettings,
+    processes: int,
+    *,
+    loss: LossTerm | None = None,
+    select_on: Prepared | Benchmark | Callable[..., Any] | None = None,
+) -> dict[str, Any]:
+    """Every setting of a run, with what else was given to `train`, as `run.json` records it."""
+    facts = {"model": model_name(model), "rows": rows.checksum, **flat_settings(settings), "processes": processes}
+    if not isinstance(model, str):
+        facts["weights"] = weights_checksum(model)
+    if loss is not None:
+        facts["loss_function"] = _name_of(loss.function)
+    if select_on is not None:
+        given = select_on
+        facts["select_on"] = given.checksum if isinstance(given, (Prepared, Benchmark)) else _name_of(given)
+    return facts
+
+
+def fixed_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts that decide what comes out: how a global batch is spread over processes and memory does not."""
+    fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
+    return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
+
+
+def model_name(model: str | SentenceTransformer) -> str:
+    """What to call a model: the name it was asked for by, or for an object its base's."""
+    return model if isinstance(model, str) else str(model.model_card_data.base_model or type(model).__name__)
+
+
+def weights_checksum(model: SentenceTransformer) -> str:
+    """Checksum of a model's weights, by name and content."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _name_of(function: Any) -> str:
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
