@@ -124,3 +124,30 @@ def test_bad_input_says_what_to_do(clouds, tmp_path):
         load_debias(tmp_path / "newer.npz")
     with pytest.raises(InputError, match="NaN"):
         Debias("center", {("passage", "de"): x[0]}).apply(x * np.nan, langs)
+
+
+def test_files_that_called_passages_documents_are_read(tmp_path):
+    """Format 1, as earlier versions wrote it."""
+    about = {
+        "isoglot_debias": 1,
+        "method": "center",
+        "model": "m",
+        "settings": {},
+        "fitted": {"document:de": 3, "query:de": 2},
+        "parts": [["document", "de"], ["query", "de"]],
+    }
+    with (tmp_path / "old.npz").open("wb") as stream:
+        np.savez(stream, about=np.array(json.dumps(about)), part0=np.array([0.5, 0.0]), part1=np.array([0.0, 0.5]))
+    old = load_debias(tmp_path / "old.npz")
+    assert old.fitted == {"passage:de": 3, "query:de": 2}
+    assert {key: part.tolist() for key, part in old.parts.items()} == {
+        ("passage", "de"): [0.5, 0.0],
+        ("query", "de"): [0.0, 0.5],
+    }
+    old.save(tmp_path / "new.npz")
+    assert load_debias(tmp_path / "new.npz").fitted == old.fitted
+
+
+def test_other_roles_are_refused():
+    with pytest.raises(InputError, match="role 'document': expected query or passage"):
+        center([Sample(np.eye(2, dtype=np.float32), ["de", "en"], "document")])

@@ -104,7 +104,9 @@ def test_a_vector_does_not_depend_on_the_texts_beside_it(tiny_model):
     for number in (0, 7, 39):
         alone = encode(model, [TEXTS[number]], "passage", precision="fp32").vectors[0]
         np.testing.assert_allclose(alone, together[number], atol=1e-6)
-    np.testing.assert_allclose(encode(model, TEXTS[::-1], "passage", precision="fp32").vectors[::-1], together, atol=1e-6)
+    np.testing.assert_allclose(
+        encode(model, TEXTS[::-1], "passage", precision="fp32").vectors[::-1], together, atol=1e-6
+    )
 
 
 def test_composed_and_decomposed_texts_have_one_vector(tiny_model):
@@ -120,7 +122,9 @@ def test_threads_share_a_model(tiny_model):
 
     def ask(number):
         for own in range(number, len(TEXTS), 4):
-            found[own] = encode(model, [TEXTS[own]], "query", length=None if own % 2 else 64, precision="fp32").vectors[0]
+            found[own] = encode(model, [TEXTS[own]], "query", length=None if own % 2 else 64, precision="fp32").vectors[
+                0
+            ]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -175,7 +179,17 @@ def test_devices_that_cannot_be(tiny_model):
 
 
 def test_commands_say_what_they_cut(tiny_model, rows_file, tmp_path, capsys):
-    words = ["evaluate", "--benchmark", "rows", "--rows", str(rows_file), "--langs", "de,en", "--model", str(tiny_model)]
+    words = [
+        "evaluate",
+        "--benchmark",
+        "rows",
+        "--rows",
+        str(rows_file),
+        "--langs",
+        "de,en",
+        "--model",
+        str(tiny_model),
+    ]
     assert run([*words, "-o", str(tmp_path / "preset")]) == 0
     said = capsys.readouterr()
     assert "texts are read up to 64 tokens; the model's preset, --length gives another number" in said.err

@@ -26,6 +26,7 @@ from isoglot.search.index.protocol import Passage
 from isoglot.search.index.versions import roll_back
 from isoglot.search.searcher import Searcher
 from support.encoders import wide_encoder
+from support.models import bert
 from support.rows import write_jsonl as write
 
 CAPITALS = [
@@ -427,3 +428,45 @@ def test_small_partitions_survive_bringing_the_index_up_to_date(tmp_path):
     table.add(rows(5000, 5500))
     settle(table, keep=True)
     assert ranked() >= built / 2
+
+
+def letters(texts, role):
+    """How often each letter from a to z stands in a text."""
+    return [[1 + text.lower().count(chr(97 + n)) for n in range(26)] for text in texts]
+
+
+def test_a_function_indexes_and_searches(tmp_path):
+    """Long documents are split by pieces of four letters, and the index says that only the function opens it."""
+    long = "Der Berg ist hoch. " * 60
+    docs = write(
+        tmp_path / "d.jsonl", [{"id": "z", "text": "zzz zz", "lang": "de"}, {"id": "b", "text": long, "lang": "de"}]
+    )
+    folder = tmp_path / "i"
+    folder.mkdir()
+    built = build_index([docs], folder, letters, length=50)
+    # Five pieces a sentence, the full stop among them: ten sentences a passage.
+    assert (built.version.documents, built.version.passages) == (2, 1 + 6)
+    assert read_manifest(folder).model == "function:letters"
+    assert Searcher.open(folder, letters).search("zz", k=1)[0].document == "z"
+    with pytest.raises(InputError, match="made with a function of one's own, 'letters'; open it with that function"):
+        Searcher.open(folder).search("zz")
+    with pytest.raises(InputError, match="not the encoder that the index was made with"):
+        Searcher.open(folder, lambda texts, role: [[n % 3 + (c == " ") for n in range(26)] for c, *_ in texts]).search(
+            "zz"
+        )
+
+
+def test_passages_are_as_long_as_a_trained_model_reads(tmp_path):
+    """A folder that was trained on passages of 384 tokens is split at 384 and encoded at 384."""
+    trained = bert(tmp_path / "trained")
+    (trained / "run.json").write_text(json.dumps({"verb": "train", "settings": {"model": "x", "passage_length": 384}}))
+    folder = tmp_path / "i"
+    folder.mkdir()
+    text = "sky " * 300 + "grass"
+    build_index([write(tmp_path / "d.jsonl", [{"id": "d", "text": text, "lang": "en"}])], folder, load(str(trained)))
+    assert (read_manifest(folder).length, read_manifest(folder).version.passages) == (384, 1)
+    alone = encode(load(str(trained)), [text], "passage", length=384)
+    assert (alone.tokens, alone.cut) == (303, 0)
+    hit = Searcher.open(folder).search("sky", k=1)[0]
+    query = encode(load(str(trained)), ["sky"], "query").vectors[0]
+    assert hit.score == pytest.approx(float(query @ alone.vectors[0]), abs=1e-4)

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,6 +8,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.search.expansion import Expander
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
@@ -301,3 +303,56 @@ def test_the_searcher_searches_for_the_expanded_query():
     searcher = Searcher(MemoryIndex(passages, vectors), lambda texts, role: asked.extend(texts) or query[None])
     searcher.search("berg", expand=lambda query: f"{query}\nmehr")
     assert asked == ["berg\nmehr"]
+
+
+def letters(texts, role):
+    """How often each of the sixteen commonest letters stands in a text."""
+    return [[1 + text.lower().count(letter) for letter in "etaoinshrdlcumwf"] for text in texts]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"mode": "hybrid", "fair": "balanced"}, {"mode": "lexical"}, {"rerank": Lengths()}]
+)
+def test_several_queries_find_what_each_finds_alone(settings):
+    passages, _, _ = collection()
+    vectors = FunctionEmbedder(letters)([passage.text for passage in passages], "passage")
+    asked = []
+
+    def embed(texts, role):
+        asked.append((len(texts), role))
+        return letters(texts, role)
+
+    searcher = Searcher(MemoryIndex(passages, vectors), embed)
+    queries = ["text 7", "en", "de text", "text 7"]
+    found = searcher.search_many(queries, k=5, **settings)
+    assert asked == ([] if settings.get("mode") == "lexical" else [(3, "query")])
+    assert found == [searcher.search(query, k=5, **settings) for query in queries]
+    assert found[0] != found[1]
+    assert searcher.search_many([]) == []
+    with pytest.raises(InputError, match="0 characters"):
+        searcher.search_many(["fine", " "])
+
+
+def test_coroutines_search_at_the_same_time(searcher):
+    async def ask():
+        return await asyncio.gather(*(searcher.asearch(f"any {n}", k=3, fair="balanced") for n in range(8)))
+
+    expected = searcher.search("any", k=3, fair="balanced")
+    assert asyncio.run(ask()) == [expected] * 8
+
+
+def test_a_lazy_encoder_is_opened_once(searcher):
+    opened = []
+
+    def opener():
+        opened.append(1)
+        threading.Event().wait(0.02)
+        return FunctionEmbedder(letters)
+
+    searcher._opener = opener
+    threads = [threading.Thread(target=lambda: searcher.encoder) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [1]

@@ -92,9 +92,9 @@ def is_transformer(model: object) -> TypeGuard[SentenceTransformer]:
 
 
 def name_of(model: object) -> str:
-    """What reports call a model: its `name`, the base of a Sentence Transformer, a function's name, or `model`."""
+    """What reports call a model: what it was loaded as, its `name`, a function's name, or `model`."""
     if is_transformer(model):
-        return str(model.model_card_data.base_model or "model")
+        return str(getattr(model, "isoglot_name", None) or model.model_card_data.base_model or "model")
     found = getattr(model, "name", None) or getattr(model, "__name__", None)
     return found if isinstance(found, str) and found != "<lambda>" else "model"
 

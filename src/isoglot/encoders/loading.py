@@ -92,6 +92,7 @@ def load(
             f"model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
         ) from error
     _set_prompts(model, preset, prompts or {})
+    model.isoglot_name = name
     model.isoglot_backbone = preset if length is None else replace(preset, encode_length=length)
     return model
 

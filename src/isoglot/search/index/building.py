@@ -14,6 +14,7 @@ from isoglot.documents.reading import find_sources, read_documents
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.embedder import Model
 from isoglot.search.index import approximate
+from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.intake import Intake
 from isoglot.search.index.manifest import BUILDING, Version
 from isoglot.search.index.publishing import publish
@@ -50,7 +51,7 @@ def build_index(
     folder: Path,
     model: Model,
     *,
-    name: str,
+    name: str | None = None,
     debias: Path | None = None,
     length: int | None = None,
     update: bool = False,
@@ -69,7 +70,8 @@ def build_index(
         folder: of the index (made by the caller).
         model: a Sentence Transformer or any other embedder; without a tokenizer here, passages are measured in pieces
             of four letters.
-        name: what opens it again.
+        name: what opens it again; what it was loaded as when None. A function is not opened by name: it is given to
+            `Searcher.open` again.
         debias: a correction for passages and queries.
         length: tokens of a passage, title and prompt included; the backbone's when None.
         update: add to, replace in and delete from a published index.
@@ -83,6 +85,7 @@ def build_index(
         IsoglotError: the disk is full.
     """
     started = time.perf_counter()
+    name = name or index_name(model)
     problems = Problems(each=5)
     sources = find_sources(list(inputs)) if inputs or not update else []
     with one_writer(folder), nothing_left_of_nothing(folder):

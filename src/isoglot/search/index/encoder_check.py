@@ -9,8 +9,9 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.documents.splitting import Spans
-from isoglot.encoders.embedder import Encoder, Model, is_transformer
+from isoglot.encoders.embedder import Encoder, Model, is_transformer, name_of
 from isoglot.encoders.encoding import ModelEmbedder, as_encoder, encode, encoding_length
+from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -81,6 +82,12 @@ def open_like(manifest: Manifest, model: Model | str | None, options: ModelOptio
     opened = open_embedder(chosen, options.filled(manifest.options) if isinstance(chosen, str) else options)
     refuse_other(probe(opened), manifest.probe, model if isinstance(model, str) else None, manifest.model)
     return opened
+
+
+def index_name(model: Model) -> str:
+    """What an index calls its encoder: a name that opens it again, where there is one."""
+    is_function = not is_transformer(model) and (isinstance(model, FunctionEmbedder) or not isinstance(model, Encoder))
+    return f"{FUNCTION}{name_of(model)}" if is_function else name_of(model)
 
 
 def passage_encoder(model: Model, length: int, precision: str) -> Encoder:
