@@ -10,6 +10,7 @@ from cyclopts.config import Toml
 
 from isoglot.cli import (
     auditing,
+    averaging,
     bitext,
     comparing,
     converting,
@@ -47,6 +48,7 @@ for verb in (
     rows.app.command(verb)
 app.command(rows.app)
 app.command(training.train)
+app.command(averaging.average)
 app.command(measuring.evaluate)
 app.command(measuring.encode)
 app.command(comparing.compare)

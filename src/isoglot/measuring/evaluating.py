@@ -118,5 +118,5 @@ def corrected(
 def trained_languages(model: str) -> tuple[str, ...] | None:
     """The languages that a model folder's `run.json` says it was trained on; None where nothing says."""
     record = read_record(Path(model)) if Path(model).is_dir() else None
-    languages = record.get("languages") if record and record.get("verb") == "train" else None
+    languages = record.get("languages") if record and record.get("verb") in ("train", "average") else None
     return tuple(map(str, languages)) if isinstance(languages, list) else None

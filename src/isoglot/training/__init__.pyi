@@ -1,3 +1,4 @@
+from .averaging import average_models as average_models
 from .losses.batch import PairBatch as PairBatch
 from .losses.named import LossTerm as LossTerm
 from .losses.named import register_loss as register_loss

@@ -1,0 +1,22 @@
+"""`isoglot average`."""
+
+from __future__ import annotations
+
+from isoglot.cli.options import Fractions, OutputDir, Switch
+
+
+def average(*models: str, output_dir: OutputDir, weights: Fractions = (), overwrite: Switch = False) -> None:
+    """Average the weights of models that were trained from the same one: seeds, checkpoints, two regimes.
+
+    Costs one model at search time. With two models, --weights are a point on the line between them.
+
+    Args:
+        models: Sentence Transformers folders, or embedded; two or more.
+        output_dir: Folder for the averaged model.
+        weights: Comma-separated, one per model, divided by their sum; equal when not given.
+        overwrite: Replace what the folder holds.
+    """
+    from isoglot.training.averaging import average_models
+
+    folder = average_models(models, output_dir, weights or None, overwrite=overwrite)
+    print(f"model in {folder}")
