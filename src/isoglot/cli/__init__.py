@@ -22,6 +22,7 @@ from isoglot.cli import (
     search,
     serving,
     training,
+    translating,
 )
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.version import __version__
@@ -37,6 +38,7 @@ app = App(
 for verb in (
     documents_to_rows.from_docs,
     bitext.from_bitext,
+    translating.translate,
     converting.from_mmarco,
     converting.from_pairs,
     converting.from_tevatron,

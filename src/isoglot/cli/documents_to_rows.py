@@ -70,9 +70,11 @@ def from_docs(
     from isoglot.curation.translated_pages.rows import DocsSettings
     from isoglot.curation.translated_pages.splitting import split_pages
     from isoglot.data.rows import write_rows
+    from isoglot.languages.codes import normal_code
 
     if test_output is not None and split is None:
         raise InputError("--test-output wants --split, such as --split 0.2")
+    pivot, langs = normal_code(pivot), tuple(map(normal_code, langs))
     train_file, test_file = _files(output, split, test_output)
     if not dry_run:
         for path in (train_file, test_file, report):

@@ -146,6 +146,8 @@ def open_prepared(folder: Path) -> Prepared:
         texts = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder}: incomplete ({error}); run `isoglot data prepare` again") from error
+    for name in set(FIELDS) - set(texts.column_names):  # fields that came later
+        texts = texts.append_column(name, pa.nulls(len(texts)))
     table = RowTable(languages=tuple(meta["languages"]), datasets=tuple(meta["datasets"]), **arrays)
     return Prepared(folder, table, texts, meta["checksum"])
 

@@ -17,7 +17,7 @@ from isoglot.data.records import jsonl_records
 from isoglot.languages.codes import normal_code
 
 REQUIRED = ("group", "lang", "query", "passage")
-OPTIONAL_TEXT = ("dataset", "title", "context", "topic")
+OPTIONAL_TEXT = ("dataset", "title", "context", "topic", "translated_by", "generated_by")
 FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
@@ -27,7 +27,8 @@ _REMEDY = "Mend these lines or take them out; docs/data.md describes the format.
 class Row:
     """One row; (dataset, group) names the pair, `negatives` are texts known not to answer the query.
 
-    `scores` are a teacher's scores of the passage and then of each negative.
+    `scores` are a teacher's scores of the passage and then of each negative. `translated_by` and `generated_by` name
+    the model that translated the row, or wrote its query.
     """
 
     group: str
@@ -40,6 +41,8 @@ class Row:
     topic: str | None = None
     negatives: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
+    translated_by: str | None = None
+    generated_by: str | None = None
 
     @property
     def passage_text(self) -> str:
@@ -221,6 +224,8 @@ def check_row(record: Any, path: Path | str, number: int, problems: Problems) ->
         title=texts["title"],
         context=texts["context"],
         topic=texts["topic"],
+        translated_by=texts["translated_by"],
+        generated_by=texts["generated_by"],
         negatives=tuple(negatives),
         scores=tuple(float(score) for score in scores),
     )

@@ -65,6 +65,11 @@ def test_the_printed_layout_is_taken_back():
     }
 
 
+def test_a_named_layout_takes_languages_that_are_not_guessed():
+    files = ["docs/en/a.md", "docs/yue/a.md", "docs/images/a.md"]
+    assert set(pages_of(files, [parse_layout("docs/{lang}/{path}")], "en")["a"]) == {"en", "yue"}
+
+
 def test_one_page_may_have_other_endings():
     assert set(pages_of(["en/a.md", "de/a.mdx"], [Layout(("{lang}/{path}",))], "en")["a"]) == {"en", "de"}
 

@@ -106,7 +106,7 @@ def _narrowed(pattern: str, pages: Pages) -> Layout:
             if len(set(parts)) > 1:
                 break
             shared.append(parts[0])
-    return Layout((pattern.replace("{path}", "/".join([*shared, "{path}"])),))
+    return Layout((pattern.replace("{path}", "/".join([*shared, "{path}"])),), guessed=True)
 
 
 def _with_originals(pattern: str, pages: Pages, files: list[str], pivot: str) -> Layout | None:
@@ -132,5 +132,5 @@ def _with_originals(pattern: str, pages: Pages, files: list[str], pivot: str) ->
         if len(paths) >= _LEAST_EXPLAINED * below:
             ending = pattern.partition("{lang}")[2] if pattern.startswith("{path}") else ""
             own = pattern.replace("{path}", f"{here}/{{path}}" if here else "{path}")
-            return Layout((own, (f"{there}/{{path}}" if there else "{path}") + ending))
+            return Layout((own, (f"{there}/{{path}}" if there else "{path}") + ending), guessed=True)
     return None

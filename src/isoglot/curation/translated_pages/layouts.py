@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.curation.translated_pages.codes import folder_code
+from isoglot.languages.codes import known_code
 
 ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".html", ".htm", ".xhtml")
 
@@ -31,11 +32,13 @@ class Layout:
             their paths: what two of them give the same path is one page.
         prefix: put before the names of pages, so that several layouts of one folder do not collide.
         langs: the only languages; any when empty.
+        guessed: whether a language is only what hardly means anything else (`new` and `api` are codes, too).
     """
 
     patterns: tuple[str, ...]
     prefix: str = ""
     langs: frozenset[str] = frozenset()
+    guessed: bool = False
 
     def __str__(self) -> str:
         return "|".join(self.patterns)
@@ -46,8 +49,10 @@ class Layout:
             found = _regex(pattern).fullmatch(file)
             if found is None:
                 continue
-            lang = folder_code(found["lang"]) if "{lang}" in pattern else pivot
-            if lang is not None and (not self.langs or lang in self.langs):
+            lang = pivot
+            if "{lang}" in pattern:
+                lang = folder_code(found["lang"]) or (None if self.guessed else known_code(found["lang"])) or ""
+            if lang and (not self.langs or lang in self.langs):
                 return PageFile(self.prefix + without_ending(found["path"]), lang, file)
         return None
 

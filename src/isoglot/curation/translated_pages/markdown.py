@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from isoglot.core.errors import MissingPackageError
 from isoglot.curation.translated_pages.html import add_html
 from isoglot.curation.translated_pages.sections import Outline, Page
+from isoglot.documents.front_matter import split_front_matter
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-_FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\n(.*?)\n(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_TITLE = re.compile(r"""^title\s*[:=]\s*(["']?)(.+?)\1\s*$""", re.MULTILINE)
 _IDENT = re.compile(r"\s*\{\s*(?:/\*\s*)?:?\s*#([^\s}.*]+)[^}]*\}\s*$")
 _ANCHOR = re.compile(r"""<a\s+(?:[^>]*\s)?(?:name|id)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?-->|\{/\*(?!\s*#).*?\*/\}", re.DOTALL)
@@ -42,12 +41,9 @@ def markdown_sections(text: str) -> Page:
     except ImportError as error:
         raise MissingPackageError("Markdown wants markdown-it-py: pip install 'isoglot[search]'") from error
     outline = Outline()
-    front = _FRONT.match(text)
-    if front:
-        named = _TITLE.search(front[2])
-        outline.title = named[2] if named else ""
-        text = text[front.end() :]
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(_plain(_COMMENT.sub("", text)))
+    front = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
+    outline.title = front.facts.get("title", "")
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(_plain(_COMMENT.sub("", front.rest)))
     _walk(tokens, outline)
     return outline.page()
 

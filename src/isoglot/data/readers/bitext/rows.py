@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from isoglot.data.readers.bitext.seen import Seen
 from isoglot.data.readers.bitext.units import Notes, Unit
 from isoglot.data.rows import Row, has_surrogate
+from isoglot.languages.codes import known_code, normal_code
 
 KIND = "bitext"
 
@@ -22,12 +23,15 @@ def bitext_rows(
 
     Args:
         units: texts with their translations.
-        notes: counts what is left out.
+        notes: counts what is left out, and gathers what is no language.
         dataset: name of the data set.
         pivot: language that the units share.
         langs: the only languages; all when empty.
+
+    Raises:
+        InputError: `pivot` or one of `langs` is no language.
     """
-    seen = Seen()
+    seen, pivot, langs = Seen(), normal_code(pivot), tuple(map(normal_code, langs))
     for unit in units:
         texts = _texts(unit, langs, notes)
         if len(texts) < 2:
@@ -46,9 +50,15 @@ def bitext_rows(
 def _texts(unit: Unit, langs: tuple[str, ...], notes: Notes) -> dict[str, str]:
     """The unit's texts that say something, without those that only repeat another language's."""
     texts: dict[str, str] = {}
-    for lang, raw in unit.texts.items():
-        text = " ".join(raw.split())
+    for given, raw in unit.texts.items():
+        text, lang = " ".join(raw.split()), known_code(given)
+        if lang is None:
+            notes.problems.add(unit.file, unit.number, f"{given!r} is no language code such as 'de'")
+            continue
         if langs and lang not in langs:
+            continue
+        if lang in texts:
+            notes.left_out["further texts in one language of a unit"] += 1
             continue
         if not any(map(str.isalpha, text)) or has_surrogate(text):
             notes.left_out["segments without words"] += 1

@@ -1,0 +1,167 @@
+"""`isoglot data translate`: rows in the languages that their groups lack."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from isoglot.cli.options import Names, OutputFile, Switch, new_file
+from isoglot.core.errors import InputError, IsoglotError
+
+if TYPE_CHECKING:
+    from isoglot.curation.translation.filling import Translator
+
+
+def translate(
+    *rows: Path,
+    output: OutputFile,
+    to: Names,
+    with_: Annotated[str, Parameter(name="--with")],
+    lm: str = "default",
+    pivot: str = "en",
+    rejects: Path | None = None,
+    budget_tokens: int | None = None,
+    concurrency: int = 8,
+    tries: int = 5,
+    timeout: float = 120.0,
+    device: str | None = None,
+    beams: int = 4,
+    cache: Path | None = None,
+    limit: int | None = None,
+    dry_run: Switch = False,
+    overwrite: Switch = False,
+) -> None:
+    """Translate rows into the languages that their groups lack; the new rows go to a file of their own.
+
+    Answers are kept by content: what was paid for is not asked again, also after a kill. What fails the checks
+    (language, length, copies, loops) goes to the rejects.
+
+    Args:
+        rows: Row files.
+        output: File of the new rows (.jsonl or .jsonl.gz).
+        to: Comma-separated languages.
+        with_: A sequence-to-sequence model (folder or Hub id: opus-mt, NLLB, M2M100, MADLAD), or the address of an
+            OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
+        lm: The model's name at the endpoint.
+        pivot: Translate from this language where a group has it, else from its first.
+        rejects: File of what failed, with reasons; by default the output's name with .rejects.
+        budget_tokens: Stop before more tokens than this are paid for.
+        concurrency: Requests at one time.
+        tries: Requests for one row before it counts as failed.
+        timeout: Seconds to wait for one answer.
+        device: Of a model: cpu, cuda, ...
+        beams: Of a model's search; 1 is greedy.
+        cache: File that keeps the answers; in isoglot's cache folder by default.
+        limit: Only the first so many rows.
+        dry_run: Only count what would be translated.
+        overwrite: Replace existing files.
+    """
+    from isoglot.core.progress import Progress
+    from isoglot.curation.translation.filling import Outcome, fill, missing
+    from isoglot.data.rows import Row, read_rows, write_rows
+    from isoglot.languages.codes import normal_code
+
+    if not rows or not to:
+        raise InputError("no rows given; name row files" if not rows else "--to: no languages; such as --to de,fr")
+    refused = rejects or _beside(output)
+    if not dry_run:
+        for path in (output, refused):
+            new_file(path, overwrite)
+    to, pivot = tuple(dict.fromkeys(map(normal_code, to))), normal_code(pivot)
+    tasks = missing((row for _, _, row in read_rows(rows)), to, pivot)[:limit]
+    if dry_run or not tasks:
+        size = sum(len(f"{task.row.query}{task.row.passage}".encode()) for task in tasks)
+        print(f"{len(tasks)} rows to translate, {size / 1000:.0f} kB of text")
+        return
+    outcome, started = Outcome(), time.monotonic()
+    translator, cost = open_translator(
+        with_, lm, cache, budget_tokens=budget_tokens, concurrency=concurrency, tries=tries, timeout=timeout,
+        device=device, beams=beams,
+    )  # fmt: skip
+
+    def made() -> Iterator[Row]:
+        with Progress("translating", len(tasks)) as progress:
+            done = 0
+            for row in fill(tasks, translator, outcome):
+                yield row
+                progress.advance(outcome.rows + len(outcome.rejects) - done)
+                done = outcome.rows + len(outcome.rejects)
+
+    count = write_rows(made(), output)
+    write_rejects(outcome.rejects, refused)
+    seconds = time.monotonic() - started
+    print(f"{count} rows in {output}; {cost()}; {len(tasks) / max(seconds, 1e-9):.1f} rows a second")
+    for reason, number in outcome.reasons.most_common():
+        print(f"rejected: {number} ({reason})")
+    if outcome.rejects:
+        print(f"{len(outcome.rejects)} rejects with their reasons in {refused}")
+    unpaid = sum(number for reason, number in outcome.reasons.items() if "budget" in reason)
+    if unpaid:
+        raise IsoglotError(
+            f"the budget of {budget_tokens} tokens is spent, {unpaid} of {len(tasks)} rows were not asked for; run "
+            "again with a larger --budget-tokens (and --overwrite): what is kept is not paid again"
+        )
+
+
+def open_translator(with_: str, lm: str, cache: Path | None, **settings):  # type: ignore[no-untyped-def]
+    """Open an endpoint or a model; gives the translator and a function that says what it cost."""
+    from isoglot.curation.answers.store import AnswerStore
+    from isoglot.curation.translation.filling import ChatTranslator, ModelTranslator
+    from isoglot.curation.translation.seq2seq import Seq2Seq
+
+    store = AnswerStore(cache or cache_file(with_, lm))
+    translator: Translator
+    if with_.startswith(("http://", "https://")):
+        chat = open_chat(with_, lm, store, settings)
+        translator = ChatTranslator(chat)
+        return translator, lambda: spent(chat)
+    from isoglot.encoders.devices import require_device
+    from isoglot.encoders.loading import quiet_libraries
+
+    quiet_libraries()
+    require_device(settings["device"])
+    model = Seq2Seq(with_, store, device=settings["device"], beams=settings["beams"])
+    translator = ModelTranslator(model)
+    return translator, lambda: f"{model.translated} sentences translated, the others kept from before"
+
+
+def open_chat(url: str, lm: str, store, settings):  # type: ignore[no-untyped-def]
+    """Open an endpoint with the settings of the command line."""
+    from isoglot.curation.answers.budget import Budget
+    from isoglot.curation.answers.chat import Chat, ChatSettings
+
+    wanted = ("concurrency", "tries", "timeout")
+    chat_settings = ChatSettings(url, lm, **{key: settings[key] for key in wanted})
+    return Chat(chat_settings, store, Budget(settings["budget_tokens"]))
+
+
+def spent(chat) -> str:  # type: ignore[no-untyped-def]
+    """What an endpoint cost, in words."""
+    return f"{chat.budget.spent} tokens paid for {chat.asked} answers, {chat.from_store} kept from before"
+
+
+def cache_file(with_: str, lm: str) -> Path:
+    """Where the answers of a model or an endpoint are kept."""
+    import hashlib
+
+    from isoglot.core.cache import cache_folder
+
+    return cache_folder() / "answers" / f"{hashlib.sha256(f'{with_}#{lm}'.encode()).hexdigest()[:16]}.sqlite"
+
+
+def write_rejects(rejects: list[dict[str, object]], path: Path) -> None:
+    """Write rejects as JSON lines, where there are any."""
+    from isoglot.core.files import write_text
+
+    if rejects:
+        write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in rejects))
+
+
+def _beside(output: Path) -> Path:
+    name = output.name.removesuffix(".gz").removesuffix(".jsonl")
+    return output.with_name(f"{name}.rejects.jsonl")

@@ -1,0 +1,1 @@
+"""Answers of language models and translators: paid for once, kept by content, checked."""

@@ -1,0 +1,276 @@
+"""Many questions to an OpenAI-compatible chat endpoint: at one time, tried again, within a budget, each paid once."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.curation.answers.budget import Budget
+from isoglot.curation.answers.store import AnswerStore, key_of
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
+_LONGEST_WAIT = 60.0
+_BYTES_A_TOKEN = 2  # at least, in any language: what a request may cost, before its answer says
+_GIVE_UP = 8  # requests that fail one after the other: then the endpoint is down, not the request bad
+
+
+class Question(NamedTuple, Generic[T]):
+    """What to ask, and how to read the answer.
+
+    `read` raises ValueError for an answer that another try may mend; `subject` comes back with the answer.
+    """
+
+    subject: Any
+    prompt: str
+    read: Callable[[str], T]
+    most_tokens: int
+
+
+class Answered(NamedTuple, Generic[T]):
+    """A question's subject with what was read from its answer, or why there is none."""
+
+    subject: Any
+    value: T | None
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """Where and how to ask.
+
+    Attributes:
+        url: base of the API, such as `http://127.0.0.1:11434/v1`.
+        model: as the endpoint names it.
+        key: sent as a bearer token; OPENAI_API_KEY of the environment when None.
+        concurrency: requests at one time.
+        tries: requests for one question before it counts as failed.
+        timeout: seconds to wait for one answer.
+        temperature: of the first try; later ones are a little warmer, since the same answer would come again.
+    """
+
+    url: str
+    model: str = "default"
+    key: str | None = None
+    concurrency: int = 8
+    tries: int = 5
+    timeout: float = 120.0
+    temperature: float = 0.0
+
+
+class _FaultError(Exception):
+    """What another try may mend; `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class Chat:
+    """Asks questions and keeps the answers.
+
+    Args:
+        settings: where and how.
+        store: keeps every answer that could be read.
+        budget: of tokens.
+        sleep: how to wait between tries; None waits.
+
+    Raises:
+        InputError: no http(s) address, a name or password in it, or settings out of range.
+        MissingPackageError: httpx is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: ChatSettings,
+        store: AnswerStore,
+        budget: Budget | None = None,
+        *,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        parts = urlsplit(settings.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(f"{settings.url}: expected the address of an OpenAI-compatible API (http://HOST/v1)")
+        if parts.username or parts.password:
+            raise InputError("the address holds a name or password; put the key in OPENAI_API_KEY")
+        if settings.concurrency < 1 or settings.tries < 1:
+            raise InputError("expected at least one request at a time, and one try")
+        self._httpx = _httpx()
+        self.settings, self.budget = settings, budget or Budget()
+        self.asked = self.from_store = 0
+        self._store = store
+        self._stopped = threading.Event()
+        # Waiting ends at once where the run is stopped.
+        self._sleep = sleep or self._stopped.wait
+        self._failures = 0
+        self._lock = threading.Lock()
+
+    def ask_all(self, questions: Iterable[Question[T]]) -> Iterator[Answered[T]]:
+        """Answers in the order of the questions, which are taken as they are needed.
+
+        Where the budget is spent, the remaining questions come back with a fault, unless their answers are kept.
+
+        Raises:
+            InputError: the endpoint refuses (a wrong key, an unknown model).
+            IsoglotError: it keeps failing; what was answered is kept.
+        """
+        key = self.settings.key or os.environ.get("OPENAI_API_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        window = 4 * self.settings.concurrency
+        self._stopped.clear()
+        with (
+            self._httpx.Client(headers=headers, timeout=self.settings.timeout) as client,
+            ThreadPoolExecutor(self.settings.concurrency) as pool,
+        ):
+            waiting: list[Future[Answered[T]]] = []
+            try:
+                for question in questions:
+                    waiting.append(pool.submit(self._answer, client, question))
+                    if len(waiting) >= window:
+                        yield waiting.pop(0).result()
+                while waiting:
+                    yield waiting.pop(0).result()
+            finally:
+                self._stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                client.close()
+
+    def _answer(self, client: httpx.Client, question: Question[T]) -> Answered[T]:
+        key = key_of(self.settings.url, self.settings.model, question.prompt)
+        kept = self._store.get(key)
+        if kept is not None:
+            try:
+                value = question.read(kept)
+            except ValueError:
+                pass  # kept by another version, which read more
+            else:
+                with self._lock:
+                    self.from_store += 1
+                return Answered(question.subject, value, None)
+        fault = _FaultError("")
+        for attempt in range(self.settings.tries):
+            if self._stopped.is_set():
+                return Answered(question.subject, None, "stopped")
+            if attempt:
+                # Full jitter: clients that failed together do not come back together.
+                backoff = random.uniform(0.5, 1) * 2**attempt
+                self._sleep(min(_LONGEST_WAIT, fault.wait if fault.wait is not None else backoff))
+            most = len(question.prompt.encode()) // _BYTES_A_TOKEN + question.most_tokens
+            if not self.budget.reserve(most):
+                return Answered(question.subject, None, "the budget of tokens is spent")
+            paid = 0
+            try:
+                text, paid = self._post(client, question, attempt)
+                value = question.read(text)
+            except _FaultError as error:
+                fault = error
+                continue
+            except ValueError as error:
+                fault = _FaultError(str(error), 0.0)
+                continue
+            finally:
+                self.budget.settle(most, paid)
+            self._store.put([(key, text)])
+            with self._lock:
+                self.asked += 1
+                self._failures = 0
+            return Answered(question.subject, value, None)
+        self._count_failure(fault)
+        return Answered(question.subject, None, f"{fault} ({self.settings.tries} tries)")
+
+    def _count_failure(self, fault: _FaultError) -> None:
+        with self._lock:
+            # An answer that cannot be read says that the endpoint is there.
+            self._failures = 0 if fault.wait == 0.0 else self._failures + 1
+            if self._failures >= _GIVE_UP:
+                self._stopped.set()
+                raise IsoglotError(
+                    f"{self.settings.url}: {self._failures} questions failed one after the other, the last with: "
+                    f"{fault}; what was answered is kept in {self._store.path}, so run the same command again"
+                )
+
+    def _post(self, client: httpx.Client, question: Question[T], attempt: int) -> tuple[str, int]:
+        """One request: the answer's text and the tokens it cost."""
+        body = {
+            "model": self.settings.model,
+            "messages": [{"role": "user", "content": question.prompt}],
+            "temperature": self.settings.temperature if not attempt else max(0.3, self.settings.temperature),
+            "max_tokens": question.most_tokens,
+        }
+        try:
+            answer = client.post(f"{self.settings.url.rstrip('/')}/chat/completions", json=body)
+        except self._httpx.TimeoutException as error:
+            raise _FaultError(f"no answer in {self.settings.timeout:g} s") from error
+        except (self._httpx.TransportError, RuntimeError) as error:  # RuntimeError: the client was closed meanwhile
+            raise _FaultError(f"connection failed ({error})") from error
+        if answer.status_code in _PASSING:
+            raise _FaultError(f"status {answer.status_code}", _wait(answer.headers.get("retry-after")))
+        if not answer.is_success:
+            said = " ".join(answer.text.split())[:200]
+            raise InputError(
+                f"{self.settings.url}: refused with status {answer.status_code} ({said or 'no reason given'}); "
+                f"check the address, the model {self.settings.model!r} and OPENAI_API_KEY"
+            )
+        try:
+            record = answer.json()
+            text = record["choices"][0]["message"]["content"]
+            usage = (record.get("usage") or {}).get("total_tokens")
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise _FaultError("an answer that is no chat completion (broken or truncated JSON)") from error
+        if not isinstance(text, str):
+            raise _FaultError("an answer without text")
+        if isinstance(usage, int) and usage >= 0:
+            return text, usage
+        return text, len((question.prompt + text).encode()) // _BYTES_A_TOKEN
+
+
+def _wait(header: str | None) -> float | None:
+    """Seconds of a Retry-After header; None where it is absent or a date."""
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return None
+    # Zero would say that the endpoint had answered.
+    return max(0.01, seconds) if math.isfinite(seconds) else None
+
+
+def json_object(text: str, keys: Iterable[str]) -> dict[str, Any]:
+    """The JSON object in an answer, without the thoughts and fences around it.
+
+    Raises:
+        ValueError: none, or one without all of these keys.
+    """
+    bare = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+    start = bare.find("{")
+    if start < 0:
+        raise ValueError("an answer without a JSON object")
+    try:
+        record, _ = json.JSONDecoder(strict=False).raw_decode(bare[start:])
+    except (ValueError, RecursionError) as error:
+        raise ValueError("an answer whose JSON is broken or cut off") from error
+    missing = [key for key in keys if key not in record]
+    if missing:
+        raise ValueError(f"an answer without {', '.join(missing)}")
+    return dict(record)
+
+
+def _httpx() -> Any:
+    try:
+        import httpx
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("endpoints need httpx; install it with: pip install 'isoglot[llm]'") from error
+    return httpx

@@ -1,0 +1,69 @@
+"""What is wrong with a translation, as far as it can be told without knowing both languages."""
+
+from __future__ import annotations
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.data.near_duplicates import NEAR, grams, jaccard, normalise
+from isoglot.languages.checking import in_language, script_share, scripts_of
+from isoglot.languages.detection import identifier
+from isoglot.languages.scripts import script_of
+
+_RATIO = 3.0
+_RATED = 30  # of `weight`: shorter texts may differ more
+_NAME_WORDS = 4
+_SHORT_BYTES = 40
+_LEAST_SHARE = 0.1  # letters in the target's script: names may stay as they are
+_LEAST_DISTINCT = 0.3  # of 4-grams: less is a loop
+_HEAVY = {"Han": 3.0, "Hiragana": 2.0, "Katakana": 2.0, "Hangul": 2.0}
+
+
+def translation_fault(source: str, translation: str, source_lang: str, target_lang: str) -> str | None:
+    """Why a translation cannot be one; None where nothing is wrong.
+
+    Names may stay untranslated: a short text that is the same in both languages is no fault where it reads like one.
+    """
+    if not any(map(str.isalpha, translation)):
+        return "no words"
+    if normalise(source) == normalise(translation) or (
+        len(source.encode()) >= _SHORT_BYTES and _near(source, translation)
+    ):
+        return None if _names_only(source) else "the source, copied"
+    if _loops(translation) and not _loops(source):
+        return "repeats itself"
+    ours, theirs = weight(source), weight(translation)
+    if max(ours, theirs) >= _RATED and not 1 / _RATIO <= theirs / max(ours, 1e-9) <= _RATIO:
+        return f"{theirs / max(ours, 1e-9):.1f} times as long as the source"
+    scripts = scripts_of(target_lang)
+    share = script_share(translation, scripts) if scripts else None
+    if share is not None and share < _LEAST_SHARE and not _names_only(translation):
+        return f"not in the script of {target_lang}"
+    try:
+        if not in_language(translation, target_lang, identifier()):
+            return f"not in {target_lang}"
+    except MissingPackageError:
+        pass
+    return None
+
+
+def weight(text: str) -> float:
+    """Letters of a text, each by how much it says: a Han character about as much as three Latin letters.
+
+    >>> weight("北京"), weight("Peking")
+    (6.0, 6.0)
+    """
+    return sum(_HEAVY.get(script_of(char) or "", 1.0) for char in text if char.isalnum())
+
+
+def _near(source: str, translation: str) -> bool:
+    return jaccard(source, translation) >= NEAR
+
+
+def _names_only(text: str) -> bool:
+    """Whether a short text reads like names: all its words begin with a capital, a digit or a sign, or hold one."""
+    words = text.split()
+    return len(words) <= _NAME_WORDS and all(not word[:1].isalpha() or word != word.lower() for word in words)
+
+
+def _loops(text: str) -> bool:
+    bare = "".join(char for char in normalise(text) if char.isalnum())
+    return len(bare) >= 60 and len(grams(text)) < _LEAST_DISTINCT * len(bare)

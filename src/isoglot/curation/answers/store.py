@@ -1,0 +1,56 @@
+"""Answers kept on disk by what was asked."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+
+
+class AnswerStore:
+    """Texts by key in one SQLite file; each is on the disk before it is used, so that a killed run loses nothing.
+
+    Args:
+        path: made where it is missing.
+
+    Raises:
+        InputError: not such a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT NOT NULL)")
+            self._db.commit()
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"{path}: not a cache of answers ({error}); delete it or name another") from error
+
+    def get(self, key: bytes) -> str | None:
+        """The answer kept under a key."""
+        with self._lock:
+            found = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def put(self, answers: Iterable[tuple[bytes, str]]) -> None:
+        """Keep answers; they are on the disk when this returns."""
+        with self._lock:
+            self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", list(answers))
+            self._db.commit()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+
+def key_of(*parts: str) -> bytes:
+    """A key of everything an answer depends on."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,1 @@
+"""Rows in the languages that their groups lack, by machine translation."""

@@ -1,0 +1,142 @@
+"""The rows that groups lack: which to translate, what came back, what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+from isoglot.curation.answers.chat import Chat
+from isoglot.curation.answers.checks import translation_fault
+from isoglot.curation.translation.prompts import translation_question
+from isoglot.curation.translation.seq2seq import Seq2Seq
+from isoglot.data.rows import Row
+
+_CHUNK = 512  # texts that a sequence-to-sequence model is given at a time
+
+
+class Task(NamedTuple):
+    """A row, and a language to translate it into."""
+
+    row: Row
+    target: str
+
+
+class Translated(NamedTuple):
+    """A task with its texts (query, passage, and a title where the row has one), or the fault."""
+
+    task: Task
+    texts: dict[str, str] | None
+    fault: str | None
+
+
+class Translator(Protocol):
+    """Whatever turns tasks into texts; `name` is noted in each row."""
+
+    name: str
+
+    def __call__(self, tasks: Iterable[Task]) -> Iterator[Translated]:
+        """Translate, in order."""
+
+
+@dataclass
+class Outcome:
+    """Counts of a run; `rejects` are tasks with the reason and what came back."""
+
+    rows: int = 0
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Task]:
+    """What to translate: for each group each language that it lacks, from the pivot, else from its first language.
+
+    Rows that were translated themselves are sources only where a group has no others.
+    """
+    groups: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.group), {}).setdefault(row.lang, row)
+    tasks = []
+    for versions in groups.values():
+        own = {lang: row for lang, row in versions.items() if not row.translated_by} or versions
+        source = own.get(pivot) or next(iter(own.values()))
+        tasks += [Task(source, target) for target in targets if target not in versions]
+    return tasks
+
+
+def fill(tasks: Iterable[Task], translator: Translator, outcome: Outcome) -> Iterator[Row]:
+    """Stream the new rows; what fails the checks is noted in `outcome`.
+
+    A new row holds the translated query, passage and title; context and negatives stay behind, since they are in the
+    source's language.
+    """
+    for task, texts, fault in translator(tasks):
+        row = task.row
+        wrong = fault or _fault(row, task.target, texts or {})
+        if wrong or texts is None:
+            outcome.reasons[wrong or "no answer"] += 1
+            outcome.rejects.append(
+                {"group": row.group, "dataset": row.dataset, "from": row.lang, "lang": task.target, "reason": wrong}
+                | (texts or {})
+            )
+            continue
+        outcome.rows += 1
+        yield replace(
+            row,
+            lang=task.target,
+            query=texts["query"],
+            passage=texts["passage"],
+            title=texts.get("title"),
+            context=None,
+            negatives=(),
+            scores=(),
+            translated_by=translator.name,
+        )
+
+
+def _fault(row: Row, target: str, texts: dict[str, str]) -> str | None:
+    for key in ("query", "passage", "title"):
+        source, made = getattr(row, key), texts.get(key)
+        if source and made is not None:
+            fault = translation_fault(source, made, row.lang, target)
+            if fault and key != "title":
+                return f"{key}: {fault}"
+    return None
+
+
+class ChatTranslator:
+    """Translates with a language model, query and passage in one request."""
+
+    def __init__(self, chat: Chat) -> None:
+        self.name, self._chat = chat.settings.model, chat
+
+    def __call__(self, tasks: Iterable[Task]) -> Iterator[Translated]:
+        """Translate, in order."""
+        questions = (translation_question(task.row, task.target) for task in tasks)
+        for (row, target), value, fault in self._chat.ask_all(questions):
+            yield Translated(Task(row, target), value, fault)
+
+
+class ModelTranslator:
+    """Translates with a sequence-to-sequence model, texts of one pair of languages together."""
+
+    def __init__(self, model: Seq2Seq) -> None:
+        self.name, self._model = model.name, model
+
+    def __call__(self, tasks: Iterable[Task]) -> Iterator[Translated]:
+        """Translate, in order."""
+        waiting = iter(tasks)
+        while chunk := list(islice(waiting, _CHUNK)):
+            made: dict[int, dict[str, str]] = {number: {} for number in range(len(chunk))}
+            pairs = dict.fromkeys((task.row.lang, task.target) for task in chunk)
+            for source, target in pairs:
+                own = [(n, key, getattr(task.row, key)) for n, task in enumerate(chunk)
+                       if (task.row.lang, task.target) == (source, target)
+                       for key in ("query", "passage", "title") if getattr(task.row, key)]  # fmt: skip
+                texts = self._model.translate([text for *_, text in own], source, target)
+                for (number, key, _), text in zip(own, texts, strict=True):
+                    made[number][key] = text
+            for number, task in enumerate(chunk):
+                yield Translated(task, made[number], None)

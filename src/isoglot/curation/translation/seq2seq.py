@@ -1,0 +1,187 @@
+"""Translation by any sequence-to-sequence model of transformers: Marian (opus-mt), NLLB, M2M100, MADLAD, mBART."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.curation.answers.store import AnswerStore, key_of
+from isoglot.languages.codes import known_code
+from isoglot.languages.sentences import segments
+
+_TOKENS_A_BATCH = 2048
+_T5 = ("t5", "mt5", "umt5")
+_WITHOUT_SPACES = {"zh", "ja", "th", "lo", "km", "my", "zh-Hant", "yue", "wuu"}
+
+
+class Seq2Seq:
+    """Translates texts sentence by sentence, in batches of about 2,048 tokens.
+
+    Args:
+        name: a folder, or a Hub id (`id@revision`).
+        store: keeps the translation of every sentence.
+        device: such as `cpu` or `cuda`; chosen by torch when None.
+        beams: of the search; 1 is greedy.
+
+    Raises:
+        InputError: no such model, or one of another kind.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: AnswerStore,
+        *,
+        device: str | None = None,
+        beams: int = 4,
+    ) -> None:
+        import torch
+        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+        path, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision or None)
+            model: Any = AutoModelForSeq2SeqLM.from_pretrained(path, revision=revision or None)
+        except ImportError as error:
+            raise MissingPackageError(f"{name}: its tokenizer needs another package ({_first(error)})") from error
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{name}: no sequence-to-sequence model ({_first(error)}); give a folder or Hub id such as "
+                "facebook/nllb-200-distilled-600M, or the address of an endpoint"
+            ) from error
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(chosen).eval()
+        self.name, self._store, self._beams = name, store, beams
+        self._codes = self._language_codes()
+        self.translated = 0
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translations of texts, in order.
+
+        Long texts are cut into sentences, each translated by itself: that is what these models are trained on.
+
+        Raises:
+            InputError: a language that the model does not know.
+        """
+        kind = self._model.config.model_type
+        self._refuse_other_pair(source, target)
+        # Marian and MADLAD are told the target only.
+        src, trg = "" if kind in ("marian", *_T5) else self.code(source), self.code(target)
+        pieces = [_sentences(text, source) for text in texts]
+        distinct = list(dict.fromkeys(piece for own in pieces for piece in own))
+        keys = {text: key_of(self.name, str(self._beams), source, target, text) for text in distinct}
+        known = {text: self._store.get(key) for text, key in keys.items()}
+        missing = sorted((text for text, found in known.items() if found is None), key=len, reverse=True)
+        for batch in self._batches(missing):
+            answers = self._generate(batch, src, trg)
+            self._store.put(zip((keys[text] for text in batch), answers, strict=True))
+            known.update(zip(batch, answers, strict=True))
+            self.translated += len(batch)
+        between = "" if target in _WITHOUT_SPACES else " "
+        return [between.join(str(known[piece]).strip() for piece in own) for own in pieces]
+
+    def code(self, lang: str) -> str:
+        """The model's own code of one of our languages (empty where it knows one pair only).
+
+        Raises:
+            InputError: a language that the model does not know.
+        """
+        if not self._codes:
+            return ""
+        found = self._codes.get(lang) or self._codes.get(lang.split("-")[0])
+        if found is None:
+            raise InputError(f"{self.name}: does not know {lang!r}; its languages are {', '.join(sorted(self._codes))}")
+        return found
+
+    def _refuse_other_pair(self, source: str, target: str) -> None:
+        """Stop where a model of one pair of languages, which its tokenizer names, is asked for another."""
+        named = (getattr(self._tokenizer, "source_lang", None), getattr(self._tokenizer, "target_lang", None))
+        own = tuple(known_code(str(code)) for code in named if code)
+        if not self._codes and len(own) == 2 and all(own) and own != (source, target):
+            raise InputError(f"{self.name}: translates {own[0]} into {own[1]}, not {source} into {target}")
+
+    def _language_codes(self) -> dict[str, str]:
+        """Our codes to the model's; empty for a model of one pair."""
+        kind = self._model.config.model_type
+        tokenizer = self._tokenizer
+        if kind == "marian":
+            own = [code.strip("<>") for code in getattr(tokenizer, "supported_language_codes", None) or ()]
+        elif kind in _T5:
+            own = [piece[2:-1] for piece in tokenizer.get_vocab() if re.fullmatch(r"<2[a-z]{2,3}(_\w+)?>", piece)]
+            if not own:
+                raise InputError(f"{self.name}: a {kind} without tokens such as <2de>; MADLAD models have them")
+        else:
+            pieces = (piece.strip("_") for piece in self._special_tokens())
+            own = [piece for piece in pieces if re.fullmatch(r"[a-z]{2,3}([_-]\w{2,4})?", piece)]
+            if not own:
+                raise InputError(f"{self.name}: a {kind} model whose tokenizer names no languages")
+        codes: dict[str, str] = {}
+        for code in sorted(own, key=lambda code: (len(code), code)):
+            ours = known_code(code)
+            if ours:
+                codes.setdefault(ours, code)
+        return codes
+
+    def _special_tokens(self) -> list[str]:
+        tokenizer = self._tokenizer
+        named = list(getattr(tokenizer, "lang_code_to_token", {}) or getattr(tokenizer, "lang_code_to_id", {}) or {})
+        return named or [*map(str, tokenizer.all_special_tokens), *map(str, tokenizer.get_added_vocab())]
+
+    def _generate(self, texts: list[str], src: str, trg: str) -> list[str]:
+        import torch
+
+        kind, tokenizer = self._model.config.model_type, self._tokenizer
+        forced: dict[str, Any] = {}
+        if kind == "marian" and trg:
+            texts = [f">>{trg}<< {text}" for text in texts]
+        elif kind in _T5:
+            texts = [f"<2{trg}> {text}" for text in texts]
+        elif kind != "marian":
+            tokenizer.src_lang = src
+            forced["forced_bos_token_id"] = self._language_id(trg)
+        limit = min(getattr(self._model.config, "max_position_embeddings", 512) or 512, 512)
+        inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=limit)
+        inputs = inputs.to(self._model.device)
+        inputs.pop("token_type_ids", None)
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        with torch.inference_mode():
+            made = self._model.generate(
+                **inputs, **forced, num_beams=self._beams, max_new_tokens=min(limit - 1, _most(max(lengths)))
+            )
+        # Each by its own length, so that a text does not depend on its batch; the last token may be forced.
+        cut = [own[: _most(length)] for own, length in zip(made.tolist(), lengths, strict=True)]
+        return [str(text) for text in tokenizer.batch_decode(cut, skip_special_tokens=True)]
+
+    def _language_id(self, code: str) -> int:
+        if hasattr(self._tokenizer, "get_lang_id"):
+            return int(self._tokenizer.get_lang_id(code))
+        return int(self._tokenizer.convert_tokens_to_ids(code))
+
+    def _batches(self, texts: list[str]) -> list[list[str]]:
+        """Texts (longest first) in batches of about as many tokens."""
+        batches: list[list[str]] = []
+        size = 0
+        for text in texts:
+            if not batches or len(batches[-1]) >= size:
+                batches.append([])
+                size = max(1, _TOKENS_A_BATCH // max(1, len(self._tokenizer.tokenize(text))))
+            batches[-1].append(text)
+        return batches
+
+
+def _most(length: int) -> int:
+    """Tokens of a translation, at most."""
+    return 2 * length + 16
+
+
+def _sentences(text: str, lang: str) -> list[str]:
+    if len(text.encode()) < 200:
+        return [text]
+    return [sentence.strip() for sentence in segments(text, lang) if sentence.strip()] or [text]
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
