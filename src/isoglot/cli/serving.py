@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from isoglot.cli.options import Names
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def serve(
     model: str | None = None,
     compare_model: str | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    allow_host: Names = (),
+    root_path: str = "",
+    trust_proxy: Names = (),
 ) -> None:
     """Serve an index as a search page and a JSON API, until Ctrl-C.
 
@@ -41,6 +45,9 @@ def serve(
         model: The encoder of the index, where it lies elsewhere now.
         compare_model: The encoder of the second index, where it lies elsewhere now.
         options: How encoders are opened, where not as they were for the index.
+        allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
+        root_path: Path under which a reverse proxy shows this server, such as /search.
+        trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
     """
     require_packages()
     from isoglot.encoders.loading import quiet_libraries
@@ -48,6 +55,7 @@ def serve(
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
+    from isoglot.serve.proxies import behind_proxy
     from isoglot.serve.server import allowed_hosts, listen, run
     from isoglot.serve.settings import ServeSettings
 
@@ -56,6 +64,7 @@ def serve(
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         manifest = read_manifest(folder)
         wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
+    settings = behind_proxy(ServeSettings(hosts=allowed_hosts(host)), allow_host, root_path, trust_proxy)
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
@@ -68,7 +77,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+        run(create_app(searchers, settings, embed=embed), taken)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:

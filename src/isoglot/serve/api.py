@@ -1,4 +1,4 @@
-"""The JSON API: `/search` and `/healthz`."""
+"""The JSON API: `/search`, and the probes `/livez`, `/readyz` and `/healthz`."""
 
 import time
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from isoglot.languages.codes import known_code
 from isoglot.search.searcher import Fair, Hit, Mode
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.problem_json import documented, problem
+from isoglot.serve.readiness import Readiness
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers
@@ -54,6 +55,13 @@ class Served(BaseModel):
     languages: dict[str, int] = Field(description="Passages in each language.")
 
 
+class Alive(BaseModel):
+    """The server is up."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
 class Health(BaseModel):
     """The server is up and its indexes answer."""
 
@@ -62,7 +70,7 @@ class Health(BaseModel):
     indexes: list[Served]
 
 
-def router(collections: list[Collection], workers: Workers, settings: ServeSettings) -> APIRouter:
+def router(collections: list[Collection], workers: Workers, readiness: Readiness, settings: ServeSettings) -> APIRouter:
     """The routes over these collections."""
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
@@ -114,15 +122,16 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         )
         return JSONResponse(answer.model_dump())
 
-    @routes.get(
-        "/healthz",
-        summary="Whether the indexes answer",
-        response_model=Health,
-        responses=documented(400, 408, 413, 414, 503, 504),
-    )
+    @routes.get("/livez", summary="Whether the server is up", response_model=Alive, responses=documented(408, 413, 414))
+    async def alive() -> JSONResponse:
+        return JSONResponse(Alive(version=__version__).model_dump())
+
+    ready = documented(408, 413, 414, 503)
+
+    @routes.get("/healthz", summary="The same as /readyz", response_model=Health, responses=ready)
+    @routes.get("/readyz", summary="Whether the indexes answer", response_model=Health, responses=ready)
     async def health() -> JSONResponse:
-        for entry in collections:
-            await workers.run(entry.check)
+        await readiness.check()
         served = [
             Served(
                 name=entry.name,

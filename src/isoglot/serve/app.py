@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,21 +13,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
 from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings
-from isoglot.serve.guard import Guard
+from isoglot.serve.addresses import route_path
+from isoglot.serve.guard import PROBES, Guard
+from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.pages import Pages
 from isoglot.serve.problem_json import Problem, problem, title
+from isoglot.serve.proxies import Placed
+from isoglot.serve.readiness import Readiness
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers
 
 _log = logging.getLogger(__name__)
-_PROGRAMS = ("/search", "/healthz", "/v1/", "/openapi.json")
+_PROGRAMS = ("/search", *PROBES, "/openapi.json")
 
 
 def create_app(
@@ -50,11 +54,13 @@ def create_app(
     limits = settings or ServeSettings()
     collections = open_collections(searchers, embed)
     workers = Workers(limits.threads, limits.waiting, limits.seconds)
+    readiness = Readiness(collections)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         workers.close()
+        readiness.close()
 
     app = FastAPI(
         title="isoglot",
@@ -66,14 +72,14 @@ def create_app(
         lifespan=lifespan,
     )
     pages = Pages(collections, workers, limits)
-    app.include_router(api.router(collections, workers, limits))
+    app.include_router(api.router(collections, workers, readiness, limits))
     if any(entry.embed for entry in collections):
         app.include_router(embeddings.router(collections, workers, limits))
     app.include_router(pages.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _handle_errors(app, pages)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts), www_redirect=False)
     app.add_middleware(Guard, settings=limits)
+    app.add_middleware(Placed, root_path=limits.root_path.rstrip("/"), trusted=limits.proxies)
     return app
 
 
@@ -90,14 +96,23 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _handle_errors(app: FastAPI, pages: Pages) -> None:
-    def answer(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-        programs = request.url.path.startswith(_PROGRAMS)
-        return problem(status, detail, headers) if programs else pages.error(status, detail, headers)
+    def answer(
+        request: Request, status: int, detail: str, headers: dict[str, str] | None = None, param: str | None = None
+    ) -> Response:
+        path = route_path(request.scope)
+        if path.startswith(PREFIX):
+            return openai_error(status, detail, headers, param=param)
+        return (
+            problem(status, detail, headers)
+            if path.startswith(_PROGRAMS)
+            else pages.error(request, status, detail, headers)
+        )
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         # The offending value is left out: it may be huge, or hold what no JSON can.
-        return answer(request, 422, "; ".join(_where(each) for each in error.errors()[:5]))
+        found = error.errors()[:5]
+        return answer(request, 422, "; ".join(_where(each) for each in found), param=_field(found[0]))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -126,4 +141,12 @@ def _where(error: Any) -> str:
     # Where a value may be one text or several, pydantic names the kind it tried.
     parts = [str(part) for part in error["loc"] if part not in ("query", "body")]
     place = ".".join(part for part in parts if "constrained-str" not in part)
-    return f"{place[:80]}: {error['msg']}" if place else str(error["msg"])
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place[:80]}: {said}" if place else said
+
+
+def _field(error: Any) -> str | None:
+    parts = [str(part) for part in error["loc"] if part not in ("query", "body")]
+    if not parts:  # a check over several fields names the one at fault itself
+        parts = re.findall(r"^Value error, (\w+): ", str(error["msg"]))
+    return parts[0][:80] if parts and not parts[0].isdigit() else None

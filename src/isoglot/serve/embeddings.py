@@ -1,15 +1,20 @@
-"""`/v1/embeddings` in OpenAI's shape, so that programs written for that API can use the served model."""
+"""`/v1/embeddings` and `/v1/models` in OpenAI's shape, so that programs written for that API can use the model."""
 
 import base64
-from typing import Annotated, Literal
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from isoglot.encoders.embedder import Role
 from isoglot.serve.cleaning import plain
-from isoglot.serve.problem_json import documented
+from isoglot.serve.model_facts import decoder_of, dimensions_of, shortened
+from isoglot.serve.openai_errors import documented, openai_error
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers
@@ -39,31 +44,134 @@ class Embeddings(BaseModel):
     usage: Usage
 
 
+class ServedModel(BaseModel):
+    """A model that can be asked for vectors."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="When this server was started, in seconds since 1970.")
+    owned_by: Literal["isoglot"] = "isoglot"
+
+
+class ServedModels(BaseModel):
+    """All of them."""
+
+    object: Literal["list"] = "list"
+    data: list[ServedModel]
+
+
+_TEXTS_WANTED = (
+    "input: these are token ids, which mean nothing without the tokenizer that made them; send texts "
+    "(check_embedding_ctx_length=False in LangChain), or, where the served model's own tokenizer made them, add "
+    '"tokenizer": "model" to the request'
+)
+
+
+class _Listed:
+    """Names the values of a field in the OpenAPI document when that is asked for: a model must be asked for them."""
+
+    def __init__(self, values: Callable[[], list[int]]) -> None:
+        self._values = values
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "integer", "enum": self._values()}
+
+
 def router(collections: list[Collection], workers: Workers, settings: ServeSettings) -> APIRouter:
-    """The route, for those collections whose model can embed."""
+    """The routes, for those collections whose model can embed."""
     embedders = {entry.name: entry for entry in collections if entry.embed}
+    named = ", ".join(embedders)
+    started = int(time.time())
     Text = Annotated[str, Field(min_length=1, max_length=settings.input_characters)]
-    Model = Literal[tuple(embedders)]  # type: ignore[valid-type]
+
+    @cache
+    def sizes(name: str) -> tuple[int, ...]:
+        entry = embedders[name]
+        return dimensions_of(entry.embed, entry.encode(["isoglot"], "passage"))
+
+    Dimensions = Annotated[int, _Listed(lambda: sorted({size for name in embedders for size in sizes(name)}))]
+    Model = Annotated[str, WithJsonSchema({"type": "string", "enum": list(embedders)})]
 
     class EmbeddingsRequest(BaseModel):
         """Texts to turn into vectors."""
 
         model_config = ConfigDict(extra="forbid")
 
-        # mypy takes a variable for no type; to pydantic it is one.
-        model: Model = Field(  # type: ignore[valid-type]
-            description="Name of a served index, whose model embeds."
-        )
+        model: Model = Field(description="Name of a served index, whose model embeds.")
         input: Text | Annotated[list[Text], Field(min_length=1, max_length=settings.inputs)] = Field(
-            description="A text, or several."
+            description="A text, or several; or token ids of the model's own tokenizer, see `tokenizer`."
         )
-        encoding_format: Literal["float", "base64"] = "float"
-        input_type: Literal["query", "passage"] = Field(
+        dimensions: Dimensions | None = Field(
+            None, description="The model's own; fewer where it is trained to be cut (Matryoshka)."
+        )
+        encoding_format: Literal["float", "base64"] | None = Field("float", description="How vectors are written.")
+        input_type: Literal["query", "passage"] | None = Field(
             "passage", description="What the texts are, for models that prefix both differently; not in OpenAI's API."
+        )
+        tokenizer: Literal["model"] | None = Field(
+            None, description="Says that token ids are of the served model's tokenizer; not in OpenAI's API."
         )
         user: str | None = Field(None, description="Taken for compatibility and ignored.")
 
+        @field_validator("model")
+        @classmethod
+        def _known(cls, name: str) -> str:
+            if name not in embedders:
+                raise ValueError(f"there is no model {plain(name)[:80]!r} here; there are: {named}")
+            return name
+
+        @model_validator(mode="after")
+        def _available(self) -> Self:
+            if self.dimensions is None:
+                return self
+            known = sizes(self.model)
+            if self.dimensions not in known:
+                whole = len(known) == known[-1] > 1
+                there = f"1 to {known[-1]}" if whole else ", ".join(map(str, known))
+                raise ValueError(f"dimensions: the vectors of {self.model!r} have {there}, not {self.dimensions}")
+            return self
+
+        @model_validator(mode="before")
+        @classmethod
+        def _texts(cls, request: Any) -> Any:
+            if not isinstance(request, dict) or not _are_token_ids(request.get("input")):
+                return request
+            if request.get("tokenizer") != "model":
+                raise ValueError(_TEXTS_WANTED)
+            entry = embedders.get(str(request.get("model")))
+            decode = entry and decoder_of(entry.embed)
+            if not decode:
+                raise ValueError("input: this model shows no tokenizer that could decode token ids; send texts")
+            given = request["input"]
+            lists = [given] if isinstance(given[0], int) else given
+            try:
+                texts = [decode(ids) for ids in lists]
+            except (IndexError, OverflowError, TypeError, ValueError):
+                raise ValueError("input: token ids that this model's tokenizer does not have") from None
+            return {**request, "input": texts}
+
     routes = APIRouter()
+
+    @routes.get(
+        "/v1/models",
+        summary="The models that embed",
+        response_model=ServedModels,
+        responses=documented(400, 408, 413, 414),
+    )
+    async def models() -> JSONResponse:
+        data = [ServedModel(id=name, created=started) for name in embedders]
+        return JSONResponse(ServedModels(data=data).model_dump())
+
+    @routes.get(
+        "/v1/models/{name}",
+        summary="One of them",
+        response_model=ServedModel,
+        responses=documented(400, 404, 408, 413, 414),
+    )
+    async def model(name: Annotated[str, Path(description="As /v1/models lists it.")]) -> JSONResponse:
+        if name not in embedders:
+            return openai_error(404, f"there is no model {plain(name)[:80]!r} here; there are: {named}", param="model")
+        return JSONResponse(ServedModel(id=name, created=started).model_dump())
 
     @routes.post(
         "/v1/embeddings",
@@ -73,10 +181,12 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
     )
     async def embeddings(request: EmbeddingsRequest) -> JSONResponse:
         texts = [request.input] if isinstance(request.input, str) else request.input
-        encoded = await workers.run(
-            embedders[request.model].encode, [plain(text) for text in texts], request.input_type
-        )
+        role: Role = "query" if request.input_type == "query" else "passage"
+        entry = embedders[request.model]
+        encoded = await workers.run(entry.encode, [plain(text) for text in texts], role)
         vectors = encoded.vectors.astype("<f4", copy=False)
+        if request.dimensions is not None:
+            vectors = shortened(vectors, request.dimensions)
         as_text = request.encoding_format == "base64"
         data = [
             Embedding(
@@ -89,3 +199,12 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         return JSONResponse(Embeddings(data=data, model=request.model, usage=usage).model_dump())
 
     return routes
+
+
+def _are_token_ids(given: Any) -> bool:
+    """Whether an input is token ids (or lists of them) instead of texts."""
+    return (
+        isinstance(given, list)
+        and bool(given)
+        and all(isinstance(entry, int) or (isinstance(entry, list) and _are_token_ids(entry)) for entry in given)
+    )

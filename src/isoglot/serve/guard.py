@@ -1,12 +1,15 @@
-"""What every request and answer passes: size limits before, security headers after."""
+"""What every request and answer passes: names and sizes before, security headers after."""
 
 from __future__ import annotations
 
 import asyncio
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from isoglot.serve.addresses import route_path
+from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.problem_json import problem
 from isoglot.serve.settings import ServeSettings
 
@@ -25,8 +28,12 @@ HEADERS = {
 }
 
 
+PROBES = ("/livez", "/readyz", "/healthz")
+"""Asked by what watches the server, under whatever name or address that knows it by."""
+
+
 class Guard:
-    """ASGI middleware: answers 413 and 414 itself, reads a body whole and within the time, adds the headers."""
+    """ASGI middleware: refuses foreign names and large requests, answers HEAD as GET, adds the headers."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app = app
@@ -38,7 +45,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        head = scope["method"] == "HEAD"
+        if head:
+            scope["method"] = "GET"
+
         async def send_guarded(message: Message) -> None:
+            if head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -46,18 +59,23 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        host = Headers(scope=scope).get("host", "")
+        if route_path(scope) not in PROBES and not is_allowed(host, self._settings.hosts):
+            detail = f"this server is not called {host[:100]!r}; whoever runs it allows a name with --allow-host"
+            await _refusal(scope, 400, detail)(scope, receive, send_guarded)
+            return
         if len(scope["query_string"]) > self._settings.url_bytes:
-            answer = problem(414, f"the address's query string may have {self._settings.url_bytes} bytes")
+            answer = _refusal(scope, 414, f"the address's query string may have {self._settings.url_bytes} bytes")
             await answer(scope, receive, send_guarded)
             return
         try:
             async with asyncio.timeout(self._settings.seconds):
                 body = await self._read(scope, receive)
         except TimeoutError:
-            await problem(408, "the request's body did not arrive in time")(scope, receive, send_guarded)
+            await _refusal(scope, 408, "the request's body did not arrive in time")(scope, receive, send_guarded)
             return
         if body is None:
-            answer = problem(413, f"a request's body may have {self._settings.body_bytes} bytes")
+            answer = _refusal(scope, 413, f"a request's body may have {self._settings.body_bytes} bytes")
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send_guarded)
             return
@@ -79,6 +97,24 @@ class Guard:
                 return None
             if not message.get("more_body"):
                 return bytes(body)
+
+
+def is_allowed(host: str, names: tuple[str, ...]) -> bool:
+    """Whether a Host header is one of the names; `*` is any, `*.example.org` any under a domain.
+
+    >>> is_allowed("localhost:8000", ("localhost",)), is_allowed("a.example.org", ("*.example.org",))
+    (True, True)
+    """
+    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    name = name.lower().rstrip(".")
+    return any(
+        known == "*" or name == known.lower() or (known.startswith("*.") and name.endswith(known[1:].lower()))
+        for known in names
+    )
+
+
+def _refusal(scope: Scope, status: int, detail: str) -> Response:
+    return (openai_error if route_path(scope).startswith(PREFIX) else problem)(status, detail)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

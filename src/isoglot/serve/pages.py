@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from isoglot.core.errors import InputError
 from isoglot.core.version import __version__
 from isoglot.search.searcher import Hit
+from isoglot.serve.addresses import home_of, route_path
 from isoglot.serve.problem_json import title
 from isoglot.serve.request import COUNTS, FAIRNESS, MODES, VIEWS, ListChoice, PageRequest, default_request, read_request
 from isoglot.serve.result_views import ListView, languages_of, list_view, segments
@@ -76,12 +77,12 @@ class Pages:
         try:
             asked = read_request(request.query_params, names, codes, self._settings)
         except InputError as error:
-            return self.error(422, str(error))
+            return self.error(request, 422, str(error))
         lists: list[ListView] = []
         if asked.query:
             async with asyncio.timeout(self._settings.seconds):
                 lists = [await self._workers.run(self._list, asked, choice) for choice in asked.shown]
-        return self._render("page.html", asked=asked, lists=lists, problem=None)
+        return self._render(request, "page.html", asked=asked, lists=lists, problem=None)
 
     def _list(self, asked: PageRequest, choice: ListChoice) -> ListView:
         collection = self._by_name[choice.index]
@@ -98,16 +99,16 @@ class Pages:
         found = best(asked.k) if alone else sampled[: asked.k]
         return list_view(asked, choice, collection, found, sampled[:sample], self._languages, seconds)
 
-    def error(self, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    def error(self, request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
         """The page with what went wrong in the place of results."""
         asked = default_request(list(self._by_name), self._settings)
         problem = {"status": status, "title": title(status), "detail": detail}
-        return self._render("page.html", status, headers, asked=asked, lists=[], problem=problem)
+        return self._render(request, "page.html", status, headers, asked=asked, lists=[], problem=problem)
 
-    async def static(self, name: str) -> Response:
+    async def static(self, request: Request, name: str) -> Response:
         """A file of ours, from memory."""
         if name not in self._static:
-            return self.error(404, "There is no such page here.")
+            return self.error(request, 404, "There is no such page here.")
         return Response(
             self._static[name],
             media_type=_TYPES[name],
@@ -116,7 +117,12 @@ class Pages:
 
     async def api(self, request: Request) -> Response:
         """The JSON API in words, from its OpenAPI document."""
-        return self._render("api.html", api=request.app.openapi(), base=str(request.base_url).rstrip("/"))
+        return self._render(request, "api.html", api=request.app.openapi(), base=str(request.base_url).rstrip("/"))
 
-    def _render(self, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
-        return HTMLResponse(self._templates.get_template(name).render(**values), status, headers)
+    def _render(
+        self, request: Request, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+    ) -> Response:
+        # Addresses are relative: right under whatever path a proxy shows this server.
+        home = home_of(route_path(request.scope))
+        text = self._templates.get_template(name).render(home=home, **values)
+        return HTMLResponse(text, status, headers)

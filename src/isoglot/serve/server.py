@@ -74,6 +74,8 @@ def run(app: FastAPI, taken: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        # Ours to believe or not, by address: see `proxies`.
+        proxy_headers=False,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
         # Above the longest address allowed, so that a longer one is answered with a 414 of ours.
         h11_max_incomplete_event_size=4 * 1024 * 1024,

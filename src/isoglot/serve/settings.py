@@ -12,6 +12,8 @@ class ServeSettings:
     Attributes:
         hosts: names a request may call the server by (its Host header); `*` allows any. A page elsewhere that points
             its own name at this machine is turned away by it.
+        root_path: path under which a proxy shows this server, such as `/search`; empty for the root.
+        proxies: addresses or networks of the reverse proxies whose `X-Forwarded-` headers are believed.
         query_characters: longest query.
         results: largest k.
         sample: results whose languages the page's bar shows.
@@ -24,6 +26,8 @@ class ServeSettings:
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    root_path: str = ""
+    proxies: tuple[str, ...] = ()
     query_characters: int = 2000
     results: int = 100
     sample: int = 50

@@ -1,0 +1,64 @@
+"""What a served model can do beyond texts to vectors: be cut to fewer dimensions, decode its own token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.encoders.embedder import Encoded
+
+Vectors = NDArray[np.float32]
+
+
+def dimensions_of(embedder: object, encoded: Encoded) -> tuple[int, ...]:
+    """The dimensions that vectors of a model can be given with, ascending: its own, and those it can be cut to.
+
+    A model says in its `config.json` that it was trained to be cut (Matryoshka representation learning, Kusupati et
+    al. 2022), with `matryoshka_dimensions` (a list) or `is_matryoshka`, the names that vLLM reads too.
+
+    Args:
+        embedder: the model.
+        encoded: what it made of some text.
+    """
+    own = encoded.vectors.shape[1]
+    config = _config(embedder)
+    listed = getattr(config, "matryoshka_dimensions", None)
+    if isinstance(listed, (list, tuple)) and listed:
+        return tuple(sorted({*(int(size) for size in listed if 1 <= int(size) < own), own}))
+    return tuple(range(1, own + 1)) if getattr(config, "is_matryoshka", False) else (own,)
+
+
+def shortened(vectors: Vectors, dimensions: int) -> Vectors:
+    """The first dimensions of vectors (n, d), at unit length again: (n, dimensions)."""
+    cut = vectors[:, :dimensions]
+    if cut.shape == vectors.shape:
+        return vectors
+    norms = np.linalg.norm(cut, axis=1, keepdims=True)
+    unit: Vectors = (cut / np.where(norms > 0, norms, 1)).astype("<f4")
+    return unit
+
+
+def decoder_of(embedder: object) -> Callable[[list[int]], str] | None:
+    """The function from token ids to text of a model's own tokenizer; None where there is none to see."""
+    tokenizer: Any = getattr(getattr(embedder, "model", None), "tokenizer", None)
+    if not hasattr(tokenizer, "decode"):
+        return None
+
+    def decode(ids: list[int]) -> str:
+        if not all(0 <= number < len(tokenizer) for number in ids):
+            raise ValueError("a token id beyond the vocabulary")
+        return str(tokenizer.decode(ids, skip_special_tokens=True))
+
+    return decode
+
+
+def _config(embedder: object) -> Any:
+    """The configuration of the transformer inside an embedder, where there is one."""
+    model: Any = getattr(embedder, "model", None)
+    try:
+        return model[0].auto_model.config
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None

@@ -1,0 +1,55 @@
+"""Errors of `/v1/` in the shape that OpenAI's clients show: an object `error` with message, type, param and code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from isoglot.serve.problem_json import title
+
+PREFIX = "/v1/"
+
+
+class ErrorDetails(BaseModel):
+    """What went wrong."""
+
+    message: str = Field(description="What was wrong here, and what to do.")
+    type: str = Field(description="invalid_request_error, or server_error.")
+    param: str | None = Field(None, description="The field that is at fault, where it is one.")
+    code: str | None = Field(None, description="Such as model_not_found.")
+
+
+class ErrorAnswer(BaseModel):
+    """An error as OpenAI's API gives it, with the fields of a problem document beside it."""
+
+    error: ErrorDetails
+    title: str = Field(description="What the status says.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="The message again.")
+
+
+def openai_error(
+    status: int, message: str, headers: dict[str, str] | None = None, *, param: str | None = None
+) -> JSONResponse:
+    """Answer with an error that OpenAI's clients show.
+
+    Args:
+        status: of HTTP.
+        message: what was wrong, and what to do.
+        headers: of the answer.
+        param: the field at fault.
+    """
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    code = {404: "not_found", 413: "request_too_large", 503: "unavailable", 504: "timeout"}.get(status)
+    if param == "model":
+        code = "model_not_found"
+    details = ErrorDetails(message=message, type=kind, param=param, code=code)
+    answer = ErrorAnswer(error=details, title=title(status), status=status, detail=message)
+    return JSONResponse(answer.model_dump(), status, headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: these statuses come with such an answer."""
+    return {status: {"description": title(status), "model": ErrorAnswer} for status in statuses}

@@ -1,0 +1,97 @@
+"""What a reverse proxy says of a request: believed from the addresses that were named, from nobody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from isoglot.core.errors import InputError
+from isoglot.serve.settings import ServeSettings
+
+_HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\]")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~\-]+)+")
+
+
+class Placed:
+    """ASGI middleware: the address that people use becomes the request's own.
+
+    It is given by `root_path`, and by `X-Forwarded-Proto`, `-For`, `-Host` and `-Prefix` of trusted proxies.
+
+    Args:
+        app: what follows.
+        root_path: path that a proxy shows this server under; empty for the root.
+        trusted: addresses or networks of the proxies, such as `127.0.0.1` or `10.0.0.0/8`.
+
+    Raises:
+        InputError: no address or network.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str = "", trusted: Sequence[str] = ()) -> None:
+        self._root_path = root_path
+        self._networks = [_network(text) for text in trusted]
+        self._plain = app
+        self._app: ASGIApp = ProxyHeadersMiddleware(app, trusted_hosts=list(trusted))  # type: ignore[arg-type, assignment]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, as its proxy saw it."""
+        if scope["type"] == "http" and self._root_path:
+            scope["root_path"] = self._root_path
+        if scope["type"] != "http" or not self._trusts(scope):
+            await self._plain(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = headers.get("x-forwarded-host", "").split(",")[0].strip()
+        prefix = headers.get("x-forwarded-prefix", "").split(",")[0].strip().rstrip("/")
+        if _HOST.fullmatch(host):
+            MutableHeaders(scope=scope)["host"] = host
+        if _PREFIX.fullmatch(prefix):
+            scope["root_path"] = prefix
+        await self._app(scope, receive, send)
+
+    def _trusts(self, scope: Scope) -> bool:
+        try:
+            address = ip_address(scope["client"][0])
+        except (TypeError, ValueError):
+            return False
+        return any(address in network for network in self._networks)
+
+
+def behind_proxy(
+    settings: ServeSettings, hosts: Sequence[str], root_path: str, trusted: Sequence[str]
+) -> ServeSettings:
+    """Settings of a server that a reverse proxy shows elsewhere.
+
+    Args:
+        settings: to start from.
+        hosts: further names that it may be called by.
+        root_path: such as `/search`; empty for the root.
+        trusted: addresses or networks of the proxies.
+
+    Raises:
+        InputError: a name with a scheme, a port or a path in it, a path that is none, or no address.
+    """
+    for name in hosts:
+        if not _NAME.fullmatch(name):
+            raise InputError(f"--allow-host {name!r}: expected a name alone, such as search.example.org")
+    root_path = root_path.rstrip("/")
+    if root_path and not _PREFIX.fullmatch(root_path):
+        raise InputError(f"--root-path {root_path!r}: expected a path such as /search")
+    for text in trusted:
+        _network(text)
+    return replace(settings, hosts=(*settings.hosts, *hosts), root_path=root_path, proxies=tuple(trusted))
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise InputError(
+            f"trusted proxy {text!r}: expected an address or a network, such as 127.0.0.1 or 10.0.0.0/8"
+        ) from error

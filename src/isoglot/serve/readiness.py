@@ -1,0 +1,55 @@
+"""Whether the indexes answer, told at once: a check that takes long goes on, and its last result is told meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from isoglot.serve.served import Collection, UnavailableError
+
+_PATIENCE = 0.02  # seconds that a probe waits for a check to end
+
+
+class Readiness:
+    """The state of some collections, checked in a thread of its own: probes never queue behind searches.
+
+    Args:
+        collections: that must answer.
+    """
+
+    def __init__(self, collections: list[Collection]) -> None:
+        self._collections = collections
+        self._problem: UnavailableError | None = None  # they answered when they were opened
+        self._pool: ThreadPoolExecutor | None = None
+        self._running: asyncio.Future[None] | None = None
+
+    async def check(self) -> None:
+        """Return where all answer; a check is begun where none is running, and not waited for longer than 20 ms.
+
+        Raises:
+            UnavailableError: one does not, or did not the last time.
+        """
+        if self._running is None or self._running.done():
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="isoglot-probe")
+            self._running = asyncio.ensure_future(asyncio.wrap_future(self._pool.submit(self._look)))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._running), _PATIENCE)
+        if self._problem is not None:
+            raise self._problem
+
+    def _look(self) -> None:
+        problem = None
+        try:
+            for entry in self._collections:
+                entry.check()
+        except UnavailableError as error:
+            problem = error
+        self._problem = problem
+
+    def close(self) -> None:
+        """Begin no further check."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
