@@ -83,7 +83,10 @@ def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
     alone = np.bincount(group)[group] == 1
     counts = np.bincount(lang[alone], minlength=len(table.languages))
     # A batch holds one data set: what fits is the largest of them.
-    largest = np.asarray(table.pair_components).max(axis=0)
+    sizes = np.array(table.pair_components)
+    # A text of bitext is never its own query.
+    sizes[~table.same_language] *= 1 - np.eye(len(table.languages), dtype=sizes.dtype)
+    largest = sizes.max(axis=0)
     codes = table.languages
     return {
         "groups_in_one_language": int(alone.sum()),

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from isoglot.data.prepared import Prepared
-from isoglot.data.rows import FIELDS, Row
+from isoglot.data.rows import FIELDS, Kind, Row
 
 
 def rows_of(rows: Prepared) -> Iterator[Row]:
     """Every row, in order; streams."""
+    cross_only = set(rows.table.cross_only)
     for batch in rows.batches(FIELDS):
         for record in batch.to_pylist():
             negatives, scores = record.pop("negatives") or (), record.pop("scores") or ()
-            yield Row(**record, negatives=tuple(negatives), scores=tuple(scores))
+            kind: Kind = "bitext" if record["dataset"] in cross_only else "qa"
+            yield Row(**record, negatives=tuple(negatives), scores=tuple(scores), kind=kind)
 
 
 def with_negatives(rows: Prepared, negatives: Sequence[tuple[str, ...]], *, replace_old: bool = False) -> Iterator[Row]:

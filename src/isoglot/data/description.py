@@ -37,6 +37,7 @@ def describe(rows: Prepared) -> dict[str, Any]:
                 strict=True,
             )
         },
+        "cross_only": list(table.cross_only),
         "languages": {
             code: {
                 "name": language(code).name,
@@ -62,7 +63,11 @@ def render(facts: dict[str, Any]) -> str:
         f"{facts['rows']} rows, {facts['groups']} groups, {facts['passages']} different passages "
         f"({facts['groups_sharing_a_passage']} groups share one), {len(codes)} languages",
         f"repeated in one language: {facts['repeated_queries']} queries, {facts['repeated_passages']} passages",
-        "data sets: " + ", ".join(f"{name} ({count} rows)" for name, count in facts["datasets"].items()),
+        "data sets: "
+        + ", ".join(
+            f"{name} ({count} rows{', bitext: cross-lingual batches only' if name in facts['cross_only'] else ''})"
+            for name, count in facts["datasets"].items()
+        ),
         "",
         f"{'language':<20}{'rows':>8}   query characters (5 50 95 100 %)   passage characters",
     ]

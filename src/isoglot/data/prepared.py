@@ -26,7 +26,7 @@ from isoglot.data.rows import FIELDS, Row, read_rows
 from isoglot.languages.codes import known_code
 
 FORMAT = 2
-_ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets"))
+_ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets", "cross_only"))
 _LISTS: dict[str, pa.DataType] = {"negatives": pa.list_(pa.string()), "scores": pa.list_(pa.float32())}
 _SCHEMA = pa.schema([(name, _LISTS.get(name, pa.string())) for name in FIELDS])
 
@@ -148,13 +148,19 @@ def open_prepared(folder: Path) -> Prepared:
         raise InputError(f"{folder}: incomplete ({error}); run `isoglot data prepare` again") from error
     for name in set(FIELDS) - set(texts.column_names):  # fields that came later
         texts = texts.append_column(name, pa.nulls(len(texts)))
-    table = RowTable(languages=tuple(meta["languages"]), datasets=tuple(meta["datasets"]), **arrays)
+    table = RowTable(
+        languages=tuple(meta["languages"]),
+        datasets=tuple(meta["datasets"]),
+        cross_only=tuple(meta.get("cross_only", ())),
+        **arrays,
+    )
     return Prepared(folder, table, texts, meta["checksum"])
 
 
 def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_progress: bool) -> None:
     languages: dict[str, int] = {}
     datasets: dict[str, int] = {}
+    kinds: dict[str, str] = {}
     file_of: list[tuple[int, Path]] = []
     checksum = hashlib.sha256()
     present: set[str] = set()
@@ -178,6 +184,13 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
             present.add(row.lang)
             if langs is not None and row.lang not in langs:
                 continue
+            if kinds.setdefault(row.dataset, row.kind) != row.kind:
+                problems.add(
+                    path,
+                    number,
+                    f"field 'kind' is {row.kind} where earlier rows of data set {row.dataset} are "
+                    f"{kinds[row.dataset]}; a data set is of one kind: give these rows another `dataset`",
+                )
             if not file_of or file_of[-1][1] != path:
                 file_of.append((count, path))
             columns.add(
@@ -188,6 +201,8 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
                 query=_hash(row.query),
                 place=number,
             )
+            if row.kind != "qa":
+                checksum.update(f"{row.kind}\0".encode())
             checksum.update(f"{row.dataset}\0{row.group}\0{row.lang}\0{row.query}\0{row.passage_text}\0".encode())
             batch.append(row)
             count += 1
@@ -203,6 +218,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
     order_l, numbers_l = _sorted_numbers(languages)
     order_d, numbers_d = _sorted_numbers(datasets)
     read = columns.arrays()
+    cross_only = tuple(sorted(name for name, kind in kinds.items() if kind == "bitext"))
     try:
         with Progress("laying out the rows", enabled=show_progress):
             table = RowTable.from_numbers(
@@ -214,6 +230,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
                 read["passage"],
                 read["query"],
                 renumber=(numbers_l, numbers_d),
+                cross_only=cross_only,
                 room=Room(folder),
             )
     except DuplicateRowError as error:
@@ -236,6 +253,7 @@ def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_
             "format": FORMAT,
             "languages": order_l,
             "datasets": order_d,
+            "cross_only": cross_only,
             "rows": count,
             "checksum": checksum.hexdigest(),
         },

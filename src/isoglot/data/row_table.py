@@ -32,6 +32,8 @@ class RowTable:
         pair_components: the same, counting distinct components: the largest possible batch.
         dataset_components: (datasets,) distinct components.
         parallel_components: (datasets,) distinct components among groups with at least two languages.
+        cross_only: names of the data sets that have no questions (bitext): a text and its translation are a pair, a
+            text with itself is none.
     """
 
     languages: tuple[str, ...]
@@ -50,6 +52,7 @@ class RowTable:
     pair_components: Ints
     dataset_components: Ints
     parallel_components: Ints
+    cross_only: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lang)
@@ -68,6 +71,11 @@ class RowTable:
     def several(self) -> bool:
         """Whether any query has several passages in a language."""
         return int(self.lang_offsets[-1]) < len(self.lang)
+
+    @property
+    def same_language(self) -> NDArray[np.bool_]:
+        """Whether each data set has pairs of a query and a passage in one language, (datasets,)."""
+        return np.array([name not in self.cross_only for name in self.datasets], dtype=bool)
 
     def rows_of_groups(self, groups: Ints, lang: int, pick: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
         """One row of each of the given groups in one language, (n,) int64; -1 where a group lacks it.
@@ -109,6 +117,8 @@ class RowTable:
         passages: Sequence[str] | None = None,
         datasets: Sequence[str] | None = None,
         queries: Sequence[str] | None = None,
+        *,
+        cross_only: Sequence[str] = (),
     ) -> RowTable:
         """Build a table from plain columns, one entry a row.
 
@@ -119,6 +129,7 @@ class RowTable:
                 group, language) that comes again with another passage is a further passage of the same query.
             datasets: data set names, one for all when None.
             queries: query texts; a further passage is then refused to another query.
+            cross_only: data sets without questions.
 
         Raises:
             InputError: columns of different lengths, none at all, or a (data set, group, language) given twice with
@@ -136,7 +147,9 @@ class RowTable:
             for column in (passages, queries)
         )
         codes, names = tuple(map(str, languages)), tuple(map(str, dataset_names))
-        return cls.from_numbers(codes, names, lang, dataset, name, texts, asked, room=Room())
+        return cls.from_numbers(
+            codes, names, lang, dataset, name, texts, asked, cross_only=tuple(cross_only), room=Room()
+        )
 
     @classmethod
     def from_numbers(
@@ -149,6 +162,7 @@ class RowTable:
         passage_text: Ints | None,
         query_text: Ints | None = None,
         *,
+        cross_only: tuple[str, ...] = (),
         check: bool = True,
         renumber: tuple[Ints, Ints] | None = None,
         room: Room,
@@ -163,6 +177,7 @@ class RowTable:
             group_name: any integer that identifies the group's name within its data set (a hash will do).
             passage_text: any integer that identifies the passage's text within its language (a hash will do), or None.
             query_text: likewise of the query's text; further passages are then refused to another query.
+            cross_only: data sets without questions.
             check: whether repeated rows are looked at; known to be right otherwise.
             renumber: what the numbers in `lang` and in `dataset` become; as they are when None.
             room: where the arrays live.
@@ -186,4 +201,4 @@ class RowTable:
             datasets=len(datasets),
             room=room,
         )
-        return cls(languages=languages, datasets=datasets, **short, **arrays)
+        return cls(languages=languages, datasets=datasets, cross_only=cross_only, **short, **arrays)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, get_args
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
@@ -20,6 +20,8 @@ REQUIRED = ("group", "lang", "query", "passage")
 OPTIONAL_TEXT = ("dataset", "title", "context", "topic", "translated_by", "generated_by")
 FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 
+# What a data set holds: questions and passages that answer them, or texts and their translations.
+Kind = Literal["qa", "bitext"]
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
 
 
@@ -28,7 +30,8 @@ class Row:
     """One row; (dataset, group) names the pair, `negatives` are texts known not to answer the query.
 
     `scores` are a teacher's scores of the passage and then of each negative. `translated_by` and `generated_by` name
-    the model that translated the row, or wrote its query.
+    the model that translated the row, or wrote its query. In `bitext` query and passage are one text, which is paired
+    with its translations only.
     """
 
     group: str
@@ -43,6 +46,7 @@ class Row:
     scores: tuple[float, ...] = ()
     translated_by: str | None = None
     generated_by: str | None = None
+    kind: Kind = "qa"
 
     @property
     def passage_text(self) -> str:
@@ -87,6 +91,8 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
     with atomic_write(path) as temporary, _open_text(temporary, "wt", gzipped=path.suffix == ".gz") as out:
         for row in rows:
             record = {key: value for key, value in asdict(row).items() if value not in (None, ())}
+            if row.kind == "qa":
+                del record["kind"]
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
             count += 1
     return count
@@ -118,7 +124,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
             if missing and not (missing == ["passage"] and "passages" in names):
                 raise InputError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(names)}")
             number = 0
-            columns = [name for name in names if name in (*FIELDS, "passages")]
+            columns = [name for name in names if name in (*FIELDS, "passages", "kind")]
             for batch in file.iter_batches(batch_size=8192, columns=columns):
                 for record in batch.to_pylist():
                     number += 1
@@ -203,6 +209,9 @@ def check_row(record: Any, path: Path | str, number: int, problems: Problems) ->
             texts["lang"] = normal_code(code)
         except InputError as error:
             wrong.append(f"field 'lang': {error}")
+    kind: Any = record.get("kind") or "qa"
+    if kind not in get_args(Kind):
+        wrong.append(f"field 'kind' is {kind!r}; expected qa or bitext")
     negatives, scores = record.get("negatives") or [], record.get("scores") or []
     if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
         wrong.append("field 'negatives' is not a list of texts")
@@ -228,6 +237,7 @@ def check_row(record: Any, path: Path | str, number: int, problems: Problems) ->
         generated_by=texts["generated_by"],
         negatives=tuple(negatives),
         scores=tuple(float(score) for score in scores),
+        kind=kind,
     )
 
 

@@ -36,16 +36,22 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
         seed: chooses them.
 
     Returns:
-        The rows to train on and the held-out ones.
+        The rows to train on and the held-out ones; bitext, which has no questions to measure, is all trained on.
 
     Raises:
-        InputError: nothing would be left on one side, or no held-out passage has two languages.
+        InputError: there is only bitext, nothing would be left on one side, or no held-out passage has two languages.
     """
     component = np.asarray(rows.table.component)
-    count = int(component.max()) + 1
-    chosen = np.zeros(count, dtype=bool)
+    asking = np.zeros(int(component.max()) + 1, dtype=bool)
+    asking[component[rows.table.same_language[np.asarray(rows.table.dataset)]]] = True
+    asking[component[~rows.table.same_language[np.asarray(rows.table.dataset)]]] = False
+    candidates = np.flatnonzero(asking)
+    count = len(candidates)
+    if not count:
+        raise InputError(f"--holdout {share:g}: bitext has no questions to select a model on; add rows that do")
+    chosen = np.zeros(len(asking), dtype=bool)
     number = round(share * count)
-    chosen[np.random.default_rng((seed, 0x5E1EC7)).permutation(count)[:number]] = True
+    chosen[candidates[np.random.default_rng((seed, 0x5E1EC7)).permutation(count)[:number]]] = True
     out = chosen[component]
     if not out.any() or out.all():
         raise InputError(
@@ -156,6 +162,7 @@ def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepare
         np.asarray(table.group)[chosen],
         # A component is on one side as a whole, so equal numbers join what equal texts joined.
         component,
+        cross_only=table.cross_only,
         check=False,
         room=Room(),
     )

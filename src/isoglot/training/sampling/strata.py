@@ -118,9 +118,11 @@ def mono_plan(
 
     Raises:
         BatchTooLargeError: no language has so many different passages.
+        InputError: all rows are bitext, whose texts answer nothing in their own language.
     """
+    _require_questions(table, "monolingual batches")
     wanted = [number for number, lang in enumerate(table.languages) if keep(lang)]
-    found = [(d, x, x) for d in range(len(table.datasets)) for x in wanted]
+    found = [(d, x, x) for d in np.flatnonzero(table.same_language).tolist() for x in wanted]
     strata = _fitting(table, found, batch, "monolingual batches")
 
     def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
@@ -146,13 +148,13 @@ def pair_plan(
     Raises:
         BatchTooLargeError: no pair has so many different passages.
     """
-    size = len(table.languages)
+    size, same = len(table.languages), table.same_language
     found = [
         (d, x, y)
         for d in range(len(table.datasets))
         for x in range(size)
         for y in range(size)
-        if (x != y or sampling.xy_draw == "independent") and keep(table.languages[x], table.languages[y])
+        if (x != y or (sampling.xy_draw == "independent" and same[d])) and keep(table.languages[x], table.languages[y])
     ]
     strata = _fitting(table, found, batch, "cross-lingual batches in one language pair (--xy per-batch)")
 
@@ -180,8 +182,13 @@ def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = 
     Raises:
         BatchTooLargeError: no data set has so many different passages.
     """
-    distinct = not same and sampling.xy_draw == "distinct"
-    counts = table.parallel_components if distinct else table.dataset_components
+    if same:
+        _require_questions(table, "batches of same-language pairs")
+    # Where two draws may meet in one language, a text of bitext would be its own query.
+    apart = ~table.same_language if sampling.xy_draw == "independent" else np.ones(len(table.datasets), dtype=bool)
+    counts = np.where(apart, table.parallel_components, table.dataset_components)
+    if same:
+        counts = np.where(table.same_language, table.dataset_components, 0)
     strata = [(d, -1, -1) for d in range(len(table.datasets)) if counts[d] >= batch]
     if not strata:
         what = "cross-lingual batches" if not same else "batches of mixed languages"
@@ -191,6 +198,7 @@ def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = 
 
     def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
         start, end = (int(table.group_dataset_offsets[stratum[0] + offset]) for offset in (0, 1))
+        distinct = not same and bool(apart[stratum[0]])
 
         def resolve(items: Rows, where: tuple[int, ...]) -> tuple[Rows, Rows]:
             first, count = table.group_ranges(items + start)
@@ -232,6 +240,14 @@ def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = 
 def _language_rows(table: RowTable, dataset: int, lang: int) -> Any:
     at = dataset * len(table.languages) + lang
     return table.lang_rows[table.lang_offsets[at] : table.lang_offsets[at + 1]]
+
+
+def _require_questions(table: RowTable, what: str) -> None:
+    if not table.same_language.any():
+        raise InputError(
+            f"the rows hold no {what}: they are bitext, where a text would be its own query; "
+            "give --regime x-y, or add rows with questions"
+        )
 
 
 def _fitting(table: RowTable, strata: list[Stratum], batch: int, what: str) -> list[Stratum]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from isoglot.data.readers.bitext.seen import Seen
 from isoglot.data.readers.bitext.units import Notes, Unit
-from isoglot.data.rows import Row, has_surrogate
+from isoglot.data.rows import Kind, Row, has_surrogate
 from isoglot.languages.codes import known_code, normal_code
 
-KIND = "bitext"
+KIND: Kind = "bitext"
 
 
 def bitext_rows(
@@ -44,7 +44,7 @@ def bitext_rows(
             continue
         for lang, text in texts.items():
             if new[lang]:
-                yield Row(group=group, lang=lang, query=text, passage=text, dataset=dataset)
+                yield Row(group=group, lang=lang, query=text, passage=text, dataset=dataset, kind=KIND)
 
 
 def _texts(unit: Unit, langs: tuple[str, ...], notes: Notes) -> dict[str, str]:
