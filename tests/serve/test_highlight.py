@@ -31,6 +31,13 @@ def marked(text: str, query: str) -> list[str]:
         ("", "query", []),
         ("中", "中", []),  # one character alone says too little
         ("Tokyo東京tower", "東京", ["東京"]),
+        ("Donau\u00addampf\u00adschiff alt", "donaudampfschiff", ["Donau\u00addampf\u00adschiff"]),
+        ("الطَّالِبُ يقرأ", "الطالب", ["الطَّالِبُ"]),
+        ("Η Αθήνα", "ΑΘΗΝΑ", ["Αθήνα"]),
+        ("ﾃﾞｰﾀを", "データ", ["ﾃﾞｰﾀ"]),
+        ("qualité de l’eaux", "eaux", ["eaux"]),
+        ("读者可以在⽹上", "网上", ["⽹上"]),
+        ("İzmir güzel", "izmir", ["İzmir"]),
     ],
 )
 def test_words_are_marked(text: str, query: str, expected: list[str]) -> None:

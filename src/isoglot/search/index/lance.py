@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.languages.normal_form import search_form
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.protocol import Found, Passage, Vectors
 
 PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
 SHOWN = ["id", "text", "about"]
+SEARCHED = ["search_text", "search_title"]
 _OWN_PLACES = re.compile(r"lance error: |LanceError\(\w+\): |,? /\S+\.rs:\d+(:\d+)?")
 _FOREVER = timedelta(days=36_500)
 
@@ -29,10 +31,11 @@ _FOREVER = timedelta(days=36_500)
 def schema(dimension: int) -> pa.Schema:
     """Columns of the passages table.
 
-    `hash` is of the whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
+    `search_text` and `search_title` are search forms, which the full-text indexes are made of. `hash` is of the whole
+    document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
     beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat.
     """
-    texts = ["id", "document", "title", "text", "lang", "about", "hash"]
+    texts = ["id", "document", "text", *SEARCHED, "lang", "about", "hash"]
     return pa.schema([*((name, pa.string()) for name in texts), ("vector", pa.list_(pa.float32(), dimension))])
 
 
@@ -118,12 +121,13 @@ class LanceIndex:
 
     def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
         """The k passages whose title or text match a query's words best (BM25 over words as ICU finds them)."""
-        if not self._version.passages or not any(map(str.isalnum, query)) or (langs is not None and not langs):
+        form = search_form(query)
+        if not self._version.passages or not any(map(str.isalnum, form)) or (langs is not None and not langs):
             return []
         from lancedb.query import MultiMatchQuery
 
         with self._reading():
-            search = self._table.search(MultiMatchQuery(query, ["text", "title"]), query_type="fts").limit(k)
+            search = self._table.search(MultiMatchQuery(form, SEARCHED), query_type="fts").limit(k)
             if langs is not None:
                 search = search.where(among(langs))
             table = search.select([*SHOWN, "_score"]).to_arrow()
@@ -183,12 +187,13 @@ def index_columns(table: Any) -> None:
     from lancedb.index import FTS, Bitmap
 
     table.create_index("lang", config=Bitmap(), replace=True)
-    for column in ("text", "title"):
-        table.create_index(
-            column,
-            config=FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=True),
-            replace=True,
-        )
+    for column in SEARCHED:
+        # The search form has done all folding, the same for every script; a word may be of any length.
+        words = FTS(
+            base_tokenizer="icu", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
+            max_token_length=None,
+        )  # fmt: skip
+        table.create_index(column, config=words, replace=True)
 
 
 def settle(table: Any, *, keep: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 
-FORMAT = 2
+FORMAT = 3
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # there while a build is under way
 

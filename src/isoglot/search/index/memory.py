@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from isoglot.core.errors import InputError
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import index_terms, query_terms
 from isoglot.search.index.protocol import Found, Passage, Vectors
 
 SAMPLED = 256
 _K1, _B = 1.2, 0.75
-_WORD = re.compile(r"\w+")
 
 
 class MemoryIndex:
@@ -34,7 +34,7 @@ class MemoryIndex:
         self._passages = list(passages)
         self._vectors = np.ascontiguousarray(vectors, np.float32)
         self._lang = np.array([passage.lang for passage in passages], dtype=object)
-        self._words = [Counter(_words(f"{passage.title} {passage.text}")) for passage in passages]
+        self._words = [Counter(index_terms(search_form(f"{passage.title} {passage.text}"))) for passage in passages]
 
     @property
     def dimension(self) -> int:
@@ -50,10 +50,10 @@ class MemoryIndex:
         return self._best(self._vectors @ vector.astype(np.float32), k, self._among(langs))
 
     def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
-        r"""BM25 (k1 1.2, b 0.75) over words as `\w+` finds them, titles included; only passages with a match."""
+        """BM25 (k1 1.2, b 0.75) over the terms of search forms, titles included; only passages with a match."""
         lengths = np.array([words.total() for words in self._words], float)
         scores = np.zeros(len(self._passages))
-        for word in dict.fromkeys(_words(query)):
+        for word in dict.fromkeys(query_terms(search_form(query))):
             count = np.array([words[word] for words in self._words], float)
             having = np.count_nonzero(count)
             idf = math.log(1 + (len(count) - having + 0.5) / (having + 0.5))
@@ -79,7 +79,3 @@ class MemoryIndex:
         rows = np.flatnonzero(among)
         order = rows[np.argsort(-scores[rows], kind="stable")[:keep]]
         return [Found(self._passages[row], float(scores[row])) for row in order]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())

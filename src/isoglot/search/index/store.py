@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.languages.normal_form import search_form
 from isoglot.search.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, reason, schema
 from isoglot.search.index.protocol import Passage, Vectors
 
@@ -82,8 +83,10 @@ class Store:
         """Add passages in one commit."""
         columns: dict[str, Any] = {
             name: pa.array([getattr(passage, name) for passage in passages], pa.string())
-            for name in ("id", "document", "title", "text", "lang")
+            for name in ("id", "document", "text", "lang")
         }
+        columns["search_text"] = pa.array([search_form(passage.text) for passage in passages], pa.string())
+        columns["search_title"] = pa.array([search_form(passage.title) for passage in passages], pa.string())
         columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
         columns["hash"] = pa.array(hashes, pa.string())
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())

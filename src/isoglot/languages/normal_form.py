@@ -1,0 +1,107 @@
+"""The one form in which texts and queries meet when words are searched for; what is shown stays as it was.
+
+NFKC and full case folding (Unicode 15, section 3.13), without what is not seen and without the marks that writers leave
+out (`marks`), with one code point where two are one letter (`letters`). Nothing here depends on a language: that of a
+query is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from unicodedata import category, normalize
+
+from isoglot.languages.letters import IGNORABLE, LETTERS
+from isoglot.languages.marks import without_marks
+
+_IGNORED = re.compile(f"[{IGNORABLE}]+")
+# Letters that were once written with a joiner: chillus of Malayalam, and ta without a vowel in Bengali.
+_JOINED = {
+    "\u0d23\u0d4d\u200d": "\u0d7a",
+    "\u0d28\u0d4d\u200d": "\u0d7b",
+    "\u0d30\u0d4d\u200d": "\u0d7c",
+    "\u0d32\u0d4d\u200d": "\u0d7d",
+    "\u0d33\u0d4d\u200d": "\u0d7e",
+    "\u0d15\u0d4d\u200d": "\u0d7f",
+    "\u09a4\u09cd\u200d": "\u09ce",
+}
+_TWO_E = "\u0e40\u0e40"  # typed for แ, and seen as it
+# NFKC takes sara am apart, which dictionaries of words hold in one piece; a tone mark may stand before or amid.
+_SARA_AM = re.compile(
+    "([\u0e48-\u0e4b]?)\u0e4d([\u0e48-\u0e4b]?)\u0e32|([\u0ec8-\u0ecb]?)\u0ecd([\u0ec8-\u0ecb]?)\u0eb2"
+)
+# Elided articles and the like are words of their own: l'eau. In other scripts the sign is a part of the word.
+_LATIN = "a-z\u00df-\u024f"
+_APOSTROPHE = re.compile(f"(?<=[{_LATIN}])'(?=[{_LATIN}])")
+
+
+def search_form(text: str) -> str:
+    """The form of a text that is searched, and of a query that is searched for.
+
+    Applied again it changes nothing.
+
+    >>> search_form("İzmir"), search_form("Straße"), search_form("ΑΘΉΝΑ"), search_form("ﾃﾞｰﾀ"), search_form("Й, Ё")
+    ('izmir', 'strasse', 'αθηνα', 'データ', 'й, е')
+    """
+    if text.isascii():
+        return _APOSTROPHE.sub(" ", text.lower().translate(LETTERS))
+    return _APOSTROPHE.sub(" ", _folded(text))
+
+
+class Aligned(NamedTuple):
+    """A text's search form, and for each of its characters where it comes from.
+
+    Attributes:
+        form: what `search_form` gives.
+        spans: for each character of the form the (start, end) of the characters of the text behind it.
+    """
+
+    form: str
+    spans: list[tuple[int, int]]
+
+
+def aligned(text: str) -> Aligned:
+    r"""The search form of a text with the way back, for marking what was found in the text as it is shown.
+
+    >>> aligned("e\u0301ﬁ").spans
+    [(0, 2), (2, 3), (2, 3)]
+    """
+    parts: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for found in _cluster().finditer(text):
+        form = _folded_cluster(found[0])
+        parts.append(form)
+        spans += [found.span()] * len(form)
+    return Aligned(_APOSTROPHE.sub(" ", "".join(parts)), spans)
+
+
+def _folded(text: str) -> str:
+    if "\u200d" in text:
+        for written, letter in _JOINED.items():
+            text = text.replace(written, letter)
+    text = _IGNORED.sub("", normalize("NFKC", _IGNORED.sub("", text)))
+    # Iota subscript is a mark here; folded it would be a letter.
+    text = normalize("NFKD", text).replace("\u0345", "").casefold()
+    text = normalize("NFC", without_marks(normalize("NFKD", text)).translate(LETTERS))
+    if max(text, default="") >= "\u0e00" and ("\u0e4d" in text or "\u0ecd" in text or _TWO_E in text):
+        text = _SARA_AM.sub(_sara_am, text.replace(_TWO_E, "\u0e41"))
+    return text
+
+
+def _sara_am(found: re.Match[str]) -> str:
+    thai, lao = (found[1] or "") + (found[2] or ""), (found[3] or "") + (found[4] or "")
+    return f"{thai}\u0e33" if "\u0e32" in found[0] else f"{lao}\u0eb3"
+
+
+@lru_cache(maxsize=65_536)
+def _folded_cluster(cluster: str) -> str:
+    return _folded(cluster)
+
+
+@lru_cache(maxsize=1)
+def _cluster() -> re.Pattern[str]:
+    """A character with all that its form may depend on: marks, ignorables, vowels of a syllable block."""
+    marks = "".join(char for char in map(chr, range(0x300, 0x1F000)) if category(char)[0] == "M")
+    vowels = "\u1160-\u11ff\ud7b0-\ud7ff\u314f-\u3163\uffc2-\uffdc\uff9e\uff9f\u0e32\u0e33\u0eb2\u0eb3"
+    return re.compile(f"(?:\u0e40[{IGNORABLE}]*\u0e40|.)[{marks}{vowels}{IGNORABLE}]*", re.DOTALL)

@@ -1,0 +1,99 @@
+"""Words that a collection must be found by, in LanceDB's index and in the exact one; both through the same form."""
+
+import json
+import unicodedata
+
+import pytest
+
+from isoglot import Searcher, load
+from isoglot.cli import run
+from isoglot.search.index.building import build_index
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from support.encoders import tiny_encoder
+
+
+def nfd(text):
+    return unicodedata.normalize("NFD", text)
+
+
+# id, language, text, a query that must find it.
+WORDS = [
+    ("vi-nfd", "vi", nfd("Thành phố Đà Nẵng nằm ở miền Trung."), "thành"),
+    ("ko-nfd", "ko", nfd("서울에는 지하철 노선이 많다."), "지하철"),
+    ("ja-nfd", "ja", nfd("ガラスの博物館が開館した。"), "ガラス"),
+    ("fr-nfd", "fr", nfd("Le château médiéval est ouvert."), "château"),
+    ("ja-halfwidth", "ja", "ﾃﾞｰﾀﾍﾞｰｽを設定する。", "データベース"),
+    ("zh-kangxi", "zh", "读者可以在⽹上续借。", "网上"),
+    ("ar-presentation", "ar", "ﺗﻔﺘﺢ اﻟﻤﻜﺘﺒﺔ ﺻﺒﺎﺣﺎ", "صباحا"),
+    ("de-shy", "de", "Die Donau\u00addampf\u00adschiff\u00adfahrt ist alt.", "Donaudampfschifffahrt"),
+    ("tr-dotted", "tr", "İzmir güzel bir şehir.", "izmir"),
+    ("ar-harakat", "ar", "قَرَأَ الطَّالِبُ الكِتَابَ", "الطالب"),
+    ("he-niqqud", "he", "הַיֶּלֶד קָרָא סֵפֶר", "ספר"),
+    ("el-tonos", "el", "Η Αθήνα είναι πρωτεύουσα.", "ΑΘΗΝΑ"),
+    ("fa-zwnj", "fa", "کتاب\u200cها در می\u200cرسند", "کتابها"),
+    ("ta-long", "ta", "இது அறிவிக்கப்பட்டது என்று கூறினார்.", "அறிவிக்கப்பட்டது"),
+    ("ru-long", "ru", "Музей показывает достопримечательность города.", "достопримечательность"),
+    ("ml-long", "ml", "കേരളത്തിലെ തിരുവനന്തപുരത്തുനിന്നുള്ള വാർത്തകൾ.", "തിരുവനന്തപുരത്തുനിന്നുള്ള"),
+    ("en-long", "en", "Key " + "x" * 100, "x" * 100),
+    ("fr-elision", "fr", "Les réserves d’hydrogène liquide.", "hydrogene"),
+    ("uk-apostrophe", "uk", "П’ятниця — вихідний.", "п'ятниця"),
+    ("th-am", "th", "น\u0e4d้\u0e32แข็งละลาย", "น้ำแข็ง"),
+    ("hi-nfc", "hi", "स\u0921\u093cक बंद है।", "सड़क"),
+    ("bn-digits", "bn", "সালটি ১৯৭১।", "1971"),
+    ("code", "en", "Call open_prepared_rows first.", "prepared"),
+    ("pl-stroke", "pl", "Łódź leży w Polsce.", "lodz"),
+]
+# A query that must not find the document: another word.
+OTHERS = [("hi-nfc", "सडक"), ("ru-long", "досто"), ("ar-harakat", "الطلب")]
+# In memory two neighbouring characters of a script without spaces count as a word, so these do share one.
+OTHERS_FOR_DICTIONARIES = [("ja-nfd", "カラス"), ("th-am", "นำ")]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    home = tmp_path_factory.mktemp("words")
+    documents = home / "d.jsonl"
+    lines = [json.dumps({"id": key, "lang": lang, "text": text}) for key, lang, text, _ in WORDS]
+    documents.write_text("\n".join(lines), encoding="utf-8")
+    folder = home / "index"
+    folder.mkdir()
+    model = tiny_encoder(home / "model", length=512, spread=0.3)
+    build_index([documents], folder, load(str(model), device="cpu"), name=str(model))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def searchers(stored):
+    import numpy as np
+
+    passages = [Passage(key, key, text, lang) for key, lang, text, _ in WORDS]
+    return {
+        "stored": Searcher.open(stored),
+        "memory": Searcher(MemoryIndex(passages, np.eye(len(passages), dtype=np.float32))),
+    }
+
+
+@pytest.mark.parametrize("kind", ["stored", "memory"])
+def test_words_are_found(searchers, kind):
+    found = {key: [hit.id for hit in searchers[kind].search(query, mode="lexical")] for key, _, _, query in WORDS}
+    assert [key for key, ids in found.items() if key not in ids] == []
+
+
+@pytest.mark.parametrize(("kind", "others"), [("stored", OTHERS + OTHERS_FOR_DICTIONARIES), ("memory", OTHERS)])
+def test_other_words_are_not(searchers, kind, others):
+    for key, query in others:
+        assert key not in [hit.id for hit in searchers[kind].search(query, mode="lexical")]
+
+
+def test_texts_are_shown_as_they_were(searchers):
+    texts = {key: text for key, _, text, _ in WORDS}
+    for key, _, _, query in WORDS:
+        hits = {hit.id: hit.text for hit in searchers["stored"].search(query, mode="lexical")}
+        assert hits[key] == texts[key]
+
+
+def test_flags_take_codes_in_any_spelling(stored, capsys):
+    assert run(["search", str(stored), "网上", "--mode", "lexical", "--langs", "zh_Hans,DEU", "--json"]) == 0
+    assert [hit["id"] for hit in json.loads(capsys.readouterr().out)] == ["zh-kangxi"]
+    assert run(["search", str(stored), "网上", "--mode", "lexical", "--langs", "zh-TW"]) == 2
