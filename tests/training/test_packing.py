@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, XLMRobertaConfig, XLMRobertaModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    Qwen3Config,
+    Qwen3Model,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
 from isoglot.encoders.loading import backbone_of, load
 from isoglot.training.speed.dropout import MaskDropout
@@ -151,3 +160,19 @@ def test_an_encoder_is_as_it_was_afterwards(tmp_path):
     assert backbone.forward == forward
     assert backbone.config._attn_implementation == "sdpa"
     assert np.array_equal(model.eval().encode(texts), before)
+
+
+def test_causal_layers_still_hide_what_comes_later():
+    """A decoder's attention sees what transformers' own sees, also while it drops weights (here next to none)."""
+    torch.manual_seed(0)
+    shape = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "head_dim": 8}
+    config = Qwen3Config(**shape, num_key_value_heads=3, intermediate_size=40, attention_dropout=1e-9)
+    decoder = Qwen3Model(config).eval()
+    for given in (batch([9, 9, 9], 9), batch([3, 9, 5], 9)):
+        real = given["attention_mask"].bool()
+        expected = decoder(**given).last_hidden_state[real]
+        decoder.train()
+        with lean(decoder):
+            found = decoder(**given).last_hidden_state[real]
+        decoder.eval()
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

@@ -14,6 +14,7 @@ from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
 from isoglot.data.opening import open_rows
+from isoglot.encoders.options import LoadOptions
 from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling.regimes import sweep
 from isoglot.training.settings import TrainSettings
@@ -26,6 +27,7 @@ def train(
     model: str = "embedded",
     langs: str | None = None,
     settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
+    options: Annotated[LoadOptions | None, Parameter(name="*")] = None,
     overwrite: Switch = False,
     resume: Switch = False,
 ) -> None:
@@ -37,6 +39,7 @@ def train(
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         langs: Comma-separated languages to train on.
         settings: How to train.
+        options: How the model is opened.
         overwrite: Replace what the folder holds.
         resume: Go on from the last complete checkpoint.
     """
@@ -52,7 +55,7 @@ def train(
         with claim as folder:
             from isoglot.training.run import train as run
 
-            run(model, prepared, folder, settings or TrainSettings(), resume=resume)
+            run(model, prepared, folder, settings or TrainSettings(), resume=resume, options=options)
     if rank() == 0:
         print(f"model in {folder}")
 
@@ -72,6 +75,7 @@ def study(
     seeds: Numbers = (0,),
     sampling: Annotated[StudySampling | None, Parameter(name="*")] = None,
     training: Annotated[StudyTraining | None, Parameter(name="*")] = None,
+    options: Annotated[LoadOptions | None, Parameter(name="*")] = None,
     length: int | None = None,
     resamples: int = 10_000,
     allow_overlap: Switch = False,
@@ -101,6 +105,7 @@ def study(
         seeds: Comma-separated seeds; each regime is trained once with each.
         sampling: How batches are drawn.
         training: How to train.
+        options: How the model is opened.
         length: Tokens kept of queries and candidates when measuring.
         resamples: Of the bootstrap.
         allow_overlap: Train on rows that also stand in the benchmark.
@@ -119,6 +124,7 @@ def study(
         seeds=seeds,
         train=replace(_plain(training), sampling=sampling or StudySampling()),
         length=length,
+        options=options or LoadOptions(),
         allow_overlap=allow_overlap,
         keep_models=not discard_models,
         resamples=resamples,

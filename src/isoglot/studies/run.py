@@ -18,6 +18,7 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import load
+from isoglot.encoders.options import LoadOptions
 from isoglot.measuring.comparing import Comparison, compare, stacked
 from isoglot.measuring.evaluating import encode_benchmark
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
@@ -140,6 +141,7 @@ def _run(
         "benchmark": benchmark.checksum,
         "length": settings.length,
         "train": flat_settings(train_settings) if train_settings else None,
+        **settings.options.record(),
     }
     done = read_run(home)
     if done is not None:
@@ -153,7 +155,7 @@ def _run(
     if train_settings is not None:
         progress_line(f"{counter} {label}: training {train_settings.max_steps} steps of {train_settings.batch_size}")
         (home / "model").mkdir(exist_ok=True)
-        model = str(train(settings.model, rows, home / "model", train_settings, resume=True))
+        model = str(train(settings.model, rows, home / "model", train_settings, resume=True, options=settings.options))
     progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
     result, top = _measure(model, benchmark, label, settings)
     result.save(home)
@@ -183,7 +185,10 @@ def _measure(
     model: str, benchmark: Benchmark, label: str, settings: StudySettings
 ) -> tuple[Evaluation, NDArray[np.int32]]:
     """Encode once; score every setting, and keep the best candidates of every query for the report."""
-    encoder = load(model, device=settings.train.device)
+    options = settings.options
+    if model != settings.model:  # what was trained remembers its prompts and its type
+        options = LoadOptions(trust_remote_code=options.trust_remote_code, model_kwargs=options.model_kwargs)
+    encoder = load(model, device=settings.train.device, **options.arguments())
     queries, candidates = encode_benchmark(
         encoder, benchmark, length=settings.length, precision=settings.train.precision
     )
@@ -196,5 +201,6 @@ def _home(folder: Path, label: str) -> Path:
 
 def _facts(settings: StudySettings) -> dict[str, Any]:
     values = asdict(settings)
-    values.pop("train")
-    return {**values, **flat_settings(settings.train)}
+    for name in ("train", "options"):
+        values.pop(name)
+    return {**values, **settings.options.record(), **flat_settings(settings.train)}

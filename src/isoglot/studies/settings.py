@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.options import LoadOptions
 from isoglot.training.sampling.regimes import parse_regime
 from isoglot.training.settings import TrainSettings
 
@@ -22,6 +23,7 @@ class StudySettings:
         seeds: Each regime is trained once with each.
         train: Everything else about training; its sampling is the base of every regime.
         length: Tokens kept when measuring.
+        options: How the model is opened.
         allow_overlap: Train on rows that also stand in the benchmark.
         keep_models: Leave the trained models in the output folder.
         resamples: Of the bootstrap.
@@ -33,6 +35,7 @@ class StudySettings:
     seeds: tuple[int, ...] = (0,)
     train: Annotated[TrainSettings, Parameter(name="*")] = field(default_factory=TrainSettings)
     length: int | None = None
+    options: LoadOptions = field(default_factory=LoadOptions)
     allow_overlap: bool = False
     keep_models: bool = True
     resamples: int = 10_000

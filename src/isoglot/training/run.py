@@ -23,6 +23,7 @@ from isoglot.core.run_record import device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
+from isoglot.encoders.options import LoadOptions
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import last_checkpoint, load_trainable, remove_incomplete, require_same
 from isoglot.training.facts import fixed_facts, model_name, run_facts
@@ -51,6 +52,7 @@ def train(
     loss: LossFunction | LossTerm | None = None,
     select_on: Prepared | Benchmark | Scorer | None = None,
     callbacks: Sequence[TrainerCallback] = (),
+    options: LoadOptions | None = None,
 ) -> Path:
     """Train and save a plain Sentence Transformers folder with `run.json` and `training.jsonl`.
 
@@ -66,6 +68,7 @@ def train(
         select_on: rows, a benchmark, or a function of the model to numbers with a `score` among them, measured every
             `settings.eval_steps` in place of a held-out share; the weights with the largest score are the result.
         callbacks: further callbacks of transformers' Trainer.
+        options: how a model that comes by name is opened: weights' type, prompts, revision and so on.
 
     Returns:
         The folder.
@@ -86,6 +89,8 @@ def train(
         rows, select_on = hold_out(rows, settings.holdout, settings.seed)
     processes, first = world_size(), rank() == 0
     facts = run_facts(model, rows, settings, processes, loss=own, select_on=None if settings.holdout else select_on)
+    opening = options or LoadOptions()
+    facts |= opening.record()
     fixed = fixed_facts(facts)
     if resume and (record := read_run(folder)):
         require_same(folder, fixed_facts(record["settings"]), fixed)
@@ -106,7 +111,7 @@ def train(
         if first:
             remove_incomplete(checkpoints)
         last = last_checkpoint(checkpoints, fixed) if resume else None
-        encoder = load(model, device=device) if isinstance(model, str) else model.to(device)
+        encoder = load(model, device=device, **opening.arguments()) if isinstance(model, str) else model.to(device)
     numbers = sampler.rows()
     with arguments.main_process_first(desc="tokenising"):
         collator = run_collator(

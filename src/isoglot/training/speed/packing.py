@@ -245,7 +245,9 @@ def _attend(
     **more: Any,
 ) -> tuple[Tensor, None]:
     """What `scaled_dot_product_attention` computes on a CPU where it drops weights; else that function itself."""
-    known = attention_mask is None or attention_mask.dtype == torch.bool
+    # Without a mask a causal layer still hides what comes later.
+    hidden = attention_mask is None and getattr(module, "is_causal", False)
+    known = not hidden and (attention_mask is None or attention_mask.dtype == torch.bool)
     if not dropout or not known or query.shape != key.shape or more.get("position_bias") is not None:
         result: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
