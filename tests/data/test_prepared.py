@@ -51,9 +51,9 @@ def test_languages_can_be_restricted(rows_file, tmp_path):
     rows = prepare([rows_file], tmp_path / "out", langs=("de", "zh"), show_progress=False)
     assert rows.table.languages == ("de", "zh")
     assert len(rows) == 63
-    with pytest.raises(InputError, match="--langs: no rows in xx"):
+    with pytest.raises(InputError, match="langs: no rows in xx"):
         prepare([rows_file], tmp_path / "other", langs=("de", "xx"), show_progress=False)
-    with pytest.raises(InputError, match="--langs: no rows in xx; there are: ar, de, en, hi, zh"):
+    with pytest.raises(InputError, match="langs: no rows in xx; there are: ar, de, en, hi, zh"):
         prepare([rows_file], tmp_path / "other", langs=("xx",), show_progress=False)
     assert not (tmp_path / "other").exists()
 
@@ -104,7 +104,7 @@ def test_further_passages_of_a_query_are_rows_of_its_group(tmp_path):
 
 
 def test_bad_rows_and_bad_files(tmp_path):
-    with pytest.raises(InputError, match="no row files"):
+    with pytest.raises(InputError, match="no rows given"):
         prepare([], tmp_path / "out")
     path = tmp_path / "rows.jsonl"
     path.write_text("{\n", encoding="utf-8")

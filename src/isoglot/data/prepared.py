@@ -1,34 +1,30 @@
-"""Rows of text into a prepared folder: a memory-mapped Arrow file beside integer arrays."""
+"""Parallel rows laid out: texts in a memory-mapped Arrow file beside integer arrays."""
 
 from __future__ import annotations
 
 import hashlib
-from array import array
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from isoglot.core.errors import InputError
-from isoglot.core.files import atomic_folder, read_json, write_json
+from isoglot.core.cache import cache_folder
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import atomic_folder, read_json
 from isoglot.core.problems import Problems
-from isoglot.core.progress import Progress
-from isoglot.data.big_arrays import Ints, Room
-from isoglot.data.lookups import REPEAT_REMEDY, DuplicateRowError
+from isoglot.data.big_arrays import Ints
+from isoglot.data.given import Given, rows_given
+from isoglot.data.prepared_files import ARRAYS, FORMAT, Placed, write_prepared
 from isoglot.data.row_table import RowTable
-from isoglot.data.rows import FIELDS, Row, read_rows
 from isoglot.languages.codes import known_code
-
-FORMAT = 2
-_ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets", "cross_only"))
-_LISTS: dict[str, pa.DataType] = {"negatives": pa.list_(pa.string()), "scores": pa.list_(pa.float32())}
-_SCHEMA = pa.schema([(name, _LISTS.get(name, pa.string())) for name in FIELDS])
 
 
 @dataclass(frozen=True)
@@ -98,33 +94,52 @@ class Prepared:
 
 
 def prepare(
-    paths: Iterable[Path | str],
-    folder: Path | str,
+    rows: Any,
+    folder: Path | str | None = None,
     *,
-    langs: tuple[str, ...] | None = None,
+    langs: Iterable[str] | None = None,
     show_progress: bool = True,
 ) -> Prepared:
     """Read, check and lay out rows; streams, so memory holds a few numbers a group and nothing a row.
 
     Args:
-        paths: row files (see `isoglot.data.rows`).
-        folder: where the prepared files go; replaced as a whole when everything was read.
+        rows: paths or globs of row files (see `isoglot.data.rows`), one or several; an iterable of dicts or `Row`s; a
+            mapping of columns; a frame of pandas or polars, a `pyarrow.Table`, a `datasets.Dataset`; or a prepared
+            folder, which is opened as it is.
+        folder: where the prepared files go; replaced as a whole when everything was read. When None they go to the
+            cache (`ISOGLOT_CACHE`), under a checksum of the content: the same rows are laid out once.
         langs: keep only these languages, in any spelling.
         show_progress: a row counter on stderr.
 
     Returns:
-        The prepared rows, in file order.
+        The prepared rows, in the order given.
 
     Raises:
-        InputError: malformed or repeated rows (all are gathered), a missing file, or a language without rows.
+        InputError: malformed or repeated rows (all are gathered, with their file and line, or the 1-based row in
+            memory), a missing file or column, or a language without rows.
+
+    Example:
+        >>> from isoglot.data import prepare
+        >>> passages = {"de": "Das schrieb Grimm.", "en": "Grimm wrote that."}
+        >>> rows = [{"group": 1, "lang": lang, "query": "Grimm?", "passage": text} for lang, text in passages.items()]
+        >>> prepared = prepare(rows, show_progress=False)
+        >>> len(prepared), prepared.table.languages
+        (2, ('de', 'en'))
     """
-    files, folder = [Path(path) for path in paths], Path(folder)
-    if not files:
-        raise InputError("no row files given")
+    found = _already(rows, langs is not None)
+    if found is not None:
+        return found
+    given = rows_given(rows)
+    if isinstance(langs, str):
+        langs = langs.split(",")
     if langs is not None:
-        langs = tuple(dict.fromkeys(known_code(code) or code for code in langs))
+        langs = tuple(dict.fromkeys(known_code(code.strip()) or code.strip() for code in langs if code.strip()))
+    if folder is None:
+        return _in_cache(given, langs, show_progress)
+    folder = Path(folder)
     with atomic_folder(folder) as temporary:
-        _write(files, temporary, langs, show_progress)
+        problems = Problems()
+        write_prepared(given.rows(problems), problems, temporary, langs, show_progress=show_progress)
     return open_prepared(folder)
 
 
@@ -142,7 +157,7 @@ def open_prepared(folder: Path) -> Prepared:
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(f"{folder}: not prepared rows of format {FORMAT}; run `isoglot data prepare` again")
     try:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         texts = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder}: incomplete ({error}); run `isoglot data prepare` again") from error
@@ -157,162 +172,63 @@ def open_prepared(folder: Path) -> Prepared:
     return Prepared(folder, table, texts, meta["checksum"])
 
 
-def _write(files: list[Path], folder: Path, langs: tuple[str, ...] | None, show_progress: bool) -> None:
-    languages: dict[str, int] = {}
-    datasets: dict[str, int] = {}
-    kinds: dict[str, str] = {}
-    file_of: list[tuple[int, Path]] = []
-    checksum = hashlib.sha256()
-    present: set[str] = set()
-    problems = Problems()
-    batch: list[Row] = []
-    count = 0
-    with (
-        Progress("rows", enabled=show_progress) as progress,
-        pa.OSFile(str(folder / "rows.arrow"), "wb") as sink,
-        pa.ipc.new_file(sink, _SCHEMA) as writer,
-        _Columns(folder, lang="h", dataset="h", name="q", passage="q", query="q", place="q") as columns,
-    ):
-
-        def flush() -> None:
-            values = [pa.array([_cell(row, field.name) for row in batch], type=field.type) for field in _SCHEMA]
-            writer.write_batch(pa.record_batch(values, schema=_SCHEMA))
-            columns.flush()
-            batch.clear()
-
-        for path, number, row in read_rows(files, problems):
-            present.add(row.lang)
-            if langs is not None and row.lang not in langs:
-                continue
-            if kinds.setdefault(row.dataset, row.kind) != row.kind:
-                problems.add(
-                    path,
-                    number,
-                    f"field 'kind' is {row.kind} where earlier rows of data set {row.dataset} are "
-                    f"{kinds[row.dataset]}; a data set is of one kind: give these rows another `dataset`",
-                )
-            if not file_of or file_of[-1][1] != path:
-                file_of.append((count, path))
-            columns.add(
-                lang=languages.setdefault(row.lang, len(languages)),
-                dataset=datasets.setdefault(row.dataset, len(datasets)),
-                name=_hash(row.dataset, row.group),
-                passage=_hash(row.lang, row.passage_text),
-                query=_hash(row.query),
-                place=number,
-            )
-            if row.kind != "qa":
-                checksum.update(f"{row.kind}\0".encode())
-            checksum.update(f"{row.dataset}\0{row.group}\0{row.lang}\0{row.query}\0{row.passage_text}\0".encode())
-            batch.append(row)
-            count += 1
-            if len(batch) == 4096:
-                flush()
-            progress.advance()
-        if batch:
-            flush()
-    problems.raise_if_any("Mend these lines or take them out; docs/data.md describes the format.")
-    if langs is not None and (not langs or not set(langs) <= present):
-        missing = f"no rows in {', '.join(sorted(set(langs) - present))}" if langs else "an empty list"
-        raise InputError(f"--langs: {missing}; there are: {', '.join(sorted(present))}")
-    order_l, numbers_l = _sorted_numbers(languages)
-    order_d, numbers_d = _sorted_numbers(datasets)
-    read = columns.arrays()
-    cross_only = tuple(sorted(name for name, kind in kinds.items() if kind == "bitext"))
-    try:
-        with Progress("laying out the rows", enabled=show_progress):
-            table = RowTable.from_numbers(
-                order_l,
-                order_d,
-                read["lang"],
-                read["dataset"],
-                read["name"],
-                read["passage"],
-                read["query"],
-                renumber=(numbers_l, numbers_d),
-                cross_only=cross_only,
-                room=Room(folder),
-            )
-    except DuplicateRowError as error:
-
-        def where(row: int) -> str:
-            file = next(path for start, path in reversed(file_of) if start <= row)
-            return f"{file}:{read['place'][row]}"
-
+def _already(rows: Any, restricted: bool) -> Prepared | None:
+    """Rows that are prepared, opened; None for others."""
+    if isinstance(rows, (list, tuple)) and len(rows) == 1:
+        rows = rows[0]
+    if isinstance(rows, (str, Path)) and Path(rows).is_dir():
+        rows = open_prepared(Path(rows))
+    if not isinstance(rows, Prepared):
+        return None
+    if restricted:
         raise InputError(
-            f"{error.count} rows repeat the (dataset, group, lang) of an earlier one {error.why}, such as "
-            f"{where(error.second)} (first at {where(error.first)}); {REPEAT_REMEDY}"
-        ) from error
-    for field in _ARRAYS:
-        if not (folder / f"{field}.npy").exists():
-            np.save(folder / f"{field}.npy", getattr(table, field))
-    columns.remove()
-    write_json(
-        folder / "meta.json",
-        {
-            "format": FORMAT,
-            "languages": order_l,
-            "datasets": order_d,
-            "cross_only": cross_only,
-            "rows": count,
-            "checksum": checksum.hexdigest(),
-        },
-    )
+            f"{rows.folder}: prepared rows keep the languages that they have; prepare again from row files to keep some"
+        )
+    return rows
 
 
-class _Columns:
-    """Integer columns that grow in files."""
+def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) -> Prepared:
+    """Prepared rows under a checksum of their content."""
+    home = cache_folder() / "rows"
+    content = None if given.digest is None else given.digest()
+    if content is not None and (found := _cached(_place(home, content, langs))):
+        return found
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=home))
+    except OSError as error:
+        raise IsoglotError(f"{home}: cannot be written ({error.strerror}); name a folder to prepare into") from error
+    try:
+        problems, digest = Problems(), hashlib.sha256()
 
-    def __init__(self, folder: Path, **types: str) -> None:
-        self._paths = {name: folder / f"{name}.column" for name in types}
-        self._buffers = {name: array(code) for name, code in types.items()}
-        self._files: dict[str, IO[bytes]] = {}
-        self._open = ExitStack()
+        def read() -> Iterator[Placed]:
+            for entry in given.rows(problems):
+                if content is None:
+                    digest.update(repr(asdict(entry.row)).encode())
+                yield entry
 
-    def __enter__(self) -> _Columns:
-        self._files = {name: self._open.enter_context(path.open("wb")) for name, path in self._paths.items()}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
-
-    def add(self, **values: int) -> None:
-        """One value a column."""
-        for name, value in values.items():
-            self._buffers[name].append(value)
-
-    def flush(self) -> None:
-        """Hand what was added over to the files."""
-        for name, buffer in self._buffers.items():
-            buffer.tofile(self._files[name])
-            del buffer[:]
-
-    def arrays(self) -> dict[str, Ints]:
-        """The columns, memory-mapped."""
-        return {
-            name: np.memmap(path, dtype=self._buffers[name].typecode, mode="r") for name, path in self._paths.items()
-        }
-
-    def remove(self) -> None:
-        """Delete the files."""
-        for path in self._paths.values():
-            path.unlink()
+        write_prepared(read(), problems, temporary, langs, show_progress=show_progress)
+        place = _place(home, content or digest.hexdigest(), langs)
+        if not _cached(place):
+            # Gone only where it was damaged. A process that was faster has written the same.
+            shutil.rmtree(place, ignore_errors=True)
+            with suppress(OSError):
+                temporary.chmod(0o755)
+                temporary.rename(place)
+        return open_prepared(place)
+    except OSError as error:
+        raise IsoglotError(f"{home}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _cell(row: Row, field: str) -> Any:
-    value = getattr(row, field)
-    return (list(value) or None) if isinstance(value, tuple) else value
+def _place(home: Path, content: str, langs: tuple[str, ...] | None) -> Path:
+    kept = "all" if langs is None else ",".join(sorted(langs))
+    return home / hashlib.sha256(f"{FORMAT}\0{content}\0{kept}".encode()).hexdigest()[:32]
 
 
-def _hash(*parts: str) -> int:
-    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
-
-
-def _sorted_numbers(names: dict[str, int]) -> tuple[tuple[str, ...], Ints]:
-    """Names alphabetically, so that file order does not change what is sampled, and the new number of each old one."""
-    ordered = tuple(sorted(names))
-    renumber = np.empty(len(ordered), dtype=np.int16)
-    for new, name in enumerate(ordered):
-        renumber[names[name]] = new
-    return ordered, renumber
+def _cached(place: Path) -> Prepared | None:
+    try:
+        return open_prepared(place)
+    except InputError:
+        return None

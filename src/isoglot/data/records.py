@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
+from isoglot.data.parquet_rows import parquet_rows
 
 
 def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iterator[tuple[int, Any]]:
@@ -29,7 +30,7 @@ def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iter
         raise InputError(f"{path}: no such file")
     ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if ending == ".parquet":
-        return _parquet(path)
+        return parquet_rows(path)
     if ending in (".csv", ".tsv"):
         return _separated(path, problems, "\t" if ending == ".tsv" else ",", header)
     return jsonl_records(path, problems)
@@ -128,21 +129,6 @@ def _separated(path: Path, problems: Problems, separator: str, header: bool) -> 
             raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=8192):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield number, record
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-
-
 def table_rows(
     path: Path, columns: int, problems: Problems, *, separator: str | None = "\t"
 ) -> Iterator[tuple[int, list[str]]]:
@@ -164,37 +150,3 @@ def table_rows(
             problems.add(path, number, f"{len(fields)} columns; expected {columns}")
         else:
             yield number, fields
-
-
-def parquet_records(path: Path, names: dict[str, tuple[str, ...]]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (row number, record) of a Parquet file, columns under our names.
-
-    Args:
-        path: the file.
-        names: for each of our names, what the column may be called; a name whose last choice is empty may be missing.
-
-    Raises:
-        InputError: no such file, not Parquet, or a column missing.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            have = file.schema_arrow.names
-            chosen: dict[str, str] = {}
-            for ours, choices in names.items():
-                column = next((choice for choice in choices if choice in have), None)
-                if column is not None:
-                    chosen[ours] = column
-                elif "" not in choices:
-                    raise InputError(f"{path}: no column {' or '.join(choices)}; the columns are: {', '.join(have)}")
-            number = 0
-            for batch in file.iter_batches(batch_size=8192, columns=list(chosen.values())):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield number, {ours: record[column] for ours, column in chosen.items()}
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error

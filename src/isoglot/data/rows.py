@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.core.problems import Problems
+from isoglot.data.parquet_rows import parquet_rows
 from isoglot.data.records import jsonl_records
 from isoglot.languages.codes import normal_code
 
@@ -113,34 +115,34 @@ def _open_text(path: Path, mode: str, *, gzipped: bool) -> IO[str]:
     return stream
 
 
+def columns_of_rows(where: Path | str, names: Sequence[str]) -> list[str]:
+    """The columns of a table that belong to rows.
+
+    Raises:
+        InputError: a required one is not there.
+    """
+    missing = [name for name in REQUIRED if name not in names]
+    if missing and not (missing == ["passage"] and "passages" in names):
+        raise InputError(f"{where}: no column {', '.join(missing)}; the columns are: {', '.join(names)}")
+    return [name for name in names if name in (*FIELDS, "passages", "kind")]
+
+
 def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    def choose(names: Sequence[str]) -> dict[str, str]:
+        return {name: name for name in columns_of_rows(path, names)}
 
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            missing = [name for name in REQUIRED if name not in names]
-            if missing and not (missing == ["passage"] and "passages" in names):
-                raise InputError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(names)}")
-            number = 0
-            columns = [name for name in names if name in (*FIELDS, "passages", "kind")]
-            for batch in file.iter_batches(batch_size=8192, columns=columns):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield number, {key: value for key, value in record.items() if value is not None}
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+    for number, record in parquet_rows(path, choose):
+        yield number, {key: value for key, value in record.items() if value is not None}
 
 
-def check_rows(record: Any, path: Path | str, number: int, problems: Problems) -> list[Row]:
+def check_rows(record: Any, path: Path | str, number: int | None, problems: Problems) -> list[Row]:
     """Turn a parsed record into its rows, one a passage, or note why it is none.
 
     Args:
         record: a dict of a row's fields. In place of `passage` it may have `passages`, a list whose entries are texts
             or `{"title": ..., "text": ...}`; `scores` then holds one for each passage and then one for each negative.
         path: file (or what stands for one) that problems name.
-        number: 1-based line or row in it.
+        number: 1-based line or row in it; None where `path` says it.
         problems: gathers what is wrong.
     """
     if not isinstance(record, dict) or record.get("passages") is None:
@@ -153,12 +155,15 @@ def check_rows(record: Any, path: Path | str, number: int, problems: Problems) -
     if not isinstance(passages, list) or not passages:
         problems.add(path, number, "field 'passages' is not a list of one or more passages")
         return []
-    scores, count = rest.get("scores") or [], len(rest.get("negatives") or [])
-    if isinstance(scores, list) and scores and len(scores) != len(passages) + count:
+    scores, negatives = rest.get("scores") or [], rest.get("negatives") or []
+    if not isinstance(scores, list) or not isinstance(negatives, list):
+        check_row({**rest, "passage": "one of several"}, path, number, problems)
+        return []
+    if scores and len(scores) != len(passages) + len(negatives):
         problems.add(
             path,
             number,
-            f"field 'scores' has {len(scores)} values for {len(passages)} passages and {count} negatives",
+            f"field 'scores' has {len(scores)} values for {len(passages)} passages and {len(negatives)} negatives",
         )
         return []
     rows: list[Row] = []
@@ -179,7 +184,7 @@ def check_rows(record: Any, path: Path | str, number: int, problems: Problems) -
     return rows
 
 
-def check_row(record: Any, path: Path | str, number: int, problems: Problems) -> Row | None:
+def check_row(record: Any, path: Path | str, number: int | None, problems: Problems) -> Row | None:
     """Turn a parsed record into a Row, or note why it is none."""
     if not isinstance(record, dict):
         problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")
@@ -188,8 +193,8 @@ def check_row(record: Any, path: Path | str, number: int, problems: Problems) ->
     texts: dict[str, str | None] = {}
     for key in REQUIRED:
         value = record.get(key)
-        if key == "group" and isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+        if key == "group" and isinstance(value, Integral) and not isinstance(value, bool):
+            value = str(int(value))
         if not isinstance(value, str):
             near = f"; the fields are: {', '.join(map(str, record))}" if key not in record else ""
             wrong.append(f"field {key!r} is {'missing' if key not in record else 'not a text'}{near}")

@@ -18,7 +18,8 @@ from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.download import is_offline
 from isoglot.data.benchmarks.qrels import grade_of
-from isoglot.data.records import jsonl_records, parquet_records, table_rows
+from isoglot.data.parquet_rows import columns_named, parquet_rows
+from isoglot.data.records import jsonl_records, table_rows
 from isoglot.languages.table import parse_codes
 
 LANGUAGES = ("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh")
@@ -81,7 +82,9 @@ class Miracl:
             problems = Problems()
             for path in self.files[lang]:
                 records: Any = (
-                    parquet_records(path, _TEXT) if path.suffix == ".parquet" else jsonl_records(path, problems)
+                    parquet_rows(path, columns_named(path, _TEXT))
+                    if path.suffix == ".parquet"
+                    else jsonl_records(path, problems)
                 )
                 for number, record in records:
                     if not isinstance(record, dict):
@@ -228,7 +231,7 @@ def _topics(path: Path, problems: Problems) -> Iterator[tuple[str, str]]:
         for _, (key, text) in table_rows(path, 2, problems):
             yield key, text
         return
-    for number, record in parquet_records(path, _TEXT):
+    for number, record in parquet_rows(path, columns_named(path, _TEXT)):
         if record["id"] is None or not isinstance(record["text"], str):
             problems.add(path, number, "no id, or no text")
         else:
@@ -238,7 +241,10 @@ def _topics(path: Path, problems: Problems) -> Iterator[tuple[str, str]]:
 def _qrels(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, float]]:
     rows: Iterator[tuple[int, Any, Any, Any]]
     if path.suffix == ".parquet":
-        rows = ((n, row["query"], row["passage"], row["grade"]) for n, row in parquet_records(path, _QRELS))
+        rows = (
+            (n, row["query"], row["passage"], row["grade"])
+            for n, row in parquet_rows(path, columns_named(path, _QRELS))
+        )
     else:
         lines = table_rows(path, 4, problems, separator=None)
         rows = ((number, query, passage, grade) for number, (query, _, passage, grade) in lines)

@@ -1,0 +1,173 @@
+"""Rows however a user has them: files, globs, dicts, frames, Arrow tables or data sets, read in one stream."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from glob import glob, has_magic
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import sha256
+from isoglot.core.problems import Problems
+from isoglot.data.prepared_files import Placed
+from isoglot.data.rows import Row, check_rows, columns_of_rows, read_rows
+
+_DATASET = "rows"
+_KINDS = (
+    "expected row files, globs, one prepared folder, an iterable of dicts, a data frame, a pyarrow Table or a data set"
+)
+
+
+class Given(NamedTuple):
+    """Rows that can be read.
+
+    Attributes:
+        rows: reads them; what is wrong is gathered in the problems that it is called with.
+        digest: SHA-256 of the content; None for what can be read only once.
+    """
+
+    rows: Callable[[Problems], Iterator[Placed]]
+    digest: Callable[[], str] | None
+
+
+def rows_given(given: Any) -> Given:
+    """Find out how rows are given.
+
+    Args:
+        given: paths or globs (one or several), an iterable of dicts or `Row`s, a mapping of columns, a
+            `datasets.Dataset`, or whatever offers `__arrow_c_stream__` (`pyarrow.Table`, frames of pandas and polars).
+
+    Raises:
+        InputError: none of these, no rows at all, a missing column, or a pattern that matches no file.
+    """
+    if isinstance(given, (str, Path)):
+        given = [given]
+    if isinstance(given, Mapping):
+        return _columns(given)
+    if hasattr(given, "__arrow_c_stream__"):
+        return _arrow(given)
+    if hasattr(given, "with_format") and hasattr(given, "iter"):
+        # A data set of the package `datasets`.
+        return _batches(lambda: given.with_format("arrow").iter(batch_size=4096), again=True)
+    if not isinstance(given, Iterable):
+        raise InputError(f"rows are given as {type(given).__name__}; {_KINDS}")
+    again = isinstance(given, Sequence)
+    stream = iter(given)
+    first = next(stream, None)
+    if first is None:
+        raise InputError(f"no rows given; {_KINDS}")
+    if isinstance(first, (str, Path)):
+        return _files(chain([first], stream))
+    if not isinstance(first, (Mapping, Row)):
+        raise InputError(f"rows are given as {type(given).__name__} of {type(first).__name__}; {_KINDS}")
+    if again:
+        return _records(lambda: iter(given), again=True)
+    return _records(lambda: chain([first], stream), again=False)
+
+
+def files_given(paths: Iterable[Path | str]) -> list[Path]:
+    """The files that paths and globs name, those of a glob in alphabetical order.
+
+    Raises:
+        InputError: a pattern that matches no file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if has_magic(str(path)) and not Path(path).exists():
+            matched = sorted(glob(str(path), recursive=True))
+            if not matched:
+                raise InputError(f"{path}: no file matches this pattern")
+            found += map(Path, matched)
+        else:
+            found.append(Path(path))
+    return found
+
+
+def _files(paths: Iterable[Path | str]) -> Given:
+    files = files_given(paths)
+
+    def digest() -> str:
+        # A file's name is the data set of rows that name none.
+        parts = [f"{path.name.split('.')[0]}\0{sha256(path)}" for path in files if path.is_file()]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    return Given(lambda problems: (Placed(*entry) for entry in read_rows(files, problems)), digest)
+
+
+def _records(read: Callable[[], Iterable[Any]], *, again: bool) -> Given:
+    def rows(problems: Problems) -> Iterator[Placed]:
+        for number, record in enumerate(read(), 1):
+            yield from _checked(record, number, problems)
+
+    def digest() -> str:
+        found = hashlib.sha256()
+        for record in read():
+            found.update(json.dumps(_plain(record), sort_keys=True, default=repr).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
+
+    return Given(rows, digest if again else None)
+
+
+def _columns(given: Mapping[str, Any]) -> Given:
+    try:
+        table = pa.table(dict(given))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InputError(f"rows are given as a dict that is no table of columns ({error}); {_KINDS}") from error
+    return _arrow(table)
+
+
+def _arrow(given: Any) -> Given:
+    if isinstance(given, pa.RecordBatchReader):
+        return _batches(lambda: iter(given), again=False)
+    return _batches(lambda: pa.RecordBatchReader.from_stream(given), again=True)
+
+
+def _batches(read: Callable[[], Iterable[Any]], *, again: bool) -> Given:
+    """Rows of record batches or tables."""
+
+    def rows(problems: Problems) -> Iterator[Placed]:
+        number = 0
+        for batch in read():
+            names = columns_of_rows("rows", batch.schema.names)
+            for record in batch.select(names).to_pylist():
+                number += 1
+                yield from _checked(
+                    {key: value for key, value in record.items() if value is not None}, number, problems
+                )
+
+    def digest() -> str:
+        found = hashlib.sha256()
+        for batch in read():
+            # Batch by batch, since the texts of a whole table may be larger than memory.
+            for record in batch.to_pylist():
+                found.update(json.dumps(record, sort_keys=True, default=repr).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
+
+    return Given(rows, digest if again else None)
+
+
+def _checked(record: Any, number: int, problems: Problems) -> Iterator[Placed]:
+    plain = _plain(record)
+    if isinstance(plain, dict) and not plain.get("dataset"):
+        plain["dataset"] = _DATASET
+    for row in check_rows(plain, f"row {number}", None, problems):
+        yield Placed(None, number, row)
+
+
+def _plain(record: Any) -> Any:
+    """A record as JSON would give it: rows are dicts, tuples and arrays lists."""
+    if isinstance(record, Row):
+        record = asdict(record)
+    if not isinstance(record, Mapping):
+        return record
+    return {
+        key: value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value
+        for key, value in record.items()
+    }

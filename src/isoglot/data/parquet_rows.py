@@ -1,0 +1,61 @@
+"""The rows of Parquet files as dicts, under the names that a reader wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError
+
+Choose = Callable[[Sequence[str]], Mapping[str, str]]
+"""From the columns of a file to those to read: our name and the column's."""
+
+
+def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Stream the rows of a Parquet file, each with its 1-based number; memory holds a few thousand.
+
+    Args:
+        path: the file.
+        choose: picks and renames columns, or raises InputError; all under their own names when None.
+
+    Raises:
+        InputError: no such file, or not readable as Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            chosen = {name: name for name in names} if choose is None else choose(names)
+            number = 0
+            for batch in file.iter_batches(batch_size=8192, columns=list(chosen.values())):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, {ours: record[column] for ours, column in chosen.items()}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def columns_named(path: Path, names: Mapping[str, tuple[str, ...]]) -> Choose:
+    """Columns by any of several names.
+
+    Args:
+        path: of the file, for messages.
+        names: for each of our names, what the column may be called; a name whose last choice is empty may be missing.
+    """
+
+    def choose(have: Sequence[str]) -> dict[str, str]:
+        chosen: dict[str, str] = {}
+        for ours, choices in names.items():
+            column = next((choice for choice in choices if choice in have), None)
+            if column is not None:
+                chosen[ours] = column
+            elif "" not in choices:
+                raise InputError(f"{path}: no column {' or '.join(choices)}; the columns are: {', '.join(have)}")
+        return chosen
+
+    return choose
