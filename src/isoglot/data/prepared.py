@@ -24,6 +24,7 @@ from isoglot.data.big_arrays import Ints
 from isoglot.data.given import Given, rows_given
 from isoglot.data.prepared_files import ARRAYS, FORMAT, Placed, write_prepared
 from isoglot.data.row_table import RowTable
+from isoglot.data.rows import FIELDS
 from isoglot.languages.codes import known_code
 
 
