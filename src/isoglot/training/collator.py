@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isoglot.encoders.tokens import Tokens
+from isoglot.training.losses.alignment import Pivots
+from isoglot.training.pivots import PivotVectors
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class PairInputs(TypedDict):
             passage and -2 for none.
         teacher: (B, 1 + K) scores; None without hard negatives.
         rows: (2, B) row numbers of queries and passages.
+        pivots: frozen vectors of pivot versions; None where no loss draws to them.
     """
 
     columns: list[dict[str, Tensor]]
@@ -55,6 +58,7 @@ class PairInputs(TypedDict):
     label: Tensor
     teacher: Tensor | None
     rows: Tensor
+    pivots: Pivots | None
 
 
 class TokenCollator:
@@ -67,6 +71,7 @@ class TokenCollator:
         pad: the tokenizer's padding id.
         negatives: hard negatives; a pair brings those of its passage's row.
         parallel: add the other version of every text in a cross-lingual batch, for the losses that compare them.
+        pivots: vectors of the rows' pivot versions, for the losses that draw to them.
     """
 
     valid_label_columns = ("label",)
@@ -80,9 +85,10 @@ class TokenCollator:
         *,
         negatives: Negatives | None = None,
         parallel: bool = False,
+        pivots: PivotVectors | None = None,
     ) -> None:
         self.queries, self.passages, self.identity, self.pad = queries, passages, identity, pad
-        self.negatives, self.parallel = negatives, parallel
+        self.negatives, self.parallel, self.pivots = negatives, parallel, pivots
 
     def __call__(self, features: list[dict[str, int]]) -> PairInputs:
         """The batch of 2B row numbers."""
@@ -106,4 +112,5 @@ class TokenCollator:
             "label": torch.from_numpy(label),
             "teacher": teacher,
             "rows": torch.from_numpy(rows.reshape(2, half)),
+            "pivots": None if self.pivots is None else self.pivots.of(asked, answers),
         }

@@ -32,6 +32,7 @@ from isoglot.training.interruption import Interruption
 from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
+from isoglot.training.pivots import run_pivots
 from isoglot.training.processes import rank, world_size
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model
@@ -123,6 +124,9 @@ def train(
             numbers,
             parallel=any(term.parallel for term, _ in terms.values()),
         )
+    if any(term.pivots for term, _ in terms.values()):
+        with arguments.main_process_first(desc="encoding the pivot's texts"):
+            collator.pivots = run_pivots(encoder, rows, settings, checkpoints / "pivots", numbers)
     prepare_token_table(backbone_of(encoder), settings.embeddings, used_tokens(collator))
     selection = None
     if select_on is not None:

@@ -44,6 +44,8 @@ class TrainSettings:
         loss_jsd: Weight of bringing parallel passages' score distributions together.
         loss_kl: Weight of bringing parallel queries' score distributions together.
         loss_distill: Weight of following the rows' teacher scores.
+        align_teacher: Model whose vectors of the pivot versions the losses align, align_regression and align_scores
+            draw to; the trained model as it was before when not given.
         loss: Weights of registered losses, as NAME=WEIGHT; may be given several times.
         holdout: Share of the passages (with all their rows) kept out of training to select the model on.
         eval_steps: Steps between measurements on the held-out rows.
@@ -76,6 +78,7 @@ class TrainSettings:
     loss_jsd: float = 0.0
     loss_kl: float = 0.0
     loss_distill: float = 0.0
+    align_teacher: str | None = None
     loss: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     holdout: float = 0.0
     eval_steps: int = 50

@@ -19,6 +19,7 @@ from isoglot.training.checkpoints import WEIGHTS, keep_newest, load_trainable, m
 from isoglot.training.collator import PairInputs
 from isoglot.training.interruption import Interruption
 from isoglot.training.log import BatchLog, LossLog, describe_batch
+from isoglot.training.losses.alignment import Pivots
 from isoglot.training.processes import average_over_processes
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.selection import Selection
@@ -94,6 +95,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
             self._plain_forward = True
         device, table, teacher = self.args.device, self._sampler.table, inputs["teacher"]
+        pivots = inputs["pivots"]
         languages = np.asarray(table.lang[inputs["rows"].numpy()], dtype=np.int64)
         with self.accelerator.autocast():
             measured = self.loss.measure(
@@ -103,6 +105,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 teacher=None if teacher is None else teacher.to(device),
                 languages=torch.from_numpy(languages).to(device),
                 names=table.languages,
+                pivots=None if pivots is None else Pivots(*(part.to(device) for part in pivots)),
             )
         self._losses.add(inputs["rows"], measured.per_query, measured.terms)
         return (measured.loss, {}) if return_outputs else measured.loss

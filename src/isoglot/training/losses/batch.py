@@ -11,6 +11,7 @@ from sentence_transformers.util import all_gather, all_gather_with_grad
 from torch import Tensor
 from torch.nn import functional
 
+from isoglot.training.losses.alignment import Pivots
 from isoglot.training.losses.terms import scores
 
 # The identity of a place in the negatives' columns that holds no text.
@@ -39,6 +40,7 @@ class PairBatch:
         passage_languages: (B,) those of the queries' own passages.
         languages: names behind the numbers.
         temperature: divides the cosine.
+        pivots: frozen vectors of pivot versions, for the losses that draw to them; None where none was asked for.
     """
 
     queries: Tensor
@@ -54,6 +56,7 @@ class PairBatch:
     passage_languages: Tensor
     languages: tuple[str, ...]
     temperature: float
+    pivots: Pivots | None = None
 
     @cached_property
     def own(self) -> Tensor:
@@ -100,6 +103,7 @@ def pair_batch(
     languages: Tensor | None = None,
     names: tuple[str, ...] = (),
     gather: bool = False,
+    pivots: Pivots | None = None,
 ) -> PairBatch:
     """Lay the columns of a batch out for a loss.
 
@@ -112,6 +116,7 @@ def pair_batch(
         languages: (2, B) numbers of the queries' and of the passages' languages.
         names: of the languages.
         gather: take the passages of all processes.
+        pivots: see `PairBatch`.
 
     Raises:
         ValueError: fewer than two columns, or labels missing or of the wrong shape.
@@ -149,6 +154,7 @@ def pair_batch(
         passage_languages=answered,
         languages=names,
         temperature=temperature,
+        pivots=pivots,
     )
 
 

@@ -11,6 +11,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from torch import Tensor
 
 from isoglot.core.errors import InputError
+from isoglot.training.losses.alignment import Pivots
 from isoglot.training.losses.batch import PairBatch, pair_batch
 from isoglot.training.losses.chunked import embed_columns
 from isoglot.training.losses.named import LossTerm, weighted_terms
@@ -74,6 +75,7 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
         teacher: Tensor | None = None,
         languages: Tensor | None = None,
         names: tuple[str, ...] = (),
+        pivots: Pivots | None = None,
     ) -> Measured:
         """Embed the columns and compare them.
 
@@ -84,6 +86,7 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
             teacher: (B, 1 + negatives) teacher's scores, NaN where there is none.
             languages: (2, B) numbers of the queries' and the passages' languages.
             names: of the languages.
+            pivots: frozen vectors of pivot versions.
         """
         embeddings = embed_columns(self.model, [*columns, *parallel], self.chunk, recompute=self.recompute)
         batch = pair_batch(
@@ -95,6 +98,7 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
             languages=languages,
             names=names,
             gather=self.gather_across_devices,
+            pivots=pivots,
         )
         return self.compare(batch)
 

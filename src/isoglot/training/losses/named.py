@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
+from isoglot.training.losses.alignment import align, align_regression, align_scores
 from isoglot.training.losses.batch import PairBatch
 from isoglot.training.losses.terms import distillation, root_jensen_shannon, symmetric_kl
 
@@ -24,10 +25,12 @@ class LossTerm(NamedTuple):
         function: of a `PairBatch`.
         parallel: whether it wants the other language version of queries and passages in cross-lingual batches, which
             then cost twice as much.
+        pivots: whether it wants a frozen teacher's vectors of the pivot versions, which are made before the first step.
     """
 
     function: LossFunction
     parallel: bool = False
+    pivots: bool = False
 
 
 def info_nce(batch: PairBatch) -> Tensor:
@@ -81,15 +84,16 @@ def distill(batch: PairBatch) -> Tensor | None:
     return divergence / count.clamp(min=1e-6)
 
 
-_HERE = "isoglot.training.losses.named"
+_BUILT_IN = (info_nce, symmetric, jsd, kl, distill, align, align_regression, align_scores)
 LOSSES: Registry[Any] = Registry(
-    "isoglot.losses", "loss", {name: f"{_HERE}:{name}" for name in ("info_nce", "symmetric", "jsd", "kl", "distill")}
+    "isoglot.losses", "loss", {term.__name__: f"{term.__module__}:{term.__name__}" for term in _BUILT_IN}
 )
 # Of the built-in ones; others say so themselves, as a `LossTerm`.
 _WANT_PARALLEL = (jsd, kl)
+_WANT_PIVOTS = (align, align_regression, align_scores)
 
 
-def register_loss(name: str, function: LossFunction, *, parallel: bool = False) -> LossFunction:
+def register_loss(name: str, function: LossFunction, *, parallel: bool = False, pivots: bool = False) -> LossFunction:
     """Give a loss a name, for `--loss NAME=WEIGHT` and `TrainSettings(loss=("NAME=WEIGHT",))`.
 
     An installed package offers one to the command line through the entry point group `isoglot.losses`: a function, or
@@ -99,6 +103,7 @@ def register_loss(name: str, function: LossFunction, *, parallel: bool = False) 
         name: without spaces, commas, `=` and `:`.
         function: of a `PairBatch` to a scalar, or to None where the batch has nothing for it.
         parallel: see `LossTerm`.
+        pivots: see `LossTerm`.
 
     Returns:
         The function.
@@ -110,7 +115,7 @@ def register_loss(name: str, function: LossFunction, *, parallel: bool = False) 
         >>> "spread" in LOSSES
         True
     """
-    LOSSES.register(name, LossTerm(function, parallel))
+    LOSSES.register(name, LossTerm(function, parallel, pivots))
     return function
 
 
@@ -124,7 +129,7 @@ def loss_term(value: Any, name: str = "loss") -> LossTerm:
         return value
     if not callable(value):
         raise InputError(f"loss {name!r}: expected a function of a batch, got {type(value).__name__}")
-    return LossTerm(value, value in _WANT_PARALLEL)
+    return LossTerm(value, value in _WANT_PARALLEL, value in _WANT_PIVOTS)
 
 
 def weighted_terms(weights: Mapping[str, float]) -> dict[str, tuple[LossTerm, float]]:

@@ -1,0 +1,175 @@
+"""A teacher's vectors of every pivot text, made once and kept beside the rows by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import atomic_folder
+from isoglot.data.big_arrays import Ints
+from isoglot.data.prepared import Prepared
+from isoglot.encoders.embedder import Role
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.loading import load, preset_of, prompt_of
+from isoglot.training.facts import weights_checksum
+from isoglot.training.losses.alignment import Pivots
+from isoglot.training.settings import TrainSettings
+
+_MOST = 4096  # pivot texts that a batch is compared with
+_PART = 8192  # texts encoded at a time
+
+
+@dataclass(frozen=True)
+class PivotVectors:
+    """Unit vectors of the pivot versions of rows.
+
+    Attributes:
+        queries, passages: (pivots, d) float32, memory-mapped.
+        identity: (pivots,) passage component of each.
+        place: (rows,) which of them is each row's pivot version, -1 where its group has none.
+        most: how many of them a batch is compared with.
+    """
+
+    queries: NDArray[np.float32]
+    passages: NDArray[np.float32]
+    identity: NDArray[np.int64]
+    place: NDArray[np.int64]
+    most: int = _MOST
+
+    def of(self, asked: NDArray[np.int64], answers: NDArray[np.int64]) -> Pivots:
+        """What a batch of these query rows and passage rows is compared with.
+
+        All pivot texts where they are few; else the batch's own and others drawn at random, the same ones whenever
+        the same rows are asked for.
+        """
+        own_queries, own_passages = self.place[asked], self.place[answers]
+        chosen = np.arange(len(self.identity))
+        if len(chosen) > self.most:
+            own = np.unique(np.concatenate([own_queries, own_passages]))
+            others = np.random.default_rng(asked).integers(0, len(chosen), max(0, self.most - len(own)))
+            chosen = np.union1d(own[own >= 0], others)
+
+        def among(own: NDArray[np.int64]) -> torch.Tensor:
+            return torch.from_numpy(np.where(own >= 0, np.searchsorted(chosen, own), -1))
+
+        return Pivots(
+            torch.from_numpy(self.queries[chosen]),
+            torch.from_numpy(self.passages[chosen]),
+            torch.from_numpy(self.identity[chosen]),
+            among(own_queries),
+            among(own_passages),
+        )
+
+
+def run_pivots(
+    model: SentenceTransformer, rows: Prepared, settings: TrainSettings, scratch: Path, numbers: Ints | None
+) -> PivotVectors:
+    """Pivot vectors of a training run: by the settings' teacher, or by the model as it is now.
+
+    Raises:
+        InputError: as `pivot_vectors`, no such teacher, or one whose vectors are of another width.
+    """
+    name = settings.align_teacher
+    teacher = model if name is None else load(name, device=str(model.device))
+    pivots = pivot_vectors(teacher, rows, settings, scratch, numbers)
+    width, wanted = pivots.queries.shape[1], model.get_embedding_dimension()
+    if width != wanted:
+        raise InputError(f"--align-teacher {name}: its vectors have {width} dimensions, those of the model {wanted}")
+    return pivots
+
+
+def pivot_vectors(
+    teacher: SentenceTransformer,
+    rows: Prepared,
+    settings: TrainSettings,
+    scratch: Path,
+    numbers: Ints | None = None,
+) -> PivotVectors:
+    """Encode the pivot versions of rows, or open what an earlier run with the same teacher and rows left.
+
+    Args:
+        teacher: encodes queries and passages of the pivot language.
+        rows: prepared rows.
+        settings: names the pivot and the lengths.
+        scratch: where vectors lie when not all rows are drawn, or nothing can be kept beside them.
+        numbers: ascending numbers of the rows that are drawn; all when None.
+
+    Raises:
+        InputError: no group that is drawn has a version in the pivot language.
+    """
+    table, pivot = rows.table, settings.sampling.pivot
+    if pivot not in table.languages:
+        raise InputError(
+            f"the alignment losses draw to the pivot language {pivot!r}, and the rows are in "
+            f"{', '.join(table.languages)}; name one of these as the pivot, or leave the losses out"
+        )
+    drawn = np.arange(len(table)) if numbers is None else np.asarray(numbers)
+    groups = np.unique(table.group[drawn])
+    found = table.rows_of_groups(groups, table.languages.index(pivot))
+    # Rows are read in their own order.
+    groups = groups[np.argsort(found)][np.count_nonzero(found < 0) :]
+    found = np.sort(found[found >= 0])
+    if not len(found):
+        raise InputError(
+            f"the alignment losses: none of the groups drawn has a version in the pivot language {pivot!r}"
+        )
+    at = np.full(table.groups, -1, dtype=np.int64)
+    at[groups] = np.arange(len(groups))
+    home = rows.folder / "pivots" if numbers is None and os.access(rows.folder, os.W_OK) else scratch
+    preset = preset_of(teacher)
+    lengths = (settings.query_length or preset.query_length, settings.passage_length or preset.passage_length)
+    folder = home / _key(teacher, rows, found, lengths)
+    if not folder.is_dir():
+        with atomic_folder(folder) as temporary:
+            sides: tuple[tuple[Role, Iterable[list[str]], int], ...] = (
+                ("query", rows.query_blocks(found), lengths[0]),
+                ("passage", rows.passage_blocks(found), lengths[1]),
+            )
+            for role, blocks, length in sides:
+                _write(temporary / f"{role}.npy", teacher, blocks, len(found), role, length, settings.precision)
+    queries, passages = (np.load(folder / f"{role}.npy", mmap_mode="r") for role in ("query", "passage"))
+    return PivotVectors(queries, passages, np.asarray(table.component[found], dtype=np.int64), at[table.group])
+
+
+def _write(
+    path: Path,
+    teacher: SentenceTransformer,
+    blocks: Iterable[list[str]],
+    count: int,
+    role: Role,
+    length: int,
+    precision: str,
+) -> None:
+    limit = min(length, teacher.max_seq_length or length)
+    vectors = None
+    done = 0
+    for texts in _parts(text for block in blocks for text in block):
+        part = encode(teacher, texts, role, length=limit, precision=precision, what=f"pivot {role} texts").vectors
+        if vectors is None:
+            vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, part.shape[1]))
+        vectors[done : done + len(part)] = part
+        done += len(part)
+    if vectors is not None:
+        vectors.flush()
+
+
+def _parts(texts: Iterator[str]) -> Iterator[list[str]]:
+    while part := list(islice(texts, _PART)):
+        yield part
+
+
+def _key(teacher: SentenceTransformer, rows: Prepared, found: Ints, lengths: tuple[int, int]) -> str:
+    prompts = [prompt_of(teacher, "query"), prompt_of(teacher, "passage")]
+    digest = hashlib.blake2b(repr((weights_checksum(teacher), rows.checksum, lengths, prompts)).encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(found, dtype=np.int64).data)
+    return digest.hexdigest()
