@@ -235,7 +235,8 @@ def test_holm_is_over_the_languages_of_one_comparison(tmp_path):
     # a language alone has the p of its own bootstrap at most three times, and never less than it
     from isoglot.measuring.bootstrap import paired_difference
 
-    x, y = (evaluation.values["monolingual", "map"].columns({"th"}) for _, evaluation in runs)
+    own = [evaluation.values["monolingual", "map"] for _, evaluation in runs]
+    x, y = (values.matrix[:, values.numbers({"th"})] for values in own)
     raw = paired_difference(y, x, resamples=4000).p
     assert raw - 0.1 <= by_slice["th"].p <= 3 * raw + 0.1
 

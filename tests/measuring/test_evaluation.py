@@ -171,7 +171,8 @@ def test_intervals_are_those_of_one_measure_alone():
     for setting, measure in ((MONO, "map"), (CROSS, "recall@1"), (POOL, "rank_distance")):
         for name, own in result.slices().items():
             found = result.intervals[f"{setting}.{measure}"][name]
-            alone = bootstrap.interval(result.values[setting, measure].columns(set(own)), resamples=4000, seed=9)
+            values = result.values[setting, measure]
+            alone = bootstrap.interval(values.matrix[:, values.numbers(set(own))], resamples=4000, seed=9)
             assert found.estimate == pytest.approx(alone.estimate)
             assert found.groups == alone.groups == 40
             assert found.standard_error == pytest.approx(alone.standard_error, rel=0.1)

@@ -137,7 +137,7 @@ def evaluate(
         result = result if sides is None else sides.add_to(result)
     if resamples:
         result = result.with_intervals(resamples)
-    result.save(folder)
+    result.save(folder, None if isinstance(data, Miracl) else data)
     settings = {
         **source_settings(chosen),
         "model": name,

@@ -91,8 +91,8 @@ def interval(values: Array, *, resamples: int = 10_000, seed: int = 0, level: fl
     Raises:
         InputError: another number of dimensions, no value at all, or resamples or level out of range.
     """
-    runs = [_seeds(values)]
-    return _summary(runs, np.logical_not(np.isnan(runs[0]).all(axis=0)), resamples, seed, level)
+    found = intervals({_ALL: values}, {_ALL: _every(values)}, resamples=resamples, seed=seed, level=level)
+    return _only(found)
 
 
 def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
@@ -114,11 +114,8 @@ def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int 
     Raises:
         InputError: shapes that disagree, nothing in common, or resamples or level out of range.
     """
-    a, b = _seeds(a), _seeds(b)
-    if a.shape[1:] != b.shape[1:]:
-        raise InputError(f"runs have (groups, cells) {a.shape[1:]} and {b.shape[1:]}; align them first")
-    present = np.logical_not(np.isnan(a).any(axis=0) | np.isnan(b).any(axis=0))
-    return _summary([np.where(present, a, np.nan), np.where(present, b, np.nan)], present, resamples, seed, level)
+    found = paired_differences({_ALL: a}, {_ALL: b}, {_ALL: _every(a)}, resamples=resamples, seed=seed, level=level)
+    return _only(found)
 
 
 def intervals(
@@ -301,35 +298,21 @@ def _mean_present(values: Array) -> Array:
     return means
 
 
+_ALL = ("", "")  # the name of a matrix that is alone
+
+
+def _every(values: Array) -> dict[str, Array]:
+    """The slice of all columns."""
+    return {"all": np.arange(values.shape[-1])}
+
+
+def _only(found: dict[Key, dict[str, Interval]]) -> Interval:
+    if not found[_ALL]:
+        raise InputError("there is no value to average; check that runs share queries and languages")
+    return found[_ALL]["all"]
+
+
 def _seeds(values: Array) -> Array:
     if values.ndim not in (2, 3) or not len(values):
         raise InputError(f"values have shape {values.shape}; expected (groups, cells) or (seeds, groups, cells)")
     return values if values.ndim == 3 else values[None]
-
-
-def _summary(runs: list[Array], present: Array, resamples: int, seed: int, level: float) -> Interval:
-    """Interval of the first run, or of its difference from the second."""
-    if resamples < 2 or not 0 < level < 1:
-        raise InputError(f"resamples is {resamples}, level {level}; expected 2 or more, and between 0 and 1")
-    used = present.any(axis=1)
-    if not used.any():
-        raise InputError("there is no value to average; check that runs share queries and languages")
-    runs = [run[:, used] for run in runs]
-    signs = (1, -1)[: len(runs)]
-    groups = int(used.sum())
-    rng, *seed_rngs = np.random.default_rng(seed).spawn(3)
-    estimate = sum(s * float(np.mean([macro_mean(v) for v in run])) for s, run in zip(signs, runs, strict=True))
-    draws = np.zeros(resamples)
-    step = max(1, _CHUNK_BYTES // (8 * groups))
-    for start in range(0, resamples, step):
-        part = draws[start : start + step]
-        weights = group_weights(groups, len(part), rng)
-        for sign, run, seed_rng in zip(signs, runs, seed_rngs, strict=False):
-            means = np.stack([bootstrap_macro(v, weights) for v in run], axis=1)
-            drawn = seed_rng.integers(len(run), size=means.shape)
-            part += sign * np.take_along_axis(means, drawn, axis=1).mean(axis=1)
-    draws = draws[~np.isnan(draws)]
-    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
-    tail = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    p = min(1.0, 2 * (tail + 1) / (len(draws) + 1)) if len(runs) == 2 else None
-    return Interval(estimate, float(low), float(high), p, groups, float(draws.std(ddof=1)))

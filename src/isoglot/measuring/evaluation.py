@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
+from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, intervals, minimal_detectable
 from isoglot.measuring.per_query import (
@@ -29,6 +30,7 @@ from isoglot.measuring.per_query import (
     values_of,
     write_values,
 )
+from isoglot.measuring.top10 import save_hits
 
 _PAIR_FIGURES = ("map", "recall@1", "recall@10", "ndcg@10")
 
@@ -154,8 +156,15 @@ class Evaluation:
             "ties": self.ties,
         }
 
-    def save(self, folder: Path) -> None:
-        """Write `metrics.json` and `per_query.parquet` into an existing folder."""
+    def save(self, folder: Path, benchmark: Benchmark | None = None) -> None:
+        """Write `metrics.json` and `per_query.parquet` into an existing folder.
+
+        Args:
+            folder: where to.
+            benchmark: what was measured on, for the best candidates of every query too (`top10.parquet`), where known.
+        """
+        if benchmark is not None and self.top is not None:
+            save_hits(folder, benchmark, self.top)
         write_values(folder / TABLE, self.benchmark, self.groups, list(self.values.values()))
         write_json(folder / "metrics.json", self.metrics())
 

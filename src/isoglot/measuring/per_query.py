@@ -41,10 +41,6 @@ class Values:
     cells: tuple[Cell, ...]
     matrix: Floats
 
-    def columns(self, languages: set[str]) -> Floats:
-        """The columns whose query language is among `languages`."""
-        return self.matrix[:, self.numbers(languages)]
-
     def numbers(self, languages: set[str]) -> NDArray[np.int64]:
         """Numbers of the columns whose query language is among `languages`."""
         return np.array([index for index, cell in enumerate(self.cells) if cell[0] in languages], np.int64)

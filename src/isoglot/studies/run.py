@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import device_name, read_run, write_run
@@ -20,11 +17,9 @@ from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import load
 from isoglot.encoders.options import LoadOptions
 from isoglot.measuring.comparing import Comparison, compare, stacked
-from isoglot.measuring.evaluating import encode_benchmark
+from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
-from isoglot.measuring.ranks import top_k
-from isoglot.measuring.scoring import score
-from isoglot.measuring.top10 import K, load_hits, save_hits
+from isoglot.measuring.top10 import load_hits
 from isoglot.studies.report import StudyReport, headline_rows, write_report
 from isoglot.studies.settings import StudySettings
 from isoglot.training.run import train
@@ -157,9 +152,8 @@ def _run(
         (home / "model").mkdir(exist_ok=True)
         model = str(train(settings.model, rows, home / "model", train_settings, resume=True, options=settings.options))
     progress_line(f"{counter} {label}: measuring on {benchmark.name} ({len(benchmark.languages)} languages)")
-    result, top = _measure(model, benchmark, label, settings)
-    result.save(home)
-    save_hits(home, benchmark, top)
+    result = _measure(model, benchmark, label, settings)
+    result.save(home, benchmark)
     if train_settings is not None and not settings.keep_models:
         shutil.rmtree(home / "model")
     seed = train_settings.seed if train_settings else None
@@ -181,18 +175,12 @@ def _run(
     return result
 
 
-def _measure(
-    model: str, benchmark: Benchmark, label: str, settings: StudySettings
-) -> tuple[Evaluation, NDArray[np.int32]]:
-    """Encode once; score every setting, and keep the best candidates of every query for the report."""
+def _measure(model: str, benchmark: Benchmark, label: str, settings: StudySettings) -> Evaluation:
     options = settings.options
     if model != settings.model:  # what was trained remembers its prompts and its type
         options = LoadOptions(trust_remote_code=options.trust_remote_code, model_kwargs=options.model_kwargs)
     encoder = load(model, device=settings.train.device, **options.arguments())
-    queries, candidates = encode_benchmark(
-        encoder, benchmark, length=settings.length, precision=settings.train.precision
-    )
-    return score(benchmark, queries, candidates, name=label), top_k(queries, candidates, K)
+    return evaluate(encoder, benchmark, name=label, length=settings.length, precision=settings.train.precision)
 
 
 def _home(folder: Path, label: str) -> Path:
