@@ -16,6 +16,7 @@ from isoglot.cli import (
     converting,
     debias,
     documents_to_rows,
+    generating,
     measuring,
     mining,
     rows,
@@ -39,6 +40,7 @@ for verb in (
     documents_to_rows.from_docs,
     bitext.from_bitext,
     translating.translate,
+    generating.generate,
     converting.from_mmarco,
     converting.from_pairs,
     converting.from_tevatron,
@@ -48,6 +50,7 @@ for verb in (
     mining.score,
 ):
     rows.app.command(verb)
+rows.app.command(generating.filter_, name="filter")
 app.command(rows.app)
 app.command(training.train)
 app.command(averaging.average)

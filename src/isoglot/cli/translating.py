@@ -68,7 +68,7 @@ def translate(
 
     if not rows or not to:
         raise InputError("no rows given; name row files" if not rows else "--to: no languages; such as --to de,fr")
-    refused = rejects or _beside(output)
+    refused = rejects or beside(output)
     if not dry_run:
         for path in (output, refused):
             new_file(path, overwrite)
@@ -162,6 +162,7 @@ def write_rejects(rejects: list[dict[str, object]], path: Path) -> None:
         write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in rejects))
 
 
-def _beside(output: Path) -> Path:
+def beside(output: Path) -> Path:
+    """Where rejects stand by default."""
     name = output.name.removesuffix(".gz").removesuffix(".jsonl")
     return output.with_name(f"{name}.rejects.jsonl")

@@ -15,8 +15,8 @@ Cut = Callable[[str, str], str]
 """From a text and its language to its beginning that fits."""
 
 
-def cutter(model: SentenceTransformer, length: int | None = None) -> Cut:
-    """A function that cuts texts to a passage of this encoder: whole sentences, as many as fit, at least one.
+def splitter(model: SentenceTransformer, length: int | None = None) -> Callable[[str, str], list[str]]:
+    """A function that cuts texts into passages of this encoder: whole sentences, as many as fit, at least one.
 
     Args:
         model: its tokenizer counts; its prompt and special tokens are allowed for.
@@ -40,10 +40,13 @@ def cutter(model: SentenceTransformer, length: int | None = None) -> Cut:
         encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return [[(start, end) for start, end in own if end > start] for own in encoded["offset_mapping"]]
 
-    def cut(text: str, lang: str) -> str:
-        return split(text, lang, spans=spans, tokens=room)[0]
+    return lambda text, lang: split(text, lang, spans=spans, tokens=room)
 
-    return cut
+
+def cutter(model: SentenceTransformer, length: int | None = None) -> Cut:
+    """A function that cuts texts to the first of their passages, as `splitter` makes them."""
+    parts = splitter(model, length)
+    return lambda text, lang: parts(text, lang)[0]
 
 
 def first_sentence(text: str, lang: str) -> tuple[str, str]:

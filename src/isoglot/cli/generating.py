@@ -1,0 +1,197 @@
+"""`isoglot data generate` and `isoglot data filter`: questions for passages, and which of them to keep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
+from isoglot.cli.translating import beside, cache_file, open_chat, spent, write_rejects
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.data.opening import open_rows
+from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.curation.generation.subjects import Split, Subject
+    from isoglot.data.rows import Row
+
+
+def generate(
+    *passages: Path,
+    output: OutputFile,
+    with_: Annotated[str, Parameter(name="--with")],
+    lm: str = "default",
+    langs: Names = (),
+    questions: Annotated[int, Parameter(name=["--questions", "-n"])] = 1,
+    examples: Paths = (),
+    documents: Switch = False,
+    pivot: str = "en",
+    dataset: str = "generated",
+    model: str = "embedded",
+    length: int | None = None,
+    rejects: Path | None = None,
+    budget_tokens: int | None = None,
+    concurrency: int = 8,
+    tries: int = 5,
+    timeout: float = 120.0,
+    cache: Path | None = None,
+    limit: int | None = None,
+    overwrite: Switch = False,
+) -> None:
+    """Ask a language model for questions that passages answer, in their language and in others.
+
+    In a language that a passage is not there in, its row holds a summary in that language. Answers are kept by content,
+    as by translate.
+
+    Args:
+        passages: Row files (their passages are asked about), or documents: files and folders of any kind that index
+            takes; .jsonl files are rows unless --documents is given.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        with_: Address of an OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
+        lm: The model's name at the endpoint.
+        langs: Comma-separated languages of the questions; each passage's own by default.
+        questions: Questions a passage.
+        examples: Row files that show what kind of question is wanted.
+        documents: The files are documents, also .jsonl ones.
+        pivot: Language whose version of a group's passage is read.
+        dataset: Name of the data set, for documents.
+        model: Encoder whose tokenizer cuts documents into passages.
+        length: Tokens of a passage.
+        rejects: File of what gave no row, with reasons; by default the output's name with .rejects.
+        budget_tokens: Stop before more tokens than this are paid for.
+        concurrency: Requests at one time.
+        tries: Requests for one passage before it counts as failed.
+        timeout: Seconds to wait for one answer.
+        cache: File that keeps the answers; in isoglot's cache folder by default.
+        limit: Only the first so many passages.
+        overwrite: Replace existing files.
+    """
+    from itertools import islice
+
+    from isoglot.core.problems import Problems
+    from isoglot.core.progress import Progress, progress_line
+    from isoglot.curation.answers.store import AnswerStore
+    from isoglot.curation.generation.building import Generated, generate_rows
+    from isoglot.curation.generation.subjects import subjects_of_documents, subjects_of_rows
+    from isoglot.data.rows import read_rows, write_rows
+    from isoglot.languages.codes import normal_code
+
+    if not passages or questions < 1:
+        raise InputError("no passages given" if not passages else f"--questions {questions}: expected at least 1")
+    if not with_.startswith(("http://", "https://")):
+        raise InputError(f"--with {with_}: expected the address of an OpenAI-compatible API (http://HOST/v1)")
+    refused = rejects or beside(output)
+    for path in (output, refused):
+        new_file(path, overwrite)
+    langs, pivot = tuple(dict.fromkeys(map(normal_code, langs))), normal_code(pivot)
+    shown = [row for _, _, row in read_rows(examples)]
+    problems = Problems()
+    found: Iterator[Subject]
+    if documents or not all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in passages):
+        found = subjects_of_documents(list(passages), _splitter(model, length), problems, dataset)
+    else:
+        found = subjects_of_rows((row for _, _, row in read_rows(passages)), pivot)
+    subjects = list(islice(found, limit))
+    if problems.count:
+        progress_line(f"{problems.count} documents or lines were passed over, such as {problems.shown[0]}")
+    if not subjects:
+        raise InputError(f"{passages[0]}: no passages to ask about")
+    settings = {"concurrency": concurrency, "tries": tries, "timeout": timeout, "budget_tokens": budget_tokens}
+    chat = open_chat(with_, lm, AnswerStore(cache or cache_file(with_, lm)), settings)
+    outcome, started = Generated(), time.monotonic()
+
+    def made() -> Iterator[Row]:
+        with Progress("asking", len(subjects)) as progress:
+            done = 0
+            for row in generate_rows(subjects, chat, outcome, langs=langs, count=questions, examples=shown):
+                yield row
+                progress.advance(outcome.passages - done)
+                done = outcome.passages
+
+    count = write_rows(made(), output)
+    write_rejects(outcome.rejects, refused)
+    rate = len(subjects) / max(time.monotonic() - started, 1e-9)
+    print(f"{count} rows for {len(subjects)} passages in {output}; {spent(chat)}; {rate:.1f} passages a second")
+    for reason, number in outcome.reasons.most_common():
+        print(f"rejected: {number} ({reason})")
+    unpaid = sum(number for reason, number in outcome.reasons.items() if "budget" in reason)
+    if unpaid:
+        raise IsoglotError(
+            f"the budget of {budget_tokens} tokens is spent, {unpaid} of {len(subjects)} passages were not asked "
+            "about; run again with a larger --budget-tokens (and --overwrite): what is kept is not paid again"
+        )
+
+
+def filter_(
+    *rows: Path,
+    output: OutputFile,
+    model: str = "embedded",
+    top: int = 20,
+    cross_encoder: str | None = None,
+    rejects: Path | None = None,
+    langs: str | None = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
+    dry_run: Switch = False,
+    overwrite: Switch = False,
+) -> None:
+    """Keep rows whose passage an encoder finds for their query; questions that repeat or quote go.
+
+    Args:
+        rows: Row files, or one prepared folder.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        top: The own passage must be among so many best of all passages of all languages.
+        cross_encoder: A cross-encoder's folder or Hub id that ranks the own passage among the model's best instead.
+        rejects: File of the rows that go, with reasons; by default the output's name with .rejects.
+        langs: Comma-separated languages to keep.
+        options: How the model is opened.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        dry_run: Only print what would go.
+        overwrite: Replace existing files.
+    """
+    from dataclasses import asdict
+
+    from isoglot.curation.filtering import filter_rows
+    from isoglot.curation.rewriting import rows_of
+    from isoglot.data.rows import write_rows
+    from isoglot.encoders.cross_encoder import load_cross_encoder
+
+    refused = rejects or beside(output)
+    if not dry_run:
+        for path in (output, refused):
+            new_file(path, overwrite)
+    judge = None if cross_encoder is None else load_cross_encoder(cross_encoder)
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        prepared = open_rows(rows, Path(scratch) / "rows", langs)
+        found = filter_rows(Reporting(open_encoder(model, options, devices)), prepared, top=top, cross_encoder=judge)
+        gone = [
+            {key: value for key, value in asdict(row).items() if value} | {"reason": reason, "rank": int(rank)}
+            for row, reason, rank in zip(rows_of(prepared), found.reasons, found.ranks, strict=True)
+            if reason
+        ]
+        if not dry_run:
+            kept = (row for row, reason in zip(rows_of(prepared), found.reasons, strict=True) if not reason)
+            write_rows(kept, output)
+            write_rejects(gone, refused)
+    where = f"would stay of {len(prepared)}" if dry_run else f"of {len(prepared)} in {output}"
+    print(f"{len(prepared) - len(gone)} rows {where}")
+    for reason, number in found.counts.most_common():
+        print(f"{'would go' if dry_run else 'rejected'}: {number} ({reason})")
+    for entry in gone[:5] if dry_run else ():
+        print(f"  {entry['lang']} {entry['group']}: {entry['query'][:100]} ({entry['reason']}, rank {entry['rank']})")
+
+
+def _splitter(model: str, length: int | None) -> Split:
+    from isoglot.curation.translated_pages.passages import splitter
+    from isoglot.encoders.loading import load, quiet_libraries
+
+    quiet_libraries()
+    loaded: Any = load(model)
+    return splitter(loaded, length)

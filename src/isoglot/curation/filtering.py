@@ -1,0 +1,150 @@
+"""Rows that an encoder would find again, without questions that repeat each other or quote their passage."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.progress import Progress
+from isoglot.data.near_duplicates import NEAR, contains, grams
+from isoglot.data.prepared import Prepared
+from isoglot.encoders.embedder import Model
+from isoglot.encoders.encoding import encode
+from isoglot.measuring.ranks import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+QUOTED_GRAMS = 20
+"""A question of fewer character 4-grams (about four words) may stand in its passage: names do."""
+
+_RERANKED = 100  # candidates that a cross-encoder reads for a row
+
+
+class Filtered(NamedTuple):
+    """For each row why it goes (None: it stays), and the rank of its own passage (1 is best)."""
+
+    reasons: list[str | None]
+    ranks: NDArray[np.int64]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many go, by reason."""
+        return Counter(reason for reason in self.reasons if reason)
+
+
+def filter_rows(model: Model, rows: Prepared, *, top: int = 20, cross_encoder: CrossEncoder | None = None) -> Filtered:
+    """Round-trip consistency: keep a row only where its own passage is among the best of all passages.
+
+    Passages of the row's own component, in whatever language, do not count against it. Of nearly equal questions of one
+    language (Jaccard similarity of 4-grams at least .8) the first stays. Rows of bitext always stay: they
+    have no questions.
+
+    Args:
+        model: ranks all passages of all languages for each query.
+        rows: prepared rows.
+        top: the worst rank that is kept.
+        cross_encoder: ranks the own passage among the encoder's best 100 others instead.
+
+    Raises:
+        InputError: `top` below 1.
+    """
+    if top < 1:
+        raise InputError(f"a top of {top}: expected at least 1")
+    queries, passages = rows.column("query"), rows.passages()
+    asked = encode(model, queries, "query", what="queries").vectors
+    texts = encode(model, passages, "passage", what="passages").vectors
+    ranks = own_ranks(asked, texts, rows) if cross_encoder is None else _judged(cross_encoder, asked, texts, rows)
+    bitext = [name in rows.table.cross_only for name in rows.column("dataset")]
+    repeated = repeats(queries, np.asarray(rows.table.lang).tolist(), bitext)
+    reasons: list[str | None] = []
+    for row, query in enumerate(queries):
+        if bitext[row]:
+            reasons.append(None)
+        elif repeated[row] is not None:
+            reasons.append("nearly repeats another question")
+        elif len(grams(query)) >= QUOTED_GRAMS and contains(query, passages[row]) >= NEAR:
+            reasons.append("quotes its passage")
+        else:
+            reasons.append(f"its passage is not among the top {top}" if ranks[row] > top else None)
+    return Filtered(reasons, ranks)
+
+
+def own_ranks(queries: NDArray[np.float32], passages: NDArray[np.float32], rows: Prepared) -> NDArray[np.int64]:
+    """Rank (rows,) of each row's passage among the different passages of all rows that are not of its component.
+
+    Args:
+        queries: unit vectors (rows, d).
+        passages: unit vectors (rows, d).
+        rows: the prepared rows.
+    """
+    component = np.asarray(rows.table.component)
+    pool = _pool(rows)
+    candidates, theirs = passages[pool], component[pool]
+    own = np.einsum("ij,ij->i", queries, passages)
+    ranks = np.empty(len(rows), np.int64)
+    block = max(1, BLOCK_BYTES // (4 * max(1, len(pool))))
+    with Progress("ranking", len(rows)) as progress:
+        for start in range(0, len(rows), block):
+            part = slice(start, start + block)
+            better = queries[part] @ candidates.T > own[part, None]
+            ranks[part] = 1 + (better & (component[part, None] != theirs)).sum(axis=1)
+            progress.advance(len(better))
+    return ranks
+
+
+def repeats(queries: Sequence[str], langs: Sequence[int], passed_over: Sequence[bool]) -> list[int | None]:
+    """For each question the first earlier one of its language that is nearly the same (Jaccard at least .8), if any.
+
+    Two sets that share four fifths of their grams share one of the rarest fifth: only those are looked at.
+    """
+    frequency = Counter(gram for query in queries for gram in grams(query))
+    places: dict[tuple[int, str], list[int]] = defaultdict(list)
+    found: list[int | None] = []
+    for number, (query, lang) in enumerate(zip(queries, langs, strict=True)):
+        own = grams(query)
+        if passed_over[number] or not own:
+            found.append(None)
+            continue
+        rare = sorted(own, key=lambda gram: (frequency[gram], gram))[: len(own) - math.ceil(NEAR * len(own)) + 1]
+        others = sorted({other for gram in rare for other in places[lang, gram]})
+        found.append(next((other for other in others if _near(own, grams(queries[other]))), None))
+        if found[-1] is None:
+            for gram in rare:
+                places[lang, gram].append(number)
+    return found
+
+
+def _near(first: frozenset[str], second: frozenset[str]) -> bool:
+    shared = len(first & second)
+    return shared >= NEAR * (len(first) + len(second) - shared)
+
+
+def _pool(rows: Prepared) -> NDArray[np.int64]:
+    """One row of each different passage of a language."""
+    keys = [f"{code}\0{text}" for code, text in zip(np.asarray(rows.table.lang), rows.passages(), strict=True)]
+    return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def _judged(
+    judge: CrossEncoder, queries: NDArray[np.float32], passages: NDArray[np.float32], rows: Prepared
+) -> NDArray[np.int64]:
+    component, pool = np.asarray(rows.table.component), _pool(rows)
+    asked, texts = rows.column("query"), rows.passages()
+    ranks = np.empty(len(rows), np.int64)
+    with Progress("judging", len(rows)) as progress:
+        for row, query in enumerate(asked):
+            scores = passages[pool] @ queries[row]
+            scores[component[pool] == component[row]] = -np.inf
+            best = [at for at in np.argsort(-scores, kind="stable")[:_RERANKED] if np.isfinite(scores[at])]
+            pairs = [(query, texts[row]), *((query, texts[pool[at]]) for at in best)]
+            judged = np.asarray(judge.predict(pairs, show_progress_bar=False))
+            ranks[row] = 1 + int((judged[1:] > judged[0]).sum())
+            progress.advance()
+    return ranks

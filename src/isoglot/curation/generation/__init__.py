@@ -1,0 +1,1 @@
+"""Questions for passages, asked by a language model."""

@@ -1,0 +1,119 @@
+"""Rows out of generated questions, and what is wrong with a question."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.curation.answers.chat import Chat
+from isoglot.curation.filtering import QUOTED_GRAMS
+from isoglot.curation.generation.prompts import Asked, generation_question
+from isoglot.curation.generation.subjects import Subject
+from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
+from isoglot.data.rows import Row
+from isoglot.languages.checking import in_language, in_script
+from isoglot.languages.detection import identifier
+
+_LONGEST = 300  # characters of a question
+
+
+@dataclass
+class Generated:
+    """Counts of a run; `rejects` are questions with the reason why they gave no row."""
+
+    passages: int = 0
+    rows: int = 0
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def reject(self, subject: Subject, lang: str, question: str, reason: str) -> None:
+        """Note a question that gives no row."""
+        self.reasons[reason] += 1
+        entry = {"passage": subject.name, "dataset": subject.dataset, "lang": lang, "query": question, "reason": reason}
+        self.rejects.append({key: value for key, value in entry.items() if value})
+
+
+def generate_rows(
+    subjects: Iterable[Subject],
+    chat: Chat,
+    outcome: Generated,
+    *,
+    langs: Sequence[str] = (),
+    count: int = 1,
+    examples: Sequence[Row] = (),
+) -> Iterator[Row]:
+    """Stream rows of generated questions: a group is one question in all its languages.
+
+    In a language that the passage is not there in, the passage is the summary that was asked for with the questions.
+
+    Args:
+        subjects: passages.
+        chat: the endpoint.
+        outcome: counts, and what was rejected.
+        langs: of the questions; the passage's own when empty.
+        count: questions a passage.
+        examples: rows that show what kind of question is wanted.
+    """
+
+    def questions() -> Iterator[Any]:
+        for subject in subjects:
+            yield generation_question(subject, langs or (subject.lang,), count, examples)
+
+    for subject, asked, fault in chat.ask_all(questions()):
+        outcome.passages += 1
+        if asked is None:
+            outcome.reject(subject, "", "", str(fault))
+            continue
+        for row in _rows(subject, asked, langs or (subject.lang,), count, chat.settings.model, outcome):
+            outcome.rows += 1
+            yield row
+
+
+def _rows(
+    subject: Subject, asked: Asked, langs: Sequence[str], count: int, model: str, outcome: Generated
+) -> Iterator[Row]:
+    kept: dict[str, list[str]] = {lang: [] for lang in langs}
+    for number, versions in enumerate(asked.questions[:count], 1):
+        for lang in langs:
+            question, passage = versions.get(lang), subject.versions.get(lang) or asked.summaries.get(lang)
+            if question is None:
+                outcome.reject(subject, lang, "", "no question in this language")
+                continue
+            reason = "no summary in this language" if passage is None else question_fault(question, passage, lang)
+            if reason is None and any(jaccard(question, other) >= NEAR for other in kept[lang]):
+                reason = "nearly repeats another question"
+            if reason is not None or passage is None:
+                outcome.reject(subject, lang, question, str(reason))
+                continue
+            kept[lang].append(question)
+            yield Row(
+                group=f"{subject.name}#q{number}",
+                lang=lang,
+                query=question,
+                passage=passage,
+                dataset=subject.dataset,
+                title=subject.title if lang == subject.lang else None,
+                topic=subject.topic,
+                generated_by=model,
+            )
+
+
+def question_fault(question: str, passage: str, lang: str) -> str | None:
+    """Why a generated question is none; None where nothing is wrong."""
+    if not any(map(str.isalpha, question)):
+        return "no words"
+    if len(question) > _LONGEST:
+        return f"longer than {_LONGEST} characters"
+    if len(grams(question)) >= QUOTED_GRAMS and contains(question, passage) >= NEAR:
+        return "quotes its passage"
+    if not in_script(question, lang):
+        return f"not in the script of {lang}"
+    try:
+        if not in_language(question, lang, identifier()):
+            return f"not in {lang}"
+    except MissingPackageError:
+        pass
+    return None

@@ -1,0 +1,62 @@
+"""What questions are asked about: passages with their other language versions, out of rows or documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from isoglot.core.problems import Problems
+from isoglot.data.rows import Row
+from isoglot.documents.reading import find_sources, read_documents
+from isoglot.languages.codes import UNKNOWN
+from isoglot.languages.detection import detect
+
+Split = Callable[[str, str], list[str]]
+"""From a text and its language to its passages."""
+
+
+class Subject(NamedTuple):
+    """A passage: name, data set, language, text, title, topic, and its versions in all languages by code."""
+
+    name: str
+    dataset: str
+    lang: str
+    text: str
+    title: str | None
+    topic: str | None
+    versions: dict[str, str]
+
+
+def subjects_of_rows(rows: Iterable[Row], pivot: str) -> Iterator[Subject]:
+    """One subject a passage: groups that share the pivot's (else the first) passage are one."""
+    groups: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        if row.kind == "qa":  # bitext has sentences, no passages to ask about
+            groups.setdefault((row.dataset, row.group), {}).setdefault(row.lang, row)
+    seen: set[tuple[str, str, str]] = set()
+    for (dataset, group), versions in groups.items():
+        own = versions.get(pivot) or next(iter(versions.values()))
+        key = (dataset, own.lang, own.passage)
+        if key in seen:
+            continue
+        seen.add(key)
+        texts = {lang: row.passage for lang, row in versions.items()}
+        yield Subject(group, dataset, own.lang, own.passage, own.title, own.topic, texts)
+
+
+def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, dataset: str) -> Iterator[Subject]:
+    """One subject a passage of each document; texts whose language cannot be told are noted and passed over.
+
+    Raises:
+        InputError: nothing to read.
+    """
+    for document in read_documents(find_sources(paths), problems):
+        lang = document.lang or detect(f"{document.title}\n{document.text}")
+        if lang == UNKNOWN:
+            problems.add(*document.place, "its language cannot be told")
+            continue
+        parts = split(document.text, lang)
+        for number, part in enumerate(parts, 1):
+            name = document.id if len(parts) == 1 else f"{document.id}#{number}"
+            yield Subject(name, dataset, lang, part, document.title or None, None, {lang: part})
