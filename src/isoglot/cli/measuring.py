@@ -330,10 +330,14 @@ def parse_runs(texts: Sequence[Path]) -> Path | dict[str, Path] | None:
     >>> parse_runs((Path("de=a.run"), Path("en=b.run")))
     {'de': PosixPath('a.run'), 'en': PosixPath('b.run')}
     """
+    from isoglot.languages.codes import known_code
+
     if not texts:
         return None
     split = [(text, *str(text).partition("=")) for text in texts]
-    named = {lang: Path(place) for text, lang, equals, place in split if equals and not text.is_file()}
+    named = {
+        known_code(lang) or lang: Path(place) for text, lang, equals, place in split if equals and not text.is_file()
+    }
     if not named and len(texts) == 1:
         return texts[0]
     if len(named) < len(texts):

@@ -67,8 +67,13 @@ def aligned(text: str) -> Aligned:
     >>> aligned("e\u0301ﬁ").spans
     [(0, 2), (2, 3), (2, 3)]
     """
+    if _TWO_E not in text and not _followers().search(text):
+        # Each character by itself, which most texts of most scripts are.
+        letters = [_folded_cluster(char) for char in text]
+        spans = [(place, place + 1) for place, letter in enumerate(letters) for _ in letter]
+        return Aligned(_APOSTROPHE.sub(" ", "".join(letters)), spans)
     parts: list[str] = []
-    spans: list[tuple[int, int]] = []
+    spans = []
     for found in _cluster().finditer(text):
         form = _folded_cluster(found[0])
         parts.append(form)
@@ -100,8 +105,14 @@ def _folded_cluster(cluster: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _cluster() -> re.Pattern[str]:
-    """A character with all that its form may depend on: marks, ignorables, vowels of a syllable block."""
+def _followers() -> re.Pattern[str]:
+    """Characters that the form of the one before may depend on: marks, ignorables, vowels of a syllable block."""
     marks = "".join(char for char in map(chr, range(0x300, 0x1F000)) if category(char)[0] == "M")
     vowels = "\u1160-\u11ff\ud7b0-\ud7ff\u314f-\u3163\uffc2-\uffdc\uff9e\uff9f\u0e32\u0e33\u0eb2\u0eb3"
-    return re.compile(f"(?:\u0e40[{IGNORABLE}]*\u0e40|.)[{marks}{vowels}{IGNORABLE}]*", re.DOTALL)
+    return re.compile(f"[{marks}{vowels}{IGNORABLE}]")
+
+
+@lru_cache(maxsize=1)
+def _cluster() -> re.Pattern[str]:
+    """A character with those that follow it."""
+    return re.compile(f"(?:\u0e40[{IGNORABLE}]*\u0e40|.){_followers().pattern}*", re.DOTALL)

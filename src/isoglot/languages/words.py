@@ -25,9 +25,10 @@ def is_unspaced(word: str) -> bool:
 @lru_cache(maxsize=1)
 def word_pattern() -> re.Pattern[str]:
     """A word with its combining marks and apostrophes, or a stretch of a script without spaces."""
-    marks = "".join(character for character in map(chr, range(0x300, 0x10000)) if category(character)[0] == "M")
-    letter = f"(?:(?![{_UNSPACED}])[\\w{marks}])"
-    return re.compile(f"[{_UNSPACED}]+|{letter}+(?:['\"]{letter}+)*")
+    marks = "".join(char for char in map(chr, range(0x300, 0x10000)) if category(char)[0] == "M")
+    spaced = re.sub(f"[{_UNSPACED}]", "", marks)
+    word = f"[^\\W{_UNSPACED}]+(?:[{spaced}]+[^\\W{_UNSPACED}]*)*"
+    return re.compile(f"[{_UNSPACED}]+|{word}(?:['\"]{word})*")
 
 
 def index_terms(form: str) -> list[str]:
