@@ -150,6 +150,11 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
             shutil.rmtree(aside.parent, ignore_errors=True)
 
 
+def shown(path: Path | str) -> str:
+    r"""A path as text that can be written anywhere: bytes that are no UTF-8 become `\xfc`."""
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import shown
 
 SHOWN = 20
 
@@ -18,7 +19,7 @@ class Problems:
     """
 
     def __init__(self, each: int = SHOWN) -> None:
-        self.count = 0
+        self.count = self.warned = 0
         self.shown: list[str] = []
         self._each = each
         self._of: Counter[str] = Counter()
@@ -28,8 +29,19 @@ class Problems:
         self.count += 1
         self._of[str(file)] += 1
         if len(self.shown) < SHOWN and self._of[str(file)] <= self._each:
-            place = f"{file}:{line}" if line is not None else f"{file}"
+            place = shown(file) if line is None else f"{shown(file)}:{line}"
             self.shown.append(f"{place}: {message}")
+
+    def warn(self, file: Path | str, line: int | None, message: str) -> None:
+        """Note what was read after all, but perhaps not as it was meant."""
+        self.add(file, line, message)
+        self.count -= 1
+        self.warned += 1
+
+    @property
+    def unshown(self) -> int:
+        """How many notes are not in `shown`."""
+        return self.count + self.warned - len(self.shown)
 
     def raise_if_any(self, remedy: str) -> None:
         """Stop with every problem found so far.
@@ -39,7 +51,7 @@ class Problems:
         """
         if not self.count:
             return
-        more = self.count - len(self.shown)
+        more = self.unshown
         lines = [f"{self.count} problem{'s' if self.count > 1 else ''} in the input:", *self.shown]
         if more:
             lines.append(f"... and {more} more")

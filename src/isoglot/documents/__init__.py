@@ -1,1 +1,6 @@
-"""Files that people have, as documents."""
+"""Files that people have, as documents: title, text, language, and where they came from."""
+
+import lazy_loader
+
+# The public names stand in `__init__.pyi`.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

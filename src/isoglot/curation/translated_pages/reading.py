@@ -10,7 +10,8 @@ from isoglot.curation.translated_pages.html import html_sections
 from isoglot.curation.translated_pages.markdown import markdown_sections
 from isoglot.curation.translated_pages.rst import rst_sections
 from isoglot.curation.translated_pages.sections import Page
-from isoglot.documents.reading import clean, decode
+from isoglot.documents.decoding import decode
+from isoglot.documents.document import clean
 
 _READERS: dict[str, Callable[[str], Page]] = {
     ".md": markdown_sections,
@@ -30,12 +31,12 @@ def read_page(path: Path) -> Page:
         InputError: not to be read, in no known encoding, or empty.
     """
     try:
-        text = decode(path.read_bytes())
+        decoded = decode(path.read_bytes(), markup=path.suffix.lower() in (".html", ".htm", ".xhtml"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if text is None:
+    if decoded is None:
         raise InputError(f"{path}: not a text in a known encoding")
-    page = _READERS[path.suffix.lower()](clean(text))
+    page = _READERS[path.suffix.lower()](clean(decoded.text))
     if not page.sections:
         raise InputError(f"{path}: no headings and no prose")
     return page

@@ -1,0 +1,65 @@
+"""EPUB as documents: the chapters in the order of reading."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urldefrag
+
+from isoglot.core.problems import Problems
+from isoglot.documents.decoding import decode
+from isoglot.documents.document import Document, Source, page_document
+from isoglot.documents.html import html_page
+from isoglot.documents.packed import UnreadableError, unpacked, xml_root
+from isoglot.documents.page import Block, Page, first_heading
+from isoglot.documents.xml_blocks import local
+
+_CONTAINER = "META-INF/container.xml"
+
+
+def read_epub(source: Source, problems: Problems) -> Iterator[Document]:
+    """A book as one document; its table of contents is left out."""
+    try:
+        page = _book(source, problems)
+    except UnreadableError as error:
+        problems.add(source.path, None, f"not a readable EPUB: {error}")
+        return
+    yield page_document(source, page)
+
+
+def _book(source: Source, problems: Problems) -> Page:
+    blocks: list[Block] = []
+    with unpacked(source.path) as archive:
+        place = next(
+            (file.get("full-path") for file in xml_root(archive.read(_CONTAINER)).iter() if local(file) == "rootfile"),
+            None,
+        )
+        if not place:
+            raise UnreadableError(f"{_CONTAINER} names no package")
+        package = xml_root(archive.read(place))
+        items = {item.get("id"): item for item in package.iter() if local(item) == "item"}
+        for entry in (entry for entry in package.iter() if local(entry) == "itemref"):
+            item = items.get(entry.get("idref"))
+            if item is None or "nav" in (item.get("properties") or "").split() or not item.get("href"):
+                continue
+            member = posixpath.normpath(posixpath.join(posixpath.dirname(place), _path(item)))
+            try:
+                decoded = decode(archive.read(member), markup=True)
+            except KeyError:
+                problems.warn(source.path, None, f"the book lacks its part {member}")
+                continue
+            if decoded is not None:
+                blocks += html_page(decoded.text).blocks
+    found = tuple(blocks)
+    return Page(found, _said(package, "title") or first_heading(found), _said(package, "language") or None)
+
+
+def _path(item: Any) -> str:
+    return unquote(urldefrag(item.get("href")).url)
+
+
+def _said(package: Any, name: str) -> str:
+    """The first Dublin Core element of that name."""
+    texts = (" ".join("".join(part.itertext()).split()) for part in package.iter() if local(part) == name)
+    return next(filter(None, texts), "")

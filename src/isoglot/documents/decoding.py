@@ -1,0 +1,193 @@
+"""Bytes of a text file as text, whatever they were written in."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.languages.detection import rank
+
+ENCODINGS = (
+    "UTF-8 or UTF-16 (with or without a mark), one that the file declares, or what charset-normalizer recognises"
+)
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's mark does
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED = re.compile(
+    rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:-]+)|<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
+)
+# What browsers take these names for (https://encoding.spec.whatwg.org/#names-and-labels).
+_MEANT = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+# What people still have, and for which languages; charset-normalizer alone would take Windows-1251 for Mac Cyrillic.
+_GUESSED = {
+    "cp1252": "de fr es pt it nl sv da no nb nn fi en is ca gl eu id ms sw af ga sq",
+    "cp1251": "ru uk bg sr mk be kk ky mn tg",
+    "cp1250": "pl cs sk hu sl hr bs ro",
+    "iso8859_2": "pl cs sk hu sl hr bs ro",
+    "cp1253": "el",
+    "cp1254": "tr az",
+    "cp1255": "he",
+    "cp1256": "ar fa ur",
+    "cp1257": "lt lv et",
+    "cp1258": "vi",
+    "cp874": "th",
+    "koi8_r": "ru",
+    "koi8_u": "uk",
+    "cp866": "ru",
+    "iso8859_5": "ru bg sr mk",
+    "gb18030": "zh",
+    "big5": "zh",
+    "cp932": "ja",
+    "euc_jp": "ja",
+    "cp949": "ko",
+    "mac_roman": "de fr es pt it nl sv da no nb fi en",
+    "cp437": "de en",
+    "cp852": "pl cs sk hu",
+}
+# What letters become in a wrong code page: accents of their own, symbols.
+_SIGNS = ("Mn", "Sk", "Sm", "So", "Sc", "Lm")
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+class Decoded(NamedTuple):
+    """Text (lines end in a newline), its encoding, and whether that was guessed from the bytes alone."""
+
+    text: str
+    encoding: str
+    guessed: bool = False
+
+
+def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
+    """Text of a file's bytes; None where no encoding fits.
+
+    In this order: a mark (BOM); UTF-16 by the form of its bytes; ISO-2022 by its escapes; UTF-8; what the file
+    declares; what charset-normalizer recognises.
+
+    Args:
+        data: of the whole file.
+        markup: HTML or XML, which may declare its encoding.
+
+    Raises:
+        MissingPackageError: charset-normalizer is wanted and not installed.
+
+    >>> decode("Größe".encode("cp1252")).encoding
+    'cp1252'
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _decoded(data[len(mark) :].decode(encoding, errors="replace"), encoding)
+    unmarked = _utf16(data)
+    if unmarked is not None:
+        return _decoded(data.decode(unmarked, errors="replace"), unmarked)
+    attempts = ["iso2022_jp_2", "iso2022_kr"] if b"\x1b$" in data or b"\x1b(" in data else []
+    attempts.append("utf-8")
+    declared = _declared(data) if markup else None
+    if declared is not None:
+        attempts.append(declared)
+    for encoding in attempts:
+        try:
+            return _decoded(data.decode(encoding), encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    if declared is not None:  # a few bad bytes; browsers show the rest, too
+        text = data.decode(declared, errors="replace")
+        if text.count("\ufffd") * 100 < len(text):
+            return _decoded(text, declared)
+    return _guess(data)
+
+
+def _decoded(text: str, encoding: str, *, guessed: bool = False) -> Decoded:
+    return Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed)
+
+
+def _utf16(data: bytes) -> str | None:
+    """Which UTF-16 without a mark this is: its letters come from few blocks, and no 8-bit text holds such bytes."""
+    part = data[:4000]
+    part = part[: len(part) // 2 * 2]
+    signs = len(_NO_TEXT.findall(part))
+    if len(part) < 4 or not (0 in part or signs * 20 > len(part)):
+        return None
+    best, encoding = 0.6, None
+    for name in ("utf-16-le", "utf-16-be"):
+        share = _coherence(part.decode(name, errors="replace"))
+        if share > best:
+            best, encoding = share, name
+    return encoding
+
+
+def _coherence(text: str) -> float:
+    """Share of characters that are text and of the same block as their neighbour; blanks and signs go with any."""
+    fits, before = 0, None
+    for char in text:
+        kind = unicodedata.category(char)
+        if kind in ("Cc", "Cn", "Co", "Cs") and char not in "\t\n\r":
+            continue
+        code = ord(char)
+        if char == "\ufffd":
+            continue
+        neutral = kind[0] in "ZPNSC" or code < 0x80
+        block = 0x4E if 0x3400 <= code < 0xA000 else 0xAC if 0xAC00 <= code < 0xD7A4 else code >> 8
+        block = {0x30: 0x4E, 0x01: 0x00, 0x1E: 0x00, 0x1F: 0x03}.get(block, block)
+        fits += neutral or before in (None, block)
+        if not neutral or before is None:
+            before = block
+    return fits / max(1, len(text))
+
+
+def _declared(data: bytes) -> str | None:
+    """Encoding that the beginning of an HTML or XML file names, as Python calls it."""
+    found = _DECLARED.search(data[:4096])
+    if found is None:
+        return None
+    try:
+        name = codecs.lookup((found[1] or found[2]).decode("ascii").lower()).name
+        b"".decode(name)
+    except (LookupError, UnicodeDecodeError):
+        return None
+    name = _MEANT.get(name, name)
+    return None if name.startswith("utf") else name
+
+
+def _guess(data: bytes) -> Decoded | None:
+    """Of what charset-normalizer finds plausible: where the text is of a language written so, with the fewest signs."""
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError as error:
+        raise MissingPackageError(
+            "texts that are not UTF-8 want charset-normalizer: pip install 'isoglot[search]'"
+        ) from error
+    matches = from_bytes(data, cp_isolation=list(_GUESSED))
+    ranked = sorted(
+        (-_likelihood(str(match), match.could_be_from_charset), number) for number, match in enumerate(matches)
+    )
+    best = matches[ranked[0][1]] if ranked else from_bytes(data).best()
+    return None if best is None else _decoded(str(best), best.encoding, guessed=True)
+
+
+def _likelihood(text: str, encodings: Iterable[str]) -> float:
+    """How probable it is that a text is of a language written in one of these encodings, and how coherent it is."""
+    text = text[:2000]
+    written = {lang for encoding in encodings for lang in _GUESSED.get(encoding, "").split()}
+    sure = sum(probability for lang, probability in rank(text) if lang in written)
+    signs = sum(unicodedata.category(char) in _SIGNS for char in text) / max(1, len(text))
+    return sure + _coherence(text) - 4 * signs

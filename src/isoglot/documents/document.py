@@ -1,0 +1,90 @@
+"""A document, and the file it is read from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.files import shown
+from isoglot.core.problems import Problems
+from isoglot.documents.page import Page
+
+_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document.
+
+    Attributes:
+        id: its own, or the name of its file (and the line).
+        text: without control characters and half surrogates.
+        lang: as the data say; None where they do not.
+        title: empty where it has none.
+        file: name of the file it came from, see `Source`.
+        line: line or row of that file; None where the file is one document.
+        metadata: what else the record holds.
+        done: bytes of all inputs read so far, for progress.
+    """
+
+    id: str
+    text: str
+    lang: str | None = None
+    title: str = ""
+    file: str = ""
+    line: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    done: int = 0
+
+    @property
+    def source(self) -> str:
+        """File, or file:line."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file to read.
+
+    Attributes:
+        path: where it is.
+        name: unique among the files of an index; what the ids of its documents are made of.
+        start: bytes of the files before it.
+        size: its own bytes.
+    """
+
+    path: Path
+    name: str
+    start: int
+    size: int
+
+
+Reader = Callable[[Source, Problems], Iterator[Document]]
+
+
+def clean(text: str) -> str:
+    """Text without control characters and half surrogates (blanks in their place), trimmed."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def is_code(lang: Any) -> bool:
+    """Whether this has the form of a language code."""
+    return isinstance(lang, str) and _CODE.fullmatch(lang) is not None
+
+
+def page_document(source: Source, page: Page) -> Document:
+    """The document that a file of one page is; without a title it is called as the file."""
+    lang = page.lang.strip() if page.lang else ""
+    return Document(
+        id=source.name,
+        text=clean(page.text),
+        lang=lang.replace("_", "-").split("-")[0].lower() if is_code(lang) else None,
+        title=clean(page.title) or shown(source.path.stem),
+        file=source.name,
+        metadata=dict(page.facts),
+        done=source.start + source.size,
+    )

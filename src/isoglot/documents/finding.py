@@ -1,0 +1,94 @@
+"""The files behind what was given: which are read, which are not, and how each is called."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import shown
+from isoglot.core.problems import Problems
+from isoglot.documents.document import Source
+from isoglot.documents.kinds import kind_of, kinds
+from isoglot.documents.roots import Root, extend_roots, name_of
+
+
+def find_sources(
+    inputs: Sequence[Path], problems: Problems | None = None, roots: Sequence[Root] | None = None
+) -> list[Source]:
+    """Files behind inputs, in a fixed order; a BEIR folder gives its corpus, other folders all files of known kinds.
+
+    Hidden files and folders are left out. A file that two inputs hold is read once.
+
+    Args:
+        inputs: files and folders.
+        problems: told how many files of other kinds there are.
+        roots: of the index that they go into; those of a new one when None.
+
+    Raises:
+        InputError: an input that does not exist, is of an unknown kind, or holds nothing to index.
+    """
+    problems = Problems() if problems is None else problems
+    found: dict[Path, Path] = {}
+    for given in inputs:
+        if not given.exists():
+            raise InputError(f"{shown(given)}: no such file or folder")
+        if given.is_dir():
+            own = list(_folder(given, problems))
+            if not own:
+                raise InputError(f"{shown(given)}: no file to index in this folder; the kinds are {', '.join(kinds())}")
+        elif kind_of(given) is None:
+            raise InputError(
+                f"{shown(given)}: not a kind of file that can be indexed; the kinds are {', '.join(kinds())}"
+            )
+        else:
+            own = [given]
+        for path in own:
+            found.setdefault(path.resolve(), path)
+    if not found:
+        raise InputError("nothing to index; name files or folders")
+    roots = extend_roots(inputs, ()) if roots is None else roots
+    sources, start = [], 0
+    names: set[str] = set()
+    for path in found.values():
+        name = whole = name_of(path, roots)
+        number = 1
+        while name in names:  # two names that differ only in bytes that cannot be shown
+            number += 1
+            name = f"{whole}~{number}"
+        names.add(name)
+        size = path.stat().st_size
+        sources.append(Source(path, name, start, size))
+        start += size
+    return sources
+
+
+def _folder(folder: Path, problems: Problems) -> Iterator[Path]:
+    for name in ("corpus.jsonl", "corpus.jsonl.gz"):
+        if (folder / name).is_file():
+            yield folder / name
+            return
+    others: Counter[str] = Counter()
+
+    def unreadable(error: OSError) -> None:
+        problems.add(shown(error.filename or folder), None, f"cannot be read ({error.strerror})")
+
+    for root, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(root) / name
+            if name.startswith("."):
+                continue
+            if not path.is_file():
+                problems.add(shown(path), None, "cannot be read (a broken link, or no file)")
+            elif kind_of(path) is None:
+                others[shown(path.suffix.lower()) or "without an ending"] += 1
+            else:
+                yield path
+    if others:
+        kinds_seen = ", ".join(f"{kind} {count}" for kind, count in others.most_common())
+        total = others.total()
+        of_kinds = "file of another kind was" if total == 1 else "files of other kinds were"
+        problems.add(shown(folder), None, f"{total} {of_kinds} not read: {kinds_seen}")

@@ -1,0 +1,55 @@
+"""Which reader reads a file: by the ending of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isoglot.documents import books, offices, pages, pdf, records, separated, xml_books
+from isoglot.documents.document import Reader
+
+_READERS: dict[str, Reader] = {
+    ".jsonl": records.read_jsonl,
+    ".ndjson": records.read_jsonl,
+    ".jsonl.gz": records.read_jsonl,
+    ".ndjson.gz": records.read_jsonl,
+    ".json": records.read_json,
+    ".json.gz": records.read_json,
+    ".csv": separated.read_separated,
+    ".tsv": separated.read_separated,
+    ".csv.gz": separated.read_separated,
+    ".tsv.gz": separated.read_separated,
+    ".parquet": records.read_parquet,
+    ".md": pages.read_markdown,
+    ".markdown": pages.read_markdown,
+    ".txt": pages.read_text,
+    ".html": pages.read_html,
+    ".htm": pages.read_html,
+    ".xhtml": pages.read_html,
+    ".rst": pages.read_restructured,
+    ".pdf": pdf.read_pdf,
+    ".docx": offices.read_docx,
+    ".pptx": offices.read_pptx,
+    ".odt": offices.read_opendocument,
+    ".odp": offices.read_opendocument,
+    ".rtf": offices.read_rtf,
+    ".epub": books.read_epub,
+    ".xml": xml_books.read_xml,
+    ".dbk": xml_books.read_xml,
+    ".tei": xml_books.read_xml,
+}
+
+
+def kinds() -> list[str]:
+    """All endings that are read."""
+    return list(_READERS)
+
+
+def kind_of(path: Path) -> str | None:
+    """The ending by which a file is read; None where there is none."""
+    name = path.name.lower()
+    return next((ending for ending in _READERS if name.endswith(ending)), None)
+
+
+def reader_of(path: Path) -> Reader:
+    """What reads a file of a known kind."""
+    return _READERS[kind_of(path) or ".txt"]

@@ -1,0 +1,174 @@
+"""Word, PowerPoint, OpenDocument and RTF as documents."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from zipfile import BadZipFile
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.core.problems import Problems
+from isoglot.documents.document import Document, Reader, Source, page_document
+from isoglot.documents.packed import UnreadableError, unpacked, xml_root
+from isoglot.documents.page import Block, Page, first_heading
+from isoglot.documents.xml_blocks import Heading, Shape, local, xml_blocks
+
+_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_HEADING_STYLE = re.compile(r"heading (\d)", re.IGNORECASE)
+_RTF_TITLE = re.compile(r"\{\\title\s((?:[^{}\\]|\\.)*)\}", re.DOTALL)
+# What parsers have been seen to raise on broken files, beside errors of their own.
+_MET = (ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError, zlib.error, BadZipFile)
+_NOTES = ("/word/footnotes.xml", "/word/endnotes.xml")
+
+
+def _reader(kind: str, parse: Callable[[Source], Page]) -> Reader:
+    def read(source: Source, problems: Problems) -> Iterator[Document]:
+        try:
+            page = parse(source)
+        except UnreadableError as error:
+            problems.add(source.path, None, f"not a readable {kind} file: {error}")
+            return
+        yield page_document(source, page)
+
+    return read
+
+
+def _docx(source: Source) -> Page:
+    """Paragraphs of the text, its tables, boxes and notes; insertions that are tracked count, deletions do not."""
+    try:
+        import docx
+        from docx.exceptions import PythonDocxError
+        from docx.oxml import parse_xml
+        from lxml.etree import LxmlError
+    except ImportError as error:
+        raise MissingPackageError("Word files want python-docx: pip install 'isoglot[documents]'") from error
+    with unpacked(source.path), _strange(PythonDocxError, LxmlError):
+        file = docx.Document(str(source.path))
+        levels = {style.style_id: _level(style.name or "") for style in file.styles}
+        trees = [file.element.body]
+        trees += [parse_xml(part.blob) for part in file.part.package.iter_parts() if str(part.partname) in _NOTES]
+        blocks = [block for tree in trees for block in _word_blocks(tree, levels)]
+        facts = file.core_properties
+        return Page(tuple(blocks), facts.title or first_heading(tuple(blocks)), facts.language or None)
+
+
+def _word_blocks(tree: Any, levels: dict[str, int]) -> Iterator[Block]:
+    for paragraph in tree.iter(f"{_WORD}p"):
+        if next(paragraph.iterancestors(_FALLBACK), None) is not None:
+            continue  # the same box again, for old readers
+        parts = []
+        for node in paragraph.iter(f"{_WORD}t", f"{_WORD}tab", f"{_WORD}br", f"{_WORD}cr"):
+            if next(node.iterancestors(f"{_WORD}p")) is paragraph and next(node.iterancestors(_FALLBACK), None) is None:
+                parts.append(node.text or "" if node.tag == f"{_WORD}t" else "\n" if node.tag[-1] == "r" else " ")
+        said = "".join(parts).strip()
+        if said:
+            style = paragraph.find(f"{_WORD}pPr/{_WORD}pStyle")
+            yield Block(said, levels.get(style.get(f"{_WORD}val"), 0) if style is not None else 0)
+
+
+def _level(style: str) -> int:
+    found = _HEADING_STYLE.match(style)
+    return 1 if style == "Title" else min(int(found[1]), 6) if found else 0
+
+
+def _pptx(source: Source) -> Page:
+    """Slides in order: titles as headings, texts, tables and speaker's notes."""
+    try:
+        import pptx
+        from lxml.etree import LxmlError
+        from pptx.exc import PythonPptxError
+    except ImportError as error:
+        raise MissingPackageError("PowerPoint files want python-pptx: pip install 'isoglot[documents]'") from error
+    with unpacked(source.path), _strange(PythonPptxError, LxmlError):
+        file = pptx.Presentation(str(source.path))
+        blocks = []
+        for slide in file.slides:
+            heading = slide.shapes.title
+            blocks += list(_shape_blocks(slide.shapes, heading.shape_id if heading is not None else None))
+            notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
+            if notes is not None and notes.text.strip():
+                blocks.append(Block(notes.text.strip()))
+        facts = file.core_properties
+        return Page(tuple(blocks), facts.title or first_heading(tuple(blocks)), facts.language or None)
+
+
+def _shape_blocks(shapes: Any, heading: int | None) -> Iterator[Block]:
+    for shape in shapes:
+        if hasattr(shape, "shapes"):
+            yield from _shape_blocks(shape.shapes, heading)
+        elif getattr(shape, "has_table", False):
+            yield from (Block(cell.text.strip()) for row in shape.table.rows for cell in row.cells if cell.text.strip())
+        elif shape.has_text_frame:
+            said = shape.text_frame.text.replace("\v", "\n").strip()
+            if said and shape.shape_id == heading:
+                yield Block(" ".join(said.split()), 2)
+            elif said:
+                yield from (Block(line.strip()) for line in said.split("\n") if line.strip())
+
+
+def _opendocument(source: Source) -> Page:
+    with unpacked(source.path) as archive:
+        content = xml_root(archive.read("content.xml"))
+        facts = xml_root(archive.read("meta.xml")) if "meta.xml" in archive.namelist() else ()
+    blocks = tuple(xml_blocks(content, _OPEN_DOCUMENT))
+    said = {local(part): " ".join("".join(part.itertext()).split()) for meta in facts for part in meta}
+    return Page(blocks, said.get("title") or first_heading(blocks), said.get("language"))
+
+
+def _open_heading(element: Any, around: list[Any]) -> Heading | None:
+    if local(element) != "h":
+        return None
+    level = next((value for key, value in element.attrib.items() if key.endswith("}outline-level")), "1")
+    return Heading(min(int(level), 6) if level.isdecimal() and int(level) else 1)
+
+
+def _open_shown(element: Any) -> str:
+    return " " if local(element) in ("s", "tab", "line-break") else ""
+
+
+_OPEN_DOCUMENT = Shape(
+    blocks={"p", "h", "list-item", "table-cell", "note", "frame", "page", "section"},
+    code=(),
+    unread={
+        *("tracked-changes", "annotation", "note-citation", "sequence-decls", "automatic-styles", "font-face-decls"),
+        *("scripts", "master-styles", "table-of-content", "event-listeners", "variable-decls", "date-time-decl"),
+    },
+    heading=_open_heading,
+    shown=_open_shown,
+)
+
+
+def _rtf(source: Source) -> Page:
+    try:
+        from striprtf.striprtf import rtf_to_text
+    except ImportError as error:
+        raise MissingPackageError("RTF files want striprtf: pip install 'isoglot[documents]'") from error
+    data = source.path.read_bytes().decode("latin-1")
+    if not data.lstrip().startswith("{\\rtf"):
+        raise UnreadableError("it does not begin with {\\rtf")
+    with _strange():
+        said = rtf_to_text(data, errors="replace")
+        title = _RTF_TITLE.search(data)
+        lines = tuple(Block(line.strip()) for line in said.split("\n") if line.strip())
+        return Page(lines, rtf_to_text("{\\rtf1\\ansi " + title[1] + "}", errors="replace").strip() if title else "")
+
+
+@contextmanager
+def _strange(*errors: type[Exception]) -> Iterator[None]:
+    """Turn what a parser raises on files that are not what they seem, its own errors and others, into one error."""
+    try:
+        yield
+    except (*errors, *_MET) as error:
+        if isinstance(error, UnreadableError):
+            raise
+        raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+read_docx = _reader("Word", _docx)
+read_pptx = _reader("PowerPoint", _pptx)
+read_opendocument = _reader("OpenDocument", _opendocument)
+read_rtf = _reader("RTF", _rtf)

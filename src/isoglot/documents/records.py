@@ -1,0 +1,150 @@
+"""Documents out of records: JSONL, JSON arrays and Parquet."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from isoglot.core.problems import Problems
+from isoglot.documents.decoding import decode
+from isoglot.documents.document import Document, Source, clean, is_code
+
+ID_FIELDS = ("id", "_id", "docid", "doc_id")
+TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
+TITLE_FIELDS = ("title",)
+LANG_FIELDS = ("lang", "language")
+FIELDS = {*ID_FIELDS, *TEXT_FIELDS, *TITLE_FIELDS, *LANG_FIELDS, "metadata"}
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
+    """One document a line."""
+    zipped = source.path.name.lower().endswith(".gz")
+    with source.path.open("rb") as file:
+        stream: Any = gzip.GzipFile(fileobj=file) if zipped else file
+        start = stream.read(2)
+        stream.seek(0)
+        if start in _UTF16:
+            stream = io.BytesIO(stream.read().decode("utf-16", errors="replace").encode(errors="replace"))
+        number = read = 0
+        for chunk in stream:
+            read += len(chunk)
+            done = source.start + (file.tell() if zipped else min(read, source.size))
+            # JSON allows no line break within a text: carriage returns alone end lines, too.
+            for line in chunk.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
+                number += 1
+                if not line.strip():
+                    continue
+                try:
+                    record = json.loads(line)
+                except UnicodeDecodeError as error:
+                    problems.add(source.path, number, f"not UTF-8 (byte {error.start})")
+                    continue
+                except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
+                    problems.add(source.path, number, f"not a JSON object ({error})")
+                    continue
+                document = record_document(record, source, number, done, problems)
+                if document is not None:
+                    yield document
+
+
+def read_json(source: Source, problems: Problems) -> Iterator[Document]:
+    """An array of documents, one document, or an object that holds one array of them."""
+    data = source.path.read_bytes()
+    if source.path.name.lower().endswith(".gz"):
+        data = gzip.decompress(data)
+    decoded = decode(data)
+    if decoded is None:
+        problems.add(source.path, None, "not a text in a known encoding")
+        return
+    try:
+        value = json.loads(decoded.text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and error.lineno > 1:
+            yield from read_jsonl(source, problems)  # JSONL by another name
+        else:
+            problems.add(source.path, getattr(error, "lineno", None), f"broken or truncated JSON ({error})")
+        return
+    if isinstance(value, dict) and _first(_lower(value), TEXT_FIELDS) is None:
+        lists = [held for held in value.values() if isinstance(held, list) and held and isinstance(held[0], dict)]
+        value = lists[0] if len(lists) == 1 else value
+    records = value if isinstance(value, list) else [value]
+    for number, record in enumerate(records, 1):
+        done = source.start + source.size * number // len(records)
+        document = record_document(record, source, number, done, problems)
+        if document is not None:
+            yield document
+
+
+def read_parquet(source: Source, problems: Problems) -> Iterator[Document]:
+    """One document a row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(source.path) as file:
+            total, number = max(1, file.metadata.num_rows), 0
+            names = [name for name in file.schema_arrow.names if name != "vector"]
+            for batch in file.iter_batches(batch_size=2048, columns=names):
+                for record in batch.to_pylist():
+                    number += 1
+                    present = {key: value for key, value in record.items() if value is not None}
+                    done = source.start + source.size * number // total
+                    document = record_document(present, source, number, done, problems)
+                    if document is not None:
+                        yield document
+    except (pa.ArrowException, ValueError, TypeError) as error:  # ValueError: times that Python cannot hold
+        problems.add(source.path, None, f"not a readable Parquet file ({error})")
+
+
+def record_document(record: Any, source: Source, number: int, done: int, problems: Problems) -> Document | None:
+    """Turn a record into a Document, or note why it is none; names of fields in any case."""
+    if not isinstance(record, dict):
+        problems.add(source.path, number, f"expected an object with a text, got {type(record).__name__}")
+        return None
+    named = _lower(record)
+    text = _first(named, TEXT_FIELDS)
+    if not isinstance(text, str) or not text.strip():
+        missing = f"expected a field {' or '.join(TEXT_FIELDS)}"
+        seen = "" if any(name in named for name in TEXT_FIELDS) else f"; the fields are: {_listed(record)}"
+        problems.add(source.path, number, f"no text; {missing}{seen}")
+        return None
+    known = _first(named, ID_FIELDS)
+    title, lang = _first(named, TITLE_FIELDS), _first(named, LANG_FIELDS)
+    nested = named.get("metadata")
+    more = dict(nested) if isinstance(nested, dict) else {}
+    if lang is None:
+        lang = _first(_lower(more), LANG_FIELDS)
+    if lang is not None and not is_code(lang):
+        problems.warn(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
+        lang = None
+    more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
+    own = clean(str(known)) if known is not None else ""
+    return Document(
+        id=own or f"{source.name}:{number}",
+        text=clean(text),
+        lang=lang,
+        title=clean(title) if isinstance(title, str) else "",
+        file=source.name,
+        line=number,
+        metadata=more,
+        done=done,
+    )
+
+
+def _lower(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """Known fields under their own names; where a name stands there twice, as it is written here counts."""
+    lowered = {str(key).strip().lower(): value for key, value in record.items()}
+    return {**lowered, **{key: value for key, value in record.items() if key in FIELDS and value is not None}}
+
+
+def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((record[name] for name in names if record.get(name) is not None), None)
+
+
+def _listed(record: Mapping[Any, Any]) -> str:
+    names = [str(key)[:40] for key in record]
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "none"

@@ -1,0 +1,84 @@
+"""Blocks of text out of XML: which elements begin a block, are headings, are code, or are not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from isoglot.documents.page import Block
+
+_BLANKS = re.compile(r"[ \t\r\n]+")
+XML = "{http://www.w3.org/XML/1998/namespace}"
+
+
+class Heading(NamedTuple):
+    """Depth of a heading, 1 to 6, and its anchor."""
+
+    level: int
+    ident: str = ""
+
+
+class Shape(NamedTuple):
+    """What the elements of a format are; all names without namespaces.
+
+    Attributes:
+        blocks: begin a block of their own.
+        code: are blocks of code.
+        unread: are left out with all they hold.
+        heading: says of an element, given those around it, whether it is a heading.
+        shown: says what stands for an empty element, such as a tab.
+    """
+
+    blocks: Collection[str]
+    code: Collection[str]
+    unread: Collection[str]
+    heading: Callable[[Any, list[Any]], Heading | None]
+    shown: Callable[[Any], str] = lambda element: ""
+
+
+def local(element: Any) -> str:
+    """Name of an element without its namespace; empty for comments and processing instructions."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def xml_blocks(root: Any, shape: Shape) -> list[Block]:
+    """Text of a tree in blocks, walked without recursion."""
+    blocks: list[Block] = []
+    around: list[Any] = []
+    # The text of a block, what its element is, and whether it is code.
+    open_blocks: list[tuple[list[str], Heading | None, bool]] = [([], None, False)]
+
+    def flush() -> None:
+        parts, heading, code = open_blocks[-1]
+        said = "".join(parts)
+        said = said.strip("\n") if code else _BLANKS.sub(" ", said).strip()
+        parts.clear()
+        if said.strip():
+            blocks.append(Block(said, *(heading or Heading(0)), code=code))
+
+    stack: list[tuple[Any, bool]] = [(root, False)]
+    while stack:
+        element, leaving = stack.pop()
+        name = local(element)
+        heading = None if leaving else shape.heading(element, around)
+        if leaving:
+            around.pop()
+            if name in shape.blocks or name in shape.code or element.get("\0heading"):
+                flush()
+                open_blocks.pop()
+            open_blocks[-1][0].append(element.tail or "")
+        elif not name or name in shape.unread:
+            open_blocks[-1][0].append(element.tail or "")
+        else:
+            if heading is not None:
+                element.set("\0heading", "1")
+            if name in shape.blocks or name in shape.code or heading is not None:
+                flush()
+                open_blocks.append(([], heading, name in shape.code))
+            open_blocks[-1][0].append(shape.shown(element) + (element.text or ""))
+            around.append(element)
+            stack.append((element, True))
+            stack += [(child, False) for child in reversed(element)]
+    flush()
+    return blocks
