@@ -7,9 +7,9 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
+from isoglot.documents import find_sources, read_documents
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown import markdown_page
-from isoglot.documents.reading import find_sources, read_documents
 from isoglot.documents.splitting import shorten, split
 from isoglot.languages.detection import detect
 
@@ -157,9 +157,9 @@ def test_inputs_that_cannot_be(tmp_path):
         find_sources([tmp_path])
     with pytest.raises(InputError, match="no such file"):
         find_sources([tmp_path / "none"])
-    (tmp_path / "x.docx").write_bytes(b"")
+    (tmp_path / "x.bin").write_bytes(b"")
     with pytest.raises(InputError, match="not a kind of file"):
-        find_sources([tmp_path / "x.docx"])
+        find_sources([tmp_path / "x.bin"])
 
 
 def test_markup():

@@ -263,7 +263,9 @@ def test_indexes_of_other_formats_say_what_to_do(capital_index, tmp_path):
         (folder / "isoglot-index.json").write_text(json.dumps({**record, "isoglot_index": version}), encoding="utf-8")
         with pytest.raises(InputError, match=remedy):
             read_manifest(folder)
-    (folder / "isoglot-index.json").write_text('{"isoglot_index": 3, "odd": 2, "versions": []}', encoding="utf-8")
+    (folder / "isoglot-index.json").write_text(
+        '{"isoglot_index": 3, "odd": 2, "versions": [], "roots": []}', encoding="utf-8"
+    )
     with pytest.raises(InputError, match="broken"):
         read_manifest(folder)
     with pytest.raises(InputError, match="no index there"):

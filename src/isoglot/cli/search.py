@@ -17,8 +17,12 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
+    from isoglot.core.problems import Problems
     from isoglot.search.index.manifest import Manifest
     from isoglot.search.index.versions import Pruned
+
+
+Ids = Annotated[tuple[str, ...], Parameter(negative="")]
 
 
 def index(
@@ -29,7 +33,9 @@ def index(
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     update: Switch = False,
-    delete: Names = (),
+    delete: Ids = (),
+    delete_from: Path | None = None,
+    moved_from: Path | None = None,
     versions: Switch = False,
     roll_back: int | None = None,
     prune: int | None = None,
@@ -49,7 +55,9 @@ def index(
             at sentences.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.
-        delete: Ids of documents to delete (with --update).
+        delete: Id of a document to delete (with --update); repeat it for more. Where no id is so, commas part ids.
+        delete_from: File of ids to delete, one a line (with --update).
+        moved_from: Where the input was when it was indexed (with --update); its documents keep their ids.
         versions: List the published versions.
         roll_back: Number of the version that searches shall see.
         prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
@@ -58,8 +66,8 @@ def index(
         resume: Go on with a build that was interrupted.
         as_json: Print the result as JSON.
     """
-    from isoglot.core.files import claimed_folder
-    from isoglot.documents.reading import find_sources
+    from isoglot.core.files import claimed_folder, shown
+    from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.index.versions import prune as prune_versions
@@ -68,18 +76,20 @@ def index(
     if prune is not None and prune < 1:
         raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
     if versions or roll_back is not None:
-        if inputs or update or delete or prune is not None:
+        if inputs or update or delete or delete_from or prune is not None:
             raise InputError("--versions and --roll-back stand alone; leave out inputs and the other flags")
         manifest = read_manifest(output_dir) if roll_back is None else roll(output_dir, roll_back)
         _print_versions(manifest, as_json)
         return
-    if prune is not None and not (inputs or update or delete):
+    if prune is not None and not (inputs or update or delete or delete_from):
         pruned = prune_versions(output_dir, prune)
         _print_versions(pruned.manifest, as_json, pruned)
         return
-    if delete and not update:
+    if (delete or delete_from) and not update:
         raise InputError("--delete: takes documents out of an index; give --update with it")
-    if not inputs and not delete:
+    if moved_from is not None and not (update and len(inputs) == 1):
+        raise InputError("--moved-from: says where one input was before; give --update and that input with it")
+    if not inputs and not (delete or delete_from):
         raise InputError("nothing to index; name files or folders")
     opened = options or ModelOptions()
     opening = opened
@@ -98,7 +108,9 @@ def index(
     from isoglot.core.progress import progress_line
     from isoglot.core.run_record import write_run
     from isoglot.search.index.building import build_index
+    from isoglot.search.index.deletion import read_ids
 
+    doomed = [*delete, *(read_ids(delete_from) if delete_from else ())]
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
     with claim as folder:
         encoder = open_encoder(name, opening, devices)
@@ -111,7 +123,8 @@ def index(
                 debias=debias,
                 length=opened.length,
                 update=update,
-                delete=delete,
+                delete=doomed,
+                moved_from=moved_from,
                 precision=opened.precision,
                 options=opened.record(),
                 ann_from=ann_from,
@@ -120,24 +133,30 @@ def index(
             again = "--update" if update else "--resume"
             progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
             raise
-    settings = {"model": name, "inputs": [str(path) for path in inputs], "length": opened.length, "update": update}
+    settings = {"model": name, "inputs": [shown(path) for path in inputs], "length": opened.length, "update": update}
     write_run(
         folder,
         "index",
-        {**settings, "debias": str(debias) if debias else None, "delete": list(delete), "precision": opened.precision},
+        {**settings, "debias": str(debias) if debias else None, "delete": doomed, "precision": opened.precision},
         data={},
         seed=None,
         device=device_of(encoder),
         seconds=built.seconds,
         version=built.version.number,
     )
-    _report_problems(built.problems.shown, built.problems.count)
+    _report_problems(built.problems)
+    if built.unknown:
+        names = ", ".join(map(repr, built.unknown[:20])) + (", ..." if len(built.unknown) > 20 else "")
+        print(
+            f"isoglot: not deleted, since there are no such documents: {len(built.unknown)} ({names})", file=sys.stderr
+        )
     removal = None if prune is None else prune_versions(folder, prune)
     counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
     version = built.version
     if as_json:
         facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
-        record = {"version": version.number, **counts, **facts, "problems": built.problems.count, "ann": version.ann}
+        told = {"problems": built.problems.count, "unknown": list(built.unknown), "ann": version.ann}
+        record = {"version": version.number, **counts, **facts, **told}
         print(json.dumps({**record, **_freed(removal), "seconds": round(built.seconds, 2)}, ensure_ascii=False))
         return
     done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
@@ -277,8 +296,9 @@ def _removal(pruned: Pruned) -> str:
     return f"versions removed: {numbers}; {pruned.freed / 2**20:.1f} MiB freed"
 
 
-def _report_problems(shown: list[str], count: int) -> None:
-    if count:
-        more = [f"... and {count - len(shown)} more"] if count > len(shown) else []
-        lines = "\n".join([f"isoglot: {count} passed over:", *shown, *more])
-        print(lines, file=sys.stderr)
+def _report_problems(problems: Problems) -> None:
+    if problems.count or problems.warned:
+        counts = [f"{problems.count} passed over"] if problems.count else []
+        counts += [f"{problems.warned} to be checked"] if problems.warned else []
+        more = [f"... and {problems.unshown} more: {problems.summary()}"] if problems.unshown else []
+        print("\n".join([f"isoglot: {', '.join(counts)}:", *problems.shown, *more]), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import shown
 
 SHOWN = 20
+_PARTICULARS = re.compile(r"'[^']*'|\([^()]*\)|[;:].*|\d+", re.DOTALL)
 
 
 class Problems:
@@ -23,11 +25,13 @@ class Problems:
         self.shown: list[str] = []
         self._each = each
         self._of: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
 
     def add(self, file: Path | str, line: int | None, message: str) -> None:
         """Note one problem at a file and (1-based) line."""
         self.count += 1
         self._of[str(file)] += 1
+        self._kinds[_PARTICULARS.sub("", message).strip()[:60]] += 1
         if len(self.shown) < SHOWN and self._of[str(file)] <= self._each:
             place = shown(file) if line is None else f"{shown(file)}:{line}"
             self.shown.append(f"{place}: {message}")
@@ -37,6 +41,10 @@ class Problems:
         self.add(file, line, message)
         self.count -= 1
         self.warned += 1
+
+    def summary(self) -> str:
+        """How often each kind of note was made, without its particulars."""
+        return "; ".join(f"{kind} {count}" for kind, count in self._kinds.most_common(6))
 
     @property
     def unshown(self) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.page import Page
+from isoglot.languages.codes import known_code
 
-_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -71,18 +71,12 @@ def clean(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()
 
 
-def is_code(lang: Any) -> bool:
-    """Whether this has the form of a language code."""
-    return isinstance(lang, str) and _CODE.fullmatch(lang) is not None
-
-
 def page_document(source: Source, page: Page) -> Document:
     """The document that a file of one page is; without a title it is called as the file."""
-    lang = page.lang.strip() if page.lang else ""
     return Document(
         id=source.name,
         text=clean(page.text),
-        lang=lang.replace("_", "-").split("-")[0].lower() if is_code(lang) else None,
+        lang=known_code(page.lang) if page.lang else None,
         title=clean(page.title) or shown(source.path.stem),
         file=source.name,
         metadata=dict(page.facts),

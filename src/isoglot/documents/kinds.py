@@ -7,7 +7,7 @@ from pathlib import Path
 from isoglot.documents import books, offices, pages, pdf, records, separated, xml_books
 from isoglot.documents.document import Reader
 
-_READERS: dict[str, Reader] = {
+_RECORDS: dict[str, Reader] = {
     ".jsonl": records.read_jsonl,
     ".ndjson": records.read_jsonl,
     ".jsonl.gz": records.read_jsonl,
@@ -19,6 +19,9 @@ _READERS: dict[str, Reader] = {
     ".csv.gz": separated.read_separated,
     ".tsv.gz": separated.read_separated,
     ".parquet": records.read_parquet,
+}
+_READERS: dict[str, Reader] = {
+    **_RECORDS,
     ".md": pages.read_markdown,
     ".markdown": pages.read_markdown,
     ".txt": pages.read_text,
@@ -48,6 +51,11 @@ def kind_of(path: Path) -> str | None:
     """The ending by which a file is read; None where there is none."""
     name = path.name.lower()
     return next((ending for ending in _READERS if name.endswith(ending)), None)
+
+
+def holds_records(path: Path) -> bool:
+    """Whether a file holds many documents, which may have ids of their own."""
+    return kind_of(path) in _RECORDS
 
 
 def reader_of(path: Path) -> Reader:

@@ -158,11 +158,12 @@ def _rtf(source: Source) -> Page:
 
 
 @contextmanager
-def _strange(*errors: type[Exception]) -> Iterator[None]:
+def _strange(*own: type[Exception]) -> Iterator[None]:
     """Turn what a parser raises on files that are not what they seem, its own errors and others, into one error."""
+    errors: tuple[type[Exception], ...] = (*own, *_MET)
     try:
         yield
-    except (*errors, *_MET) as error:
+    except errors as error:
         if isinstance(error, UnreadableError):
             raise
         raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error

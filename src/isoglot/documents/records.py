@@ -10,7 +10,8 @@ from typing import Any
 
 from isoglot.core.problems import Problems
 from isoglot.documents.decoding import decode
-from isoglot.documents.document import Document, Source, clean, is_code
+from isoglot.documents.document import Document, Source, clean
+from isoglot.languages.codes import known_code
 
 ID_FIELDS = ("id", "_id", "docid", "doc_id")
 TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
@@ -118,15 +119,15 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     more = dict(nested) if isinstance(nested, dict) else {}
     if lang is None:
         lang = _first(_lower(more), LANG_FIELDS)
-    if lang is not None and not is_code(lang):
+    code = known_code(lang) if isinstance(lang, str) else None
+    if lang is not None and code is None:
         problems.warn(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
-        lang = None
     more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
     own = clean(str(known)) if known is not None else ""
     return Document(
         id=own or f"{source.name}:{number}",
         text=clean(text),
-        lang=lang,
+        lang=code,
         title=clean(title) if isinstance(title, str) else "",
         file=source.name,
         line=number,

@@ -71,6 +71,11 @@ class _Candidate:
     parts: dict[str, float]
     score: float = 0.0
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells passages apart, whatever an index calls them."""
+        return self.passage.document, self.passage.id
+
 
 class Searcher:
     """An open index with its encoder.
@@ -369,12 +374,12 @@ class Searcher:
 
 def _fuse(lists: list[list[_Candidate]]) -> list[_Candidate]:
     """Reciprocal rank fusion; a passage keeps the parts of all lists."""
-    together: dict[str, _Candidate] = {}
+    together: dict[tuple[str, str], _Candidate] = {}
     for entries in lists:
         for candidate in entries:
-            known = together.setdefault(candidate.passage.id, candidate)
+            known = together.setdefault(candidate.key, candidate)
             known.parts.update(candidate.parts)
-    scores = reciprocal_rank_fusion([[candidate.passage.id for candidate in entries] for entries in lists])
+    scores = reciprocal_rank_fusion([[candidate.key for candidate in entries] for entries in lists])
     for key, score in scores.items():
         together[key].parts["rrf"] = together[key].score = score
     return [together[key] for key in scores]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import shown
 from isoglot.core.problems import Problems
-from isoglot.documents.reading import find_sources, read_documents
+from isoglot.documents.finding import find_sources
+from isoglot.documents.reading import read_documents
+from isoglot.documents.shared_ids import refuse_shared_ids
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.embedder import Model
 from isoglot.search.index import approximate
+from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.intake import Intake
 from isoglot.search.index.manifest import BUILDING, Version
@@ -30,6 +34,7 @@ class Built:
     Attributes:
         version: the one published (or the one there before, where nothing changed).
         added, replaced, deleted, unchanged, folded: documents.
+        unknown: ids to delete that are not there.
         problems: what could not be read.
         seconds: wall time.
         changed: whether a version was published.
@@ -41,6 +46,7 @@ class Built:
     deleted: int
     unchanged: int
     folded: int
+    unknown: tuple[str, ...]
     problems: Problems
     seconds: float
     changed: bool
@@ -56,6 +62,7 @@ def build_index(
     length: int | None = None,
     update: bool = False,
     delete: Sequence[str] = (),
+    moved_from: Path | None = None,
     precision: str = "auto",
     options: Mapping[str, Any] | None = None,
     ann_from: int = approximate.PAYS_FROM,
@@ -75,7 +82,8 @@ def build_index(
         debias: a correction for passages and queries.
         length: tokens of a passage, title and prompt included; the backbone's when None.
         update: add to, replace in and delete from a published index.
-        delete: ids of documents to delete (with `update`).
+        delete: ids of documents to delete (with `update`), see `resolve_ids`.
+        moved_from: where the first input was when it was indexed; its documents keep their ids.
         precision: as for `encode`.
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
         ann_from: passages from which an ANN index is built.
@@ -87,25 +95,36 @@ def build_index(
     started = time.perf_counter()
     name = name or index_name(model)
     problems = Problems(each=5)
-    sources = find_sources(list(inputs)) if inputs or not update else []
+    if inputs or not update:
+        find_sources(inputs)  # before anything is opened
     with one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision, options=options)
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
-        store = open_store(folder, manifest, [str(path) for path in inputs])
+        store, roots = open_store(folder, manifest, inputs, moved_from)
+        sources = find_sources(inputs, problems, roots) if inputs else []
+        refuse_shared_ids(sources)
         intake = Intake(store, model, manifest, correction, precision)
-        deleted = store.delete(delete)
+        doomed, unknown = resolve_ids(delete, store.hash_of)
+        deleted = store.delete(doomed)
         progress = Rate(sum(source.size for source in sources))
         for document in read_documents(sources, problems):
             intake.take(document, problems)
             progress.show(document.done, intake.documents, intake.passages)
         intake.flush()
+        if intake.taken_over:
+            problems.warn(
+                folder,
+                None,
+                f"{intake.taken_over} documents of other files had the same ids and were replaced, such as "
+                f"{intake.first_taken_over!r}; the version before holds them",
+            )
         changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
         if not store.hash_of and not update:
             problems.raise_if_any("There is no document left to index.")
-            raise InputError(f"{', '.join(map(str, inputs))}: no document to index")
+            raise InputError(f"{', '.join(map(shown, inputs))}: no document to index")
         if changed or not is_published(store, manifest):
             changed = True
-            manifest = publish(folder, store, manifest, ann_from=ann_from)
+            manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from)
         (folder / BUILDING).unlink(missing_ok=True)
     return Built(
         manifest.version,
@@ -114,6 +133,7 @@ def build_index(
         deleted,
         intake.unchanged,
         intake.folded,
+        tuple(unknown),
         problems,
         time.perf_counter() - started,
         changed,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
+from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.documents.reading import Document
+from isoglot.documents.document import Document
 from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Model
 from isoglot.languages.detection import detect
 from isoglot.search.index.encoder_check import passage_encoder, room, token_spans
 from isoglot.search.index.manifest import Manifest
-from isoglot.search.index.protocol import Passage
-from isoglot.search.index.store import Folded, Store, dump
+from isoglot.search.index.protocol import Passage, passage_id
+from isoglot.search.index.store import Folded, Store, content, digest_of, dump, from_file
 
 CHUNK = 1024  # passages encoded and committed at a time
 
@@ -41,40 +41,55 @@ class Intake:
         self._folded: list[Folded] = []
         self._new: dict[str, str] = {}
         self.documents = self.passages = self.replaced = self.unchanged = self.folded = 0
+        self.taken_over = 0
+        self.first_taken_over = ""
 
     def take(self, document: Document, problems: Problems) -> None:
         """Put one document into the chunk, unless it is stored already or says what another one says."""
         if document.id in self._seen:
-            problems.add(*document.place, f"the id {document.id!r} was there before; the first one counts")
+            problems.add(document.file, document.line, f"the id {document.id!r} was there before; the first one counts")
             return
         self._seen.add(document.id)
         lang = document.lang or detect(f"{document.title}\n{document.text}")
-        text = f"{document.lang or ''}\0{document.title}\0{document.text}"
-        digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        digest = digest_of(document)
         stored = self._store.hash_of.get(document.id)
-        if stored == digest:
+        if stored is not None and content(stored) == content(digest):
             self.unchanged += 1
             return
         if stored is not None:
+            self._take_over(document, stored)
             self._stale.append(document.id)
             self.replaced += 1
         self.documents += 1
-        first = self._store.first_with.get(digest)
+        said = content(digest)
+        first = self._store.first_with.get(said)
         if first in self._stale:
             first = None
-        first = first or self._new.get(digest)
+        first = first or self._new.get(said)
         if first is not None:
             metadata = dump(document.metadata)
             self._folded.append(Folded(document.id, first, document.source, metadata, digest))
             self.folded += 1
             return
-        self._new[digest] = document.id
+        self._new[said] = document.id
         made = list(_passages(document, lang, self._spans, self._room))
         self._passages += made
         self._hashes += [digest] * len(made)
         self.passages += len(made)
         if len(self._passages) >= CHUNK or len(self._stale) + len(self._folded) >= CHUNK:
             self.flush()
+
+    def _take_over(self, document: Document, stored: str) -> None:
+        """Let a document replace one of its id; a file is no record, and a record no file."""
+        if from_file(stored, document.file):
+            return
+        if document.line is None or from_file(stored, document.id):
+            raise InputError(
+                f"{document.source}: its id {document.id!r} is that of another file's document in the index; "
+                "give the record another id"
+            )
+        self.first_taken_over = self.first_taken_over or document.id
+        self.taken_over += 1
 
     def flush(self) -> None:
         """Encode the chunk and commit it: first what it replaces goes, then it comes, then its duplicates."""
@@ -89,9 +104,11 @@ class Intake:
             store.put(self._passages, self._hashes, vectors)
         if self._folded:
             store.fold(self._folded)
-        for digest, document in self._new.items():
-            store.hash_of[document] = digest
-            store.first_with[digest] = document
+        for said, document in self._new.items():
+            store.first_with[said] = document
+        store.hash_of |= {
+            passage.document: digest for passage, digest in zip(self._passages, self._hashes, strict=True)
+        }
         for entry in self._folded:
             store.hash_of[entry.document] = entry.hash
         self._passages, self._hashes, self._stale, self._folded, self._new = [], [], [], [], {}
@@ -103,5 +120,5 @@ def _passages(document: Document, lang: str, spans: Spans, tokens: int) -> Itera
     left = tokens - (len(spans([title])[0]) if title else 0)
     parts = split(document.text, lang, spans=spans, tokens=left)
     for number, part in enumerate(parts, 1):
-        key = document.id if len(parts) == 1 else f"{document.id}#{number}"
+        key = passage_id(document.id, number, len(parts))
         yield Passage(key, document.id, part, lang, title, document.source, document.metadata)

@@ -8,6 +8,7 @@ from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
+from isoglot.documents.roots import Root, to_roots
 
 FORMAT = 3
 FILE = "isoglot-index.json"
@@ -49,6 +50,7 @@ class Manifest:
         probe: the encoder's vector of a fixed text, to tell whether another one is the same.
         debias: whether `debias.npz` corrects passages and queries.
         options: how the encoder was opened (see `ModelOptions.record`), so that it opens the same again.
+        roots: the files and folders given so far, and what the ids of their documents begin with.
         current: number of the version that readers see.
         versions: all published ones, oldest first.
     """
@@ -59,6 +61,7 @@ class Manifest:
     probe: list[float]
     debias: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    roots: tuple[Root, ...] = ()
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 
@@ -111,6 +114,6 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         versions = [Version(**version) for version in record.pop("versions")]
-        return Manifest(versions=versions, **record)
-    except (TypeError, KeyError) as error:
+        return Manifest(versions=versions, roots=to_roots(record.pop("roots")), **record)
+    except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: broken ({error}); make the index again with --overwrite") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+_NUMBERED = re.compile(r"#[0-9]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Passage:
     """One searchable piece of a document.
 
     Attributes:
-        id: unique in the index; the document's own id, followed by `#n` where the document was split.
+        id: unique in the index, see `passage_id`.
         document: id of the document.
         text: as it is shown and matched.
         lang: language code, `und` where it could not be told.
@@ -33,6 +35,17 @@ class Passage:
     title: str = ""
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def passage_id(document: str, number: int, of: int) -> str:
+    """Id of a document's passage: the document's where it is the only one, else with `#number`.
+
+    A document whose own id ends in such a number always gets another one, so that no two passages are called alike.
+
+    >>> passage_id("a", 1, 1), passage_id("a", 2, 3), passage_id("a#2", 1, 1)
+    ('a', 'a#2', 'a#2#1')
+    """
+    return document if of == 1 and not _NUMBERED.search(document) else f"{document}#{number}"
 
 
 class Found(NamedTuple):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import atomic_write, read_json, sha256, write_json
+from isoglot.core.files import atomic_write, read_json, sha256, shown, write_json
+from isoglot.documents.roots import Root, extend_roots, move_root, to_roots
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.embedder import Model
 from isoglot.search.index.encoder_check import passage_length, probe, refuse_other
@@ -59,8 +60,14 @@ def go_on_from(
     )
 
 
-def open_store(folder: Path, manifest: Manifest, inputs: list[str]) -> Store:
-    """Open the tables at the published version, or where a killed build left them."""
+def open_store(
+    folder: Path, manifest: Manifest, inputs: Sequence[Path], moved_from: Path | None = None
+) -> tuple[Store, list[Root]]:
+    """Open the tables at the published version, or where a killed build left them.
+
+    Returns:
+        The store, and the roots that documents get their ids by.
+    """
     settings = {
         "model": manifest.model,
         "length": manifest.length,
@@ -77,10 +84,14 @@ def open_store(folder: Path, manifest: Manifest, inputs: list[str]) -> Store:
         state.unlink()
     if not state.is_file() and manifest.versions:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
-    if not state.is_file():
-        write_json(state, {"settings": settings, "inputs": inputs})
     store.read_state()
-    return store
+    known: Sequence[Root] = to_roots(read_json(state)["roots"]) if state.is_file() else manifest.roots
+    if moved_from is not None and inputs:
+        known = move_root(known, moved_from, inputs[0])
+    roots = extend_roots(inputs, known, store.hash_of)
+    # Before anything is stored: a build that goes on must call the same files the same.
+    write_json(state, {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots})
+    return store, roots
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.documents.document import Document
 from isoglot.languages.normal_form import search_form
 from isoglot.search.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, reason, schema
-from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.index.protocol import Passage, Vectors, passage_id
 
 LOCK = ".lock"
+_CONTENT = 24  # characters of a document's hash that are of what it says; the others are of its file
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Store:
         for batch in _scan(self.passages, ["document", "hash"]):
             for document, digest in zip(batch["document"].to_pylist(), batch["hash"].to_pylist(), strict=True):
                 self.hash_of[document] = digest
-                self.first_with[digest] = document
+                self.first_with[content(digest)] = document
         leftover = []
         for batch in _scan(self.folded, FOLDED_SCHEMA.names):
             for record in batch.to_pylist():
@@ -109,11 +112,11 @@ class Store:
         for document in present:
             heirs = [alias for alias in self._aliases.pop(document, []) if alias.document not in gone]
             digest = self.hash_of.pop(document)
-            if self.first_with.get(digest) == document:
+            if self.first_with.get(content(digest)) == document:
                 if heirs:
                     self._promote(document, heirs)
                 else:
-                    del self.first_with[digest]
+                    del self.first_with[content(digest)]
                     bare.append(document)
         self._delete(self.passages, bare)
         self._delete(self.folded, present)
@@ -135,21 +138,31 @@ class Store:
         name = quoted(first.document)
         with writing(self.folder):
             # Its passages have one title and language, and so one `about`.
-            rows = self.passages.search().where(f"document = {quoted(document)}").select(["about"]).limit(1).to_list()
+            rows = (
+                self.passages.search()
+                .where(f"document = {quoted(document)}")
+                .select(["id", "about"])
+                .limit(1)
+                .to_list()
+            )
             shown = json.loads(rows[0]["about"])
             shown |= {"document": first.document, "source": first.source, "metadata": json.loads(first.metadata)}
+            # A document in one passage has no number to keep, and its heir may need one.
+            alone = rows[0]["id"] == document
+            numbered = f"concat({name}, substr(id, {len(document) + 1}))"
             self.passages.update(
                 where=f"document = {quoted(document)}",
                 values_sql={
-                    "id": f"concat({name}, substr(id, {len(document) + 1}))",
+                    "id": quoted(passage_id(first.document, 1, 1)) if alone else numbered,
                     "document": name,
+                    "hash": quoted(first.hash),
                     "about": quoted(json.dumps(shown, ensure_ascii=False)),
                 },
             )
             if others:
                 self.folded.update(where=f"same_as = {quoted(document)}", values={"same_as": first.document})
         self._delete(self.folded, [first.document])
-        self.first_with[first.hash] = first.document
+        self.first_with[content(first.hash)] = first.document
         moved = [Folded(alias.document, first.document, alias.source, alias.metadata, alias.hash) for alias in others]
         if moved:
             self._aliases[first.document] = moved
@@ -158,6 +171,27 @@ class Store:
         with writing(self.folder):
             for start in range(0, len(documents), 500):
                 table.delete(f"document IN ({', '.join(map(quoted, documents[start : start + 500]))})")
+
+
+def digest_of(document: Document) -> str:
+    """Hash of what a document says (24 characters), and of which file says it (8)."""
+    said = f"{document.lang or ''}\0{document.title}\0{document.text}"
+    return hashlib.blake2b(said.encode(), digest_size=_CONTENT // 2).hexdigest() + file_tag(document.file)
+
+
+def content(digest: str) -> str:
+    """The part of a document's hash that is of what it says."""
+    return digest[:_CONTENT]
+
+
+def from_file(digest: str, file: str) -> bool:
+    """Whether a document of this hash came from that file."""
+    return digest[_CONTENT:] == file_tag(file)
+
+
+def file_tag(file: str) -> str:
+    """Short hash of a file's name."""
+    return hashlib.blake2b(file.encode(errors="replace"), digest_size=4).hexdigest()
 
 
 def stored(folder: Path) -> int:
