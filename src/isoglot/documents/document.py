@@ -11,7 +11,8 @@ from typing import Any
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.page import Page
-from isoglot.languages.codes import known_code
+from isoglot.languages.codes import UNKNOWN, known_code
+from isoglot.languages.detection import detect
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -71,12 +72,23 @@ def clean(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()
 
 
-def page_document(source: Source, page: Page) -> Document:
-    """The document that a file of one page is; without a title it is called as the file."""
+def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
+    """The document that a file of one page is; without a title it is called as the file.
+
+    Args:
+        source: the file.
+        page: what it holds.
+        sure: whether somebody declared the language; word processors write their own where nobody did, and then it
+            counts only if the text does not look like another.
+    """
+    text = clean(page.text)
+    lang = known_code(page.lang) if page.lang else None
+    if lang is not None and not sure and detect(text) not in (lang, UNKNOWN):
+        lang = None
     return Document(
         id=source.name,
-        text=clean(page.text),
-        lang=known_code(page.lang) if page.lang else None,
+        text=text,
+        lang=lang,
         title=clean(page.title) or shown(source.path.stem),
         file=source.name,
         metadata=dict(page.facts),

@@ -32,7 +32,7 @@ def _reader(kind: str, parse: Callable[[Source], Page]) -> Reader:
         except UnreadableError as error:
             problems.add(source.path, None, f"not a readable {kind} file: {error}")
             return
-        yield page_document(source, page)
+        yield page_document(source, page, sure=False)
 
     return read
 
@@ -153,7 +153,9 @@ def _rtf(source: Source) -> Page:
     with _strange():
         said = rtf_to_text(data, errors="replace")
         title = _RTF_TITLE.search(data)
-        lines = tuple(Block(line.strip()) for line in said.split("\n") if line.strip())
+        # Cells come parted by bars, items behind a dot and a tab.
+        cells = (cell.strip().removeprefix("•\t") for line in said.split("\n") for cell in line.split("|"))
+        lines = tuple(Block(cell) for cell in cells if cell)
         return Page(lines, rtf_to_text("{\\rtf1\\ansi " + title[1] + "}", errors="replace").strip() if title else "")
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from isoglot.core.problems import Problems
 from isoglot.data.rows import Row
-from isoglot.documents.reading import find_sources, read_documents
+from isoglot.documents.finding import find_sources
+from isoglot.documents.reading import read_documents
 from isoglot.languages.codes import UNKNOWN
 from isoglot.languages.detection import detect
 
@@ -54,7 +55,7 @@ def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, d
     for document in read_documents(find_sources(paths), problems):
         lang = document.lang or detect(f"{document.title}\n{document.text}")
         if lang == UNKNOWN:
-            problems.add(*document.place, "its language cannot be told")
+            problems.add(document.file, document.line, "its language cannot be told")
             continue
         parts = split(document.text, lang)
         for number, part in enumerate(parts, 1):
