@@ -1,7 +1,7 @@
 """How often the language of a short text is guessed right: the project's own `atlas`, and folders of your own.
 
     python performance/language_guess.py
-    python performance/language_guess.py --lareqa xquad-r mlqa-r --headings fastapi-docs/docs
+    python performance/language_guess.py --lareqa xquad-r mlqa-r --pages fastapi-docs/docs
 
 A text counts where it has a letter. `und` is the answer where nothing reaches the threshold.
 """
@@ -20,8 +20,10 @@ from isoglot.languages.detection import detect
 from isoglot.languages.sentences import segments
 
 WANTED = 2.0  # percent, not guessed or wrong
+LEAST = 25  # characters of a paragraph
 _HEADING = re.compile(r"#+ +(.*?)\s*(\{[^}]*\})?\s*")
-_CODE = re.compile(r"(^```.*?^```|<[^>]*>|`)", re.MULTILINE | re.DOTALL)
+_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}|`[^`]*`|\]\([^)]*\)|^///?.*$|[*_\[\]#]", re.MULTILINE)
 
 
 def atlas():
@@ -42,22 +44,29 @@ def questions(folder):
             yield f"{folder.name} questions", lang, question.text
 
 
-def headings(folder):
-    """Headings of Markdown files in LANG/ folders, code taken out; Traditional Chinese counts as Chinese."""
+def pages(folder):
+    """Headings and paragraphs of Markdown files in LANG/ folders, without code; zh-hant counts as Chinese."""
+    name = folder.parent.name
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        lang = normal_code(place.name).partition("-")[0]
         for path in sorted(place.rglob("*.md")):
-            for line in _CODE.sub("", path.read_text(encoding="utf-8")).splitlines():
+            text = _FENCES.sub("", path.read_text(encoding="utf-8"))
+            for line in text.splitlines():
                 found = _HEADING.fullmatch(line)
                 if found:
-                    yield f"{folder.parent.name} headings", normal_code(place.name).partition("-")[0], found[1]
+                    yield f"{name} headings", lang, _MARKUP.sub("", found[1].replace("`", ""))
+            for paragraph in text.split("\n\n"):
+                said = _MARKUP.sub("", paragraph).strip()
+                if len(said) >= LEAST:
+                    yield f"{name} paragraphs", lang, said
 
 
 def main():
     parser = harness.parser(__doc__)
     parser.add_argument("--lareqa", type=Path, nargs="*", default=[], metavar="FOLDER")
-    parser.add_argument("--headings", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--pages", type=Path, nargs="*", default=[], metavar="FOLDER")
     given = parser.parse_args()
-    sources = [atlas(), *map(questions, given.lareqa), *map(headings, given.headings)]
+    sources = [atlas(), *map(questions, given.lareqa), *map(pages, given.pages)]
     texts = dict.fromkeys(entry for source in sources for entry in source if any(map(str.isalpha, entry[2])))
     if given.quick:
         texts = dict.fromkeys(list(texts)[::10])
