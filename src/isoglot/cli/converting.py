@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoglot.cli.options import OutputFile, Switch, new_file
+from isoglot.cli.options import Names, OutputFile, Switch, new_file
+from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
     from isoglot.data.rows import Row
 
 
 def from_mmarco(
-    folder: Path,
+    folder: str,
     /,
     *,
     output: OutputFile,
-    queries: str = "queries.{lang}.tsv",
-    collection: str = "collection.{lang}.tsv",
+    queries: str | None = None,
+    collection: str | None = None,
     relations: Path | None = None,
     langs: str | None = None,
     dataset: str = "mmarco",
@@ -30,10 +31,12 @@ def from_mmarco(
     """Turn mMARCO's translated queries and passages into parallel rows; a group is a query id.
 
     Args:
-        folder: Holds a query file and a collection for each language.
+        folder: Holds a query file and a collection for each language; or unicamp-dl/mmarco@REVISION, which is fetched
+            from the Hub (--langs for some languages only).
         output: Rows file to write (.jsonl or .jsonl.gz).
-        queries: Name of a query file; {lang} is the code, {language} the English name in lower case.
-        collection: Name of a passage file.
+        queries: Name of a query file, queries.{lang}.tsv by default; {lang} is the code, {language} the English name in
+            lower case.
+        collection: Name of a passage file, collection.{lang}.tsv by default.
         relations: Qrels or triples of ids; by default the folder's only qrels*.tsv or triples*.tsv.
         langs: Comma-separated languages to keep.
         dataset: Name of the data set.
@@ -41,13 +44,18 @@ def from_mmarco(
         max_groups: Only the first so many queries.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.readers.mmarco import mmarco_rows
+    from isoglot.data.readers import mmarco
 
+    new_file(output, overwrite)
     notes: Counter[str] = Counter()
-    rows = mmarco_rows(
-        folder,
-        queries=queries,
-        collection=collection,
+    own, names = Path(folder), (mmarco.QUERIES, mmarco.COLLECTION)
+    if not own.is_dir() and "@" in folder:
+        own, names = mmarco.fetch_mmarco(folder, langs), (mmarco.HUB_QUERIES, mmarco.HUB_COLLECTION)
+        relations = relations or own / mmarco.HUB_RELATIONS
+    rows = mmarco.mmarco_rows(
+        own,
+        queries=queries or names[0],
+        collection=collection or names[1],
         relations=relations,
         langs=langs,
         dataset=dataset,
@@ -56,6 +64,99 @@ def from_mmarco(
         notes=notes,
     )
     _write(rows, output, overwrite, notes)
+
+
+def from_miracl(
+    folder: Path,
+    /,
+    *,
+    output: OutputFile,
+    split: str = "train",
+    langs: str | None = None,
+    dataset: str | None = None,
+    negatives: int = 4,
+    overwrite: Switch = False,
+) -> None:
+    """Turn MIRACL's or Mr. TyDi's topics, qrels and corpora into rows with all their positives.
+
+    Args:
+        folder: Holds miracl-v1.0-LANG/ and miracl-corpus-v1.0-LANG/, or mrtydi-v1.1-LANGUAGE/.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        split: Such as train or dev.
+        langs: Comma-separated languages to keep.
+        dataset: Name of the data set; miracl or mr-tydi by default.
+        negatives: At most so many a row, of the passages judged not relevant.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.readers.judged import judged_rows
+
+    notes: Counter[str] = Counter()
+    rows = judged_rows(folder, split=split, langs=langs, dataset=dataset, negatives=negatives, notes=notes)
+    _write(rows, output, overwrite, notes)
+
+
+def from_swim_ir(
+    *files: Path, output: OutputFile, dataset: str = "swim-ir", langs: Names = (), overwrite: Switch = False
+) -> None:
+    """Turn SWIM-IR's monolingual files (_id, code, query, title, text) into rows.
+
+    Args:
+        files: JSON lines (also gzipped) or Parquet.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        dataset: Name of the data set.
+        langs: Comma-separated languages to keep.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.readers.swim_ir import swim_ir_rows
+    from isoglot.languages.codes import normal_code
+
+    if not files:
+        raise InputError("no files given; name SWIM-IR's JSON lines or Parquet files")
+    notes: Counter[str] = Counter()
+    rows = swim_ir_rows(files, dataset=dataset, langs=tuple(map(normal_code, langs)), notes=notes)
+    _write(rows, output, overwrite, notes)
+
+
+def from_hub(
+    name: str,
+    /,
+    *,
+    output: OutputFile,
+    query: str,
+    passage: str,
+    lang: str,
+    group: str | None = None,
+    title: str | None = None,
+    negatives: str | None = None,
+    dataset: str | None = None,
+    config: str | None = None,
+    split: str = "train",
+    limit: int | None = None,
+    overwrite: Switch = False,
+) -> None:
+    """Turn any data set of the Hub into rows, by the names of its columns.
+
+    Args:
+        name: ID@REVISION, or a folder of its files.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        query: Column of the query; a dot leads into records, such as question.text.
+        passage: Column of the passage, or of a list of relevant passages.
+        lang: Column of the language, or a code such as de for all records.
+        group: Column of what translations share; by default every record is a group.
+        title: Column of the passage's title.
+        negatives: Column of a list of negatives.
+        dataset: Name of the data set; the id's last part by default.
+        config: Of the data set.
+        split: Of the data set.
+        limit: Only the first so many records.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.readers.hub import Columns, hub_rows
+
+    columns = Columns(query, passage, lang, group, title, negatives)
+    own = dataset or name.partition("@")[0].rstrip("/").rpartition("/")[2]
+    rows = hub_rows(name, columns, dataset=own, config=config, split=split, limit=limit)
+    _write(rows, output, overwrite, Counter())
 
 
 def from_pairs(
@@ -151,6 +252,16 @@ def from_flagembedding(
 def _write(rows: Iterator[Row], output: Path, overwrite: bool, notes: Counter[str]) -> None:
     from isoglot.data.rows import write_rows
 
-    count = write_rows(rows, new_file(output, overwrite))
+    count = write_rows(_some(rows), new_file(output, overwrite))
     more = "".join(f"; {number} {what}" for what, number in sorted(notes.items()) if number)
     print(f"{count} rows in {output}{more}")
+
+
+def _some(rows: Iterator[Row]) -> Iterator[Row]:
+    """The same rows; none at all are an error."""
+    found = False
+    for row in rows:
+        found = True
+        yield row
+    if not found:
+        raise InputError("no rows were found in what was given; nothing is written")

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.problems import Problems
+from isoglot.data.benchmarks.download import is_offline
 from isoglot.data.records import tsv_lines
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.known import known
@@ -86,6 +87,52 @@ def mmarco_rows(
             }
             yield from check_rows(record, query_file, number, problems)
     problems.raise_if_any(_REMEDY)
+
+
+HUB_QUERIES = "data/google/queries/train/{language}_queries.train.tsv"
+HUB_COLLECTION = "data/google/collections/{language}_collection.tsv"
+HUB_RELATIONS = "data/triples.train.ids.small.tsv"
+
+
+def fetch_mmarco(hub_id: str, langs: str | None, *, offline: bool | None = None) -> Path:
+    """Download the files of some languages from mMARCO's Hub data set to its cache, resuming what broke off.
+
+    Args:
+        hub_id: `unicamp-dl/mmarco@REVISION`; a revision is wanted, so that rows can be made again.
+        langs: comma-separated codes; all when None.
+        offline: take what the cache holds; None asks `is_offline`.
+
+    Returns:
+        The folder to give to `mmarco_rows`, with HUB_QUERIES, HUB_COLLECTION and HUB_RELATIONS.
+
+    Raises:
+        InputError: no revision, an unknown language, or offline with nothing in the cache.
+        IsoglotError: the download failed.
+    """
+    name, _, revision = hub_id.partition("@")
+    if not revision:
+        raise InputError(f"{hub_id}: no such folder; of a Hub data set name a revision (ID@COMMIT)")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    codes = parse_codes(langs, tuple(known())) if langs else ("*",)
+    patterns = [HUB_RELATIONS]
+    for code in codes:
+        own = (HUB_QUERIES, HUB_COLLECTION)
+        patterns += [text.replace("{language}", "*") if code == "*" else _named(text, code) for text in own]
+    without = is_offline() if offline is None else offline
+    try:
+        return Path(
+            snapshot_download(
+                name, repo_type="dataset", revision=revision, allow_patterns=patterns, local_files_only=without
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if without and isinstance(error, LocalEntryNotFoundError):
+            raise InputError(
+                f"{hub_id}: not in the Hub's cache, and downloading is off; go online, or give its folder"
+            ) from error
+        raise IsoglotError(f"{hub_id}: cannot be fetched ({error}); try again (it resumes)") from error
 
 
 def _named(template: str, code: str) -> str:
