@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.miracl import Miracl
 
-BenchmarkName = Literal["xquad-r", "mlqa-r", "miracl", "beir", "rows"]
+BenchmarkName = str
+NAMES = ("xquad-r", "mlqa-r", "miracl", "beir", "rows", "mteb:TASK")
 Subset = Literal["full", "hard-negatives"]
 
 
@@ -23,14 +24,14 @@ class Source:
     """What to measure on.
 
     Attributes:
-        benchmark: xquad-r, mlqa-r, miracl, beir (a folder) or rows (wants --rows).
+        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), or mteb:TASK (a retrieval task of MTEB).
         data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
             are downloaded to the cache when not given.
         rows: Row files to use as the benchmark.
         langs: Comma-separated languages, for queries and candidates alike.
         context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
         subset: Of miracl: full corpora, or hard-negatives.
-        split: Of a beir folder's qrels.
+        split: Of a beir folder's qrels, or of an MTEB task.
         offline: Never download.
     """
 
@@ -70,6 +71,9 @@ def open_source(source: Source, scratch: Path, *, rows_flag: str = "--rows") -> 
     from isoglot.languages.table import parse_codes
 
     name, folder, langs = source.benchmark, source.data_dir, source.langs
+    kind, _, argument = name.partition(":")
+    if kind not in {known.partition(":")[0] for known in NAMES} or bool(argument) != (kind == "mteb"):
+        raise InputError(f"--benchmark {name!r}: expected one of {', '.join(NAMES)}")
     if source.context and name not in SHA256:
         raise InputError(f"--benchmark {name}: --context belongs to xquad-r and mlqa-r")
     if name == "rows":
@@ -81,6 +85,10 @@ def open_source(source: Source, scratch: Path, *, rows_flag: str = "--rows") -> 
         return from_rows(prepared, prepared.table.datasets[0] if len(prepared.table.datasets) == 1 else "rows")
     if source.rows:
         raise InputError(f"{rows_flag}: give --benchmark rows with it, not {name}")
+    if kind == "mteb":
+        from isoglot.data.benchmarks.mteb_task import load_mteb
+
+        return load_mteb(argument, langs=langs, split=None if source.split == "test" else source.split)
     if name == "beir":
         from isoglot.data.benchmarks.beir import load_beir
 
@@ -104,7 +112,7 @@ def source_settings(source: Source) -> dict[str, Any]:
         "langs": source.langs,
         "context": source.context,
         "subset": source.subset if source.benchmark == "miracl" else None,
-        "split": source.split if source.benchmark == "beir" else None,
+        "split": source.split if source.benchmark.partition(":")[0] in ("beir", "mteb") else None,
     }
 
 
