@@ -24,7 +24,7 @@ class Source:
     """What to measure on.
 
     Attributes:
-        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), or mteb:TASK (a retrieval task of MTEB).
+        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), or mteb:TASK (retrieval, of MTEB).
         data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
             are downloaded to the cache when not given.
         rows: Row files to use as the benchmark.
