@@ -8,7 +8,9 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.encoding import ModelEmbedder
 from isoglot.encoders.functions import FunctionEmbedder
+from isoglot.encoders.loading import load
 from isoglot.search.expansion import Expander
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
@@ -356,3 +358,13 @@ def test_a_lazy_encoder_is_opened_once(searcher):
     for thread in threads:
         thread.join()
     assert opened == [1]
+
+
+def test_a_query_that_is_cut_is_logged(tiny_model, caplog):
+    passages, _, _ = collection()
+    embedder = ModelEmbedder(load(str(tiny_model)))
+    searcher = Searcher(MemoryIndex(passages, embedder([p.text for p in passages], "passage")), embedder)
+    searcher.search("kurz")
+    assert not caplog.text
+    searcher.search("lang " * 100)
+    assert "1 of 1 queries are longer than 64 tokens: their ends were not read" in caplog.text

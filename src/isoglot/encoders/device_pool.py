@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -34,18 +35,24 @@ class DevicePool:
         opener: opens the encoder on a device; picklable.
         devices: such as `cuda:0`, `cuda:1`; or `cpu`, `cpu`.
         name: of the model, for reports.
-        length: tokens after which a text is cut, where known.
 
     Raises:
         InputError: fewer than two devices.
     """
 
-    def __init__(self, opener: Opener, devices: Sequence[str], *, name: str, length: int | None = None) -> None:
+    def __init__(self, opener: Opener, devices: Sequence[str], *, name: str) -> None:
         if len(devices) < 2:
             raise InputError(f"devices {', '.join(devices) or '(none)'}: expected at least two, such as 0,1 or cpu,cpu")
-        self.name, self.length, self.device = name, length, ", ".join(devices)
+        self.name, self.device = name, ", ".join(devices)
         self._opener = opener
         self._pool, self._processes = start_workers(opener, devices), len(devices)
+        # A pool that is merely forgotten takes its queues from processes that are still starting.
+        self._end = weakref.finalize(self, self._pool.shutdown, cancel_futures=True)
+
+    @cached_property
+    def length(self) -> int | None:
+        """Tokens after which a text is cut; waits for the first process to open the model."""
+        return self._pool.submit(_length).result()
 
     @cached_property
     def model(self) -> SentenceTransformer:
@@ -86,20 +93,19 @@ class DevicePool:
             self._pool.shutdown(wait=False, cancel_futures=True)
             raise
         parts = [part for part in found if part is not None]
-        self.length = parts[0].length
         back = np.argsort(np.concatenate(pieces), kind="stable")[place]
         return Encoded(
             np.concatenate([part.vectors for part in parts])[back],
             len(distinct),
             sum(part.tokens for part in parts),
             time.perf_counter() - started,
-            self.length,
+            parts[0].length,
             np.concatenate([part.was_cut for part in parts])[back],
         )
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.shutdown(cancel_futures=True)
+        self._end()
 
     def __enter__(self) -> DevicePool:
         return self
@@ -108,6 +114,10 @@ class DevicePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _length() -> int | None:
+    return getattr(worker_embedder(), "length", None)
 
 
 def _encode(texts: list[str], role: Role) -> Encoded:

@@ -52,7 +52,7 @@ def open_embedder(
         if chosen.device is not None:
             raise InputError(f"device {chosen.device}: several devices were given too; give one or the other")
         name = model if isinstance(model, str) else name_of(model)
-        return DevicePool(partial(open_on, model, chosen), places, name=name, length=chosen.length)
+        return DevicePool(partial(open_on, model, chosen), places, name=name)
     if isinstance(model, str) and by_name:
         loaded = load(model, device=chosen.device, **chosen.arguments())
         return ModelEmbedder(loaded, name=model, length=chosen.length, precision=chosen.precision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ FAIRNESS: tuple[Fair, ...] = ("none", "balanced")
 LONGEST_QUERY = 8192  # characters
 LARGEST_K = 1000
 QUOTA = 0.5
+_log = logging.getLogger(__name__)
 _DEPTH = 50  # results that fusion and re-ranking look at
 
 
@@ -306,7 +308,15 @@ class Searcher:
 
     def _vectors(self, texts: list[str], query_lang: str | None) -> Vectors:
         """Vectors (n, d) of queries, corrected as the passages were."""
-        vectors = self.encoder(texts, "query")
+        encoded = self.encoder.encoded(texts, "query")
+        vectors = encoded.vectors
+        if encoded.cut:
+            _log.warning(
+                "%d of %d queries are longer than %d tokens: their ends were not read",
+                encoded.cut,
+                len(texts),
+                encoded.length or 0,
+            )
         if self._debias is None:
             return vectors
         fitted = self._debias.languages
