@@ -156,7 +156,7 @@ def test_broken_weights(entry, message):
 
 
 def test_unknown_names_list_the_known_ones(place, tmp_path):
-    with pytest.raises(InputError, match="no loss named 'margin'; there are: distill, info_nce, jsd, kl, symmetric"):
+    with pytest.raises(InputError, match=r"no loss named 'margin'; there are: .*distill, info_nce, jsd, kl, symmetric"):
         train(str(place / "model"), open_prepared(place / "rows"), tmp_path, replace(FAST, loss=("margin=1",)))
     with pytest.raises(InputError, match=r"--loss 'kl=2': kl is given twice"):
         TrainSettings(loss=("kl=1", "kl=2"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.options import Dtype
@@ -46,6 +47,8 @@ def load(
     other decoder (Qwen, Gemma, Llama, ...) are pooled at the last token, an end-of-text token, and normalised; those of
     any other encoder are up to Sentence Transformers.
 
+    The weights that a folder with a LoRA adapter adapts are looked up, and the adapter is added to them.
+
     Args:
         name: `embedded`, a local folder, or a Hub id (`id` or `id@revision`).
         device: such as `cpu` or `cuda`; chosen by torch when None.
@@ -77,13 +80,17 @@ def load(
     preset = backbone(name)
     require_device(device)
     try:
-        model = SentenceTransformer(
-            path,
-            revision=revision,
-            device=device,
-            trust_remote_code=trust_remote_code,
-            model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype is not None else {})},
-        )
+        with weights_of(path) as place:
+            model = SentenceTransformer(
+                str(place),
+                revision=revision,
+                device=device,
+                trust_remote_code=trust_remote_code,
+                model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype is not None else {})},
+            )
+        if is_adapter(path):
+            read_adapter(backbone_of(model), Path(path))
+            merge_adapter(backbone_of(model))
         if not _says_how(path, revision):
             model = pooled(model, backbone_of(model), preset, name)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:

@@ -6,4 +6,5 @@ from .run import train as train
 from .sampling.regimes import Sampling as Sampling
 from .sampling.regimes import register_regime as register_regime
 from .sampling.sampler import HybridBatchSampler as HybridBatchSampler
+from .settings import LoraSettings as LoraSettings
 from .settings import TrainSettings as TrainSettings

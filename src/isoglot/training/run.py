@@ -22,6 +22,7 @@ from isoglot.core.files import read_json
 from isoglot.core.run_record import device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.adapters import merge_adapter
 from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.arguments import training_arguments
@@ -30,6 +31,7 @@ from isoglot.training.facts import fixed_facts, model_name, run_facts
 from isoglot.training.inputs import run_collator, used_tokens
 from isoglot.training.interruption import Interruption
 from isoglot.training.log import BatchLog, StepLog
+from isoglot.training.lora import add_lora
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
 from isoglot.training.pivots import run_pivots
@@ -55,7 +57,9 @@ def train(
     callbacks: Sequence[TrainerCallback] = (),
     options: LoadOptions | None = None,
 ) -> Path:
-    """Train and save a plain Sentence Transformers folder with `run.json` and `training.jsonl`.
+    """Train and save a Sentence Transformers folder with `run.json` and `training.jsonl`.
+
+    The folder is a plain one, or with `settings.lora` (and no `merge`) one that holds the adapter.
 
     Under `torchrun` or `accelerate launch` every process calls this; the first one writes.
 
@@ -127,7 +131,10 @@ def train(
     if any(term.pivots for term, _ in terms.values()):
         with arguments.main_process_first(desc="encoding the pivot's texts"):
             collator.pivots = run_pivots(encoder, rows, settings, checkpoints / "pivots", numbers)
-    prepare_token_table(backbone_of(encoder), settings.embeddings, used_tokens(collator))
+    trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    if settings.lora is not None:
+        add_lora(encoder, settings.lora)
+    prepare_token_table(backbone_of(encoder), settings.token_table, used_tokens(collator))
     selection = None
     if select_on is not None:
         score = scorer(select_on, settings) if isinstance(select_on, (Prepared, Benchmark)) else select_on
@@ -165,6 +172,10 @@ def train(
     if first and selection is not None and selection.best_step:
         load_trainable(encoder, selection.best_weights)
     restore_token_table(backbone_of(encoder))
+    if settings.lora is not None and settings.lora.merge:
+        merge_adapter(backbone_of(encoder))
+    for parameter in trainable:
+        parameter.requires_grad_(True)
     if first:
         save_model(encoder, folder, model_name(model), settings)
         more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}

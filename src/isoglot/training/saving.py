@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import IsoglotError
 from isoglot.core.files import write_text
+from isoglot.encoders.adapters import write_adapter
+from isoglot.encoders.loading import backbone_of
 from isoglot.training.settings import TrainSettings, flat_settings
+
+
+@contextmanager
+def _adapter_only(model: SentenceTransformer) -> Iterator[None]:
+    """Within the block the encoder, when it is asked to save itself, saves its adapter."""
+    encoder: Any = backbone_of(model)
+    encoder.save_pretrained = lambda path, **more: write_adapter(encoder, Path(path))
+    try:
+        yield
+    finally:
+        del encoder.save_pretrained
 
 
 def save_model(model: SentenceTransformer, folder: Path, base: str, settings: TrainSettings) -> None:
@@ -28,7 +44,8 @@ def save_model(model: SentenceTransformer, folder: Path, base: str, settings: Tr
         f"| setting | value |\n|---|---|\n{table}\n"
     )
     try:
-        model.save_pretrained(str(folder), create_model_card=False)
+        with _adapter_only(model) if settings.lora and not settings.lora.merge else nullcontext():
+            model.save_pretrained(str(folder), create_model_card=False)
         write_text(folder / "README.md", card)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise IsoglotError(

@@ -18,6 +18,46 @@ _OWN = ("info_nce", "symmetric", "jsd", "kl", "distill")
 
 
 @dataclass(frozen=True)
+class LoraSettings:
+    """Train low-rank adapters in place of the weights (LoRA, arXiv 2106.09685), through `peft`.
+
+    Attributes:
+        rank: Train LoRA adapters of this rank: of the two factors whose product is added to a weight.
+        alpha: The product is scaled by alpha / rank; twice the rank when not given.
+        targets: Comma-separated names of the linear layers that get one, such as q_proj,v_proj; all when not given.
+        dropout: Of what goes into an adapter.
+        merge: Add the LoRA adapter to the weights at the end; the result is then a plain model folder.
+    """
+
+    rank: Annotated[int, Parameter(name="--lora-rank")]
+    alpha: Annotated[float | None, Parameter(name="--lora-alpha")] = None
+    targets: Annotated[str | tuple[str, ...] | None, Parameter(name="--lora-targets", negative="")] = None
+    dropout: Annotated[float, Parameter(name="--lora-dropout")] = 0.0
+    merge: Annotated[bool, Parameter(name="--merge", negative="")] = False
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one that cannot work, with its flag.
+        """
+        if self.rank < 1:
+            raise InputError(f"--lora-rank {self.rank}: expected at least 1")
+        if self.alpha is not None and not 0 < self.alpha < math.inf:
+            raise InputError(f"--lora-alpha {self.alpha}: expected a positive number")
+        if not 0.0 <= self.dropout < 1.0:
+            raise InputError(f"--lora-dropout {self.dropout}: expected a share from 0 to below 1")
+        if self.targets is not None and not self.target_names:
+            raise InputError(f"--lora-targets {self.targets!r}: expected names of layers, such as q_proj,v_proj")
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the layers; empty for all."""
+        given = self.targets.split(",") if isinstance(self.targets, str) else self.targets or ()
+        return tuple(name.strip() for name in given if name.strip())
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """How to train; the defaults are what `docs/training.md` recommends.
 
@@ -33,7 +73,9 @@ class TrainSettings:
         seed: Of batches and dropout.
         query_length: Tokens kept of a query; the model's preset when not given.
         passage_length: Tokens kept of a passage; the model's preset when not given.
-        embeddings: Which rows of the token table train: those whose tokens occur (used), all, or none (freeze).
+        embeddings: Which rows of the token table train: those whose tokens occur (used), all, or none (freeze). When
+            not given used, with LoRA freeze.
+        lora: Adapters in place of the weights.
         precision: bf16 is autocast over float32 weights; auto takes it where the device has it in hardware.
         chunk: Texts embedded at a time, sorted by length; chosen by device when not given.
         grad_cache: Keep the activations of this many texts at a time and embed each text twice, so that memory does
@@ -68,7 +110,8 @@ class TrainSettings:
     seed: int = 0
     query_length: int | None = None
     passage_length: int | None = None
-    embeddings: Embeddings = "used"
+    embeddings: Embeddings | None = None
+    lora: Annotated[LoraSettings | None, Parameter(name="*")] = None
     precision: Precision = "auto"
     chunk: int | None = None
     grad_cache: int | None = None
@@ -117,11 +160,15 @@ class TrainSettings:
             if number is not None and not number >= least:
                 raise InputError(f"{flag} {number}: expected at least {least}")
         for flag, name, allowed in (
-            ("--embeddings", self.embeddings, get_args(Embeddings)),
+            ("--embeddings", self.token_table, get_args(Embeddings)),
             ("--precision", self.precision, get_args(Precision)),
         ):
             if name not in allowed:
                 raise InputError(f"{flag} {name!r}: expected one of {', '.join(allowed)}")
+        if self.lora is not None and not self.lora.merge and self.token_table != "freeze":
+            raise InputError(
+                f"--embeddings {self.token_table}: an adapter holds no token table; give --merge, or leave it frozen"
+            )
         for loss in _OWN:
             weight = getattr(self, f"loss_{loss}")
             if not 0.0 <= weight < math.inf:
@@ -130,6 +177,11 @@ class TrainSettings:
             raise InputError("all losses have weight 0; give one of --loss-info-nce, --loss-symmetric, … a weight")
         if not 0.0 <= self.holdout < 1.0:
             raise InputError(f"--holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
+
+    @property
+    def token_table(self) -> Embeddings:
+        """What `embeddings` comes to."""
+        return self.embeddings or ("used" if self.lora is None else "freeze")
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -161,4 +213,11 @@ class TrainSettings:
 def flat_settings(settings: TrainSettings) -> dict[str, Any]:
     """All settings in one flat dict, sampling included, as flags and recipes name them, and as JSON gives them back."""
     values = asdict(settings)
-    return {**values.pop("sampling"), **values, "loss": list(settings.loss)}
+    flat = {**values.pop("sampling"), **values, "embeddings": settings.token_table}
+    del flat["lora"], flat["loss"]
+    if settings.loss:
+        flat["loss"] = list(settings.loss)
+    if settings.lora is not None:
+        lora = {**asdict(settings.lora), "targets": list(settings.lora.target_names)}
+        flat |= {name if name == "merge" else f"lora_{name}": value for name, value in lora.items()}
+    return flat

@@ -128,6 +128,7 @@ def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
         InputError: an unknown mode.
     """
     if mode == "all":
+        backbone.get_input_embeddings().weight.requires_grad_(True)
         return
     if mode not in ("used", "freeze"):
         raise InputError(f"--embeddings {mode!r}: expected one of used, all, freeze")

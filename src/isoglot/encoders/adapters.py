@@ -1,0 +1,134 @@
+"""Folders that hold a LoRA adapter in place of weights: what they adapt stands elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.files import read_json
+from isoglot.core.run_record import read_run
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_NAME = "default"
+# What a base's folder keeps its weights in.
+_BASE_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json")
+
+
+def is_adapter(folder: str | Path) -> bool:
+    """Whether a folder holds an adapter."""
+    return (Path(folder) / CONFIG).is_file()
+
+
+def require_peft() -> Any:
+    """The package `peft`.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise MissingPackageError("LoRA adapters need the package peft: pip install 'isoglot[lora]'") from error
+    return peft
+
+
+def base_of(folder: Path) -> str:
+    """Name of the model that a folder's adapter adapts: where it lay, or (where it is gone) what it was asked for by.
+
+    Raises:
+        InputError: the adapter's configuration says nothing of it.
+    """
+    name = read_json(folder / CONFIG).get("base_model_name_or_path")
+    if not name:
+        raise InputError(f"{folder / CONFIG}: no base_model_name_or_path; train again, with --merge")
+    looks_local = str(name).startswith(("/", ".", "~"))
+    record = read_run(folder)
+    if looks_local and not Path(name).is_dir() and record is not None:
+        return str(record["settings"].get("model", name))
+    return str(name)
+
+
+@contextmanager
+def weights_of(name: str) -> Iterator[str]:
+    """What Sentence Transformers can open: the name itself, or for an adapter's folder one with the base's weights.
+
+    Raises:
+        InputError: the base of an adapter is not there, or holds no weights.
+    """
+    if not is_adapter(name):
+        yield name
+        return
+    folder = Path(name).resolve()
+    base = _folder_of(folder)
+    weights = [path for pattern in _BASE_WEIGHTS for path in base.glob(pattern)]
+    if not weights:
+        raise InputError(f"{folder}: adapts {base}, which holds no weights; put the base model back there")
+    with TemporaryDirectory(prefix="isoglot-adapter-") as place:
+        beside = (path for path in folder.iterdir() if not path.name.startswith("adapter_"))
+        for path in (*beside, *weights):
+            (Path(place) / path.name).symlink_to(path.resolve())
+        yield place
+
+
+def _folder_of(folder: Path) -> Path:
+    """Where the base of a folder's adapter lies; a Hub id is looked up in the cache, or downloaded."""
+    from isoglot.encoders.loading import locate
+
+    name, revision = locate(base_of(folder), what=f"{folder}: adapts model")
+    if Path(name).is_dir():
+        return Path(name).resolve()
+    from huggingface_hub import snapshot_download
+
+    revision = read_json(folder / CONFIG).get("revision") or revision
+    return Path(snapshot_download(name, revision=revision))
+
+
+def adapt(encoder: Any, config: Any) -> None:
+    """Put a fresh adapter into a transformers encoder; nothing but it trains from then on."""
+    require_peft().inject_adapter_in_model(config, encoder, _NAME)
+
+
+def read_adapter(encoder: Any, folder: Path) -> None:
+    """Put a folder's adapter into a transformers encoder.
+
+    Raises:
+        InputError: it was made for another architecture, or is broken.
+    """
+    from safetensors.torch import load_file
+
+    peft = require_peft()
+    try:
+        adapt(encoder, peft.PeftConfig.from_pretrained(str(folder)))
+        result = peft.set_peft_model_state_dict(encoder, load_file(folder / WEIGHTS), adapter_name=_NAME)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: its adapter cannot be read ({str(error).splitlines()[0]})") from error
+    if result.unexpected_keys:
+        raise InputError(
+            f"{folder}: its adapter has weights for what the base lacks, such as {result.unexpected_keys[0]}"
+        )
+
+
+def write_adapter(encoder: Any, folder: Path) -> None:
+    """Write a transformers encoder's adapter as peft does, with the encoder's configuration beside it."""
+    from safetensors.torch import save_file
+
+    tensors = require_peft().get_peft_model_state_dict(encoder, adapter_name=_NAME)
+    prefixed = {f"base_model.model.{name}": value.detach().cpu().contiguous() for name, value in tensors.items()}
+    save_file(prefixed, folder / WEIGHTS, metadata={"format": "pt"})
+    encoder.peft_config[_NAME].save_pretrained(str(folder))
+    encoder.config.save_pretrained(str(folder))
+
+
+def merge_adapter(encoder: Any) -> None:
+    """Add the adapter's products to the weights and take it out: a plain encoder, which computes the same."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, layer in list(encoder.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge(safe_merge=True)
+            encoder.set_submodule(name, layer.get_base_layer())
+    del encoder.peft_config
