@@ -17,6 +17,7 @@ def compare(
     output_dir: Annotated[Path | None, Parameter(name=["--output-dir", "-o"])] = None,
     measures: Names = (),
     resamples: int = 10_000,
+    report: Switch = False,
     overwrite: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
@@ -28,16 +29,20 @@ def compare(
         output_dir: Folder for comparison.md and comparison.json.
         measures: Comma-separated, such as monolingual.ndcg@10,multilingual.map; the headline figures when not given.
         resamples: Of the bootstrap.
+        report: Also write the report of a study (HTML, Markdown, CSV, LaTeX, pictures), into the folder's report.
         overwrite: Replace what the folder holds.
         as_json: Print comparison.json instead of the text.
     """
     from isoglot.core.files import claim_folder, without_nan, write_json, write_text
     from isoglot.measuring.comparing import compare as differences
     from isoglot.measuring.comparing import load_runs, parse_measures, stacked
+    from isoglot.studies.report import StudyReport, write_report
     from isoglot.studies.report.comparison import comparison_record, render_comparison
 
     if resamples < 2:
         raise InputError("--resamples wants at least 2")
+    if report and output_dir is None:
+        raise InputError("--report: name the folder it goes to with --output-dir")
     loaded = load_runs(runs)
     stacks = stacked(loaded)
     if len(stacks) < 2:
@@ -50,4 +55,12 @@ def compare(
         folder = claim_folder(output_dir, overwrite=overwrite)
         write_json(folder / "comparison.json", record)
         write_text(folder / "comparison.md", text)
+        if report:
+            # The report's own tables show the headline figures, whatever was asked for.
+            shown = differences(stacks, resamples=resamples)
+            runs_of = [(name, number, run) for number, (name, run) in enumerate(loaded)]
+            trained = next((run.trained for _, run in reversed(loaded) if run.trained), ())
+            seeds = tuple(range(max(len(next(iter(stack.matrices.values()))) for stack in stacks)))
+            facts = StudyReport(None, runs_of, shown, trained_languages=trained, seeds=seeds, resamples=resamples)
+            write_report(facts, folder / "report")
     print(json.dumps(without_nan(record), ensure_ascii=False) if as_json else text, end="\n" if as_json else "")

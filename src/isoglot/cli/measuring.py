@@ -42,6 +42,7 @@ def evaluate(
     write_trec: Switch = False,
     trec_depth: int = 1000,
     write_mteb: Switch = False,
+    report: Switch = False,
     memory: str = "2GB",
     depth: int = 1000,
     overwrite: Switch = False,
@@ -70,6 +71,7 @@ def evaluate(
         write_trec: Also write TREC runs and qrels, into the folder's trec.
         trec_depth: Passages a query in those runs; 0 for all.
         write_mteb: Also write MTEB result files, into the folder's mteb.
+        report: Also write a report (HTML, Markdown, CSV, LaTeX, pictures), into the folder's report.
         memory: For a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
         depth: Passages kept for a query when searching full miracl.
         overwrite: Replace what the folder holds.
@@ -92,6 +94,8 @@ def evaluate(
         raise InputError(
             "--resamples wants 0, or 2 and more; --depth and --relevant-from at least 1; --trec-depth at least 0"
         )
+    if report and not resamples:
+        raise InputError("--report shows intervals: --resamples wants 2 and more")
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     started = time.perf_counter()
@@ -165,7 +169,16 @@ def evaluate(
         from isoglot.measuring.mteb_results import write_mteb as write_results
 
         write_results(result, folder / "mteb", seconds=time.perf_counter() - started)
-    from isoglot.studies.report import render_evaluation
+    from isoglot.studies.report import StudyReport, render_evaluation, write_report
+
+    if report:
+        shown = None if isinstance(data, Miracl) else data
+        top = {} if result.top is None else {result.model: result.top}
+        languages = result.trained or ()
+        facts = StudyReport(
+            shown, [(result.model, None, result)], (), trained_languages=languages, resamples=resamples, top=top
+        )
+        write_report(facts, folder / "report")
 
     record = result.metrics()
     notes = "".join(f"\nnote: {note}" for note in result.notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -162,11 +163,11 @@ def sha256(path: Path) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """The same value with None for every NaN, since JSON has none."""
+    """The same value with None for every NaN and infinity, since JSON has none."""
     if isinstance(value, dict):
         return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_nan(item) for item in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

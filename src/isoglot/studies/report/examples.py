@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.measuring.per_query import POOL
 from isoglot.studies.report.study_facts import StudyReport
 
@@ -42,40 +43,43 @@ def examples(study: StudyReport, regime: str, other: str, *, each: int = 3) -> l
         other: what it is compared to, likewise.
         each: of gains and of losses.
     """
-    if regime not in study.top or other not in study.top:
+    if study.benchmark is None or regime not in study.top or other not in study.top:
         return []
-    after, before = (_first(study, name) for name in (regime, other))
+    benchmark = study.benchmark
+    after, before = (_first(study, benchmark, name) for name in (regime, other))
     change = after - before
     order = np.argsort(-np.nan_to_num(change), kind="stable")
     found = []
     for sign, ranked in ((1, order), (-1, order[::-1])):
         groups: set[int] = set()
         for query in ranked:
-            group = int(study.benchmark.group[query])
+            group = int(benchmark.group[query])
             if len(groups) == each or not change[query] * sign > 0:
                 break
             if group in groups:
                 continue
             groups.add(group)
-            found.append(_example(study, int(query), (regime, other), (float(after[query]), float(before[query]))))
+            found.append(
+                _example(study, benchmark, int(query), (regime, other), (float(after[query]), float(before[query])))
+            )
     return found
 
 
-def _first(study: StudyReport, regime: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _first(study: StudyReport, benchmark: Benchmark, regime: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Pooled average precision of every query, in the benchmark's order, for the regime's first seed."""
     evaluation = next(result for name, _, result in study.runs if name == regime)
     values = evaluation.values[POOL, "map"]
     row = {name: index for index, name in enumerate(evaluation.groups)}
     column = {cell[0]: index for index, cell in enumerate(values.cells)}
-    benchmark = study.benchmark
     rows = np.array([row[benchmark.groups[group]] for group in benchmark.group])
     columns = np.array([column[benchmark.languages[code]] for code in benchmark.queries.lang])
     found: np.ndarray[tuple[int], np.dtype[np.float64]] = values.matrix[rows, columns]
     return found
 
 
-def _example(study: StudyReport, query: int, regimes: tuple[str, str], scores: tuple[float, float]) -> Example:
-    benchmark = study.benchmark
+def _example(
+    study: StudyReport, benchmark: Benchmark, query: int, regimes: tuple[str, str], scores: tuple[float, float]
+) -> Example:
     relevant = set(benchmark.relevant(query).tolist())
     first, second = (
         [

@@ -73,7 +73,7 @@ def render_latex(study: StudyReport) -> str:
             cells = [words.difference(study.difference(regime, other, measure)) for measure in TITLES]
             body.append(_line([regime, *cells]))
     caption = (
-        f"{words.title(study)}. Brackets: 95 % intervals of a paired bootstrap over {len(study.benchmark.groups)} "
+        f"{words.title(study)}. Brackets: 95 % intervals of a paired bootstrap over {len(study.measured_on.groups)} "
         "question groups; differences of mAP in points, of rank distance in ranks; * p < 0.05."
     )
     return "\n".join(

@@ -14,11 +14,11 @@ from isoglot.studies.report.study_facts import StudyReport
 
 
 def write_report(study: StudyReport, folder: Path, *, with_examples: bool = True) -> str:
-    """Write report.html, report.md, report.csv, report.tex, study.json and the pictures in `figures`.
+    """Write report.html, report.md, report.csv, report.tex and the pictures in `figures`; of a study also study.json.
 
     Args:
         study: what to report.
-        folder: the study's.
+        folder: where to.
         with_examples: put queries and passages of the benchmark into the HTML.
 
     Returns:
@@ -29,7 +29,8 @@ def write_report(study: StudyReport, folder: Path, *, with_examples: bool = True
         "comparisons": [asdict(comparison) for comparison in study.comparisons],
     }
     text = render_markdown(study)
-    write_json(folder / "study.json", record)
+    if study.is_study:
+        write_json(folder / "study.json", record)
     write_text(folder / "report.md", text)
     write_text(folder / "report.html", render_html(study, with_examples=with_examples))
     write_text(folder / "report.csv", render_csv(study))

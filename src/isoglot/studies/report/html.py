@@ -53,6 +53,8 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
     legend = [(regime, colours.series(number)) for number, regime in enumerate(study.regimes)]
     return page.render(
         title=words.title(study),
+        origin=study.origin,
+        single=len(study.regimes) < 2,
         in_short=words.in_short(study),
         setup=words.setup(study),
         floor=words.floor(study),
@@ -168,7 +170,7 @@ def _range(maps: Sequence[views.Matrix]) -> tuple[float, float]:
 
 
 def _heatmap(study: StudyReport, matrix: views.Matrix, show: _Show, across: str = "passage") -> Heatmap:
-    codes = study.benchmark.languages
+    codes = study.measured_on.languages
     rows = []
     for query, line in zip(codes, matrix.values, strict=True):
         cells = []

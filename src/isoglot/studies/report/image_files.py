@@ -77,7 +77,7 @@ def _heatmaps(
         return None
     from matplotlib.colors import LinearSegmentedColormap
 
-    codes = study.benchmark.languages
+    codes = study.measured_on.languages
     side = 1.2 + 0.28 * len(codes)
     figure, axes = _new(side * len(maps) + 0.8, side, len(maps))
     values = [100 * entry.values for entry in maps]

@@ -38,7 +38,8 @@ def render_markdown(study: StudyReport) -> str:
                 "\n".join(f"- {line}" for line in verdicts(study, other)),
                 words.smallest(study, other),
             ]
-    parts += ["## What it costs or gains monolingually", "\n".join(_monolingual_lines(study)), MONOLINGUAL_NOTE]
+    heading = "What it costs or gains monolingually" if len(study.regimes) > 1 else "Each language alone"
+    parts += [f"## {heading}", "\n".join(_monolingual_lines(study)), MONOLINGUAL_NOTE]
     header, rows = monolingual_table(study)
     parts.append(table(header, rows))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -95,7 +96,7 @@ def monolingual_table(study: StudyReport) -> tuple[list[str], list[list[str]]]:
     rows = []
     for family, codes in by_family(study.stacks[0].languages).items():
         for code in codes:
-            known = "yes" if code in study.trained_languages else "no"
+            known = "-" if not study.trained_languages else "yes" if code in study.trained_languages else "no"
             cells = _monolingual_cells(study, {code}, code)
             rows.append([family, f"{language(code).name} ({code})", known, *cells])
         if len(codes) > 1:

@@ -28,13 +28,13 @@ TITLES = {
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What a report is written from; see `isoglot.studies.run`.
+    """What a report is written from: a study (see `isoglot.studies.run`), or runs that were measured one by one.
 
     Attributes:
-        benchmark: what was measured on.
-        runs: (regime, seed, evaluation) each; the untouched model first, with seed None.
+        benchmark: what was measured on; None where only figures are at hand, then no texts and hits are shown.
+        runs: (regime, seed, evaluation) each; the untouched model (of runs: the reference) first, with seed None.
         comparisons: differences between regimes.
-        settings: of the training.
+        settings: of the training; empty where the runs are no study.
         trained_languages, groups, rows: of the training rows.
         overlap: training texts that stand in the benchmark.
         seeds: of the training.
@@ -43,22 +43,37 @@ class StudyReport:
             regime's first seed.
     """
 
-    benchmark: Benchmark
+    benchmark: Benchmark | None
     runs: Sequence[tuple[str, int | None, Evaluation]]
     comparisons: Sequence[Comparison]
-    settings: dict[str, Any]
-    trained_languages: tuple[str, ...]
-    groups: int
-    rows: int
-    overlap: Overlap
-    seeds: tuple[int, ...]
-    resamples: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    trained_languages: tuple[str, ...] = ()
+    groups: int = 0
+    rows: int = 0
+    overlap: Overlap | None = None
+    seeds: tuple[int, ...] = ()
+    resamples: int = 10_000
     top: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     @cached_property
     def stacks(self) -> list[Stack]:
         """The seeds of each regime together, the untouched model first."""
         return stacked([(regime, evaluation) for regime, _, evaluation in self.runs])
+
+    @property
+    def is_study(self) -> bool:
+        """Whether the runs were trained and measured together, from one untouched model."""
+        return bool(self.settings)
+
+    @property
+    def origin(self) -> str:
+        """What all others are held against, in words."""
+        return "the untouched model" if self.is_study else self.regimes[0]
+
+    @property
+    def measured_on(self) -> Evaluation:
+        """The first run's evaluation, which says what all were measured on."""
+        return self.runs[0][2]
 
     @property
     def regimes(self) -> list[str]:

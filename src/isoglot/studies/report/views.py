@@ -63,8 +63,10 @@ def pair_changes(study: StudyReport) -> list[Matrix]:
 def pooled(study: StudyReport) -> dict[str, dict[str, Interval]]:
     """Pooled mAP by query language and regime, with intervals."""
     found: dict[str, dict[str, Interval]] = {}
-    for code in study.benchmark.languages:
+    for code in study.measured_on.languages:
         for stack in study.stacks:
+            if (POOL, "map") not in stack.matrices:
+                continue
             own = stack._replace(
                 cells={(POOL, "map"): tuple(cell for cell in stack.cells[POOL, "map"] if cell[0] == code)},
                 matrices={(POOL, "map"): stack.part((POOL, "map"), {code})},
@@ -89,6 +91,8 @@ def rank_distances(study: StudyReport) -> list[Spread]:
 
 def composition(study: StudyReport) -> list[Matrix]:
     """Share of each candidate language in the top 10 by query language, for the regimes whose hits were kept."""
+    if study.benchmark is None:
+        return []
     return [Matrix(regime, language_shares(study.benchmark, top)) for regime, top in study.top.items()]
 
 
@@ -103,7 +107,7 @@ def deletions(study: StudyReport) -> list[Matrix]:
 
 def own_shares(study: StudyReport) -> list[OwnShare]:
     """Share of the top 10 in the query's own language against that language's share of the pool."""
-    sizes = np.bincount(study.benchmark.candidates.lang, minlength=len(study.benchmark.languages))
+    sizes = np.array([study.measured_on.candidates.get(code, 0) for code in study.measured_on.languages])
     found = []
     for regime, values in composition(study):
         asked = ~np.isnan(values).all(axis=1)
@@ -160,6 +164,8 @@ def _means(stack: Stack, key: tuple[str, str]) -> Floats:
     """Means over queries and seeds, by query language (rows) and the other language of the cells."""
     number = {code: index for index, code in enumerate(stack.languages)}
     values = np.full((len(number), len(number)), np.nan)
+    if key not in stack.matrices:  # such as the pairs of runs that asked each language alone
+        return values
     for index, (query, other) in enumerate(stack.cells[key]):
         column = stack.matrices[key][:, :, index]
         if not np.isnan(column).all():

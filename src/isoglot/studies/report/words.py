@@ -43,7 +43,9 @@ def verdict(found: Comparison) -> str:
 
 def title(study: StudyReport) -> str:
     """What was compared with what, on what."""
-    return f"{', '.join(study.regimes[1:])} against the untouched model on {study.benchmark.name}"
+    first, *others = study.regimes
+    where = study.measured_on.benchmark if study.benchmark is None else study.benchmark.name
+    return f"{', '.join(others)} against {study.origin} on {where}" if others else f"{first} on {where}"
 
 
 def in_short(study: StudyReport) -> list[str]:
@@ -107,8 +109,10 @@ def smallest(study: StudyReport, other: str | None = None) -> str:
 
 def one_seed(study: StudyReport) -> str:
     """The caveat of a single training per regime; empty with several."""
-    if len(study.seeds) > 1:
+    if len(study.seeds) > 1 or len(study.regimes) < 2:
         return ""
+    if not study.is_study:
+        return "One run each: variance between trainings is not in the intervals."
     return "One seed: variance between trainings is not in the intervals; repeat with --seeds 0,1,2 before concluding."
 
 
@@ -124,10 +128,21 @@ def seen_before(study: StudyReport) -> str:
 
 def setup(study: StudyReport) -> list[str]:
     """What was measured and how it was trained, a paragraph each."""
+    drawn = ", and seeds too" if len(study.seeds) > 1 else ""
+    bootstrap = (
+        f"Brackets are 95 % intervals of a paired bootstrap over question groups ({study.resamples} resamples; all "
+        f"language versions of a question are drawn together{drawn})."
+    )
     settings, benchmark = study.settings, study.benchmark
+    if not study.is_study or benchmark is None:
+        measured = study.measured_on
+        facts = (
+            f"{len(measured.groups)} question groups against {sum(measured.candidates.values())} candidates in "
+            f"{len(measured.languages)} languages ({' '.join(measured.languages)})."
+        )
+        return [facts, bootstrap, *measured.notes]
     unseen = [code for code in benchmark.languages if code not in study.trained_languages]
     seeds = f"seed{'s' if len(study.seeds) > 1 else ''} {', '.join(map(str, study.seeds))}"
-    drawn = ", and seeds too" if len(study.seeds) > 1 else ""
     return [
         f"{len(benchmark.queries)} queries of {len(benchmark.groups)} question groups against "
         f"{len(benchmark.candidates)} candidates in {len(benchmark.languages)} languages "
@@ -137,13 +152,15 @@ def setup(study: StudyReport) -> list[str]:
         f"Model `{settings['model']}`; {settings['max_steps']} steps of {settings['batch_size']} pairs, learning rate "
         f"{settings['lr']:g}, temperature {settings['temperature']:g}, {settings['xy']} language pairs, token table "
         f"`{settings['embeddings']}`; {seeds}. isoglot {__version__}.",
-        f"Brackets are 95 % intervals of a paired bootstrap over question groups ({study.resamples} resamples; all "
-        f"language versions of a question are drawn together{drawn}).",
+        bootstrap,
         *benchmark.notes,
     ]
 
 
 def floor(study: StudyReport) -> str:
     """How to read the levels, with the least rank distance that is possible here."""
+    text = "mAP: higher is better. Rank distance: lower is better"
+    if study.benchmark is None:
+        return f"{text}."
     least = len(study.benchmark.gold) / max(1, len(study.benchmark.queries)) - 1
-    return f"mAP: higher is better. Rank distance: lower is better, at least about {least:.0f} here."
+    return f"{text}, at least about {least:.0f} here."
