@@ -13,6 +13,7 @@ from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Length, Paths, Switch
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
+from isoglot.encoders.options import LoadOptions
 from isoglot.training.sampling.regimes import Sampling
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def audit(
     benchmark_rows: Paths = (),
     exact_only: Switch = False,
     model: str | None = None,
+    options: Annotated[LoadOptions | None, Parameter(name="*")] = None,
     query_length: Length | None = None,
     passage_length: Length | None = None,
     sampling: Annotated[Sampling | None, Parameter(name="*")] = None,
@@ -49,6 +51,7 @@ def audit(
         benchmark_rows: Row files to compare with.
         exact_only: Look for equal texts only, not for near duplicates.
         model: The encoder to be trained: counts tokens for each language and texts that will be cut.
+        options: How the model is opened.
         query_length: Tokens of a query that training keeps; the model's preset by default.
         passage_length: Tokens of a passage that training keeps.
         sampling: The regime that the dry run draws.
@@ -81,19 +84,21 @@ def audit(
             seed=seed,
             benchmark=chosen,
             near=not exact_only,
-            tokeniser=None if model is None else _tokeniser(model, query_length, passage_length),
+            tokeniser=None if model is None else _tokeniser(model, query_length, passage_length, options),
         )
     print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))
     return 3 if strict and facts["problems"] else 0
 
 
-def _tokeniser(name: str, query_length: int | None, passage_length: int | None) -> Tokeniser:
+def _tokeniser(
+    name: str, query_length: int | None, passage_length: int | None, options: LoadOptions | None = None
+) -> Tokeniser:
     from isoglot.curation.auditing import Lengths, Tokeniser
     from isoglot.encoders.loading import load, prompt_of, quiet_libraries
     from isoglot.encoders.presets import backbone
 
     quiet_libraries()
-    model = load(name, device="cpu")
+    model = load(name, device="cpu", **(options or LoadOptions()).arguments())
     preset = backbone(name)
     unknown = getattr(model.tokenizer, "unk_token_id", None)
 

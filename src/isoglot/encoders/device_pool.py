@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ class DevicePool:
         self._opener = opener
         self._pool, self._processes = start_workers(opener, devices), len(devices)
         # A pool that is merely forgotten takes its queues from processes that are still starting.
-        self._end = weakref.finalize(self, self._pool.shutdown, cancel_futures=True)
+        self._end = weakref.finalize(self, _end, self._pool)
 
     @cached_property
     def length(self) -> int | None:
@@ -114,6 +115,11 @@ class DevicePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    with suppress(KeyboardInterrupt):  # the processes heard it too
+        pool.shutdown(cancel_futures=True)
 
 
 def _length() -> int | None:
