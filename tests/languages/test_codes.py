@@ -23,7 +23,7 @@ def own_languages():
     ("normal", "spellings"),
     [
         ("de", "de DE deu ger de-DE de_AT de-1996 deu_Latn de-Latn-CH de-DE-u-co-phonebk"),
-        ("zh", "zh ZH zho chi cmn zh-CN zh_CN zh-Hans zh_SG zho_Hans zh-cmn zh-Hans-CN"),
+        ("zh", "zh ZH zho chi cmn zh-CN zh_CN zh-Hans zh_SG zh-Hani zho_Hans zh-cmn zh-Hans-CN"),
         ("zh-Hant", "zh-Hant zh-TW zh_HK zh-MO ZHO_HANT zh-hant-tw cmn-Hant"),
         ("yue", "yue zh-yue yue-Hant yue-HK"),
         ("yue-Hans", "yue-Hans yue-CN"),
@@ -41,6 +41,9 @@ def own_languages():
         ("fa", "fa fas per pes prs fa-AF"),
         ("tl", "tl fil tgl fil-PH"),
         ("ko", "ko kor ko-KR ko-Kore ko-Hang"),
+        ("ur", "ur urd ur-PK ur-Aran"),
+        ("vi-Hani", "vi-Hani"),
+        ("hyw", "hyw hy-arevmda"),
         ("ms", "ms zsm msa may"),
         ("und", "und UND und-Latn"),
     ],
@@ -81,6 +84,7 @@ def test_a_language_of_ones_own():
     assert normal_code("TLH_X") == "tlh-x"
     assert language("tlh-x") == ("tlh-x", "Court Klingon", "Klingonic", "Latin", False)
     register_language("elfin", name="Elfin", right_to_left=True)
+    assert normal_code("elfin-Latn") == "elfin"
     assert language("Elfin") == ("elfin", "Elfin", "elfin", "unknown", True)
     assert parse_codes("ELFIN", ("de", "elfin")) == ("elfin",)
 
@@ -89,7 +93,8 @@ def test_a_language_of_ones_own():
 def test_a_known_language_described_otherwise():
     register_language("KUR", name="Kurmanji", script="Arab")
     assert language("ku") == ("ku", "Kurmanji", "Indo-European", "Arabic", True)
-    assert language("kmr") == language("ku")
+    assert language("kmr") == language("ku") == language("ku-Arab")
+    assert language("ku_Latn") == ("ku-Latn", "Kurmanji (Latin)", "Indo-European", "Latin", False)
 
 
 @pytest.mark.parametrize(("code", "name"), [("German!", "x"), ("a", "x"), ("tlh", " ")])

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from isoglot.core.errors import InputError
-from isoglot.languages.known import REGISTERED, listed
+from isoglot.languages.known import REGISTERED, known, listed
 from isoglot.languages.scripts import CODES, NAMES
 
 UNKNOWN = "und"
@@ -14,8 +14,7 @@ UNKNOWN = "und"
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 # The language of these is the other one: two names of one language would be two languages in every figure.
 _SAME = {"fil": "tl", "nb": "no"}
-# Names of no script in particular, or of the usual one.
-_USUAL = {"Zyyy", "Zzzz", "Zinh", "Hani", "Hang", "Aran"}
+_NO_SCRIPT = {"Zyyy", "Zzzz", "Zinh"}
 
 
 @lru_cache(maxsize=8192)
@@ -44,25 +43,22 @@ def normal_code(text: str) -> str:
         return own
     if not TAG.fullmatch(given):
         raise _refusal(text)
-    base = given.partition("-")[0]
-    if base.lower() in REGISTERED:
-        # Nothing is known of what else it may be written in.
-        return base.lower()
+    base = given.partition("-")[0].lower()
+    if base == UNKNOWN:
+        return UNKNOWN
     try:
         tag = langcodes.standardize_tag(given, macro=True)
         parts = langcodes.Language.get(tag, normalize=False)
     except ValueError as error:
+        if base in REGISTERED:
+            return base
         raise _refusal(text) from error
-    if not (langcodes.tag_is_valid(tag) or parts.language in listed()):
-        raise _refusal(text)
-    if parts.language is None:
-        if base.lower() == UNKNOWN:
-            return UNKNOWN
+    if parts.language is None or not (langcodes.tag_is_valid(tag) or parts.language in known()):
         raise _refusal(text)
     base = parts.extlangs[0] if parts.extlangs else parts.language  # ar-arz is arz
     base = _SAME.get(base, base)
     script = parts.script or _script_in(base, parts.territory)
-    return base if script in (None, *_USUAL, usual_script(base)) else f"{base}-{script}"
+    return base if script is None or script in _NO_SCRIPT or _is_usual(script, base) else f"{base}-{script}"
 
 
 def known_code(text: str) -> str | None:
@@ -93,13 +89,20 @@ def usual_script(base: str) -> str | None:
     """ISO 15924 code of the script that a language is written in where its code does not say."""
     if base == UNKNOWN:
         return None
-    entry = listed().get(base)
+    entry = known().get(base)
     likely = _likely(base)
     if entry is None:
         above = macrolanguage(base)
         return likely or (usual_script(above) if above else None)
     # Chinese of one kind or another: the likely one of the two.
     return likely if likely and NAMES.get(likely) == entry.script else CODES.get(entry.script)
+
+
+def _is_usual(script: str, base: str) -> bool:
+    """Whether a language is written in a script anyway, under this name or another one (`Hang` and `Kore`)."""
+    usual = usual_script(base)
+    same = script in NAMES and NAMES[script] == NAMES.get(usual or "") and script not in ("Hans", "Hant")
+    return script == usual or same
 
 
 def _script_in(base: str, territory: str | None) -> str | None:

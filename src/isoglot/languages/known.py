@@ -147,6 +147,7 @@ hsb|Upper Sorbian|Indo-European|Latin
 ht|Haitian Creole|Indo-European|Latin
 hu|Hungarian|Uralic|Latin
 hy|Armenian|Indo-European|Armenian
+hyw|Western Armenian|Indo-European|Armenian
 ia|Interlingua|Constructed|Latin
 id|Indonesian|Austronesian|Latin
 ig|Igbo|Atlantic-Congo|Latin

@@ -6,7 +6,7 @@ from functools import cache
 
 from isoglot.core.errors import InputError
 from isoglot.languages.codes import TAG, known_code, macrolanguage, normal_code, usual_script
-from isoglot.languages.known import REGISTERED, Language, listed
+from isoglot.languages.known import REGISTERED, Language, known, listed
 from isoglot.languages.scripts import NAMES, RIGHT_TO_LEFT, script_name
 
 _WRITTEN = {"Hans": "Simplified", "Hant": "Traditional"}
@@ -29,7 +29,7 @@ def language(code: str) -> Language:
     entry = REGISTERED.get(normal) or listed().get(normal)
     if entry is not None:
         return entry
-    own = listed().get(base)
+    own = known().get(base)
     if own is None:
         above = macrolanguage(base)
         family = language(above).family if above else base
