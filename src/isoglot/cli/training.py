@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
-from isoglot.data.opening import open_rows
+from isoglot.core.errors import InputError
+from isoglot.data.opening import codes_of, open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling.regimes import sweep
@@ -47,15 +48,23 @@ def train(
     from isoglot.encoders.loading import locate
     from isoglot.training.processes import rank
 
-    with TemporaryDirectory(prefix="isoglot-") as scratch:
-        prepared = open_rows(rows, Path(scratch) / "rows", langs)
-        locate(model)
-        # Of several processes the first makes the folder, and only it writes there.
-        claim = nullcontext(output_dir) if rank() else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
-        with claim as folder:
-            from isoglot.training.run import train as run
+    if not rows:
+        raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")
+    locate(model)
+    # Of several processes the first makes the folder, and only it writes there.
+    claim = nullcontext(output_dir) if rank() else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
+    with claim as folder:
+        from isoglot.training.run import train as run
 
-            run(model, prepared, folder, settings or TrainSettings(), resume=resume, options=options)
+        run(
+            model,
+            rows,
+            folder,
+            settings or TrainSettings(),
+            langs=codes_of(langs),
+            resume=resume,
+            options=options,
+        )
     if rank() == 0:
         print(f"model in {folder}")
 
@@ -132,7 +141,8 @@ def study(
     )
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
-        prepared = open_rows(rows, Path(scratch) / "rows", train_langs)
+        # Into the cache, by content: the same command goes on with the rows and token ids that are there.
+        prepared = open_rows(rows, langs=train_langs)
         chosen = open_benchmark(benchmark, data_dir, benchmark_rows, langs, Path(scratch), offline=offline)
         locate(model)
         with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:

@@ -66,7 +66,10 @@ def remove_incomplete(folder: Path) -> None:
         if not (path / COMPLETE).is_file():
             shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def keep_newest(folder: Path, count: int) -> None:

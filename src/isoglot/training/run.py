@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,13 @@ from isoglot.encoders.adapters import merge_adapter
 from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.arguments import training_arguments
-from isoglot.training.checkpoints import last_checkpoint, load_trainable, remove_incomplete, require_same
+from isoglot.training.checkpoints import (
+    complete_checkpoints,
+    last_checkpoint,
+    load_trainable,
+    remove_incomplete,
+    require_same,
+)
 from isoglot.training.facts import fixed_facts, model_name, run_facts
 from isoglot.training.inputs import run_collator, used_tokens
 from isoglot.training.interruption import Interruption
@@ -36,6 +42,7 @@ from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
 from isoglot.training.pivots import run_pivots
 from isoglot.training.processes import rank, world_size
+from isoglot.training.rows import run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model
 from isoglot.training.selection import Scorer, Selection, hold_out, scorer
@@ -47,10 +54,11 @@ from isoglot.training.trainer import HybridTrainer
 
 def train(
     model: str | SentenceTransformer,
-    rows: Prepared,
+    rows: Any,
     folder: Path | str,
     settings: TrainSettings | None = None,
     *,
+    langs: Iterable[str] | None = None,
     resume: bool = False,
     loss: LossFunction | LossTerm | None = None,
     select_on: Prepared | Benchmark | Scorer | None = None,
@@ -65,9 +73,11 @@ def train(
 
     Args:
         model: what `isoglot.load` takes, or a model, which is trained where it is.
-        rows: prepared parallel rows; `settings.holdout` keeps a share of them out to select the model on.
+        rows: parallel rows, prepared or anything that `isoglot.prepare` takes; row files are prepared once, by the
+            first process, into the output folder. `settings.holdout` keeps a share out to select the model on.
         folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
         settings: how to train; its batch size is one process's.
+        langs: train on these languages only.
         resume: go on from the last complete checkpoint in `folder`, if there is one.
         loss: any function of a `PairBatch` to a scalar, in place of the settings' weighted losses.
         select_on: rows, a benchmark, or a function of the model to numbers with a `score` among them, measured every
@@ -86,19 +96,58 @@ def train(
     folder, settings = Path(folder), settings or TrainSettings()
     _check_selection(settings, select_on)
     folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = folder / "checkpoints"
+    try:
+        return _train(
+            model,
+            rows,
+            folder,
+            checkpoints,
+            settings,
+            langs,
+            resume,
+            loss,
+            select_on,
+            callbacks,
+            options or LoadOptions(),
+        )
+    except InputError:
+        # Refused: prepared rows without a step behind them would only be in the way of the next try.
+        if rank() == 0 and not complete_checkpoints(checkpoints):
+            shutil.rmtree(checkpoints, ignore_errors=True)
+        raise
+
+
+def _train(
+    model: str | SentenceTransformer,
+    rows: Any,
+    folder: Path,
+    checkpoints: Path,
+    settings: TrainSettings,
+    langs: Iterable[str] | None,
+    resume: bool,
+    loss: LossFunction | LossTerm | None,
+    select_on: Prepared | Benchmark | Scorer | None,
+    callbacks: Sequence[TrainerCallback],
+    opening: LoadOptions,
+) -> Path:
     started = time.perf_counter()
     quiet_libraries()
     own = None if loss is None else loss_term(loss)
     terms = weighted_terms(settings.loss_weights) if own is None else {"loss": (own, 1.0)}
+    arguments = training_arguments(folder, settings)
+    with arguments.main_process_first(local=False, desc="preparing the rows"):
+        rows = run_rows(rows, checkpoints / "rows", langs)
     if settings.holdout:
         rows, select_on = hold_out(rows, settings.holdout, settings.seed)
     processes, first = world_size(), rank() == 0
     facts = run_facts(model, rows, settings, processes, loss=own, select_on=None if settings.holdout else select_on)
-    opening = options or LoadOptions()
     facts |= opening.record()
     fixed = fixed_facts(facts)
     if resume and (record := read_run(folder)):
         require_same(folder, fixed_facts(record["settings"]), fixed)
+        if first:
+            shutil.rmtree(checkpoints, ignore_errors=True)
         return folder
     sampler = HybridBatchSampler(
         rows.table,
@@ -108,8 +157,6 @@ def train(
         seed=settings.seed,
         processes=processes,
     )
-    checkpoints = folder / "checkpoints"
-    arguments = training_arguments(folder, settings)
     device = str(arguments.device)
     set_seed(settings.seed)
     with arguments.main_process_first(desc="opening the model"):

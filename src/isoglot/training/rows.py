@@ -1,0 +1,50 @@
+"""The rows of a run, prepared once: neither a resumed run nor another process prepares or tokenises them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.files import read_json, write_json
+from isoglot.data.prepared import Prepared, open_prepared, prepare
+
+_MADE_FROM = "made_from.json"
+
+
+def run_rows(rows: Any, home: Path, langs: Iterable[str] | None = None) -> Prepared:
+    """Open prepared rows, or prepare row files into `home` unless it holds them already; rows in memory are cached.
+
+    Args:
+        rows: as of `isoglot.data.prepare`.
+        home: a folder of the run.
+        langs: keep only these languages.
+
+    Raises:
+        InputError: as `prepare`.
+    """
+    files = _files(rows)
+    if files is None:
+        return prepare(rows, langs=langs)
+    kept = None if langs is None else list(langs)
+    stats = [path.stat() for path in files]
+    made_from = {
+        "files": [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(files, stats, strict=True)],
+        "langs": kept,
+    }
+    mark = home / _MADE_FROM
+    if mark.is_file() and read_json(mark) == made_from:
+        return open_prepared(home)
+    # The mark goes with the folder that it stands in.
+    prepared = prepare(files, home, langs=kept)
+    write_json(mark, made_from)
+    return prepared
+
+
+def _files(rows: Any) -> list[Path] | None:
+    """Row files by name; None for anything else."""
+    given = [rows] if isinstance(rows, (str, Path)) else rows
+    if not isinstance(given, (list, tuple)) or not all(isinstance(entry, (str, Path)) for entry in given):
+        return None
+    paths = [Path(entry).resolve() for entry in given]
+    return paths if paths and all(path.is_file() for path in paths) else None

@@ -1,0 +1,118 @@
+"""Row files given to a training are prepared once, whoever asks again."""
+
+import multiprocessing
+import os
+import socket
+from dataclasses import replace
+
+import pytest
+
+import isoglot.training.rows
+from isoglot.core.errors import InputError
+from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.rows import run_rows
+from isoglot.training.run import train
+from isoglot.training.settings import TrainSettings
+from support.encoders import tiny_encoder
+from support.rows import parallel_rows, tiny_rows, write_jsonl
+
+FAST = TrainSettings(batch_size=4, max_steps=4, save_steps=1, warmup_steps=1, device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    home = tmp_path_factory.mktemp("rows-once")
+    tiny_encoder(home, length=96)
+    tiny_rows(home / "rows.jsonl")
+    return home
+
+
+def count_preparing(note):
+    real = isoglot.training.rows.prepare
+
+    def counted(*args, **kwargs):
+        note()
+        return real(*args, **kwargs)
+
+    return counted
+
+
+def test_a_resumed_run_prepares_nothing_again(place, tmp_path, monkeypatch):
+    calls, steps = [], []
+    monkeypatch.setattr(isoglot.training.rows, "prepare", count_preparing(lambda: calls.append(1)))
+    plain = GroupMaskedInfoNCE.measure
+
+    def stopping(self, *args, **kwargs):
+        steps.append(1)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(GroupMaskedInfoNCE, "measure", stopping)
+    rows = tiny_rows(tmp_path / "rows.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        train(str(place / "model"), [rows], tmp_path / "out", FAST)
+    prepared = tmp_path / "out" / "checkpoints" / "rows"
+    tokens = {path: path.stat().st_mtime_ns for path in (prepared / "tokens").iterdir()}
+    assert tokens
+    # A process that was killed while it prepared leaves a folder of its own.
+    (tmp_path / "out" / "checkpoints" / ".rows.abc.tmp").mkdir()
+    rows_then = rows.read_text()
+    write_jsonl(rows, parallel_rows(30))
+    with pytest.raises(InputError, match="made with another rows"):
+        train(str(place / "model"), [rows], tmp_path / "out", FAST, resume=True)
+    assert len(calls) == 2
+    rows.write_text(rows_then)
+    train(str(place / "model"), [rows], tmp_path / "out", FAST, resume=True)
+    assert len(steps) == 3 + 2
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    train(str(place / "model"), [rows], tmp_path / "out", FAST, resume=True)
+    assert len(steps) == 3 + 2
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_the_same_files_and_languages_are_opened(place, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(isoglot.training.rows, "prepare", count_preparing(lambda: calls.append(1)))
+    first = run_rows(place / "rows.jsonl", tmp_path / "rows", ["de", "en"])
+    again = run_rows([str(place / "rows.jsonl")], tmp_path / "rows", ("de", "en"))
+    assert (first.checksum, first.table.languages, len(calls)) == (again.checksum, ("de", "en"), 1)
+    assert run_rows(place / "rows.jsonl", tmp_path / "rows").table.languages == ("de", "en", "hi", "zh")
+    assert len(calls) == 2
+
+
+def test_a_run_that_is_refused_leaves_nothing(place, tmp_path):
+    for settings, message in ((replace(FAST, batch_size=99), "--batch-size 24"), (FAST, "no such model")):
+        model = "./no-such" if message == "no such model" else str(place / "model")
+        with pytest.raises(InputError, match=message):
+            train(model, place / "rows.jsonl", tmp_path / "out", settings)
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+def work(home, rank, port):
+    os.environ.update(
+        RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE="2",
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
+    )  # fmt: skip
+    import torch
+
+    torch.set_num_threads(1)
+    isoglot.training.rows.prepare = count_preparing((home / f"prepared-by-{rank}").touch)
+    train(str(home / "model"), home / "rows.jsonl", home / "out", replace(FAST, max_steps=1))
+    torch.distributed.destroy_process_group()
+
+
+def test_of_several_processes_the_first_prepares(place):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["isoglot.training.run"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = [context.Process(target=work, args=(place, rank, port)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    assert [path.name for path in place.glob("prepared-by-*")] == ["prepared-by-0"]
+    assert (place / "out" / "model.safetensors").is_file()
