@@ -54,15 +54,16 @@ def align(
         threshold: as THRESHOLD.
     """
     found = _by_identifier(original, translation)
-    # Where most identifiers of the translation are the original's, another identifier is another section.
     named = {number for number, section in enumerate(translation) if section.ident}
-    foreign = named - {match.translation for match in found} if len(found) * 2 >= len(named) else set[int]()
-    edges = [(-1, -1), *_monotone(found), (len(original), len(translation))]
-    for (a, b), (c, d) in pairwise(edges):
-        here, there = (a + 1, c), (b + 1, d)
-        taken = {match.original for match in found}, foreign | {match.translation for match in found}
-        if taken[0].isdisjoint(range(*here)) and taken[1].isdisjoint(range(*there)):
-            found += _by_outline(original, translation, here, there)
+    foreign: set[int] = set()
+    if len(found) * 2 >= len(named):
+        # Most identifiers of the translation are the original's: another identifier is another section.
+        foreign = named - {match.translation for match in found}
+    found = _between(original, translation, found, foreign)
+    if len(found) < len(translation) and not foreign:
+        # Identifiers that a generator made of translated headings: what few agree may lead astray.
+        outline = _between(original, translation, [], foreign)
+        found = outline if len(outline) > len(found) else found
     if embed is not None:
         found += _by_encoder(original, translation, found, foreign, embed, threshold)
     return sorted(found)
@@ -86,6 +87,20 @@ def slugs(heading: str) -> set[str]:
         )
         if slug
     }
+
+
+def _between(
+    original: Sequence[Section], translation: Sequence[Section], found: list[Match], foreign: set[int]
+) -> list[Match]:
+    """The matches with those by outline of every stretch between two of them in which nothing is matched."""
+    found = list(found)
+    edges = [(-1, -1), *_monotone(found), (len(original), len(translation))]
+    for (a, b), (c, d) in pairwise(edges):
+        here, there = (a + 1, c), (b + 1, d)
+        taken = {match.original for match in found}, foreign | {match.translation for match in found}
+        if taken[0].isdisjoint(range(*here)) and taken[1].isdisjoint(range(*there)):
+            found += _by_outline(original, translation, here, there)
+    return found
 
 
 def _by_identifier(original: Sequence[Section], translation: Sequence[Section]) -> list[Match]:
