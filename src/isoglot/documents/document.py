@@ -10,7 +10,7 @@ from typing import Any
 
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
-from isoglot.documents.page import Page
+from isoglot.documents.page import Block, Page
 from isoglot.languages.codes import UNKNOWN, known_code
 from isoglot.languages.detection import detect
 
@@ -30,6 +30,7 @@ class Document:
         line: line or row of that file; None where the file is one document.
         metadata: what else the record holds.
         done: bytes of all inputs read so far, for progress.
+        blocks: of a file of one page, with its headings; empty for records.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Document:
     line: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     done: int = 0
+    blocks: tuple[Block, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def source(self) -> str:
@@ -90,6 +92,7 @@ def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
         text=text,
         lang=lang,
         title=clean(page.title) or shown(source.path.stem),
+        blocks=page.blocks,
         file=source.name,
         metadata=dict(page.facts),
         done=source.start + source.size,

@@ -35,6 +35,13 @@ def test_an_identifier_that_the_original_lacks_matches_nothing():
     assert pairs(align(original, translation)) == [(0, 0), (2, 2)]
 
 
+def test_identifiers_made_of_translated_headings_do_not_lead_astray():
+    """A generator's identifiers agree by chance only (`api`): the outline says more."""
+    original = [Section(2, "Start", "start", ""), Section(2, "API", "api", ""), Section(2, "Use", "use", "")]
+    translation = [Section(2, "API", "api", ""), Section(2, "Mitte", "mitte", ""), Section(2, "Ende", "ende", "")]
+    assert pairs(align(original, translation)) == [(0, 0), (1, 1), (2, 2)]
+
+
 def test_sections_without_identifiers_are_matched_between_their_neighbours():
     original = [Section(1, "A", "a", ""), Section(2, "x", None, ""), Section(2, "B", "b", "")]
     translation = [Section(1, "A'", "a", ""), Section(2, "x'", None, ""), Section(2, "B'", "b", "")]

@@ -1,5 +1,11 @@
+import shutil
+import subprocess
+
+import pytest
+
 from isoglot.curation.translated_pages.html import html_sections
 from isoglot.curation.translated_pages.markdown import markdown_sections
+from isoglot.curation.translated_pages.reading import read_page
 from isoglot.curation.translated_pages.rst import rst_sections
 from isoglot.curation.translated_pages.sections import Section
 
@@ -83,6 +89,23 @@ def test_html_keeps_the_main_part():
         Section(2, "Go", "go", "One.\nitem"),
         Section(2, "Numbered", None, "Two."),  # id3 is what Sphinx calls the third heading, whichever that is
     )
+
+
+@pytest.mark.parametrize("kind", ["docx", "odt"])
+def test_documents_of_word_processors(tmp_path, kind):
+    pandoc = shutil.which("pandoc")
+    if pandoc is None:
+        pytest.skip("pandoc is not here")
+    pytest.importorskip("docx")
+    pytest.importorskip("odfdo")
+    text = "# Guide\n\nHello you.\n\n## Go\n\nOne.\n\n    code()\n\n- item\n"
+    target = tmp_path / f"page.de.{kind}"
+    subprocess.run([pandoc, "-f", "markdown", "-o", str(target)], input=text, text=True, check=True)
+    page = read_page(target)
+    assert page.title == "Guide"
+    assert [(section.level, section.title) for section in page.sections] == [(1, "Guide"), (2, "Go")]
+    assert page.sections[0].text == "Hello you."
+    assert {"One.", "item"} <= set(page.sections[1].text.split("\n"))
 
 
 def test_restructured_text_of_sphinx():

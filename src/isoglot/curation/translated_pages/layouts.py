@@ -12,7 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.curation.translated_pages.codes import folder_code
 from isoglot.languages.codes import known_code
 
-ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".html", ".htm", ".xhtml")
+ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".html", ".htm", ".xhtml", ".docx", ".odt", ".epub", ".dbk")
 
 
 class PageFile(NamedTuple):
