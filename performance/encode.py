@@ -57,7 +57,8 @@ def child(task):
     if task["run"] == "ours":
         vectors = [encode(model, texts, role, length=LENGTH).vectors for texts, role in sides]
     else:
-        vectors = [model.encode(texts, prompt_name=role) for texts, role in sides]
+        (queries, _), (passages, _) = sides
+        vectors = [model.encode_query(queries), model.encode_document(passages)]
     seconds = time.perf_counter() - started
     result = score(benchmark, *(np.asarray(side, np.float32) for side in vectors))
     return {
