@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from isoglot.cli import run
-from isoglot.cli.measuring import parse_memory
+from isoglot.cli.measuring_values import parse_memory
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import assemble

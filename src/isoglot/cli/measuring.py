@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source, source_settings
+from isoglot.cli.measuring_values import parse_memory, parse_runs
 from isoglot.cli.options import OutputDir, Paths, Switch
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
@@ -239,21 +238,6 @@ def encode(
     print(f"{done} shards encoded, all vectors in {folder}")
 
 
-def parse_memory(text: str) -> int:
-    """Bytes of a size such as 500MB, 2GB or 1.5GiB.
-
-    >>> parse_memory("2GB")
-    2000000000
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
-    size = 0.0
-    if match is not None:
-        size = float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ")
-    if size < 1_000_000:
-        raise InputError(f"--memory {text!r}: expected a size of at least 1MB, such as 500MB or 8GB")
-    return int(size)
-
-
 def _vectors(
     data: Benchmark, name: str, vectors: Path | None, options: ModelOptions | None, devices: str | None
 ) -> tuple[Sides | None, Any, Any, str]:
@@ -335,28 +319,6 @@ def _encode_to(
     )
     say_shards(folder, options)
     return done
-
-
-def parse_runs(texts: Sequence[Path]) -> Path | dict[str, Path] | None:
-    """A run's file, or files by query language, of what `--run` was given.
-
-    >>> parse_runs((Path("de=a.run"), Path("en=b.run")))
-    {'de': PosixPath('a.run'), 'en': PosixPath('b.run')}
-    """
-    from isoglot.languages.codes import known_code
-
-    if not texts:
-        return None
-    split = [(text, *str(text).partition("=")) for text in texts]
-    named = {
-        known_code(lang) or lang: Path(place) for text, lang, equals, place in split if equals and not text.is_file()
-    }
-    if not named and len(texts) == 1:
-        return texts[0]
-    if len(named) < len(texts):
-        given = ",".join(map(str, texts))
-        raise InputError(f"--run {given}: give one file, or LANG=FILE once for each query language")
-    return named
 
 
 def _refuse_mixed(model: str | None, vectors: Path | None, run: Path | dict[str, Path] | None) -> None:
