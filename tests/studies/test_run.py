@@ -187,3 +187,12 @@ def test_several_seeds(rows, benchmark, tiny_model, tmp_path):
         "multilingual", "map"
     )
     assert json.loads((tmp_path / "runs" / "x-y-seed1" / "run.json").read_text())["seed"] == 1
+
+
+def test_a_scheduled_alpha_is_reported(rows, benchmark, tiny_model, tmp_path):
+    """Beside the alphas that stay: the curve is drawn through those."""
+    sampling = Sampling("hybrid", alpha=0.3, alpha_schedule="linear", alpha_end=0.9)
+    quick = replace(TRAINING, sampling=sampling, max_steps=2, save_steps=0)
+    study(rows, benchmark, tmp_path, settings_of(tiny_model, regimes=("x-y", "hybrid"), train=quick, keep_models=False))
+    assert "hybrid-linear-0.3-0.9" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "hybrid-linear-0.3-0.9" in (tmp_path / "report.html").read_text(encoding="utf-8")

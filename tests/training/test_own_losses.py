@@ -7,6 +7,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -193,3 +194,15 @@ def test_a_registered_regime_draws_what_it_says(registered):
 def test_an_unknown_regime_lists_the_known_ones():
     with pytest.raises(InputError, match="--regime 'to-pivot': expected one of en-en, hybrid, x-x, x-x-mono, x-y"):
         Sampling("to-pivot")
+
+
+def test_further_passages_of_a_query_are_never_its_negatives():
+    """Both are one component: whichever is drawn, the loss leaves the other out of the sum, as a hard negative too."""
+    table = RowTable.from_columns(["g", "g", "h"], ["de"] * 3, ["one", "other", "third"])
+    first, other, third = np.asarray(table.component).tolist()
+    assert first == other != third
+    draw = torch.Generator().manual_seed(0)
+    queries, passages, negatives = (torch.randn(2, 5, generator=draw) for _ in range(3))
+    batch = pair_batch([queries, passages, negatives], torch.tensor([[first, -1], [third, other]]), 0.5)
+    # Columns: both own passages, then the two negatives; the second negative is the first query's other passage.
+    assert batch.allowed.tolist() == [[True, True, True, False], [True, True, True, True]]
