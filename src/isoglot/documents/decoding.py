@@ -117,15 +117,15 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
 
 
 def _decoded(text: str, encoding: str, *, guessed: bool = False) -> Decoded:
-    return Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed)
+    return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed)
 
 
 def _utf16(data: bytes) -> str | None:
     """Which UTF-16 without a mark this is: its letters come from few blocks, and no 8-bit text holds such bytes."""
     part = data[:4000]
     part = part[: len(part) // 2 * 2]
-    signs = len(_NO_TEXT.findall(part))
-    if len(part) < 4 or not (0 in part or signs * 20 > len(part)):
+    many = len(_NO_TEXT.findall(part)) * 20 > len(part)
+    if len(part) < 4 or not (many or (0 in part and not _is_utf8(data))):
         return None
     best, encoding = 0.6, None
     for name in ("utf-16-le", "utf-16-be"):
@@ -133,6 +133,14 @@ def _utf16(data: bytes) -> str | None:
         if share > best:
             best, encoding = share, name
     return encoding
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _coherence(text: str) -> float:
@@ -181,7 +189,11 @@ def _guess(data: bytes) -> Decoded | None:
         (-_likelihood(str(match), match.could_be_from_charset), number) for number, match in enumerate(matches)
     )
     best = matches[ranked[0][1]] if ranked else from_bytes(data).best()
-    return None if best is None else _decoded(str(best), best.encoding, guessed=True)
+    if best is None:
+        return None
+    # Several give the same text; the most usual of them is named.
+    same = [encoding for encoding in _GUESSED if encoding in best.could_be_from_charset]
+    return _decoded(str(best), same[0] if same else best.encoding, guessed=True)
 
 
 def _likelihood(text: str, encodings: Iterable[str]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,7 +37,9 @@ def unpacked(path: Path) -> Iterator[zipfile.ZipFile]:
             if any(member.flag_bits & 1 for member in members):
                 raise UnreadableError("it wants a password; save it without one")
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError) as error:
+    except UnreadableError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, LookupError, ValueError, struct.error) as error:
         raise UnreadableError(f"broken, or no such file at all ({str(error) or type(error).__name__})") from error
 
 

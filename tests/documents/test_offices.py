@@ -1,0 +1,130 @@
+"""Files that pandoc, LibreOffice and Chromium made of texts written for these tests, see files/README.md."""
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from isoglot.core.problems import Problems
+from isoglot.documents import read_files
+
+FILES = Path(__file__).parent / "files"
+SENTENCES = (
+    "Die Bibliothek am Fluss öffnet täglich außer montags.",
+    "日本語の案内: 図書館は月曜日に休館します。",
+    "المكتبة مفتوحة كل يوم.",
+    "Öffnungszeiten",
+    "9 bis 18 Uhr",
+    "Zeitungen lesen",
+)
+NAMES = (
+    *("pandoc.docx", "pandoc.odt", "pandoc.epub", "pandoc.pptx", "pandoc.rtf", "pandoc.rst", "pandoc.docbook.xml"),
+    *("pandoc.tei.xml", "libreoffice.docx", "libreoffice.rtf", "libreoffice.odp", "libreoffice.epub"),
+)
+
+
+def read(*paths):
+    problems = Problems()
+    return list(read_files(list(paths), problems)), problems
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documents_of_word_processors_and_publishers(name):
+    (document,), problems = read(FILES / name)
+    lines = document.text.split("\n\n")
+    for sentence in SENTENCES:
+        assert any(line.startswith(sentence) for line in lines), sentence
+    assert not problems.shown
+    assert document.lang in ("de", None)
+    assert document.title == ("Die Bibliothek" if name not in ("pandoc.rtf", "libreoffice.odp") else name.split(".")[0])
+    # striprtf drops footnotes, and LibreOffice's EPUB has them in its own way.
+    if not name.endswith("rtf"):
+        assert "Im August nur vormittags." in document.text
+
+
+def test_headings_are_known_as_such():
+    from isoglot.documents.document import Source
+    from isoglot.documents.offices import _docx, _opendocument, _pptx
+
+    for name, parse in (("pandoc.docx", _docx), ("libreoffice.docx", _docx), ("pandoc.odt", _opendocument)):
+        headings = [(b.level, b.text) for b in parse(Source(FILES / name, name, 0, 0)).blocks if b.level]
+        assert headings[-1] == (2, "Öffnungszeiten")
+    slides = [block.text for block in _pptx(Source(FILES / "pandoc.pptx", "x", 0, 0)).blocks if block.level]
+    assert slides == ["Die Bibliothek", "Die Bibliothek", "Notes"]
+
+
+@pytest.mark.parametrize("name", ["chromium.pdf", "libreoffice.pdf"])
+def test_right_to_left_and_ideographs_of_pdfs(name):
+    (document,), _ = read(FILES / name)
+    lines = document.text.split("\n")
+    assert "図書館は月曜日に休館します。本を借りることができます。" in lines
+    assert "הספרייה פתוחה כל יום חוץ מיום שני." in lines
+    # PDFium sees no blank where Chromium draws a narrow one.
+    arabic = next(line for line in lines if line.startswith("المكتبة"))
+    assert arabic.replace(" ", "") == "المكتبةمفتوحةكليومماعدايومالاثنين."
+    assert document.title == "Zwei Seiten"
+
+
+def test_columns_of_pdfs_come_one_after_the_other():
+    (document,), _ = read(FILES / "columns.pdf")
+    first, last = document.text.rindex("Der erste Absatz"), document.text.index("Der letzte Absatz")
+    assert first < last
+    assert document.text.count("Schlick liegen bleiben.") == 4
+    assert document.lang is None  # LibreOffice declares its own language
+
+
+def test_forms_of_letters_in_pdfs_become_letters():
+    from isoglot.documents.pdf import _readable
+
+    assert _readable("ﻣﻜﺘﺒﺔ ⼀⽇ ﬁn ｶﾞ Zeilen\ufffe\r\numbruch x²") == "مكتبة 一日 fin ガ Zeilenumbruch x²"
+
+
+def bomb(path, member="word/document.xml"):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, b" " * 30_000_000)
+
+
+LAUGHS = (
+    '<!DOCTYPE article [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><article><title>&b;</title><para>x</para></article>'
+)
+
+
+def test_bombs_and_strangers_are_passed_over_and_named(tmp_path):
+    for ending in ("docx", "pptx", "odt", "epub"):
+        bomb(tmp_path / f"bomb.{ending}")
+        (tmp_path / f"text.{ending}").write_text("no zip file", encoding="utf-8")
+        with zipfile.ZipFile(tmp_path / f"empty.{ending}", "w"):
+            pass
+    (tmp_path / "laughs.xml").write_text(LAUGHS, encoding="utf-8")
+    (tmp_path / "file.xml").write_text(
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><article>&x;</article>', encoding="utf-8"
+    )
+    (tmp_path / "other.xml").write_text("<feed><title>x</title></feed>", encoding="utf-8")
+    (tmp_path / "broken.xml").write_text("<article><para>", encoding="utf-8")
+    (tmp_path / "no.rtf").write_text("plain", encoding="utf-8")
+    (tmp_path / "x.exe").write_bytes(b"MZ")
+    (tmp_path / "y.tar.gz").write_bytes(b"")
+    documents, problems = read(tmp_path)
+    assert not documents
+    told = "\n".join(problems.shown)
+    assert problems.count == 18
+    for words in (
+        "2 files of other kinds were not read: .exe 1, .gz 1",
+        "bomb.docx: not a readable Word file: it unpacks from",
+        "text.docx: not a readable Word file: broken, or no such file at all (File is not a zip file)",
+        "empty.epub: not a readable EPUB: broken",
+        "laughs.xml: not a readable XML file: it defines entities",
+        "file.xml: not a readable XML file: it defines entities",
+        "other.xml: XML that is neither DocBook nor TEI (its root is <feed>)",
+        "broken.xml: not a readable XML file: no well-formed XML",
+        "no.rtf: not a readable RTF file: it does not begin with",
+    ):
+        assert words in told
+
+
+def test_a_missing_package_passes_its_files_over(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "docx", None)
+    documents, problems = read(FILES / "pandoc.docx", FILES / "pandoc.odt")
+    assert [document.id for document in documents] == ["pandoc.odt"]
+    assert "pandoc.docx: Word files want python-docx: pip install 'isoglot[documents]'" in problems.shown[0]

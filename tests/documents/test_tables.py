@@ -1,0 +1,164 @@
+"""Tables, records and encodings as people have them: read right, or named with file and line."""
+
+import gzip
+import json
+
+import pytest
+
+from isoglot.core.problems import Problems
+from isoglot.documents import read_files
+from isoglot.documents.decoding import decode
+
+
+def read(path):
+    problems = Problems()
+    return [(d.id, d.title, d.text, d.lang) for d in read_files([path], problems)], problems.shown
+
+
+def put(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,lang,text\n1,de,Brot\n",
+        "id;lang;text\n1;de;Brot\n",
+        "ID,Lang,Text\n1,de,Brot\n",
+        "id\tlang\ttext\n1\tde\tBrot\n",
+        "id|lang|text\r\n1|de|Brot\r\n",
+        "id,lang,text\r1,de,Brot\r",
+        '"id";"lang";"text"\n"1";"de";"Brot"\n\n',
+        "\ufeffid, lang , text\n1,DE,Brot",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_dialects_of_csv(tmp_path, text, encoding):
+    assert read(put(tmp_path / "t.csv", text, encoding)) == ([("1", "", "Brot", "de")], [])
+
+
+def test_csv_in_a_code_page_is_read_and_told(tmp_path):
+    rows = "id;lang;text\n" + "".join(f"{n};de;Die Größe der Bäume überraschte uns schöner\n" for n in range(20))
+    documents, told = read(put(tmp_path / "t.csv", rows, "cp1252"))
+    assert documents[7] == ("7", "", "Die Größe der Bäume überraschte uns schöner", "de")
+    assert told == [f"{tmp_path / 't.csv'}: not UTF-8; read as cp1252, which is a guess"]
+
+
+def test_rows_that_do_not_fit_are_named(tmp_path):
+    documents, told = read(
+        put(
+            tmp_path / "t.csv", 'id,text\n1,Brot\n2,Brot, Butter\n3\n4,"zwei\nZeilen"\n5,"a"b\n6,gut\n7,"offen\n8,weg\n'
+        )
+    )
+    assert [(document[0], document[2]) for document in documents] == [
+        ("1", "Brot"),
+        ("4", "zwei\nZeilen"),
+        ("6", "gut"),
+    ]
+    places = [line.removeprefix(f"{tmp_path / 't.csv'}:") for line in told]
+    assert places == [
+        "3: 3 columns; the first line has 2",
+        "4: 1 columns; the first line has 2",
+        "7: not readable as CSV (',' expected after '\"'); the line passed over",
+        "9: not readable as CSV (unexpected end of data); lines 9 to 10 passed over",
+    ]
+
+
+def test_quotation_marks_in_tsv_are_signs(tmp_path):
+    text = 'id\ttext\n1\t"Ja" sagte er\n2\t"Nein\n3\t"Er sagte ""ja"""\n4\t"Ganz"\n5\ta\tb\n'
+    documents, told = read(put(tmp_path / "t.tsv", text))
+    assert [document[2] for document in documents] == ['"Ja" sagte er', '"Nein', 'Er sagte "ja"', '"Ganz"']
+    assert told == [f"{tmp_path / 't.tsv'}:6: 3 columns; the first line has 2"]
+
+
+def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path):
+    for text in ("Kennung;Inhalt\n1;x\n", "Kennung;Inhalt\n"):
+        documents, told = read(put(tmp_path / "t.csv", text))
+        assert not documents
+        assert "t.csv:1: no column text or passage or" in told[0]
+        assert told[0].endswith("the columns are: Kennung, Inhalt")
+    assert "the file is empty" in read(put(tmp_path / "t.csv", ""))[1][0]
+    _, told = read(put(tmp_path / "t.jsonl", '{"Kennung": 1, "Inhalt": "x"}\n{"text": 3}'))
+    assert told[0].endswith("the fields are: Kennung, Inhalt")
+    assert "the fields are" not in told[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.json", '[{"id": 1, "text": "Brot"}, {"id": 2, "text": "Milch"}]'),
+        ("t.json", '{"documents": [{"id": 1, "text": "Brot"}, {"id": 2, "text": "Milch"}], "n": 2}'),
+        ("t.json", '{"id": 1, "text": "Brot"}\n{"id": 2, "text": "Milch"}\n'),
+        ("t.ndjson", '{"ID": 1, "Text": "Brot"}\r{"ID": 2, "Text": "Milch"}\r'),
+        ("t.jsonl", '\ufeff{"id": 1, "text": "Brot"}\r\n\r\n{"id": 2, "text": "Milch"}'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_records_in_json(tmp_path, name, text, encoding):
+    wanted = [("1", "", "Brot", None), ("2", "", "Milch", None)]
+    assert read(put(tmp_path / name, text, encoding)) == (wanted, [])
+    (tmp_path / "t.json.gz").write_bytes(gzip.compress(json.dumps([{"id": 1, "text": "Brot"}]).encode()))
+    assert read(tmp_path / "t.json.gz")[0] == wanted[:1]
+
+
+def test_broken_json_is_named(tmp_path):
+    assert "t.json:2: broken or truncated JSON" in read(put(tmp_path / "t.json", '[{"text": "a"},\n{"text"'))[1][0]
+    assert (
+        "t.json:2: expected an object with a text, got int"
+        in read(put(tmp_path / "t.json", '[{"text": "a"}, 3]'))[1][0]
+    )
+
+
+SENTENCES = {
+    "Die Größe der Bäume überraschte uns; über den Flüssen lag schöner Nebel.": "cp1252",
+    "Les élèves étaient déjà là, près de la forêt où l'été s'achève.": "cp1252 mac_roman",
+    "Библиотека открыта каждый день, кроме понедельника.": "cp1251 koi8_r cp866 iso8859_5",
+    "Бібліотека відкрита щодня, крім понеділка, їжа заборонена.": "cp1251 koi8_u",
+    "Библиотеката е отворена всеки ден освен понеделник.": "cp1251",
+    "Η βιβλιοθήκη είναι ανοιχτή κάθε μέρα εκτός από Δευτέρα.": "cp1253 iso8859_7",
+    "Kütüphane pazartesi dışında her gün açıktır; öğrenciler şöyle dedi.": "cp1254",
+    "הספרייה פתוחה כל יום חוץ מיום שני.": "cp1255",
+    "المكتبة مفتوحة كل يوم ما عدا يوم الاثنين.": "cp1256",
+    "ห้องสมุดเปิดทุกวันยกเว้นวันจันทร์": "cp874",
+    "图书馆每天开放，星期一除外。读者可以借阅书籍。": "gb18030",
+    "圖書館每天開放，星期一除外。讀者可以借閱書籍。": "big5",
+    "図書館は月曜日に休館します。本を借りることができます。": "cp932 euc_jp iso2022_jp",
+    "도서관은 월요일을 제외하고 매일 문을 엽니다.": "cp949",
+    "Biblioteka jest otwarta codziennie oprócz poniedziałku; żółw źle się czuł.": "cp1250 iso8859_2",
+    "A könyvtár hétfő kivételével minden nap nyitva tart; őrült űrhajós.": "cp1250",
+    "Biblioteka dirba kasdien, išskyrus pirmadienį; žąsų šešėlis.": "cp1257",
+    "पुस्तकालय सोमवार को छोड़कर हर दिन खुला रहता है।": "",
+    "நூலகம் திங்கட்கிழமை தவிர ஒவ்வொரு நாளும் திறந்திருக்கும்.": "",
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_encodings(sentence):
+    unmarked = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+    for encoding in (*unmarked, *SENTENCES[sentence].split()):
+        decoded = decode(sentence.encode(encoding))
+        assert decoded is not None
+        assert decoded.text == sentence, encoding
+        assert decoded.guessed == (encoding not in (*unmarked, "iso2022_jp"))
+
+
+def test_declared_encodings(tmp_path):
+    page = '<html><head><meta charset="{}"><title>図書館</title></head><body>図書館は月曜日に休館します。</body></html>'
+    for encoding in ("iso-2022-jp", "shift_jis", "euc-jp"):
+        path = put(tmp_path / "t.html", page.format(encoding), encoding)
+        assert read(path) == ([("t.html", "図書館", "図書館は月曜日に休館します。", None)], [])
+    path = put(
+        tmp_path / "t.html",
+        '<meta http-equiv=content-type content="text/html; charset=iso-8859-1">Preis: 3 €',
+        "cp1252",
+    )
+    assert read(path)[0][0][2] == "Preis: 3 €"
+    path = put(tmp_path / "t.html", "<meta charset=latin1>Schön wär’s", "utf-8")
+    assert read(path)[0][0][2] == "Schön wär’s"
+
+
+def test_newlines_and_zero_bytes(tmp_path):
+    assert read(put(tmp_path / "t.txt", "eins\rzwei\r\ndrei"))[0][0][2] == "eins\nzwei\ndrei"
+    assert read(put(tmp_path / "t.txt", "eins\0zwei drei vier fünf"))[0][0][2] == "eins zwei drei vier fünf"
+    assert read(put(tmp_path / "t.csv", "text\neins\0zwei drei vier fünf\n"))[0][0][2] == "eins zwei drei vier fünf"
