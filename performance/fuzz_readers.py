@@ -52,7 +52,7 @@ TEXTS = {
     ".md": MARKDOWN,
     ".markdown": '+++\ntitle = "T"\n+++\nText {{< x text="y" >}}\n\n```\ncode\n```\n<div>html</div>\n',
     ".txt": "Ein Satz.\r\nНочь. 図書館は\r",
-    ".html": "<html lang=de><head><meta charset=utf-8><title>T</title></head><body><h1 id=a>K</h1><pre>x</pre><p>T<br>b",
+    ".html": "<html lang=de><head><meta charset=utf-8><title>T</title></head><body><h1 id=a>K</h1><pre>x</pre><p>T<br>",
     ".rst": ".. _z:\n\nTitel\n=====\n\n:ref:`x <y>`\n\n.. note:: a\n\n.. deprecated:: 1\n   b\n\n+--+\n|a |\n+--+\n",
 }
 PIECES = [

@@ -21,7 +21,17 @@ _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallba
 _HEADING_STYLE = re.compile(r"heading (\d)", re.IGNORECASE)
 _RTF_TITLE = re.compile(r"\{\\title\s((?:[^{}\\]|\\.)*)\}", re.DOTALL)
 # What parsers have been seen to raise on broken files, beside errors of their own.
-_MET = (ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError, zlib.error, BadZipFile)
+_MET = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    OverflowError,
+    RecursionError,
+    zlib.error,
+    BadZipFile,
+)
 _NOTES = ("/word/footnotes.xml", "/word/endnotes.xml")
 
 
