@@ -160,3 +160,12 @@ def test_from_the_command_line(tmp_path, capsys):
     bench = ["--benchmark", "rows", "--benchmark-rows", str(source)]
     assert run(["data", "audit", str(source), *bench, "--batch-size", "6", "--strict"]) == 3
     assert "stand in the benchmark" in capsys.readouterr().out
+
+
+def test_rows_that_models_made_are_counted(tmp_path):
+    rows = [Row("1", "de", "a", "b", "d", translated_by="m"), Row("1", "en", "c", "d", "d", generated_by="g"),
+            Row("2", "de", "e", "f", "d", translated_by="m"), Row("2", "en", "g", "h", "d")]  # fmt: skip
+    write_rows(rows, tmp_path / "rows.jsonl")
+    facts = audit(prepare([tmp_path / "rows.jsonl"], tmp_path / "p"), batches=1, batch_size=1)
+    assert facts["made"] == {"translated_by": {"m": {"de": 2}}, "generated_by": {"g": {"en": 1}}}
+    assert "translated by m: de 2" in render(facts)

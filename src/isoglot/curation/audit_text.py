@@ -13,6 +13,7 @@ def render(facts: dict[str, Any]) -> str:
         coverage(facts["coverage"]),
         "",
         *_render_collisions(facts["collisions"]),
+        *_render_made(facts["made"]),
         *_render_tokens(facts["tokens"]),
     ]
     if facts["writing"]["rows_in_another_language"] is None:
@@ -39,6 +40,14 @@ def _render_collisions(collisions: dict[str, Any]) -> list[str]:
     return [
         f"kept out of batches: {collisions['colliding_group_pairs']} pairs of groups share a passage; drawn at random, "
         f"a batch would hold {rows:.2f} false negatives (rows) or {groups:.2f} (one row of a group)"
+    ]
+
+
+def _render_made(made: dict[str, dict[str, dict[str, int]]]) -> list[str]:
+    return [
+        f"{field.replace('_', ' ')} {maker}: " + ", ".join(f"{lang} {count}" for lang, count in sorted(counts.items()))
+        for field, makers in made.items()
+        for maker, counts in makers.items()
     ]
 
 

@@ -60,14 +60,15 @@ def audit(
         tokeniser: of the encoder to be trained; None leaves lengths out.
 
     Returns:
-        Facts by section: `coverage`, `unusable`, `collisions`, `writing`, `tokens`, `overlap`, `batches`, `problems`
-        (each `{"kind", "count", "message"}`). Sections that were not asked for are None.
+        Facts by section: `coverage`, `unusable`, `collisions`, `made`, `writing`, `tokens`, `overlap`, `batches` and
+        `problems` (each `{"kind", "count", "message"}`). Sections that were not asked for are None.
     """
     chosen = sampling or Sampling()
     facts: dict[str, Any] = {
         "coverage": describe(rows),
         "unusable": _unusable(rows, batch_size),
         "collisions": _collisions(rows, batch_size),
+        "made": _made(rows),
         "writing": _writing(rows),
         "tokens": None if tokeniser is None else _tokens(rows, tokeniser, chosen.pivot),
         "overlap": None if benchmark is None else _overlap(rows, benchmark, near),
@@ -119,6 +120,18 @@ def _collisions(rows: Prepared, batch_size: int) -> dict[str, Any]:
         "false_negatives_a_batch_of_random_rows": expected(component),
         "false_negatives_a_batch_of_random_groups": expected(of_group),
     }
+
+
+def _made(rows: Prepared) -> dict[str, dict[str, dict[str, int]]]:
+    """For each model that translated or generated rows, how many of each language."""
+    found: dict[str, dict[str, Counter[str]]] = {"translated_by": {}, "generated_by": {}}
+    for batch in rows.batches(["lang", *found]):
+        columns = (column.to_pylist() for column in batch.columns)
+        for lang, *makers in zip(*columns, strict=True):
+            for field, maker in zip(found, makers, strict=True):
+                if maker:
+                    found[field].setdefault(maker, Counter())[lang] += 1
+    return {field: {maker: dict(counts) for maker, counts in own.items()} for field, own in found.items()}
 
 
 def _writing(rows: Prepared) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from isoglot.curation.translated_pages.rows import DocsSettings
 from isoglot.curation.translated_pages.splitting import split_pages
 from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row
+from support.chat import chat_server
 
 SHARED = Path("/work/shared/data/fastapi-docs")
 LONG = {
@@ -146,6 +147,29 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert sum("left_out" not in line for line in lines) == 30
     assert run(argv) == 2  # refuses to replace
     assert run([*argv, "--overwrite", "--layout", "{lang}"]) == 2
+
+
+def test_questions_may_be_generated(tmp_path, monkeypatch, capsys):
+    import isoglot.cli.documents_to_rows as command
+
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(command, "_encoders", lambda *_: (lambda text, lang: text, None))
+    write(tmp_path / "docs", {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")})
+    said = json.dumps(
+        {"summaries": {"de": "Kurz."}, "questions": [{"de": "Wann öffnet es?", "en": "When is it open?"}]}
+    )
+    target = tmp_path / "rows.jsonl"
+    argv = ["data", "from-docs", str(tmp_path / "docs"), "-o", str(target), "--query", "generated"]
+    with chat_server(lambda *_: said) as (url, _):
+        assert run([*argv, "--with", url, "--lm", "tiny"]) == 0
+    rows = {row["lang"]: row for row in map(json.loads, target.read_text(encoding="utf-8").splitlines())}
+    assert {lang: row["query"] for lang, row in rows.items()} == {"de": "Wann öffnet es?", "en": "When is it open?"}
+    assert rows["de"]["group"] == "x#gate"
+    assert rows["de"]["passage"].startswith("Der Schleusenwärter")
+    assert rows["de"]["generated_by"] == "tiny"
+    capsys.readouterr()
+    assert run([*argv, "--overwrite"]) == 2
+    assert "go together" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="FastAPI's documentation is not here")
