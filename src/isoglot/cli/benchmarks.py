@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from isoglot.cli.options import Paths, Switch
 from isoglot.core.errors import InputError
-from isoglot.data.opening import open_rows
 
 if TYPE_CHECKING:
     from isoglot.data.benchmarks.benchmark import Benchmark
-    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.data.benchmarks.streamed import StreamedCorpus
 
+# A name of the registry (`isoglot list benchmarks`), maybe with an argument behind a colon, or a path.
 BenchmarkName = str
-NAMES = ("xquad-r", "mlqa-r", "miracl", "beir", "rows", "mteb:TASK")
 Subset = Literal["full", "hard-negatives"]
 
 
@@ -24,7 +23,8 @@ class Source:
     """What to measure on.
 
     Attributes:
-        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), or mteb:TASK (retrieval, of MTEB).
+        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), mteb:TASK (retrieval, of MTEB), any other
+            that isoglot list benchmarks names, or the path of a BEIR folder or row file.
         data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
             are downloaded to the cache when not given.
         rows: Row files to use as the benchmark.
@@ -32,6 +32,7 @@ class Source:
         context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
         subset: Of miracl: full corpora, or hard-negatives.
         split: Of a beir folder's qrels, or of an MTEB task.
+        stream: Of a beir folder: leave passages in their files, for corpora larger than memory.
         offline: Never download.
     """
 
@@ -42,11 +43,12 @@ class Source:
     context: Switch = False
     subset: Subset = "full"
     split: str = "test"
+    stream: Switch = False
     offline: Switch = False
 
 
 def open_benchmark(
-    name: BenchmarkName,
+    name: str,
     data_dir: Path | None,
     rows: tuple[Path, ...],
     langs: str | None,
@@ -55,52 +57,42 @@ def open_benchmark(
     offline: bool = False,
 ) -> Benchmark:
     """Open a benchmark by name in memory (of miracl: the hard negatives)."""
-    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.data.benchmarks.benchmark import Benchmark as Opened
 
     source = Source(name, data_dir, rows, langs, subset="hard-negatives", offline=offline)
     data = open_source(source, scratch, rows_flag="--benchmark-rows")
-    return data.benchmark() if isinstance(data, Miracl) else data
+    return data if isinstance(data, Opened) else data.benchmark()
 
 
-def open_source(source: Source, scratch: Path, *, rows_flag: str = "--rows") -> Benchmark | Miracl:
+def open_source(source: Source, scratch: Path, *, rows_flag: str = "--rows") -> Benchmark | StreamedCorpus:
     """Open what to measure on: from a folder, from rows, or downloaded to the cache."""
-    from isoglot.core.cache import cache_folder
-    from isoglot.data.benchmarks.benchmark import from_rows
-    from isoglot.data.benchmarks.download import SHA256, fetch_lareqa
-    from isoglot.data.benchmarks.lareqa import load_lareqa
-    from isoglot.languages.table import parse_codes
+    from isoglot.data.benchmarks.named import Request
+    from isoglot.data.benchmarks.named import open_benchmark as opened
 
-    name, folder, langs = source.benchmark, source.data_dir, source.langs
-    kind, _, argument = name.partition(":")
-    if kind not in {known.partition(":")[0] for known in NAMES} or bool(argument) != (kind == "mteb"):
-        raise InputError(f"--benchmark {name!r}: expected one of {', '.join(NAMES)}")
-    if source.context and name not in SHA256:
-        raise InputError(f"--benchmark {name}: --context belongs to xquad-r and mlqa-r")
-    if name == "rows":
-        if not source.rows:
-            raise InputError(f"--benchmark rows: name the files with {rows_flag} FILE")
-        if folder is not None:
-            raise InputError("--benchmark rows: --data-dir belongs to the other benchmarks")
-        prepared = open_rows(source.rows, scratch / "benchmark", langs, quiet=True)
-        return from_rows(prepared, prepared.table.datasets[0] if len(prepared.table.datasets) == 1 else "rows")
-    if source.rows:
-        raise InputError(f"{rows_flag}: give --benchmark rows with it, not {name}")
-    if kind == "mteb":
-        from isoglot.data.benchmarks.mteb_task import load_mteb
-
-        return load_mteb(argument, langs=langs, split=None if source.split == "test" else source.split)
-    if name == "beir":
-        from isoglot.data.benchmarks.beir import load_beir
-
-        if folder is None:
-            raise InputError("--benchmark beir: name its folder with --data-dir")
-        return load_beir(folder, split=source.split, langs=langs)
-    if name == "miracl":
-        return _open_miracl(source)
-    if folder is None:
-        codes = parse_codes(langs, tuple(SHA256[name]))
-        folder = fetch_lareqa(name, cache_folder() / name, langs=codes, offline=source.offline or None)
-    return load_lareqa(folder, name, langs=langs, with_context=source.context)
+    if source.context and source.benchmark in ("rows", "beir", "miracl"):
+        raise InputError(f"--benchmark {source.benchmark}: --context belongs to xquad-r and mlqa-r")
+    if source.benchmark == "rows" and not source.rows:
+        raise InputError(f"--benchmark rows: name the files with {rows_flag} FILE")
+    if source.benchmark == "rows" and source.data_dir is not None:
+        raise InputError("--benchmark rows: --data-dir belongs to the other benchmarks")
+    if source.benchmark == "beir" and source.data_dir is None:
+        raise InputError("--benchmark beir: name its folder with --data-dir")
+    if source.rows and source.benchmark != "rows":
+        raise InputError(f"{rows_flag}: give --benchmark rows with it, not {source.benchmark}")
+    return opened(
+        Request(
+            source.benchmark,
+            data_dir=source.data_dir,
+            rows=source.rows or None,
+            langs=source.langs,
+            context=source.context,
+            subset=source.subset,
+            split=source.split,
+            offline=source.offline or None,
+            stream=source.stream,
+            scratch=scratch,
+        )
+    )
 
 
 def source_settings(source: Source) -> dict[str, Any]:
@@ -114,18 +106,3 @@ def source_settings(source: Source) -> dict[str, Any]:
         "subset": source.subset if source.benchmark == "miracl" else None,
         "split": source.split if source.benchmark.partition(":")[0] in ("beir", "mteb") else None,
     }
-
-
-def _open_miracl(source: Source) -> Benchmark | Miracl:
-    from isoglot.data.benchmarks.miracl import HUB, LANGUAGES, fetch_miracl, load_miracl
-    from isoglot.languages.table import parse_codes
-
-    folder, subset = source.data_dir, source.subset
-    given = str(folder) if folder is not None else HUB[subset]
-    if folder is None or (not folder.exists() and "@" in given):
-        folder = fetch_miracl(given, parse_codes(source.langs, LANGUAGES), offline=source.offline or None)
-        # The re-upload of the hard negatives holds nothing else.
-        data = replace(load_miracl(folder, langs=source.langs), subset=subset)
-        return data if subset == "full" else data.benchmark(judged_only=given != HUB[subset])
-    data = load_miracl(folder, langs=source.langs, subset=subset)
-    return data if subset == "full" else data.benchmark()

@@ -19,7 +19,7 @@ from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
     from isoglot.data.benchmarks.benchmark import Benchmark
-    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.data.benchmarks.streamed import StreamedCorpus
     from isoglot.measuring.evaluating import Sides
     from isoglot.measuring.evaluation import Evaluation
 
@@ -79,7 +79,7 @@ def evaluate(
     """
     from isoglot.core.files import claim_folder, sha256, without_nan
     from isoglot.core.run_record import write_run
-    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.encoders.debias import load_debias
     from isoglot.encoders.endpoint import PREFIX as ENDPOINT
     from isoglot.measuring.gates import check_gates, parse_gate
@@ -98,9 +98,11 @@ def evaluate(
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     started = time.perf_counter()
-    streamed = isinstance(data, Miracl)
+    streamed = not isinstance(data, Benchmark)
     if streamed and (write_trec or debias is not None):
-        raise InputError("--write-trec and --debias want --subset hard-negatives: full miracl is streamed")
+        raise InputError(
+            "--write-trec and --debias want passages in memory, not streamed ones (of miracl: --subset hard-negatives)"
+        )
     if runs is not None and (write_trec or debias is not None):
         raise InputError("--run: --write-trec and --debias want vectors or a model, not a run")
     correction = load_debias(debias) if debias else None
@@ -112,7 +114,9 @@ def evaluate(
         if not name.startswith(ENDPOINT):
             locate(name)
         elif streamed:
-            raise InputError("--model endpoint: full miracl wants a model here; or give --subset hard-negatives")
+            raise InputError(
+                "--model endpoint: streamed passages want a model here (of miracl: --subset hard-negatives)"
+            )
     folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
 
     from isoglot.measuring.evaluating import corrected, trained_languages
@@ -120,12 +124,12 @@ def evaluate(
     from isoglot.measuring.trec import write_trec as write_runs
 
     if runs is not None:
-        pool = relevant_only(data) if isinstance(data, Miracl) else data
+        pool = data if isinstance(data, Benchmark) else relevant_only(data)
         result = score_run(pool, runs, own_language=run_pool == "own", relevant_from=relevant_from)
         device = "cpu"
         if streamed:  # the passages were not read
             result = replace(result, candidates={}, top=None)
-    elif isinstance(data, Miracl):
+    elif not isinstance(data, Benchmark):
         result, device = _stream(
             data, folder, name, vectors, options, devices, memory=limit, depth=depth, relevant_from=relevant_from
         )
@@ -255,7 +259,7 @@ def _vectors(
 
 
 def _stream(
-    data: Miracl,
+    data: StreamedCorpus,
     folder: Path,
     name: str,
     vectors: Path | None,
@@ -266,7 +270,7 @@ def _stream(
     depth: int,
     relevant_from: float,
 ) -> tuple[Evaluation, str]:
-    """Score full miracl, whose passages are encoded to disk and searched in blocks; and the device that was used."""
+    """Score a corpus whose passages are encoded to disk and searched in blocks; and the device that was used."""
     from isoglot.core.run_record import device_name
     from isoglot.measuring.evaluating import trained_languages
     from isoglot.measuring.scoring import score_shards
@@ -285,7 +289,7 @@ def _stream(
 
 
 def _encode_to(
-    data: Benchmark | Miracl,
+    data: Benchmark | StreamedCorpus,
     folder: Path,
     model: str,
     options: ModelOptions | None,
@@ -298,12 +302,12 @@ def _encode_to(
     from functools import partial
 
     from isoglot.cli.encoders import say_shards
-    from isoglot.data.benchmarks.miracl import Miracl
+    from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.encoders.opening import open_embedder, open_on
     from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
     from isoglot.encoders.workers import split_devices
 
-    entries = stream_of(data) if isinstance(data, Miracl) else entries_of(data)
+    entries = entries_of(data) if isinstance(data, Benchmark) else stream_of(data)
     opened, places = options or ModelOptions(), split_devices(devices)
     settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
     opener = partial(open_on, model, opened) if places else partial(open_embedder, model, opened)

@@ -18,7 +18,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import read_json, write_json
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark, Texts
-from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.embedder import Embedder, Role
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import COMPLETE, write_shard
@@ -48,7 +48,7 @@ def entries_of(benchmark: Benchmark) -> Iterator[Entry]:
         yield from _side_by_side(benchmark.languages, role, texts)
 
 
-def stream_of(data: Miracl) -> Iterator[Entry]:
+def stream_of(data: StreamedCorpus) -> Iterator[Entry]:
     """Queries, then passages as they are read from their files."""
     for key, lang, text in data.queries:
         yield Entry(key, lang, "query", text)

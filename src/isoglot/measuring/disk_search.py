@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
-from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.vector_files import Floats, Shard, read_shards, vector_files
 from isoglot.measuring.ranks import query_of, score_blocks
 
@@ -75,7 +75,7 @@ def query_vectors(place: Path, ids: list[str]) -> Floats:
     return vectors
 
 
-def search_shards(place: Path, data: Miracl, *, depth: int = DEPTH, memory: int = MEMORY) -> Found:
+def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memory: int = MEMORY) -> Found:
     """Search every query in its own language and in all together.
 
     Nothing is kept for a passage that is neither relevant nor among the best of a query, so memory does not grow with

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
-from isoglot.data.benchmarks.miracl import Miracl
+from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.measuring import language_bias
 from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards, ties_of
 from isoglot.measuring.evaluation import Evaluation
@@ -109,7 +109,7 @@ def score_run(
 
 
 def score_shards(
-    data: Miracl,
+    data: StreamedCorpus,
     place: Path,
     *,
     name: str,
@@ -118,7 +118,7 @@ def score_shards(
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
-    """Score MIRACL from vectors on disk, by exact search in bounded memory.
+    """Score a streamed corpus from vectors on disk, by exact search in bounded memory.
 
     Args:
         data: queries and judgements.
@@ -153,12 +153,12 @@ def score_shards(
     return replace(result, candidates=dict(zip(data.languages, found.sizes, strict=True)))
 
 
-def relevant_only(data: Miracl) -> Benchmark:
-    """MIRACL with no other passages than the relevant ones, all that scoring known ranks needs; texts are left out."""
+def relevant_only(data: StreamedCorpus) -> Benchmark:
+    """A streamed corpus with no other passages than the relevant ones, all that scoring known ranks needs, textless."""
     relevant = [(key, lang, "") for query, lang, _ in data.queries for key in data.answers[query]]
     return assemble(
         data.name,
-        [(key, lang, key, text) for key, lang, text in data.queries],
+        [(key, lang, data.groups[key], text) for key, lang, text in data.queries],
         list(dict.fromkeys(relevant)),
         data.answers,
         by="query",

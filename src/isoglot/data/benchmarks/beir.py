@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from isoglot.core.errors import InputError
@@ -66,9 +69,126 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
     )
 
 
+@dataclass(frozen=True)
+class BeirCorpus:
+    """A BEIR folder whose passages stay in their file; a `StreamedCorpus`.
+
+    Attributes:
+        name: what reports call it.
+        languages: codes, alphabetical.
+        queries: (id, language, text) of each judged query.
+        groups: the group of each query, by id.
+        answers: ids of each query's relevant passages with their grades.
+        folder, split: what was opened.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    queries: list[tuple[str, str, str]]
+    groups: dict[str, str]
+    answers: dict[str, dict[str, float]]
+    folder: Path
+    split: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over queries and judgements (not the passages, which are too many to read for it)."""
+        digest = hashlib.sha256()
+        for key, lang, text in self.queries:
+            digest.update(repr((key, lang, text, self.groups[key], self.answers[key])).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def passages(self) -> Iterator[tuple[str, str, str]]:
+        """Stream (id, language, title and text) of the corpus.
+
+        Raises:
+            InputError: malformed lines, all together.
+        """
+        problems = Problems()
+        for _, key, lang, _, text in _entries(_file(self.folder, "corpus.jsonl"), problems):
+            if lang in self.languages:
+                yield key, lang, text
+        problems.raise_if_any(_REMEDY)
+
+    def benchmark(self) -> Benchmark:
+        """All of it in memory."""
+        return load_beir(self.folder, self.name, split=self.split, langs=",".join(self.languages))
+
+
+def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", langs: str | None = None) -> BeirCorpus:
+    """Open a BEIR folder of any size: memory holds its queries and judgements.
+
+    Passages of a language that no query has are left out, and so are queries without a relevant passage.
+
+    Args:
+        folder: as of `load_beir`.
+        name: what reports call it; the folder's name when None.
+        split: of the qrels.
+        langs: comma-separated codes, for queries and passages alike.
+
+    Raises:
+        InputError: as `load_beir`, or judgements across languages, which need all passages of every language ranked for
+            every query.
+    """
+    problems = Problems()
+    queries = _texts(_file(folder, "queries.jsonl"), problems)
+    path = _qrels(folder, split)
+    judged: dict[str, dict[str, tuple[int, float]]] = {}
+    for line, query, passage, grade in judgements(path, problems):
+        if query not in queries:
+            problems.add(path, line, f"query {query!r} is not in queries.jsonl")
+        else:
+            judged.setdefault(query, {})[passage] = line, grade
+    wanted = {passage for found in judged.values() for passage in found}
+    lang_of: dict[str, str] = {}
+    available: set[str] = set()
+    for _, key, lang, _, _ in _entries(_file(folder, "corpus.jsonl"), problems):
+        available.add(lang)
+        if key in wanted:
+            lang_of[key] = lang
+    across: list[str] = []
+    answers: dict[str, dict[str, float]] = {}
+    for query, found in judged.items():
+        for passage, (line, grade) in found.items():
+            if passage not in lang_of:
+                problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
+            elif grade >= 1:
+                answers.setdefault(query, {})[passage] = grade
+                across += [query] if lang_of[passage] != queries[query][0] else []
+    problems.raise_if_any(_REMEDY)
+    if across:
+        raise InputError(
+            f"{path}: judges passages in another language than the query's (such as query {across[0]!r}); a streamed "
+            "corpus is searched in each query's language and in all together, so open this one in memory"
+        )
+    kept = set(parse_codes(langs, tuple(sorted(available))))
+    chosen = [(key, lang, text) for key, (lang, _, text) in queries.items() if key in answers and lang in kept]
+    if not chosen:
+        raise InputError(f"{path}: no query of {', '.join(sorted(kept))} has a relevant passage")
+    return BeirCorpus(
+        name or folder.resolve().name,
+        tuple(sorted({lang for _, lang, _ in chosen})),
+        chosen,
+        {key: queries[key][1] for key, _, _ in chosen},
+        {key: answers[key] for key, _, _ in chosen},
+        folder,
+        split,
+    )
+
+
 def _texts(path: Path, problems: Problems) -> dict[str, tuple[str, str, str]]:
     """Language, group and text by id."""
     found: dict[str, tuple[str, str, str]] = {}
+    for line, key, lang, group, text in _entries(path, problems):
+        if key in found:
+            problems.add(path, line, f"id {key!r} is used twice")
+        else:
+            found[key] = (lang, group, text)
+    return found
+
+
+def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, str, str]]:
+    """Line, id, language, group, and title and text of each record."""
     for line, record in jsonl_records(path, problems):
         if not isinstance(record, dict):
             problems.add(path, line, f"expected a JSON object, got {type(record).__name__}")
@@ -82,16 +202,13 @@ def _texts(path: Path, problems: Problems) -> dict[str, tuple[str, str, str]]:
         ]
         if wrong:
             problems.add(path, line, f"no text in {', '.join(wrong)}")
-        elif key in found:
-            problems.add(path, line, f"id {key!r} is used twice")
         elif known_code(str(lang)) is None:
             problems.add(path, line, f"metadata.lang {lang!r} is not a language code such as 'de'")
         else:
             title = record.get("title")
             group = about.get("group") if isinstance(about, dict) else None
             full = f"{title} {text}" if isinstance(title, str) and title else str(text)
-            found[str(key)] = (normal_code(str(lang)), str(key if group is None else group), full)
-    return found
+            yield line, str(key), normal_code(str(lang)), str(key if group is None else group), full
 
 
 def _file(folder: Path, name: str) -> Path:

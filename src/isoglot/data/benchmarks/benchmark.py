@@ -68,6 +68,47 @@ class Benchmark:
             digest.update(self.grades.tobytes())
         return digest.hexdigest()
 
+    @staticmethod
+    def from_dicts(
+        queries: Mapping[str, str],
+        passages: Mapping[str, str | Mapping[str, str]],
+        qrels: Mapping[str, Mapping[str, float]],
+        languages: Mapping[str, str] | str,
+        *,
+        groups: Mapping[str, str] | None = None,
+        name: str = "benchmark",
+    ) -> Benchmark:
+        """Make a benchmark of plain dicts, as BEIR's loader and pytrec_eval have them.
+
+        Args:
+            queries: text by query id.
+            passages: text by passage id, or `{"title": ..., "text": ...}`.
+            qrels: grade by passage id, by query id; below 1 means not relevant. Queries without judgements are left
+                out, which `notes` says.
+            languages: code by id, of queries and passages; or one code for all.
+            groups: what translations of one question share, by query id; a query without one is its own group.
+            name: what reports call it.
+
+        Raises:
+            InputError: unknown ids, ids without a language, texts that are none, no relevant passage at all; all
+                problems together.
+
+        Example:
+            >>> from isoglot.data import Benchmark
+            >>> benchmark = Benchmark.from_dicts(
+            ...     queries={"q1": "Wer schrieb das?", "q2": "Who wrote that?"},
+            ...     passages={"p1": "Das schrieb Grimm.", "p2": "Grimm wrote that."},
+            ...     qrels={"q1": {"p1": 2, "p2": 1}, "q2": {"p2": 1}},
+            ...     languages={"q1": "de", "p1": "de", "q2": "en", "p2": "en"},
+            ...     groups={"q1": "author", "q2": "author"},
+            ... )
+            >>> benchmark.languages, benchmark.relevant(0).tolist(), benchmark.grades.tolist()
+            (('de', 'en'), [0, 1], [2.0, 1.0, 1.0])
+        """
+        from isoglot.data.benchmarks.dicts import benchmark_of_dicts
+
+        return benchmark_of_dicts(queries, passages, qrels, languages, groups or {}, name)
+
     def relevant(self, query: int) -> NDArray[np.int64]:
         """Candidate positions that answer a query."""
         return self.gold[self.gold_offsets[query] : self.gold_offsets[query + 1]]

@@ -11,19 +11,19 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.download import is_offline
+from isoglot.data.benchmarks.named import Subset
 from isoglot.data.benchmarks.qrels import grade_of
 from isoglot.data.parquet_rows import columns_named, parquet_rows
 from isoglot.data.records import jsonl_records, table_rows
 from isoglot.languages.table import parse_codes
 
 LANGUAGES = ("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh")
-Subset = Literal["full", "hard-negatives"]
 # Parquet re-uploads with their revisions; the hard negatives are the union of three retrievers' top 250.
 HUB: dict[Subset, str] = {
     "full": "mteb/MIRACLRetrieval@9c09abc13478308c27598f350e31d8f06b9b5481",
@@ -68,6 +68,11 @@ class Miracl:
             if any(grade != 1 for grade in self.answers[key].values()):
                 digest.update(repr(list(self.answers[key].values())).encode())
         return digest.hexdigest()
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Every query is a group of its own."""
+        return {key: key for key, _, _ in self.queries}
 
     def passages(self, *, judged_only: bool = False) -> Iterator[tuple[str, str, str]]:
         """Stream (id, language, title and text) of the corpus, one language after the other.

@@ -1,0 +1,41 @@
+"""`isoglot list`: what can be named on the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+Kind = Literal["benchmarks", "losses", "regimes"]
+
+
+def list_names(kind: Kind, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """List what can be named on the command line, with where each name comes from.
+
+    Args:
+        kind: benchmarks, losses or regimes.
+        as_json: Print an object of names and origins.
+    """
+    found = _registry(kind)
+    origins = {name: found.origin(name) for name in found.names()}
+    if as_json:
+        print(json.dumps(origins, ensure_ascii=False))
+        return
+    width = max(map(len, origins), default=0)
+    for name, origin in origins.items():
+        print(f"{name:<{width}}  {origin}")
+
+
+def _registry(kind: Kind) -> Any:
+    if kind == "benchmarks":
+        from isoglot.data.benchmarks.named import BENCHMARKS
+
+        return BENCHMARKS
+    if kind == "losses":
+        from isoglot.training.losses.named import LOSSES
+
+        return LOSSES
+    from isoglot.training.sampling.regimes import REGIMES
+
+    return REGIMES

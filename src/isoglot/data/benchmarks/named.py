@@ -1,0 +1,137 @@
+"""Benchmarks by name: built in, registered from Python, or offered by an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from isoglot.core.errors import InputError
+from isoglot.core.registry import Registry
+from isoglot.data.benchmarks.benchmark import Benchmark
+from isoglot.data.benchmarks.streamed import StreamedCorpus
+
+Subset = Literal["full", "hard-negatives"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a benchmark is asked for.
+
+    Attributes:
+        name: its own, without what follows a colon.
+        argument: what followed the colon, such as `TASK` of `mteb:TASK`; else empty.
+        data_dir: folder of its files, or a Hub data set (id@revision); None where it should find them itself.
+        rows: row files, or whatever else `isoglot.data.prepare` takes; None where none were given.
+        langs: comma-separated codes to keep, for queries and candidates alike; None for all.
+        context: whether each candidate sentence is followed by its paragraph.
+        subset: full, or hard-negatives.
+        split: of the judgements.
+        offline: never download; None asks the environment.
+        stream: leave passages in their files, where the benchmark can.
+        scratch: a folder for what is made on the way, gone later; None for the cache.
+    """
+
+    name: str = "xquad-r"
+    argument: str = ""
+    data_dir: Path | None = None
+    rows: Any = None
+    langs: str | None = None
+    context: bool = False
+    subset: Subset = "full"
+    split: str = "test"
+    offline: bool | None = None
+    stream: bool = False
+    scratch: Path | None = None
+
+
+Opener = Callable[[Request], Benchmark | StreamedCorpus]
+
+BENCHMARKS: Registry[Opener] = Registry(
+    "isoglot.benchmarks",
+    "benchmark",
+    {
+        "xquad-r": "isoglot.data.benchmarks.openers:open_lareqa",
+        "mlqa-r": "isoglot.data.benchmarks.openers:open_lareqa",
+        "miracl": "isoglot.data.benchmarks.openers:open_miracl",
+        "beir": "isoglot.data.benchmarks.openers:open_beir",
+        "rows": "isoglot.data.benchmarks.openers:open_rows_as_benchmark",
+        "mteb": "isoglot.data.benchmarks.openers:open_mteb",
+    },
+)
+
+
+def register_benchmark(name: str, opener: Opener) -> Opener:
+    """Give a name to a benchmark of one's own, for `load_benchmark` and `--benchmark` in this process.
+
+    An installed package offers it to every process through an entry point of the group `isoglot.benchmarks`.
+
+    Args:
+        name: without spaces, commas, `=` and `:`.
+        opener: makes the benchmark of a `Request`, of which it may ignore what does not concern it.
+
+    Raises:
+        InputError: a name that could not stand in a flag.
+    """
+    return BENCHMARKS.register(name, opener)
+
+
+def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
+    """Open a benchmark by its name, or by the path of a BEIR folder, a prepared folder or a row file.
+
+    Raises:
+        InputError: neither, or what its opener raises.
+    """
+    name, _, argument = request.name.partition(":")
+    if name in BENCHMARKS:
+        return BENCHMARKS.get(name)(replace(request, name=name, argument=argument))
+    path = Path(request.name)
+    if not path.exists():
+        raise InputError(
+            f"benchmark {request.name!r}: no benchmark of this name and no such path; there are: "
+            f"{', '.join(BENCHMARKS.names())}"
+        )
+    if any((path / f"corpus.jsonl{ending}").is_file() for ending in ("", ".gz")):
+        return BENCHMARKS.get("beir")(replace(request, name="beir", data_dir=path))
+    if path.is_file() or (path / "meta.json").is_file():
+        return BENCHMARKS.get("rows")(replace(request, name="rows", rows=[path]))
+    raise InputError(
+        f"benchmark {path}: neither a BEIR folder (corpus.jsonl), nor a prepared folder, nor a row file; name the "
+        f"benchmark ({', '.join(BENCHMARKS.names())}) and give the folder as data_dir"
+    )
+
+
+def load_benchmark(
+    name: str | Path,
+    data_dir: Path | str | None = None,
+    langs: str | None = None,
+    *,
+    offline: bool | None = None,
+    **more: Any,
+) -> Benchmark:
+    """Load a benchmark into memory (of miracl: its hard negatives).
+
+    Args:
+        name: xquad-r, mlqa-r, miracl, beir, mteb:TASK, a registered name, or the path of a BEIR folder, a prepared folder or a row
+            file. `isoglot list benchmarks` prints the names.
+        data_dir: folder of its files; when None, xquad-r, mlqa-r and miracl are taken from the cache, where they are
+            downloaded to once.
+        langs: comma-separated codes to keep, for queries and candidates alike.
+        offline: never download; None asks `ISOGLOT_OFFLINE` and `HF_HUB_OFFLINE`.
+        more: further fields of `isoglot.data.benchmarks.named.Request`, such as `split` or `rows`.
+
+    Raises:
+        InputError: an unknown name, malformed files, or files that are missing and may not be downloaded.
+        IsoglotError: the download failed.
+
+    Example:
+        >>> from isoglot.data import load_benchmark
+        >>> rows = [{"group": 1, "lang": "de", "query": "Wer?", "passage": "Grimm."}]
+        >>> load_benchmark("rows", rows=rows).candidates.ids
+        ['de:1']
+    """
+    folder = None if data_dir is None else Path(data_dir)
+    asked = {"subset": "hard-negatives", **more}
+    found = open_benchmark(Request(str(name), data_dir=folder, langs=langs, offline=offline, **asked))
+    return found if isinstance(found, Benchmark) else found.benchmark()
