@@ -144,7 +144,7 @@ def evaluate(
         result = result if sides is None else sides.add_to(result)
     if resamples:
         result = result.with_intervals(resamples)
-    result.save(folder, None if isinstance(data, Miracl) else data)
+    result.save(folder, data if isinstance(data, Benchmark) else None)
     settings = {
         **source_settings(chosen),
         "model": name,

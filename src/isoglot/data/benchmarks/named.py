@@ -113,8 +113,8 @@ def load_benchmark(
     """Load a benchmark into memory (of miracl: its hard negatives).
 
     Args:
-        name: xquad-r, mlqa-r, miracl, beir, mteb:TASK, a registered name, or the path of a BEIR folder, a prepared folder or a row
-            file. `isoglot list benchmarks` prints the names.
+        name: xquad-r, mlqa-r, miracl, beir, mteb:TASK, a registered name, or the path of a BEIR folder, a prepared
+            folder or a row file. `isoglot list benchmarks` prints the names.
         data_dir: folder of its files; when None, xquad-r, mlqa-r and miracl are taken from the cache, where they are
             downloaded to once.
         langs: comma-separated codes to keep, for queries and candidates alike.
