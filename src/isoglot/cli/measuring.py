@@ -175,7 +175,7 @@ def evaluate(
     from isoglot.studies.report import StudyReport, render_evaluation, write_report
 
     if report:
-        shown = None if isinstance(data, Miracl) else data
+        shown = data if isinstance(data, Benchmark) else None
         top = {} if result.top is None else {result.model: result.top}
         languages = result.trained or ()
         facts = StudyReport(
