@@ -36,6 +36,7 @@ from isoglot.training.checkpoints import (
 from isoglot.training.facts import fixed_facts, model_name, run_facts
 from isoglot.training.inputs import run_collator, used_tokens
 from isoglot.training.interruption import Interruption
+from isoglot.training.launch import require_known_launch, require_one_run
 from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.lora import add_lora
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
@@ -95,6 +96,7 @@ def train(
     """
     folder, settings = Path(folder), settings or TrainSettings()
     _check_selection(settings, select_on)
+    require_known_launch()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = folder / "checkpoints"
     try:
@@ -144,7 +146,10 @@ def _train(
     facts = run_facts(model, rows, settings, processes, loss=own, select_on=None if settings.holdout else select_on)
     facts |= opening.record()
     fixed = fixed_facts(facts)
-    if resume and (record := read_run(folder)):
+    record = read_run(folder) if resume else None
+    newest = complete_checkpoints(checkpoints)[-1:] if resume else []
+    require_one_run({**fixed, "finished": record is not None, "checkpoint": newest[0].name if newest else None})
+    if record is not None:
         require_same(folder, fixed_facts(record["settings"]), fixed)
         if first:
             shutil.rmtree(checkpoints, ignore_errors=True)

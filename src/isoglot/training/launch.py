@@ -1,0 +1,51 @@
+"""How a run was started: ways that would train apart in one folder, or average gradients wrongly, are refused."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from torch import distributed
+
+from isoglot.core.errors import InputError
+from isoglot.core.version import __version__
+
+
+def require_known_launch() -> None:
+    """Look at what launchers leave in the environment.
+
+    Raises:
+        InputError: several machines without a rank, or sharded training.
+    """
+    if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
+        raise InputError(
+            "several processes were started without a rank, each would train alone in the same folder; "
+            "start them with torchrun --nnodes N --nproc-per-node P"
+        )
+    for name in ("FSDP", "DEEPSPEED"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("1", "true"):
+            raise InputError(
+                f"{name} shards weights, whose gradients would be averaged wrongly here; start with torchrun, "
+                "and give --grad-cache or --lora-rank where memory is short"
+            )
+
+
+def require_one_run(facts: dict[str, Any]) -> None:
+    """Compare over all processes what they are about to do.
+
+    Raises:
+        InputError: they differ; names the first fact that does, with both values.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return
+    mine = {**facts, "isoglot": __version__, "world_size": distributed.get_world_size()}
+    everyone: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(everyone, mine)
+    for number, other in enumerate(everyone[1:], 1):
+        for key in sorted({*everyone[0], *other}):
+            here, there = everyone[0].get(key), other.get(key)
+            if here != there:
+                raise InputError(
+                    f"process {number} starts with another {key} ({there!r}) than process 0 ({here!r}); "
+                    "give all the same command and an output folder that all of them see"
+                )
