@@ -60,10 +60,10 @@ def command(tmp_path, monkeypatch):
 
 def test_rows_that_are_missing():
     rows = [Row("1", "fr", "q", "p", "d"), Row("1", "en", "q", "p", "d"), Row("2", "sw", "q", "p", "d"),
-            Row("1", "de", "q", "p", "d", translated_by="m")]  # fmt: skip
+            Row("1", "de", "q", "p", "d", translated_by="m"), Row("9", "en", "s", "s", "b", kind="bitext")]  # fmt: skip
     assert missing(rows, ("de", "en"), "en") == [Task(rows[2], "de"), Task(rows[2], "en")]
     assert missing(rows, ("pl",), "en")[0] == Task(rows[1], "pl")
-    assert missing(rows[-1:], ("pl",), "en") == [Task(rows[3], "pl")]
+    assert missing(rows[3:], ("pl",), "en") == [Task(rows[3], "pl")]
 
 
 def test_an_endpoint_translates_query_and_passage_together(command, tmp_path, capsys):

@@ -57,6 +57,8 @@ def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Tas
     """
     groups: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
+        if row.kind == "bitext":  # sentences, not questions that a language lacks
+            continue
         groups.setdefault((row.dataset, row.group), {}).setdefault(row.lang, row)
     tasks = []
     for versions in groups.values():
