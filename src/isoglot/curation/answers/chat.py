@@ -145,9 +145,9 @@ class Chat:
                 while waiting:
                     yield waiting.pop(0).result()
             finally:
+                # Requests under way are waited for: they are paid, and their answers are kept.
                 self._stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                client.close()
 
     def _answer(self, client: httpx.Client, question: Question[T]) -> Answered[T]:
         key = key_of(self.settings.url, self.settings.model, question.prompt)
@@ -215,7 +215,7 @@ class Chat:
             answer = client.post(f"{self.settings.url.rstrip('/')}/chat/completions", json=body)
         except self._httpx.TimeoutException as error:
             raise _FaultError(f"no answer in {self.settings.timeout:g} s") from error
-        except (self._httpx.TransportError, RuntimeError) as error:  # RuntimeError: the client was closed meanwhile
+        except self._httpx.TransportError as error:
             raise _FaultError(f"connection failed ({error})") from error
         if answer.status_code in _PASSING:
             raise _FaultError(f"status {answer.status_code}", _wait(answer.headers.get("retry-after")))
