@@ -26,17 +26,19 @@ extensions = [
 ]
 # The project's root is the source folder, so that pages may link to results, recipes and the corpus beside docs/.
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "results/**.md", "examples/**.md", "src/isoglot/atlas/*.md", "*.md"]
+include_patterns = ["docs/**.md", "results/**.md", "examples/**.md", "src/isoglot/atlas/*.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autoclass_content = "class"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = "isoglot"
