@@ -26,7 +26,14 @@ extensions = [
 ]
 # The project's root is the source folder, so that pages may link to results, recipes and the corpus beside docs/.
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "results/**.md", "examples/**.md", "src/isoglot/atlas/*.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+include_patterns = [
+    "docs/**.md",
+    "results/**.md",
+    "examples/**.md",
+    "src/isoglot/atlas/*.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
