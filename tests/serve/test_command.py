@@ -88,7 +88,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         "isoglot.encoders.opening.open_embedder",
         lambda name, options: loaded.append(name) or SimpleNamespace(name=name),
     )
-    monkeypatch.setattr(server, "run", lambda app, taken: served.append((app, taken.getsockname())))
+    monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
     assert loaded == ["a/news/model", "other"]
     assert opened == [(Path("a/news"), "a/news/model"), (Path("b/news"), "other")]
@@ -129,7 +129,7 @@ def test_quickstart_serves_base_beside_hybrid(monkeypatch: pytest.MonkeyPatch, t
     loaded: list[str] = []
     served = []
     monkeypatch.setattr(showcase, "open_embedder", lambda model: loaded.append(model) or embed)
-    monkeypatch.setattr(server, "run", lambda app, taken: served.append(app))
+    monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append(app))
     serving.serve_quickstart(study, port=0)  # type: ignore[arg-type]
     assert loaded == ["embedded", str(tmp_path / "runs" / "hybrid-0.5-seed3" / "model")]
     with TestClient(served[0], base_url="http://127.0.0.1") as client:

@@ -17,6 +17,7 @@ from isoglot.cli import (
     debias,
     documents_to_rows,
     generating,
+    keys,
     listing,
     measuring,
     mining,
@@ -67,6 +68,7 @@ app.command(search.search)
 app.command(training.study)
 app.command(training.quickstart)
 app.command(serving.serve)
+app.command(keys.app)
 app.command(listing.list_names, name="list")
 app.register_install_completion_command()
 

@@ -34,6 +34,8 @@ def serve(
     allow_host: Names = (),
     root_path: str = "",
     trust_proxy: Names = (),
+    keys: Path | None = None,
+    cors: Names = (),
 ) -> None:
     """Serve an index as a search page and a JSON API, until Ctrl-C.
 
@@ -48,13 +50,17 @@ def serve(
         allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
         root_path: Path under which a reverse proxy shows this server, such as /search.
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
+        keys: File of keys (isoglot keys add): requests must show one; read again whenever it changes.
+        cors: Origins of pages elsewhere whose scripts may read answers, such as https://www.example.org.
     """
     require_packages()
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.searcher import Searcher
+    from isoglot.serve.access import checked_origins
     from isoglot.serve.app import create_app
+    from isoglot.serve.keys import read_keys
     from isoglot.serve.proxies import behind_proxy
     from isoglot.serve.server import allowed_hosts, listen, run
     from isoglot.serve.settings import ServeSettings
@@ -64,7 +70,10 @@ def serve(
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         manifest = read_manifest(folder)
         wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
-    settings = behind_proxy(ServeSettings(hosts=allowed_hosts(host)), allow_host, root_path, trust_proxy)
+    limits = ServeSettings(hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors))
+    settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
+    if keys is not None:
+        read_keys(keys)  # said before a model is loaded
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
@@ -77,7 +86,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        run(create_app(searchers, settings, embed=embed), taken)
+        run(create_app(searchers, settings, embed=embed), taken, keyed=keys is not None)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:

@@ -3,13 +3,14 @@
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from isoglot.core.version import __version__
 from isoglot.languages.codes import known_code
 from isoglot.search.searcher import Fair, Hit, Mode
+from isoglot.serve.access import STRANGER
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.readiness import Readiness
@@ -67,7 +68,7 @@ class Health(BaseModel):
 
     status: Literal["ok"] = "ok"
     version: str
-    indexes: list[Served]
+    indexes: list[Served] = Field(description="Empty where the server has keys and none was shown.")
 
 
 def router(collections: list[Collection], workers: Workers, readiness: Readiness, settings: ServeSettings) -> APIRouter:
@@ -130,8 +131,9 @@ def router(collections: list[Collection], workers: Workers, readiness: Readiness
 
     @routes.get("/healthz", summary="The same as /readyz", response_model=Health, responses=ready)
     @routes.get("/readyz", summary="Whether the indexes answer", response_model=Health, responses=ready)
-    async def health() -> JSONResponse:
+    async def health(request: Request) -> JSONResponse:
         await readiness.check()
+        seen = [] if request.scope.get(STRANGER) else collections
         served = [
             Served(
                 name=entry.name,
@@ -139,7 +141,7 @@ def router(collections: list[Collection], workers: Workers, readiness: Readiness
                 passages=entry.passages,
                 languages=dict(entry.languages),
             )
-            for entry in collections
+            for entry in seen
         ]
         return JSONResponse(Health(version=__version__, indexes=served).model_dump())
 

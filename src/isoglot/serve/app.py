@@ -13,13 +13,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
 from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings
+from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.guard import PROBES, Guard
+from isoglot.serve.keys import KeyRing
 from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.pages import Pages
 from isoglot.serve.problem_json import Problem, problem, title
@@ -49,6 +52,7 @@ def create_app(
 
     Raises:
         UnavailableError: an index does not answer.
+        InputError: the file of keys cannot be read, or an origin is none.
         ValueError: no searcher.
     """
     limits = settings or ServeSettings()
@@ -78,6 +82,17 @@ def create_app(
     app.include_router(pages.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _handle_errors(app, pages)
+    if limits.keys is not None:
+        app.add_middleware(Access, keys=KeyRing(limits.keys))
+    if limits.origins:
+        # Before keys are asked for: browsers ask whether they may ask, and show none then.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=checked_origins(limits.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=["Retry-After"],
+        )
     app.add_middleware(Guard, settings=limits)
     app.add_middleware(Placed, root_path=limits.root_path.rstrip("/"), trusted=limits.proxies)
     return app

@@ -59,8 +59,13 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
-def run(app: FastAPI, taken: socket.socket) -> None:
+def run(app: FastAPI, taken: socket.socket, *, keyed: bool = False) -> None:
     """Serve until SIGINT or SIGTERM; requests under way get some seconds to finish.
+
+    Args:
+        app: to serve.
+        taken: where it listens.
+        keyed: whether requests must show a key.
 
     Raises:
         KeyboardInterrupt: it was SIGINT, after everything was closed.
@@ -84,6 +89,7 @@ def run(app: FastAPI, taken: socket.socket) -> None:
     shown = f"[{host}]" if ":" in host else host
     progress_line(f"serving on http://{shown}:{port} (Ctrl-C stops)")
     if not ipaddress.ip_address(host).is_loopback:
-        progress_line("anyone who reaches this machine can search; there is no password and no encryption")
+        who = "who has a key" if keyed else "anyone who reaches this machine"
+        progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")
     with taken:
         uvicorn.Server(config).run(sockets=[taken])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class ServeSettings:
             its own name at this machine is turned away by it.
         root_path: path under which a proxy shows this server, such as `/search`; empty for the root.
         proxies: addresses or networks of the reverse proxies whose `X-Forwarded-` headers are believed.
+        keys: file of the keys that open this server (see `isoglot.serve.keys`); None for one that is open.
+        origins: of pages elsewhere whose scripts may read answers, such as `https://www.example.org`.
         query_characters: longest query.
         results: largest k.
         sample: results whose languages the page's bar shows.
@@ -28,6 +31,8 @@ class ServeSettings:
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     root_path: str = ""
     proxies: tuple[str, ...] = ()
+    keys: Path | None = None
+    origins: tuple[str, ...] = ()
     query_characters: int = 2000
     results: int = 100
     sample: int = 50

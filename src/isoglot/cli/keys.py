@@ -1,0 +1,63 @@
+"""`isoglot keys`: who may use a server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from isoglot.cli.options import Names
+
+app = App(name="keys", help="Keys that open a server (isoglot serve --keys).", help_format="plaintext")
+
+
+@app.command
+def add(file: Path, name: str, /, *, scopes: Names = ("search",), per_minute: int | None = None) -> None:
+    """Add a key and print it; only its hash is kept, so it is shown this once.
+
+    Args:
+        file: Where keys are kept; made where there is none.
+        name: Who the key is for.
+        scopes: What it opens: search (page, search and re-ranking), embed (vectors), admin (metrics).
+        per_minute: Requests a minute; no limit by default.
+    """
+    from isoglot.serve.keys import add_key
+
+    print(add_key(file, name, scopes, per_minute))
+
+
+@app.command(name="list")
+def list_keys(file: Path, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """Print the keys' names, scopes, limits and dates.
+
+    Args:
+        file: Where keys are kept.
+        as_json: Print JSON.
+    """
+    from isoglot.serve.keys import read_keys
+
+    keys = read_keys(file)
+    if as_json:
+        shown = [{name: value for name, value in asdict(key).items() if name != "sha256"} for key in keys]
+        print(json.dumps(shown, ensure_ascii=False))
+        return
+    for key in keys:
+        limit = "no limit" if key.per_minute is None else f"{key.per_minute} a minute"
+        print(f"{key.name}\t{','.join(key.scopes)}\t{limit}\t{key.created}")
+
+
+@app.command
+def revoke(file: Path, name: str, /) -> None:
+    """Take a key away; servers refuse it from their next request on.
+
+    Args:
+        file: Where keys are kept.
+        name: Which one.
+    """
+    from isoglot.serve.keys import revoke_key
+
+    revoke_key(file, name)
+    print(f"{name} revoked")

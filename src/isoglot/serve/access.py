@@ -1,0 +1,134 @@
+"""Who may ask for what: keys, their scopes and their limits, before anything is answered but a probe."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from isoglot.core.errors import InputError
+from isoglot.serve.addresses import route_path
+from isoglot.serve.guard import PROBES
+from isoglot.serve.keys import Key, KeyRing
+from isoglot.serve.openai_errors import PREFIX, openai_error
+from isoglot.serve.problem_json import problem
+
+STRANGER = "isoglot.stranger"
+"""Set in the scope of a probe that showed no key: it is told whether, not what, this server serves."""
+_SCOPES = {"/v1/embeddings": "embed", "/v1/models": "embed", "/metrics": "admin", "/search": "search", "/": "search"}
+_PROGRAMS = ("/search", "/openapi.json", "/metrics", PREFIX)
+
+
+class Access:
+    """ASGI middleware: requests show a key as `Authorization: Bearer`, `X-API-Key` or the password of Basic.
+
+    Basic is what a browser asks people for by itself. Limits are kept in this process: two servers count apart.
+
+    Args:
+        app: what follows.
+        keys: that open it.
+        clock: seconds, for limits.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app, self._keys, self._clock = app, keys, clock
+        self._left: dict[str, tuple[int, float, float]] = {}  # by key: limit, requests left, when that was
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "http":
+            refused = self._refusal(scope)
+            if refused is not None:
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        path = route_path(scope)
+        shown = _shown(Headers(scope=scope))
+        key = self._keys.find(shown) if shown else None
+        if path in PROBES:
+            scope[STRANGER] = key is None
+            return None
+        if key is None:
+            asked = "Bearer" if path.startswith(_PROGRAMS) else 'Basic realm="isoglot", charset="UTF-8"'
+            said = "this key is not known here" if shown else "this server wants a key"
+            detail = f"{said}: send one as Authorization: Bearer KEY, or as the password of Basic authentication"
+            return _answer(path, 401, detail, {"WWW-Authenticate": asked})
+        wanted = _scope_of(path)
+        if wanted is not None and wanted not in key.scopes:
+            detail = f"this key is for {', '.join(key.scopes)}, and not for {wanted}; ask for another one"
+            return _answer(path, 403, detail, {})
+        wait = self._wait(key)
+        if wait:
+            detail = f"this key may ask {key.per_minute} times a minute; come again in {wait} s"
+            return _answer(path, 429, detail, {"Retry-After": str(wait)})
+        return None
+
+    def _wait(self, key: Key) -> int:
+        """Take one request from the key's minute: 0, or whole seconds until there is one again (a token bucket)."""
+        if key.per_minute is None:
+            return 0
+        most, now = key.per_minute, self._clock()
+        limit, left, since = self._left.get(key.sha256, (most, float(most), now))
+        left = min(most, left + (now - since) * most / 60) if limit == most else float(most)
+        self._left[key.sha256] = (most, left - 1 if left >= 1 else left, now)
+        return 0 if left >= 1 else math.ceil(round((1 - left) * 60 / most, 6))
+
+
+def _scope_of(path: str) -> str | None:
+    """The scope that a path needs; None where any key opens it."""
+    if path.startswith("/v1/models/"):
+        return "embed"
+    return _SCOPES.get(path, "search" if path.startswith(PREFIX) else None)
+
+
+def _shown(headers: Headers) -> str:
+    """The key that a request shows; empty where it shows none."""
+    if "x-api-key" in headers:
+        return headers["x-api-key"].strip()
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+def _answer(path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
+    if path.startswith(PREFIX):
+        return openai_error(status, detail, headers)
+    if path.startswith(_PROGRAMS):
+        return problem(status, detail, headers)
+    # The page's own errors name the indexes and their languages.
+    return PlainTextResponse(f"{detail}\n", status, headers)
+
+
+def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins whose pages may read answers.
+
+    Raises:
+        InputError: one is no scheme and host alone; `*` is none.
+    """
+    for origin in origins:
+        try:
+            parts = urlsplit(origin)
+            right = parts.scheme in ("http", "https") and origin == f"{parts.scheme}://{parts.netloc}"
+            right = right and bool(parts.hostname) and "@" not in origin and "*" not in origin and (parts.port or 1) > 0
+        except ValueError:
+            right = False
+        if not right:
+            raise InputError(
+                f"origin {origin!r}: expected scheme, host and port alone, such as https://www.example.org"
+            )
+    return origins

@@ -1,0 +1,177 @@
+"""Keys that programs and people show to be let in: a JSON file of their hashes, scopes and limits."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import read_json, write_json
+from isoglot.core.problems import Problems
+
+SCOPES = ("search", "embed", "admin")
+_PREFIX = "isoglot_"
+_REMEDY = "make the file with `isoglot keys add`"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as it is kept: the key itself was shown once and is nowhere.
+
+    Attributes:
+        name: who it is for; one of its kind in a file.
+        sha256: of the key. Keys are 256 random bits, which no list of likely ones holds: a slow hash would protect
+            nothing more, and cost its time at every request.
+        scopes: what it opens: `search`, `embed`, `admin`.
+        per_minute: requests a minute; None for no limit.
+        created: when, in UTC.
+    """
+
+    name: str
+    sha256: str
+    scopes: tuple[str, ...]
+    per_minute: int | None = None
+    created: str = ""
+
+
+def read_keys(path: Path) -> list[Key]:
+    """Read a file of keys.
+
+    Raises:
+        InputError: missing, broken, or with keys that cannot be; names all of them.
+    """
+    content = read_json(path)
+    entries = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise InputError(f'{path}: expected an object with a list "keys"; {_REMEDY}')
+    problems = Problems()
+    keys: list[Key] = []
+    for number, entry in enumerate(entries, 1):
+        wrong = _wrong(entry)
+        if not wrong and any(entry["name"] == known.name for known in keys):
+            wrong = f"a second key of the name {entry['name']!r}"
+        if wrong:
+            problems.add(path, None, f"key {number}: {wrong}")
+            continue
+        created = str(entry.get("created", ""))
+        keys.append(Key(entry["name"], entry["sha256"], tuple(entry["scopes"]), entry.get("per_minute"), created))
+    problems.raise_if_any(_REMEDY)
+    return keys
+
+
+def _wrong(entry: Any) -> str | None:
+    if not isinstance(entry, dict):
+        return f"{type(entry).__name__}, expected an object"
+    name, digest, scopes, limit = (entry.get(field) for field in ("name", "sha256", "scopes", "per_minute"))
+    if not isinstance(name, str) or not name.strip() or len(name) > 100:
+        return "name: expected 1 to 100 characters"
+    if not isinstance(digest, str) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        return "sha256: expected 64 hexadecimal digits"
+    if not isinstance(scopes, list) or not scopes or any(scope not in SCOPES for scope in scopes):
+        return f"scopes: expected a list of {', '.join(SCOPES)}"
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        return "per_minute: expected a number from 1, or null for no limit"
+    return None
+
+
+def add_key(path: Path, name: str, scopes: Sequence[str] = ("search",), per_minute: int | None = None) -> str:
+    """Add a key to a file, which is made where there is none.
+
+    Args:
+        path: of the file.
+        name: who the key is for.
+        scopes: what it opens.
+        per_minute: requests a minute; None for no limit.
+
+    Returns:
+        The key. It is not kept: this is the only time that it is known.
+
+    Raises:
+        InputError: the name is taken, a scope or limit cannot be, or the file is broken.
+    """
+    keys = read_keys(path) if path.exists() else []
+    if any(name == known.name for known in keys):
+        raise InputError(f"{path}: there is a key {name!r} already; revoke it first, or give another name")
+    secret = f"{_PREFIX}{secrets.token_urlsafe(32)}"
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    key = Key(name, _digest(secret), tuple(dict.fromkeys(scopes)), per_minute, created)
+    wrong = _wrong({**asdict(key), "scopes": list(key.scopes)})
+    if wrong:
+        raise InputError(wrong)
+    _write(path, [*keys, key])
+    return secret
+
+
+def revoke_key(path: Path, name: str) -> None:
+    """Take a key out of a file; running servers refuse it from their next request on.
+
+    Raises:
+        InputError: there is none of that name, or the file is broken.
+    """
+    keys = read_keys(path)
+    left = [key for key in keys if key.name != name]
+    if len(left) == len(keys):
+        there = ", ".join(key.name for key in keys) or "none"
+        raise InputError(f"{path}: there is no key {name!r}; there are: {there}")
+    _write(path, left)
+
+
+def _write(path: Path, keys: Sequence[Key]) -> None:
+    write_json(path, {"keys": [asdict(key) for key in keys]})
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class KeyRing:
+    """The keys of a file, read again whenever it changes; while it is broken or gone, those read last stay.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: it cannot be read now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._state()
+        self._keys = read_keys(path)
+
+    def find(self, secret: str) -> Key | None:
+        """The key that was shown, or None. Every key is compared, and each in constant time."""
+        self._reload()
+        shown = _digest(secret)
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.sha256, shown):
+                found = key
+        return found
+
+    def _state(self) -> tuple[int, ...] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    def _reload(self) -> None:
+        state = self._state()
+        if state == self._seen:
+            return
+        self._seen = state
+        try:
+            self._keys = read_keys(self._path)
+        except IsoglotError as error:
+            _log.error("keys not read again, those of before stay: %s", error)
+        else:
+            _log.warning("%s was read again: %d keys", self._path, len(self._keys))
