@@ -1,0 +1,40 @@
+"""Every command that the pages show has verbs and flags that there are."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from cyclopts import CycloptsError
+
+from isoglot.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"^(?: {4}|\$ )?isoglot +(?!--)[a-z].*$", re.MULTILINE)
+# A synopsis or a sentence, not a command to type.
+SYNOPSIS = re.compile(r"\.\.\.|…|\[-|\[[A-Z-]|\||`")
+
+
+def commands(page):
+    text = re.sub(r" *\\\n\s*", " ", page.read_text(encoding="utf-8"))
+    found = [re.sub(r"\s#.*", "", line).strip().removeprefix("$ ") for line in COMMAND.findall(text)]
+    # Recipes have tests of their own.
+    return [line for line in found if not SYNOPSIS.search(line) and ".toml" not in line]
+
+
+def words(command):
+    found = shlex.split(command)
+    # What a shell would take for itself.
+    return found[: found.index(">")] if ">" in found else found
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+def test_commands_parse(page):
+    wrong = []
+    for command in commands(page):
+        try:
+            app.parse_args(words(command)[1:], exit_on_error=False, print_error=False)
+        except (CycloptsError, ValueError) as error:
+            wrong.append(f"{command}: {error}")
+    assert not wrong, "\n".join(wrong)
