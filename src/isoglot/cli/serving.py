@@ -6,11 +6,11 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Names
+from isoglot.cli.options import Names, Switch
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def serve(
     trust_proxy: Names = (),
     keys: Path | None = None,
     cors: Names = (),
+    log: Literal["text", "json"] | None = None,
+    log_queries: Switch = False,
 ) -> None:
     """Serve an index as a search page and a JSON API, until Ctrl-C.
 
@@ -52,6 +54,8 @@ def serve(
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
         keys: File of keys (isoglot keys add): requests must show one; read again whenever it changes.
         cors: Origins of pages elsewhere whose scripts may read answers, such as https://www.example.org.
+        log: Write a line for every request on stderr, in words or as JSON.
+        log_queries: Those lines say what was searched for.
     """
     require_packages()
     from isoglot.encoders.loading import quiet_libraries
@@ -70,7 +74,7 @@ def serve(
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         manifest = read_manifest(folder)
         wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
-    limits = ServeSettings(hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors))
+    limits = ServeSettings(hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors), log_queries=log_queries)
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
         read_keys(keys)  # said before a model is loaded
@@ -86,7 +90,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        run(create_app(searchers, settings, embed=embed), taken, keyed=keys is not None)
+        run(create_app(searchers, settings, embed=embed), taken, keyed=keys is not None, log=log)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:
@@ -123,7 +127,7 @@ def require_packages() -> None:
     """
     from isoglot.core.errors import MissingPackageError
 
-    missing = [name for name in ("fastapi", "jinja2", "uvicorn") if find_spec(name) is None]
+    missing = [name for name in ("fastapi", "jinja2", "prometheus_client", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingPackageError(f"serving needs {', '.join(missing)}: pip install 'isoglot[serve]'")
 

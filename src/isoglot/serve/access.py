@@ -17,6 +17,7 @@ from isoglot.core.errors import InputError
 from isoglot.serve.addresses import route_path
 from isoglot.serve.guard import PROBES
 from isoglot.serve.keys import Key, KeyRing
+from isoglot.serve.observing import KEY
 from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.problem_json import problem
 
@@ -62,6 +63,7 @@ class Access:
             said = "this key is not known here" if shown else "this server wants a key"
             detail = f"{said}: send one as Authorization: Bearer KEY, or as the password of Basic authentication"
             return _answer(path, 401, detail, {"WWW-Authenticate": asked})
+        scope[KEY] = key.name
         wanted = _scope_of(path)
         if wanted is not None and wanted not in key.scopes:
             detail = f"this key is for {', '.join(key.scopes)}, and not for {wanted}; ask for another one"

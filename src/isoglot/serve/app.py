@@ -23,6 +23,8 @@ from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.guard import PROBES, Guard
 from isoglot.serve.keys import KeyRing
+from isoglot.serve.metrics import CONTENT_TYPE, Metrics
+from isoglot.serve.observing import Observed
 from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.pages import Pages
 from isoglot.serve.problem_json import Problem, problem, title
@@ -33,7 +35,7 @@ from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers
 
 _log = logging.getLogger(__name__)
-_PROGRAMS = ("/search", *PROBES, "/openapi.json")
+_PROGRAMS = ("/search", *PROBES, "/openapi.json", "/metrics")
 
 
 def create_app(
@@ -59,6 +61,7 @@ def create_app(
     collections = open_collections(searchers, embed)
     workers = Workers(limits.threads, limits.waiting, limits.seconds)
     readiness = Readiness(collections)
+    metrics = Metrics(collections, workers)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -75,11 +78,17 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    pages = Pages(collections, workers, limits)
-    app.include_router(api.router(collections, workers, readiness, limits))
+    pages = Pages(collections, workers, limits, metrics)
+    routers = [api.router(collections, workers, readiness, limits, metrics), pages.router]
     if any(entry.embed for entry in collections):
-        app.include_router(embeddings.router(collections, workers, limits))
-    app.include_router(pages.router)
+        routers.append(embeddings.router(collections, workers, limits))
+    for router in routers:
+        app.include_router(router)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def tell_metrics() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _handle_errors(app, pages)
     if limits.keys is not None:
@@ -91,9 +100,12 @@ def create_app(
             allow_origins=checked_origins(limits.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "X-Request-Id"],
         )
     app.add_middleware(Guard, settings=limits)
+    paths = {path for each in [app.router, *routers] for path in (getattr(route, "path", "{") for route in each.routes)}
+    counted = {path for path in paths if path and "{" not in path}
+    app.add_middleware(Observed, metrics=metrics, routes=counted, queries=limits.log_queries)
     app.add_middleware(Placed, root_path=limits.root_path.rstrip("/"), trusted=limits.proxies)
     return app
 

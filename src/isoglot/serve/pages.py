@@ -16,6 +16,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.version import __version__
 from isoglot.search.searcher import Hit
 from isoglot.serve.addresses import home_of, route_path
+from isoglot.serve.metrics import Metrics
 from isoglot.serve.problem_json import title
 from isoglot.serve.request import COUNTS, FAIRNESS, MODES, VIEWS, ListChoice, PageRequest, default_request, read_request
 from isoglot.serve.result_views import ListView, languages_of, list_view, segments
@@ -35,10 +36,12 @@ _TYPES = {
 class Pages:
     """The page's routes and its errors over some collections."""
 
-    def __init__(self, collections: list[Collection], workers: Workers, settings: ServeSettings) -> None:
+    def __init__(
+        self, collections: list[Collection], workers: Workers, settings: ServeSettings, metrics: Metrics
+    ) -> None:
         self._by_name = {entry.name: entry for entry in collections}
         self._languages = languages_of(collections)
-        self._workers, self._settings = workers, settings
+        self._workers, self._settings, self._metrics = workers, settings, metrics
         folder = files("isoglot.serve") / "static"
         self._static = {name: (folder / name).read_bytes() for name in _TYPES}
         build = sha256(b"".join(self._static.values())).hexdigest()[:12]
@@ -97,6 +100,8 @@ class Pages:
         # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
         alone = choice.fair == "balanced" and asked.k < sample
         found = best(asked.k) if alone else sampled[: asked.k]
+        self._metrics.stage("search", seconds)
+        self._metrics.found(collection.name, found)
         return list_view(asked, choice, collection, found, sampled[:sample], self._languages, seconds)
 
     def error(self, request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
+from isoglot.serve.logs import LogFormat, start_logging
 
 _SECONDS_TO_FINISH = 3
 
@@ -59,23 +60,27 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
-def run(app: FastAPI, taken: socket.socket, *, keyed: bool = False) -> None:
+def run(app: FastAPI, taken: socket.socket, *, keyed: bool = False, log: LogFormat | None = None) -> None:
     """Serve until SIGINT or SIGTERM; requests under way get some seconds to finish.
 
     Args:
         app: to serve.
         taken: where it listens.
         keyed: whether requests must show a key.
+        log: a line for every request, in this form; only what went wrong when None.
 
     Raises:
         KeyboardInterrupt: it was SIGINT, after everything was closed.
     """
     import uvicorn
 
+    if log is not None:
+        start_logging(log)
     config = uvicorn.Config(
         app,
         http="h11",
         ws="none",
+        log_config=None if log is not None else uvicorn.config.LOGGING_CONFIG,
         log_level="warning",
         access_log=False,
         server_header=False,

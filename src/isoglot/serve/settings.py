@@ -17,6 +17,7 @@ class ServeSettings:
         proxies: addresses or networks of the reverse proxies whose `X-Forwarded-` headers are believed.
         keys: file of the keys that open this server (see `isoglot.serve.keys`); None for one that is open.
         origins: of pages elsewhere whose scripts may read answers, such as `https://www.example.org`.
+        log_queries: whether log lines of requests say what was searched for.
         query_characters: longest query.
         results: largest k.
         sample: results whose languages the page's bar shows.
@@ -33,6 +34,7 @@ class ServeSettings:
     proxies: tuple[str, ...] = ()
     keys: Path | None = None
     origins: tuple[str, ...] = ()
+    log_queries: bool = False
     query_characters: int = 2000
     results: int = 100
     sample: int = 50

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -24,12 +26,22 @@ class Workers:
         waiting: functions that may wait for a thread.
         seconds: until the caller gives up on one. A function at work cannot be stopped: its thread is busy until it
             returns, and counts as busy.
+
+    Attributes:
+        waited: told the seconds that each function waited for its thread.
     """
 
     def __init__(self, threads: int, waiting: int, seconds: float) -> None:
         self._threads, self._seconds = threads, seconds
         self._places = threading.BoundedSemaphore(threads + waiting)
         self._pool: ThreadPoolExecutor | None = None
+        self._held, self._counting = 0, threading.Lock()
+        self.waited: Callable[[float], None] = lambda seconds: None
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many functions wait, and how many are at work."""
+        return max(0, self._held - self._threads), min(self._held, self._threads)
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in a thread.
@@ -42,9 +54,25 @@ class Workers:
             raise BusyError
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="isoglot-search")
-        future = self._pool.submit(function, *args, **kwargs)
-        future.add_done_callback(lambda _: self._places.release())
+        # A thread knows whose request it works for: its log lines say so.
+        context, submitted = copy_context(), time.perf_counter()
+
+        def work() -> R:
+            self.waited(time.perf_counter() - submitted)
+            return context.run(function, *args, **kwargs)
+
+        self._hold(1)
+        future = self._pool.submit(work)
+        future.add_done_callback(self._release)
         return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
+
+    def _release(self, _: object) -> None:
+        self._hold(-1)
+        self._places.release()
+
+    def _hold(self, change: int) -> None:
+        with self._counting:
+            self._held += change
 
     def close(self) -> None:
         """Drop what waits; a function at work ends by itself. The next call opens a new pool."""

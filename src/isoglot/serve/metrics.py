@@ -1,0 +1,84 @@
+"""What a server tells Prometheus: requests, seconds by stage, its queue, languages of results and collections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import prometheus_client as prometheus
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from isoglot.core.version import __version__
+from isoglot.search.searcher import Hit
+from isoglot.serve.cleaning import plain
+from isoglot.serve.served import Collection
+from isoglot.serve.workers import Workers
+
+CONTENT_TYPE = prometheus.CONTENT_TYPE_LATEST
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+
+class Metrics:
+    """The counts of one application, in a registry of its own.
+
+    Args:
+        collections: that it serves.
+        workers: its threads; how long what they run has waited is noted from now on.
+    """
+
+    def __init__(self, collections: Sequence[Collection], workers: Workers) -> None:
+        self._registry = registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=registry)
+        prometheus.Info("isoglot", "This server.", registry=registry).info({"version": __version__})
+        self._requests = prometheus.Counter(
+            "isoglot_requests", "Requests answered.", ("path", "method", "status"), registry=registry
+        )
+        self._seconds = prometheus.Histogram(
+            "isoglot_request_seconds", "Seconds to answer a request.", ("path",), registry=registry, buckets=_BUCKETS
+        )
+        self._stages = prometheus.Histogram(
+            "isoglot_stage_seconds", "Seconds of a stage.", ("stage",), registry=registry, buckets=_BUCKETS
+        )
+        self._languages = prometheus.Counter(
+            "isoglot_results", "Passages shown in results.", ("index", "lang"), registry=registry
+        )
+        registry.register(_State(collections, workers))
+        workers.waited = lambda seconds: self.stage("queue", seconds)
+
+    def request(self, path: str, method: str, status: int, seconds: float) -> None:
+        """Note an answer; `path` is a route, not an address, so that there are few."""
+        self._requests.labels(path, method, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """Note how long a part of the work took."""
+        self._stages.labels(stage).observe(seconds)
+
+    def found(self, index: str, hits: Sequence[Hit]) -> None:
+        """Note the languages of passages that an index's results show."""
+        for lang, count in Counter(plain(hit.lang) for hit in hits).items():
+            self._languages.labels(index, lang).inc(count)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return prometheus.generate_latest(self._registry)
+
+
+class _State(Collector):
+    """What is so at the moment of asking."""
+
+    def __init__(self, collections: Sequence[Collection], workers: Workers) -> None:
+        self._collections, self._workers = collections, workers
+
+    def collect(self) -> Iterator[Metric]:
+        waiting, running = self._workers.load
+        yield GaugeMetricFamily("isoglot_queue_waiting", "Requests that wait for a thread.", waiting)
+        yield GaugeMetricFamily("isoglot_queue_running", "Requests that a thread works on.", running)
+        passages = GaugeMetricFamily(
+            "isoglot_collection_passages", "Passages of the collection.", labels=("index", "lang")
+        )
+        for entry in self._collections:
+            for lang, count in entry.languages.items():
+                passages.add_metric((entry.name, plain(lang)), count)
+        yield passages

@@ -1,0 +1,77 @@
+"""Every request and its answer as they are seen from outside: an id, seconds, a line of the log, a count."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Collection
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from isoglot.serve.addresses import route_path
+from isoglot.serve.cleaning import clean_query
+from isoglot.serve.logs import request_id
+from isoglot.serve.metrics import Metrics
+
+KEY = "isoglot.key"
+"""The scope's name of the key that was shown."""
+_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_OF_MANY = ("/static", "/v1/models")
+_log = logging.getLogger("isoglot.access")
+
+
+class Observed:
+    """ASGI middleware around all others: refusals are seen too.
+
+    Args:
+        app: what follows.
+        metrics: counts.
+        routes: paths that are counted each; all others together.
+        queries: whether the log says what was searched for.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Collection[str], queries: bool = False) -> None:
+        self._app, self._metrics, self._routes, self._queries = app, metrics, frozenset(routes), queries
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, and note how it was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        name = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        method = str(scope["method"])
+        status = 500  # what the outermost layer answers where an exception ends the others
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = name
+            await send(message)
+
+        started = time.perf_counter()
+        token = request_id.set(name)
+        try:
+            await self._app(scope, receive, send_observed)
+        finally:
+            seconds = time.perf_counter() - started
+            path = self._route(route_path(scope))
+            self._metrics.request(path, method if method in ("GET", "HEAD", "POST") else "other", status, seconds)
+            fields = {"method": method[:20], "path": path, "status": status, "seconds": round(seconds, 4)}
+            if KEY in scope:
+                fields["key"] = scope[KEY]
+            if self._queries:
+                asked = parse_qs(scope["query_string"].decode("ascii", "replace"), max_num_fields=None)
+                fields["query"] = clean_query(asked.get("q", [""])[0])[:2000]
+            _log.info("request", extra={"fields": fields})
+            request_id.reset(token)
+
+    def _route(self, path: str) -> str:
+        if path in self._routes:
+            return path
+        return next((route for route in _OF_MANY if path.startswith(f"{route}/")), "other")
