@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -54,6 +55,7 @@ def average_models(
         >>> average_models(["runs/seed0", "runs/seed1"], "runs/both")  # doctest: +SKIP
         PosixPath('runs/both')
     """
+    started = time.perf_counter()
     output, shares = Path(output), _shares(len(models), weights)
     members = [open_member(str(model), share) for model, share in zip(models, shares, strict=True)]
     for member in members:
@@ -71,7 +73,7 @@ def average_models(
                 save_file(_mean(members, places), folder / file, metadata={"format": "pt"})
             except (SafetensorError, OSError) as error:
                 raise IsoglotError(f"{folder / file}: cannot be written ({error}); is the disk full?") from error
-        _describe(folder, members)
+        _describe(folder, members, time.perf_counter() - started)
     return folder
 
 
@@ -123,7 +125,7 @@ def _copy_but_weights(source: Path, folder: Path) -> None:
     shutil.copytree(source, folder, ignore=passed_over, dirs_exist_ok=True)
 
 
-def _describe(folder: Path, members: list[Member]) -> None:
+def _describe(folder: Path, members: list[Member], seconds: float) -> None:
     """A model card and `run.json`; the languages trained on are those of any of the models."""
     lines = "\n".join(f"| {member.name} | {member.share:.4g} |" for member in members)
     card = (
@@ -142,7 +144,7 @@ def _describe(folder: Path, members: list[Member]) -> None:
         data={member.name: _weights_checksum(member) for member in members},
         seed=None,
         device="cpu",
-        seconds=0.0,
+        seconds=seconds,
         **({"languages": languages} if languages else {}),
     )
 
