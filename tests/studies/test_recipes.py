@@ -31,6 +31,7 @@ def parse(argv):
 
 def test_the_recipes_are_there():
     assert {path.stem for path in RECIPES} == {
+        "best-two-cores",
         "eight-gpus",
         "mlqa-r-to-xquad-r",
         "paper-labse",
