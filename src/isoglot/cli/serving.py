@@ -31,6 +31,7 @@ def serve(
     model: str | None = None,
     compare_model: str | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    rerank: str | None = None,
     allow_host: Names = (),
     root_path: str = "",
     trust_proxy: Names = (),
@@ -49,6 +50,7 @@ def serve(
         model: The encoder of the index, where it lies elsewhere now.
         compare_model: The encoder of the second index, where it lies elsewhere now.
         options: How encoders are opened, where not as they were for the index.
+        rerank: A cross-encoder behind /v1/rerank, folder or Hub id; else the encoders compare by cosine there.
         allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
         root_path: Path under which a reverse proxy shows this server, such as /search.
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
@@ -58,6 +60,7 @@ def serve(
         log_queries: Those lines say what was searched for.
     """
     require_packages()
+    from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
     from isoglot.search.index.manifest import read_manifest
@@ -90,7 +93,8 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        run(create_app(searchers, settings, embed=embed), taken, keyed=keys is not None, log=log)
+        judges = {} if rerank is None else {Path(rerank).name: load_cross_encoder(rerank)}
+        run(create_app(searchers, settings, embed=embed, judges=judges), taken, keyed=keys is not None, log=log)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:

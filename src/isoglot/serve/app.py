@@ -18,7 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
 from isoglot.search.searcher import Searcher
-from isoglot.serve import api, embeddings
+from isoglot.serve import api, embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.guard import PROBES, Guard
@@ -43,6 +43,7 @@ def create_app(
     settings: ServeSettings | None = None,
     *,
     embed: Mapping[str, Embedder] | None = None,
+    judges: Mapping[str, rerank.Judge] | None = None,
 ) -> FastAPI:
     """The server's application, for any ASGI server.
 
@@ -51,6 +52,7 @@ def create_app(
             side by side. They stay the caller's: closing the application does not close them.
         settings: limits.
         embed: the models behind `/v1/embeddings`, by the same names; without any there is no such route.
+        judges: cross-encoders behind `/v1/rerank`, by name; models that embed compare by cosine there.
 
     Raises:
         UnavailableError: an index does not answer.
@@ -82,6 +84,8 @@ def create_app(
     routers = [api.router(collections, workers, readiness, limits, metrics), pages.router]
     if any(entry.embed for entry in collections):
         routers.append(embeddings.router(collections, workers, limits))
+    if judges or any(entry.embed for entry in collections):
+        routers.append(rerank.router(collections, judges or {}, workers, limits))
     for router in routers:
         app.include_router(router)
 

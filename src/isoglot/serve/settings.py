@@ -24,6 +24,7 @@ class ServeSettings:
         url_bytes: longest query string of an address.
         body_bytes: largest request body.
         inputs, input_characters: texts of one embeddings request, and the longest of them.
+        documents: most texts of one re-ranking request.
         threads: searches that run at the same time.
         waiting: requests that may wait for a thread; the next one is told to come back (503).
         seconds: a request gets its answer, or a 504, within this time.
@@ -42,6 +43,7 @@ class ServeSettings:
     body_bytes: int = 1_048_576
     inputs: int = 128
     input_characters: int = 20_000
+    documents: int = 1000
     threads: int = 2
     waiting: int = 64
     seconds: float = 20.0

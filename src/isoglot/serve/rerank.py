@@ -1,0 +1,164 @@
+"""`/v1/rerank` in the shape that Cohere's and Jina's APIs share: a query, documents, and their order with scores."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+
+from isoglot.encoders.turns import turn
+from isoglot.serve.cleaning import clean_query, plain
+from isoglot.serve.openai_errors import documented
+from isoglot.serve.served import Collection, UnavailableError
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import Workers
+
+_Scores = Callable[[str, list[str]], tuple[list[float], int | None]]
+"""A query and documents to a score for each, and tokens read where they are known."""
+
+
+class Judge(Protocol):
+    """A cross-encoder: scores pairs of a query and a text, such as Sentence Transformers' `CrossEncoder`."""
+
+    def predict(self, pairs: Any, /) -> Any:
+        """Scores of pairs, shape (n,)."""
+        ...
+
+
+class RerankedText(BaseModel):
+    """A document, where the request wants them back."""
+
+    text: str
+
+
+class Reranked(BaseModel):
+    """One document in the order."""
+
+    index: int = Field(description="Place of the document in the request.")
+    relevance_score: float = Field(description="Higher is better; comparable within one answer only.")
+    document: RerankedText | None = Field(None, description="Only with return_documents.")
+
+
+class RerankUsage(BaseModel):
+    """Tokens read, each distinct text once."""
+
+    total_tokens: int
+
+
+class Reranking(BaseModel):
+    """The answer, best document first."""
+
+    id: str
+    model: str
+    results: list[Reranked]
+    usage: RerankUsage | None = Field(None, description="Where the model counts its tokens.")
+
+
+def router(
+    collections: Sequence[Collection], judges: Mapping[str, Judge], workers: Workers, settings: ServeSettings
+) -> APIRouter:
+    """The route: cross-encoders first, then the indexes whose model can embed; there must be one."""
+    models: dict[str, _Scores] = {name: _by_judge(name, judge) for name, judge in judges.items()}
+    models.update({entry.name: _by_cosine(entry) for entry in collections if entry.embed and entry.name not in models})
+    default, named = next(iter(models)), ", ".join(models)
+    Text = Annotated[str, Field(max_length=settings.input_characters)]
+    Model = Annotated[str, WithJsonSchema({"type": "string", "enum": list(models)})]
+
+    class RerankDocument(BaseModel):
+        """A document as an object."""
+
+        model_config = ConfigDict(strict=True)
+
+        text: Text
+
+    class RerankRequest(BaseModel):
+        """Documents to put in order for a query."""
+
+        model_config = ConfigDict(extra="forbid", strict=True)
+
+        query: str = Field(min_length=1, max_length=settings.query_characters, description="In any language.")
+        documents: Annotated[list[Text | RerankDocument], Field(min_length=1, max_length=settings.documents)] = Field(
+            description="Texts, or objects with `text`."
+        )
+        model: Model | None = Field(None, description="The re-ranking model, or an index whose encoder compares.")
+        top_n: Annotated[int, BeforeValidator(_whole), Field(ge=1)] | None = Field(
+            None, description="How many to answer; all by default."
+        )
+        return_documents: bool | None = Field(False, description="Whether texts come back beside their scores.")
+        max_tokens_per_doc: Any = Field(None, description="Taken for compatibility and ignored.")
+        max_chunks_per_doc: Any = Field(None, description="Taken for compatibility and ignored.")
+
+        @field_validator("model")
+        @classmethod
+        def _known(cls, name: str | None) -> str | None:
+            if name is not None and name not in models:
+                raise ValueError(f"there is no model {plain(name)[:80]!r} here; there are: {named}")
+            return name
+
+        @field_validator("query")
+        @classmethod
+        def _written(cls, query: str) -> str:
+            if not clean_query(query):
+                raise ValueError("expected a query, found spaces alone")
+            return clean_query(query)
+
+    routes = APIRouter()
+
+    @routes.post(
+        "/v1/rerank",
+        summary="Put documents in order for a query",
+        response_model=Reranking,
+        responses=documented(400, 408, 413, 414, 422, 503, 504),
+    )
+    async def rerank(request: RerankRequest) -> JSONResponse:
+        texts = [plain(given if isinstance(given, str) else given.text) for given in request.documents]
+        name = request.model or default
+        scores, tokens = await workers.run(models[name], request.query, texts)
+        # Equal scores keep the request's order.
+        order = sorted(range(len(texts)), key=lambda place: -scores[place])[: request.top_n]
+        results = [
+            Reranked(
+                index=place,
+                relevance_score=scores[place],
+                document=RerankedText(text=texts[place]) if request.return_documents else None,
+            )
+            for place in order
+        ]
+        usage = None if tokens is None else RerankUsage(total_tokens=tokens)
+        answer = Reranking(id=uuid.uuid4().hex, model=name, results=results, usage=usage)
+        return JSONResponse(answer.model_dump(exclude_none=True))
+
+    return routes
+
+
+def _whole(number: Any) -> Any:
+    """JSON has one kind of number: 5.0 is a whole one."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _by_judge(name: str, judge: Judge) -> _Scores:
+    def scores(query: str, texts: list[str]) -> tuple[list[float], None]:
+        with turn(judge):
+            found = np.asarray(judge.predict([(query, text) for text in texts]), np.float64)
+        return _checked(name, found, len(texts)), None
+
+    return scores
+
+
+def _by_cosine(entry: Collection) -> _Scores:
+    def scores(query: str, texts: list[str]) -> tuple[list[float], int]:
+        asked, read = entry.encode([query], "query"), entry.encode(texts, "passage")
+        found = (read.vectors @ asked.vectors[0]).astype(np.float64)
+        return _checked(entry.name, found, len(texts)), asked.tokens + read.tokens
+
+    return scores
+
+
+def _checked(name: str, scores: Any, count: int) -> list[float]:
+    if scores.shape != (count,) or not np.isfinite(scores).all():
+        raise UnavailableError(f"the model {name!r} gives no single number for a document; another one may")
+    values: list[float] = scores.tolist()
+    return values
