@@ -168,16 +168,21 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
         return answer(request, 500, f"{title(500)}; the server's messages say more.")
 
 
+def _parts(error: Any) -> list[str]:
+    """Where in a request: the field, and places within it."""
+    place = error["loc"]
+    return [str(part) for part in (place[1:] if place and place[0] in ("query", "body") else place)]
+
+
 def _where(error: Any) -> str:
     # Where a value may be one text or several, pydantic names the kind it tried.
-    parts = [str(part) for part in error["loc"] if part not in ("query", "body")]
-    place = ".".join(part for part in parts if "constrained-str" not in part)
+    place = ".".join(part for part in _parts(error) if "constrained-str" not in part)
     said = str(error["msg"]).removeprefix("Value error, ")
     return f"{place[:80]}: {said}" if place else said
 
 
 def _field(error: Any) -> str | None:
-    parts = [str(part) for part in error["loc"] if part not in ("query", "body")]
+    parts = _parts(error)
     if not parts:  # a check over several fields names the one at fault itself
         parts = re.findall(r"^Value error, (\w+): ", str(error["msg"]))
     return parts[0][:80] if parts and not parts[0].isdigit() else None

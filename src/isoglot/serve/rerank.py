@@ -84,7 +84,7 @@ def router(
             description="Texts, or objects with `text`."
         )
         model: Model | None = Field(None, description="The re-ranking model, or an index whose encoder compares.")
-        top_n: Annotated[int, BeforeValidator(_whole), Field(ge=1)] | None = Field(
+        top_n: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = Field(
             None, description="How many to answer; all by default."
         )
         return_documents: bool | None = Field(False, description="Whether texts come back beside their scores.")
@@ -98,13 +98,6 @@ def router(
                 raise ValueError(f"there is no model {plain(name)[:80]!r} here; there are: {named}")
             return name
 
-        @field_validator("query")
-        @classmethod
-        def _written(cls, query: str) -> str:
-            if not clean_query(query):
-                raise ValueError("expected a query, found spaces alone")
-            return clean_query(query)
-
     routes = APIRouter()
 
     @routes.post(
@@ -116,7 +109,7 @@ def router(
     async def rerank(request: RerankRequest) -> JSONResponse:
         texts = [plain(given if isinstance(given, str) else given.text) for given in request.documents]
         name = request.model or default
-        scores, tokens = await workers.run(models[name], request.query, texts)
+        scores, tokens = await workers.run(models[name], clean_query(request.query), texts)
         # Equal scores keep the request's order.
         order = sorted(range(len(texts)), key=lambda place: -scores[place])[: request.top_n]
         results = [
