@@ -224,6 +224,20 @@ def test_another_teacher(home, rows, tmp_path):
         train(str(home / "model"), rows, tmp_path / "out", settings)
 
 
+@pytest.mark.parametrize(
+    ("losses", "teacher", "expected"),
+    [
+        ((), "embedded", "no loss draws to a teacher"),
+        (("align=1",), "no/such/model", "--align-teacher no/such/model: no such"),
+    ],
+)
+def test_a_teacher_that_cannot_serve_is_refused_before_anything_is_done(
+    home, rows, tmp_path, losses, teacher, expected
+):
+    with pytest.raises(InputError, match=expected):
+        train(str(home / "model"), rows, tmp_path / "out", TrainSettings(**FAST, loss=losses, align_teacher=teacher))
+
+
 def test_from_the_command_line(home, tmp_path, capsys):
     line = ["train", "--rows", str(home / "rows.jsonl"), "--model", str(home / "model"), "--max-steps", "2"]
     line += ["--batch-size", "4", "--loss", "align=1", "--device", "cpu"]

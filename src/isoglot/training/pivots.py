@@ -20,7 +20,7 @@ from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.loading import load, preset_of, prompt_of
+from isoglot.encoders.loading import load, locate, preset_of, prompt_of
 from isoglot.training.facts import weights_checksum
 from isoglot.training.losses.alignment import Pivots
 from isoglot.training.settings import TrainSettings
@@ -69,6 +69,17 @@ class PivotVectors:
             among(own_queries),
             among(own_passages),
         )
+
+
+def require_teacher(name: str, wanted: bool) -> None:
+    """Check, before anything is done, that the teacher is there and that a loss asks for one.
+
+    Raises:
+        InputError: no such model, or no loss that draws to it.
+    """
+    if not wanted:
+        raise InputError(f"--align-teacher {name}: no loss draws to a teacher; add one, such as --loss align=1")
+    locate(name, what="--align-teacher")
 
 
 def run_pivots(

@@ -41,7 +41,7 @@ from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.lora import add_lora
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
-from isoglot.training.pivots import run_pivots
+from isoglot.training.pivots import require_teacher, run_pivots
 from isoglot.training.processes import rank, world_size
 from isoglot.training.rows import run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
@@ -137,6 +137,8 @@ def _train(
     quiet_libraries()
     own = None if loss is None else loss_term(loss)
     terms = weighted_terms(settings.loss_weights) if own is None else {"loss": (own, 1.0)}
+    if settings.align_teacher is not None:
+        require_teacher(settings.align_teacher, any(term.pivots for term, _ in terms.values()))
     arguments = training_arguments(folder, settings)
     with arguments.main_process_first(local=False, desc="preparing the rows"):
         rows = run_rows(rows, checkpoints / "rows", langs)
