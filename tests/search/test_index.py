@@ -98,6 +98,19 @@ def test_signs_and_quotes_are_no_query_language(capital_index):
     assert index.matching("Berlin", 5, ["de' OR 'a'='a"]) == []
 
 
+def test_a_document_is_read_whole_and_in_order(tmp_path, model):
+    long = " ".join(f"Satz Nummer {n} steht hier." for n in range(120))
+    (tmp_path / "i").mkdir()
+    docs = [{"id": "it's", "text": long, "lang": "de"}, {"id": "other", "text": "Kurz", "lang": "de"}]
+    build_index([write(tmp_path / "d.jsonl", docs)], tmp_path / "i", model, name=str(wide_encoder()))
+    index = LanceIndex(tmp_path / "i")
+    read = index.document("it's")
+    assert len(read) > 10
+    assert " ".join(passage.text for passage in read).split() == long.split()
+    assert [passage.text for passage in index.document("other")] == ["Kurz"]
+    assert index.document("' OR 'a' = 'a") == []
+
+
 def test_duplicates_fold_and_long_documents_split(tmp_path, model):
     long = " ".join(f"Satz Nummer {n} steht hier." for n in range(30))
     docs = write(

@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from isoglot.cli import (
+    agents,
     auditing,
     averaging,
     bitext,
@@ -69,6 +70,7 @@ app.command(training.study)
 app.command(training.quickstart)
 app.command(serving.serve)
 app.command(keys.app)
+app.command(agents.mcp)
 app.command(listing.list_names, name="list")
 app.register_install_completion_command()
 

@@ -274,6 +274,14 @@ class Searcher:
             self._languages = self._index.languages()
         return dict(self._languages)
 
+    def document(self, id: str) -> list[Passage]:
+        """All passages of a document, in their order; none where there is no such document.
+
+        Args:
+            id: of the document, as `Hit.document`.
+        """
+        return self._index.document(id)
+
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
@@ -60,12 +60,15 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
-def run(app: FastAPI, taken: socket.socket, *, keyed: bool = False, log: LogFormat | None = None) -> None:
+def run(
+    app: ASGIApp, taken: socket.socket, *, path: str = "", keyed: bool = False, log: LogFormat | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; requests under way get some seconds to finish.
 
     Args:
         app: to serve.
         taken: where it listens.
+        path: where on it, as it is shown.
         keyed: whether requests must show a key.
         log: a line for every request, in this form; only what went wrong when None.
 
@@ -92,7 +95,7 @@ def run(app: FastAPI, taken: socket.socket, *, keyed: bool = False, log: LogForm
     )
     host, port = taken.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    progress_line(f"serving on http://{shown}:{port} (Ctrl-C stops)")
+    progress_line(f"serving on http://{shown}:{port}{path} (Ctrl-C stops)")
     if not ipaddress.ip_address(host).is_loopback:
         who = "who has a key" if keyed else "anyone who reaches this machine"
         progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")

@@ -18,7 +18,7 @@ import pyarrow as pa
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.languages.normal_form import search_form
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
-from isoglot.search.index.protocol import Found, Passage, Vectors
+from isoglot.search.index.protocol import Found, Passage, Vectors, in_order
 
 PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
@@ -139,6 +139,15 @@ class LanceIndex:
             with self._reading(), np.load(self.folder / SAMPLES / f"{self._version.number}.npz") as arrays:
                 self._samples = {name: arrays[name] for name in arrays.files}
         return self._samples.get(lang, np.empty((0, self.dimension), np.float32))
+
+    def document(self, document: str) -> list[Passage]:
+        """All passages of a document, in their order."""
+        if not self._version.passages:
+            return []
+        with self._reading():
+            rows = self._table.search().where(f"document = {quoted(document)}").limit(self._version.passages)
+            table = rows.select(SHOWN).to_arrow()
+        return in_order(found.passage for found in _found(table, [0.0] * len(table)))
 
     def close(self) -> None:
         """Let go of the table."""

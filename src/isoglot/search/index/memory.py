@@ -11,7 +11,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import index_terms, query_terms
-from isoglot.search.index.protocol import Found, Passage, Vectors
+from isoglot.search.index.protocol import Found, Passage, Vectors, in_order
 
 SAMPLED = 256
 _K1, _B = 1.2, 0.75
@@ -66,6 +66,10 @@ class MemoryIndex:
         if len(rows) > SAMPLED:
             rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLED, replace=False))
         return self._vectors[rows]
+
+    def document(self, document: str) -> list[Passage]:
+        """All passages of a document, in their order."""
+        return in_order(passage for passage in self._passages if passage.document == document)
 
     def close(self) -> None:
         """Nothing to let go of."""

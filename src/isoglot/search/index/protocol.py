@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -48,6 +48,16 @@ def passage_id(document: str, number: int, of: int) -> str:
     return document if of == 1 and not _NUMBERED.search(document) else f"{document}#{number}"
 
 
+def in_order(passages: Iterable[Passage]) -> list[Passage]:
+    """Passages of one document, by their numbers."""
+
+    def number(passage: Passage) -> int:
+        found = _NUMBERED.search(passage.id)
+        return int(found.group()[1:]) if found else 0
+
+    return sorted(passages, key=number)
+
+
 class Found(NamedTuple):
     """A passage with its score: a cosine, or BM25."""
 
@@ -73,6 +83,9 @@ class Index(Protocol):
 
     def sample(self, lang: str) -> Vectors:
         """Vectors (n, d) of a random, fixed sample of a language's passages (all of them where they are few)."""
+
+    def document(self, document: str) -> list[Passage]:
+        """All passages of a document, in their order; none where there is no such document."""
 
     def close(self) -> None:
         """Let go of files."""

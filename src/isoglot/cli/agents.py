@@ -1,0 +1,56 @@
+"""`isoglot mcp`: an index as tools of agents."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isoglot.cli.serving import LOOPBACK
+from isoglot.encoders.options import ModelOptions
+
+
+def mcp(
+    index: Path,
+    /,
+    *,
+    http: int | None = None,
+    model: str | None = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Give agents the tools search and fetch over an index (Model Context Protocol), until they are done or Ctrl-C.
+
+    Args:
+        index: Folder made by isoglot index.
+        http: Port of this machine to listen on (streamable HTTP, path /mcp); standard input and output by default.
+        model: The encoder of the index, where it lies elsewhere now.
+        options: How the encoder is opened, where not as it was for the index.
+    """
+    from isoglot.core.errors import MissingPackageError
+
+    missing = [name for name in ("mcp", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")
+    from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.opening import open_embedder
+    from isoglot.search.index.manifest import read_manifest
+    from isoglot.search.searcher import Searcher
+    from isoglot.serve.mcp_tools import create_mcp
+    from isoglot.serve.server import listen, run
+
+    manifest = read_manifest(index)
+    quiet_libraries()
+    taken = None if http is None else listen(LOOPBACK, http)
+    encoder = open_embedder(model or manifest.model, (options or ModelOptions()).filled(manifest.options))
+    searcher = Searcher.open(index, encoder)
+    try:
+        searcher.warm()
+        server = create_mcp(searcher, index.resolve().name or "index")
+        if taken is None:
+            server.run("stdio")
+        else:
+            run(server.streamable_http_app(host=LOOPBACK), taken, path="/mcp")
+    finally:
+        searcher.close()

@@ -1,0 +1,133 @@
+"""An index as tools of agents: `search` and `fetch` over the Model Context Protocol, through its SDK."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import ToolAnnotations
+from pydantic import BaseModel, Field
+
+from isoglot.core.errors import IsoglotError
+from isoglot.core.version import __version__
+from isoglot.languages.codes import known_code
+from isoglot.search.searcher import Fair, Mode, Searcher
+from isoglot.serve.cleaning import clean_query, plain
+from isoglot.serve.served import open_collections
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import BusyError, Workers
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+
+
+class FoundPassage(BaseModel):
+    """A passage that was found."""
+
+    id: str = Field(description="Of the document; fetch reads all of it.")
+    title: str
+    lang: str = Field(description="Language code; und where it is not known.")
+    text: str = Field(description="The passage.")
+    url: str = Field(description="Of the document, where it has one; else its source.")
+    score: float = Field(description="Comparable within one answer only.")
+
+
+class FoundPassages(BaseModel):
+    """What search answers, best first."""
+
+    results: list[FoundPassage]
+
+
+class FetchedDocument(BaseModel):
+    """What fetch answers."""
+
+    id: str
+    title: str
+    lang: str
+    text: str
+    url: str
+    metadata: dict[str, Any]
+
+
+def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings | None = None) -> MCPServer[Any]:
+    """A server of the Model Context Protocol over an open index.
+
+    Args:
+        searcher: an open index; it stays the caller's.
+        name: what agents call the server by.
+        settings: limits.
+
+    Raises:
+        UnavailableError: the index does not answer.
+    """
+    limits = settings or ServeSettings()
+    (collection,) = open_collections({name: searcher})
+    workers = Workers(limits.threads, limits.waiting, limits.seconds)
+    codes = ", ".join(collection.languages) or "none"
+    server: MCPServer[Any] = MCPServer(
+        name,
+        version=__version__,
+        log_level="WARNING",
+        instructions=(
+            f"Searches {collection.passages} passages in {len(collection.languages)} languages ({codes}). A query in "
+            "any language finds passages in all of them; search first, then fetch documents by id to read them whole."
+        ),
+    )
+
+    @server.tool(title=f"Search {name}", annotations=_READS)
+    async def search(
+        query: Annotated[str, Field(max_length=limits.query_characters, description="In any language.")],
+        k: Annotated[int, Field(ge=1, le=limits.results, description="How many passages at most.")] = 10,
+        langs: Annotated[list[str] | None, Field(description=f"Only these languages, of: {codes}.")] = None,
+        mode: Annotated[Mode, Field(description="By meaning, by words, or both.")] = "dense",
+        fair: Annotated[Fair, Field(description="balanced: no language is preferred.")] = "none",
+    ) -> FoundPassages:
+        """Find passages that answer a query, whatever language they are in."""
+        wanted = list(dict.fromkeys(known_code(code) or code for code in langs or []))
+        unknown = [code for code in wanted if code not in collection.languages]
+        if unknown:
+            raise ToolError(f"langs: there is no {plain(unknown[0])[:40]!r}; there are: {codes}")
+        hits = await _answer(workers, collection.search, clean_query(query), k, wanted, mode, fair)
+        return FoundPassages(
+            results=[
+                FoundPassage(
+                    id=plain(hit.document or hit.id),
+                    title=plain(hit.title),
+                    lang=plain(hit.lang),
+                    text=plain(hit.text),
+                    url=plain(str(hit.metadata.get("url") or hit.source)),
+                    score=plain(float(hit.score)) or 0.0,
+                )
+                for hit in hits
+            ]
+        )
+
+    @server.tool(title=f"Read a document of {name}", annotations=_READS)
+    async def fetch(id: Annotated[str, Field(max_length=2000, description="As search gives it.")]) -> FetchedDocument:
+        """Read a document whole: all its passages in their order."""
+        passages = await _answer(workers, searcher.document, id)
+        if not passages:
+            raise ToolError(f"there is no document {plain(id)[:100]!r}; take an id from search")
+        first = passages[0]
+        return FetchedDocument(
+            id=plain(first.document),
+            title=plain(first.title),
+            lang=plain(first.lang),
+            text="\n\n".join(plain(passage.text) for passage in passages),
+            url=plain(str(first.metadata.get("url") or first.source)),
+            metadata=plain(first.metadata),
+        )
+
+    return server
+
+
+async def _answer(workers: Workers, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    try:
+        return await workers.run(function, *args, **kwargs)
+    except BusyError as error:
+        raise ToolError("too many searches at once; try again in a moment") from error
+    except TimeoutError as error:
+        raise ToolError("the search took too long; try a shorter query") from error
+    except IsoglotError as error:
+        raise ToolError("the index does not answer; whoever runs this server finds why in its messages") from error

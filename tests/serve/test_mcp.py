@@ -1,0 +1,120 @@
+"""The tools of agents, called by the SDK's own client: in memory, over stdio and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mcp")
+
+from mcp import Client, StdioServerParameters, stdio_client
+
+from isoglot.core.errors import InputError
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.index.protocol import Passage
+from isoglot.search.searcher import Searcher
+from isoglot.serve.mcp_tools import create_mcp
+from support.serving import encode, searcher
+
+_SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from types import SimpleNamespace
+from support.serving import searcher
+import isoglot.search.index.manifest, isoglot.encoders.opening, isoglot.search.searcher
+isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny", options={{}})
+isoglot.encoders.opening.open_embedder = lambda name, options: None
+isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
+from isoglot.cli import main
+main(["mcp", "some/news"])
+"""
+
+
+def ask(server: Any, tool: str, **arguments: Any) -> Any:
+    async def call() -> Any:
+        async with Client(server) as client:
+            return await client.call_tool(tool, arguments)
+
+    return asyncio.run(call())
+
+
+def test_tools_describe_themselves() -> None:
+    async def look() -> Any:
+        async with Client(create_mcp(searcher(), "news")) as client:
+            return client.server_info.name, client.instructions, (await client.list_tools()).tools
+
+    name, instructions, tools = asyncio.run(look())
+    assert name == "news"
+    assert "10 passages in 7 languages (ar, de, en, hi, tr, und, zh)" in instructions
+    assert [tool.name for tool in tools] == ["search", "fetch"]
+    assert all(tool.annotations.read_only_hint for tool in tools)
+    assert tools[0].input_schema["required"] == ["query"]
+
+
+def test_search_finds_what_the_searcher_finds() -> None:
+    found = ask(create_mcp(searcher()), "search", query="solar panel", k=3, langs=["en", "de"])
+    expected = searcher().search("solar panel", k=3, langs=["en", "de"])
+    assert [entry["id"] for entry in found.structured_content["results"]] == [hit.document for hit in expected]
+    assert found.structured_content["results"][0]["url"] == "https://example.org/?a=1&b=2"
+    assert ask(create_mcp(searcher()), "search", query=" \x00").structured_content == {"results": []}
+
+
+def test_fetch_reads_a_document_in_its_order() -> None:
+    texts = [f"part {number}" for number in range(12)]
+    passages = [Passage(f"a#{number}", "a", text, "en", "A", "a.txt") for number, text in enumerate(texts)]
+    passages.append(Passage("b", "b", "other", "de"))
+    mixed = [passages[place] for place in (11, 12, 3, 10, 0, 1, 2, 4, 5, 6, 7, 8, 9)]
+    index = MemoryIndex(mixed, encode([passage.text for passage in mixed]))
+    server = create_mcp(Searcher(index, lambda texts, role: encode(texts)))
+    fetched = ask(server, "fetch", id="a").structured_content
+    assert fetched == {
+        "id": "a", "title": "A", "lang": "en", "text": "\n\n".join(texts), "url": "a.txt", "metadata": {},
+    }  # fmt: skip
+
+
+def test_what_went_wrong_is_said_and_nothing_of_the_machine() -> None:
+    index = searcher()
+    server = create_mcp(index)
+    for tool, arguments, said in (
+        ("search", {"query": "x", "langs": ["xx"]}, "there is no 'xx'; there are: ar, de"),
+        ("search", {"query": "x", "k": 0}, "greater than or equal to 1"),
+        ("fetch", {"id": "gone"}, "there is no document 'gone'"),
+    ):
+        answer = ask(server, tool, **arguments)
+        assert answer.is_error
+        assert said in answer.content[0].text
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise InputError("/secret/path is gone")
+
+    index.search = fail  # type: ignore[method-assign,assignment]
+    answer = ask(server, "search", query="x")
+    assert answer.is_error
+    assert "/secret" not in answer.content[0].text
+
+
+def test_the_command_over_stdio() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    script = _SCRIPT.format(tests=str(Path(__file__).parents[1]))
+    parameters = StdioServerParameters(command=sys.executable, args=["-c", script], env=environment)
+    answer = ask(stdio_client(parameters), "search", query="solar panel", k=1)
+    assert answer.structured_content["results"][0]["title"] == "Solar panels"
+
+
+def test_over_http_by_this_machines_name_only() -> None:
+    pytest.importorskip("fastapi")
+    from fastapi.testclient import TestClient
+
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    accept = {"Accept": "application/json, text/event-stream"}
+    app = create_mcp(searcher()).streamable_http_app(host="127.0.0.1", stateless_http=True, json_response=True)
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        answer = client.post("/mcp", json=asked, headers=accept)
+        assert [tool["name"] for tool in answer.json()["result"]["tools"]] == ["search", "fetch"]
+        assert client.post("/mcp", json=asked, headers={**accept, "Host": "evil.example"}).status_code == 421
+        assert client.post("/mcp", json=asked, headers={**accept, "Origin": "https://evil.example"}).status_code == 403
