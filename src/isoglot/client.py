@@ -1,0 +1,173 @@
+"""A client of `isoglot serve` for Python: search, vectors and re-ranking from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import IsoglotError, MissingPackageError
+
+try:
+    import httpx
+except ImportError as error:
+    raise MissingPackageError("isoglot.client needs httpx: pip install 'isoglot[client]'") from error
+
+_TEXTS = 128  # of one request, as servers allow
+
+
+class ServerError(IsoglotError):
+    """A server refused, failed or was not reached.
+
+    Attributes:
+        status: of HTTP; None where there was no answer.
+        retry_after: seconds after which it may be asked again, where it says so.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.retry_after = status, retry_after
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One passage, as `isoglot.search.Hit`, with its rank from 1."""
+
+    rank: int
+    id: str
+    document: str
+    lang: str
+    title: str
+    text: str
+    score: float
+    parts: Mapping[str, float | None]
+    source: str
+    metadata: Mapping[str, Any]
+
+
+class Ranked(NamedTuple):
+    """Place of a document in the request, and its score."""
+
+    index: int
+    score: float
+
+
+class Client:
+    """A connection to a server, kept open; threads may share it.
+
+    Args:
+        url: of the server, such as `http://127.0.0.1:8000` or `https://search.example.org/find`.
+        key: one of its keys, where it has any.
+        timeout: seconds to wait for an answer.
+        transport: of httpx, for proxies and tests.
+
+    Example:
+        >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+        ...     client.search("Wie entstehen Gezeiten?", langs=["ar", "th"], fair="balanced")
+    """
+
+    def __init__(
+        self, url: str, key: str | None = None, *, timeout: float = 30.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=f"{url.rstrip('/')}/", headers=headers, timeout=timeout, transport=transport)
+        self._model: str | None = None
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        langs: Sequence[str] = (),
+        mode: Literal["dense", "lexical", "hybrid"] = "dense",
+        fair: Literal["none", "balanced"] = "none",
+        index: str | None = None,
+    ) -> list[Hit]:
+        """Find passages.
+
+        Args:
+            query: in any language.
+            k: how many at most.
+            langs: only these languages; all where none is named.
+            mode: by meaning, by words, or both.
+            fair: `balanced` prefers no language.
+            index: name of the index; the server's first when None.
+
+        Raises:
+            ServerError: refused, failed, or not reached.
+        """
+        asked: dict[str, Any] = {"q": query, "k": k, "lang": list(langs), "mode": mode, "fair": fair}
+        if index is not None:
+            asked["index"] = index
+        hits = self._ask("GET", "search", params=asked)["hits"]
+        return [Hit(**{name: hit[name] for name in Hit.__dataclass_fields__}) for hit in hits]
+
+    def embed(
+        self, texts: Sequence[str], role: Literal["query", "passage"] = "passage", *, model: str | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors (n, d) of texts, in as many requests as they take.
+
+        Args:
+            texts: none of them empty.
+            role: what they are.
+            model: name of an index, whose model embeds; the server's first when None.
+
+        Raises:
+            ServerError: refused, failed, or not reached.
+        """
+        if model is None:
+            self._model = self._model or self._ask("GET", "v1/models")["data"][0]["id"]
+        asked = {"model": model or self._model, "input_type": role, "encoding_format": "base64"}
+        rows: list[NDArray[np.float32]] = []
+        for start in range(0, len(texts), _TEXTS):
+            body = {**asked, "input": list(texts[start : start + _TEXTS])}
+            for entry in self._ask("POST", "v1/embeddings", json=body)["data"]:
+                rows.append(np.frombuffer(base64.b64decode(entry["embedding"]), "<f4").astype(np.float32))
+        return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+
+    def rerank(
+        self, query: str, documents: Sequence[str], *, top_n: int | None = None, model: str | None = None
+    ) -> list[Ranked]:
+        """Documents in order for a query, best first.
+
+        Args:
+            query: in any language.
+            documents: texts.
+            top_n: how many at most.
+            model: a re-ranking model or an index; the server's first when None.
+
+        Raises:
+            ServerError: refused, failed, or not reached.
+        """
+        body = {"query": query, "documents": list(documents), "top_n": top_n, "model": model}
+        results = self._ask("POST", "v1/rerank", json=body)["results"]
+        return [Ranked(entry["index"], entry["relevance_score"]) for entry in results]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, method: str, path: str, **what: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **what)
+        except httpx.HTTPError as error:
+            raise ServerError(f"{self._http.base_url}: no answer ({error}); is the server running?") from error
+        try:
+            content = answer.json()
+        except ValueError as error:
+            raise ServerError(f"{answer.url}: {answer.status_code}, and no JSON", answer.status_code) from error
+        if answer.is_success:
+            return content
+        said = content.get("detail", "") if isinstance(content, dict) else ""
+        wait = answer.headers.get("retry-after", "")
+        raise ServerError(f"{answer.status_code} {said}", answer.status_code, float(wait) if wait.isdigit() else None)

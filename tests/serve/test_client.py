@@ -1,0 +1,81 @@
+"""`isoglot.client` against the application, in process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi")
+
+from fastapi.testclient import TestClient
+
+from isoglot.client import Client, Ranked, ServerError
+from isoglot.serve.app import create_app
+from isoglot.serve.keys import add_key
+from isoglot.serve.settings import ServeSettings
+from support.serving import embed, searcher
+
+URL = "http://127.0.0.1/find/"
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Callable[[str | None], Client]]:
+    """Clients of a server under a path that wants keys."""
+    keys = tmp_path / "keys.json"
+    add_key(keys, "unused")
+    limits = ServeSettings(keys=keys, root_path="/find")
+    app = create_app({"first": searcher(), "second": searcher(turned=True)}, limits, embed={"first": embed})
+    with TestClient(app, base_url="http://127.0.0.1") as server:
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            got = server.request(
+                request.method, str(request.url), headers=dict(request.headers), content=request.content
+            )
+            return httpx.Response(got.status_code, headers=dict(got.headers), content=got.content)
+
+        yield lambda key: Client(URL, key, transport=httpx.MockTransport(answer))
+
+
+def test_all_of_it(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys.json", "client", ("search", "embed"))
+    with connect(key) as client:
+        for index, own in (("first", searcher()), ("second", searcher(turned=True))):
+            hits = client.search("solar panel", k=4, langs=["en", "de"], fair="balanced", index=index)
+            expected = own.search("solar panel", k=4, langs=["en", "de"], fair="balanced")
+            assert [(hit.rank, hit.id, hit.score) for hit in hits] == [
+                (rank, hit.id, pytest.approx(hit.score)) for rank, hit in enumerate(expected, 1)
+            ]
+        texts = [f"text {number}" for number in range(300)]  # more than one request takes
+        np.testing.assert_allclose(client.embed(texts, "query"), embed(texts, "query"), atol=1e-6)
+        assert client.embed([]).shape == (0, 0)
+        (best,) = client.rerank("moon", ["bread", "the moon"], top_n=1)
+        cosine = float(embed(["the moon"], "passage")[0] @ embed(["moon"], "query")[0])
+        assert best == Ranked(1, pytest.approx(cosine))
+
+
+def test_refusals_carry_what_the_server_says(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match="401 this server wants a key") as raised:
+        connect(None).search("x")
+    assert raised.value.status == 401
+    client = connect(add_key(tmp_path / "keys.json", "seldom", per_minute=1))
+    with pytest.raises(ServerError, match="422 lang: there is no 'xx'"):
+        client.search("x", langs=["xx"])
+    with pytest.raises(ServerError, match="may ask 1 times a minute") as raised:
+        client.search("x")
+    assert raised.value.retry_after is not None
+    assert 50 < raised.value.retry_after <= 60
+
+
+def test_a_server_that_is_not_there_or_is_another() -> None:
+    def gone(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(ServerError, match="is the server running"):
+        Client(URL, transport=httpx.MockTransport(gone)).search("x")
+    other = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>bad gateway"))
+    with pytest.raises(ServerError, match="502, and no JSON"):
+        Client(URL, transport=other).search("x")
