@@ -85,6 +85,11 @@ def measure(args: argparse.Namespace) -> dict:
     if held is not None:
         first = next(row["server_mb"] for row in rows)
         goals.append(goal("memory_growth_mb", round(rows[-1]["server_mb"] - first, 1), 100))
+    speeds = {row["clients"]: row["per_second"] for row in rows if row["kind"] == "json"}
+    if args.model and {1, 32} <= set(speeds):
+        # Queries of many clients are encoded together.
+        times = round(speeds[32] / speeds[1], 2)
+        goals.append({"name": "throughput_32_to_1", "measured": times, "wanted": 4, "reached": times >= 4})
     return {
         "command": " ".join(["python", "performance/serve.py", *sys.argv[1:]]),
         "commit": commit(),

@@ -175,6 +175,7 @@ class Searcher:
         query_lang: str | None = None,
         rerank: str | Any | None = None,
         expand: Expand | None = None,
+        vector: Vectors | None = None,
     ) -> list[Hit]:
         """Find passages.
 
@@ -190,6 +191,7 @@ class Searcher:
                 fitted on counts as the mix of all, like `und`.
             rerank: a cross-encoder that scores the 50 (or k) best anew: folder, Hub id, or object with `predict`.
             expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
+            vector: the query's (d,), where `query_vectors` has made it before.
 
         Raises:
             InputError: an empty or oversized query; k, quota, languages, mode or fairness that cannot be.
@@ -204,6 +206,7 @@ class Searcher:
             query_lang=query_lang,
             rerank=rerank,
             expand=expand,
+            vectors=None if vector is None else vector[None],
         )[0]
 
     def search_many(
@@ -218,6 +221,7 @@ class Searcher:
         query_lang: str | None = None,
         rerank: str | Any | None = None,
         expand: Expand | None = None,
+        vectors: Vectors | None = None,
     ) -> list[list[Hit]]:
         """Find passages for several queries: what `search` finds for each, encoded together.
 
@@ -231,6 +235,7 @@ class Searcher:
             query_lang: language of all the queries; that of each is guessed when None.
             rerank: as in `search`.
             expand: as in `search`.
+            vectors: of the queries (n, d), where `query_vectors` has made them before.
 
         Returns:
             The hits of each query.
@@ -244,10 +249,13 @@ class Searcher:
         query_lang = self._query_code(query_lang)
         texts = [expand(query) if expand is not None else query for query in queries]
         depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
-        vectors = self._vectors(texts, query_lang) if mode != "lexical" and texts else [None] * len(texts)
+        if vectors is None and mode != "lexical" and texts:
+            vectors = self._vectors(texts, query_lang)
         share = quota if fair == "balanced" else 0.0
         found = []
-        for query, text, vector in zip(queries, texts, vectors, strict=True):
+        for query, text, vector in zip(
+            queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
+        ):
             lists: list[list[_Candidate]] = []
             if vector is not None:
                 lists.append(self._dense(vector, depth, wanted, fair))
@@ -258,6 +266,18 @@ class Searcher:
                 candidates = self._rerank(query, _best(candidates, depth, share), rerank)
             found.append([_hit(candidate) for candidate in _best(candidates, k, share)])
         return found
+
+    def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
+        """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
+
+        Args:
+            queries: in any languages.
+            query_lang: language of all of them; that of each is guessed when None.
+
+        Raises:
+            InputError: there is no encoder, or it is not the one that the index was made with.
+        """
+        return self._vectors(list(queries), self._query_code(query_lang))
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.

@@ -12,12 +12,11 @@ from isoglot.languages.codes import known_code
 from isoglot.search.searcher import Fair, Hit, Mode
 from isoglot.serve.access import STRANGER
 from isoglot.serve.cleaning import clean_query, plain
-from isoglot.serve.metrics import Metrics
+from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.workers import Workers
 
 
 class Result(BaseModel):
@@ -72,9 +71,7 @@ class Health(BaseModel):
     indexes: list[Served] = Field(description="Empty where the server has keys and none was shown.")
 
 
-def router(
-    collections: list[Collection], workers: Workers, readiness: Readiness, settings: ServeSettings, metrics: Metrics
-) -> APIRouter:
+def router(collections: list[Collection], finder: Finder, readiness: Readiness, settings: ServeSettings) -> APIRouter:
     """The routes over these collections."""
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
@@ -113,15 +110,7 @@ def router(
         collection = by_name[index]
         query = clean_query(q)
         started = time.perf_counter()
-
-        def find() -> list[Hit]:
-            begun = time.perf_counter()
-            found = collection.search(query, k, langs, mode, fair)
-            metrics.stage("search", time.perf_counter() - begun)
-            return found
-
-        hits = await workers.run(find)
-        metrics.found(collection.name, hits)
+        hits = await finder.search(collection, query, k, langs, mode, fair)
         answer = Results(
             query=query,
             index=collection.name,

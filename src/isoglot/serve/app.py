@@ -21,6 +21,7 @@ from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
+from isoglot.serve.finding import Finder
 from isoglot.serve.guard import PROBES, Guard
 from isoglot.serve.keys import KeyRing
 from isoglot.serve.metrics import CONTENT_TYPE, Metrics
@@ -68,6 +69,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        finder.close()
         workers.close()
         readiness.close()
 
@@ -80,8 +82,9 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    pages = Pages(collections, workers, limits, metrics)
-    routers = [api.router(collections, workers, readiness, limits, metrics), pages.router]
+    finder = Finder(collections, workers, metrics, limits)
+    pages = Pages(collections, finder, limits)
+    routers = [api.router(collections, finder, readiness, limits), pages.router]
     if any(entry.embed for entry in collections):
         routers.append(embeddings.router(collections, workers, limits))
     if judges or any(entry.embed for entry in collections):

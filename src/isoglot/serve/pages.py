@@ -14,15 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isoglot.core.errors import InputError
 from isoglot.core.version import __version__
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.searcher import Hit
 from isoglot.serve.addresses import home_of, route_path
-from isoglot.serve.metrics import Metrics
+from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import title
 from isoglot.serve.request import COUNTS, FAIRNESS, MODES, VIEWS, ListChoice, PageRequest, default_request, read_request
 from isoglot.serve.result_views import ListView, languages_of, list_view, segments
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.workers import Workers
 
 _TYPES = {
     "htmx.min.js": "text/javascript; charset=utf-8",
@@ -36,12 +36,10 @@ _TYPES = {
 class Pages:
     """The page's routes and its errors over some collections."""
 
-    def __init__(
-        self, collections: list[Collection], workers: Workers, settings: ServeSettings, metrics: Metrics
-    ) -> None:
+    def __init__(self, collections: list[Collection], finder: Finder, settings: ServeSettings) -> None:
         self._by_name = {entry.name: entry for entry in collections}
         self._languages = languages_of(collections)
-        self._workers, self._settings, self._metrics = workers, settings, metrics
+        self._finder, self._settings = finder, settings
         folder = files("isoglot.serve") / "static"
         self._static = {name: (folder / name).read_bytes() for name in _TYPES}
         build = sha256(b"".join(self._static.values())).hexdigest()[:12]
@@ -84,24 +82,27 @@ class Pages:
         lists: list[ListView] = []
         if asked.query:
             async with asyncio.timeout(self._settings.seconds):
-                lists = [await self._workers.run(self._list, asked, choice) for choice in asked.shown]
+                lists = [await self._found(asked, choice) for choice in asked.shown]
         return self._render(request, "page.html", asked=asked, lists=lists, problem=None)
 
-    def _list(self, asked: PageRequest, choice: ListChoice) -> ListView:
+    async def _found(self, asked: PageRequest, choice: ListChoice) -> ListView:
+        vector = await self._finder.vector(self._by_name[choice.index], asked.query, choice.mode)
+        return await self._finder.run(self._list, asked, choice, vector)
+
+    def _list(self, asked: PageRequest, choice: ListChoice, vector: Vectors | None) -> ListView:
         collection = self._by_name[choice.index]
         sample = self._settings.sample
 
         def best(k: int) -> list[Hit]:
-            return collection.search(asked.query, k, asked.langs, choice.mode, choice.fair)
+            return collection.search(asked.query, k, asked.langs, choice.mode, choice.fair, vector)
 
         started = time.perf_counter()
-        sampled = best(max(asked.k, sample))
+        sampled = self._finder.timed(best, max(asked.k, sample))
         seconds = time.perf_counter() - started
         # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
         alone = choice.fair == "balanced" and asked.k < sample
         found = best(asked.k) if alone else sampled[: asked.k]
-        self._metrics.stage("search", seconds)
-        self._metrics.found(collection.name, found)
+        self._finder.shown(collection, found)
         return list_view(asked, choice, collection, found, sampled[:sample], self._languages, seconds)
 
     def error(self, request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from isoglot.core.errors import IsoglotError
-from isoglot.encoders.embedder import Embedder, Encoded, Role
+from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.search.searcher import Fair, Hit, Mode, Searcher
 
@@ -41,8 +41,12 @@ class Collection:
         """How many it holds."""
         return sum(self.languages.values())
 
-    def search(self, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair) -> list[Hit]:
+    def search(
+        self, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair, vector: Vectors | None = None
+    ) -> list[Hit]:
         """Search among some languages (all where none is named); those that the index lacks are passed over.
+
+        `vector` is the query's, where it was encoded before.
 
         Raises:
             UnavailableError: the index does not answer; the server's log says why.
@@ -50,7 +54,18 @@ class Collection:
         here = [code for code in langs if code in self.languages]
         if not query or not self.languages or (langs and not here):
             return []
-        return _answer(self.name, lambda: self.searcher.search(query, k=k, langs=here or None, mode=mode, fair=fair))
+        return _answer(
+            self.name,
+            lambda: self.searcher.search(query, k=k, langs=here or None, mode=mode, fair=fair, vector=vector),
+        )
+
+    def vectors(self, queries: list[str]) -> Vectors:
+        """Vectors (n, d) of queries.
+
+        Raises:
+            UnavailableError: the model failed; the server's log says why.
+        """
+        return _answer(self.name, lambda: self.searcher.query_vectors(queries))
 
     def encode(self, texts: list[str], role: Role) -> Encoded:
         """Texts to vectors, for a collection that can embed.

@@ -27,6 +27,8 @@ class ServeSettings:
         documents: most texts of one re-ranking request.
         threads: searches that run at the same time.
         waiting: requests that may wait for a thread; the next one is told to come back (503).
+        gather: seconds that an idle encoder waits for queries of other requests.
+        together: queries that are encoded together at most.
         seconds: a request gets its answer, or a 504, within this time.
     """
 
@@ -46,4 +48,6 @@ class ServeSettings:
     documents: int = 1000
     threads: int = 2
     waiting: int = 64
+    gather: float = 0.002
+    together: int = 32
     seconds: float = 20.0

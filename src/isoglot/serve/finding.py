@@ -1,0 +1,95 @@
+"""A request's way to its hits: the query's vector among those of other requests, then the search in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from isoglot.encoders.embedder import Vectors
+from isoglot.search.searcher import Fair, Hit, Mode
+from isoglot.serve.batches import Batches
+from isoglot.serve.metrics import Metrics
+from isoglot.serve.served import Collection
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import Workers
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Finder:
+    """Searches of an application.
+
+    Args:
+        collections: to search.
+        workers: threads.
+        metrics: told how long stages take, and the languages found.
+        settings: limits.
+    """
+
+    def __init__(
+        self, collections: Iterable[Collection], workers: Workers, metrics: Metrics, settings: ServeSettings
+    ) -> None:
+        self._workers, self._metrics, self._seconds = workers, metrics, settings.seconds
+        self._batches = {
+            entry.name: Batches(
+                entry.vectors,
+                gather=settings.gather,
+                most=settings.together,
+                waiting=settings.threads + settings.waiting,
+                seconds=settings.seconds,
+                told=partial(metrics.stage, "encode"),
+            )
+            for entry in collections
+        }
+
+    async def vector(self, collection: Collection, query: str, mode: Mode) -> Vectors | None:
+        """The query's vector (d,), encoded with those of other requests; None where the search needs none.
+
+        Raises:
+            BusyError: too many wait.
+            TimeoutError: it took too long.
+            UnavailableError: the model does not answer.
+        """
+        if mode == "lexical" or not query or not collection.languages:
+            return None
+        return await self._batches[collection.name].vector(query)
+
+    async def search(
+        self, collection: Collection, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair
+    ) -> list[Hit]:
+        """Hits of a query.
+
+        Raises:
+            BusyError: too many wait.
+            TimeoutError: it took too long.
+            UnavailableError: the index does not answer.
+        """
+        async with asyncio.timeout(self._seconds):
+            vector = await self.vector(collection, query, mode)
+            hits = await self.run(self.timed, collection.search, query, k, langs, mode, fair, vector)
+        self._metrics.found(collection.name, hits)
+        return hits
+
+    def timed(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a search, and note how long it took."""
+        started = time.perf_counter()
+        found = function(*args, **kwargs)
+        self._metrics.stage("search", time.perf_counter() - started)
+        return found
+
+    async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function in a thread, as `Workers.run`."""
+        return await self._workers.run(function, *args, **kwargs)
+
+    def shown(self, collection: Collection, hits: Sequence[Hit]) -> None:
+        """Note the languages of hits that were found otherwise."""
+        self._metrics.found(collection.name, hits)
+
+    def close(self) -> None:
+        """Encode nothing further."""
+        for batches in self._batches.values():
+            batches.close()

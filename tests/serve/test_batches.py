@@ -1,0 +1,101 @@
+"""Queries of many requests are encoded together, and everyone gets their own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from isoglot.serve.batches import Batches
+from isoglot.serve.workers import BusyError
+
+
+def batches(encode: object, **how: object) -> Batches:
+    settings = {"gather": 0.002, "most": 4, "waiting": 100, "seconds": 10.0, **how}
+    return Batches(encode, **settings)  # type: ignore[arg-type]
+
+
+class Recording:
+    """Turns a number into a vector of it, and keeps what it was asked together; the first call waits to be let go."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.go = threading.Event()
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        self.asked.append(texts)
+        assert self.go.wait(10)
+        return np.array([[float(text)] for text in texts], np.float32)
+
+
+def test_those_who_come_while_the_model_works_go_together_and_nobody_gets_anothers_answer() -> None:
+    encode = Recording()
+
+    async def ask() -> list[float]:
+        gathered = batches(encode)
+        first = asyncio.create_task(gathered.vector("0"))
+        while not encode.asked:
+            await asyncio.sleep(0)
+        others = [asyncio.create_task(gathered.vector(str(number))) for number in range(1, 10)]
+        await asyncio.sleep(0)
+        encode.go.set()
+        answers = await asyncio.gather(first, *others)
+        gathered.close()
+        return [float(answer[0]) for answer in answers]
+
+    assert asyncio.run(ask()) == list(range(10))
+    assert [len(texts) for texts in encode.asked] == [1, 4, 4, 1]
+
+
+def test_those_who_come_at_once_go_together_the_first_time() -> None:
+    encode = Recording()
+    encode.go.set()
+
+    async def ask() -> None:
+        gathered = batches(encode)
+        await asyncio.gather(*(gathered.vector(str(number)) for number in range(3)))
+        gathered.close()
+
+    asyncio.run(ask())
+    assert encode.asked == [["0", "1", "2"]]
+
+
+def test_a_failure_is_told_to_those_it_is_of_and_the_next_ones_are_served() -> None:
+    def encode(texts: list[str]) -> np.ndarray:
+        if "bad" in texts:
+            raise OSError("the model is gone")
+        return np.zeros((len(texts), 1), np.float32)
+
+    async def ask() -> None:
+        gathered = batches(encode)
+        found = await asyncio.gather(gathered.vector("bad"), gathered.vector("1"), return_exceptions=True)
+        assert all(isinstance(error, OSError) for error in found)
+        assert (await gathered.vector("2")).shape == (1,)
+        gathered.close()
+
+    asyncio.run(ask())
+
+
+def test_who_gives_up_takes_no_place_and_too_many_are_turned_away() -> None:
+    encode = Recording()
+
+    async def ask() -> None:
+        gathered = batches(encode, most=1, waiting=2, seconds=0.3)
+        waiting = [asyncio.create_task(gathered.vector(str(number))) for number in range(2)]
+        while not encode.asked:
+            await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await gathered.vector("2")
+        assert all(isinstance(error, TimeoutError) for error in await asyncio.gather(*waiting, return_exceptions=True))
+        late = asyncio.create_task(gathered.vector("3"))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):  # the model is still at the first one
+            await gathered.vector("4")
+        encode.go.set()
+        assert (await late).tolist() == [3.0]
+        gathered.close()
+
+    asyncio.run(ask())
+    assert encode.asked == [["0"], ["3"]]
