@@ -10,6 +10,7 @@ from .languages.table import language as language
 from .languages.table import register_language as register_language
 from .measuring.evaluating import evaluate as evaluate
 from .measuring.trainer_evaluator import MultilingualEvaluator as MultilingualEvaluator
+from .search.index.building import build_index as build_index
 from .search.searcher import Searcher as Searcher
 from .studies.run import study as study
 from .training.run import train as train

@@ -1,4 +1,4 @@
-"""From files to a published index: read, split, encode, store; killed, it goes on where it was."""
+"""From documents to a published index: read, split, encode, store; killed, it goes on where it was."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.finding import find_sources
+from isoglot.documents.given import MEMORY, documents_given
 from isoglot.documents.reading import read_documents
 from isoglot.documents.shared_ids import refuse_shared_ids
 from isoglot.encoders.debias import load_debias
+from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.encoder_check import index_name
@@ -53,9 +57,9 @@ class Built:
 
 
 def build_index(
-    inputs: Sequence[Path],
-    folder: Path,
-    model: Model,
+    documents: Any,
+    folder: Path | str,
+    model: Model | str,
     *,
     name: str | None = None,
     debias: Path | None = None,
@@ -63,7 +67,7 @@ def build_index(
     update: bool = False,
     delete: Sequence[str] = (),
     moved_from: Path | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     options: Mapping[str, Any] | None = None,
     ann_from: int = approximate.PAYS_FROM,
 ) -> Built:
@@ -73,15 +77,16 @@ def build_index(
     was killed goes on: documents that are stored already are passed over.
 
     Args:
-        inputs: files and folders.
-        folder: of the index (made by the caller).
-        model: a Sentence Transformer or any other embedder; without a tokenizer here, passages are measured in pieces
-            of four letters.
+        documents: files and folders; or documents in memory: dicts with `text` and, as far as there are, `id`, `title`,
+            `lang` and metadata, in any iterable, a frame of pandas or polars, an Arrow table, a data set.
+        folder: of the index; made where it is missing.
+        model: what `isoglot.load` takes, a Sentence Transformer, or any other embedder; without a tokenizer here,
+            passages are measured in pieces of four letters.
         name: what opens it again; what it was loaded as when None. A function is not opened by name: it is given to
             `Searcher.open` again.
         debias: a correction for passages and queries.
         length: tokens of a passage, title and prompt included; the backbone's when None.
-        update: add to, replace in and delete from a published index.
+        update: add to, replace in and delete from a published index; documents in memory then need ids.
         delete: ids of documents to delete (with `update`), see `resolve_ids`.
         moved_from: where the first input was when it was indexed; its documents keep their ids.
         precision: as for `encode`.
@@ -91,12 +96,26 @@ def build_index(
     Raises:
         InputError: nothing to read, another encoder than the index's, or an unfinished build with other settings.
         IsoglotError: the disk is full.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> def embed(texts, role):
+        ...     return [[text.count("e"), text.count("a"), 1] for text in texts]
+        >>> notes = [{"id": "de", "text": "Der Mond zieht das Meer an."}, {"id": "es", "text": "La luna atrae el mar."}]
+        >>> built = build_index(notes, mkdtemp(), embed)
+        >>> built.added, built.version.languages
+        (2, {'de': 1, 'es': 1})
     """
     started = time.perf_counter()
+    given = documents_given(documents, by_id=update)
+    inputs, folder = given.files, Path(folder)
+    if isinstance(model, str):
+        name, model = name or model, open_embedder(model, ModelOptions(length=length, precision=precision))
     name = name or index_name(model)
     problems = Problems(each=5)
-    if inputs or not update:
+    if given.records is None and (inputs or not update):
         find_sources(inputs)  # before anything is opened
+    folder.mkdir(parents=True, exist_ok=True)
     with one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision, options=options)
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
@@ -107,7 +126,7 @@ def build_index(
         doomed, unknown = resolve_ids(delete, store.hash_of)
         deleted = store.delete(doomed)
         progress = Rate(sum(source.size for source in sources))
-        for document in read_documents(sources, problems):
+        for document in given.records(problems) if given.records else read_documents(sources, problems):
             intake.take(document, problems)
             progress.show(document.done, intake.documents, intake.passages)
         intake.flush()
@@ -121,7 +140,7 @@ def build_index(
         changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
         if not store.hash_of and not update:
             problems.raise_if_any("There is no document left to index.")
-            raise InputError(f"{', '.join(map(shown, inputs))}: no document to index")
+            raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
         if changed or not is_published(store, manifest):
             changed = True
             manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from)

@@ -17,11 +17,11 @@ class Rate:
     says nothing about the rate.
 
     Args:
-        total: bytes of all inputs.
+        total: bytes of all inputs; 0 where nobody knows.
     """
 
     def __init__(self, total: int) -> None:
-        self._total = max(1, total)
+        self._total = total
         self._said = time.perf_counter()
         self._from = (self._said, 0)
         self._working = False
@@ -44,7 +44,9 @@ class Rate:
         progress_line(self._line(now, done, documents, passages))
 
     def _line(self, now: float, done: int, documents: int, passages: int) -> str:
-        line = f"{documents} documents, {passages} passages, {done / self._total:.0%} of the input"
+        line = f"{documents} documents, {passages} passages"
+        if self._total:
+            line += f", {done / self._total:.0%} of the input"
         spent, read = now - self._from[0], done - self._from[1]
         if spent <= 0 or read <= 0:
             return line

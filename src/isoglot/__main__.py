@@ -1,0 +1,5 @@
+"""`python -m isoglot`: the command."""
+
+from isoglot.cli import main
+
+main()
