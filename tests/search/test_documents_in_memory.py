@@ -58,5 +58,5 @@ def test_what_is_no_document_is_named_by_its_place(tmp_path):
 
 @pytest.mark.parametrize("given", [[], 7, {"text": ["a"]}])
 def test_what_holds_no_documents_is_refused(given, tmp_path):
-    with pytest.raises(InputError, match="documents are given|nothing to index"):
+    with pytest.raises(InputError, match=r"documents are given|nothing to index"):
         build_index(given, tmp_path / "index", embed)
