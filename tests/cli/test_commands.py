@@ -47,6 +47,24 @@ def test_help_imports_nothing_heavy():
         assert words in done.stdout
 
 
+def test_a_search_for_words_needs_no_torch(call, tmp_path, tiny_model):
+    (tmp_path / "docs.jsonl").write_text('{"id": "a", "text": "Ararat is 5137 metres high.", "lang": "en"}\n')
+    assert call("index", tmp_path / "docs.jsonl", "-o", tmp_path / "index", "--model", tiny_model)[0] == 0
+    program = (
+        "import sys\nfrom isoglot.cli import run\n"
+        "assert run(['search', sys.argv[1], 'ararat', '--mode', 'lexical']) == 0\n"
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'datasets', 'accelerate', 'matplotlib'}\n"
+        "sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "index")],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Ararat is 5137 metres high." in done.stdout
+
+
 def test_public_names_exist_and_import_late():
     for name in isoglot.__all__:
         assert getattr(isoglot, name) is not None

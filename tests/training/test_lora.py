@@ -15,11 +15,11 @@ from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import from_rows
 from isoglot.data.prepared import open_prepared, prepare
 from isoglot.encoders.loading import backbone_of, load
+from isoglot.encoders.packing import can_pack
 from isoglot.measuring.evaluating import evaluate
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.run import train
 from isoglot.training.settings import LoraSettings, TrainSettings, flat_settings
-from isoglot.training.speed.packing import can_pack
 from support.encoders import tiny_encoder
 from support.models import gemma3, qwen3
 from support.rows import tiny_rows

@@ -16,8 +16,9 @@ from transformers import (
 )
 
 from isoglot.encoders.loading import backbone_of, load
+from isoglot.encoders.packing import can_pack
 from isoglot.training.speed.dropout import MaskDropout
-from isoglot.training.speed.packing import attention, can_pack, lean
+from isoglot.training.speed.packing import attention, lean
 from support.encoders import tiny_encoder
 
 SHAPE = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40,

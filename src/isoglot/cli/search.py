@@ -228,7 +228,8 @@ def search(
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.searcher import Searcher
 
-    quiet_libraries()
+    if mode != "lexical" or rerank is not None:
+        quiet_libraries()  # imports transformers, which a search for words does without
     searcher = Searcher.open(folder, model, options=options)
     expander = None
     if expand is not None:

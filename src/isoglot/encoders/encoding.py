@@ -1,11 +1,13 @@
-"""Texts to unit vectors: each distinct text once, sorted by length, in half precision where that is fast."""
+"""Texts to unit vectors: each distinct text once, without padding or sorted by length, in half precision where fast."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
@@ -16,6 +18,10 @@ from isoglot.encoders.loading import preset_of, prompt_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
+
+    from isoglot.encoders.tokens import Tokens
+    from isoglot.encoders.unpadded import Unpadded
 
 LEAST = 4  # tokens of a text: the special ones and something between them
 _TOKENS_A_BATCH = 4096
@@ -95,6 +101,7 @@ class ModelEmbedder:
         self.model, self.name, self.device = model, name or name_of(model), str(model.device)
         self.length = encoding_length(model, length)
         self._half = resolve_precision(precision, self.device) == "bf16"
+        self._unpadded: Unpadded | None = None
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Unit vectors, float32 (n, d)."""
@@ -117,30 +124,51 @@ class ModelEmbedder:
         tokens = tokenize(model, distinct.tolist(), prompt=prompt, length=self.length, what=what or role, notice=True)
         lengths = np.diff(tokens.offsets)
         order = np.argsort(-lengths, kind="stable")
-        pad = getattr(model.tokenizer, "pad_token_id", None) or 0
-        more = {} if tokens.prompt_length is None else {"prompt_length": tokens.prompt_length}
         vectors = np.empty((len(distinct), 0), dtype=np.float32)
         model.eval()
-        with (
-            Progress(f"encoding {what or role}", len(distinct)) as progress,
-            torch.inference_mode(),
-            torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=self._half),
-        ):
-            start = 0
-            while start < len(order):
-                size = max(1, _TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1) // int(lengths[order[start]]))
-                chosen = order[start : start + size]
-                features = {key: value.to(device) for key, value in tokens.batch(chosen, pad).items()}
-                found = model({**features, **more})["sentence_embedding"].float()
+        vectors_of = self._batch_encoder()
+        with Progress(f"encoding {what or role}", len(distinct)) as progress, torch.inference_mode():
+            for chosen in _batches(lengths[order], device):
+                found = vectors_of(tokens, order[chosen]).float()
                 batch = torch.nn.functional.normalize(found[:, : model.truncate_dim])
                 if not vectors.shape[1]:
                     vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
-                vectors[chosen] = batch.cpu().numpy()
-                start += len(chosen)
-                progress.advance(len(chosen))
+                vectors[order[chosen]] = batch.cpu().numpy()
+                progress.advance(len(batch))
         was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut[place]
         seconds = time.perf_counter() - started
         return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, self.length, was_cut)
+
+    def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
+        """What gives the vectors of some texts, longest first: without padding where that is the same function."""
+        from isoglot.encoders.unpadded import Unpadded, can_unpad
+
+        if not can_unpad(self.model):
+            return self._padded
+        if self._unpadded is None or not self._unpadded.is_current():
+            self._unpadded = Unpadded(self.model, half=self._half)
+        return self._unpadded
+
+    def _padded(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        import torch
+
+        pad = getattr(self.model.tokenizer, "pad_token_id", None) or 0
+        features: dict[str, Any] = {key: value.to(self.device) for key, value in tokens.batch(texts, pad).items()}
+        if tokens.prompt_length is not None:
+            features["prompt_length"] = tokens.prompt_length
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._half):
+            found: Tensor = self.model(features)["sentence_embedding"]
+        return found
+
+
+def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[slice]:
+    """Runs of texts, the longest first, that hold some thousand tokens as padded to the longest of the run."""
+    budget = _TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1)
+    start = 0
+    while start < len(lengths):
+        end = start + max(1, budget // int(lengths[start]))
+        yield slice(start, end)
+        start = end
 
 
 def encoding_length(model: SentenceTransformer, length: int | None = None) -> int:

@@ -25,6 +25,7 @@ from isoglot.data.prepared import Prepared
 from isoglot.encoders.adapters import merge_adapter
 from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
 from isoglot.encoders.options import LoadOptions
+from isoglot.encoders.packing import can_pack
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import (
     complete_checkpoints,
@@ -48,7 +49,7 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model
 from isoglot.training.selection import Scorer, Selection, hold_out, scorer
 from isoglot.training.settings import TrainSettings
-from isoglot.training.speed.packing import can_pack, lean
+from isoglot.training.speed.packing import lean
 from isoglot.training.speed.token_table import prepare_token_table, restore_token_table
 from isoglot.training.trainer import HybridTrainer
 

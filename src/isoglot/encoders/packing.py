@@ -1,0 +1,170 @@
+"""Texts end to end instead of padded: which encoders allow it, where the texts are, and attention within each.
+
+Every layer but attention then sees real tokens only, and many at a time. Attention puts texts of similar length
+together in small padded blocks. Training and encoding share this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    BertModel,
+    CamembertModel,
+    RobertaModel,
+    XLMRobertaModel,
+)
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+Attend = Callable[..., tuple[Tensor, None]]
+"""(module, query, key, value, mask, **more) to (batch, tokens, heads, width) and no weights."""
+
+_NAME = "isoglot-packed"
+_BLOCK = 8  # texts of a padded block
+# Absolute positions that the caller may give, and nothing else that depends on where a token stands.
+_PACKABLE: dict[type, Callable[[Any], int]] = {
+    BertModel: lambda config: 0,
+    CamembertModel: lambda config: config.pad_token_id + 1,
+    RobertaModel: lambda config: config.pad_token_id + 1,
+    XLMRobertaModel: lambda config: config.pad_token_id + 1,
+}
+
+
+class Block(NamedTuple):
+    """Some texts of a packed batch: where their tokens are, (texts * width,); which places are real ones, and which."""
+
+    tokens: Tensor
+    real: Tensor
+    mask: Tensor | None
+    shape: tuple[int, int]
+
+
+_layout: ContextVar[list[Block] | None] = ContextVar("layout", default=None)
+
+
+def can_pack(backbone: Any) -> bool:
+    """Whether an encoder's texts may stand end to end: BERT, RoBERTa, XLM-R and CamemBERT with torch's attention."""
+    if type(backbone) not in _PACKABLE:
+        return False
+    config = backbone.config
+    absolute = getattr(config, "position_embedding_type", "absolute") in (None, "absolute")
+    return absolute and not config.is_decoder and config._attn_implementation in ("sdpa", "isoglot", _NAME)
+
+
+def first_position(backbone: Any) -> int:
+    """The position id of a text's first token."""
+    return _PACKABLE[type(backbone)](backbone.config)
+
+
+@contextmanager
+def packed(starts: Tensor, lengths: Tensor) -> Iterator[None]:
+    """Tell this thread's attention where the texts of a packed batch are.
+
+    Args:
+        starts: (texts,) place of each first token.
+        lengths: (texts,) tokens of each, in descending order.
+    """
+    token = _layout.set(_blocks(starts, lengths))
+    try:
+        yield
+    finally:
+        _layout.reset(token)
+
+
+def _blocks(starts: Tensor, lengths: Tensor) -> list[Block]:
+    blocks = []
+    for first in range(0, len(lengths), _BLOCK):
+        start, own = starts[first : first + _BLOCK, None], lengths[first : first + _BLOCK, None]
+        column = torch.arange(int(own[0]))
+        real = column < own
+        whole = bool(real.all())
+        blocks.append(
+            Block(
+                (start + torch.minimum(column, own - 1)).reshape(-1),
+                real.reshape(-1).nonzero()[:, 0],
+                None if whole else real[:, None, None, :],
+                (len(own), len(column)),
+            )
+        )
+    return blocks
+
+
+def attend_within(
+    attend: Attend, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
+) -> tuple[Tensor, None]:
+    """Attention within the texts of a packed batch; of any other batch as `attend` does it.
+
+    Args:
+        attend: attention of padded texts.
+        module: the attention layer.
+        query: (batch, heads, tokens, width); of a packed batch (1, heads, all tokens, width).
+        key: as `query`.
+        value: as `query`.
+        mask: (batch, 1, tokens, tokens), True where a token is seen; all are when None.
+        more: handed on.
+
+    Returns:
+        (batch, tokens, heads, width), and no weights.
+    """
+    blocks = _layout.get()
+    if blocks is None:
+        return attend(module, query, key, value, mask, **more)
+    heads, width = query.shape[1], query.shape[3]
+    flat = (part[0].transpose(0, 1).reshape(-1, heads * width) for part in (query, key, value))
+    padded = (_Pad.apply(part, blocks) for part in flat)  # type: ignore[no-untyped-call]
+    parts = []
+    for block, *three in zip(blocks, *padded, strict=True):
+        q, k, v = (part.view(*block.shape, heads, width).transpose(1, 2) for part in three)
+        mixed, _ = attend(module, q, k, v, block.mask, **more)
+        parts.append(_Gather.apply(mixed.reshape(-1, heads * width), block.real))  # type: ignore[no-untyped-call]
+    return torch.cat(parts).view(1, -1, heads, width), None
+
+
+def _attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any
+) -> tuple[Tensor, None]:
+    return attend_within(sdpa_attention_forward, module, query, key, value, attention_mask, **more)
+
+
+def attend_packed(layers: nn.Module) -> None:
+    """Have an encoder's layers, which own their configuration, attend within the texts of packed batches."""
+    AttentionInterface.register(_NAME, _attention)
+    AttentionMaskInterface.register(_NAME, sdpa_mask)
+    layers.config._attn_implementation = _NAME  # type: ignore[union-attr]
+
+
+class _Pad(torch.autograd.Function):
+    """Rows of tokens (T, d) into padded blocks; gradients come back from the real places, which stand in order."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, blocks: list[Block]) -> tuple[Tensor, ...]:
+        ctx.blocks = blocks
+        return tuple(values.index_select(0, block.tokens) for block in blocks)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        pairs = zip(gradients, ctx.blocks, strict=True)
+        return torch.cat([gradient.index_select(0, block.real) for gradient, block in pairs]), None
+
+
+class _Gather(torch.autograd.Function):
+    """Different rows of (size, d)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        ctx.rows = len(values)
+        return values.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        return gradients[0].new_zeros(ctx.rows, gradients[0].shape[1]).index_copy_(0, places, gradients[0]), None
