@@ -37,6 +37,7 @@ def serve(
     trust_proxy: Names = (),
     keys: Path | None = None,
     cors: Names = (),
+    refresh: float = 0.0,
     log: Literal["text", "json"] | None = None,
     log_queries: Switch = False,
 ) -> None:
@@ -56,10 +57,12 @@ def serve(
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
         keys: File of keys (isoglot keys add): requests must show one; read again whenever it changes.
         cors: Origins of pages elsewhere whose scripts may read answers, such as https://www.example.org.
+        refresh: Seconds between two looks for new versions of the index, which are then served; 0 for none.
         log: Write a line for every request on stderr, in words or as JSON.
         log_queries: Those lines say what was searched for.
     """
     require_packages()
+    from isoglot.core.errors import InputError
     from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
@@ -77,7 +80,11 @@ def serve(
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         manifest = read_manifest(folder)
         wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
-    limits = ServeSettings(hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors), log_queries=log_queries)
+    if refresh < 0:
+        raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
+    limits = ServeSettings(
+        hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors), refresh=refresh, log_queries=log_queries
+    )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
         read_keys(keys)  # said before a model is loaded

@@ -24,6 +24,7 @@ from isoglot.languages.codes import UNKNOWN, known_code, normal_code
 from isoglot.languages.detection import detect
 from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
 from isoglot.search.index.encoder_check import open_like
+from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.protocol import Found, Index, Passage
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ class Searcher:
         model: a Sentence Transformer or any `Embedder`; None where only words are searched for.
         model_name: for display.
         debias: corrects query vectors, as it corrected the passages.
+
+    Attributes:
+        version: number of the index's version that is open; None in memory.
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class Searcher:
         self._opening = threading.Lock()
         self._rerankers: dict[str, CrossEncoder] = {}
         self._languages: dict[str, int] | None = None
+        self._renew: Callable[[], Searcher | None] = lambda: None
+        self.version: int | None = None
 
     @classmethod
     def open(
@@ -139,7 +145,23 @@ class Searcher:
         if device is not None:
             chosen = replace(chosen, device=device)
         searcher._opener = partial(open_like, manifest, model, chosen)
+        searcher.version = manifest.version.number
+
+        def renew() -> Searcher | None:
+            if read_manifest(folder) == index.manifest:
+                return None
+            return cls.open(folder, searcher._encoder or model, options=chosen)
+
+        searcher._renew = renew
         return searcher
+
+    def renewed(self) -> Searcher | None:
+        """The index as it is published now, opened beside this one with the same encoder; None where nothing is new.
+
+        Raises:
+            InputError: there is no index any more, or one of another format.
+        """
+        return self._renew()
 
     def warm(self) -> None:
         """Load the encoder now.

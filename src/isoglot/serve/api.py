@@ -1,11 +1,12 @@
 """The JSON API: `/search`, and the probes `/livez`, `/readyz` and `/healthz`."""
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 
 from isoglot.core.version import __version__
 from isoglot.languages.codes import known_code
@@ -17,6 +18,8 @@ from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
+
+_LANGS = 500  # that a request may name
 
 
 class Result(BaseModel):
@@ -71,12 +74,25 @@ class Health(BaseModel):
     indexes: list[Served] = Field(description="Empty where the server has keys and none was shown.")
 
 
+class _Listed:
+    """Names the values of a field in the OpenAPI document when that is asked for: there may be others by then."""
+
+    def __init__(self, values: Callable[[], list[str]]) -> None:
+        self._values = values
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "enum": self._values()}
+
+
 def router(collections: list[Collection], finder: Finder, readiness: Readiness, settings: ServeSettings) -> APIRouter:
     """The routes over these collections."""
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
-    codes = sorted({code for entry in collections for code in entry.languages})
-    Lang = Annotated[str, WithJsonSchema({"type": "string", "enum": codes})]
+
+    def known() -> list[str]:
+        return sorted({code for entry in collections for code in entry.languages})
+
+    Lang = Annotated[str, _Listed(known)]
     Name = Literal[tuple(by_name)]  # type: ignore[valid-type]
     routes = APIRouter()
 
@@ -96,7 +112,7 @@ def router(collections: list[Collection], finder: Finder, readiness: Readiness, 
         ],
         k: Annotated[int, Query(ge=1, le=settings.results, description="How many passages at most.")] = 10,
         lang: Annotated[
-            list[Lang] | None, Query(max_length=max(1, len(codes)), description="Only this language; may be repeated.")
+            list[Lang] | None, Query(max_length=_LANGS, description="Only this language; may be repeated.")
         ] = None,
         mode: Annotated[Mode, Query(description="By meaning, by words, or both.")] = "dense",
         fair: Annotated[Fair, Query(description="balanced: take the model's preference for languages out.")] = "none",
@@ -104,6 +120,7 @@ def router(collections: list[Collection], finder: Finder, readiness: Readiness, 
         index: Annotated[Name, Query(description="Which index.")] = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
         langs = list(dict.fromkeys(known_code(code) or code for code in lang or []))
+        codes = known()
         unknown = [code for code in langs if code not in codes]
         if unknown:
             return problem(422, f"lang: there is no {plain(unknown[0])!r}; there are: {', '.join(codes)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -31,6 +32,7 @@ from isoglot.serve.pages import Pages
 from isoglot.serve.problem_json import Problem, problem, title
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
+from isoglot.serve.refreshing import follow
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers
@@ -68,7 +70,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        following = None
+        if limits.refresh:
+            following = asyncio.create_task(follow(collections, limits.refresh, lambda: _forget_openapi(app)))
         yield
+        if following is not None:
+            following.cancel()
         finder.close()
         workers.close()
         readiness.close()
@@ -115,6 +122,11 @@ def create_app(
     app.add_middleware(Observed, metrics=metrics, routes=counted, queries=limits.log_queries)
     app.add_middleware(Placed, root_path=limits.root_path.rstrip("/"), trusted=limits.proxies)
     return app
+
+
+def _forget_openapi(app: FastAPI) -> None:
+    """The document names languages, which a new version may have others of."""
+    app.openapi_schema = None
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -82,3 +82,8 @@ class _State(Collector):
             for lang, count in entry.languages.items():
                 passages.add_metric((entry.name, plain(lang)), count)
         yield passages
+        versions = GaugeMetricFamily("isoglot_index_version", "The version that is served.", labels=("index",))
+        for entry in self._collections:
+            if entry.searcher.version is not None:
+                versions.add_metric((entry.name,), entry.searcher.version)
+        yield versions

@@ -38,7 +38,7 @@ class Pages:
 
     def __init__(self, collections: list[Collection], finder: Finder, settings: ServeSettings) -> None:
         self._by_name = {entry.name: entry for entry in collections}
-        self._languages = languages_of(collections)
+        self._collections = collections
         self._finder, self._settings = finder, settings
         folder = files("isoglot.serve") / "static"
         self._static = {name: (folder / name).read_bytes() for name in _TYPES}
@@ -53,9 +53,7 @@ class Pages:
         self._templates.globals.update(
             build=build,
             version=__version__,
-            languages=self._languages,
             collections=collections,
-            bars={entry.name: segments(entry.languages, self._languages) for entry in collections},
             modes=MODES,
             fairness=FAIRNESS,
             views=VIEWS,
@@ -74,7 +72,7 @@ class Pages:
 
     async def search(self, request: Request) -> Response:
         """The form, and under it what the address asks for."""
-        names, codes = list(self._by_name), list(self._languages)
+        names, codes = list(self._by_name), list(languages_of(self._collections))
         try:
             asked = read_request(request.query_params, names, codes, self._settings)
         except InputError as error:
@@ -103,7 +101,7 @@ class Pages:
         alone = choice.fair == "balanced" and asked.k < sample
         found = best(asked.k) if alone else sampled[: asked.k]
         self._finder.shown(collection, found)
-        return list_view(asked, choice, collection, found, sampled[:sample], self._languages, seconds)
+        return list_view(asked, choice, collection, found, sampled[:sample], languages_of(self._collections), seconds)
 
     def error(self, request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
         """The page with what went wrong in the place of results."""
@@ -130,5 +128,8 @@ class Pages:
     ) -> Response:
         # Addresses are relative: right under whatever path a proxy shows this server.
         home = home_of(route_path(request.scope))
-        text = self._templates.get_template(name).render(home=home, **values)
+        languages = languages_of(self._collections)
+        bars = {entry.name: segments(entry.languages, languages) for entry in self._collections}
+        values |= {"home": home, "languages": languages, "bars": bars}
+        text = self._templates.get_template(name).render(**values)
         return HTMLResponse(text, status, headers)

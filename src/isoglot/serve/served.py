@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from isoglot.core.errors import IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
@@ -21,14 +20,45 @@ class UnavailableError(IsoglotError):
     """A collection does not answer: its index was removed, is damaged, or its disk is gone."""
 
 
-@dataclass(frozen=True)
-class Collection:
-    """An open index under the name that addresses use; its languages are those it had when it was opened."""
-
-    name: str
+class _Opened(NamedTuple):
     searcher: Searcher
     languages: Mapping[str, int]
-    embed: Embedder | None = None
+
+
+class Collection:
+    """An open index under the name that addresses use.
+
+    Args:
+        name: of it.
+        searcher: the index as it is now.
+        embed: its model, where it may be asked for vectors.
+
+    Raises:
+        UnavailableError: the index does not answer.
+    """
+
+    def __init__(self, name: str, searcher: Searcher, embed: Embedder | None = None) -> None:
+        self.name, self.embed = name, embed
+        self.open(searcher)
+
+    def open(self, searcher: Searcher) -> None:
+        """Serve this from the next request on.
+
+        Raises:
+            UnavailableError: it does not answer; what was served before stays.
+        """
+        # One assignment: a search under way keeps the searcher and the languages that belong together.
+        self._opened = _Opened(searcher, dict(_answer(self.name, searcher.languages)))
+
+    @property
+    def searcher(self) -> Searcher:
+        """The index."""
+        return self._opened.searcher
+
+    @property
+    def languages(self) -> Mapping[str, int]:
+        """Passages in each language when it was opened."""
+        return self._opened.languages
 
     @property
     def model(self) -> str:
@@ -51,12 +81,13 @@ class Collection:
         Raises:
             UnavailableError: the index does not answer; the server's log says why.
         """
-        here = [code for code in langs if code in self.languages]
-        if not query or not self.languages or (langs and not here):
+        searcher, languages = self._opened
+        here = [code for code in langs if code in languages]
+        if not query or not languages or (langs and not here):
             return []
         return _answer(
             self.name,
-            lambda: self.searcher.search(query, k=k, langs=here or None, mode=mode, fair=fair, vector=vector),
+            lambda: searcher.search(query, k=k, langs=here or None, mode=mode, fair=fair, vector=vector),
         )
 
     def vectors(self, queries: list[str]) -> Vectors:
@@ -99,10 +130,7 @@ def open_collections(
     """
     if not searchers:
         raise ValueError("nothing to serve: give at least one searcher")
-    return [
-        Collection(name, searcher, dict(_answer(name, searcher.languages)), (embed or {}).get(name))
-        for name, searcher in searchers.items()
-    ]
+    return [Collection(name, searcher, (embed or {}).get(name)) for name, searcher in searchers.items()]
 
 
 def _answer(name: str, ask: Callable[[], T]) -> T:

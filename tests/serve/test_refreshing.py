@@ -1,0 +1,81 @@
+"""A server follows the versions of its index, and drops no request while it changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("lancedb")
+
+from fastapi.testclient import TestClient
+
+from isoglot.core.errors import InputError
+from isoglot.search.index.building import build_index
+from isoglot.search.searcher import Searcher
+from isoglot.serve.app import create_app
+from isoglot.serve.refreshing import refreshed
+from isoglot.serve.served import Collection
+from isoglot.serve.settings import ServeSettings
+from support.rows import write_jsonl
+from support.serving import embed
+
+
+def build(home: Path, version: int, lang: str) -> None:
+    docs = [{"id": "only", "text": f"solar version{version}", "lang": lang}]
+    folder = home / "index"
+    folder.mkdir(exist_ok=True)
+    build_index([write_jsonl(home / f"{version}.jsonl", docs)], folder, embed, name="words", update=version > 1)
+
+
+def test_new_versions_are_served_while_requests_go_on(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    searcher = Searcher.open(tmp_path / "index", embed)
+    app = create_app({"index": searcher}, ServeSettings(refresh=0.02))
+    seen: list[tuple[int, str]] = []
+    stop = threading.Event()
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/openapi.json").text.count('"enum":["de"]') == 1
+
+        def ask() -> None:
+            while not stop.is_set():
+                answer = client.get("/search?q=solar&k=1")
+                seen.append((answer.status_code, answer.json()["hits"][0]["text"]))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            build(tmp_path, 2, "fr")
+            until = time.monotonic() + 20
+            while "solar version2" not in {text for _, text in seen} and time.monotonic() < until:
+                stop.wait(0.01)
+        finally:
+            stop.set()
+            asking.join(20)
+        texts = [text for _, text in seen]
+        assert {status for status, _ in seen} == {200}
+        assert texts == sorted(texts)
+        assert texts[-1] == "solar version2"
+        assert client.get("/readyz").json()["indexes"][0]["languages"] == {"fr": 1}
+        assert client.get("/search?q=solar&lang=fr").json()["hits"][0]["lang"] == "fr"
+        assert client.get("/search?q=solar&lang=de").status_code == 422
+        assert "French" in client.get("/").text
+        assert client.get("/openapi.json").text.count('"enum":["fr"]') == 1
+        assert 'isoglot_index_version{index="index"} 2.0' in client.get("/metrics").text
+
+
+def test_what_cannot_be_opened_leaves_what_was(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    collection = Collection("index", Searcher.open(tmp_path / "index", embed))
+    assert not refreshed(collection)
+    manifest = next((tmp_path / "index").glob("*.json"))
+    whole = manifest.read_text()
+    manifest.write_text(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="truncated"):
+        refreshed(collection)
+    assert collection.search("solar", 1, [], "dense", "none")[0].text == "solar version1"
+    manifest.write_text(whole)
+    assert not refreshed(collection)
