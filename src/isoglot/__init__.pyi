@@ -1,6 +1,5 @@
 from .core.version import __version__ as __version__
 from .data.benchmarks.benchmark import Benchmark as Benchmark
-from .data.benchmarks.lareqa import load_lareqa as load_lareqa
 from .data.benchmarks.named import load_benchmark as load_benchmark
 from .data.prepared import Prepared as Prepared
 from .data.prepared import prepare as prepare

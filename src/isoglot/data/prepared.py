@@ -38,6 +38,12 @@ class Prepared:
         texts: the file's rows.
         checksum: of the rows' content.
         numbers: (rows,) ascending, which of the file's rows these are; None for all.
+
+    Example:
+        >>> from isoglot import Prepared, prepare
+        >>> rows = prepare([{"group": 1, "lang": "de", "query": "Wer?", "passage": "Grimm."}], show_progress=False)
+        >>> isinstance(rows, Prepared), len(rows), rows.column("query")
+        (True, 1, ['Wer?'])
     """
 
     folder: Path
@@ -120,7 +126,7 @@ def prepare(
             memory), a missing file or column, or a language without rows.
 
     Example:
-        >>> from isoglot.data import prepare
+        >>> from isoglot import prepare
         >>> passages = {"de": "Das schrieb Grimm.", "en": "Grimm wrote that."}
         >>> rows = [{"group": 1, "lang": lang, "query": "Grimm?", "passage": text} for lang, text in passages.items()]
         >>> prepared = prepare(rows, show_progress=False)

@@ -63,9 +63,12 @@ def load(
         InputError: no such folder or model, a folder that is no model, or a device that is not there.
 
     Example:
-        >>> model = load("embedded")  # doctest: +SKIP
-        >>> model.encode_query("Wie hoch ist der Ararat?").shape  # doctest: +SKIP
-        (384,)
+        With `encoder` as the folder of a tiny model; `embedded` has 384 dimensions.
+
+        >>> from isoglot import load
+        >>> model = load(encoder, device="cpu", prompts={"query": "question: "})
+        >>> model.encode_query("Wie hoch ist der Ararat?").shape, model.prompts["query"]
+        ((32,), 'question: ')
     """
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer

@@ -17,6 +17,13 @@ class Language(NamedTuple):
         family: the largest one after Glottolog; the code itself where nothing is known.
         script: as Unicode names it (`Latin`, `Han`); `unknown` where nothing says.
         right_to_left: the direction of the script.
+
+    Example:
+        >>> from isoglot import Language, language
+        >>> language("he")
+        Language(code='he', name='Hebrew', family='Afro-Asiatic', script='Hebrew', right_to_left=True)
+        >>> isinstance(language("he"), Language)
+        True
     """
 
     code: str

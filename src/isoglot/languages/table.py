@@ -19,10 +19,15 @@ def language(code: str) -> Language:
     What the table lacks takes family and script from its macrolanguage, or else the script from Unicode's likely
     subtags; one that nobody knows is its own family, so that nothing is grouped by guess.
 
-    >>> language("th").family
-    'Kra-Dai'
-    >>> language("zh-TW").name, language("arz").right_to_left, language("sr-Latn").script
-    ('Chinese (Traditional)', True, 'Latin')
+    Args:
+        code: BCP 47, ISO 639 in two or three letters, or one that was registered.
+
+    Example:
+        >>> from isoglot import language
+        >>> language("th").family
+        'Kra-Dai'
+        >>> language("zh-TW").name, language("arz").right_to_left, language("sr-Latn").script
+        ('Chinese (Traditional)', True, 'Latin')
     """
     normal = known_code(code) or code
     base, _, written = normal.partition("-")
@@ -66,6 +71,7 @@ def register_language(
         InputError: the code is not well formed, or the name is empty.
 
     Example:
+        >>> from isoglot import register_language
         >>> register_language("qya", name="Quenya", script="Latn")
         Language(code='qya', name='Quenya', family='qya', script='Latin', right_to_left=False)
     """

@@ -36,10 +36,19 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         InputError: a primary metric that is not measured (on the first call).
 
     Example:
-        >>> from isoglot.measuring.trainer_evaluator import MultilingualEvaluator
-        >>> trainer = SentenceTransformerTrainer(
-        ...     model, args, train_dataset=rows, loss=loss, evaluator=MultilingualEvaluator(benchmark)
-        ... )  # doctest: +SKIP
+        Give it to any `SentenceTransformerTrainer` as `evaluator`; or call it with a `model`, as the trainer does.
+
+        >>> from isoglot import Benchmark, MultilingualEvaluator
+        >>> benchmark = Benchmark.from_dicts(
+        ...     queries={"q1": "Wer schrieb das?"},
+        ...     passages={"p1": "Grimm.", "p2": "Eine Stadt am Meer."},
+        ...     qrels={"q1": {"p1": 1}},
+        ...     languages="de",
+        ... )
+        >>> evaluator = MultilingualEvaluator(benchmark, name="german", primary="monolingual.map", precision="fp32")
+        >>> metrics = evaluator(model)
+        >>> metrics["german_monolingual_map"] in (0.5, 1.0)
+        True
     """
 
     def __init__(

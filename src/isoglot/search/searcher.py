@@ -130,8 +130,19 @@ class Searcher:
             InputError: no index there, or one of another format.
 
         Example:
-            >>> searcher = Searcher.open("my-index")  # doctest: +SKIP
-            >>> [hit.lang for hit in searcher.search("Wie hoch ist der Ararat?", fair="balanced")]  # doctest: +SKIP
+            With `folder` as a `pathlib.Path`, and counts of letters as an encoder:
+
+            >>> from isoglot import Searcher, build_index
+            >>> def embed(texts, role):
+            ...     return [[text.count("e"), text.count("a"), 1] for text in texts]
+            >>> texts = {"de": "Der Mond zieht das Meer an.", "es": "La luna atrae el mar."}
+            >>> notes = [{"lang": lang, "text": text} for lang, text in texts.items()]
+            >>> built = build_index(notes, folder / "index", embed)
+            >>> searcher = Searcher.open(folder / "index", embed)
+            >>> [(hit.lang, hit.text) for hit in searcher.search("mar", mode="lexical")]
+            [('es', 'La luna atrae el mar.')]
+            >>> [hit.lang for hit in searcher.search("la pampa", fair="balanced")]
+            ['es', 'de']
         """
         from isoglot.search.index.lance import LanceIndex
 

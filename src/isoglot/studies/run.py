@@ -64,6 +64,26 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: St
 
     Raises:
         InputError: training rows stand in the benchmark, or settings that do not fit the rows.
+
+    Example:
+        With `encoder` as a model's folder or name and `folder` as a `pathlib.Path`:
+
+        >>> from isoglot import load_benchmark, prepare, study
+        >>> from isoglot.studies import StudySettings
+        >>> from isoglot.training import TrainSettings
+        >>> def rows_about(things):
+        ...     return [
+        ...         {"group": thing, "lang": lang, "query": f"{lang}: {thing}?", "passage": f"{lang}: {thing}."}
+        ...         for thing in things
+        ...         for lang in ("de", "en")
+        ...     ]
+        >>> rows = prepare(rows_about(["sun", "moon", "sea", "wind", "snow", "rain"]), show_progress=False)
+        >>> benchmark = load_benchmark("rows", rows=rows_about(["oak", "ash", "elm"]))
+        >>> training = TrainSettings(batch_size=2, max_steps=2, warmup_steps=1, precision="fp32", device="cpu")
+        >>> settings = StudySettings(model=str(encoder), regimes=("hybrid",), train=training, resamples=50)
+        >>> found = study(rows, benchmark, folder / "study", settings)
+        >>> [run.regime for run in found.runs], (folder / "study" / "report.html").is_file()
+        (['base', 'hybrid-0.5'], True)
     """
     folder, settings = Path(folder), settings or StudySettings()
     folder.mkdir(parents=True, exist_ok=True)

@@ -94,6 +94,21 @@ def train(
         InputError: settings that do not fit the rows, or a checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+
+    Example:
+        With `model` as a Sentence Transformer (or its name) and `folder` as a `pathlib.Path`:
+
+        >>> from isoglot import train
+        >>> from isoglot.training import TrainSettings
+        >>> rows = [
+        ...     {"group": n, "lang": lang, "query": f"{lang} question {n}", "passage": f"{lang} answer {n}"}
+        ...     for n in range(8)
+        ...     for lang in ("de", "en")
+        ... ]
+        >>> settings = TrainSettings(batch_size=4, max_steps=2, warmup_steps=1, precision="fp32", device="cpu")
+        >>> trained = train(model, rows, folder / "trained", settings)
+        >>> sorted(path.name for path in trained.iterdir() if path.name in ("run.json", "training.jsonl"))
+        ['run.json', 'training.jsonl']
     """
     folder, settings = Path(folder), settings or TrainSettings()
     _check_selection(settings, select_on)

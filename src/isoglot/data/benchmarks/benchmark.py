@@ -94,7 +94,7 @@ class Benchmark:
                 problems together.
 
         Example:
-            >>> from isoglot.data import Benchmark
+            >>> from isoglot import Benchmark
             >>> benchmark = Benchmark.from_dicts(
             ...     queries={"q1": "Wer schrieb das?", "q2": "Who wrote that?"},
             ...     passages={"p1": "Das schrieb Grimm.", "p2": "Grimm wrote that."},

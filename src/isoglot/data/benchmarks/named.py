@@ -126,7 +126,7 @@ def load_benchmark(
         IsoglotError: the download failed.
 
     Example:
-        >>> from isoglot.data import load_benchmark
+        >>> from isoglot import load_benchmark
         >>> rows = [{"group": 1, "lang": "de", "query": "Wer?", "passage": "Grimm."}]
         >>> load_benchmark("rows", rows=rows).candidates.ids
         ['de:1']

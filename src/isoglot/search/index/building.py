@@ -98,11 +98,13 @@ def build_index(
         IsoglotError: the disk is full.
 
     Example:
-        >>> from tempfile import mkdtemp
+        With `folder` as a `pathlib.Path`, and counts of letters as an encoder:
+
+        >>> from isoglot import build_index
         >>> def embed(texts, role):
         ...     return [[text.count("e"), text.count("a"), 1] for text in texts]
         >>> notes = [{"id": "de", "text": "Der Mond zieht das Meer an."}, {"id": "es", "text": "La luna atrae el mar."}]
-        >>> built = build_index(notes, mkdtemp(), embed)
+        >>> built = build_index(notes, folder / "notes", embed)
         >>> built.added, built.version.languages
         (2, {'de': 1, 'es': 1})
     """

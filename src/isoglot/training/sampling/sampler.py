@@ -51,6 +51,25 @@ class HybridBatchSampler:
 
     Raises:
         InputError: no stratum can fill a global batch; the message names the largest that could.
+
+    Example:
+        >>> from isoglot import HybridBatchSampler, prepare
+        >>> from isoglot.training import Sampling
+        >>> rows = prepare(
+        ...     [
+        ...         {"group": n, "lang": lang, "query": f"{lang} question {n}", "passage": f"{lang} answer {n}"}
+        ...         for n in range(8)
+        ...         for lang in ("de", "en")
+        ...     ],
+        ...     show_progress=False,
+        ... )
+        >>> sampler = HybridBatchSampler(rows.table, Sampling(regime="x-y"), batch_size=4, steps=2)
+        >>> batches = list(sampler)
+        >>> len(batches), len(batches[0])
+        (2, 8)
+        >>> lang = rows.column("lang")
+        >>> [lang[query] != lang[passage] for query, passage in zip(batches[0][:4], batches[0][4:], strict=True)]
+        [True, True, True, True]
     """
 
     drop_last = True
