@@ -315,3 +315,12 @@ def test_public_names_are_what_they_say_in_any_order():
 def test_every_flag_has_a_line_of_its_own(settings):
     for field in fields(settings):
         assert re.search(rf"^ +{field.name}: \S", settings.__doc__, re.MULTILINE), field.name
+
+
+def test_as_a_module_on_a_terminal_that_shows_ascii_only(tmp_path):
+    rows = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(2, ("en", "zh"), "数据"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1]), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "isoglot", "data", "show", str(rows)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u6570\u636e (4 rows)" in done.stdout

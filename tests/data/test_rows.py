@@ -263,3 +263,22 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="half-way"):
         write_rows(rows(), tmp_path / "out.jsonl")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_show_keeps_wide_codes_apart(tmp_path, capsys):
+    from isoglot.cli import run
+
+    rows = [
+        {"group": f"g{n}", "lang": lang, "query": f"q {lang} {n}", "passage": f"p {lang} {n}"}
+        for n in range(2)
+        for lang in ("de", "zh", "zh-Hant", "sr-Latn")
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert run(["data", "show", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = lines[lines.index("groups that have both languages") + 1]
+    assert head.split() == ["de", "sr-Latn", "zh", "zh-Hant"]
+    ends = [head.index(code) + len(code) for code in head.split()]
+    for line in lines[lines.index(head) + 1 :]:
+        assert [line[:end][-1] for end in ends] == ["2"] * 4

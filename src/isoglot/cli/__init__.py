@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -77,6 +78,10 @@ app.register_install_completion_command()
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show is escaped: no result is lost over a character.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 

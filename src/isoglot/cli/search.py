@@ -262,9 +262,10 @@ def search(
         return
     if not hits:
         print("nothing found")
+    width = max([3, *(len(hit.lang) for hit in hits)])
     for rank, hit in enumerate(hits, 1):
         title = f"{_plain(hit.title)} · " if hit.title else ""
-        print(f"{rank:>3}  {hit.score:.4f}  {hit.lang:<3}  {title}{_plain(hit.text)[:200]}  [{_plain(hit.id)}]")
+        print(f"{rank:>3}  {hit.score:.4f}  {hit.lang:<{width}}  {title}{_plain(hit.text)[:200]}  [{_plain(hit.id)}]")
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from isoglot.core.columns import aligned
+
 
 def render(facts: dict[str, Any]) -> str:
     """The facts as text with tables; the problems come last."""
@@ -54,16 +56,23 @@ def _render_made(made: dict[str, dict[str, dict[str, int]]]) -> list[str]:
 def _render_tokens(tokens: dict[str, Any] | None) -> list[str]:
     if tokens is None:
         return []
+    rows = [
+        [
+            code,
+            f"{own['tokens_a_passage']:.1f}",
+            f"{own['tokens_a_100_characters']:.1f}",
+            "" if own["premium"] is None else f"{own['premium']:.2f}",
+            f"{own['unknown']:.2%}",
+            str(own["cut_queries"]),
+            str(own["cut_passages"]),
+        ]
+        for code, own in tokens["languages"].items()
+    ]
     head = f"tokens a passage, a 100 characters, against {tokens['reference']}, unknown; cut queries, passages"
     return [
         "",
         head,
-        *(
-            f"{code:<6}{own['tokens_a_passage']:>9.1f}{own['tokens_a_100_characters']:>9.1f}"
-            f"{'' if own['premium'] is None else format(own['premium'], '.2f'):>7}{own['unknown']:>8.2%}"
-            f"{own['cut_queries']:>8}{own['cut_passages']:>8}"
-            for code, own in tokens["languages"].items()
-        ),
+        *aligned(rows, (6, 9, 9, 7, 8, 8, 8)),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isoglot.core.columns import aligned, column_width, pad
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.languages.table import language
@@ -69,18 +70,21 @@ def render(facts: dict[str, Any]) -> str:
             for name, count in facts["datasets"].items()
         ),
         "",
-        f"{'language':<20}{'rows':>8}   query characters (5 50 95 100 %)   passage characters",
     ]
+    width = column_width((f"{own['name']} ({code})" for code, own in facts["languages"].items()), 20)
+    lines.append(f"{pad('language', width)}{'rows':>8}   query characters (5 50 95 100 %)   passage characters")
     for code, own in facts["languages"].items():
         query, passage = (
             " ".join(f"{own[key][str(p)]:>5}" for p in _PERCENTILES)
             for key in ("query_characters", "passage_characters")
         )
-        lines.append(f"{own['name'] + ' (' + code + ')':<20}{own['rows']:>8}   {query:<32}   {passage}")
-    lines += ["", "groups that have both languages", "     " + "".join(f"{code:>7}" for code in codes)]
+        label = pad(f"{own['name']} ({code})", width)
+        lines.append(f"{label}{own['rows']:>8}   {query:<32}   {passage}")
+    counts = [["", *codes]]
     for x in codes:
         cells = (str(facts["languages"][x]["rows"]) if x == y else str(facts["pairs"][f"{x}>{y}"]) for y in codes)
-        lines.append(f"{x:<5}" + "".join(f"{cell:>7}" for cell in cells))
+        counts.append([x, *cells])
+    lines += ["", "groups that have both languages", *aligned(counts, (5, *(7 for _ in codes)))]
     return "\n".join(lines)
 
 

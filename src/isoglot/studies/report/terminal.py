@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from isoglot.core.columns import aligned
 from isoglot.languages.table import language
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
@@ -26,15 +27,14 @@ def render_evaluation(result: Evaluation) -> str:
         cells = [figure(result.macro(setting, name)) for name in ("map", "recall@1", "recall@10")]
         distance = result.macro(setting, "rank_distance") if setting == POOL else math.nan
         lines.append(f"{setting:<14}{''.join(f'{cell:>8}' for cell in cells)}{figure(distance, '.0f'):>16}".rstrip())
-    lines += ["", f"{'query language':<20}{'mono':>8}{'cross':>8}{'pool':>8}{'rank distance':>16}"]
+    table = [["query language", "mono", "cross", "pool", "rank distance"]]
     per_language = result.metrics()["per_language"]
     for code in result.languages:
         own = per_language[code]
         cells = [figure(own.get(setting, {}).get("map", math.nan)) for setting in (MONO, CROSS, POOL)]
         distance = own.get(POOL, {}).get("rank_distance", math.nan)
-        label = f"{language(code).name} ({code})"
-        lines.append(f"{label:<20}{''.join(f'{cell:>8}' for cell in cells)}{figure(distance, '.0f'):>16}")
-    lines += ["", "mAP by query language; - where there is nothing to measure"]
+        table.append([f"{language(code).name} ({code})", *cells, figure(distance, ".0f")])
+    lines += ["", *aligned(table, (20, 8, 8, 8, 16)), "", "mAP by query language; - where there is nothing to measure"]
     for setting, measure in _FURTHER:
         if not math.isnan(mean := result.macro(setting, measure)):
             own = result.intervals.get(f"{setting}.{measure}", {}).get("all")
