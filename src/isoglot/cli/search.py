@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from isoglot.core.problems import Problems
     from isoglot.search.index.manifest import Manifest
     from isoglot.search.index.versions import Pruned
+    from isoglot.search.searcher import Searcher
 
 
 Ids = Annotated[tuple[str, ...], Parameter(negative="")]
@@ -184,10 +185,13 @@ def _refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> Non
 
 def search(
     folder: Path,
-    query: str,
+    query: str | None = None,
     /,
     *,
-    k: Annotated[int, Parameter(name=["-k", "--k"])] = 10,
+    queries: Path | None = None,
+    run: Path | None = None,
+    overwrite: Switch = False,
+    k: Annotated[int | None, Parameter(name=["-k", "--k"])] = None,
     langs: Names | None = None,
     mode: Literal["dense", "lexical", "hybrid"] = "dense",
     fair: Literal["none", "balanced"] = "none",
@@ -202,12 +206,15 @@ def search(
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Search an index with one query.
+    """Search an index with one query, or with a file of them.
 
     Args:
         folder: Made by `isoglot index`.
         query: In any language.
-        k: How many results.
+        queries: A file of many: TSV of id and text, or JSONL (BEIR), CSV or Parquet of _id and text.
+        run: The TREC run to write for them.
+        overwrite: Replace a run that is there.
+        k: How many results; 10, and 1000 in a run.
         langs: Comma-separated languages of results.
         mode: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
         fair: balanced takes the model's preference for some languages out of the ranking.
@@ -228,6 +235,19 @@ def search(
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.searcher import Searcher
 
+    if (query is None) == (queries is None):
+        raise InputError("give a query, or a file of them with --queries")
+    if (queries is None) != (run is None):
+        raise InputError("--queries and --run go together: many queries are answered in a TREC run")
+    if overwrite and run is None:
+        raise InputError("--overwrite: replaces a run; give --queries and --run with it")
+    texts = None
+    if queries is not None and run is not None:
+        from isoglot.search.runs import read_queries
+
+        if run.exists() and (run.is_dir() or not overwrite):
+            raise InputError(f"{run}: exists; give --overwrite to replace it or another --run")
+        texts = read_queries(queries)  # before anything is loaded
     if mode != "lexical" or rerank is not None:
         quiet_libraries()  # imports transformers, which a search for words does without
     searcher = Searcher.open(folder, model, options=options)
@@ -244,17 +264,19 @@ def search(
             timeout=expand_timeout,
             cache=cache_folder() / "expansions",
         )
-    hits = searcher.search(
-        query,
-        k=k,
-        langs=langs,
-        mode=mode,
-        fair=fair,
-        quota=quota,
-        query_lang=query_lang,
-        rerank=rerank,
-        expand=expander,
-    )
+    how: dict[str, Any] = {
+        "langs": langs,
+        "mode": mode,
+        "fair": fair,
+        "quota": quota,
+        "query_lang": query_lang,
+        "rerank": rerank,
+        "expand": expander,
+    }
+    if texts is not None and run is not None:
+        _write_run(searcher, texts, run, k, as_json, how)
+        return
+    hits = searcher.search(query or "", k=10 if k is None else k, **how)
     if as_json:
         from dataclasses import asdict
 
@@ -266,6 +288,21 @@ def search(
     for rank, hit in enumerate(hits, 1):
         title = f"{_plain(hit.title)} · " if hit.title else ""
         print(f"{rank:>3}  {hit.score:.4f}  {hit.lang:<{width}}  {title}{_plain(hit.text)[:200]}  [{_plain(hit.id)}]")
+
+
+def _write_run(
+    searcher: Searcher, queries: dict[str, str], path: Path, k: int | None, as_json: bool, how: dict[str, Any]
+) -> None:
+    from isoglot.search.runs import DEPTH, search_to_run
+
+    written = search_to_run(searcher, queries, path, k=DEPTH if k is None else k, **how)
+    if as_json:
+        print(json.dumps({"run": str(path), **written._asdict()}, ensure_ascii=False))
+        return
+    print(f"{path}: {written.lines} lines for {written.queries} queries")
+    if written.empty:
+        some = ", ".join(map(repr, written.empty[:10])) + (", ..." if len(written.empty) > 10 else "")
+        print(f"isoglot: nothing found for {len(written.empty)} queries: {some}", file=sys.stderr)
 
 
 def _plain(text: str) -> str:
