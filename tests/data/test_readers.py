@@ -205,6 +205,24 @@ def test_mmarco_triples(mmarco, tmp_path, capsys):
     assert {row.negatives for row in rows} == {('en "passage" 3', 'en "passage" 5', 'en "passage" 4')}
 
 
+def test_mmarco_copies_of_a_relevant_passage_go_and_are_counted(mmarco, tmp_path, capsys):
+    lines(mmarco / "collection.de.tsv", "0\tMond", "1\tMond", "2\tEbbe", "3\tFlut")
+    lines(mmarco / "collection.en.tsv", "0\tmoon", "1\tthe moon", "2\tebb", "3\tebb")
+    # Of query 7, German has passage 0 twice; 2 is relevant and a negative; in English 3 says what 2 says.
+    lines(mmarco / "triples.tsv", "7\t0\t2", "7\t1\t3", "7\t2\t3")
+    rows = converted(["from-mmarco", mmarco, "--negatives", "5"], tmp_path / "rows.jsonl")
+    assert [(row.lang, row.passage, row.negatives) for row in rows] == [
+        ("de", "Mond", ("Flut",)),
+        ("de", "Ebbe", ("Flut",)),
+        ("en", "moon", ()),
+        ("en", "the moon", ()),
+        ("en", "ebb", ()),
+    ]
+    said = capsys.readouterr().out
+    assert "1 passages that a query has twice left out" in said
+    assert "3 negatives that are a passage of the query left out" in said
+
+
 def test_mmarco_qrels_and_its_own_names(mmarco, tmp_path):
     (mmarco / "queries.de.tsv").rename(mmarco / "german_queries.train.tsv")
     with gzip.open(tmp_path / "x.gz", "wt") as out:

@@ -72,10 +72,16 @@ def mmarco_rows(
         asked = _texts(query_file, wanted.keys(), problems)
         texts = _texts(collection_file, passages_wanted, problems)
         for group, (positives, others) in wanted.items():
-            answers = list(dict.fromkeys(texts[key][1] for key in positives if key in texts))
+            there = [texts[key][1] for key in positives if key in texts]
+            answers = list(dict.fromkeys(there))
             if group not in asked or not answers:
                 left_out["rows whose query or passage a language lacks"] += 1
                 continue
+            # Two ids may have one text, in one language only: a copy of a relevant passage is no negative.
+            unlike = [texts[key][1] for key in others if key in texts]
+            kept = [text for text in dict.fromkeys(unlike) if text not in answers]
+            left_out["passages that a query has twice left out"] += len(there) - len(answers)
+            left_out["negatives that are a passage of the query left out"] += sum(text in answers for text in unlike)
             number, query = asked[group]
             record = {
                 "group": group,
@@ -83,7 +89,7 @@ def mmarco_rows(
                 "query": query,
                 "passages": answers,
                 "dataset": dataset,
-                "negatives": [texts[key][1] for key in others if key in texts],
+                "negatives": kept,
             }
             yield from check_rows(record, query_file, number, problems)
     problems.raise_if_any(_REMEDY)
