@@ -11,14 +11,16 @@ from isoglot.cli import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMAND = re.compile(r"^(?: {4}|\$ )?isoglot +(?!--)[a-z].*$", re.MULTILINE)
+COMMAND = re.compile(r"^ {4}isoglot +(?!--)[a-z].*$", re.MULTILINE)
+FENCED = re.compile(r"^```(?:sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # A synopsis or a sentence, not a command to type.
 SYNOPSIS = re.compile(r"\.\.\.|…|\[-|\[[A-Z-]|\||`")
 
 
 def commands(page):
     text = re.sub(r" *\\\n\s*", " ", page.read_text(encoding="utf-8"))
-    found = [re.sub(r"\s#.*", "", line).strip().removeprefix("$ ") for line in COMMAND.findall(text)]
+    text = FENCED.sub(lambda block: re.sub("^", "    ", block[1], flags=re.MULTILINE), text)
+    found = [re.sub(r"\s#.*", "", line).strip() for line in COMMAND.findall(text)]
     # Recipes have tests of their own.
     return [line for line in found if not SYNOPSIS.search(line) and ".toml" not in line]
 
