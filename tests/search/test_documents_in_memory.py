@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -5,6 +7,7 @@ import pytest
 from datasets import Dataset
 
 from isoglot import Searcher, build_index
+from isoglot.cli import run
 from isoglot.core.errors import InputError
 
 NOTES = [
@@ -60,3 +63,10 @@ def test_what_is_no_document_is_named_by_its_place(tmp_path):
 def test_what_holds_no_documents_is_refused(given, tmp_path):
     with pytest.raises(InputError, match=r"documents are given|nothing to index"):
         build_index(given, tmp_path / "index", embed)
+
+
+def test_a_number_that_json_lacks_is_null(tmp_path, capsys):
+    build_index([{"id": "a", "text": "Der Mond.", "size": float("nan")}], tmp_path, embed)
+    assert dict(Searcher.open(tmp_path, embed).search("Mond", mode="lexical")[0].metadata) == {"size": None}
+    assert run(["search", str(tmp_path), "Mond", "--mode", "lexical", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["metadata"] == {"size": None}

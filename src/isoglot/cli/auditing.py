@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,7 +85,7 @@ def audit(
             near=not exact_only,
             tokeniser=None if model is None else _tokeniser(model, query_length, passage_length, options),
         )
-    print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))
+    print(json_line(facts) if as_json else render(facts))
     return 3 if strict and facts["problems"] else 0
 
 

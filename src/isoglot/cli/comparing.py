@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.options import Names, Switch
 from isoglot.core.errors import InputError
+from isoglot.core.files import json_line
 
 
 def compare(
@@ -33,7 +33,7 @@ def compare(
         overwrite: Replace what the folder holds.
         as_json: Print comparison.json instead of the text.
     """
-    from isoglot.core.files import claim_folder, without_nan, write_json, write_text
+    from isoglot.core.files import claim_folder, write_json, write_text
     from isoglot.measuring.comparing import compare as differences
     from isoglot.measuring.comparing import load_runs, parse_measures, stacked
     from isoglot.studies.report import StudyReport, write_report
@@ -63,4 +63,4 @@ def compare(
             seeds = tuple(range(max(len(next(iter(stack.matrices.values()))) for stack in stacks)))
             facts = StudyReport(None, runs_of, shown, trained_languages=trained, seeds=seeds, resamples=resamples)
             write_report(facts, folder / "report")
-    print(json.dumps(without_nan(record), ensure_ascii=False) if as_json else text, end="\n" if as_json else "")
+    print(json_line(record) if as_json else text, end="\n" if as_json else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
@@ -83,7 +82,7 @@ def fit(
     fitted.save(output)
     if as_json:
         record = {"method": method, "dimension": fitted.dimension, "model": fitted.model, "fitted": fitted.fitted}
-        print(json.dumps({**record, "settings": fitted.settings}, ensure_ascii=False))
+        print(json_line({**record, "settings": fitted.settings}))
     else:
         print(f"{method} for {', '.join(fitted.languages)}, from {sum(fitted.fitted.values())} texts, in {output}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +41,7 @@ def list_keys(file: Path, /, *, as_json: Annotated[bool, Parameter(name="--json"
     keys = read_keys(file)
     if as_json:
         shown = [{name: value for name, value in asdict(key).items() if name != "sha256"} for key in keys]
-        print(json.dumps(shown, ensure_ascii=False))
+        print(json_line(shown))
         return
     for key in keys:
         limit = "no limit" if key.per_minute is None else f"{key.per_minute} a minute"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -20,7 +19,7 @@ def list_names(kind: Kind, /, *, as_json: Annotated[bool, Parameter(name="--json
     found = _registry(kind)
     origins = {name: found.origin(name) for name in found.names()}
     if as_json:
-        print(json.dumps(origins, ensure_ascii=False))
+        print(json_line(origins))
         return
     width = max(map(len, origins), default=0)
     for name, origin in origins.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +76,7 @@ def evaluate(
         resume: Go on with the encoding of full miracl that was broken off.
         as_json: Print metrics.json instead of the table.
     """
-    from isoglot.core.files import claim_folder, sha256, without_nan
+    from isoglot.core.files import claim_folder, sha256
     from isoglot.core.run_record import write_run
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.encoders.debias import load_debias
@@ -185,11 +184,7 @@ def evaluate(
 
     record = result.metrics()
     notes = "".join(f"\nnote: {note}" for note in result.notes)
-    print(
-        json.dumps(without_nan(record), ensure_ascii=False)
-        if as_json
-        else f"{render_evaluation(result)}{notes}\n\nwritten to {folder}"
-    )
+    print(json_line(record) if as_json else f"{render_evaluation(result)}{notes}\n\nwritten to {folder}")
     check_gates(gates, record)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -94,4 +93,4 @@ def show(
 
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         facts = describe(open_rows(rows, Path(scratch) / "rows", langs))
-    print(json.dumps(facts, ensure_ascii=False) if as_json else render(facts))
+    print(json_line(facts) if as_json else render(facts))

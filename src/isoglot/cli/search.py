@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -158,7 +157,7 @@ def index(
         facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
         told = {"problems": built.problems.count, "unknown": list(built.unknown), "ann": version.ann}
         record = {"version": version.number, **counts, **facts, **told}
-        print(json.dumps({**record, **_freed(removal), "seconds": round(built.seconds, 2)}, ensure_ascii=False))
+        print(json_line({**record, **_freed(removal), "seconds": round(built.seconds, 2)}))
         return
     done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
     rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
@@ -280,7 +279,7 @@ def search(
     if as_json:
         from dataclasses import asdict
 
-        print(json.dumps([{"rank": rank, **asdict(hit)} for rank, hit in enumerate(hits, 1)], ensure_ascii=False))
+        print(json_line([{"rank": rank, **asdict(hit)} for rank, hit in enumerate(hits, 1)]))
         return
     if not hits:
         print("nothing found")
@@ -297,7 +296,7 @@ def _write_run(
 
     written = search_to_run(searcher, queries, path, k=DEPTH if k is None else k, **how)
     if as_json:
-        print(json.dumps({"run": str(path), **written._asdict()}, ensure_ascii=False))
+        print(json_line({"run": str(path), **written._asdict()}))
         return
     print(f"{path}: {written.lines} lines for {written.queries} queries")
     if written.empty:
@@ -315,7 +314,7 @@ def _print_versions(manifest: Manifest, as_json: bool, pruned: Pruned | None = N
 
     if as_json:
         record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
-        print(json.dumps({**record, **_freed(pruned)}, ensure_ascii=False))
+        print(json_line({**record, **_freed(pruned)}))
         return
     for version in manifest.versions:
         mark = "*" if version.number == manifest.current else " "

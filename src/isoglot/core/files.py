@@ -171,3 +171,8 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def json_line(value: Any) -> str:
+    """A value as JSON in one line, as programs read it: letters as they are, null for NaN and infinity."""
+    return json.dumps(without_nan(value), ensure_ascii=False, default=str)

@@ -236,7 +236,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def dump(metadata: Any) -> str:
     """Metadata as JSON."""
-    return json.dumps(dict(metadata), ensure_ascii=False, default=str)
+    return json_line(dict(metadata))
 
 
 def _scan(table: Any, columns: list[str]) -> Iterator[Any]:
