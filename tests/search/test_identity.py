@@ -7,11 +7,12 @@ import pytest
 from isoglot import load
 from isoglot.cli import run
 from isoglot.core.errors import InputError
+from isoglot.search.candidates import Candidate, fuse
 from isoglot.search.index.building import build_index
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.protocol import Passage
-from isoglot.search.searcher import Searcher, _Candidate, _fuse
+from isoglot.search.searcher import Searcher
 from support.encoders import wide_encoder
 from support.rows import write_jsonl as write
 
@@ -118,8 +119,8 @@ def test_passage_ids_are_no_document_ids(tmp_path, build, model):
 
 
 def test_fusion_joins_no_two_documents():
-    lists = [[_Candidate(Passage("a#1", name, name, "de"), {"x": 1.0})] for name in ("a", "a#1")]
-    assert [found.passage.document for found in _fuse(lists)] == ["a", "a#1"]
+    lists = [[Candidate(Passage("a#1", name, name, "de"), {"x": 1.0})] for name in ("a", "a#1")]
+    assert [found.passage.document for found in fuse(lists)] == ["a", "a#1"]
 
 
 def test_an_heir_whose_id_ends_in_a_number(tmp_path, build):

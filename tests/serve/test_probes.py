@@ -19,7 +19,8 @@ from support.serving import encode, searcher
 
 def test_probes_do_not_queue_behind_searches() -> None:
     """Every thread and every place in the queue is taken, and the model itself is stuck."""
-    release, begun = threading.Event(), threading.Event()
+    release, begun, refused = threading.Event(), threading.Event(), threading.Event()
+    statuses: list[int] = []
 
     def stuck(texts: list[str]) -> object:
         begun.set()
@@ -29,12 +30,19 @@ def test_probes_do_not_queue_behind_searches() -> None:
     limits = ServeSettings(seconds=30, threads=1, waiting=1)
     app = create_app({"index": searcher(encoder=stuck)}, limits)
     with TestClient(app, base_url="http://127.0.0.1") as client:
-        asking = [threading.Thread(target=client.get, args=("/search?q=slow",)) for _ in range(2)]
+
+        def ask() -> None:
+            statuses.append(client.get("/search?q=slow").status_code)
+            if statuses[-1] == 503:
+                refused.set()
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
         for thread in asking:
             thread.start()
         try:
+            # Two of the three hold all places, whichever came first; the other one is refused.
             assert begun.wait(10)
-            assert client.get("/search?q=third").status_code in (200, 503)
+            assert refused.wait(10)
             for path in ("/livez", "/readyz", "/healthz", "/readyz"):
                 started = time.perf_counter()
                 answer = client.get(path)
@@ -45,6 +53,7 @@ def test_probes_do_not_queue_behind_searches() -> None:
             release.set()
             for thread in asking:
                 thread.join(10)
+    assert sorted(statuses) == [200, 200, 503]
 
 
 def test_ready_again_after_the_index_came_back() -> None:

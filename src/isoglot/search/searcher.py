@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.cross_encoder import load_cross_encoder
@@ -19,24 +17,18 @@ from isoglot.encoders.debias import Debias, load_debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
-from isoglot.encoders.turns import turn
 from isoglot.languages.codes import UNKNOWN, known_code, normal_code
 from isoglot.languages.detection import detect
-from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.search.candidates import Candidate, best, fuse, matching, nearest, reranked
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.manifest import read_manifest
-from isoglot.search.index.protocol import Found, Index, Passage
+from isoglot.search.index.protocol import Index, Passage
+from isoglot.search.query_checks import Fair, Mode, check_langs, check_query
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-Mode = Literal["dense", "lexical", "hybrid"]
-Fair = Literal["none", "balanced"]
 Expand = Callable[[str], str]
-MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid")
-FAIRNESS: tuple[Fair, ...] = ("none", "balanced")
-LONGEST_QUERY = 8192  # characters
-LARGEST_K = 1000
 QUOTA = 0.5
 _log = logging.getLogger(__name__)
 _DEPTH = 50  # results that fusion and re-ranking look at
@@ -64,20 +56,6 @@ class Hit:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
     document: str = ""
-
-
-@dataclass
-class _Candidate:
-    """A passage on its way to being a hit."""
-
-    passage: Passage
-    parts: dict[str, float]
-    score: float = 0.0
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells passages apart, whatever an index calls them."""
-        return self.passage.document, self.passage.id
 
 
 class Searcher:
@@ -278,26 +256,29 @@ class Searcher:
         """
         wanted = None if langs is None else list(dict.fromkeys(known_code(code) or code for code in langs))
         for query in queries:
-            self._check(query, k, wanted, mode, fair, quota)
+            check_query(query, k, mode, fair, quota)
+        check_langs(wanted, self.languages())
         query_lang = self._query_code(query_lang)
         texts = [expand(query) if expand is not None else query for query in queries]
         depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
         if vectors is None and mode != "lexical" and texts:
             vectors = self._vectors(texts, query_lang)
-        share = quota if fair == "balanced" else 0.0
+        share, apart = 0.0, None
+        if fair == "balanced":
+            share, apart = quota, wanted if wanted is not None else list(self.languages())
         found = []
         for query, text, vector in zip(
             queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
         ):
-            lists: list[list[_Candidate]] = []
+            lists: list[list[Candidate]] = []
             if vector is not None:
-                lists.append(self._dense(vector, depth, wanted, fair))
+                lists.append(nearest(self._index, vector, depth, wanted, apart=apart))
             if mode != "dense":
-                lists.append(self._lexical(text, depth, wanted, fair))
-            candidates = _fuse(lists) if len(lists) > 1 else lists[0]
+                lists.append(matching(self._index, readable(text), depth, wanted, apart=apart))
+            candidates = fuse(lists) if len(lists) > 1 else lists[0]
             if rerank is not None:
-                candidates = self._rerank(query, _best(candidates, depth, share), rerank)
-            found.append([_hit(candidate) for candidate in _best(candidates, k, share)])
+                candidates = self._rerank(query, best(candidates, depth, share), rerank)
+            found.append([_hit(candidate) for candidate in best(candidates, k, share)])
         return found
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
@@ -339,23 +320,6 @@ class Searcher:
         """Let go of the index."""
         self._index.close()
 
-    def _check(self, query: str, k: int, langs: Sequence[str] | None, mode: str, fair: str, quota: float) -> None:
-        if not query.strip() or len(query) > LONGEST_QUERY:
-            raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
-        if not 1 <= k <= LARGEST_K:
-            raise InputError(f"k {k}: expected 1 to {LARGEST_K}")
-        if mode not in MODES:
-            raise InputError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
-        if fair not in FAIRNESS:
-            raise InputError(f"fair {fair!r}: expected one of {', '.join(FAIRNESS)}")
-        if not 0 <= quota <= 1:
-            raise InputError(f"quota {quota}: expected 0 to 1")
-        there = self.languages()
-        unknown = [code for code in langs or () if code not in there]
-        if unknown or (langs is not None and not langs):
-            seen = f"no {', '.join(unknown)} in this index" if unknown else "an empty list"
-            raise InputError(f"langs: {seen}; there are: {', '.join(there)}")
-
     def _query_code(self, code: str | None) -> str | None:
         """Normal form of a query's language; one that the index lacks may still be asked in."""
         if code is None or code in self.languages():
@@ -384,57 +348,10 @@ class Searcher:
         codes = [query_lang or detect(readable(text), among=fitted, threshold=0.0) for text in texts]
         return self._debias.apply(vectors, codes, "query")
 
-    def _dense(self, vector: Vectors, depth: int, langs: list[str] | None, fair: str) -> list[_Candidate]:
-        """Nearest passages; `balanced`: of every language, in the order of standardised cosines."""
-        if fair == "none":
-            return [
-                _Candidate(passage, {"dense": score}, score)
-                for passage, score in self._index.nearest(vector, depth, langs)
-            ]
-        codes = langs if langs is not None else list(self.languages())
-        samples = {code: (self._index.sample(code) @ vector)[None] for code in codes}
-        known = [scores for scores in samples.values() if scores.size]
-        found = []
-        for code in codes:
-            near = self._index.nearest(vector, depth, [code])
-            if not near:
-                continue
-            own = samples[code] if samples[code].size else np.array([[score for _, score in near]])
-            mean, spread = standardise(own, known or [own])
-            for passage, score in near:
-                standard = float((score - mean.item()) / spread.item())
-                found.append(_Candidate(passage, {"dense": score, "standardised": standard}, standard))
-        return sorted(found, key=lambda candidate: -candidate.score)
-
-    def _lexical(self, text: str, depth: int, langs: list[str] | None, fair: str) -> list[_Candidate]:
-        """Matching passages; `balanced`: the best of every language, then the second best, and so on."""
-        clean = readable(text)
-
-        def candidates(found: list[Found]) -> list[_Candidate]:
-            return [_Candidate(passage, {"lexical": score}, score) for passage, score in found]
-
-        if fair == "none":
-            return candidates(self._index.matching(clean, depth, langs))
-        codes = langs if langs is not None else list(self.languages())
-        ranked = [
-            (rank, candidate)
-            for code in codes
-            for rank, candidate in enumerate(candidates(self._index.matching(clean, depth, [code])))
-        ]
-        return [candidate for _, candidate in sorted(ranked, key=lambda entry: (entry[0], -entry[1].score))]
-
-    def _rerank(self, query: str, candidates: list[_Candidate], model: str | Any) -> list[_Candidate]:
+    def _rerank(self, query: str, candidates: list[Candidate], model: str | Any) -> list[Candidate]:
         if not candidates:
             return []
-        pairs = [(query, f"{candidate.passage.title} {candidate.passage.text}".strip()) for candidate in candidates]
-        judge = self._reranker(model) if isinstance(model, str) else model
-        with turn(judge):
-            scores = np.asarray(judge.predict(pairs), np.float64)
-        if scores.shape != (len(pairs),):
-            raise InputError(f"rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
-        for candidate, score in zip(candidates, scores.tolist(), strict=True):
-            candidate.parts["rerank"] = candidate.score = score
-        return sorted(candidates, key=lambda candidate: -candidate.score)
+        return reranked(self._reranker(model) if isinstance(model, str) else model, query, candidates)
 
     def _reranker(self, name: str) -> CrossEncoder:
         with self._opening:
@@ -443,26 +360,7 @@ class Searcher:
         return self._rerankers[name]
 
 
-def _fuse(lists: list[list[_Candidate]]) -> list[_Candidate]:
-    """Reciprocal rank fusion; a passage keeps the parts of all lists."""
-    together: dict[tuple[str, str], _Candidate] = {}
-    for entries in lists:
-        for candidate in entries:
-            known = together.setdefault(candidate.key, candidate)
-            known.parts.update(candidate.parts)
-    scores = reciprocal_rank_fusion([[candidate.key for candidate in entries] for entries in lists])
-    for key, score in scores.items():
-        together[key].parts["rrf"] = together[key].score = score
-    return [together[key] for key in scores]
-
-
-def _best(candidates: list[_Candidate], places: int, quota: float) -> list[_Candidate]:
-    """The first ones, with a floor for every language."""
-    keep = with_quota([candidate.passage.lang for candidate in candidates], places, quota)
-    return [candidates[position] for position in keep]
-
-
-def _hit(candidate: _Candidate) -> Hit:
+def _hit(candidate: Candidate) -> Hit:
     passage = candidate.passage
     return Hit(
         passage.id,

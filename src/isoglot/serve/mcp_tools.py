@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from isoglot.core.errors import IsoglotError
 from isoglot.core.version import __version__
 from isoglot.languages.codes import known_code
-from isoglot.search.searcher import Fair, Mode, Searcher
+from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.searcher import Searcher
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.served import open_collections
 from isoglot.serve.settings import ServeSettings

@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 
 from isoglot.core.errors import InputError
 from isoglot.languages.codes import known_code
-from isoglot.search.searcher import Fair, Mode
+from isoglot.search.query_checks import Fair, Mode
 from isoglot.serve.cleaning import clean_query
 from isoglot.serve.settings import ServeSettings
 

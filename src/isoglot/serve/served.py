@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar
 from isoglot.core.errors import IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
-from isoglot.search.searcher import Fair, Hit, Mode, Searcher
+from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.searcher import Hit, Searcher
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

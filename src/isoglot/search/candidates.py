@@ -1,0 +1,119 @@
+"""Passages on their way to being hits: by meaning, by words, fused, and with a floor for every language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Vectors
+from isoglot.encoders.turns import turn
+from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.search.index.protocol import Found, Index, Passage
+
+
+@dataclass
+class Candidate:
+    """A passage on its way to being a hit."""
+
+    passage: Passage
+    parts: dict[str, float]
+    score: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells passages apart, whatever an index calls them."""
+        return self.passage.document, self.passage.id
+
+
+def nearest(
+    index: Index, vector: Vectors, depth: int, langs: Sequence[str] | None, *, apart: Sequence[str] | None = None
+) -> list[Candidate]:
+    """Nearest passages, best first.
+
+    Args:
+        index: what to search.
+        vector: of the query (d,), a unit vector.
+        depth: passages to find, of each language where they are searched apart.
+        langs: languages to search; all when None.
+        apart: languages to search one by one, in the order of standardised cosines; all together when None.
+    """
+    if apart is None:
+        return [Candidate(passage, {"dense": score}, score) for passage, score in index.nearest(vector, depth, langs)]
+    samples = {code: (index.sample(code) @ vector)[None] for code in apart}
+    known = [scores for scores in samples.values() if scores.size]
+    found = []
+    for code in apart:
+        near = index.nearest(vector, depth, [code])
+        if not near:
+            continue
+        own = samples[code] if samples[code].size else np.array([[score for _, score in near]])
+        mean, spread = standardise(own, known or [own])
+        for passage, score in near:
+            standard = float((score - mean.item()) / spread.item())
+            found.append(Candidate(passage, {"dense": score, "standardised": standard}, standard))
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def matching(
+    index: Index, text: str, depth: int, langs: Sequence[str] | None, *, apart: Sequence[str] | None = None
+) -> list[Candidate]:
+    """Passages with the words of a text, best first; arguments as in `nearest`.
+
+    Languages that are searched apart take turns: the best of every language, then the second best, and so on.
+    """
+    if apart is None:
+        return _lexical(index.matching(text, depth, langs))
+    ranked = [
+        (rank, candidate)
+        for code in apart
+        for rank, candidate in enumerate(_lexical(index.matching(text, depth, [code])))
+    ]
+    return [candidate for _, candidate in sorted(ranked, key=lambda entry: (entry[0], -entry[1].score))]
+
+
+def fuse(lists: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """Reciprocal rank fusion; a passage keeps the parts of all lists."""
+    together: dict[tuple[str, str], Candidate] = {}
+    for entries in lists:
+        for candidate in entries:
+            known = together.setdefault(candidate.key, candidate)
+            known.parts.update(candidate.parts)
+    scores = reciprocal_rank_fusion([[candidate.key for candidate in entries] for entries in lists])
+    for key, score in scores.items():
+        together[key].parts["rrf"] = together[key].score = score
+    return [together[key] for key in scores]
+
+
+def best(candidates: Sequence[Candidate], places: int, quota: float) -> list[Candidate]:
+    """The first ones, with a floor for every language; `quota` as in `with_quota`."""
+    keep = with_quota([candidate.passage.lang for candidate in candidates], places, quota)
+    return [candidates[position] for position in keep]
+
+
+def reranked(judge: Any, query: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates in the order of a cross-encoder's scores.
+
+    Args:
+        judge: a cross-encoder: `predict` takes pairs of a query and a passage, and gives one score for each.
+        query: the query.
+        candidates: any order.
+
+    Raises:
+        InputError: the cross-encoder gives several scores a pair.
+    """
+    pairs = [(query, f"{candidate.passage.title} {candidate.passage.text}".strip()) for candidate in candidates]
+    with turn(judge):
+        scores = np.asarray(judge.predict(pairs), np.float64)
+    if scores.shape != (len(pairs),):
+        raise InputError(f"rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
+    for candidate, score in zip(candidates, scores.tolist(), strict=True):
+        candidate.parts["rerank"] = candidate.score = score
+    return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def _lexical(found: Sequence[Found]) -> list[Candidate]:
+    return [Candidate(passage, {"lexical": score}, score) for passage, score in found]

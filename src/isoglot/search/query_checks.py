@@ -1,0 +1,43 @@
+"""What may be asked of an index, and the refusal of anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Literal, get_args
+
+from isoglot.core.errors import InputError
+
+Mode = Literal["dense", "lexical", "hybrid"]
+Fair = Literal["none", "balanced"]
+LONGEST_QUERY = 8192  # characters
+LARGEST_K = 1000
+
+
+def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
+    """Refuse what `Searcher.search` does not take.
+
+    Raises:
+        InputError: an empty or endless query, or an argument out of its range.
+    """
+    if not query.strip() or len(query) > LONGEST_QUERY:
+        raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
+    if not 1 <= k <= LARGEST_K:
+        raise InputError(f"k {k}: expected 1 to {LARGEST_K}")
+    if mode not in get_args(Mode):
+        raise InputError(f"mode {mode!r}: expected one of {', '.join(get_args(Mode))}")
+    if fair not in get_args(Fair):
+        raise InputError(f"fair {fair!r}: expected one of {', '.join(get_args(Fair))}")
+    if not 0 <= quota <= 1:
+        raise InputError(f"quota {quota}: expected 0 to 1")
+
+
+def check_langs(langs: Sequence[str] | None, there: Collection[str]) -> None:
+    """Refuse languages that an index lacks; None stands for all of them.
+
+    Raises:
+        InputError: a language without passages, or an empty list.
+    """
+    unknown = [code for code in langs or () if code not in there]
+    if unknown or (langs is not None and not langs):
+        seen = f"no {', '.join(unknown)} in this index" if unknown else "an empty list"
+        raise InputError(f"langs: {seen}; there are: {', '.join(there)}")
