@@ -60,7 +60,7 @@ def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) 
     """Share of the top k in the query's language, beside that language's share of the pool (no bias: equal).
 
     Args:
-        top: integers (Q, k), positions as `metrics.top_k` gives them.
+        top: integers (Q, k), positions as `ranks.top_k` gives them.
         candidate_langs: integers (N,).
         query_langs: integers (Q,).
     """
@@ -143,11 +143,11 @@ def mrc_at(
         candidates: float32 (N, d).
         groups: integers (Q,), the same for parallel queries.
         k: cut-off.
-        top: integers (Q, k), from `metrics.top_k` where it is known already.
-        block_bytes: memory for scores, as in `metrics.gold_ranks`.
+        top: integers (Q, k), from `ranks.top_k` where it is known already.
+        block_bytes: memory for scores, as in `ranks.gold_ranks`.
 
     Raises:
-        InputError: as `metrics.top_k`, or groups of another length.
+        InputError: as `ranks.top_k`, or groups of another length.
     """
     if groups.shape != (len(queries),):
         raise InputError(f"groups has shape {groups.shape}; expected one for each of {len(queries)} queries")

@@ -23,7 +23,7 @@ def save_hits(folder: Path, benchmark: Benchmark, top: NDArray[np.int32]) -> Non
     Args:
         folder: of the evaluation.
         benchmark: whose queries and candidates were ranked.
-        top: (queries, k) positions as `metrics.top_k` gives them.
+        top: (queries, k) positions as `ranks.top_k` gives them.
     """
     queries, k = top.shape
     query = np.repeat(np.arange(queries), k)
