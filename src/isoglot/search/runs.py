@@ -14,7 +14,8 @@ from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
 from isoglot.data.records import read_records, tsv_lines
 from isoglot.measuring.trec import strictly_falling
-from isoglot.search.searcher import LONGEST_QUERY, Searcher
+from isoglot.search.query_checks import LONGEST_QUERY
+from isoglot.search.searcher import Searcher
 
 DEPTH = 1000
 BATCH = 64
