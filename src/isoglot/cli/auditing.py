@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Length, Paths, Switch
 from isoglot.core.errors import InputError
+from isoglot.core.files import json_line
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.sampling.regimes import Sampling

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from isoglot.core.files import json_line
+
 Kind = Literal["benchmarks", "losses", "regimes"]
 
 

@@ -14,6 +14,7 @@ from isoglot.cli.benchmarks import Source, open_source, source_settings
 from isoglot.cli.measuring_values import parse_memory, parse_runs
 from isoglot.cli.options import OutputDir, Paths, Switch
 from isoglot.core.errors import InputError
+from isoglot.core.files import json_line
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from isoglot.cli.options import OutputDir, OutputFile, Switch, new_file
+from isoglot.core.files import json_line
 from isoglot.data.opening import codes_of, open_rows
 
 app = App(

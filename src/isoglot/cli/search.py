@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from isoglot.cli.encoders import device_of, open_encoder
 from isoglot.cli.options import Names, OutputDir, Switch
 from isoglot.core.errors import InputError
+from isoglot.core.files import json_line
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:

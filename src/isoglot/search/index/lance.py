@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.protocol import Found, Passage, Vectors, in_order
@@ -222,7 +223,7 @@ def about(passage: Passage) -> str:
     """What the column of that name holds."""
     shown = {"document": passage.document, "lang": passage.lang}
     shown |= {name: value for name in ("title", "source", "metadata") if (value := getattr(passage, name))}
-    return json.dumps(shown, ensure_ascii=False, default=str)
+    return json_line(shown)
 
 
 def _found(table: pa.Table, scores: Any) -> list[Found]:

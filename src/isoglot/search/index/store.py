@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import json_line
 from isoglot.documents.document import Document
 from isoglot.languages.normal_form import search_form
 from isoglot.search.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, reason, schema
@@ -156,7 +157,7 @@ class Store:
                     "id": quoted(passage_id(first.document, 1, 1)) if alone else numbered,
                     "document": name,
                     "hash": quoted(first.hash),
-                    "about": quoted(json.dumps(shown, ensure_ascii=False)),
+                    "about": quoted(json_line(shown)),
                 },
             )
             if others:
