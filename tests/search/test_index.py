@@ -142,6 +142,17 @@ def test_duplicates_fold_and_long_documents_split(tmp_path, model):
         assert len(model.tokenizer(f"{prompt}{part.title} {part.text}")["input_ids"]) <= 128
 
 
+def test_an_update_stores_metadata_that_alone_changed(tmp_path, model):
+    def built(year):
+        row = {"id": "a", "text": "Text", "lang": "de", "year": year}
+        return build_index([write(tmp_path / "a.jsonl", [row])], tmp_path / "i", model, name="m", update=year > 2000)
+
+    built(2000)
+    assert built(2001).replaced == 1
+    assert built(2001).unchanged == 1
+    assert not built(2001).changed
+
+
 def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
     folder = tmp_path / "i"
     folder.mkdir()

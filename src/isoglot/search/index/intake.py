@@ -14,7 +14,7 @@ from isoglot.languages.detection import detect
 from isoglot.search.index.encoder_check import passage_encoder, room, token_spans
 from isoglot.search.index.manifest import Manifest
 from isoglot.search.index.protocol import Passage, passage_id
-from isoglot.search.index.store import Folded, Store, content, digest_of, dump, from_file
+from isoglot.search.index.store import Folded, Store, content, digest_of, dump, from_file, same_document
 
 CHUNK = 1024  # passages encoded and committed at a time
 
@@ -53,7 +53,7 @@ class Intake:
         lang = document.lang or detect(f"{document.title}\n{document.text}")
         digest = digest_of(document)
         stored = self._store.hash_of.get(document.id)
-        if stored is not None and content(stored) == content(digest):
+        if stored is not None and same_document(stored, digest):
             self.unchanged += 1
             return
         if stored is not None:

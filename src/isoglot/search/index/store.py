@@ -21,7 +21,8 @@ from isoglot.search.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, c
 from isoglot.search.index.protocol import Passage, Vectors, passage_id
 
 LOCK = ".lock"
-_CONTENT = 24  # characters of a document's hash that are of what it says; the others are of its file
+_CONTENT = 24  # characters of a document's hash that are of what it says
+_FILE_END = 32  # where those of its file end; the others are of its metadata
 
 
 @dataclass(frozen=True)
@@ -175,9 +176,10 @@ class Store:
 
 
 def digest_of(document: Document) -> str:
-    """Hash of what a document says (24 characters), and of which file says it (8)."""
+    """Hash of what a document says (24 characters), of which file says it (8), and of its metadata (8)."""
     said = f"{document.lang or ''}\0{document.title}\0{document.text}"
-    return hashlib.blake2b(said.encode(), digest_size=_CONTENT // 2).hexdigest() + file_tag(document.file)
+    about = hashlib.blake2b(dump(document.metadata).encode(errors="replace"), digest_size=4).hexdigest()
+    return hashlib.blake2b(said.encode(), digest_size=_CONTENT // 2).hexdigest() + file_tag(document.file) + about
 
 
 def content(digest: str) -> str:
@@ -185,9 +187,15 @@ def content(digest: str) -> str:
     return digest[:_CONTENT]
 
 
+def same_document(stored: str, digest: str) -> bool:
+    """Whether nothing changed but perhaps the file; hashes that older indexes hold are silent about metadata."""
+    about = stored[_FILE_END:]
+    return content(stored) == content(digest) and about in ("", digest[_FILE_END:])
+
+
 def from_file(digest: str, file: str) -> bool:
     """Whether a document of this hash came from that file."""
-    return digest[_CONTENT:] == file_tag(file)
+    return digest[_CONTENT:_FILE_END] == file_tag(file)
 
 
 def file_tag(file: str) -> str:
