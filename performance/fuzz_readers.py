@@ -1,6 +1,6 @@
 """Damaged and random files through every reader: none may end in anything but documents and named problems.
 
-    python performance/fuzz_readers.py              # 100,000 inputs, about an hour on one core
+    python performance/fuzz_readers.py              # 100,000 inputs, some minutes on one core
     python performance/fuzz_readers.py --inputs 2000 --seed 7
 
 Two thirds of the inputs are samples of each kind with bytes changed, cut or doubled, outside or inside of what they

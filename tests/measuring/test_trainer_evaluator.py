@@ -24,8 +24,8 @@ def load(folder):
     return SentenceTransformer(str(folder), device="cpu")
 
 
-def test_doctest():
-    assert doctest.testmod(module).failed == 0
+def test_doctest(tiny_model):
+    assert doctest.testmod(module, extraglobs={"model": load(tiny_model)}).failed == 0
 
 
 def test_trainer_measures_and_keeps_the_best(tiny_model, tmp_path):

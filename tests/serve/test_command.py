@@ -27,7 +27,8 @@ from isoglot.serve.server import allowed_hosts, listen
 from support.serving import embed, searcher
 
 _SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background hands it down ignored
 sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
