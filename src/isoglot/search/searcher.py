@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,45 +17,20 @@ from isoglot.encoders.debias import Debias, load_debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
-from isoglot.languages.codes import UNKNOWN, known_code, normal_code
+from isoglot.languages.codes import UNKNOWN, normal_code
 from isoglot.languages.detection import detect
-from isoglot.search.candidates import Candidate, best, fuse, matching, nearest, reranked
+from isoglot.search.asked import QUOTA, Asked, Expand
+from isoglot.search.candidates import Candidate, best, reranked
+from isoglot.search.hit import Hit, to_hit
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.protocol import Index, Passage
-from isoglot.search.query_checks import Fair, Mode, check_langs, check_query
+from isoglot.search.query_checks import Fair, Mode
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-Expand = Callable[[str], str]
-QUOTA = 0.5
 _log = logging.getLogger(__name__)
-_DEPTH = 50  # results that fusion and re-ranking look at
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One result.
-
-    Attributes:
-        id: of the passage.
-        text, title, lang, source, metadata: of the passage, as in `Passage`.
-        score: what the ranking goes by; comparable within one result list only.
-        parts: what it was made of: `dense` (cosine), `lexical` (BM25), `standardised` (the cosine among those of its
-            language), `rrf`, `rerank`.
-        document: id of the document that the passage is a part of.
-    """
-
-    id: str
-    text: str
-    title: str
-    lang: str
-    score: float
-    source: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    parts: Mapping[str, float] = field(default_factory=dict)
-    document: str = ""
 
 
 class Searcher:
@@ -207,18 +182,8 @@ class Searcher:
         Raises:
             InputError: an empty or oversized query; k, quota, languages, mode or fairness that cannot be.
         """
-        return self.search_many(
-            [query],
-            k=k,
-            langs=langs,
-            mode=mode,
-            fair=fair,
-            quota=quota,
-            query_lang=query_lang,
-            rerank=rerank,
-            expand=expand,
-            vectors=None if vector is None else vector[None],
-        )[0]
+        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand)
+        return self._find([query], asked, None if vector is None else vector[None])[0]
 
     def search_many(
         self,
@@ -254,32 +219,7 @@ class Searcher:
         Raises:
             InputError: as `search`; nothing is searched for then.
         """
-        wanted = None if langs is None else list(dict.fromkeys(known_code(code) or code for code in langs))
-        for query in queries:
-            check_query(query, k, mode, fair, quota)
-        check_langs(wanted, self.languages())
-        query_lang = self._query_code(query_lang)
-        texts = [expand(query) if expand is not None else query for query in queries]
-        depth = max(k, _DEPTH) if rerank is not None or mode == "hybrid" else k
-        if vectors is None and mode != "lexical" and texts:
-            vectors = self._vectors(texts, query_lang)
-        share, apart = 0.0, None
-        if fair == "balanced":
-            share, apart = quota, wanted if wanted is not None else list(self.languages())
-        found = []
-        for query, text, vector in zip(
-            queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
-        ):
-            lists: list[list[Candidate]] = []
-            if vector is not None:
-                lists.append(nearest(self._index, vector, depth, wanted, apart=apart))
-            if mode != "dense":
-                lists.append(matching(self._index, readable(text), depth, wanted, apart=apart))
-            candidates = fuse(lists) if len(lists) > 1 else lists[0]
-            if rerank is not None:
-                candidates = self._rerank(query, best(candidates, depth, share), rerank)
-            found.append([_hit(candidate) for candidate in best(candidates, k, share)])
-        return found
+        return self._find(queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand), vectors)
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
         """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
@@ -320,6 +260,23 @@ class Searcher:
         """Let go of the index."""
         self._index.close()
 
+    def _find(self, queries: Sequence[str], asked: Asked, vectors: Vectors | None) -> list[list[Hit]]:
+        languages = self.languages()
+        asked = asked.checked(queries, languages)
+        query_lang = self._query_code(asked.query_lang)
+        texts = [asked.expand(query) if asked.expand is not None else query for query in queries]
+        if vectors is None and asked.mode != "lexical" and texts:
+            vectors = self._vectors(texts, query_lang)
+        found = []
+        for query, text, vector in zip(
+            queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
+        ):
+            candidates = asked.candidates(self._index, text, vector, languages)
+            if asked.rerank is not None:
+                candidates = self._rerank(query, best(candidates, asked.depth, asked.share), asked.rerank)
+            found.append([to_hit(candidate) for candidate in best(candidates, asked.k, asked.share)])
+        return found
+
     def _query_code(self, code: str | None) -> str | None:
         """Normal form of a query's language; one that the index lacks may still be asked in."""
         if code is None or code in self.languages():
@@ -358,18 +315,3 @@ class Searcher:
             if name not in self._rerankers:
                 self._rerankers[name] = load_cross_encoder(name)
         return self._rerankers[name]
-
-
-def _hit(candidate: Candidate) -> Hit:
-    passage = candidate.passage
-    return Hit(
-        passage.id,
-        passage.text,
-        passage.title,
-        passage.lang,
-        candidate.score,
-        passage.source,
-        passage.metadata,
-        candidate.parts,
-        passage.document,
-    )

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from isoglot.core.version import __version__
 from isoglot.languages.codes import known_code
+from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair, Mode
-from isoglot.search.searcher import Hit
 from isoglot.serve.access import STRANGER
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder

@@ -9,8 +9,8 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from isoglot.encoders.embedder import Vectors
+from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair, Mode
-from isoglot.search.searcher import Hit
 from isoglot.serve.batches import Batches
 from isoglot.serve.metrics import Metrics
 from isoglot.serve.served import Collection

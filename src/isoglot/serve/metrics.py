@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from isoglot.core.version import __version__
-from isoglot.search.searcher import Hit
+from isoglot.search.hit import Hit
 from isoglot.serve.cleaning import plain
 from isoglot.serve.served import Collection
 from isoglot.serve.workers import Workers

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from isoglot.core.errors import InputError
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Vectors
-from isoglot.search.searcher import Hit
+from isoglot.search.hit import Hit
 from isoglot.serve.addresses import home_of, route_path
 from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import title

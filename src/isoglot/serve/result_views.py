@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from isoglot.languages.table import language
-from isoglot.search.searcher import Hit
+from isoglot.search.hit import Hit
 from isoglot.serve.cleaning import shown
 from isoglot.serve.highlight import Piece, highlight
 from isoglot.serve.request import ListChoice, PageRequest

@@ -10,8 +10,9 @@ from typing import NamedTuple, TypeVar
 from isoglot.core.errors import IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
+from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair, Mode
-from isoglot.search.searcher import Hit, Searcher
+from isoglot.search.searcher import Searcher
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -1,0 +1,78 @@
+"""What is asked of an index besides the query: how many passages, in which languages, ranked by what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from isoglot.encoders.embedder import Vectors, readable
+from isoglot.languages.codes import known_code
+from isoglot.search.candidates import Candidate, fuse, matching, nearest
+from isoglot.search.index.protocol import Index
+from isoglot.search.query_checks import Fair, Mode, check_langs, check_query
+
+Expand = Callable[[str], str]
+QUOTA = 0.5
+_DEPTH = 50  # results that fusion and re-ranking look at
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The settings of a search; each is what `Searcher.search` takes under its name."""
+
+    k: int = 10
+    langs: Sequence[str] | None = None
+    mode: Mode = "dense"
+    fair: Fair = "none"
+    quota: float = QUOTA
+    query_lang: str | None = None
+    rerank: str | Any | None = None
+    expand: Expand | None = None
+
+    def checked(self, queries: Sequence[str], there: Collection[str]) -> Asked:
+        """The same with its languages spelt as the index spells them.
+
+        Args:
+            queries: that will be asked.
+            there: languages of the index.
+
+        Raises:
+            InputError: a query or a setting that cannot be.
+        """
+        wanted = None if self.langs is None else list(dict.fromkeys(known_code(code) or code for code in self.langs))
+        for query in queries:
+            check_query(query, self.k, self.mode, self.fair, self.quota)
+        check_langs(wanted, there)
+        return replace(self, langs=wanted)
+
+    @property
+    def depth(self) -> int:
+        """How many passages are looked at before the k best are chosen."""
+        return max(self.k, _DEPTH) if self.rerank is not None or self.mode == "hybrid" else self.k
+
+    @property
+    def share(self) -> float:
+        """The share of places that is dealt out evenly between languages."""
+        return self.quota if self.fair == "balanced" else 0.0
+
+    def candidates(
+        self, index: Index, text: str, vector: Vectors | None, languages: Collection[str]
+    ) -> list[Candidate]:
+        """What an index has for one query, by meaning, by words, or both fused; best first.
+
+        Args:
+            index: what to search.
+            text: the query, as it is matched.
+            vector: its unit vector (d,); None where only words are searched for.
+            languages: of the index.
+        """
+        apart = None
+        if self.fair == "balanced":
+            apart = list(languages if self.langs is None else self.langs)
+        lists = []
+        if vector is not None:
+            lists.append(nearest(index, vector, self.depth, self.langs, apart=apart))
+        if self.mode != "dense":
+            lists.append(matching(index, readable(text), self.depth, self.langs, apart=apart))
+        return fuse(lists) if len(lists) > 1 else lists[0]

@@ -1,0 +1,49 @@
+"""One result of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from isoglot.search.candidates import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result.
+
+    Attributes:
+        id: of the passage.
+        text, title, lang, source, metadata: of the passage, as in `Passage`.
+        score: what the ranking goes by; comparable within one result list only.
+        parts: what it was made of: `dense` (cosine), `lexical` (BM25), `standardised` (the cosine among those of its
+            language), `rrf`, `rerank`.
+        document: id of the document that the passage is a part of.
+    """
+
+    id: str
+    text: str
+    title: str
+    lang: str
+    score: float
+    source: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
+    document: str = ""
+
+
+def to_hit(candidate: Candidate) -> Hit:
+    """What is shown of a candidate."""
+    passage = candidate.passage
+    return Hit(
+        passage.id,
+        passage.text,
+        passage.title,
+        passage.lang,
+        candidate.score,
+        passage.source,
+        passage.metadata,
+        candidate.parts,
+        passage.document,
+    )
