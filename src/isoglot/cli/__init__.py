@@ -19,6 +19,7 @@ from isoglot.cli import (
     debias,
     documents_to_rows,
     generating,
+    indexing,
     keys,
     listing,
     measuring,
@@ -65,7 +66,7 @@ app.command(measuring.evaluate)
 app.command(measuring.encode)
 app.command(comparing.compare)
 app.command(debias.app)
-app.command(search.index)
+app.command(indexing.index)
 app.command(search.search)
 app.command(training.study)
 app.command(training.quickstart)

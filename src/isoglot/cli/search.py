@@ -1,186 +1,20 @@
-"""`isoglot index` and `isoglot search`: from files to answers."""
+"""`isoglot search`: answers to one query, or to a file of them."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.encoders import device_of, open_encoder
-from isoglot.cli.options import Names, OutputDir, Switch
+from isoglot.cli.options import Names, Switch
 from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
-    from isoglot.core.problems import Problems
-    from isoglot.search.index.manifest import Manifest
-    from isoglot.search.index.versions import Pruned
     from isoglot.search.searcher import Searcher
-
-
-Ids = Annotated[tuple[str, ...], Parameter(negative="")]
-
-
-def index(
-    *inputs: Path,
-    output_dir: OutputDir,
-    model: str | None = None,
-    debias: Path | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
-    devices: str | None = None,
-    update: Switch = False,
-    delete: Ids = (),
-    delete_from: Path | None = None,
-    moved_from: Path | None = None,
-    versions: Switch = False,
-    roll_back: int | None = None,
-    prune: int | None = None,
-    ann_from: int = 100_000,
-    overwrite: Switch = False,
-    resume: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-) -> None:
-    """Make documents searchable: JSONL, CSV, Parquet, BEIR folders, Markdown, text, HTML, PDF.
-
-    Args:
-        inputs: Files and folders.
-        output_dir: Folder of the index.
-        model: The encoder: embedded (default), a folder, or a Hub id (id@revision).
-        debias: A correction of language bias that `isoglot debias fit` wrote.
-        options: How the model is opened; its length is that of a passage, title included: longer documents are split
-            at sentences.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
-        update: Add to an index and replace what changed; documents that are not among the inputs stay.
-        delete: Id of a document to delete (with --update); repeat it for more. Where no id is so, commas part ids.
-        delete_from: File of ids to delete, one a line (with --update).
-        moved_from: Where the input was when it was indexed (with --update); its documents keep their ids.
-        versions: List the published versions.
-        roll_back: Number of the version that searches shall see.
-        prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
-        ann_from: Passages from which an approximate index is built.
-        overwrite: Replace what the folder holds.
-        resume: Go on with a build that was interrupted.
-        as_json: Print the result as JSON.
-    """
-    from isoglot.core.files import claimed_folder, shown
-    from isoglot.documents.finding import find_sources
-    from isoglot.encoders.debias import load_debias
-    from isoglot.search.index.manifest import read_manifest
-    from isoglot.search.index.versions import prune as prune_versions
-    from isoglot.search.index.versions import roll_back as roll
-
-    if prune is not None and prune < 1:
-        raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
-    if versions or roll_back is not None:
-        if inputs or update or delete or delete_from or prune is not None:
-            raise InputError("--versions and --roll-back stand alone; leave out inputs and the other flags")
-        manifest = read_manifest(output_dir) if roll_back is None else roll(output_dir, roll_back)
-        _print_versions(manifest, as_json)
-        return
-    if prune is not None and not (inputs or update or delete or delete_from):
-        pruned = prune_versions(output_dir, prune)
-        _print_versions(pruned.manifest, as_json, pruned)
-        return
-    if (delete or delete_from) and not update:
-        raise InputError("--delete: takes documents out of an index; give --update with it")
-    if moved_from is not None and not (update and len(inputs) == 1):
-        raise InputError("--moved-from: says where one input was before; give --update and that input with it")
-    if not inputs and not (delete or delete_from):
-        raise InputError("nothing to index; name files or folders")
-    opened = options or ModelOptions()
-    opening = opened
-    if update:
-        there = read_manifest(output_dir)
-        name = model or there.model
-        opening = replace(opened.filled(there.options), length=there.length)
-    else:
-        name = model or "embedded"
-        if inputs:
-            find_sources(list(inputs))  # before anything is replaced
-        if debias is not None:
-            load_debias(debias)
-        _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
-
-    from isoglot.core.progress import progress_line
-    from isoglot.core.run_record import write_run
-    from isoglot.search.index.building import build_index
-    from isoglot.search.index.deletion import read_ids
-
-    doomed = [*delete, *(read_ids(delete_from) if delete_from else ())]
-    claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
-    with claim as folder:
-        encoder = open_encoder(name, opening, devices)
-        try:
-            built = build_index(
-                inputs,
-                folder,
-                encoder,
-                name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
-                debias=debias,
-                length=opened.length,
-                update=update,
-                delete=doomed,
-                moved_from=moved_from,
-                precision=opened.precision,
-                options=opened.record(),
-                ann_from=ann_from,
-            )
-        except KeyboardInterrupt:
-            again = "--update" if update else "--resume"
-            progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
-            raise
-    settings = {"model": name, "inputs": [shown(path) for path in inputs], "length": opened.length, "update": update}
-    write_run(
-        folder,
-        "index",
-        {**settings, "debias": str(debias) if debias else None, "delete": doomed, "precision": opened.precision},
-        data={},
-        seed=None,
-        device=device_of(encoder),
-        seconds=built.seconds,
-        version=built.version.number,
-    )
-    _report_problems(built.problems)
-    if built.unknown:
-        names = ", ".join(map(repr, built.unknown[:20])) + (", ..." if len(built.unknown) > 20 else "")
-        print(
-            f"isoglot: not deleted, since there are no such documents: {len(built.unknown)} ({names})", file=sys.stderr
-        )
-    removal = None if prune is None else prune_versions(folder, prune)
-    counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
-    version = built.version
-    if as_json:
-        facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
-        told = {"problems": built.problems.count, "unknown": list(built.unknown), "ann": version.ann}
-        record = {"version": version.number, **counts, **facts, **told}
-        print(json_line({**record, **_freed(removal), "seconds": round(built.seconds, 2)}))
-        return
-    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
-    rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
-    langs = ", ".join(f"{code} {count}" for code, count in version.languages.items())
-    print(
-        f"documents: {done} ({built.seconds:.1f} s{rate})\n"
-        f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})"
-    )
-    if removal is not None:
-        print(_removal(removal))
-
-
-def _refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Say which flag is wanted where the folder holds an index, finished or not."""
-    from isoglot.search.index.manifest import BUILDING, FILE
-
-    if (folder / FILE).is_file() and (resume or not overwrite):
-        raise InputError(f"{folder}: this index is finished; give --update to add to it, or --overwrite to replace it")
-    if (folder / BUILDING).is_file() and not (resume or overwrite):
-        raise InputError(
-            f"{folder}: an index that was not finished; give --resume to go on, or --overwrite to replace it"
-        )
 
 
 def search(
@@ -308,36 +142,3 @@ def _write_run(
 def _plain(text: str) -> str:
     """One line without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def _print_versions(manifest: Manifest, as_json: bool, pruned: Pruned | None = None) -> None:
-    from dataclasses import asdict
-
-    if as_json:
-        record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
-        print(json_line({**record, **_freed(pruned)}))
-        return
-    for version in manifest.versions:
-        mark = "*" if version.number == manifest.current else " "
-        print(
-            f"{mark} {version.number:>3}  {version.created}  {version.documents} documents, {version.passages} passages"
-        )
-    if pruned is not None:
-        print(_removal(pruned))
-
-
-def _freed(pruned: Pruned | None) -> dict[str, Any]:
-    return {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
-
-
-def _removal(pruned: Pruned) -> str:
-    numbers = ", ".join(map(str, pruned.removed)) or "none"
-    return f"versions removed: {numbers}; {pruned.freed / 2**20:.1f} MiB freed"
-
-
-def _report_problems(problems: Problems) -> None:
-    if problems.count or problems.warned:
-        counts = [f"{problems.count} passed over"] if problems.count else []
-        counts += [f"{problems.warned} to be checked"] if problems.warned else []
-        more = [f"... and {problems.unshown} more: {problems.summary()}"] if problems.unshown else []
-        print("\n".join([f"isoglot: {', '.join(counts)}:", *problems.shown, *more]), file=sys.stderr)
