@@ -75,8 +75,8 @@ def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = N
 
     Args:
         answer: an array, nested lists, or a tensor.
-        texts: that it was asked for.
-        name: of the embedder.
+        texts: that it was asked for, or what else names the rows.
+        name: of the embedder, or of what is given.
         width: its dimension, where known.
 
     Raises:
@@ -88,12 +88,12 @@ def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = N
         rows = np.asarray(answer, np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{name}: gave {type(answer).__name__} that is no array of numbers ({error}); "
+            f"{name}: {type(answer).__name__} that is no array of numbers ({error}); "
             f"expected one vector of the same dimension a text, ({len(texts)}, dimension)"
         ) from error
     if rows.ndim != 2 or len(rows) != len(texts) or not rows.shape[1] or width not in (None, rows.shape[1]):
         raise InputError(
-            f"{name}: gave an array of shape {rows.shape} for {len(texts)} texts; "
+            f"{name}: an array of shape {rows.shape} for {len(texts)} texts; "
             f"expected one vector a text, ({len(texts)}, {width or 'dimension'})"
         )
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
@@ -101,7 +101,7 @@ def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = N
     if len(bad):
         seen = "all zero" if not lengths[bad[0], 0] else "with NaN or infinity"
         raise InputError(
-            f"{name}: gave a vector {seen} for {texts[bad[0]][:60]!r} ({len(bad)} such of {len(texts)}); "
+            f"{name}: a vector {seen} for {texts[bad[0]][:60]!r} ({len(bad)} such of {len(texts)}); "
             "expected finite numbers, and something other than zero to compare"
         )
     unit: Vectors = (rows / lengths).astype(np.float32)

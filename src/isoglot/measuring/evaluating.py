@@ -9,35 +9,46 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Embedder, Encoded, Model
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.loading import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
 from isoglot.measuring.scoring import Vectors, score
 
 
 def evaluate(
-    model: Model | str,
-    benchmark: Benchmark,
+    model: Model | str | Path | VectorPair,
+    benchmark: Benchmark | str | Path,
     *,
+    data_dir: Path | str | None = None,
+    langs: str | None = None,
     name: str | None = None,
     length: int | None = None,
     precision: Precision = "auto",
     devices: str | Sequence[str] = (),
     debias: Debias | None = None,
     trained: tuple[str, ...] | None = None,
+    relevant_from: float = 1,
 ) -> Evaluation:
-    """Encode a benchmark once and score every setting.
+    """Encode a benchmark once and score every setting; or score vectors that were made before.
 
     Args:
         model: a Sentence Transformer, what `isoglot.load` takes, `endpoint:URL#MODEL`, or any function from (texts,
-            `query` or `passage`) to an array of one vector a text.
-        benchmark: queries, candidates and relevance.
+            `query` or `passage`) to an array of one vector a text. Or vectors, which are scaled to unit length: the
+            folder that `isoglot encode` wrote (or any other that it could score), or `(queries, passages)` in memory.
+            Each of the two is an array (n, d) in the order of `benchmark.queries.ids` and `benchmark.candidates.ids`,
+            or a dict of one vector (d,) an id.
+        benchmark: queries, candidates and relevance; or a name or path that `load_benchmark` opens.
+        data_dir: folder of a benchmark that is given by name.
+        langs: comma-separated languages of a benchmark that is given by name; all when None.
         name: of the model, for reports; what it calls itself when None.
         length: tokens kept of queries and candidates; the model's preset (usually 192) when None.
         precision: `auto`, `bf16` or `fp32`.
@@ -45,10 +56,11 @@ def evaluate(
             `if __name__ == "__main__":` then.
         debias: a correction that both kinds of vectors pass through.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
+        relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
 
     Raises:
-        InputError: no such model, a function whose answer is no array of one vector a text, or a length or precision
-            that the model cannot have.
+        InputError: no such model or benchmark, a function whose answer is no array of one vector a text, vectors that
+            do not fit the benchmark or are not finite, or a length or precision that the model cannot have.
 
     Example:
         Vectors that say the language and little else find what is in the query's language, whatever it says.
@@ -69,13 +81,36 @@ def evaluate(
         (1.0, 1.0)
         >>> round(result.macro("multilingual", "map"), 4)  # found first and third: (1/1 + 2/3) / 2
         0.8333
+
+        The same from vectors:
+
+        >>> queries = embed(benchmark.queries.texts, "query")
+        >>> passages = dict(zip(benchmark.candidates.ids, embed(benchmark.candidates.texts, "passage")))
+        >>> round(evaluate((queries, passages), benchmark).macro("multilingual", "map"), 4)
+        0.8333
     """
-    if isinstance(model, str):
-        trained = trained or trained_languages(model)
-    embedder = open_embedder(model, ModelOptions(length=length, precision=precision), devices=devices)
-    sides = encode_sides(embedder, benchmark)
-    queries, candidates = corrected(benchmark, sides.queries.vectors, sides.candidates.vectors, debias)
-    return sides.add_to(score(benchmark, queries, candidates, name=name or embedder.name, trained=trained))
+    data, options = opened_benchmark(benchmark, data_dir, langs), ModelOptions(length=length, precision=precision)
+    place = Path(model) if isinstance(model, str | Path) and str(model) != EMBEDDED else None
+    ready = place if place is not None and holds_vectors(place) else model if is_pair(model) else None
+    sides = None
+    if ready is not None:
+        if devices or options != ModelOptions():
+            raise InputError("length, precision, devices: are for encoding; leave them out where vectors are given")
+        queries, candidates = given_vectors(ready, data)
+        called = "vectors" if place is None else str(place)
+    else:
+        if not isinstance(model, str | Path) and not callable(model):
+            raise InputError(
+                f"model: {type(model).__name__} is none; expected a Sentence Transformer, a name or folder, a function "
+                "from (texts, role) to an array of one vector a text, or vectors as (queries, passages)"
+            )
+        embedder = open_embedder(str(model) if isinstance(model, Path) else model, options, devices=devices)
+        sides, called = encode_sides(embedder, data), embedder.name
+        queries, candidates = sides.queries.vectors, sides.candidates.vectors
+        trained = trained or (trained_languages(str(place)) if place is not None else None)
+    queries, candidates = corrected(data, queries, candidates, debias)
+    result = score(data, queries, candidates, name=name or called, trained=trained, relevant_from=relevant_from)
+    return result if sides is None else sides.add_to(result)
 
 
 class Sides(NamedTuple):

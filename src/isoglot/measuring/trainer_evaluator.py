@@ -15,6 +15,7 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.devices import Precision
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.given import opened_benchmark
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 
 
@@ -25,7 +26,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
     `atlas_multilingual_rank_distance`, and the pooled mAP of each language as `atlas_multilingual_map_de`.
 
     Args:
-        benchmark: what to measure on.
+        benchmark: what to measure on, or a name or path that `load_benchmark` opens.
         name: put before every metric; the benchmark's name by default, nothing when empty.
         primary: the metric that chooses the best checkpoint, as SETTING.MEASURE.
         length: tokens kept of queries and candidates; the backbone's preset when None.
@@ -33,7 +34,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         write_csv: append each call's metrics to `multilingual_{name}_results.csv` in the trainer's eval folder.
 
     Raises:
-        InputError: a primary metric that is not measured (on the first call).
+        InputError: no such benchmark; or, on the first call, a primary metric that is not measured.
 
     Example:
         Give it to any `SentenceTransformerTrainer` as `evaluator`; or call it with a `model`, as the trainer does.
@@ -53,7 +54,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
 
     def __init__(
         self,
-        benchmark: Benchmark,
+        benchmark: Benchmark | str | Path,
         *,
         name: str | None = None,
         primary: str = f"{POOL}.map",
@@ -62,8 +63,8 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         write_csv: bool = True,
     ) -> None:
         super().__init__()
-        self.benchmark = benchmark
-        self.name = benchmark.name if name is None else name
+        self.benchmark = opened_benchmark(benchmark)
+        self.name = self.benchmark.name if name is None else name
         self.length = length
         self.precision = precision
         self.write_csv = write_csv
