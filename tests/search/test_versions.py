@@ -127,32 +127,23 @@ def test_a_reader_that_comes_between_manifest_and_table_looks_again(folder, monk
     assert not read
 
 
-@pytest.mark.parametrize("stage", ["write", "_clean", "_untag", "_restore"])
+@pytest.mark.parametrize("stage", ["tag", "keep_only", "_leave_nothing_unpublished", "_clean"])
 def test_a_prune_that_stops_anywhere_leaves_the_index_readable(folder, model, monkeypatch, stage):
     expected, before = said(LanceIndex(folder)), size(folder)
-    calls = []
 
     def stop(*_):
-        calls.append(stage)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        if stage == "write":
-            patch.setattr("isoglot.search.index.manifest.Manifest.write", stop)
-        elif stage == "_restore":  # the last one, after everything was removed
-            restore, seen = versions._restore, []
-            patch.setattr(versions, "_restore", lambda *a: seen.append(a) or (stop() if len(seen) > 2 else restore(*a)))
-        else:
-            patch.setattr(versions, stage, stop)
+        patch.setattr(versions, stage, stop)
         with pytest.raises(KeyboardInterrupt):
             prune(folder, 1)
-    assert calls
     assert said(LanceIndex(folder)) == expected
     source = write(folder.parent / "new.jsonl", [{"id": "new", "text": "Hinzu", "lang": "en"}])
-    if stage != "write":  # an update after the stop starts from what is published
-        assert build_index([source], folder, model, name="m", update=True).version.languages == {"de": 203, "en": 1}
+    assert build_index([source], folder, model, name="m", update=True).version.languages == {"de": 203, "en": 1}
     prune(folder, 1)
     assert size(folder) < 0.5 * before
+    assert len(LanceIndex(folder).matching("Hinzu", 3)) == 1
 
 
 def test_a_full_disk_while_pruning_is_one_clear_message(folder, monkeypatch):
@@ -161,24 +152,73 @@ def test_a_full_disk_while_pruning_is_one_clear_message(folder, monkeypatch):
     def full(*_):
         raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
 
-    monkeypatch.setattr(versions, "_renew", full)
+    monkeypatch.setattr(versions, "_clean", full)
     with pytest.raises(IsoglotError, match="the disk is full"):
         prune(folder, 1)
     assert said(LanceIndex(folder)) == expected
 
 
-@pytest.mark.filterwarnings("ignore:optimize")
-def test_lance_never_removes_a_version_that_is_kept(folder, monkeypatch):
+def test_what_another_writer_has_not_committed_survives_a_prune(folder):
+    lance = pytest.importorskip("lance")
+    place = str(folder / "lance" / "passages.lance")
+    before = lance.dataset(place)
+    rows = before.to_table(limit=3)
+    fragments = lance.fragment.write_fragments(rows, place, schema=before.schema)
+    assert prune(folder, 1).removed == [1, 2, 3]
+    after = lance.LanceDataset.commit(place, lance.LanceOperation.Append(fragments), read_version=before.version)
+    assert after.count_rows() == before.count_rows() + 3
+    assert after.to_table().num_rows == before.count_rows() + 3  # a scan, which opens every file
+    # And what readers see is the published version still, not the rows that nobody published.
+    assert LanceIndex(folder).document("d7")[0].text == "Dokument 7 version4"
+
+
+def test_published_versions_survive_a_cleaning_that_is_not_ours(folder):
+    lance = pytest.importorskip("lance")
+    expected = {}
+    for number in (1, 2, 3, 4):
+        roll_back(folder, number)
+        expected[number] = said(LanceIndex(folder))
+    for table in ("passages", "folded"):
+        dataset = lance.dataset(str(folder / "lance" / f"{table}.lance"))
+        dataset.cleanup_old_versions(retain_versions=1, error_if_tagged_old_versions=False)
+    for number in (1, 2, 3, 4):
+        roll_back(folder, number)
+        assert said(LanceIndex(folder)) == expected[number]
+
+
+def test_an_index_published_without_tags_is_pruned_by_number_too(folder):
+    for name in ("passages", "folded"):
+        tags = connect(folder).open_table(name).tags
+        for tag in list(tags.list()):
+            tags.delete(tag)
+    roll_back(folder, 3)
     expected = said(LanceIndex(folder))
-    # As if Lance's clock were far ahead of ours.
-    monkeypatch.setattr(versions, "_SLACKS", (versions.timedelta(seconds=-60), versions.timedelta(seconds=-50)))
-    monkeypatch.setattr(versions.time, "sleep", lambda _: None)
-    with pytest.raises(IsoglotError, match="tagged version"):
-        prune(folder, 2)
+    assert prune(folder, 2).removed == [1, 2]
     assert said(LanceIndex(folder)) == expected
-    monkeypatch.undo()
-    assert prune(folder, 2).manifest.current == 4
-    assert connect(folder).open_table("passages").tags.list() == {}
+    assert sorted(connect(folder).open_table("passages").tags.list()) == ["isoglot-3", "isoglot-4"]
+
+
+def test_an_unfinished_update_is_finished_or_given_up_before_pruning(folder, model, monkeypatch):
+    expected, before = said(LanceIndex(folder)), size(folder)
+    rows = [{"id": f"new{n}", "text": f"Hinzu {n}", "lang": "en"} for n in range(3)]
+    source = write(folder.parent / "new.jsonl", rows)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_index([source], folder, model, name="m", update=True)
+    with pytest.raises(InputError, match=r"new.jsonl\) was not finished.*--resume.*--roll-back 4"):
+        prune(folder, 1)
+    assert size(folder) > before
+    roll_back(folder, 4)
+    assert prune(folder, 1).removed == [1, 2, 3]
+    assert size(folder) < 0.5 * before
+    assert said(LanceIndex(folder)) == expected
+    assert connect(folder).open_table("passages").count_rows() == 203  # version 4 again, without the rows given up
+    assert build_index([source], folder, model, name="m", update=True).added == 3
 
 
 def test_prunes_that_cannot_be(folder, tmp_path):
@@ -194,6 +234,10 @@ def test_prunes_that_cannot_be(folder, tmp_path):
 
 def test_the_command_prunes_alone_and_after_an_update(folder, capsys):
     (folder / BUILDING).write_text("{}", encoding="utf-8")
+    assert run(["index", "-o", str(folder), "--prune", "3"]) == 2
+    assert "was not finished" in capsys.readouterr().err
+    assert run(["index", "-o", str(folder), "--roll-back", "4"]) == 0
+    capsys.readouterr()
     assert run(["index", "-o", str(folder), "--prune", "3"]) == 0
     out = capsys.readouterr().out
     assert "*   4" in out

@@ -58,6 +58,11 @@ def connect(folder: Path) -> Any:
     return lancedb.connect(str(folder / "lance"))
 
 
+def table_uri(folder: Path, table: str) -> str:
+    """Where a table of an index folder lies."""
+    return str(folder / "lance" / f"{table}.lance")
+
+
 class LanceIndex:
     """A published version of an index folder, open for reading.
 
@@ -163,7 +168,7 @@ def reading(folder: Path, number: int | None = None) -> Iterator[None]:
     except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
         if isinstance(error, IsoglotError):
             raise
-        if not (folder / "lance" / f"{PASSAGES}.lance").is_dir():
+        if not Path(table_uri(folder, PASSAGES)).is_dir():
             raise InputError(
                 f"{folder}: the index was deleted or moved; make it again, or open it at its new place"
             ) from error

@@ -16,6 +16,7 @@ from isoglot.search.index.lance import SAMPLES, index_columns, settle
 from isoglot.search.index.manifest import Manifest, Version
 from isoglot.search.index.memory import SAMPLED
 from isoglot.search.index.store import Store, writing
+from isoglot.search.index.tags import tag
 
 
 def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) -> Manifest:
@@ -53,6 +54,8 @@ def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) ->
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         ann=found,
     )
+    with writing(folder):
+        tag(store, version)
     published = replace(manifest, current=number, versions=[*manifest.versions, version])
     published.write(folder)
     return published

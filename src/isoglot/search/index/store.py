@@ -17,7 +17,17 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
 from isoglot.documents.document import Document
 from isoglot.languages.normal_form import search_form
-from isoglot.search.index.lance import FOLDED, FOLDED_SCHEMA, PASSAGES, about, connect, quoted, reason, schema
+from isoglot.search.index.lance import (
+    FOLDED,
+    FOLDED_SCHEMA,
+    PASSAGES,
+    about,
+    connect,
+    quoted,
+    reason,
+    schema,
+    table_uri,
+)
 from isoglot.search.index.protocol import Passage, Vectors, passage_id
 
 LOCK = ".lock"
@@ -205,7 +215,7 @@ def file_tag(file: str) -> str:
 
 def stored(folder: Path) -> int:
     """How many passages are stored in a folder, published or not; 0 where there are no tables."""
-    there = (folder / "lance" / f"{PASSAGES}.lance").is_dir()
+    there = Path(table_uri(folder, PASSAGES)).is_dir()
     return int(connect(folder).open_table(PASSAGES).count_rows()) if there else 0
 
 
@@ -236,10 +246,11 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except (RuntimeError, OSError, pa.ArrowException) as error:
         full = any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
-        remedy = "make room (in an index with old versions: --prune 1) and " if full else ""
+        remedy = "make room and " if full else ""
+        old = "; old versions make room too: give up what this run stored (--roll-back), then --prune 1" if full else ""
         raise IsoglotError(
             f"{folder}: the index cannot be written ({'the disk is full' if full else reason(error)}); what was "
-            f"published before is as it was; {remedy}run the same command again with --resume (or --update)"
+            f"published before is as it was; {remedy}run the same command again with --resume (or --update){old}"
         ) from error
 
 
