@@ -102,8 +102,39 @@ def test_pairs_errors_are_gathered_with_their_lines(tmp_path, capsys):
     assert "no such file" in refused(["from-pairs", "de=nowhere.csv"], tmp_path / "rows.jsonl", capsys)
     empty = lines(tmp_path / "empty.jsonl")
     assert "no records" in refused(["from-pairs", f"de={empty}"], tmp_path / "rows.jsonl", capsys)
-    (tmp_path / "latin.csv").write_bytes("query,positive\nwär,ü\n".encode("latin-1"))
-    assert "not UTF-8" in refused(["from-pairs", f"de={tmp_path / 'latin.csv'}"], tmp_path / "rows.jsonl", capsys)
+    (tmp_path / "latin.jsonl").write_bytes('{"query": "wär", "positive": "ü"}'.encode("latin-1"))
+    said = refused(["from-pairs", f"de={tmp_path / 'latin.jsonl'}"], tmp_path / "rows.jsonl", capsys)
+    assert "latin.jsonl:1: not UTF-8 (byte 12: invalid continuation byte); convert the file, such as iconv" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "encoding"),
+    [
+        ("a.csv", "Query;Positive\nWas ist Größe?;Größe ist, was übrig bleibt; sie überrascht.\n", "cp1252"),
+        ("a.csv", "Query;Positive;Kommentar\nWas ist Größe?;Größe ist, was übrig bleibt; sie überrascht.\n", "utf-8"),
+        ("a.csv", "sep=;\nquery;positive\nWas ist Größe?;Größe ist, was übrig bleibt; sie überrascht.\n", "utf-8"),
+        ("a.tsv", "\tquery\tpositive\nx\tWas ist Größe?\tGröße ist, was übrig bleibt; sie überrascht.\n", "utf-16"),
+        (
+            "a.jsonl",
+            '{"query": "Was ist Größe?", "positive": "Größe ist, was übrig bleibt; sie überrascht."}\n',
+            "utf-16",
+        ),
+    ],
+)
+def test_tables_as_spreadsheets_write_them(tmp_path, capsys, name, text, encoding):
+    answer = "Größe ist, was übrig bleibt; sie überrascht."
+    head, *rest = text.replace(answer, f'"{answer}"' if name == "a.csv" else answer).split("\n")
+    rest = [f"{line};so" if "Kommentar" in head and line else line for line in rest]
+    (tmp_path / name).write_bytes("\n".join([head, *rest]).encode(encoding))
+    (row,) = converted(["from-pairs", f"de={tmp_path / name}"], tmp_path / "rows.jsonl")
+    assert (row.query, row.passage, row.negatives) == ("Was ist Größe?", answer, ())
+    assert ("read as cp1252, which is a guess" in capsys.readouterr().out) == (encoding == "cp1252")
+
+
+def test_a_table_without_names_is_parted_by_commas(tmp_path):
+    source = lines(tmp_path / "a.csv", "a; b; c?,d")
+    (row,) = converted(["from-pairs", f"de={source}", "--no-header"], tmp_path / "rows.jsonl")
+    assert (row.query, row.passage) == ("a; b; c?", "d")
 
 
 # Tevatron and FlagEmbedding

@@ -7,7 +7,6 @@ import pytest
 
 from isoglot.core.problems import Problems
 from isoglot.documents import read_files
-from isoglot.documents.decoding import decode
 
 
 def read(path):
@@ -108,39 +107,6 @@ def test_broken_json_is_named(tmp_path):
         "t.json:2: expected an object with a text, got int"
         in read(put(tmp_path / "t.json", '[{"text": "a"}, 3]'))[1][0]
     )
-
-
-SENTENCES = {
-    "Die Größe der Bäume überraschte uns; über den Flüssen lag schöner Nebel.": "cp1252",
-    "Les élèves étaient déjà là, près de la forêt où l'été s'achève.": "cp1252 mac_roman",
-    "Библиотека открыта каждый день, кроме понедельника.": "cp1251 koi8_r cp866 iso8859_5",
-    "Бібліотека відкрита щодня, крім понеділка, їжа заборонена.": "cp1251 koi8_u",
-    "Библиотеката е отворена всеки ден освен понеделник.": "cp1251",
-    "Η βιβλιοθήκη είναι ανοιχτή κάθε μέρα εκτός από Δευτέρα.": "cp1253 iso8859_7",
-    "Kütüphane pazartesi dışında her gün açıktır; öğrenciler şöyle dedi.": "cp1254",
-    "הספרייה פתוחה כל יום חוץ מיום שני.": "cp1255",
-    "المكتبة مفتوحة كل يوم ما عدا يوم الاثنين.": "cp1256",
-    "ห้องสมุดเปิดทุกวันยกเว้นวันจันทร์": "cp874",
-    "图书馆每天开放，星期一除外。读者可以借阅书籍。": "gb18030",
-    "圖書館每天開放，星期一除外。讀者可以借閱書籍。": "big5",
-    "図書館は月曜日に休館します。本を借りることができます。": "cp932 euc_jp iso2022_jp",
-    "도서관은 월요일을 제외하고 매일 문을 엽니다.": "cp949",
-    "Biblioteka jest otwarta codziennie oprócz poniedziałku; żółw źle się czuł.": "cp1250 iso8859_2",
-    "A könyvtár hétfő kivételével minden nap nyitva tart; őrült űrhajós.": "cp1250",
-    "Biblioteka dirba kasdien, išskyrus pirmadienį; žąsų šešėlis.": "cp1257",
-    "पुस्तकालय सोमवार को छोड़कर हर दिन खुला रहता है।": "",
-    "நூலகம் திங்கட்கிழமை தவிர ஒவ்வொரு நாளும் திறந்திருக்கும்.": "",
-}
-
-
-@pytest.mark.parametrize("sentence", SENTENCES)
-def test_encodings(sentence):
-    unmarked = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
-    for encoding in (*unmarked, *SENTENCES[sentence].split()):
-        decoded = decode(sentence.encode(encoding))
-        assert decoded is not None
-        assert decoded.text == sentence, encoding
-        assert decoded.guessed == (encoding not in (*unmarked, "iso2022_jp"))
 
 
 def test_declared_encodings(tmp_path):

@@ -191,8 +191,9 @@ def from_pairs(
 
     reading = Reading(dataset, group_column, lang_column, negatives, aligned=not unaligned)
     sources = parse_sources(files, lang_column)
-    rows = pairs_rows(sources, reading, query=query_column, passage=passage_column, header=not no_header)
-    _write(rows, output, overwrite, Counter())
+    notes: Counter[str] = Counter()
+    rows = pairs_rows(sources, reading, query=query_column, passage=passage_column, header=not no_header, notes=notes)
+    _write(rows, output, overwrite, notes)
 
 
 def from_tevatron(

@@ -36,6 +36,23 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
                     yield number, {ours: record[column] for ours, column in chosen.items()}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:  # ValueError: times that Python cannot hold
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def parquet_length(path: Path) -> int:
+    """How many rows a Parquet file says it has.
+
+    Raises:
+        InputError: no such file, or not readable as Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
 

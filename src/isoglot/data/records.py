@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.parquet_rows import parquet_rows
+from isoglot.data.separated_rows import separated_rows
+from isoglot.data.text_streams import as_utf8, text_stream
 
 
 def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iterator[tuple[int, Any]]:
@@ -20,7 +22,8 @@ def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iter
 
     Args:
         path: read by its ending: `.csv`, `.tsv`, `.parquet`, anything else as JSONL; all but Parquet also with `.gz`.
-        problems: gathers lines that cannot be read.
+            CSV and TSV may be in any dialect (see `separated_rows`) and encoding.
+        problems: gathers lines that cannot be read, and is told of encodings that are a guess.
         header: whether the first line of CSV and TSV names the columns; otherwise they are called 1, 2, 3, …
 
     Raises:
@@ -32,12 +35,14 @@ def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iter
     if ending == ".parquet":
         return parquet_rows(path)
     if ending in (".csv", ".tsv"):
-        return _separated(path, problems, "\t" if ending == ".tsv" else ",", header)
+        return _separated(path, problems, tabs=ending == ".tsv", header=header)
     return jsonl_records(path, problems)
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Stream the lines of a file with their numbers, gunzipped where its name ends in .gz; empty ones are passed over.
+
+    UTF-16 with a mark becomes UTF-8, whose own mark is taken off.
 
     Raises:
         InputError: no such file, or a broken gzip file.
@@ -45,13 +50,15 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, line
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
+    with _whole_gzip(path), opener(path, "rb") as stream:
+        for number, line in enumerate(as_utf8(stream), 1):
+            if line.strip():
+                yield number, line
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """What is wrong with a line that is not UTF-8, and what to do."""
+    return f"not UTF-8 (byte {error.start}: {error.reason}); convert the file, such as iconv -f CP1252 -t UTF-8"
 
 
 def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
@@ -64,7 +71,7 @@ def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
         try:
             yield number, json.loads(line)
         except UnicodeDecodeError as error:
-            problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
+            problems.add(path, number, not_utf8(error))
         except json.JSONDecodeError as error:
             problems.add(path, number, f"not a JSON object ({error.msg.removesuffix(' at')} at column {error.colno})")
         except ValueError as error:  # such as a number of over 4300 digits
@@ -88,7 +95,7 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
         try:
             text = line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            problems.add(path, number, f"not UTF-8 (byte {error.start}: {error.reason})")
+            problems.add(path, number, not_utf8(error))
             continue
         if not text.strip():
             continue
@@ -102,31 +109,28 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
             problems.add(path, number, f"{len(parts)} tab-separated columns; expected {wanted}")
 
 
-def _separated(path: Path, problems: Problems, separator: str, header: bool) -> Iterator[tuple[int, dict[str, str]]]:
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    # A quotation mark encloses a field of CSV; in TSV it is a character like any other.
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream, delimiter=separator, quoting=quoting, strict=True)
+def _separated(path: Path, problems: Problems, *, tabs: bool, header: bool) -> Iterator[tuple[int, dict[str, str]]]:
+    with _whole_gzip(path), text_stream(path, problems) as (stream, _):
+        if stream is None:
+            return
         names: list[str] | None = None
-        try:
-            for values in reader:
-                if not values:
+        for number, values in separated_rows(stream, path, problems, tabs=tabs, header=header):
+            if names is None:
+                names = values if header else [str(place) for place in range(1, len(values) + 1)]
+                if header:
                     continue
-                if names is None:
-                    names = values if header else [str(number) for number in range(1, len(values) + 1)]
-                    if header:
-                        continue
-                if len(values) != len(names):
-                    problems.add(path, reader.line_num, f"{len(values)} columns; the first line has {len(names)}")
-                else:
-                    yield reader.line_num, dict(zip(names, values, strict=True))
-        except csv.Error as error:
-            problems.add(path, reader.line_num, f"not readable as CSV ({error}); the rest of the file was not read")
-        except UnicodeDecodeError as error:
-            problems.add(path, reader.line_num + 1, f"not UTF-8 ({error.reason}); the rest of the file was not read")
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
+            if len(values) != len(names):
+                problems.add(path, number, f"{len(values)} columns; the first line has {len(names)}")
+            else:
+                yield number, dict(zip(names, values, strict=True))
+
+
+@contextmanager
+def _whole_gzip(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: a broken or truncated gzip file ({error}); write it again") from error
 
 
 def table_rows(
@@ -144,7 +148,7 @@ def table_rows(
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(separator)
         except UnicodeDecodeError as error:
-            problems.add(path, number, f"not UTF-8 (byte {error.start})")
+            problems.add(path, number, not_utf8(error))
             continue
         if len(fields) != columns:
             problems.add(path, number, f"{len(fields)} columns; expected {columns}")

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag
 
 from isoglot.core.problems import Problems
-from isoglot.documents.decoding import decode
+from isoglot.data.decoding import decode
 from isoglot.documents.document import Document, Source, page_document
 from isoglot.documents.html import html_page
 from isoglot.documents.packed import UnreadableError, unpacked, xml_root

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from isoglot.core.problems import Problems
-from isoglot.documents.decoding import ENCODINGS, decode
+from isoglot.data.decoding import ENCODINGS, decode
 from isoglot.documents.document import Document, Reader, Source, page_document
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown import markdown_page

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.documents.decoding import decode
+from isoglot.data.decoding import decode
+from isoglot.data.parquet_rows import parquet_length, parquet_rows
+from isoglot.data.records import not_utf8
+from isoglot.data.text_streams import as_utf8
 from isoglot.documents.document import Document, Source, clean
 from isoglot.languages.codes import known_code
 
@@ -18,7 +21,6 @@ TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
 TITLE_FIELDS = ("title",)
 LANG_FIELDS = ("lang", "language")
 FIELDS = {*ID_FIELDS, *TEXT_FIELDS, *TITLE_FIELDS, *LANG_FIELDS, "metadata"}
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
@@ -26,12 +28,8 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
     zipped = source.path.name.lower().endswith(".gz")
     with source.path.open("rb") as file:
         stream: Any = gzip.GzipFile(fileobj=file) if zipped else file
-        start = stream.read(2)
-        stream.seek(0)
-        if start in _UTF16:
-            stream = io.BytesIO(stream.read().decode("utf-16", errors="replace").encode(errors="replace"))
         number = read = 0
-        for chunk in stream:
+        for chunk in as_utf8(stream):
             read += len(chunk)
             done = source.start + (file.tell() if zipped else min(read, source.size))
             # JSON allows no line break within a text: carriage returns alone end lines, too.
@@ -42,7 +40,7 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
                 try:
                     record = json.loads(line)
                 except UnicodeDecodeError as error:
-                    problems.add(source.path, number, f"not UTF-8 (byte {error.start})")
+                    problems.add(source.path, number, not_utf8(error))
                     continue
                 except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
                     problems.add(source.path, number, f"not a JSON object ({error})")
@@ -82,23 +80,20 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
 
 def read_parquet(source: Source, problems: Problems) -> Iterator[Document]:
     """One document a row."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(source.path) as file:
-            total, number = max(1, file.metadata.num_rows), 0
-            names = [name for name in file.schema_arrow.names if name != "vector"]
-            for batch in file.iter_batches(batch_size=2048, columns=names):
-                for record in batch.to_pylist():
-                    number += 1
-                    present = {key: value for key, value in record.items() if value is not None}
-                    done = source.start + source.size * number // total
-                    document = record_document(present, source, number, done, problems)
-                    if document is not None:
-                        yield document
-    except (pa.ArrowException, ValueError, TypeError) as error:  # ValueError: times that Python cannot hold
-        problems.add(source.path, None, f"not a readable Parquet file ({error})")
+        total = max(1, parquet_length(source.path))
+        for number, record in parquet_rows(source.path, _without_vectors):
+            present = {key: value for key, value in record.items() if value is not None}
+            done = source.start + source.size * number // total
+            document = record_document(present, source, number, done, problems)
+            if document is not None:
+                yield document
+    except InputError as error:
+        problems.add(source.path, None, str(error).removeprefix(f"{source.path}: "))
+
+
+def _without_vectors(columns: Sequence[str]) -> dict[str, str]:
+    return {name: name for name in columns if name != "vector"}
 
 
 def record_document(record: Any, source: Source, number: int, done: int, problems: Problems) -> Document | None:

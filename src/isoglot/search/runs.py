@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from isoglot.measuring.trec import strictly_falling
 from isoglot.search.query_checks import LONGEST_QUERY
 from isoglot.search.searcher import Searcher
 
+_log = logging.getLogger(__name__)
 DEPTH = 1000
 BATCH = 64
 _IDS = ("_id", "id", "qid", "query_id", "query-id")
@@ -59,6 +61,8 @@ def read_queries(path: Path) -> dict[str, str]:
         else:
             queries[id] = text
     problems.raise_if_any(_REMEDY)
+    for told in problems.shown:
+        _log.warning("%s", told)
     if not queries:
         raise InputError(f"{path}: no queries. {_REMEDY}")
     return queries
@@ -68,7 +72,6 @@ def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
     """Line, id and text of each query."""
     if path.name.removesuffix(".gz").endswith(".tsv"):
         for line, (id, text) in tsv_lines(path, problems, (2,)):
-            id = id.removeprefix("\ufeff") if line == 1 else id
             if not (line == 1 and id.lower() in _IDS and text.lower() in _TEXTS):
                 yield line, id, text
         return
@@ -81,7 +84,7 @@ def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
 
 
 def _first(record: Any, names: tuple[str, ...]) -> Any:
-    found = record if isinstance(record, dict) else {}
+    found = {str(key).strip().lower(): value for key, value in record.items()} if isinstance(record, dict) else {}
     return next((found[name] for name in names if found.get(name) is not None), None)
 
 

@@ -11,7 +11,7 @@ from isoglot.curation.translated_pages.html import html_sections
 from isoglot.curation.translated_pages.markdown import markdown_sections
 from isoglot.curation.translated_pages.rst import rst_sections
 from isoglot.curation.translated_pages.sections import Outline, Page
-from isoglot.documents.decoding import decode
+from isoglot.data.decoding import decode
 from isoglot.documents.document import clean
 from isoglot.documents.finding import find_sources
 from isoglot.documents.page import Page as DocumentPage

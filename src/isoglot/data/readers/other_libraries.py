@@ -20,6 +20,7 @@ from isoglot.data.rows import Row, check_rows
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the formats."
 _QUERIES = ("query", "anchor", "question", "sentence1")
 _PASSAGES = ("positive", "passage", "pos", "answer", "document", "sentence2")
+_NO_TEXTS = ("id", "group", "lang", "language", "label", "score", "dataset")
 
 Convert = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -81,35 +82,38 @@ def pairs_rows(
     query: str | None = None,
     passage: str | None = None,
     header: bool = True,
+    notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
     """Pairs, triplets or n-tuples as Sentence Transformers trains on (JSONL, CSV, TSV, Parquet).
 
     Args:
         sources: the files.
         reading: how records become rows.
-        query: the query's column; found by its usual names (anchor, query, question, sentence1), else the first text.
+        query: the query's column; found by its usual names in any case (anchor, query, question, sentence1), else the
+            first text.
         passage: the passage's column; likewise (positive, passage, answer, document, sentence2), else the second.
             Columns whose name begins with `negative` are negatives; in triplets found by position the third is.
         header: whether CSV and TSV begin with the names of columns.
+        notes: told of files whose encoding was guessed.
 
     Raises:
         InputError: malformed lines (all are gathered) or missing columns.
     """
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
-        texts = [name for name, value in record.items() if isinstance(value, str) and name not in _taken(reading)]
+        texts = [name for name, value in record.items() if isinstance(value, str) and not _is_taken(name, reading)]
         asked = _column(record, query, _QUERIES, texts[:1])
         answered = _column(record, passage, _PASSAGES, [name for name in texts if name != asked][:1])
         rest = [name for name in texts if name not in (asked, answered)]
-        named = [name for name in record if name.startswith("negative")]
-        by_position = asked not in _QUERIES and query is None
+        named = [name for name in record if _plain(name).startswith("negative")]
+        by_position = _plain(asked) not in _QUERIES and query is None
         negatives: list[str] = []
         for name in named or (rest[:1] if by_position else []):
             value = record[name]
             negatives += value if isinstance(value, list) else [value] if value else []
         return {"query": record.get(asked), "passage": record.get(answered), "negatives": negatives}
 
-    return _rows(sources, reading, convert, header=header)
+    return _rows(sources, reading, convert, header=header, notes=notes)
 
 
 def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
@@ -182,8 +186,8 @@ def _without_repeats(fields: dict[str, Any], notes: Counter[str]) -> None:
         fields["scores"] = [fields["scores"][at] for at in (*kept, *(len(texts) + other for other in others))]
 
 
-def _taken(reading: Reading) -> tuple[str | None, ...]:
-    return (reading.group_column, reading.lang_column, "id", "group", "lang", "language", "label", "score", "dataset")
+def _is_taken(name: str, reading: Reading) -> bool:
+    return name in (reading.group_column, reading.lang_column) or _plain(name) in _NO_TEXTS
 
 
 def _column(record: dict[str, Any], given: str | None, usual: tuple[str, ...], else_first: list[str]) -> str:
@@ -191,10 +195,17 @@ def _column(record: dict[str, Any], given: str | None, usual: tuple[str, ...], e
         if given not in record:
             raise KeyError(given)
         return given
-    for name in (*usual, *else_first):
-        if name in record:
-            return name
+    have = {_plain(name): name for name in reversed(record)}
+    for name in usual:
+        if name in have:
+            return have[name]
+    for name in else_first:
+        return name
     raise KeyError(usual[0])
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()
 
 
 def _rows(
@@ -242,6 +253,8 @@ def _rows(
             "give --group-column NAME, or --unaligned",
         )
     problems.raise_if_any(_REMEDY)
+    if notes is not None:
+        notes.update(f"to be checked ({told})" for told in problems.shown)
 
 
 def _what(error: Exception, record: Any) -> str:

@@ -7,6 +7,8 @@ from itertools import zip_longest
 from typing import IO
 
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
+from isoglot.data.records import not_utf8
+from isoglot.data.text_streams import as_utf8
 
 
 def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> Iterator[Unit]:
@@ -16,7 +18,7 @@ def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> 
         streams: language, name and content of each file.
         notes: gathers lines that are not UTF-8, and files that end at different lines.
     """
-    for number, lines in enumerate(zip_longest(*(stream for *_, stream in streams)), 1):
+    for number, lines in enumerate(zip_longest(*(as_utf8(stream) for *_, stream in streams)), 1):
         ended = [name for (_, name, _), line in zip(streams, lines, strict=True) if line is None]
         if ended:
             going = next(name for (_, name, _), line in zip(streams, lines, strict=True) if line is not None)
@@ -35,7 +37,7 @@ def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> 
 def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
     """Stream tab-separated lines; the columns' languages stand in `wanted.langs`, else in the first line."""
     langs = list(wanted.langs)
-    for number, raw in enumerate(stream, 1):
+    for number, raw in enumerate(as_utf8(stream), 1):
         line = _decoded(raw, file, number, notes)
         if line is None or not line.strip():
             continue
@@ -51,7 +53,7 @@ def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Ite
 
 def _decoded(line: bytes, file: str, number: int, notes: Notes) -> str | None:
     try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+        return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        notes.problems.add(file, number, f"not UTF-8 (byte {error.start})")
+        notes.problems.add(file, number, not_utf8(error))
         return None

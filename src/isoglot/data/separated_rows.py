@@ -1,0 +1,80 @@
+"""Rows of CSV and TSV, in the dialects that spreadsheets and programs write."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.problems import Problems
+
+_SEPARATORS = (",", ";", "\t", "|")
+_SAID = re.compile(r"sep=([^\w\s\"]|\t)\r?\n?")
+
+
+def separated_rows(
+    stream: Any, path: Path, problems: Problems, *, tabs: bool, header: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """Stream the rows of a table, each with the number of the line that it ends in; empty ones are passed over.
+
+    In CSV the separator is what parts the names of columns best: a comma, a semicolon, a tab or a bar; without such
+    names it is the comma where there is one, since texts hold the others, too. In TSV a quotation
+    mark is a character like any other, unless it encloses a field whose own quotation marks are doubled.
+
+    Args:
+        stream: of text, with line ends as they are.
+        path: that problems name.
+        problems: told of lines that are no CSV; the reading goes on after them.
+        tabs: whether it is TSV.
+        header: whether the first line names the columns.
+    """
+    if tabs:
+        for number, line in enumerate(stream, 1):
+            fields = line.rstrip("\r\n").split("\t")
+            if any(fields):
+                yield number, [_unquoted(field) for field in fields]
+        return
+    csv.field_size_limit(2**31 - 1)
+    first = stream.readline()
+    said, before = _SAID.fullmatch(first), 0
+    if said:  # spreadsheets name the separator before everything else
+        first, before = stream.readline(), 1
+    delimiter = said[1] if said else max(_SEPARATORS, key=lambda sign: _columns(first, sign))
+    if not header and not said and _columns(first, ",") > 1:
+        delimiter = ","
+    reader = csv.reader(_with(first, stream), delimiter=delimiter, strict=True)
+    while True:
+        begun = before + reader.line_num + 1
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            ended = before + reader.line_num
+            lines = f"lines {begun} to {ended}" if ended > begun else "the line"
+            problems.add(path, begun, f"not readable as CSV ({error}); {lines} passed over")
+            continue
+        if any(values):
+            yield before + reader.line_num, values
+
+
+def _with(first: str, stream: Any) -> Iterator[str]:
+    yield first
+    yield from stream
+
+
+def _columns(line: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=separator), []))
+    except csv.Error:
+        return 0
+
+
+def _unquoted(field: str) -> str:
+    """A field without quotation marks around it, where those within are doubled, as spreadsheets write them."""
+    inner = field[1:-1]
+    if len(field) > 3 and field[0] == field[-1] == '"' and '""' in inner and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return field

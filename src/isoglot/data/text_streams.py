@@ -1,0 +1,72 @@
+"""Text files opened as streams of text, gunzipped and in whatever encoding they were written in."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from isoglot.core.problems import Problems
+from isoglot.data.decoding import decode
+
+_WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+@contextmanager
+def text_stream(path: Path, problems: Problems) -> Iterator[tuple[Any, IO[bytes]]]:
+    """Open a text file; UTF-8 is streamed, another encoding is recognised and held in memory.
+
+    Args:
+        path: gunzipped where its name ends in .gz.
+        problems: told where an encoding is a guess, or none fits.
+
+    Yields:
+        The text, with line ends as they are in UTF-8 and newlines otherwise (None where it is in no known encoding),
+        and the file, whose position tells how much is read.
+    """
+    with path.open("rb") as file:
+        data: Any = gzip.GzipFile(fileobj=file) if path.name.lower().endswith(".gz") else file
+        if _is_utf8(data):
+            data.seek(0)
+            with io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as stream:
+                yield stream, file
+            return
+        data.seek(0)
+        decoded = decode(data.read())
+        if decoded is None:
+            problems.add(path, None, "not UTF-8, nor in another known encoding; convert it")
+            yield None, file
+            return
+        if decoded.guessed:
+            problems.warn(path, None, f"not UTF-8; read as {decoded.encoding}, which is a guess")
+        yield io.StringIO(decoded.text, newline=""), file
+
+
+def as_utf8(stream: Any) -> Iterator[bytes]:
+    """Lines of a file of bytes, those of UTF-16 with a mark in UTF-8; marks at the beginning are taken off."""
+    start = stream.peek(3)[:3] if hasattr(stream, "peek") else b""
+    wide = _WIDE.get(start[:2])
+    if wide is not None:
+        text = io.TextIOWrapper(stream, encoding=wide, errors="replace", newline="\n")
+        return (line.encode(errors="replace") for line in text)
+    if start.startswith(b"\xef\xbb\xbf"):
+        stream.read(3)
+    return iter(stream)
+
+
+def _is_utf8(stream: Any) -> bool:
+    """Whether all of it is UTF-8 (and not UTF-16, whose zero bytes UTF-8 allows)."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        while chunk := stream.read(1 << 20):
+            if b"\0" in chunk:
+                return False
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
