@@ -139,7 +139,13 @@ def test_sections_of_restructured_text():
 
 
 def test_deep_nesting_is_no_recursion():
-    assert html_page("<div>" * 5000 + "x").text == "x"
+    deep = html_page("a" + "<div>b" * 5000 + "<script></div></script><!--<p>-->c" + "</div>" * 5000 + "<p>d")
+    assert deep.text.startswith("a\n\nb\n\nb\n\nb")
+    assert deep.text.endswith("b b bc\n\nd")
+    assert deep.text.count("b") == 5000
+    assert deep.note == "elements nested more than 1,000 deep; what is deeper is read as plain text"
+    wide = html_page("<div><p>a<p>b</div>" * 5000)
+    assert (len(wide.blocks), wide.note) == (10_000, "")
     assert "x" in markdown_page("> " * 1000 + "x").text
     assert "x" in markdown_page("- " * 500 + "x").text
     assert "x" in restructured_page("x\n\n" + "".join(" " * n + "* a\n\n" for n in range(0, 100, 2))).text

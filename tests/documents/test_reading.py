@@ -111,6 +111,24 @@ def test_files_are_one_document_each(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "title", "text"),
+    [
+        ("a.md", "# Tides\n\nThe *sea* rises.\n\n## Tides\n\nMore.", "Tides", "The sea rises.\n\nTides\n\nMore."),
+        ("a.md", "---\ntitle: High  tides\n---\nHigh\ntides\n===\n\nThe sea.", "High  tides", "The sea."),
+        ("a.md", "---\ntitle: Tides\n---\n# Of the sea\n\nIt rises.", "Tides", "Of the sea\n\nIt rises."),
+        ("a.md", "# Tides", "Tides", "Tides"),
+        ("a.md", "Tides\n\nThe sea.", "a", "Tides\n\nThe sea."),
+        ("a.html", "<title>Tides</title><h1>Tides</h1><p>The sea.", "Tides", "The sea."),
+        ("a.rst", "Tides\n=====\n\nThe sea.", "Tides", "The sea."),
+    ],
+)
+def test_a_title_is_not_said_twice(tmp_path, name, content, title, text):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    ((document,), problems) = read(tmp_path)
+    assert (document.title, document.text, problems.shown) == (title, text, [])
+
+
 def test_mixed_encodings_and_control_characters(tmp_path):
     text = "Größe und Übermut: Äpfel, Öl, Straße. " * 20
     for name, encoding in (("a", "utf-8"), ("b", "utf-16"), ("c", "cp1252"), ("e", "utf-16-le"), ("f", "utf-16-be")):

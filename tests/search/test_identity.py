@@ -86,17 +86,45 @@ def test_ids_of_several_files_of_records(tmp_path, build):
         build("de.jsonl", "fr.jsonl")
     assert not list((tmp_path / "i").iterdir())
     build("de.jsonl")
-    built = build("fr.jsonl")
+    before = held(tmp_path)
+    with pytest.raises(InputError, match=r"fr\.jsonl:1: the id '1' is that of another text in the index.*\n.*--by-id"):
+        build("fr.jsonl")
+    assert held(tmp_path) == before
+    built = build("fr.jsonl", by_id=True)
     assert (built.added, built.replaced, built.unchanged) == (1, 1, 1)
-    assert "1 documents of other files had the same ids and were replaced, such as '1'" in built.problems.shown[0]
+    assert (
+        "1 documents that came from elsewhere had the same ids and were replaced, such as '1'"
+        in built.problems.shown[0]
+    )
+    assert held(tmp_path)["1"] == FRENCH
+
+
+def test_a_record_comes_in_the_place_of_one_that_is_deleted(tmp_path, build):
+    write(tmp_path / "de.jsonl", [{"id": 1, "text": GERMAN}])
+    write(tmp_path / "fr.jsonl", [{"id": 1, "text": FRENCH}])
+    build("de.jsonl")
+    assert build("fr.jsonl", delete=["1"]).deleted == 1
+    assert held(tmp_path) == {"1": FRENCH}
+    write(tmp_path / "fr.jsonl", [{"id": 1, "text": "Autre."}])
+    assert build("fr.jsonl").replaced == 1
+
+
+def test_a_file_is_no_record(tmp_path, build):
+    (tmp_path / "d").mkdir()
+    write(tmp_path / "d" / "r.jsonl", [{"id": "b.txt", "text": GERMAN}])
+    build("d")
+    (tmp_path / "d" / "b.txt").write_text(FRENCH, encoding="utf-8")
+    with pytest.raises(InputError, match=r"b\.txt: its id 'b.txt' is that of another text in the index"):
+        build("d/b.txt", by_id=True)
+    assert held(tmp_path) == {"b.txt": GERMAN}
 
 
 def test_a_record_is_no_file(tmp_path, build):
     put(tmp_path, de=GERMAN)
     write(tmp_path / "r.jsonl", [{"id": "index.txt", "text": "Ein Satz."}])
     build("de")
-    with pytest.raises(InputError, match=r"r\.jsonl:1: its id 'index.txt' is that of another file's document"):
-        build("r.jsonl")
+    with pytest.raises(InputError, match=r"r\.jsonl:1: the id 'index.txt' is that of a file in the index"):
+        build("r.jsonl", by_id=True)
     assert held(tmp_path) == {"index.txt": GERMAN}
 
 

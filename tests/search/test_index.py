@@ -166,7 +166,13 @@ def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
         {"id": "new", "text": "Hinzu", "lang": "en"},
     ]
     built = build_index(
-        [write(tmp_path / "b.jsonl", changed)], folder, model, name="m", update=True, delete=["2", "3", "none"]
+        [write(tmp_path / "b.jsonl", changed)],
+        folder,
+        model,
+        name="m",
+        update=True,
+        by_id=True,
+        delete=["2", "3", "none"],
     )
     assert (built.added, built.replaced, built.deleted, built.unchanged) == (1, 1, 2, 1)
     passages, folded = contents(folder)

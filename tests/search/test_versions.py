@@ -30,7 +30,14 @@ def four_versions(tmp_path_factory, model):
     for n in range(1, 5):
         documents = [{"id": f"d{m}", "text": f"Dokument {m} version{n}", "lang": "de"} for m in range(200)]
         documents.append({**documents[0], "id": f"copy{n}"})
-        build_index([write(home / f"{n}.jsonl", documents)], home / "i", model, name=str(wide_encoder()), update=n > 1)
+        build_index(
+            [write(home / f"{n}.jsonl", documents)],
+            home / "i",
+            model,
+            name=str(wide_encoder()),
+            update=n > 1,
+            by_id=True,
+        )
     return home / "i"
 
 
@@ -98,7 +105,7 @@ def test_the_current_version_stays_and_updates_go_on(folder, model):
     # What version 4 holds already is no change; the next number is not one of those that were removed.
     source = folder.parent / "new.jsonl"
     unchanged = write(source, [{"id": "d7", "text": "Dokument 7 version4", "lang": "de"}])
-    same = build_index([unchanged], folder, model, name="m", update=True)
+    same = build_index([unchanged], folder, model, name="m", update=True, by_id=True)
     assert not same.changed
     more = build_index(
         [write(source, [{"id": "new", "text": "Hinzu", "lang": "en"}])], folder, model, name="m", update=True

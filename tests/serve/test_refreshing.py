@@ -28,7 +28,9 @@ def build(home: Path, version: int, lang: str) -> None:
     docs = [{"id": "only", "text": f"solar version{version}", "lang": lang}]
     folder = home / "index"
     folder.mkdir(exist_ok=True)
-    build_index([write_jsonl(home / f"{version}.jsonl", docs)], folder, embed, name="words", update=version > 1)
+    build_index(
+        [write_jsonl(home / f"{version}.jsonl", docs)], folder, embed, name="words", update=version > 1, by_id=True
+    )
 
 
 def test_new_versions_are_served_while_requests_go_on(tmp_path: Path) -> None:

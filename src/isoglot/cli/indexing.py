@@ -32,6 +32,7 @@ def index(
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     update: Switch = False,
+    by_id: Switch = False,
     delete: Ids = (),
     delete_from: Path | None = None,
     moved_from: Path | None = None,
@@ -54,6 +55,7 @@ def index(
             at sentences.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.
+        by_id: Records replace those of their ids, whatever file these came from (with --update).
         delete: Id of a document to delete (with --update); repeat it for more. Where no id is so, commas part ids.
         delete_from: File of ids to delete, one a line (with --update).
         moved_from: Where the input was when it was indexed (with --update); its documents keep their ids.
@@ -86,6 +88,8 @@ def index(
         return
     if (delete or delete_from) and not update:
         raise InputError("--delete: takes documents out of an index; give --update with it")
+    if by_id and not update:
+        raise InputError("--by-id: says what records replace; give --update with it")
     if moved_from is not None and not (update and len(inputs) == 1):
         raise InputError("--moved-from: says where one input was before; give --update and that input with it")
     if not inputs and not (delete or delete_from):
@@ -122,6 +126,7 @@ def index(
                 debias=debias,
                 length=opened.length,
                 update=update,
+                by_id=by_id,
                 delete=doomed,
                 moved_from=moved_from,
                 precision=opened.precision,

@@ -50,7 +50,12 @@ def _book(source: Source, problems: Problems) -> Page:
                 problems.warn(source.path, None, f"the book lacks its part {member}")
                 continue
             if decoded is not None:
-                blocks += html_page(decoded.text).blocks
+                part = html_page(decoded.text)
+                blocks += part.blocks
+                if part.note:
+                    problems.warn(source.path, None, f"{member}: {part.note}")
+            else:
+                problems.warn(source.path, None, f"the book's part {member} is not a text in a known encoding")
     found = tuple(blocks)
     return Page(found, _said(package, "title") or first_heading(found), _said(package, "language") or None)
 

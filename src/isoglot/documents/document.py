@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,19 @@ def clean(text: str) -> str:
 def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
     """The document that a file of one page is; without a title it is called as the file.
 
+    A first heading that is the title is not repeated in the text, unless there is nothing else.
+
     Args:
         source: the file.
         page: what it holds.
         sure: whether somebody declared the language; word processors write their own where nobody did, and then it
             counts only if the text does not look like another.
     """
-    text = clean(page.text)
+    title, text = clean(page.title), clean(page.text)
+    first = page.blocks[0] if page.blocks else None
+    if first is not None and first.level and " ".join(first.text.split()) == " ".join(title.split()):
+        # Every passage begins with the title; a heading that says the same would stand there twice.
+        text = clean(replace(page, blocks=page.blocks[1:]).text) or text
     lang = known_code(page.lang) if page.lang else None
     if lang is not None and not sure and detect(text) not in (lang, UNKNOWN):
         lang = None
@@ -91,7 +97,7 @@ def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
         id=source.name,
         text=text,
         lang=lang,
-        title=clean(page.title) or shown(source.path.stem),
+        title=title or shown(source.path.stem),
         blocks=page.blocks,
         file=source.name,
         metadata=dict(page.facts),

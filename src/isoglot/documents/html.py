@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from isoglot.core.errors import MissingPackageError
+from isoglot.documents.nesting import MOST, flattened
 from isoglot.documents.page import Block, Page
 
 _NOT_TEXT = "script, style, noscript, template, svg, head"
@@ -35,14 +36,16 @@ def html_page(text: str) -> Page:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise MissingPackageError("HTML files want selectolax: pip install 'isoglot[search]'") from error
-    tree = LexborHTMLParser(text.replace(_BREAK, " "))
+    shallow = flattened(text)
+    tree = LexborHTMLParser(shallow.replace(_BREAK, " "))
     title_node, root = tree.css_first("title"), tree.css_first("html")
     title = title_node.text(strip=True) if title_node else ""
     lang = (root.attributes.get("lang") or root.attributes.get("xml:lang") if root else None) or None
     for node in tree.css(_NOT_TEXT):
         node.decompose()
     blocks = _blocks(tree.body) if tree.body else []
-    return Page(tuple(blocks), _BLANKS.sub(" ", title).strip(), lang)
+    note = "" if shallow == text else f"elements nested more than {MOST:,} deep; what is deeper is read as plain text"
+    return Page(tuple(blocks), _BLANKS.sub(" ", title).strip(), lang, note=note)
 
 
 def _blocks(body: Any) -> list[Block]:

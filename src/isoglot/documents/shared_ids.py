@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from isoglot.core.problems import Problems
-from isoglot.documents.document import Source
+from isoglot.documents.document import Document, Source
 from isoglot.documents.kinds import holds_records
 from isoglot.documents.reading import read_documents
 
 
-def refuse_shared_ids(sources: Sequence[Source]) -> None:
+def refuse_shared_ids(sources: Sequence[Source], held: Callable[[Document], str] | None = None) -> None:
     """Refuse files whose records have ids of another file's records, or of a file, but say something else.
 
-    Files of records are read once more for this, where there are several files.
+    Files of records are read once more for this, where there are several files or documents to compare with.
+
+    Args:
+        sources: the files.
+        held: what an index holds in place of a document: words for what another file said under its id, or nothing;
+            None where there is nothing to compare with.
 
     Raises:
         InputError: naming the places.
     """
     records = [source for source in sources if holds_records(source.path)]
-    if not records or len(sources) == 1:
+    if held is None and (not records or len(sources) == 1):
         return
     shared = Problems()
-    files: dict[str, tuple[str, int]] = {source.name: (source.name, 0) for source in sources if source not in records}
+    files: dict[str, tuple[str, int]] = {}
+    for source in sources:
+        if source not in records:
+            files[source.name] = (source.name, 0)
+            there = held(Document(source.name, "", file=source.name)) if held is not None else ""
+            if there:
+                shared.add(source.path, None, f"its id {source.name!r} is that of {there}")
     for document in read_documents(records, Problems()):
         if document.id == document.source:
             continue  # it has none of its own
         said = hash((document.lang, document.title, document.text))
         file, other = files.setdefault(document.id, (document.file, said))
+        there = held(document) if held is not None else ""
         if file != document.file and other != said:
             shared.add(document.file, document.line, f"the id {document.id!r} is that of another text in {file}")
-    shared.raise_if_any("Ids must be unique in an index; change them, leave them out, or make an index of each file.")
+        elif there:
+            shared.add(document.file, document.line, f"the id {document.id!r} is that of {there}")
+    by_id = "" if held is None else "; where records shall replace those of other files, give --by-id (by_id=True)"
+    shared.raise_if_any(
+        f"Ids must be unique in an index; change them, leave them out, or make an index of each file{by_id}."
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.curation.translated_pages.sections import Outline, Page, tidy
+from isoglot.documents.nesting import flattened
 
 _OUT = (
     "script, style, noscript, template, svg, head, nav, header nav, footer, aside, form, button, pre, table, iframe, "
@@ -95,4 +96,4 @@ def _parse(text: str) -> Any:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise MissingPackageError("HTML wants selectolax: pip install 'isoglot[search]'") from error
-    return LexborHTMLParser(text)
+    return LexborHTMLParser(flattened(text))

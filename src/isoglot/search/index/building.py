@@ -11,6 +11,7 @@ from typing import Any
 from isoglot.core.errors import InputError
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
+from isoglot.documents.document import Document
 from isoglot.documents.finding import find_sources
 from isoglot.documents.given import MEMORY, documents_given
 from isoglot.documents.reading import read_documents
@@ -65,6 +66,7 @@ def build_index(
     debias: Path | None = None,
     length: int | None = None,
     update: bool = False,
+    by_id: bool = False,
     delete: Sequence[str] = (),
     moved_from: Path | None = None,
     precision: Precision = "auto",
@@ -87,6 +89,8 @@ def build_index(
         debias: a correction for passages and queries.
         length: tokens of a passage, title and prompt included; the backbone's when None.
         update: add to, replace in and delete from a published index; documents in memory then need ids.
+        by_id: in an update, records of files replace those of their ids whatever file they came from, as documents in
+            memory do; otherwise records with other files' ids are refused before anything is changed.
         delete: ids of documents to delete (with `update`), see `resolve_ids`.
         moved_from: where the first input was when it was indexed; its documents keep their ids.
         precision: as for `encode`.
@@ -123,9 +127,14 @@ def build_index(
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
         store, roots = open_store(folder, manifest, inputs, moved_from)
         sources = find_sources(inputs, problems, roots) if inputs else []
-        refuse_shared_ids(sources)
         intake = Intake(store, model, manifest, correction, precision)
         doomed, unknown = resolve_ids(delete, store.hash_of)
+        gone = set(doomed)
+
+        def held(document: Document) -> str:
+            return "" if document.id in gone else intake.held_by_another(document, by_id=by_id)
+
+        refuse_shared_ids(sources, held if store.hash_of else None)
         deleted = store.delete(doomed)
         progress = Rate(sum(source.size for source in sources))
         for document in given.records(problems) if given.records else read_documents(sources, problems):
@@ -136,7 +145,7 @@ def build_index(
             problems.warn(
                 folder,
                 None,
-                f"{intake.taken_over} documents of other files had the same ids and were replaced, such as "
+                f"{intake.taken_over} documents that came from elsewhere had the same ids and were replaced, such as "
                 f"{intake.first_taken_over!r}; the version before holds them",
             )
         changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)

@@ -79,6 +79,20 @@ class Intake:
         if len(self._passages) >= CHUNK or len(self._stale) + len(self._folded) >= CHUNK:
             self.flush()
 
+    def held_by_another(self, document: Document, *, by_id: bool = False) -> str:
+        """What the index holds under a document's id that another file said; empty where it may be replaced.
+
+        Args:
+            document: of the input.
+            by_id: whether a record may replace another file's record.
+        """
+        stored = self._store.hash_of.get(document.id)
+        if stored is None or from_file(stored, document.file) or same_document(stored, digest_of(document)):
+            return ""
+        if from_file(stored, document.id):
+            return "a file in the index"
+        return "" if by_id and document.line is not None else "another text in the index, of another file"
+
     def _take_over(self, document: Document, stored: str) -> None:
         """Let a document replace one of its id; a file is no record, and a record no file."""
         if from_file(stored, document.file):
