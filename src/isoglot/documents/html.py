@@ -1,4 +1,4 @@
-"""HTML as a page: visible text in blocks, title and declared language."""
+"""HTML as a page: visible text in blocks, title and declared language; which of it is the main part's prose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from isoglot.core.errors import MissingPackageError
 from isoglot.documents.nesting import MOST, flattened
 from isoglot.documents.page import Block, Page
 
-_NOT_TEXT = "script, style, noscript, template, svg, head"
+_NOT_TEXT = (
+    "script, style, noscript, template, svg, head, .headerlink, .hash-link, .anchor-link, a[aria-hidden=true], "
+    "span[aria-hidden=true], i[aria-hidden=true]"
+)
+_MAIN = ("main", "[role=main]", "article", "#content", "body")
+# Shown, but not what the page says.
+_BESIDE = (
+    "nav, footer, aside, form, button, pre, table, iframe, [role=navigation], .toc, .toctree-wrapper, .sidebar, "
+    ".breadcrumbs, .breadcrumb, .highlight, .pagination, .footer, .navbar, .admonition-title"
+)
 _LEVELS = {f"h{number}": number for number in range(1, 7)}
 _BLOCKS = {
     *("address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "dialog", "div", "dl", "dt"),
@@ -17,6 +26,7 @@ _BLOCKS = {
     *("option", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
     *_LEVELS,
 }
+_NAVIGATION = 0.8  # of a block's letters, in links: then it leads elsewhere and says nothing
 _BLANKS = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 _ROUND_BREAK = re.compile(r" ?\x1e ?")
 _BREAK = "\x1e"  # a line break, until blanks are folded
@@ -43,45 +53,61 @@ def html_page(text: str) -> Page:
     lang = (root.attributes.get("lang") or root.attributes.get("xml:lang") if root else None) or None
     for node in tree.css(_NOT_TEXT):
         node.decompose()
-    blocks = _blocks(tree.body) if tree.body else []
     note = "" if shallow == text else f"elements nested more than {MOST:,} deep; what is deeper is read as plain text"
-    return Page(tuple(blocks), _BLANKS.sub(" ", title).strip(), lang, note=note)
+    title = _BLANKS.sub(" ", title).strip()
+    if not tree.body:
+        return Page((), title, lang, note=note)
+    main = next(found for found in map(tree.css_first, _MAIN) if found is not None)
+    beside = {node.mem_id for node in tree.css(_BESIDE)}
+    return Page(tuple(_blocks(tree.body, main.mem_id, beside)), title, lang, note=note)
 
 
-def _blocks(body: Any) -> list[Block]:
+def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
     """Walk the tree without recursion, since pages may be nested deeply."""
     blocks: list[Block] = []
     parts: list[str] = []
     level, ident, code = 0, "", 0
+    inside = out = links = linked = 0
 
     def close() -> None:
+        nonlocal linked
         said = "".join(parts)
+        elsewhere = not level and linked >= _NAVIGATION * max(1, sum(map(str.isalnum, said)))
         said = said.strip("\n") if code else _folded(said)
         parts.clear()
+        linked = 0
         if level and said.endswith(_PERMALINKS):
             said = said[:-1].rstrip()
         if said.strip():
-            blocks.append(Block(said, level, ident if level else "", code=bool(code)))
+            prose = inside > 0 and not (out or code or elsewhere)
+            blocks.append(Block(said, level, ident if level else "", prose=prose))
 
     stack: list[tuple[Any, bool]] = [(body, False)]
     while stack:
         node, leaving = stack.pop()
         tag = node.tag
         if tag == "-text":
-            parts.append(node.text_content or "")
-        elif tag == "br":
+            said = node.text_content or ""
+            parts.append(said)
+            linked += sum(map(str.isalnum, said)) if links else 0
+            continue
+        if tag == "br":
             parts.append("\n" if code else _BREAK)
-        elif leaving or tag in _BLOCKS:
+            continue
+        step = -1 if leaving else 1
+        if tag in _BLOCKS:
             close()
             if tag == "pre":
-                code += -1 if leaving else 1
+                code += step
             if tag in _LEVELS:
                 level = 0 if leaving else _LEVELS[tag]
                 ident = "" if leaving else node.attributes.get("id") or _anchor(node)
-            if not leaving:
-                stack.append((node, True))
-                stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
-        else:
+        elif tag == "a" and node.attributes.get("href"):
+            links += step
+        inside += step if node.mem_id == main else 0
+        out += step if node.mem_id in beside else 0
+        if not leaving:
+            stack.append((node, True))
             stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
     close()
     return blocks
@@ -93,10 +119,12 @@ def _folded(text: str) -> str:
 
 def _anchor(heading: Any) -> str:
     """Anchor of an empty link within a heading, or of the section that it heads."""
-    link = heading.css_first("a[id], a[name]")
+    link = heading.css_first("a[id], a[name], span[id]")
     if link is not None:
         return link.attributes.get("id") or link.attributes.get("name") or ""
-    parent = heading.parent
-    if parent is not None and parent.tag == "section" and heading.prev is None:
+    parent, before = heading.parent, heading.prev
+    while before is not None and before.tag not in _LEVELS:
+        before = before.prev
+    if parent is not None and parent.tag in ("section", "div") and before is None:
         return parent.attributes.get("id") or ""
     return ""

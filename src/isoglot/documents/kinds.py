@@ -24,6 +24,7 @@ _READERS: dict[str, Reader] = {
     **_RECORDS,
     ".md": pages.read_markdown,
     ".markdown": pages.read_markdown,
+    ".mdx": pages.read_markdown,
     ".txt": pages.read_text,
     ".html": pages.read_html,
     ".htm": pages.read_html,
@@ -45,6 +46,11 @@ _READERS: dict[str, Reader] = {
 def kinds() -> list[str]:
     """All endings that are read."""
     return list(_READERS)
+
+
+def page_kinds() -> list[str]:
+    """Endings of files that are one document each."""
+    return [ending for ending in _READERS if ending not in _RECORDS]
 
 
 def kind_of(path: Path) -> str | None:

@@ -1,24 +1,27 @@
-"""Markdown as a page: CommonMark with tables, front matter, explicit anchors and admonitions."""
+"""Markdown as a page: CommonMark with tables, front matter, explicit anchors and what generators add to it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.documents.front_matter import split_front_matter
+from isoglot.documents.html import html_page
+from isoglot.documents.markdown_dialects import commonmark, is_mdx
 from isoglot.documents.page import Block, Page, first_heading
 
 # {#id}, { #id .class }, {: #id} (kramdown, Python-Markdown), and {/* #id */} (MDX).
 _ATTRIBUTES = re.compile(r"\s*\{:?\s*(?:(?:[#.][\w:.-]+|[\w:-]+=(?:\"[^\"]*\"|'[^']*'|[^\s}]+))\s*)+\}\s*\Z")
 _IN_COMMENT = re.compile(r"\s*\{/\*\s*#?([\w:.-]+)\s*\*/\}\s*\Z")
 _IDENT = re.compile(r"#([\w:.-]+)")
-_ANCHOR = re.compile(r"""<a\s[^>]*?(?:id|name)\s*=\s*["']?([\w:.-]+)""", re.IGNORECASE)
-_MARKERS = re.compile(r"^[ \t]*(?::{3,}.*|\[![\w-]+\][-+]?)[ \t]*(?:\n|\Z)", re.MULTILINE)
+_ANCHOR = re.compile(r"""<(?:a|span)\s[^>]*?(?:id|name)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+_MARKERS = re.compile(r"^[ \t]*\[![\w-]+\][-+]?[ \t]*(?:\n|\Z)", re.MULTILINE)
+_IMPORT = re.compile(r"import .+ from .+:", re.IGNORECASE)  # says in words what the code below says
 _NESTING = 150  # markdown-it drops what is deeper; more would exhaust the stack
-_SHORTCODE = re.compile(r"\{\{[<%]\s*(.*?)\s*[>%]\}\}", re.DOTALL)
-_SHOWN_BY_SHORTCODE = re.compile(r"\btext=\"([^\"]*)\"")
+_NAVIGATION = 0.8  # of a paragraph's letters, in links: then it leads elsewhere and says nothing
 
 
 def markdown_page(text: str) -> Page:
@@ -31,62 +34,81 @@ def markdown_page(text: str) -> Page:
     >>> page.text, page.blocks[0].ident
     ('Hallo\n\nEin Satz mit Verweis.', 'gruss')
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    front = split_front_matter(text)
-    blocks: list[Block] = []
-    level, ident = 0, ""
-    parser = _parser()
+    front = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
     try:
-        tokens = parser.parse(_SHORTCODE.sub(_shown, front.rest))
+        tokens = _parser(not is_mdx(front.rest)).parse(commonmark(front.rest))
     except RecursionError:
         return Page((Block(front.rest),), note="nested too deeply for Markdown; kept as plain text")
-    for token in tokens:
-        if token.type == "heading_open":
-            level = int(token.tag[1:])
-        elif token.type == "heading_close":
-            level = 0
-        elif token.type == "inline":
-            children = token.children or []
-            if level:
-                shown, ident = _explicit(token.content)
-                if shown != token.content:
-                    children = parser.parseInline(shown)[0].children or []
-            said = _MARKERS.sub("", _inline(children)).strip()
-            if said:
-                blocks.append(Block(said, level, ident))
-            ident = ""
-        elif token.type in ("fence", "code_block") and token.content.strip():
-            blocks.append(Block(token.content.strip("\n"), code=True))
-        elif token.type == "html_block":
-            from isoglot.documents.html import html_page
-
-            blocks += html_page(token.content).blocks
+    blocks = tuple(_blocks(tokens))
     if not blocks and front.rest.strip():
         return Page((Block(front.rest.strip()),), note="nothing but nesting or markup; kept as plain text")
-    title = front.facts.get("title", "") or first_heading(tuple(blocks))
+    title = front.facts.get("title", "") or first_heading(blocks)
     lang = front.facts.get("lang") or front.facts.get("language") or front.facts.get("languagecode")
     facts = {key: value for key, value in front.facts.items() if key not in ("title", "lang", "language")}
-    return Page(tuple(blocks), title, lang, facts, front.note)
+    return Page(blocks, title, lang, facts, front.note)
 
 
 @cache
-def _parser() -> Any:
+def _parser(indented_code: bool = True) -> Any:
     try:
         from markdown_it import MarkdownIt
-        from mdit_py_plugins.admon import admon_plugin
     except ImportError as error:
-        raise MissingPackageError(
-            "Markdown files want markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
-        ) from error
-    return MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable("table").use(admon_plugin)
+        raise MissingPackageError("Markdown files want markdown-it-py: pip install 'isoglot[search]'") from error
+    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
+    return parser if indented_code else parser.disable("code")
+
+
+def _blocks(tokens: list[Any]) -> Iterator[Block]:
+    level = table = 0
+    anchor = ""  # of an empty link before a heading
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            level = int(token.tag[1:]) if token.type == "heading_open" else 0
+        elif token.type in ("table_open", "table_close"):
+            table += 1 if token.type == "table_open" else -1
+        elif token.type == "inline":
+            children = token.children or []
+            ident = ""
+            if level:
+                shown, ident = _explicit(token.content)
+                if shown != token.content:
+                    children = _parser().parseInline(shown)[0].children or []
+            said = _MARKERS.sub("", _inline(children)).strip()
+            if said:
+                prose = bool(level) or not (table or _leads_elsewhere(children) or _IMPORT.fullmatch(said))
+                yield Block(said, level, ident or anchor if level else "", prose=prose)
+            named = None if said else _ANCHOR.search(token.content)
+            anchor = named[1] if named else ""
+            pictured = " ".join(child.content for child in children if child.type == "image").strip()
+            if pictured:
+                yield Block(pictured, prose=False)
+        elif token.type in ("fence", "code_block") and token.content.strip():
+            yield Block(token.content.strip("\n"), prose=False)
+        elif token.type == "html_block":
+            found = html_page(token.content).blocks
+            if found and found[0].level and anchor and not found[0].ident:
+                found = (Block(found[0].text, found[0].level, anchor), *found[1:])
+            yield from found
+            named = None if found else _ANCHOR.search(token.content)
+            anchor = named[1] if named else ""
 
 
 def _inline(children: list[Any]) -> str:
     return "".join(
         "\n" if child.type in ("softbreak", "hardbreak") else child.content
         for child in children
-        if child.type != "html_inline"
+        if child.type not in ("html_inline", "image")
     )
+
+
+def _leads_elsewhere(children: list[Any]) -> bool:
+    linked = total = depth = 0
+    for child in children:
+        depth += {"link_open": 1, "link_close": -1}.get(child.type, 0)
+        letters = sum(map(str.isalnum, child.content)) if child.type in ("text", "code_inline") else 0
+        total += letters
+        linked += letters if depth else 0
+    return bool(total) and linked >= _NAVIGATION * total
 
 
 def _explicit(heading: str) -> tuple[str, str]:
@@ -99,9 +121,3 @@ def _explicit(heading: str) -> tuple[str, str]:
         if named or found:
             return heading[: found.start()] if found else heading, named[1] if named else ""
     return heading, ""
-
-
-def _shown(shortcode: re.Match[str]) -> str:
-    """What a Hugo shortcode shows, where it says so itself."""
-    text = _SHOWN_BY_SHORTCODE.search(shortcode[1])
-    return text[1] if text else ""

@@ -77,7 +77,9 @@ def _word_blocks(tree: Any, levels: dict[str, int]) -> Iterator[Block]:
         said = "".join(parts).strip()
         if said:
             style = paragraph.find(f"{_WORD}pPr/{_WORD}pStyle")
-            yield Block(said, levels.get(style.get(f"{_WORD}val"), 0) if style is not None else 0)
+            level = levels.get(style.get(f"{_WORD}val"), 0) if style is not None else 0
+            tabled = next(paragraph.iterancestors(f"{_WORD}tbl"), None) is not None
+            yield Block(said, level, prose=bool(level) or not tabled)
 
 
 def _level(style: str) -> int:
@@ -111,7 +113,8 @@ def _shape_blocks(shapes: Any, heading: int | None) -> Iterator[Block]:
         if hasattr(shape, "shapes"):
             yield from _shape_blocks(shape.shapes, heading)
         elif getattr(shape, "has_table", False):
-            yield from (Block(cell.text.strip()) for row in shape.table.rows for cell in row.cells if cell.text.strip())
+            cells = (cell.text.strip() for row in shape.table.rows for cell in row.cells)
+            yield from (Block(cell, prose=False) for cell in cells if cell)
         elif shape.has_text_frame:
             said = shape.text_frame.text.replace("\v", "\n").strip()
             if said and shape.shape_id == heading:
@@ -147,6 +150,7 @@ _OPEN_DOCUMENT = Shape(
         *("tracked-changes", "annotation", "note-citation", "sequence-decls", "automatic-styles", "font-face-decls"),
         *("scripts", "master-styles", "table-of-content", "event-listeners", "variable-decls", "date-time-decl"),
     },
+    tables={"table"},
     heading=_open_heading,
     shown=_open_shown,
 )

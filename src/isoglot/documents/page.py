@@ -14,13 +14,14 @@ class Block:
         text: as a reader sees it; lines within a block end in a newline.
         level: 1 to 6 for a heading, 0 for anything else.
         ident: the anchor that the author wrote for a heading; empty where it is made of the heading's words.
-        code: whether it is code, or something else that is no prose.
+        prose: False for what is shown but belongs to no section's prose: code, tables, titles of boxes, alternative
+            texts of pictures, and (of HTML) what stands around the main part or only leads elsewhere.
     """
 
     text: str
     level: int = 0
     ident: str = ""
-    code: bool = False
+    prose: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.documents.page import Block, Page, first_heading
 
 _TARGET = re.compile(r"\A[!~]?(.+?)\s*<[^<>]*>\Z", re.DOTALL)
-_ROLES = (
-    *("abbr", "any", "attr", "class", "command", "const", "data", "dfn", "doc", "download", "envvar", "exc", "file"),
-    *("func", "guilabel", "kbd", "keyword", "mailheader", "makevar", "manpage", "menuselection", "meth", "mimetype"),
-    *("mod", "numref", "obj", "option", "program", "ref", "regexp", "samp", "source", "term", "token", "py:class"),
-    *("py:func", "py:meth", "py:mod", "py:attr", "py:exc", "py:data", "py:obj", "c:func", "c:type", "c:macro"),
-)
-# Directives of prose, with how many arguments come before it.
-_WITH_PROSE = {"seealso": 0, "versionadded": 1, "versionchanged": 1, "versionremoved": 1, "deprecated": 1, "only": 1}
-_CODE = {"literal_block", "doctest_block", "math_block", "comment", "raw", "system_message", "substitution_definition"}
+_ROLE = re.compile(r":([A-Za-z][\w+.-]*(?::[A-Za-z][\w+.-]*)*):`")
+# Directives whose content is prose. Their argument begins it, begins it after a version, or is a title or signature.
+_PROSE_FIRST = {"seealso", "centered"}
+_VERSION_FIRST = {"versionadded", "versionchanged", "versionremoved", "deprecated"}
+_TITLE_FIRST = {
+    *("only", "rst-class", "hlist", "tabs", "tab", "group-tab", "tab-set", "tab-item", "grid", "grid-item", "card"),
+    *("grid-item-card", "dropdown", "details", "margin", "function", "method", "attribute", "exception", "option"),
+    *("envvar", "confval", "describe", "py:function", "py:class", "py:method", "py:attribute", "py:exception", "data"),
+}
+_NO_PROSE = {"literal_block", "doctest_block", "math_block", "field_name", "image", "title", "subtitle", "rubric"}
 
 
 def restructured_page(text: str) -> Page:
@@ -28,6 +31,7 @@ def restructured_page(text: str) -> Page:
         MissingPackageError: docutils is not installed.
     """
     core, nodes = _docutils()
+    _take_roles(_ROLE.findall(text))
     settings = {
         "report_level": 5,
         "halt_level": 5,
@@ -64,8 +68,14 @@ def _blocks(tree: Any, nodes: Any) -> list[Block]:
         if isinstance(node, nodes.title) and isinstance(node.parent, nodes.section):
             blocks.append(Block(said, _depth(node.parent, nodes), _label(node.parent)))
         elif kind not in ("comment", "raw", "substitution_definition", "target"):
-            blocks.append(Block(said, code=kind in _CODE))
+            blocks.append(Block(said, prose=kind not in _NO_PROSE and not _tabled(node, nodes)))
     return blocks
+
+
+def _tabled(node: Any, nodes: Any) -> bool:
+    while node is not None and not isinstance(node, nodes.table):
+        node = node.parent
+    return node is not None
 
 
 def _within(node: Any, nodes: Any) -> bool:
@@ -92,33 +102,45 @@ def _label(section: Any) -> str:
 
 @cache
 def _docutils() -> tuple[Any, Any]:
-    """docutils, taught once what Sphinx adds: without it, such roles and directives would be errors."""
+    """docutils, taught once what Sphinx adds: without it, such directives would be errors."""
     try:
         from docutils import core, nodes
-        from docutils.parsers.rst import Directive, directives, roles
+        from docutils.parsers.rst import Directive, directives
     except ImportError as error:
         raise MissingPackageError("reStructuredText wants docutils: pip install 'isoglot[documents]'") from error
-
-    def role(name: str, raw: str, text: str, *_: Any, **__: Any) -> Any:
-        titled = _TARGET.match(text)
-        return [nodes.inline(raw, titled[1] if titled else text.lstrip("!~"))], []
 
     class Prose(Directive):  # type: ignore[misc]
         """What follows the arguments, parsed as if the directive were not there."""
 
         final_argument_whitespace, has_content = True, True
+        # Any option is taken; docutils asks whether there are some at all.
+        option_spec: ClassVar = defaultdict(lambda: directives.unchanged, {"class": directives.unchanged})
 
         def run(self) -> Any:
             box = nodes.container()
-            said = self.arguments[_WITH_PROSE[self.name] :]
+            before = 0 if self.name in _PROSE_FIRST else 1
+            said = self.arguments[before:] if self.name not in _TITLE_FIRST else []
             if said:
                 box += nodes.paragraph("", "", *self.state.inline_text(said[0], self.lineno)[0])
             self.state.nested_parse(self.content, self.content_offset, box)
             return [box]
 
-    for name in _ROLES:
-        roles.register_local_role(name, role)
-    for name, arguments in _WITH_PROSE.items():
-        optional = 2 * arguments  # the last of them is the prose's first paragraph
+    for name in _PROSE_FIRST | _VERSION_FIRST | _TITLE_FIRST:
+        # Of a version's arguments, the last is the first paragraph of its prose.
+        optional = 2 if name in _VERSION_FIRST else 1
         directives.register_directive(name, type(name, (Prose,), {"optional_arguments": optional}))
     return core, nodes
+
+
+def _take_roles(names: Iterable[str]) -> None:
+    """Teach docutils the roles that a text uses and it does not know (Sphinx's, extensions'): they show their text."""
+    from docutils import nodes
+    from docutils.parsers.rst import roles
+    from docutils.parsers.rst.languages import en
+
+    def role(name: str, raw: str, text: str, *_: Any, **__: Any) -> Any:
+        titled = _TARGET.match(text)
+        return [nodes.inline(raw, titled[1] if titled else text.lstrip("!~"))], []
+
+    for name in {name.lower() for name in names} - en.roles.keys():
+        roles.register_local_role(name, role)

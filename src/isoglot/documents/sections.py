@@ -14,7 +14,7 @@ class Section(NamedTuple):
         level: 1 to 6; 0 for what stands before the first heading.
         title: the heading's text on one line; empty at level 0.
         ident: the anchor that the author wrote (`{#id}`, `id=`, `.. _id:`); empty where there is none.
-        text: prose alone, an empty line between blocks; code is left out.
+        text: prose alone, an empty line between blocks; code, tables and navigation are left out.
     """
 
     level: int
@@ -40,10 +40,12 @@ def sections(page: Page) -> list[Section]:
         prose.clear()
 
     for block in page.blocks:
+        if not block.prose:
+            continue
         if block.level:
             close()
             level, title, ident = block.level, " ".join(block.text.split()), block.ident
-        elif not block.code:
+        else:
             prose.append(block.text)
     close()
     return found

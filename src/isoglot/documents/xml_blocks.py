@@ -26,6 +26,7 @@ class Shape(NamedTuple):
         blocks: begin a block of their own.
         code: are blocks of code.
         unread: are left out with all they hold.
+        tables: hold blocks that are no prose.
         heading: says of an element, given those around it, whether it is a heading.
         shown: says what stands for an empty element, such as a tab.
     """
@@ -33,6 +34,7 @@ class Shape(NamedTuple):
     blocks: Collection[str]
     code: Collection[str]
     unread: Collection[str]
+    tables: Collection[str]
     heading: Callable[[Any, list[Any]], Heading | None]
     shown: Callable[[Any], str] = lambda element: ""
 
@@ -55,7 +57,8 @@ def xml_blocks(root: Any, shape: Shape) -> list[Block]:
         said = said.strip("\n") if code else _BLANKS.sub(" ", said).strip()
         parts.clear()
         if said.strip():
-            blocks.append(Block(said, *(heading or Heading(0)), code=code))
+            prose = not code and (heading is not None or not any(local(outer) in shape.tables for outer in around))
+            blocks.append(Block(said, *(heading or Heading(0)), prose=prose))
 
     stack: list[tuple[Any, bool]] = [(root, False)]
     while stack:

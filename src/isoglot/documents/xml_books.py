@@ -46,7 +46,9 @@ def _docbook(root: Any) -> Page:
     code = {"programlisting", "screen", "literallayout", "synopsis", "funcsynopsis", "cmdsynopsis"}
     unread = {"indexterm", "remark", "mediaobject", "inlinemediaobject", *(f"{part}info" for part in _DOCBOOK_PARTS)}
     named = next((part for part in root.iter() if local(part) == "title"), None)
-    found = tuple(xml_blocks(root, Shape(blocks, code, {*unread, "info"}, _docbook_heading)))
+    found = tuple(
+        xml_blocks(root, Shape(blocks, code, {*unread, "info"}, {"table", "informaltable"}, _docbook_heading))
+    )
     title = " ".join("".join(named.itertext()).split()) if named is not None else ""
     return Page(found, title or first_heading(found), root.get(f"{XML}lang") or root.get("lang"))
 
@@ -106,7 +108,7 @@ def _tei(root: Any) -> Page:
         ),
     }
     unread = {"teiHeader", "facsimile", "standOff", "fw", "sic", "orig", "abbr", "del"}
-    found = tuple(xml_blocks(root, Shape(blocks, {"code", "eg"}, unread, _tei_heading)))
+    found = tuple(xml_blocks(root, Shape(blocks, {"code", "eg"}, unread, {"table"}, _tei_heading)))
     statement = next((part for part in root.iter() if local(part) == "titleStmt"), ())
     titles = [" ".join("".join(part.itertext()).split()) for part in statement if local(part) == "title"]
     text = next((part for part in root.iter() if local(part) == "text"), root)

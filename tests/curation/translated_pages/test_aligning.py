@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoglot.curation.translated_pages.aligning import align, best_path, contradict
-from isoglot.curation.translated_pages.sections import Section
+from isoglot.documents.sections import Section
 
 
 def outline(*levels, prefix="h"):

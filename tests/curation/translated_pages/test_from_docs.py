@@ -80,7 +80,7 @@ def test_what_is_left_out_has_a_reason(tmp_path):
     assert reasons["en", "new"] == "in no other language"
     others = {entry.page: entry.left_out for entry in found.outcomes if entry.page != "old"}
     assert others["alone"] == others["empty"] == "page in one language only"
-    assert others["de/empty.md"] == "no headings and no prose"
+    assert others["de/empty.md"] == "no text"
 
 
 def test_the_first_sentence_may_ask(tmp_path):

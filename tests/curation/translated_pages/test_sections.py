@@ -3,11 +3,8 @@ import subprocess
 
 import pytest
 
-from isoglot.curation.translated_pages.html import html_sections
-from isoglot.curation.translated_pages.markdown import markdown_sections
 from isoglot.curation.translated_pages.reading import read_page
-from isoglot.curation.translated_pages.rst import rst_sections
-from isoglot.curation.translated_pages.sections import Section
+from isoglot.documents.sections import Section
 
 MARKDOWN = """---
 title: "A guide"
@@ -59,11 +56,21 @@ Last.
 """
 
 
-def test_markdown_of_generators():
-    page = markdown_sections(MARKDOWN)
+@pytest.fixture
+def read(tmp_path):
+    def page_of(text, ending):
+        path = tmp_path / f"file.{ending}"
+        path.write_text(text, encoding="utf-8")
+        return read_page(path)
+
+    return page_of
+
+
+def test_markdown_of_generators(read):
+    page = read(MARKDOWN, "md")
     assert page.title == "A guide"
     assert page.sections == (
-        Section(0, "", None, "Before any heading."),
+        Section(0, "", "", "Before any heading."),
         Section(2, "Set up", "setup", "Prose of an admonition.\nA tip.\nFrom a shortcode.\nan item with a link"),
         Section(3, "Labelled", "my-label", ""),
         Section(2, "Setext code", "old", "HTML prose"),
@@ -71,23 +78,24 @@ def test_markdown_of_generators():
     )
 
 
-def test_a_rule_at_the_top_is_no_front_matter():
-    page = markdown_sections("---\n\n# Titel\n\nText.\n")
+def test_a_rule_at_the_top_is_no_front_matter(read):
+    page = read("---\n\n# Titel\n\nText.\n", "md")
     assert (page.title, page.sections[0].text) == ("Titel", "Text.")
 
 
-def test_html_keeps_the_main_part():
-    page = html_sections(
+def test_html_keeps_the_main_part(read):
+    page = read(
         "<html><head><title>Guide | Site</title></head><body><nav><ul><li>Home</li></ul></nav><main>"
         "<h1>Guide</h1><p>Hello <b>you</b>.</p><section id='go'><h2>Go<a class='headerlink' href='#go'>¶</a></h2>"
         "<p>One.</p><pre>code</pre><ul><li><p>item</p></li><li><a href='x'>only a link</a></li></ul></section>"
-        "<h2 id='id3'>Numbered</h2><p>Two.</p></main><footer><p>Imprint</p></footer></body></html>"
+        "<h2 id='id3'>Numbered</h2><p>Two.</p></main><footer><p>Imprint</p></footer></body></html>",
+        "html",
     )
     assert page.title == "Guide"
     assert page.sections == (
-        Section(1, "Guide", None, "Hello you."),
+        Section(1, "Guide", "", "Hello you."),
         Section(2, "Go", "go", "One.\nitem"),
-        Section(2, "Numbered", None, "Two."),  # id3 is what Sphinx calls the third heading, whichever that is
+        Section(2, "Numbered", "", "Two."),  # id3 is what Sphinx calls the third heading, whichever that is
     )
 
 
@@ -108,15 +116,16 @@ def test_documents_of_word_processors(tmp_path, kind):
     assert {"One.", "item"} <= set(page.sections[1].text.split("\n"))
 
 
-def test_restructured_text_of_sphinx():
-    page = rst_sections(
+def test_restructured_text_of_sphinx(read):
+    page = read(
         ".. _intro:\n\nÜber\n====\n\nText mit :ref:`Verweis <ziel>` und :class:`~pkg.Thing`.\n\n"
         ".. code-block:: python\n\n   code()\n\n.. note:: Kurz gesagt.\n\n   Länger gesagt.\n\n"
         ".. toctree::\n   :maxdepth: 2\n\n   a\n   b\n\nUnter\n-----\n\n.. versionadded:: 1.2\n   Neu.\n\n"
-        "* Punkt eins\n* Punkt zwei\n\n::\n\n   literal\n"
+        "* Punkt eins\n* Punkt zwei\n\n::\n\n   literal\n",
+        "rst",
     )
     assert page.title == "Über"
     assert page.sections == (
         Section(1, "Über", "intro", "Text mit Verweis und pkg.Thing.\nKurz gesagt.\nLänger gesagt."),
-        Section(2, "Unter", None, "Neu.\nPunkt eins\nPunkt zwei"),
+        Section(2, "Unter", "", "Neu.\nPunkt eins\nPunkt zwei"),
     )

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.curation.translated_pages.sections import Section
+from isoglot.documents.sections import Section
 
 How = Literal["identifier", "outline", "encoder"]
 Vectors = NDArray[np.float32]

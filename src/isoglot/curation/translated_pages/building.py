@@ -14,11 +14,11 @@ from isoglot.curation.translated_pages.aligning import Embed, align, slugs
 from isoglot.curation.translated_pages.guessing import guess_layouts
 from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, pages_of
 from isoglot.curation.translated_pages.passages import Cut
-from isoglot.curation.translated_pages.reading import read_page
+from isoglot.curation.translated_pages.reading import Page, read_page
 from isoglot.curation.translated_pages.rows import DocsSettings, section_row
-from isoglot.curation.translated_pages.sections import Page, Section
 from isoglot.data.near_duplicates import normalise
 from isoglot.data.rows import Row
+from isoglot.documents.sections import Section
 
 _BOILERPLATE = 3  # pages that hold the same text
 _PIVOT = "pivot"

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.curation.translated_pages.codes import folder_code
+from isoglot.documents.kinds import page_kinds
 from isoglot.languages.codes import known_code
 
-ENDINGS = (".md", ".mdx", ".markdown", ".rst", ".html", ".htm", ".xhtml", ".docx", ".odt", ".epub", ".dbk")
+ENDINGS = tuple(page_kinds())
 
 
 class PageFile(NamedTuple):

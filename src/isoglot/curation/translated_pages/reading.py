@@ -1,68 +1,66 @@
-"""A file as a page of sections, by its kind."""
+"""A file as a page of sections, whatever documents are read from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import shown
 from isoglot.core.problems import Problems
-from isoglot.curation.translated_pages.html import html_sections
-from isoglot.curation.translated_pages.markdown import markdown_sections
-from isoglot.curation.translated_pages.rst import rst_sections
-from isoglot.curation.translated_pages.sections import Outline, Page
-from isoglot.data.decoding import decode
 from isoglot.documents.document import clean
 from isoglot.documents.finding import find_sources
-from isoglot.documents.page import Page as DocumentPage
+from isoglot.documents.page import Page as Parsed
+from isoglot.documents.page import first_heading
 from isoglot.documents.reading import read_documents
-from isoglot.documents.sections import sections
+from isoglot.documents.sections import Section, sections
 
-_READERS: dict[str, Callable[[str], Page]] = {
-    ".md": markdown_sections,
-    ".mdx": markdown_sections,
-    ".markdown": markdown_sections,
-    ".rst": rst_sections,
-    ".html": html_sections,
-    ".htm": html_sections,
-    ".xhtml": html_sections,
-}
+# Identifiers that a generator numbers: the same number is another section in another language.
+_NUMBERED = re.compile(r"(id|section|heading|toc|_|h)?[-_]?\d*", re.IGNORECASE)
+_DECLARES_SITE = {".html", ".htm", ".xhtml"}  # their title names the site, too
 
 
-def read_page(path: Path) -> Page:
+class Page(NamedTuple):
+    """Title (empty where it has none) and sections of one file; the lines of a section's text are its paragraphs."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def read_page(path: Path, problems: Problems | None = None) -> Page:
     """Title and sections of a file.
+
+    Args:
+        path: of a kind that is one document.
+        problems: told what was read after all, but perhaps not as it was meant.
 
     Raises:
         InputError: not to be read, in no known encoding, or empty.
     """
-    if path.suffix.lower() not in _READERS:
-        return _office_page(path)
-    try:
-        decoded = decode(path.read_bytes(), markup=path.suffix.lower() in (".html", ".htm", ".xhtml"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if decoded is None:
-        raise InputError(f"{path}: not a text in a known encoding")
-    page = _READERS[path.suffix.lower()](clean(decoded.text))
-    if not page.sections:
-        raise InputError(f"{path}: no headings and no prose")
-    return page
-
-
-def _office_page(path: Path) -> Page:
-    """A file of a word processor or publisher, by the readers of documents."""
-    problems = Problems()
-    document = next(read_documents(find_sources([path]), problems), None)
+    own = Problems()
+    document = next(read_documents(find_sources([path]), own), None)
     if document is None:
-        raise InputError(problems.shown[0] if problems.shown else f"{path}: no text")
-    found = sections(DocumentPage(document.blocks, document.title))
-    # Without a title a document is called as its file, which is no title of a page.
-    outline = Outline("" if document.title == path.stem else document.title)
-    for section in found:
-        outline.heading(section.level, section.title, section.ident or None)
-        for paragraph in section.text.split("\n\n"):
-            outline.prose(paragraph)
-    page = outline.page()
-    if not page.sections:
+        raise InputError(own.shown[0] if own.shown else f"{path}: no text")
+    if problems is not None and own.warned:
+        problems.warn(path, None, own.shown[0].partition(": ")[2])
+    found = tuple(filter(None, map(_tidied, sections(Parsed(document.blocks)))))
+    if not found:
         raise InputError(f"{path}: no headings and no prose")
-    return page
+    top = next((section.title for section in found if section.level == 1), "")
+    # Without a title a document is called by its first heading, or as its file: no title of a page.
+    named = _one_line(document.title) not in (shown(path.stem), _one_line(first_heading(document.blocks)))
+    title = document.title if named and not (top and path.suffix.lower() in _DECLARES_SITE) else top
+    return Page(_one_line(title), found)
+
+
+def _tidied(section: Section) -> Section | None:
+    """A section without paragraphs that hold no letter, each on one line; None for a beginning without any."""
+    paragraphs = (_one_line(part) for part in section.text.split("\n\n"))
+    text = "\n".join(part for part in paragraphs if any(map(str.isalpha, part)))
+    ident = "" if _NUMBERED.fullmatch(section.ident) else section.ident
+    return Section(section.level, _one_line(section.title), ident, text) if section.level or text else None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(clean(text).split())

@@ -11,9 +11,9 @@ from isoglot.core.errors import MissingPackageError
 from isoglot.curation.translated_pages.aligning import THRESHOLD
 from isoglot.curation.translated_pages.layouts import Layout
 from isoglot.curation.translated_pages.passages import Cut, first_sentence
-from isoglot.curation.translated_pages.sections import Section
 from isoglot.data.near_duplicates import NEAR, jaccard, normalise
 from isoglot.data.rows import Row
+from isoglot.documents.sections import Section
 from isoglot.languages.checking import in_language, script_share, scripts_of
 from isoglot.languages.detection import identifier
 

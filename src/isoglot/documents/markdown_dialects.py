@@ -1,0 +1,129 @@
+"""What MkDocs, Docusaurus (MDX), Hugo, Jekyll, VitePress, GitBook and MyST add to Markdown, turned into CommonMark."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_OUTSIDE_CODE = re.compile(
+    r"""
+    (?P<fenced> ^[ \t]* (?P<fence>`{3,}|~{3,}) .*? (?: ^[ \t]* (?P=fence) [`~]* [ \t]* $ | \Z))
+    | (?P<span> (?<!`) (?P<ticks>`+) (?!`) (?:(?!\n[ \t]*\n).)*? (?<!`) (?P=ticks) (?!`))
+    | (?P<comment> <!--.*?--> | \{/\*(?!\s*\#).*?\*/\})
+    | \{\{[<%] \s* (?P<shortcode>.*?) \s* [>%]\}\}
+    | (?P<tag> \{%.*?%\})
+    | (?P<attributes> \{:\s* (?:(?: [\#.][\w:.-]+ | [\w:-]+=(?:"[^"\n]*"|'[^'\n]*'|[^\s}]+) | toc )\s*)+ \}$)
+    """,
+    re.DOTALL | re.MULTILINE | re.VERBOSE,
+)
+_HEADING_ATTRIBUTES = re.compile(r"^(#{1,6}\s.*)\n(\{:[^}\n]*\})[ \t]*$", re.MULTILINE)  # kramdown's, below it
+_SHOWN_BY_SHORTCODE = re.compile(r"\btext=\"([^\"]*)\"")
+_CODE_TAG = re.compile(r"[{%<\s]*(/|end)?highlight\b")
+_FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})\s*(.*)$")
+_MYST_LABEL = re.compile(r"^\(([\w.:-]+)\)=\s*$")
+_MYST_OPTION = re.compile(r"^\s*:[\w-]+:")
+_BOX_WORDS = (
+    "note|tip|hint|info|warning|caution|attention|danger|important|error|seealso|admonition|dropdown|details|topic|"
+    "versionadded|versionchanged|deprecated|tab-item|tab-set|card|grid|grid-item|grid-item-card|margin|sidebar|epigraph"
+)
+_MYST_BOX = re.compile(rf"^\{{(?:{_BOX_WORDS})\}}\s*(.*)$")
+# Opening lines of boxes and tabs whose content is indented: Python-Markdown's and those of pymdownx.
+_INDENTED = re.compile(r"^\s*(?:[!?]{3}\+?\s+(?:[\w -]+?)?|={3}[!+]?)\s*(?:[\"'](.*)[\"'])?\s*$")
+# Boxes between two lines: `:::tip Title`, `::: {.note}`, `:::{note} Title`, `:::tip[Title]`, `/// tip | Title`.
+_COLONS = re.compile(r"^\s*:{3,}\s*(?:\{[^}]*\}|[\w.-]*)\s*(?:\{[^}]*\})?\s*\[?(.*?)\]?\s*(?:\{[^}]*\})?\s*:*\s*$")
+_SLASHES = re.compile(r"^\s*/{3,}\s*(?:[\w-]+\s*(?:\|\s*(.*?))?)?\s*$")
+_MARKUP = re.compile(
+    r"^\s*(?:\{\*.*\*\}|-{0,2}8<-.*|<<<\s*@\S+.*|@\[code[^\]]*\]\(.*\)|"
+    r"</?[A-Z][\w.]*(?:\s[^>]*)?/?>|<(?:div|details|section|article|figure|center)\s(?:[^>]*\s)?markdown(?:=[^>]*)?>)\s*$"
+)
+_COMPONENT = re.compile(r"^\s*</?[A-Z]\w*(?:\.\w+)*(?:\s[^>]*)?/?>", re.MULTILINE)
+_TOC = re.compile(r"^\s*\[\[?_?toc_?\]?\]\s*$", re.IGNORECASE)
+_MODULE_LINE = re.compile(
+    r"^(?:import\s+(?:[\w*{}\s,$]+\s+from\s+)?['\"][^'\"]+['\"];?\s*$|import\s+\{\s*$|"
+    r"export\s+(?:const|let|var|function|default|async)\b)"
+)
+
+
+def commonmark(text: str) -> str:
+    r"""Markdown without what only a generator understands; what readers see of it is kept.
+
+    Comments, modules, includes, shortcodes and attributes go; the content of boxes and tabs stands as if they were not
+    there, their titles in paragraphs of the class `admonition-title`; labels become anchors. Code stays as it is.
+
+    >>> commonmark("!!! note \"Achtung\"\n    Im *Kasten*.")
+    '<p class="admonition-title">Achtung</p>\n\nIm *Kasten*.'
+    """
+    text = _HEADING_ATTRIBUTES.sub(r"\1 \2", text)
+    return "\n".join(_plain_lines(_OUTSIDE_CODE.sub(_outside_code, text).split("\n")))
+
+
+def is_mdx(text: str) -> bool:
+    """Whether a text uses components or modules: then indentation makes no code."""
+    return bool(_COMPONENT.search(text) or any(map(_MODULE_LINE.match, text.splitlines())))
+
+
+def _outside_code(found: re.Match[str]) -> str:
+    if found["fenced"] is not None or found["span"] is not None:
+        return found[0]
+    inner = found["shortcode"] if found["shortcode"] is not None else found["tag"]
+    if inner is not None:
+        if _CODE_TAG.match(inner):
+            return "\n```\n"
+        shown = _SHOWN_BY_SHORTCODE.search(inner) if found["shortcode"] else None
+        return shown[1] if shown else ""
+    heading = found["attributes"] and found.string[found.string.rfind("\n", 0, found.start()) + 1 :].startswith("#")
+    return found[0] if heading else ""
+
+
+def _plain_lines(lines: list[str]) -> list[str]:
+    plain: list[str] = []
+    fence, dedent = "", 0
+    boxes: list[str] = []  # fences of MyST's boxes
+    options = module = False
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if dedent and line.strip() and indent < dedent:
+            dedent = 0
+        line = line[dedent:] if dedent else line
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[2].startswith(fence) and not mark[3]:
+                fence = ""
+            plain.append(line)
+            continue
+        if options and _MYST_OPTION.match(line):
+            continue
+        options = False
+        if module or (_MODULE_LINE.match(line) and not (plain and plain[-1].strip())):
+            module = bool(line.strip())
+            plain.append("")
+        elif mark and boxes and mark[2] == boxes[-1] and not mark[3]:
+            boxes.pop()
+            plain.append("")
+        elif mark and (box := _MYST_BOX.match(mark[3])):
+            boxes.append(mark[2])
+            plain += _box_title(box[1], "")
+            options = True
+        elif mark and ("~" in mark[2] or "`" not in mark[3]):
+            fence = mark[2]
+            plain.append(line)
+        elif label := _MYST_LABEL.match(line):
+            plain.append(f'<a id="{label[1]}"></a>\n')
+        elif box := _INDENTED.match(line):
+            dedent += 4 + (len(line) - len(line.lstrip()))
+            plain += _box_title(box[1] or "", line)
+        elif box := _COLONS.match(line) or _SLASHES.match(line):
+            plain += _box_title(box[1] or "", line)
+            options = line.lstrip().startswith(":")
+        elif _MARKUP.match(line) or _TOC.match(line):
+            plain.append("")
+        else:
+            plain.append(line)
+    return plain
+
+
+def _box_title(title: str, line: str) -> list[str]:
+    """A box's title as HTML, which no Markdown around it can swallow, and an empty line."""
+    said = re.sub(r"[*`_]{1,3}(\S.*?)[*`_]{1,3}", r"\1", title.strip())
+    indent = line[: len(line) - len(line.lstrip())]
+    return [f'{indent}<p class="admonition-title">{html.escape(said, quote=False)}</p>', ""] if said else [""]
