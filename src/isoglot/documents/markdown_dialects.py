@@ -28,7 +28,7 @@ _BOX_WORDS = (
 )
 _MYST_BOX = re.compile(rf"^\{{(?:{_BOX_WORDS})\}}\s*(.*)$")
 # Opening lines of boxes and tabs whose content is indented: Python-Markdown's and those of pymdownx.
-_INDENTED = re.compile(r"^\s*(?:[!?]{3}\+?\s+(?:[\w -]+?)?|={3}[!+]?)\s*(?:[\"'](.*)[\"'])?\s*$")
+_INDENTED = re.compile(r"^\s*(?:[!?]{3}\+?\s+[\w -]+?(?:\s+[\"'](.*)[\"'])?|={3}[!+]?\s+[\"'](.*)[\"'])\s*$")
 # Boxes between two lines: `:::tip Title`, `::: {.note}`, `:::{note} Title`, `:::tip[Title]`, `/// tip | Title`.
 _COLONS = re.compile(r"^\s*:{3,}\s*(?:\{[^}]*\}|[\w.-]*)\s*(?:\{[^}]*\})?\s*\[?(.*?)\]?\s*(?:\{[^}]*\})?\s*:*\s*$")
 _SLASHES = re.compile(r"^\s*/{3,}\s*(?:[\w-]+\s*(?:\|\s*(.*?))?)?\s*$")
@@ -111,7 +111,7 @@ def _plain_lines(lines: list[str]) -> list[str]:
             plain.append(f'<a id="{label[1]}"></a>\n')
         elif box := _INDENTED.match(line):
             dedent += 4 + (len(line) - len(line.lstrip()))
-            plain += _box_title(box[1] or "", line)
+            plain += _box_title(box[1] or box[2] or "", line)
         elif box := _COLONS.match(line) or _SLASHES.match(line):
             plain += _box_title(box[1] or "", line)
             options = line.lstrip().startswith(":")
