@@ -6,19 +6,19 @@ from isoglot.data.decoding import decode
 
 SENTENCES = {
     "Die Größe der Bäume überraschte uns; über den Flüssen lag schöner Nebel.": "cp1252",
-    "Les élèves étaient déjà là, près de la forêt où l'été s'achève.": "cp1252 mac_roman",
+    "Les élèves étaient déjà là, près de la forêt où l'été s'achève.": "cp1252 mac_roman cp437 cp850",
     "Библиотека открыта каждый день, кроме понедельника.": "cp1251 koi8_r cp866 iso8859_5",
     "Бібліотека відкрита щодня, крім понеділка, їжа заборонена.": "cp1251 koi8_u",
     "Библиотеката е отворена всеки ден освен понеделник.": "cp1251",
-    "Η βιβλιοθήκη είναι ανοιχτή κάθε μέρα εκτός από Δευτέρα.": "cp1253 iso8859_7",
-    "Kütüphane pazartesi dışında her gün açıktır; öğrenciler şöyle dedi.": "cp1254",
+    "Η βιβλιοθήκη είναι ανοιχτή κάθε μέρα εκτός από Δευτέρα.": "cp1253 iso8859_7 mac_greek",
+    "Kütüphane pazartesi dışında her gün açıktır; öğrenciler şöyle dedi.": "cp1254 cp857",
     "הספרייה פתוחה כל יום חוץ מיום שני.": "cp1255",
     "المكتبة مفتوحة كل يوم ما عدا يوم الاثنين.": "cp1256",
     "ห้องสมุดเปิดทุกวันยกเว้นวันจันทร์": "cp874",
     "图书馆每天开放，星期一除外。读者可以借阅书籍。": "gb18030",
     "圖書館每天開放，星期一除外。讀者可以借閱書籍。": "big5",
     "図書館は月曜日に休館します。本を借りることができます。": "cp932 euc_jp iso2022_jp",
-    "도서관은 월요일을 제외하고 매일 문을 엽니다.": "cp949",
+    "도서관은 월요일을 제외하고 매일 문을 엽니다.": "cp949 iso2022_kr",
     "Biblioteka jest otwarta codziennie oprócz poniedziałku; żółw źle się czuł.": "cp1250 iso8859_2",
     "A könyvtár hétfő kivételével minden nap nyitva tart; őrült űrhajós.": "cp1250",
     "Biblioteka dirba kasdien, išskyrus pirmadienį; žąsų šešėlis.": "cp1257",
@@ -29,9 +29,18 @@ SENTENCES = {
 
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_encodings(sentence):
-    unmarked = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+    unmarked = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
     for encoding in (*unmarked, *SENTENCES[sentence].split()):
         decoded = decode(sentence.encode(encoding))
         assert decoded is not None
         assert decoded.text == sentence, encoding
-        assert decoded.guessed == (encoding not in (*unmarked, "iso2022_jp"))
+        assert decoded.guessed == (encoding not in (*unmarked, "iso2022_jp", "iso2022_kr"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Biblioteka", "Haus, außer am", "使用 pip 命令", "ቤተ መጻሕፍቱ በየቀኑ ክፍት ነው።", "∑∫√≤≥ ⇒ x²", "id,text"],
+)
+def test_short_texts_in_utf16_without_a_mark(text):
+    for encoding in ("utf-16-le", "utf-16-be"):
+        assert decode(text.encode(encoding)) == (text, encoding, False)

@@ -3,6 +3,8 @@
 import gzip
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from isoglot.core.problems import Problems
@@ -30,6 +32,9 @@ def put(path, text, encoding="utf-8"):
         "id,lang,text\r1,de,Brot\r",
         '"id";"lang";"text"\n"1";"de";"Brot"\n\n',
         "\ufeffid, lang , text\n1,DE,Brot",
+        'id, lang, text\n1, de, "Brot"\n',
+        "sep=|\nid|lang|text\n1|de|Brot\n",
+        "sep=\t\r\nid\tlang\ttext\r\n1\tde\tBrot\r\n",
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -71,6 +76,20 @@ def test_quotation_marks_in_tsv_are_signs(tmp_path):
     assert told == [f"{tmp_path / 't.tsv'}:6: 3 columns; the first line has 2"]
 
 
+def test_quotation_marks_round_all_names_in_tsv_are_quoting(tmp_path):
+    text = '"id"\t"text"\n"1"\t"zwei\nZeilen"\n"2"\t"Er sagte ""ja"""\n'
+    documents, told = read(put(tmp_path / "t.tsv", text))
+    assert ([document[2] for document in documents], told) == (["zwei\nZeilen", 'Er sagte "ja"'], [])
+
+
+def test_nothing_to_read_and_two_of_one_name_are_told(tmp_path):
+    for name, text in (("a.csv", "id,text\n"), ("a.jsonl", "\n"), ("a.json", "[]"), ("a.tsv", "id\ttext\n\t\n")):
+        assert read(put(tmp_path / name, text)) == ([], [f"{tmp_path / name}: the file holds no documents"])
+    documents, told = read(put(tmp_path / "t.csv", "text,text\neins,zwei\n"))
+    assert documents[0][2] == "zwei"
+    assert told == [f"{tmp_path / 't.csv'}:1: two columns are called 'text'; only one of them counts"]
+
+
 def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path):
     for text in ("Kennung;Inhalt\n1;x\n", "Kennung;Inhalt\n"):
         documents, told = read(put(tmp_path / "t.csv", text))
@@ -89,16 +108,51 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path):
         ("t.json", '[{"id": 1, "text": "Brot"}, {"id": 2, "text": "Milch"}]'),
         ("t.json", '{"documents": [{"id": 1, "text": "Brot"}, {"id": 2, "text": "Milch"}], "n": 2}'),
         ("t.json", '{"id": 1, "text": "Brot"}\n{"id": 2, "text": "Milch"}\n'),
+        ("t.json", '{\n "id": 1,\n "text": "Brot"\n}\n{\n "id": 2,\n "text": "Milch"\n}\n'),
+        ("t.json", '{"id": 1, "text": "Brot"} {"id": 2, "text": "Milch"}'),
+        ("t.jsonl", '[{"id": 1, "text": "Brot"},\n{"id": 2, "text": "Milch"}]'),
         ("t.ndjson", '{"ID": 1, "Text": "Brot"}\r{"ID": 2, "Text": "Milch"}\r'),
         ("t.jsonl", '\ufeff{"id": 1, "text": "Brot"}\r\n\r\n{"id": 2, "text": "Milch"}'),
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
 def test_records_in_json(tmp_path, name, text, encoding):
     wanted = [("1", "", "Brot", None), ("2", "", "Milch", None)]
     assert read(put(tmp_path / name, text, encoding)) == (wanted, [])
     (tmp_path / "t.json.gz").write_bytes(gzip.compress(json.dumps([{"id": 1, "text": "Brot"}]).encode()))
     assert read(tmp_path / "t.json.gz")[0] == wanted[:1]
+
+
+def test_no_field_of_a_record_disappears(tmp_path):
+    lines = [
+        '{"text": "a", "title": 7, "lang": " ", "metadata": "m"}',
+        '{"text": "b", "title": {"de": "T"}}',
+        '{"text": ["c"]}',
+    ]
+    problems = Problems()
+    documents = list(read_files([put(tmp_path / "t.jsonl", "\n".join(lines))], problems))
+    assert [(d.title, d.lang, dict(d.metadata)) for d in documents] == [
+        ("7", None, {"metadata": "m"}),
+        ("", None, {"title": {"de": "T"}}),
+    ]
+    (told,) = problems.shown
+    assert "t.jsonl:3: no text but list; expected a field text or" in told
+
+
+def test_parquet_of_programs_that_do_not_say_what_is_text(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": pa.array([b"Gr\xc3\xb6\xc3\x9fe", b"\xff"]), "id": ["a", "b"]}), path)
+    documents, told = read(path)
+    assert [document[:3] for document in documents] == [("a", "", "Größe")]
+    assert told[0].startswith(f"{path}:2: no text but bytes; expected")
+
+
+def test_times_that_python_cannot_hold_are_named(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": ["a"], "at": pa.array([2**50], pa.timestamp("ms"))}), path)
+    documents, (told,) = read(path)
+    assert not documents
+    assert told == f"{path}: not a readable Parquet file (date value out of range)"
 
 
 def test_broken_json_is_named(tmp_path):

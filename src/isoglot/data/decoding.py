@@ -61,8 +61,11 @@ _GUESSED = {
     "euc_jp": "ja",
     "cp949": "ko",
     "mac_roman": "de fr es pt it nl sv da no nb fi en",
-    "cp437": "de en",
+    "mac_greek": "el",
+    "cp437": "de en fr es it sv",
+    "cp850": "de fr es pt it nl sv da no nb fi en",
     "cp852": "pl cs sk hu",
+    "cp857": "tr",
 }
 # What letters become in a wrong code page: accents of their own, symbols.
 _SIGNS = ("Mn", "Sk", "Sm", "So", "Sc", "Lm")
@@ -80,7 +83,7 @@ class Decoded(NamedTuple):
 def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
     """Text of a file's bytes; None where no encoding fits.
 
-    In this order: a mark (BOM); UTF-16 by the form of its bytes; ISO-2022 by its escapes; UTF-8; what the file
+    In this order: a mark (BOM); ISO-2022 by its escapes; UTF-32 and UTF-16 by their bytes; UTF-8; what the file
     declares; what charset-normalizer recognises.
 
     Args:
@@ -96,10 +99,10 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decoded(data[len(mark) :].decode(encoding, errors="replace"), encoding)
-    unmarked = _utf16(data)
+    attempts = _escaped(data)
+    unmarked = None if attempts else _wide(data)
     if unmarked is not None:
         return _decoded(data.decode(unmarked, errors="replace"), unmarked)
-    attempts = ["iso2022_jp_2", "iso2022_kr"] if b"\x1b$" in data or b"\x1b(" in data else []
     attempts.append("utf-8")
     declared = _declared(data) if markup else None
     if declared is not None:
@@ -120,6 +123,25 @@ def _decoded(text: str, encoding: str, *, guessed: bool = False) -> Decoded:
     return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed)
 
 
+def _escaped(data: bytes) -> list[str]:
+    """Which ISO-2022 a text of 7-bit bytes may be, by the sets of characters that it announces."""
+    if (b"\x1b$" not in data and b"\x1b(" not in data) or not data.isascii():
+        return []
+    return ["iso2022_kr"] if data.startswith(b"\x1b$)C") else ["iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"]
+
+
+def _wide(data: bytes) -> str | None:
+    """Which UTF-32 or UTF-16 without a mark this is; hardly any other bytes are UTF-32 by chance."""
+    if len(data) % 4 == 0 and 0 in data[:4]:
+        for name in ("utf-32-le", "utf-32-be"):
+            try:
+                data.decode(name)
+            except UnicodeDecodeError:
+                continue
+            return name
+    return _utf16(data)
+
+
 def _utf16(data: bytes) -> str | None:
     """Which UTF-16 without a mark this is: its letters come from few blocks, and no 8-bit text holds such bytes."""
     part = data[:4000]
@@ -128,8 +150,10 @@ def _utf16(data: bytes) -> str | None:
     if len(part) < 4 or not (many or (0 in part and not _is_utf8(data))):
         return None
     best, encoding = 0.6, None
-    for name in ("utf-16-le", "utf-16-be"):
-        share = _coherence(part.decode(name, errors="replace"))
+    first, second = len(set(part[::2])), len(set(part[1::2]))
+    for name, high, low in (("utf-16-le", second, first), ("utf-16-be", first, second)):
+        # Letters of one block share their high byte; in the wrong order they may make a block, too.
+        share = _coherence(part.decode(name, errors="replace")) + 0.2 * (high < low)
         if share > best:
             best, encoding = share, name
     return encoding
@@ -155,7 +179,7 @@ def _coherence(text: str) -> float:
             continue
         neutral = kind[0] in "ZPNSC" or code < 0x80
         block = 0x4E if 0x3400 <= code < 0xA000 else 0xAC if 0xAC00 <= code < 0xD7A4 else code >> 8
-        block = {0x30: 0x4E, 0x01: 0x00, 0x1E: 0x00, 0x1F: 0x03}.get(block, block)
+        block = {0x30: 0x4E, 0x01: 0x00, 0x1E: 0x00, 0x1F: 0x03, 0x13: 0x12}.get(block, block)
         fits += neutral or before in (None, block)
         if not neutral or before is None:
             before = block

@@ -29,17 +29,31 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             chosen = {name: name for name in names} if choose is None else choose(names)
+            # Some programs write texts without saying that they are.
+            types = dict(zip(names, file.schema_arrow.types, strict=True))
+            bare = [ours for ours, column in chosen.items() if pa.types.is_binary(types[column])]
             number = 0
             for batch in file.iter_batches(batch_size=8192, columns=list(chosen.values())):
                 for record in batch.to_pylist():
                     number += 1
-                    yield number, {ours: record[column] for ours, column in chosen.items()}
+                    values = {ours: record[column] for ours, column in chosen.items()}
+                    for name in bare:
+                        values[name] = _text_of(values[name])
+                    yield number, values
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except InputError:
         raise
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:  # ValueError: times that Python cannot hold
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:  # times that Python cannot hold
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def _text_of(value: Any) -> Any:
+    """Bytes as the text that they are; what is none stays as it is."""
+    try:
+        return value.decode()
+    except (AttributeError, UnicodeDecodeError):
+        return value
 
 
 def parquet_length(path: Path) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from isoglot.core.problems import Problems
 
 _SEPARATORS = (",", ";", "\t", "|")
+_QUOTED = re.compile(r'"[^"\t]*"(?:\t"[^"\t]*")*\r?\n?')
 _SAID = re.compile(r"sep=([^\w\s\"]|\t)\r?\n?")
 
 
@@ -20,8 +21,8 @@ def separated_rows(
     """Stream the rows of a table, each with the number of the line that it ends in; empty ones are passed over.
 
     In CSV the separator is what parts the names of columns best: a comma, a semicolon, a tab or a bar; without such
-    names it is the comma where there is one, since texts hold the others, too. In TSV a quotation
-    mark is a character like any other, unless it encloses a field whose own quotation marks are doubled.
+    names it is the comma where there is one, since texts hold the others, too. In TSV a quotation mark is a character
+    like any other, unless it encloses all names of columns, or a field whose own quotation marks are doubled.
 
     Args:
         stream: of text, with line ends as they are.
@@ -30,21 +31,23 @@ def separated_rows(
         tabs: whether it is TSV.
         header: whether the first line names the columns.
     """
-    if tabs:
-        for number, line in enumerate(stream, 1):
+    first = stream.readline()
+    if tabs and not _QUOTED.fullmatch(first):
+        for number, line in enumerate(_with(first, stream), 1):
             fields = line.rstrip("\r\n").split("\t")
             if any(fields):
                 yield number, [_unquoted(field) for field in fields]
         return
     csv.field_size_limit(2**31 - 1)
-    first = stream.readline()
     said, before = _SAID.fullmatch(first), 0
     if said:  # spreadsheets name the separator before everything else
         first, before = stream.readline(), 1
-    delimiter = said[1] if said else max(_SEPARATORS, key=lambda sign: _columns(first, sign))
+    delimiter = said[1] if said else max("\t" if tabs else _SEPARATORS, key=lambda sign: _columns(first, sign))
     if not header and not said and _columns(first, ",") > 1:
         delimiter = ","
-    reader = csv.reader(_with(first, stream), delimiter=delimiter, strict=True)
+    # Blanks before all names stand before quotation marks, too.
+    blanks = header and first.count(delimiter) == first.count(f"{delimiter} ") > 0
+    reader = csv.reader(_with(first, stream), delimiter=delimiter, strict=True, skipinitialspace=blanks)
     while True:
         begun = before + reader.line_num + 1
         try:

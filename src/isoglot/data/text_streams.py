@@ -47,9 +47,14 @@ def text_stream(path: Path, problems: Problems) -> Iterator[tuple[Any, IO[bytes]
 
 
 def as_utf8(stream: Any) -> Iterator[bytes]:
-    """Lines of a file of bytes, those of UTF-16 with a mark in UTF-8; marks at the beginning are taken off."""
+    """Lines of a file of bytes, those of UTF-16 in UTF-8; marks at the beginning are taken off.
+
+    Without a mark it is UTF-16 where one of the first two bytes is zero, as before or after an ASCII sign.
+    """
     start = stream.peek(3)[:3] if hasattr(stream, "peek") else b""
     wide = _WIDE.get(start[:2])
+    if wide is None and len(start) > 1 and (start[0] == 0) != (start[1] == 0):
+        wide = "utf-16-be" if start[0] == 0 else "utf-16-le"
     if wide is not None:
         text = io.TextIOWrapper(stream, encoding=wide, errors="replace", newline="\n")
         return (line.encode(errors="replace") for line in text)

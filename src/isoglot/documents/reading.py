@@ -16,8 +16,10 @@ from isoglot.documents.kinds import reader_of
 def read_documents(sources: Sequence[Source], problems: Problems) -> Iterator[Document]:
     """Stream documents in order; what cannot be read, also for want of a package, is noted and passed over."""
     for source in sources:
+        before, found = problems.count, False
         try:
             for document in reader_of(source.path)(source, problems):
+                found = True
                 if document.text:
                     yield document
                 else:
@@ -26,6 +28,8 @@ def read_documents(sources: Sequence[Source], problems: Problems) -> Iterator[Do
             problems.add(source.path, None, str(error))
         except (OSError, EOFError, zlib.error) as error:
             problems.add(source.path, None, f"cannot be read ({error})")
+        if not found and problems.count == before:
+            problems.add(source.path, None, "the file holds no documents")
 
 
 def read_files(inputs: Sequence[Path], problems: Problems | None = None) -> Iterator[Document]:

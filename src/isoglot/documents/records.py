@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
 TITLE_FIELDS = ("title",)
 LANG_FIELDS = ("lang", "language")
 FIELDS = {*ID_FIELDS, *TEXT_FIELDS, *TITLE_FIELDS, *LANG_FIELDS, "metadata"}
+_BLANKS = re.compile(r"\s*")
 
 
 def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
@@ -43,6 +45,9 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
                     problems.add(source.path, number, not_utf8(error))
                     continue
                 except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
+                    if number == 1 and line.lstrip().startswith(b"["):
+                        yield from read_json(source, problems)  # an array by another name
+                        return
                     problems.add(source.path, number, f"not a JSON object ({error})")
                     continue
                 document = record_document(record, source, number, done, problems)
@@ -51,7 +56,7 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
 
 
 def read_json(source: Source, problems: Problems) -> Iterator[Document]:
-    """An array of documents, one document, or an object that holds one array of them."""
+    """An array of documents, documents that follow each other, one, or an object that holds one array of them."""
     data = source.path.read_bytes()
     if source.path.name.lower().endswith(".gz"):
         data = gzip.decompress(data)
@@ -60,9 +65,9 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
         problems.add(source.path, None, "not a text in a known encoding")
         return
     try:
-        value = json.loads(decoded.text)
+        value = _values(decoded.text)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and error.lineno > 1:
+        if _is_json(decoded.text.lstrip().partition("\n")[0]):
             yield from read_jsonl(source, problems)  # JSONL by another name
         else:
             problems.add(source.path, getattr(error, "lineno", None), f"broken or truncated JSON ({error})")
@@ -76,6 +81,25 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
         document = record_document(record, source, number, done, problems)
         if document is not None:
             yield document
+
+
+def _values(text: str) -> Any:
+    """The value that a JSON text is, or a list of those that follow each other in it."""
+    decoder, values, end = json.JSONDecoder(), [], 0
+    while start := _BLANKS.match(text, end):
+        if start.end() == len(text) and values:
+            break
+        value, end = decoder.raw_decode(text, start.end())
+        values.append(value)
+    return values[0] if len(values) == 1 else values
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def read_parquet(source: Source, problems: Problems) -> Iterator[Document]:
@@ -106,24 +130,28 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     if not isinstance(text, str) or not text.strip():
         missing = f"expected a field {' or '.join(TEXT_FIELDS)}"
         seen = "" if any(name in named for name in TEXT_FIELDS) else f"; the fields are: {_listed(record)}"
-        problems.add(source.path, number, f"no text; {missing}{seen}")
+        said = f"no text but {type(text).__name__}" if text is not None and not isinstance(text, str) else "no text"
+        problems.add(source.path, number, f"{said}; {missing}{seen}")
         return None
     known = _first(named, ID_FIELDS)
     title, lang = _first(named, TITLE_FIELDS), _first(named, LANG_FIELDS)
     nested = named.get("metadata")
-    more = dict(nested) if isinstance(nested, dict) else {}
+    more = dict(nested) if isinstance(nested, dict) else {} if nested is None else {"metadata": nested}
     if lang is None:
         lang = _first(_lower(more), LANG_FIELDS)
+    lang = None if isinstance(lang, str) and not lang.strip() else lang
     code = known_code(lang) if isinstance(lang, str) else None
     if lang is not None and code is None:
         problems.warn(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
     more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
+    if isinstance(title, (dict, list)):
+        more["title"], title = title, None
     own = clean(str(known)) if known is not None else ""
     return Document(
         id=own or f"{source.name}:{number}",
         text=clean(text),
         lang=code,
-        title=clean(title) if isinstance(title, str) else "",
+        title="" if title is None else clean(str(title)),
         file=source.name,
         line=number,
         metadata=more,

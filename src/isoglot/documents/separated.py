@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from isoglot.core.problems import Problems
@@ -28,6 +29,9 @@ def read_separated(source: Source, problems: Problems) -> Iterator[Document]:
                 source.path, 1, f"no column {' or '.join(TEXT_FIELDS)}; the columns are: {', '.join(columns)[:300]}"
             )
             return
+        twice = [name for name, count in Counter(column.lower() for column in columns if column).items() if count > 1]
+        if twice:
+            problems.warn(source.path, 1, f"two columns are called {twice[0]!r}; only one of them counts")
         for number, values in rows:
             if len(values) != len(columns):
                 problems.add(source.path, number, f"{len(values)} columns; the first line has {len(columns)}")
