@@ -85,7 +85,8 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
 
 def _values(text: str) -> Any:
     """The value that a JSON text is, or a list of those that follow each other in it."""
-    decoder, values, end = json.JSONDecoder(), [], 0
+    decoder, end = json.JSONDecoder(), 0
+    values: list[Any] = []
     while start := _BLANKS.match(text, end):
         if start.end() == len(text) and values:
             break
