@@ -27,6 +27,7 @@ def search(
     overwrite: Switch = False,
     k: Annotated[int | None, Parameter(name=["-k", "--k"])] = None,
     langs: Names | None = None,
+    where: str | None = None,
     mode: Literal["dense", "lexical", "hybrid"] = "dense",
     fair: Literal["none", "balanced"] = "none",
     quota: float = 0.5,
@@ -50,6 +51,7 @@ def search(
         overwrite: Replace a run that is there.
         k: How many results; 10, and 1000 in a run.
         langs: Comma-separated languages of results.
+        where: Only passages that are so: "year >= 2020 AND source LIKE 'docs/%'".
         mode: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
         fair: balanced takes the model's preference for some languages out of the ranking.
         quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
@@ -100,6 +102,7 @@ def search(
         )
     how: dict[str, Any] = {
         "langs": langs,
+        "where": where,
         "mode": mode,
         "fair": fair,
         "quota": quota,

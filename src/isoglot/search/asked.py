@@ -9,6 +9,8 @@ from typing import Any
 from isoglot.encoders.embedder import Vectors, readable
 from isoglot.languages.codes import known_code
 from isoglot.search.candidates import Candidate, fuse, matching, nearest
+from isoglot.search.filters.checking import Fields, checked_filter
+from isoglot.search.filters.tree import Filter
 from isoglot.search.index.protocol import Index
 from isoglot.search.query_checks import Fair, Mode, check_langs, check_query
 
@@ -29,13 +31,15 @@ class Asked:
     query_lang: str | None = None
     rerank: str | Any | None = None
     expand: Expand | None = None
+    where: str | Filter | None = None
 
-    def checked(self, queries: Sequence[str], there: Collection[str]) -> Asked:
-        """The same with its languages spelt as the index spells them.
+    def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> Asked:
+        """The same with its filter read, and its languages spelt as the index spells them.
 
         Args:
             queries: that will be asked.
             there: languages of the index.
+            fields: of the index, asked for where there is a filter.
 
         Raises:
             InputError: a query or a setting that cannot be.
@@ -44,7 +48,7 @@ class Asked:
         for query in queries:
             check_query(query, self.k, self.mode, self.fair, self.quota)
         check_langs(wanted, there)
-        return replace(self, langs=wanted)
+        return replace(self, langs=wanted, where=None if self.where is None else checked_filter(self.where, fields()))
 
     @property
     def depth(self) -> int:
@@ -67,12 +71,13 @@ class Asked:
             vector: its unit vector (d,); None where only words are searched for.
             languages: of the index.
         """
+        where = None if self.where is None or isinstance(self.where, str) else self.where
         apart = None
         if self.fair == "balanced":
             apart = list(languages if self.langs is None else self.langs)
         lists = []
         if vector is not None:
-            lists.append(nearest(index, vector, self.depth, self.langs, apart=apart))
+            lists.append(nearest(index, vector, self.depth, self.langs, apart=apart, where=where))
         if self.mode != "dense":
-            lists.append(matching(index, readable(text), self.depth, self.langs, apart=apart))
+            lists.append(matching(index, readable(text), self.depth, self.langs, apart=apart, where=where))
         return fuse(lists) if len(lists) > 1 else lists[0]

@@ -11,6 +11,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.turns import turn
+from isoglot.search.filters.tree import Filter
 from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
 from isoglot.search.index.protocol import Found, Index, Passage
 
@@ -30,7 +31,13 @@ class Candidate:
 
 
 def nearest(
-    index: Index, vector: Vectors, depth: int, langs: Sequence[str] | None, *, apart: Sequence[str] | None = None
+    index: Index,
+    vector: Vectors,
+    depth: int,
+    langs: Sequence[str] | None,
+    *,
+    apart: Sequence[str] | None = None,
+    where: Filter | None = None,
 ) -> list[Candidate]:
     """Nearest passages, best first.
 
@@ -40,37 +47,45 @@ def nearest(
         depth: passages to find, of each language where they are searched apart.
         langs: languages to search; all when None.
         apart: languages to search one by one, in the order of standardised cosines; all together when None.
+        where: a filter that the index has checked.
     """
     if apart is None:
-        return [Candidate(passage, {"dense": score}, score) for passage, score in index.nearest(vector, depth, langs)]
+        found = index.nearest(vector, depth, langs, where)
+        return [Candidate(passage, {"dense": score}, score) for passage, score in found]
     samples = {code: (index.sample(code) @ vector)[None] for code in apart}
     known = [scores for scores in samples.values() if scores.size]
-    found = []
+    standing = []
     for code in apart:
-        near = index.nearest(vector, depth, [code])
+        near = index.nearest(vector, depth, [code], where)
         if not near:
             continue
         own = samples[code] if samples[code].size else np.array([[score for _, score in near]])
         mean, spread = standardise(own, known or [own])
         for passage, score in near:
             standard = float((score - mean.item()) / spread.item())
-            found.append(Candidate(passage, {"dense": score, "standardised": standard}, standard))
-    return sorted(found, key=lambda candidate: -candidate.score)
+            standing.append(Candidate(passage, {"dense": score, "standardised": standard}, standard))
+    return sorted(standing, key=lambda candidate: -candidate.score)
 
 
 def matching(
-    index: Index, text: str, depth: int, langs: Sequence[str] | None, *, apart: Sequence[str] | None = None
+    index: Index,
+    text: str,
+    depth: int,
+    langs: Sequence[str] | None,
+    *,
+    apart: Sequence[str] | None = None,
+    where: Filter | None = None,
 ) -> list[Candidate]:
     """Passages with the words of a text, best first; arguments as in `nearest`.
 
     Languages that are searched apart take turns: the best of every language, then the second best, and so on.
     """
     if apart is None:
-        return _lexical(index.matching(text, depth, langs))
+        return _lexical(index.matching(text, depth, langs, where))
     ranked = [
         (rank, candidate)
         for code in apart
-        for rank, candidate in enumerate(_lexical(index.matching(text, depth, [code])))
+        for rank, candidate in enumerate(_lexical(index.matching(text, depth, [code], where)))
     ]
     return [candidate for _, candidate in sorted(ranked, key=lambda entry: (entry[0], -entry[1].score))]
 

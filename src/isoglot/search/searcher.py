@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,23 +13,22 @@ from typing import TYPE_CHECKING, Any
 from isoglot.core.errors import InputError
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.debias import Debias, load_debias
-from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
+from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
-from isoglot.languages.codes import UNKNOWN, normal_code
-from isoglot.languages.detection import detect
 from isoglot.search.asked import QUOTA, Asked, Expand
 from isoglot.search.candidates import Candidate, best, reranked
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.tree import Filter
 from isoglot.search.hit import Hit, to_hit
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.protocol import Index, Passage
 from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.query_encoding import query_code, query_vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
-
-_log = logging.getLogger(__name__)
 
 
 class Searcher:
@@ -155,6 +153,7 @@ class Searcher:
         *,
         k: int = 10,
         langs: Sequence[str] | None = None,
+        where: str | Filter | None = None,
         mode: Mode = "dense",
         fair: Fair = "none",
         quota: float = QUOTA,
@@ -169,6 +168,7 @@ class Searcher:
             query: in any language.
             k: how many results at most.
             langs: only passages in these languages, in any spelling of their codes.
+            where: only passages that are so, such as `year >= 2020 AND source LIKE 'docs/%'` (see docs/filters.md).
             mode: `dense` by cosine, `lexical` by BM25, `hybrid` both by reciprocal rank fusion.
             fair: `balanced` searches each language by itself and takes the model's preference for some languages out
                 of the scores (see `isoglot.search.fusion.standardise`); BM25 lists are dealt out in turn.
@@ -180,9 +180,10 @@ class Searcher:
             vector: the query's (d,), where `query_vectors` has made it before.
 
         Raises:
-            InputError: an empty or oversized query; k, quota, languages, mode or fairness that cannot be.
+            InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
+                be.
         """
-        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand)
+        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where)
         return self._find([query], asked, None if vector is None else vector[None])[0]
 
     def search_many(
@@ -191,6 +192,7 @@ class Searcher:
         *,
         k: int = 10,
         langs: Sequence[str] | None = None,
+        where: str | Filter | None = None,
         mode: Mode = "dense",
         fair: Fair = "none",
         quota: float = QUOTA,
@@ -205,6 +207,7 @@ class Searcher:
             queries: in any languages.
             k: as in `search`.
             langs: as in `search`.
+            where: as in `search`.
             mode: as in `search`.
             fair: as in `search`.
             quota: as in `search`.
@@ -219,7 +222,7 @@ class Searcher:
         Raises:
             InputError: as `search`; nothing is searched for then.
         """
-        return self._find(queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand), vectors)
+        return self._find(queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where), vectors)
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
         """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
@@ -231,7 +234,7 @@ class Searcher:
         Raises:
             InputError: there is no encoder, or it is not the one that the index was made with.
         """
-        return self._vectors(list(queries), self._query_code(query_lang))
+        return query_vectors(self.encoder, list(queries), query_code(query_lang, self.languages()), self._debias)
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.
@@ -248,6 +251,10 @@ class Searcher:
             self._languages = self._index.languages()
         return dict(self._languages)
 
+    def fields(self) -> Fields:
+        """The fields that filters may name, and the kinds of values that each holds."""
+        return self._index.fields()
+
     def document(self, id: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document.
 
@@ -262,11 +269,11 @@ class Searcher:
 
     def _find(self, queries: Sequence[str], asked: Asked, vectors: Vectors | None) -> list[list[Hit]]:
         languages = self.languages()
-        asked = asked.checked(queries, languages)
-        query_lang = self._query_code(asked.query_lang)
+        asked = asked.checked(queries, languages, self.fields)
+        query_lang = query_code(asked.query_lang, languages)
         texts = [asked.expand(query) if asked.expand is not None else query for query in queries]
         if vectors is None and asked.mode != "lexical" and texts:
-            vectors = self._vectors(texts, query_lang)
+            vectors = query_vectors(self.encoder, texts, query_lang, self._debias)
         found = []
         for query, text, vector in zip(
             queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
@@ -276,34 +283,6 @@ class Searcher:
                 candidates = self._rerank(query, best(candidates, asked.depth, asked.share), asked.rerank)
             found.append([to_hit(candidate) for candidate in best(candidates, asked.k, asked.share)])
         return found
-
-    def _query_code(self, code: str | None) -> str | None:
-        """Normal form of a query's language; one that the index lacks may still be asked in."""
-        if code is None or code in self.languages():
-            return code
-        try:
-            return normal_code(code)
-        except InputError as error:
-            raise InputError(
-                f"query_lang {error}; {UNKNOWN!r} stands for a language without one; leave it out to have it guessed"
-            ) from error
-
-    def _vectors(self, texts: list[str], query_lang: str | None) -> Vectors:
-        """Vectors (n, d) of queries, corrected as the passages were."""
-        encoded = self.encoder.encoded(texts, "query")
-        vectors = encoded.vectors
-        if encoded.cut:
-            _log.warning(
-                "%d of %d queries are longer than %d tokens: their ends were not read",
-                encoded.cut,
-                len(texts),
-                encoded.length or 0,
-            )
-        if self._debias is None:
-            return vectors
-        fitted = self._debias.languages
-        codes = [query_lang or detect(readable(text), among=fitted, threshold=0.0) for text in texts]
-        return self._debias.apply(vectors, codes, "query")
 
     def _rerank(self, query: str, candidates: list[Candidate], model: str | Any) -> list[Candidate]:
         if not candidates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from isoglot.search.index.protocol import Vectors
 
 PAYS_FROM = 100_000  # rows; below, exact search takes some milliseconds
+EXACT_TO = 10_000  # passages left by a filter
 WANTED = 0.95
 _QUERIES, _K, _REFINE = 200, 10, 4
 
@@ -63,6 +65,23 @@ def tune(table: Any, rows: int) -> dict[str, Any]:
         "milliseconds": round(milliseconds, 2),
         "partitions": partitions(rows),
     }
+
+
+def probes_for(ann: Mapping[str, Any], passages: int, among: int) -> int | None:
+    """Partitions to probe where a filter leaves so many passages; None where to look at all of these is better.
+
+    A partition holds the fewer of what is wanted the more is filtered out, so the more are probed.
+
+    Args:
+        ann: as `tune` gives it.
+        passages: in the index.
+        among: of them, left by the filter.
+    """
+    if among >= passages:
+        return int(ann["probes"])
+    if among <= EXACT_TO:
+        return None
+    return min(int(ann["partitions"]), math.ceil(int(ann["probes"]) * passages / among))
 
 
 def to_matrix(table: pa.Table | pa.RecordBatch) -> Vectors:

@@ -22,6 +22,7 @@ from isoglot.encoders.embedder import Model
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate
+from isoglot.search.index.columns import LONGEST_NAME, MOST
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.intake import Intake
@@ -147,6 +148,15 @@ def build_index(
                 None,
                 f"{intake.taken_over} documents that came from elsewhere had the same ids and were replaced, such as "
                 f"{intake.first_taken_over!r}; the version before holds them",
+            )
+        if store.no_room_for:
+            names = sorted(store.no_room_for)
+            more = ", ..." if len(names) > 10 else ""
+            problems.warn(
+                folder,
+                None,
+                f"{len(names)} fields of metadata are shown but cannot be filtered by: an index has {MOST} columns for "
+                f"them, and names of {LONGEST_NAME} characters ({', '.join(name[:40] for name in names[:10])}{more})",
             )
         changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
         if not store.hash_of and not update:

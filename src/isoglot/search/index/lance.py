@@ -6,9 +6,11 @@ import json
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,13 @@ import pyarrow as pa
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import column, to_sql
+from isoglot.search.filters.tree import Filter
+from isoglot.search.index.approximate import probes_for
+from isoglot.search.index.columns import add_up, fields_in
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
-from isoglot.search.index.protocol import Found, Passage, Vectors, in_order
+from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
 
 PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
@@ -34,9 +41,10 @@ def schema(dimension: int) -> pa.Schema:
 
     `search_text` and `search_title` are search forms, which the full-text indexes are made of. `hash` is of the whole
     document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
-    beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat.
+    beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat. Filters look
+    at the others, and at the columns of the metadata (`columns`), which come as the documents bring them.
     """
-    texts = ["id", "document", "text", *SEARCHED, "lang", "about", "hash"]
+    texts = ["id", "document", "text", *SEARCHED, "lang", "title", "source", "about", "hash"]
     return pa.schema([*((name, pa.string()) for name in texts), ("vector", pa.list_(pa.float32(), dimension))])
 
 
@@ -89,6 +97,19 @@ class LanceIndex:
             self._table = self._open()
         self._version: Version = self.manifest.version
         self._samples: dict[str, Vectors] | None = None
+        with self._reading():
+            self._fields = fields_in(self._table.schema)
+        self._count = lru_cache(maxsize=1024)(self._count_rows)
+
+    def _condition(self, langs: Sequence[str] | None, where: Filter | None) -> str | None:
+        """SQL of what is searched among; None for all passages."""
+        parts = [] if langs is None else [among(langs)]
+        if where is not None:
+            parts.append(to_sql(where, self._fields))
+        return " AND ".join(parts) or None
+
+    def _count_rows(self, condition: str | None) -> int:
+        return self._version.passages if condition is None else int(self._table.count_rows(condition))
 
     def _open(self) -> Any:
         with reading(self.folder):
@@ -108,24 +129,39 @@ class LanceIndex:
         """Passages in each language, codes in alphabetical order."""
         return dict(self._version.languages)
 
+    def fields(self) -> Fields:
+        """The fields that filters may name."""
+        return self._fields
+
     def nearest(
-        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, *, exact: bool = False
+        self,
+        vector: Vectors,
+        k: int,
+        langs: Sequence[str] | None = None,
+        where: Filter | None = None,
+        *,
+        exact: bool = False,
     ) -> list[Found]:
         """The k passages of highest cosine; through the ANN index where there is one, unless `exact`."""
         if not self._version.passages or (langs is not None and not langs):
             return []
         with self._reading():
             query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
-            if langs is not None:
-                query = query.where(among(langs))
-            if self._version.ann is None or exact:
+            condition = self._condition(langs, where)
+            if condition is not None:
+                query = query.where(condition)
+            ann = None if exact else self._version.ann
+            probes = None if ann is None else probes_for(ann, self._version.passages, self._count(condition))
+            if ann is None or probes is None:
                 query = query.bypass_vector_index()
             else:
-                query = query.nprobes(self._version.ann["probes"]).refine_factor(self._version.ann["refine"])
+                query = query.nprobes(probes).refine_factor(ann["refine"])
             table = query.select([*SHOWN, "_distance"]).to_arrow()
         return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
 
-    def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+    def matching(
+        self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
         """The k passages whose title or text match a query's words best (BM25 over words as ICU finds them)."""
         form = search_form(query)
         if not self._version.passages or not any(map(str.isalnum, form)) or (langs is not None and not langs):
@@ -134,10 +170,24 @@ class LanceIndex:
 
         with self._reading():
             search = self._table.search(MultiMatchQuery(form, SEARCHED), query_type="fts").limit(k)
-            if langs is not None:
-                search = search.where(among(langs))
+            condition = self._condition(langs, where)
+            if condition is not None:
+                search = search.where(condition)
             table = search.select([*SHOWN, "_score"]).to_arrow()
         return _found(table, table["_score"].to_numpy().astype(np.float64))
+
+    def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
+        """How often each value of a field is there, from one scan of its columns."""
+        columns = {kind: column(field, kind) for kind in self._fields[field] if kind != "date"}
+        tally = Tally(Counter(), 0, 0)
+        if not self._version.passages or (langs is not None and not langs):
+            return tally
+        with self._reading():
+            rows = self._table.search().limit(self._version.passages).select(list(columns.values()))
+            condition = self._condition(langs, where)
+            for batch in (rows if condition is None else rows.where(condition)).to_batches(65_536):
+                tally = add_up(tally, {kind: batch[name] for kind, name in columns.items()})
+        return tally
 
     def sample(self, lang: str) -> Vectors:
         """Vectors of a random sample of a language's passages, drawn when the version was published."""
@@ -154,6 +204,16 @@ class LanceIndex:
             rows = self._table.search().where(f"document = {quoted(document)}").limit(self._version.passages)
             table = rows.select(SHOWN).to_arrow()
         return in_order(found.passage for found in _found(table, [0.0] * len(table)))
+
+    def passage(self, id: str) -> tuple[Passage, Vectors] | None:
+        """A passage and its vector (d,)."""
+        if not self._version.passages:
+            return None
+        with self._reading():
+            rows = self._table.search().where(f"id = {quoted(id)}").limit(1).select([*SHOWN, "vector"]).to_arrow()
+        if not len(rows):
+            return None
+        return _found(rows, [0.0])[0].passage, np.array(rows["vector"][0].as_py(), np.float32)
 
     def close(self) -> None:
         """Let go of the table."""
@@ -202,13 +262,13 @@ def index_columns(table: Any) -> None:
     from lancedb.index import FTS, Bitmap
 
     table.create_index("lang", config=Bitmap(), replace=True)
-    for column in SEARCHED:
+    for searched in SEARCHED:
         # The search form has done all folding, the same for every script; a word may be of any length.
         words = FTS(
             base_tokenizer="icu", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
             max_token_length=None,
         )  # fmt: skip
-        table.create_index(column, config=words, replace=True)
+        table.create_index(searched, config=words, replace=True)
 
 
 def settle(table: Any, *, keep: bool) -> None:

@@ -11,7 +11,11 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import index_terms, query_terms
-from isoglot.search.index.protocol import Found, Passage, Vectors, in_order
+from isoglot.search.filters.checking import OWN_FIELDS, Fields
+from isoglot.search.filters.evaluation import true_of
+from isoglot.search.filters.tree import Filter
+from isoglot.search.filters.values import Kind, Stored, passage_values, values_in
+from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
 
 SAMPLED = 256
 _K1, _B = 1.2, 0.75
@@ -35,6 +39,8 @@ class MemoryIndex:
         self._vectors = np.ascontiguousarray(vectors, np.float32)
         self._lang = np.array([passage.lang for passage in passages], dtype=object)
         self._words = [Counter(index_terms(search_form(f"{passage.title} {passage.text}"))) for passage in passages]
+        self._read: list[dict[str, dict[Kind, Stored]]] | None = None
+        self._fields: Fields | None = None
 
     @property
     def dimension(self) -> int:
@@ -45,11 +51,26 @@ class MemoryIndex:
         """Passages in each language, codes in alphabetical order."""
         return dict(sorted(Counter(self._lang.tolist()).items()))
 
-    def nearest(self, vector: Vectors, k: int, langs: Sequence[str] | None = None) -> list[Found]:
-        """The k passages of highest cosine, best first; equal ones in the order of the passages."""
-        return self._best(self._vectors @ vector.astype(np.float32), k, self._among(langs))
+    def fields(self) -> Fields:
+        """The fields that filters may name."""
+        if self._fields is None:
+            found: dict[str, set[Kind]] = {name: set(kinds) for name, kinds in OWN_FIELDS.items()}
+            for values in self._values():
+                for name, kinds in values.items():
+                    found.setdefault(name, set()).update(kinds)
+            own = {name: found.pop(name) for name in OWN_FIELDS}
+            self._fields = {**own, **dict(sorted(found.items()))}
+        return self._fields
 
-    def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
+        """The k passages of highest cosine, best first; equal ones in the order of the passages."""
+        return self._best(self._vectors @ vector.astype(np.float32), k, self._among(langs, where))
+
+    def matching(
+        self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
         """BM25 (k1 1.2, b 0.75) over the terms of search forms, titles included; only passages with a match."""
         lengths = np.array([words.total() for words in self._words], float)
         scores = np.zeros(len(self._passages))
@@ -58,7 +79,7 @@ class MemoryIndex:
             having = np.count_nonzero(count)
             idf = math.log(1 + (len(count) - having + 0.5) / (having + 0.5))
             scores += idf * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * lengths / max(lengths.mean(), 1)))
-        return self._best(scores, k, self._among(langs) & (scores > 0))
+        return self._best(scores, k, self._among(langs, where) & (scores > 0))
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages, drawn with a fixed seed."""
@@ -71,13 +92,36 @@ class MemoryIndex:
         """All passages of a document, in their order."""
         return in_order(passage for passage in self._passages if passage.document == document)
 
+    def passage(self, id: str) -> tuple[Passage, Vectors] | None:
+        """A passage and its vector (d,)."""
+        for passage, vector in zip(self._passages, self._vectors, strict=True):
+            if passage.id == id:
+                return passage, vector
+        return None
+
+    def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
+        """How often each value of a field is there."""
+        rows = np.flatnonzero(self._among(langs, where))
+        held = [values_in(self._values()[row].get(field, {})) for row in rows]
+        return Tally(Counter(value for values in held for value in values), len(rows), sum(not some for some in held))
+
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _among(self, langs: Sequence[str] | None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        if langs is None:
-            return np.ones(len(self._passages), bool)
-        return np.isin(self._lang.astype(str), list(langs))
+    def _values(self) -> list[dict[str, dict[Kind, Stored]]]:
+        if self._read is None:
+            self._read = [passage_values(passage) for passage in self._passages]
+        return self._read
+
+    def _among(
+        self, langs: Sequence[str] | None, where: Filter | None = None
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        among = np.ones(len(self._passages), bool)
+        if langs is not None:
+            among &= np.isin(self._lang.astype(str), list(langs))
+        if where is not None:
+            among &= np.fromiter((true_of(where, values) for values in self._values()), bool, len(among))
+        return among
 
     def _best(self, scores: np.ndarray, keep: int, among: np.ndarray) -> list[Found]:
         rows = np.flatnonzero(among)

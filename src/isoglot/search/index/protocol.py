@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from isoglot.search.filters.checking import Fields
+    from isoglot.search.filters.tree import Filter
 
 Vectors = NDArray[np.float32]
 _NUMBERED = re.compile(r"#[0-9]+\Z")
@@ -65,8 +70,26 @@ class Found(NamedTuple):
     score: float
 
 
+class Tally(NamedTuple):
+    """The values of a field among some passages.
+
+    Attributes:
+        counts: passages that have each value; of a list, each of its values once.
+        passages: all of them.
+        without: those that have no value.
+    """
+
+    counts: Counter[str | float | bool]
+    passages: int
+    without: int
+
+
 class Index(Protocol):
-    """Passages with unit vectors, findable by vector and by words."""
+    """Passages with unit vectors, findable by vector and by words.
+
+    A filter (`where`) is one that `checked_filter` has passed for the index's `fields`; it and the languages are
+    looked at before the search, so that k passages are found where so many are there.
+    """
 
     @property
     def dimension(self) -> int:
@@ -75,17 +98,30 @@ class Index(Protocol):
     def languages(self) -> dict[str, int]:
         """Passages in each language, codes in alphabetical order."""
 
-    def nearest(self, vector: Vectors, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+    def fields(self) -> Fields:
+        """The fields that filters may name, and the kinds of values that they hold."""
+
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
         """The k passages of highest cosine with a unit vector (d,), best first, in these languages."""
 
-    def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+    def matching(
+        self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
         """The k passages that match a query's words best (BM25), best first, in these languages."""
+
+    def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
+        """How often each value of one of the `fields` is there."""
 
     def sample(self, lang: str) -> Vectors:
         """Vectors (n, d) of a random, fixed sample of a language's passages (all of them where they are few)."""
 
     def document(self, document: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document."""
+
+    def passage(self, id: str) -> tuple[Passage, Vectors] | None:
+        """A passage and its vector (d,); None where there is no such passage."""
 
     def close(self) -> None:
         """Let go of files."""

@@ -17,6 +17,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
 from isoglot.documents.document import Document
 from isoglot.languages.normal_form import search_form
+from isoglot.search.index.columns import column_values, field_columns, room_for
 from isoglot.search.index.lance import (
     FOLDED,
     FOLDED_SCHEMA,
@@ -60,12 +61,19 @@ class Store:
         self._dimension = dimension
         database = connect(folder)
         with writing(folder):
-            self.passages = database.create_table(PASSAGES, schema=schema(dimension), exist_ok=True)
-            self.folded = database.create_table(FOLDED, schema=FOLDED_SCHEMA, exist_ok=True)
+            self.passages, self.folded = (
+                # The passages have got further columns since they were made.
+                database.open_table(name)
+                if (folder / "lance" / f"{name}.lance").is_dir()
+                else database.create_table(name, schema=columns)
+                for name, columns in ((PASSAGES, schema(dimension)), (FOLDED, FOLDED_SCHEMA))
+            )
         self.folder = folder
         self.hash_of: dict[str, str] = {}
         self.first_with: dict[str, str] = {}
         self._aliases: dict[str, list[Folded]] = {}
+        self.no_room_for: set[str] = set()
+        """Fields of metadata that filters cannot look at: an index has so many columns only."""
 
     def restore(self, passages_at: int, folded_at: int) -> None:
         """Go back to earlier versions of the tables (as new ones: nothing is lost)."""
@@ -104,10 +112,19 @@ class Store:
         columns["search_title"] = pa.array([search_form(passage.title) for passage in passages], pa.string())
         columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
         columns["hash"] = pa.array(hashes, pa.string())
+        for name in ("title", "source"):
+            columns[name] = pa.array([getattr(passage, name) or None for passage in passages], pa.string())
+        columns |= field_columns(passages)
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
         columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
         with writing(self.folder):
-            self.passages.add(pa.table(columns, schema=schema(self._dimension)))
+            wanted, over = room_for(list(columns), self.passages.schema)
+            self.no_room_for.update(over)
+            if len(wanted):
+                self.passages.add_columns(wanted)
+            there = self.passages.schema
+            nothing = [None] * len(passages)
+            self.passages.add(pa.table({name: columns.get(name, nothing) for name in there.names}, schema=there))
 
     def fold(self, found: Sequence[Folded]) -> None:
         """Note documents that say what others say."""
@@ -159,6 +176,7 @@ class Store:
             )
             shown = json.loads(rows[0]["about"])
             shown |= {"document": first.document, "source": first.source, "metadata": json.loads(first.metadata)}
+            heir = Passage(first.document, first.document, "", "", source=first.source, metadata=shown["metadata"])
             # A document in one passage has no number to keep, and its heir may need one.
             alone = rows[0]["id"] == document
             numbered = f"concat({name}, substr(id, {len(document) + 1}))"
@@ -169,6 +187,8 @@ class Store:
                     "document": name,
                     "hash": quoted(first.hash),
                     "about": quoted(json_line(shown)),
+                    "source": quoted(first.source),
+                    **column_values(heir, self.passages.schema),
                 },
             )
             if others:

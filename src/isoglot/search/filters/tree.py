@@ -1,0 +1,103 @@
+"""What a filter says, as a tree of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Operator = Literal["=", "<", "<=", ">", ">="]
+DAY = 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A time, or a whole day, in microseconds from 1970 (UTC).
+
+    Attributes:
+        start: its first microsecond.
+        length: 1, or those of a day.
+    """
+
+    start: int
+    length: int = 1
+
+    @property
+    def end(self) -> int:
+        """The first microsecond after it."""
+        return self.start + self.length
+
+
+Value: TypeAlias = str | float | bool | Date
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A field compared with a value; a day is compared as a whole. True if any value of the field is so."""
+
+    field: str
+    operator: Operator
+    value: Value
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A field has one of these values."""
+
+    field: str
+    values: tuple[Value, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    r"""A text field is like a pattern: `%` stands for any characters, `_` for one; after a `\` they are themselves."""
+
+    field: str
+    pattern: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A passage has no value in a field."""
+
+    field: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite; what compares a missing value is false, so this is true of it."""
+
+    inner: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of these."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of these."""
+
+    parts: tuple[Filter, ...]
+
+
+Condition: TypeAlias = Compare | Among | Like | Missing
+Filter: TypeAlias = Condition | Not | And | Or
+
+
+def conditions(tree: Filter) -> Iterator[Condition]:
+    """The leaves of a tree, from left to right."""
+    if isinstance(tree, Not):
+        yield from conditions(tree.inner)
+    elif isinstance(tree, (And, Or)):
+        for part in tree.parts:
+            yield from conditions(part)
+    else:
+        yield tree

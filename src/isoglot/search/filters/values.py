@@ -1,0 +1,121 @@
+"""Values of a passage's fields, by what they can be compared with."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from isoglot.search.filters.tree import DAY, Date, Value
+from isoglot.search.index.protocol import Passage
+
+Kind: TypeAlias = Literal["text", "number", "boolean", "date", "texts", "numbers"]
+Stored: TypeAlias = str | float | bool | int | list[str] | list[float]
+OWN = ("lang", "source", "document", "title", "id")
+"""Fields that every passage has; one of the metadata that is called so is `metadata.` and its name."""
+LISTS: Mapping[str, Kind] = {"text": "texts", "number": "numbers"}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def to_date(text: str) -> Date | None:
+    """A day, or a time (UTC where no zone stands with it), in ISO 8601; None where it is none.
+
+    >>> to_date("1970-01-02"), to_date("1970-01-01T01:00:00+01:00"), to_date("1970-02-30")
+    (Date(start=86400000000, length=86400000000), Date(start=0, length=1), None)
+    """
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+        start = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
+    return Date(start, DAY if len(text) == 10 else 1)
+
+
+def kind_of(value: Value) -> Kind:
+    """What a value of a filter is compared with."""
+    if isinstance(value, Date):
+        return "date"
+    return "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+
+
+def metadata_values(metadata: Mapping[str, Any]) -> dict[str, dict[Kind, Stored]]:
+    """Fields of metadata, those of objects within it as `outer.inner`, each with its value as every kind that it is.
+
+    A text that is a number or a date is that as well (what CSV holds is all text); a date is its first microsecond. Of
+    lists, texts and numbers count. What is null, or none of these, is no value.
+
+    >>> metadata_values({"year": "2024", "by": {"name": "Ada"}, "tags": ["a", "b"], "none": None})
+    {'year': {'text': '2024', 'number': 2024.0}, 'by.name': {'text': 'Ada'}, 'tags': {'texts': ['a', 'b']}}
+    """
+    found: dict[str, dict[Kind, Stored]] = {}
+    for name, value in _flat(metadata):
+        kinds = _listed(value) if isinstance(value, (list, tuple)) else dict(_scalar(value))
+        if kinds:
+            found.setdefault(f"metadata.{name}" if name in OWN else name, kinds)
+    return found
+
+
+def passage_values(passage: Passage) -> dict[str, dict[Kind, Stored]]:
+    """The same of a passage with the fields that each has; an empty title or source is no value."""
+    own: dict[str, dict[Kind, Stored]] = {name: {"text": value} for name in OWN if (value := getattr(passage, name))}
+    return {**metadata_values(passage.metadata), **own}
+
+
+def values_in(held: Mapping[Kind, Stored]) -> list[str | float | bool]:
+    """The values of a field as they are counted: a text once, whatever else it is; of a list, each value once.
+
+    >>> values_in({"text": "2024", "number": 2024.0}), values_in({"texts": ["a", "b", "a"]})
+    (['2024'], ['a', 'b'])
+    """
+    for kind in ("text", "number", "boolean"):
+        if kind in held:
+            return [held[kind]]  # type: ignore[list-item]
+    return list(dict.fromkeys([*held.get("texts", ()), *held.get("numbers", ())]))  # type: ignore[misc]
+
+
+def _flat(metadata: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in metadata.items():
+        name = _SURROGATES.sub("\ufffd", before + str(key))
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _scalar(value: Any) -> Iterator[tuple[Kind, Stored]]:
+    if isinstance(value, bool):
+        yield "boolean", value
+    elif isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:
+            return
+        if math.isfinite(number):
+            yield "number", number
+    elif value is not None and not isinstance(value, (Mapping, list, tuple)):
+        # Other objects (dates, decimals) are stored as their text.
+        text = _SURROGATES.sub("\ufffd", str(value))
+        yield "text", text
+        if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+            yield "number", float(text)
+        when = to_date(text)
+        if when is not None:
+            yield "date", when.start
+
+
+def _listed(values: list[Any] | tuple[Any, ...]) -> dict[Kind, Stored]:
+    found: dict[Kind, list[Any]] = {}
+    for value in values:
+        for kind, scalar in _scalar(value):
+            if kind in LISTS:
+                found.setdefault(LISTS[kind], []).append(scalar)
+    return dict(found)

@@ -1,0 +1,109 @@
+"""Columns of the stored passages that filters look at: one for each field of the metadata and kind of value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isoglot.search.filters.checking import OWN_FIELDS, Fields
+from isoglot.search.filters.sql import PREFIX, column, field_of, literal
+from isoglot.search.filters.values import LISTS, Kind, metadata_values
+from isoglot.search.index.protocol import Passage, Tally
+
+MOST = 256  # columns of an index
+LONGEST_NAME = 200
+_TYPES: Mapping[Kind, pa.DataType] = {
+    "text": pa.string(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.int64(),
+    "texts": pa.list_(pa.string()),
+    "numbers": pa.list_(pa.float64()),
+}
+
+
+def fields_in(schema: pa.Schema) -> Fields:
+    """The fields that a table's columns hold, the passages' own ones first."""
+    found: dict[str, set[Kind]] = {name: set(kinds) for name, kinds in OWN_FIELDS.items()}
+    for name in schema.names:
+        known = field_of(name)
+        if known is not None:
+            found.setdefault(known[0], set()).add(known[1])
+    own = {name: found.pop(name) for name in OWN_FIELDS}
+    return {**own, **dict(sorted(found.items()))}
+
+
+def field_columns(passages: Sequence[Passage]) -> dict[str, list[Any]]:
+    """The columns of some passages' metadata; passages of one document that follow each other are read once."""
+    found: dict[str, list[Any]] = {}
+    metadata: Mapping[str, Any] | None = None
+    values: dict[str, Any] = {}
+    for row, passage in enumerate(passages):
+        if passage.metadata is not metadata:
+            metadata, values = passage.metadata, _values(passage)
+        for name, value in values.items():
+            found.setdefault(name, [None] * len(passages))[row] = value
+    return found
+
+
+def column_values(passage: Passage, schema: pa.Schema) -> dict[str, str]:
+    """What a table's columns of metadata hold for a passage, as SQL."""
+    values = _values(passage)
+    return {name: _sql(values.get(name)) for name in schema.names if field_of(name) is not None}
+
+
+def room_for(names: Sequence[str], schema: pa.Schema) -> tuple[pa.Schema, set[str]]:
+    """Which of these columns a table has yet to get, and the fields for which it has no room."""
+    room = MOST - sum(name.startswith(PREFIX) for name in schema.names)
+    wanted: list[tuple[str, pa.DataType]] = []
+    over: set[str] = set()
+    for name in sorted(set(names) - set(schema.names)):
+        field = field_of(name)
+        if field is None:
+            continue
+        if len(wanted) < room and len(field[0]) <= LONGEST_NAME:
+            wanted.append((name, _TYPES[field[1]]))
+        else:
+            over.add(field[0])
+    return pa.schema(wanted), over
+
+
+def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
+    """A tally with further rows of one field, whose columns are given by kind."""
+    rows = len(next(iter(held.values())))
+    counts = Counter(tally.counts)
+    any_value = np.zeros(rows, bool)
+    for kind in ("text", "number", "boolean", "texts", "numbers"):
+        if kind not in held:
+            continue
+        array = held[kind]
+        there = pc.is_valid(array).to_numpy(zero_copy_only=False)
+        if kind in LISTS.values():
+            array = pa.array([value for values in array.to_pylist() for value in dict.fromkeys(values or ())])
+        else:
+            # A text that is a number, too, counts as text.
+            array = array.filter(pa.array(there & ~any_value))
+        found = pc.value_counts(array)
+        values: list[Any] = found.field(0).to_pylist()
+        counts.update(dict(zip(values, np.asarray(found.field(1)).tolist(), strict=True)))
+        any_value |= there
+    return Tally(counts, tally.passages + rows, tally.without + int(np.count_nonzero(~any_value)))
+
+
+def _values(passage: Passage) -> dict[str, Any]:
+    return {
+        column(field, kind): value
+        for field, kinds in metadata_values(passage.metadata).items()
+        for kind, value in kinds.items()
+    }
+
+
+def _sql(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return f"[{', '.join(map(literal, value))}]" if isinstance(value, list) else literal(value)

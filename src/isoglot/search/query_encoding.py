@@ -1,0 +1,57 @@
+"""From queries to vectors that an index's passages are compared with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.debias import Debias
+from isoglot.encoders.embedder import Encoder, Vectors, readable
+from isoglot.languages.codes import UNKNOWN, normal_code
+from isoglot.languages.detection import detect
+
+_log = logging.getLogger(__name__)
+
+
+def query_code(code: str | None, there: Collection[str]) -> str | None:
+    """Normal form of a query's language; one that the index lacks may still be asked in.
+
+    Args:
+        code: of all queries; None where that of each is guessed.
+        there: languages of the index.
+
+    Raises:
+        InputError: no code of a language.
+    """
+    if code is None or code in there:
+        return code
+    try:
+        return normal_code(code)
+    except InputError as error:
+        raise InputError(
+            f"query_lang {error}; {UNKNOWN!r} stands for a language without one; leave it out to have it guessed"
+        ) from error
+
+
+def query_vectors(encoder: Encoder, texts: Sequence[str], lang: str | None, debias: Debias | None) -> Vectors:
+    """Vectors (n, d) of queries, corrected as the passages were.
+
+    Args:
+        encoder: of the index.
+        texts: queries.
+        lang: of all of them; that of each is guessed when None.
+        debias: the index's correction.
+    """
+    encoded = encoder.encoded(list(texts), "query")
+    if encoded.cut:
+        _log.warning(
+            "%d of %d queries are longer than %d tokens: their ends were not read",
+            encoded.cut,
+            len(texts),
+            encoded.length or 0,
+        )
+    if debias is None:
+        return encoded.vectors
+    codes = [lang or detect(readable(text), among=debias.languages, threshold=0.0) for text in texts]
+    return debias.apply(encoded.vectors, codes, "query")
