@@ -132,7 +132,7 @@ def test_page_bar_counts_languages() -> None:
         text = client.get("/", params={"q": "solar", "lang": ["de", "zh"]}).text
     # Of 16 German and 8 Chinese passages all 24 are in the sample: the bars agree.
     assert text.count('aria-label="Languages of the top 24: German 67%, Chinese 33%"') == 1
-    assert text.count('aria-label="Languages of the collection: German 67%, Chinese 33%"') == 1
+    assert text.count('aria-label="Languages of the collection (those chosen): German 67%, Chinese 33%"') == 1
 
 
 def test_page_escapes_everything(client: TestClient) -> None:
@@ -168,7 +168,7 @@ def test_no_path_reaches_the_file_system(client: TestClient, path: str) -> None:
 def test_errors_are_pages_for_people_and_problems_for_programs(client: TestClient) -> None:
     page = client.get("/?view=three")
     assert page.status_code == 422
-    assert "There is no view &#39;three&#39;" in page.text
+    assert "&#39;three&#39; is no value of view in the address; possible are: one, two." in page.text
     assert client.get("/?k=1000").status_code == client.get("/?k=-1").status_code == 422
     assert client.get("/?lang=%3Cb%3E").status_code == 422
     assert client.get("/nope").headers["content-type"].startswith("text/html")

@@ -119,6 +119,8 @@ def test_search_filter_switch_compare(page: Page, address: str) -> None:
     page.locator("summary", has_text="As a table").first.click()
     assert not violations(page)
 
+    # What the links of files hold is what is shown.
+    assert page.locator("a[download]").count() == 2
     # Everything stands in the address: reloading gives the same page, going back the one before.
     before = page.locator("#results").inner_text()
     page.reload()
@@ -143,15 +145,26 @@ def test_errors_show_in_place(page: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1200])
-def test_accessible_in_every_light_and_width(browser: Browser, address: str, scheme: str, width: int) -> None:
-    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}) as context:
+@pytest.mark.parametrize("width", [320, 1200])
+@pytest.mark.parametrize("tongue", ["en", "ar"])
+def test_accessible_in_every_light_width_and_direction(
+    browser: Browser, address: str, scheme: str, width: int, tongue: str
+) -> None:
+    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, locale=tongue) as context:
         page = context.new_page()
-        for place in ("/?q=solar&view=two&lang=ar&lang=en", "/", "/api", "/nope"):
+        balanced = "/?q=solar&view=two&lang=ar&lang=en&mode=dense&fair=balanced"
+        for place in (balanced, "/", "/api", "/nope"):
             page.goto(address + place)
+            assert page.locator("html").get_attribute("lang") == tongue
+            assert page.locator("html").get_attribute("dir") == ("rtl" if tongue == "ar" else "ltr")
             assert not violations(page), place
             overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow == 0, place
+        page.locator("#tongues summary").click()
+        assert not violations(page)
+        page.locator("#show-keys").click()
+        assert not violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
 def test_whole_without_javascript(browser: Browser, address: str) -> None:
@@ -174,6 +187,89 @@ def test_keyboard_reaches_results(page: Page, address: str) -> None:
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "results"
+
+
+def test_keys_move_and_can_be_turned_off(page: Page, address: str) -> None:
+    page.goto(f"{address}/?q=solar&view=one&index=first&mode=dense")
+
+    def focused() -> str:
+        return str(page.evaluate("document.activeElement.querySelector('.rank')?.textContent ?? ''"))
+
+    page.keyboard.press("j")
+    assert focused() == "1"
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert focused() == "2"
+    page.keyboard.press("b")
+    page.wait_for_url("**fair=balanced**")
+    page.keyboard.press("/")
+    page.keyboard.type("jk?")
+    assert page.locator("#q").input_value() == "jk?"
+    page.locator("#results").focus()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.locator("#keys-on").uncheck()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("?")
+    page.reload()
+    page.locator("#results").focus()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.locator("#show-keys").click()
+    assert not page.locator("#keys-on").is_checked()
+
+
+def test_the_link_that_is_copied_brings_everything_back(browser: Browser, address: str) -> None:
+    with browser.new_context(locale="de", permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(address)
+        page.locator("#q").fill("solar")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("ol.hits")
+        page.get_by_label("Ansicht").select_option("one")
+        page.wait_for_url("**view=one**")
+        page.locator("#copy").click()
+        expect(page.locator("#status")).to_have_text("Der Link wurde kopiert.")
+        link = page.evaluate("navigator.clipboard.readText()")
+        first = page.locator("ol.hits .text").all_inner_texts()
+        page.goto(link)
+        assert page.locator("ol.hits .text").all_inner_texts() == first
+        assert page.locator("#q").input_value() == "solar"
+
+
+def test_the_page_changes_its_language_and_keeps_its_state(page: Page, address: str) -> None:
+    page.goto(f"{address}/?view=one")
+    page.locator("#q").fill("solar")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("ol.hits")
+    page.locator("#tongues summary").click()
+    page.get_by_role("link", name="Русский").click()
+    page.wait_for_url("**ui=ru**")
+    assert page.locator("#q").input_value() == "solar"
+    assert page.locator("html").get_attribute("lang") == "ru"
+    assert page.locator("#status").inner_text().startswith("10 результатов")
+    page.get_by_role("switch").first.check()
+    page.wait_for_url("**fair=balanced**")
+    assert "ui=ru" in page.url
+    assert "Все языки на равных" in page.locator(".balanced").first.inner_text()
+
+
+def test_first_load_is_small(browser: Browser, address: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        sizes: dict[str, int] = {}
+        page.on("requestfinished", lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}))
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        assert len(sizes) == 3, sizes  # the page, its script, its style
+        assert sum(sizes.values()) <= 60_000, sizes
+        assert min(sizes.values()) > 0
+        # What a browser with a window would fetch for its tab stands in the page.
+        assert page.locator("link[rel=icon]").get_attribute("href").startswith("data:image/svg+xml,")
 
 
 def test_says_when_the_server_is_gone(browser: Browser, address: str) -> None:

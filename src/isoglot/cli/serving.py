@@ -138,7 +138,9 @@ def require_packages() -> None:
     """
     from isoglot.core.errors import MissingPackageError
 
-    missing = [name for name in ("fastapi", "jinja2", "prometheus_client", "uvicorn") if find_spec(name) is None]
+    missing = [
+        name for name in ("babel", "fastapi", "jinja2", "prometheus_client", "uvicorn") if find_spec(name) is None
+    ]
     if missing:
         raise MissingPackageError(f"serving needs {', '.join(missing)}: pip install 'isoglot[serve]'")
 

@@ -23,7 +23,12 @@ from isoglot.serve.problem_json import problem
 
 STRANGER = "isoglot.stranger"
 """Set in the scope of a probe that showed no key: it is told whether, not what, this server serves."""
-_SCOPES = {"/v1/embeddings": "embed", "/v1/models": "embed", "/metrics": "admin", "/search": "search", "/": "search"}
+_SCOPES = {
+    "/v1/embeddings": "embed",
+    "/v1/models": "embed",
+    "/metrics": "admin",
+    **dict.fromkeys(("/search", "/", "/export.csv", "/export.json"), "search"),
+}
 _PROGRAMS = ("/search", "/openapi.json", "/metrics", PREFIX)
 
 

@@ -28,13 +28,14 @@ from isoglot.serve.keys import KeyRing
 from isoglot.serve.metrics import CONTENT_TYPE, Metrics
 from isoglot.serve.observing import Observed
 from isoglot.serve.openai_errors import PREFIX, openai_error
-from isoglot.serve.pages import Pages
-from isoglot.serve.problem_json import Problem, problem, title
+from isoglot.serve.pages import NO_PAGE, Pages
+from isoglot.serve.problem_json import Problem, problem
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.refreshing import follow
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
+from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.workers import BusyError, Workers
 
 _log = logging.getLogger(__name__)
@@ -143,13 +144,17 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 def _handle_errors(app: FastAPI, pages: Pages) -> None:
     def answer(
-        request: Request, status: int, detail: str, headers: dict[str, str] | None = None, param: str | None = None
+        request: Request,
+        status: int,
+        detail: str | SpokenError,
+        headers: dict[str, str] | None = None,
+        param: str | None = None,
     ) -> Response:
         path = route_path(request.scope)
         if path.startswith(PREFIX):
-            return openai_error(status, detail, headers, param=param)
+            return openai_error(status, str(detail), headers, param=param)
         return (
-            problem(status, detail, headers)
+            problem(status, str(detail), headers)
             if path.startswith(_PROGRAMS)
             else pages.error(request, status, detail, headers)
         )
@@ -162,25 +167,26 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        detail = "There is no such page here." if error.status_code == 404 else str(error.detail)
+        detail = NO_PAGE if error.status_code == 404 else str(error.detail)
         return answer(request, error.status_code, detail, dict(error.headers or {}))
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> Response:
-        return answer(request, 503, "Too many searches at once; try again in a moment.", {"Retry-After": "1"})
+        return answer(request, 503, spoken("Too many searches at once; try again in a moment."), {"Retry-After": "1"})
 
     @app.exception_handler(TimeoutError)
     async def slow(request: Request, error: TimeoutError) -> Response:
-        return answer(request, 504, "The search took too long; try a shorter query, or again in a moment.")
+        said = spoken("The search took too long; try a shorter query, or again in a moment.")
+        return answer(request, 504, said)
 
     @app.exception_handler(UnavailableError)
     async def unavailable(request: Request, error: UnavailableError) -> Response:
-        return answer(request, 503, str(error), {"Retry-After": "10"})
+        return answer(request, 503, error, {"Retry-After": "10"})
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         # The trace goes to the log, by the server; this answer is outside of the guard's reach.
-        return answer(request, 500, f"{title(500)}; the server's messages say more.")
+        return answer(request, 500, spoken("Something went wrong in the server; its messages say more."))
 
 
 def _parts(error: Any) -> list[str]:

@@ -1,36 +1,52 @@
-"""The page: plain HTML from the server, complete without JavaScript."""
+"""The page: plain HTML from the server, complete without JavaScript, in the reader's language."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from hashlib import sha256
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isoglot.core.errors import InputError
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Vectors
-from isoglot.search.hit import Hit
+from isoglot.search.query_checks import Fair
+from isoglot.search.searcher import Hit
 from isoglot.serve.addresses import home_of, route_path
+from isoglot.serve.balance import balance
+from isoglot.serve.exporting import Found, as_csv, as_json
 from isoglot.serve.finding import Finder
+from isoglot.serve.locales import CODES, PageLocale, negotiated, page_locale
 from isoglot.serve.problem_json import title
-from isoglot.serve.request import COUNTS, FAIRNESS, MODES, VIEWS, ListChoice, PageRequest, default_request, read_request
+from isoglot.serve.request import (
+    COUNTS,
+    FAIRNESS,
+    MODES,
+    VIEWS,
+    AddressError,
+    ListChoice,
+    PageRequest,
+    default_request,
+    read_request,
+)
 from isoglot.serve.result_views import ListView, languages_of, list_view, segments
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
+from isoglot.serve.spoken import SpokenError, spoken
+from isoglot.serve.static_files import StaticFiles
 
-_TYPES = {
-    "htmx.min.js": "text/javascript; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "page.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+NO_PAGE = spoken("There is no such page here.")
+_TITLES = {
+    404: spoken("Not found"),
+    422: spoken("That cannot be answered"),
+    500: spoken("Something went wrong"),
+    503: spoken("Not available now"),
+    504: spoken("It took too long"),
 }
-"""All that /static can answer, read once: no request names a file."""
 
 
 class Pages:
@@ -40,9 +56,7 @@ class Pages:
         self._by_name = {entry.name: entry for entry in collections}
         self._collections = collections
         self._finder, self._settings = finder, settings
-        folder = files("isoglot.serve") / "static"
-        self._static = {name: (folder / name).read_bytes() for name in _TYPES}
-        build = sha256(b"".join(self._static.values())).hexdigest()[:12]
+        self._static = StaticFiles()
         self._templates = Environment(
             loader=PackageLoader("isoglot.serve"),
             autoescape=True,
@@ -50,8 +64,10 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        icon = (files("isoglot.serve") / "templates" / "icon.svg").read_text("utf-8").strip()
         self._templates.globals.update(
-            build=build,
+            build=self._static.build,
+            icon=quote(icon),
             version=__version__,
             collections=collections,
             modes=MODES,
@@ -59,77 +75,139 @@ class Pages:
             views=VIEWS,
             counts=[count for count in COUNTS if count <= settings.results],
             longest=settings.query_characters,
+            locales=[page_locale(code) for code in CODES],
         )
 
     @property
     def router(self) -> APIRouter:
-        """`/`, `/static/...` and `/api`."""
+        """`/`, `/export.csv`, `/export.json`, `/static/...` and `/api`."""
         routes = APIRouter(include_in_schema=False)
         routes.get("/")(self.search)
+        routes.get("/export.csv")(self.export_csv)
+        routes.get("/export.json")(self.export_json)
         routes.get("/static/{name}")(self.static)
         routes.get("/api")(self.api)
         return routes
 
     async def search(self, request: Request) -> Response:
         """The form, and under it what the address asks for."""
-        names, codes = list(self._by_name), list(languages_of(self._collections))
         try:
-            asked = read_request(request.query_params, names, codes, self._settings)
-        except InputError as error:
-            return self.error(request, 422, str(error))
+            asked = self._asked(request)
+        except AddressError as error:
+            return self.error(request, 422, error)
         lists: list[ListView] = []
         if asked.query:
+            locale = _locale(request)
             async with asyncio.timeout(self._settings.seconds):
-                lists = [await self._found(asked, choice) for choice in asked.shown]
+                lists = [await self._found(asked, choice, locale) for choice in asked.shown]
         return self._render(request, "page.html", asked=asked, lists=lists, problem=None)
 
-    async def _found(self, asked: PageRequest, choice: ListChoice) -> ListView:
-        vector = await self._finder.vector(self._by_name[choice.index], asked.query, choice.mode)
-        return await self._finder.run(self._list, asked, choice, vector)
+    def _asked(self, request: Request) -> PageRequest:
+        codes = list(languages_of(self._collections))
+        return read_request(request.query_params, list(self._by_name), codes, self._settings)
 
-    def _list(self, asked: PageRequest, choice: ListChoice, vector: Vectors | None) -> ListView:
+    async def _found(self, asked: PageRequest, choice: ListChoice, locale: PageLocale) -> ListView:
+        vector = await self._finder.vector(self._by_name[choice.index], asked.query, choice.mode)
+        return await self._finder.run(self._list, asked, choice, locale, vector)
+
+    def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
         collection = self._by_name[choice.index]
         sample = self._settings.sample
 
-        def best(k: int) -> list[Hit]:
-            return collection.search(asked.query, k, asked.langs, choice.mode, choice.fair, vector)
+        def best(k: int, fair: Fair = choice.fair) -> list[Hit]:
+            return collection.search(asked.query, k, asked.langs, choice.mode, fair, vector)
 
         started = time.perf_counter()
         sampled = self._finder.timed(best, max(asked.k, sample))
         seconds = time.perf_counter() - started
         # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
-        alone = choice.fair == "balanced" and asked.k < sample
-        found = best(asked.k) if alone else sampled[: asked.k]
+        balanced = choice.fair == "balanced"
+        found = best(asked.k) if balanced and asked.k < sample else sampled[: asked.k]
         self._finder.shown(collection, found)
-        return list_view(asked, choice, collection, found, sampled[:sample], languages_of(self._collections), seconds)
+        return list_view(
+            asked,
+            choice,
+            collection,
+            found,
+            sampled[:sample],
+            seconds,
+            languages=languages_of(self._collections, locale),
+            locale=locale,
+            balance=balance(asked.query, found, best(asked.k, "none")) if balanced and found else None,
+        )
 
-    def error(self, request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    async def export_csv(self, request: Request) -> Response:
+        """The results that the same address of the page shows, as a table."""
+        return await self._export(request, "csv")
+
+    async def export_json(self, request: Request) -> Response:
+        """The same with everything that is known of each result."""
+        return await self._export(request, "json")
+
+    async def _export(self, request: Request, kind: str) -> Response:
+        try:
+            asked = self._asked(request)
+        except AddressError as error:
+            return self.error(request, 422, error)
+        found = [
+            Found(
+                asked.query,
+                choice,
+                asked.langs,
+                await self._finder.search(
+                    self._by_name[choice.index], asked.query, asked.k, asked.langs, choice.mode, choice.fair
+                ),
+            )
+            for choice in asked.shown
+        ]
+        text, media = (as_csv(found), "text/csv") if kind == "csv" else (as_json(found), "application/json")
+        headers = {"Content-Disposition": f'attachment; filename="results.{kind}"'}
+        return Response(text, media_type=f"{media}; charset=utf-8", headers=headers)
+
+    def error(
+        self, request: Request, status: int, detail: str | SpokenError, headers: dict[str, str] | None = None
+    ) -> Response:
         """The page with what went wrong in the place of results."""
-        asked = default_request(list(self._by_name), self._settings)
-        problem = {"status": status, "title": title(status), "detail": detail}
+        locale = _locale(request)
+        said, values = (detail.said, detail.values) if isinstance(detail, SpokenError) else (detail, {})
+        asked = default_request(list(self._by_name), self._settings, _explicit(request))
+        problem = {
+            "status": status,
+            "title": locale.text(_TITLES[status]) if status in _TITLES else title(status),
+            "detail": locale.text(said, **values),
+            "english": not locale.knows(said),
+        }
         return self._render(request, "page.html", status, headers, asked=asked, lists=[], problem=problem)
 
     async def static(self, request: Request, name: str) -> Response:
         """A file of ours, from memory."""
-        if name not in self._static:
-            return self.error(request, 404, "There is no such page here.")
-        return Response(
-            self._static[name],
-            media_type=_TYPES[name],
-            headers={"Cache-Control": "public, max-age=31536000, immutable"},
-        )
+        return self._static.answer(request, name) or self.error(request, 404, NO_PAGE)
 
     async def api(self, request: Request) -> Response:
         """The JSON API in words, from its OpenAPI document."""
-        return self._render(request, "api.html", api=request.app.openapi(), base=str(request.base_url).rstrip("/"))
+        asked = default_request(list(self._by_name), self._settings, _explicit(request))
+        base = str(request.base_url).rstrip("/")
+        return self._render(request, "api.html", asked=asked, api=request.app.openapi(), base=base)
 
     def _render(
         self, request: Request, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
     ) -> Response:
         # Addresses are relative: right under whatever path a proxy shows this server.
         home = home_of(route_path(request.scope))
-        languages = languages_of(self._collections)
+        locale = _locale(request)
+        languages = languages_of(self._collections, locale)
         bars = {entry.name: segments(entry.languages, languages) for entry in self._collections}
-        values |= {"home": home, "languages": languages, "bars": bars}
-        text = self._templates.get_template(name).render(**values)
-        return HTMLResponse(text, status, headers)
+        values |= {"home": home, "languages": languages, "bars": bars, "locale": locale, "_": locale.text}
+        text = self._templates.get_template(name).render(counted=locale.counted, **values)
+        spoken = {"Content-Language": locale.code, "Vary": "Accept-Language"}
+        return HTMLResponse(text, status, spoken | (headers or {}))
+
+
+def _explicit(request: Request) -> str:
+    """The page's language where the address names one that there is."""
+    code = request.query_params.get("ui", "")
+    return code if code in CODES else ""
+
+
+def _locale(request: Request) -> PageLocale:
+    return page_locale(_explicit(request) or negotiated(request.headers.get("accept-language", "")))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
@@ -12,12 +13,21 @@ from isoglot.core.errors import InputError
 from isoglot.languages.codes import known_code
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.serve.cleaning import clean_query
+from isoglot.serve.locales import CODES
 from isoglot.serve.settings import ServeSettings
+from isoglot.serve.spoken import SpokenError, spoken
 
-MODES: Mapping[str, str] = {"dense": "by meaning", "lexical": "by words", "hybrid": "by both"}
-FAIRNESS: Mapping[str, str] = {"none": "as the model ranks", "balanced": "every language alike"}
-VIEWS: Mapping[str, str] = {"one": "one list", "two": "two side by side"}
+MODES: Mapping[str, str] = {"dense": spoken("by meaning"), "lexical": spoken("by words"), "hybrid": spoken("by both")}
+FAIRNESS: Mapping[str, str] = {
+    "none": spoken("as the model ranks"),
+    "balanced": spoken("every language alike"),
+}
+VIEWS: Mapping[str, str] = {"one": spoken("one list"), "two": spoken("two side by side")}
 COUNTS = (10, 20, 50, 100)
+
+
+class AddressError(SpokenError, InputError):
+    """An address that cannot be answered."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +41,42 @@ class ListChoice:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """The state of the page; everything in it stands in the address."""
+    """The state of the page; everything in it stands in the address.
+
+    Attributes:
+        query: as searched.
+        langs: languages that are searched; all when empty.
+        k: results of a list.
+        view: one list or two.
+        lists: how each is found.
+        ui: the page's own language; empty where the browser's is meant.
+    """
 
     query: str
     langs: tuple[str, ...]
     k: int
     view: Literal["one", "two"]
     lists: tuple[ListChoice, ListChoice]
+    ui: str = ""
 
     @property
     def shown(self) -> tuple[ListChoice, ...]:
         """The lists in view."""
         return self.lists if self.view == "two" else self.lists[:1]
 
+    def address(self, **changes: Any) -> str:
+        """The query string that brings this state back, with fields of it changed."""
+        state = replace(self, **changes)
+        pairs = [("q", state.query)] if state.query else []
+        for suffix, choice in zip(("", "2"), state.lists, strict=True):
+            pairs += [(f"index{suffix}", choice.index), (f"mode{suffix}", choice.mode)]
+            pairs += [(f"fair{suffix}", choice.fair)] if choice.fair != "none" else []
+        pairs += [("view", state.view), ("k", str(state.k)), *(("lang", code) for code in state.langs)]
+        pairs += [("ui", state.ui)] if state.ui else []
+        return urlencode(pairs)
 
-def default_request(names: Sequence[str], settings: ServeSettings) -> PageRequest:
+
+def default_request(names: Sequence[str], settings: ServeSettings, ui: str = "") -> PageRequest:
     """The page at its bare address: two indexes stand side by side, one alone with and without fairness to choose."""
     two = len(names) > 1
     return PageRequest(
@@ -54,6 +85,7 @@ def default_request(names: Sequence[str], settings: ServeSettings) -> PageReques
         k=min(COUNTS[0], settings.results),
         view="two" if two else "one",
         lists=(ListChoice(names[0]), ListChoice(names[1]) if two else ListChoice(names[0], fair="balanced")),
+        ui=ui,
     )
 
 
@@ -63,17 +95,19 @@ def read_request(
     """Read an address; what it leaves out takes its default.
 
     Raises:
-        InputError: a value that is none of the choices; the message names it.
+        AddressError: a value that is none of the choices; the message names it.
     """
     base = default_request(names, settings)
     query = clean_query(params.get("q", ""))
     if len(query) > settings.query_characters:
-        raise InputError(
-            f"The query has {len(query)} characters; at most {settings.query_characters} can be searched for."
+        raise AddressError(
+            spoken("The query has %(seen)s characters; at most %(most)s can be searched for."),
+            seen=len(query),
+            most=settings.query_characters,
         )
     langs = tuple(dict.fromkeys(known_code(code) or code for code in params.getlist("lang")))
     for code in langs:
-        _choice("language", code, codes)
+        _choice("lang", code, codes)
     first, second = base.lists
     return PageRequest(
         query=query,
@@ -81,22 +115,29 @@ def read_request(
         k=_count(params.get("k"), base.k, settings.results),
         view=cast("Literal['one', 'two']", _choice("view", params.get("view", base.view), tuple(VIEWS))),
         lists=(_list(params, "", first, names), _list(params, "2", second, names)),
+        ui=_choice("ui", params["ui"], CODES) if params.get("ui") else "",
     )
 
 
 def _list(params: QueryParams, suffix: str, base: ListChoice, names: Sequence[str]) -> ListChoice:
     # A form sends a mode always, and the switch only when it is on.
     off = "none" if f"mode{suffix}" in params else base.fair
+    fair, mode = f"fair{suffix}", f"mode{suffix}"
     return ListChoice(
-        index=_choice("index", params.get(f"index{suffix}", base.index), names),
-        mode=cast(Mode, _choice("mode", params.get(f"mode{suffix}", base.mode), tuple(MODES))),
-        fair=cast(Fair, _choice("fairness", params.get(f"fair{suffix}", off), tuple(FAIRNESS))),
+        index=_choice(f"index{suffix}", params.get(f"index{suffix}", base.index), names),
+        mode=cast(Mode, _choice(mode, params.get(mode, base.mode), tuple(MODES))),
+        fair=cast(Fair, _choice(fair, params.get(fair, off), tuple(FAIRNESS))),
     )
 
 
-def _choice(what: str, value: str, choices: Sequence[str]) -> str:
+def _choice(field: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
-        raise InputError(f"There is no {what} {clean_query(value)[:40]!r}; there are: {', '.join(choices)}.")
+        raise AddressError(
+            spoken("%(seen)s is no value of %(field)s in the address; possible are: %(choices)s."),
+            seen=repr(clean_query(value)[:40]),
+            field=field,
+            choices=", ".join(choices),
+        )
     return value
 
 
@@ -104,5 +145,9 @@ def _count(value: str | None, default: int, most: int) -> int:
     if value is None:
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 6 and 1 <= int(value) <= most):
-        raise InputError(f"The number of results is {clean_query(value)[:40]!r}; expected 1 to {most}.")
+        raise AddressError(
+            spoken("The number of results is %(seen)s; expected 1 to %(most)s."),
+            seen=repr(clean_query(value)[:40]),
+            most=most,
+        )
     return int(value)

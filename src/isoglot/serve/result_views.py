@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import NamedTuple
 
 from isoglot.languages.table import language
 from isoglot.search.hit import Hit
+from isoglot.serve.balance import Balance
 from isoglot.serve.cleaning import shown
 from isoglot.serve.highlight import Piece, highlight
+from isoglot.serve.locales import SOURCE, PageLocale, page_locale
 from isoglot.serve.request import ListChoice, PageRequest
 from isoglot.serve.served import Collection
 
@@ -18,6 +21,7 @@ TONES = 12
 """Colours of the bar; further languages share them, since each part is also named."""
 _LONGEST = 1500
 _ROOM_FOR_CODE = 4.5
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class LanguageView(NamedTuple):
@@ -45,7 +49,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class HitView:
-    """One result; `parts` are further scores, `link` a web address that the document names as its own."""
+    """One result; `parts` are further scores, `link` and `date` what the document's metadata call `url` and `date`."""
 
     rank: int
     language: LanguageView
@@ -56,11 +60,12 @@ class HitView:
     parts: list[tuple[str, str]]
     source: str
     link: str
+    date: str
 
 
 @dataclass(frozen=True)
 class ListView:
-    """One list of results with its bar."""
+    """One list of results with its bar; `balance` where the switch for fairness is on."""
 
     choice: ListChoice
     model: str
@@ -68,7 +73,8 @@ class ListView:
     sampled: int
     found: list[Segment]
     collection: list[Segment]
-    seconds: str
+    seconds: float
+    balance: Balance | None = None
 
     @property
     def rows(self) -> list[tuple[LanguageView, float, float]]:
@@ -77,13 +83,13 @@ class ListView:
         return [(part.language, found.get(part.language.code, 0.0), part.width) for part in self.collection]
 
 
-def languages_of(collections: Sequence[Collection]) -> dict[str, LanguageView]:
+def languages_of(collections: Sequence[Collection], locale: PageLocale | None = None) -> dict[str, LanguageView]:
     """The languages of all collections, each with its colour, in alphabetical order of codes."""
     codes = sorted({code for entry in collections for code in entry.languages})
-    return {code: language_view(code, place % TONES) for place, code in enumerate(codes)}
+    return {code: language_view(code, place % TONES, locale) for place, code in enumerate(codes)}
 
 
-def language_view(code: str, tone: int = 0) -> LanguageView:
+def language_view(code: str, tone: int = 0, locale: PageLocale | None = None) -> LanguageView:
     """Describe a language; a script that is not known leaves the direction to the text itself.
 
     >>> language_view("ar").dir, language_view("el").dir, language_view("und").dir
@@ -91,7 +97,7 @@ def language_view(code: str, tone: int = 0) -> LanguageView:
     """
     known = language(code)
     direction = "auto" if known.script == "unknown" else "rtl" if known.right_to_left else "ltr"
-    name = "Unknown language" if code == "und" else known.name
+    name = (locale or page_locale(SOURCE)).language_name(code)
     return LanguageView(shown(code), shown(name), direction, tone)
 
 
@@ -114,33 +120,38 @@ def list_view(
     collection: Collection,
     found: Sequence[Hit],
     sampled: Sequence[Hit],
-    languages: Mapping[str, LanguageView],
     seconds: float,
+    *,
+    languages: Mapping[str, LanguageView],
+    locale: PageLocale,
+    balance: Balance | None = None,
 ) -> ListView:
     """Show the hits found, and the languages of those sampled beside the collection's."""
     among = {code: count for code, count in collection.languages.items() if not asked.langs or code in asked.langs}
     return ListView(
         choice=choice,
         model=shown(collection.model),
-        hits=[_hit(rank, hit, asked.query, languages) for rank, hit in enumerate(found, 1)],
+        hits=[_hit(rank, hit, asked.query, languages, locale) for rank, hit in enumerate(found, 1)],
         sampled=len(sampled),
         found=segments(Counter(hit.lang for hit in sampled), languages),
         collection=segments(among, languages),
-        seconds=f"{seconds:.2f}",
+        seconds=seconds,
+        balance=balance,
     )
 
 
-def _hit(rank: int, hit: Hit, query: str, languages: Mapping[str, LanguageView]) -> HitView:
+def _hit(rank: int, hit: Hit, query: str, languages: Mapping[str, LanguageView], locale: PageLocale) -> HitView:
     text = shown(hit.text)
-    link = str(hit.metadata.get("url", ""))
+    link, date = (str(hit.metadata.get(name) or "") for name in ("url", "date"))
     return HitView(
         rank=rank,
-        language=languages.get(hit.lang) or language_view(hit.lang),
+        language=languages.get(hit.lang) or language_view(hit.lang, locale=locale),
         title=highlight(shown(hit.title), query),
         text=highlight(text[:_LONGEST], query),
         cut=len(text) > _LONGEST,
-        score=f"{hit.score:.3f}",
-        parts=[(shown(name), f"{value:.3f}") for name, value in hit.parts.items() if value != hit.score],
+        score=locale.number(hit.score, 3),
+        parts=[(shown(name), locale.number(value, 3)) for name, value in hit.parts.items() if value != hit.score],
         source=shown(hit.source),
         link=shown(link) if link.startswith(("https://", "http://")) else "",
+        date=shown(locale.date(date)) if _DAY.match(date) else "",
     )

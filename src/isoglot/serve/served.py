@@ -13,12 +13,13 @@ from isoglot.encoders.encoding import encode
 from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
+from isoglot.serve.spoken import SpokenError, spoken
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class UnavailableError(IsoglotError):
+class UnavailableError(SpokenError):
     """A collection does not answer: its index was removed, is damaged, or its disk is gone."""
 
 
@@ -107,7 +108,7 @@ class Collection:
             UnavailableError: the model failed; the server's log says why.
         """
         if self.embed is None:
-            raise UnavailableError(f"the index {self.name!r} is served without its model")
+            raise UnavailableError("the index %(index)s is served without its model", index=repr(self.name))
         embed = self.embed
         return _answer(self.name, lambda: encode(embed, texts, role))
 
@@ -142,6 +143,9 @@ def _answer(name: str, ask: Callable[[], T]) -> T:
         # The reason can hold paths, which are for the log and not for the network.
         _log.error("%s: %s", name, error)
         raise UnavailableError(
-            f"the index {name!r} does not answer; it may have been removed or replaced: see the server's messages, "
-            "then start the server again"
+            spoken(
+                "the index %(index)s does not answer; it may have been removed or replaced: see the server's messages, "
+                "then start the server again"
+            ),
+            index=repr(name),
         ) from error

@@ -1,0 +1,79 @@
+"""Results as files: a table for spreadsheets, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+from isoglot.search.searcher import Hit
+from isoglot.serve.cleaning import plain, shown
+from isoglot.serve.request import ListChoice
+
+COLUMNS = ("list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A list of results and what it answers."""
+
+    query: str
+    choice: ListChoice
+    langs: tuple[str, ...]
+    hits: Sequence[Hit]
+
+
+def as_csv(lists: Sequence[Found]) -> str:
+    """A table after RFC 4180 with a row for each result, all lists below each other.
+
+    It begins with a byte order mark, without which spreadsheets take it for another encoding. A text that a spreadsheet
+    would run as a formula gets an apostrophe before it: documents may be anybody's.
+    """
+    text = StringIO(newline="")
+    text.write("\ufeff")
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for number, found in enumerate(lists, 1):
+        choice = found.choice
+        for rank, hit in enumerate(found.hits, 1):
+            words = (hit.lang, hit.title, hit.text, hit.id, hit.document, hit.source, choice.index)
+            table.writerow([number, rank, float(hit.score), *map(_cell, words), choice.mode, choice.fair])
+    return text.getvalue()
+
+
+def as_json(lists: Sequence[Found]) -> str:
+    """All that is known of each result, list by list."""
+    content = [
+        {
+            "query": found.query,
+            "index": found.choice.index,
+            "mode": found.choice.mode,
+            "fair": found.choice.fair,
+            "langs": list(found.langs),
+            "hits": [
+                {
+                    "rank": rank,
+                    "id": hit.id,
+                    "document": hit.document,
+                    "lang": hit.lang,
+                    "title": hit.title,
+                    "text": hit.text,
+                    "score": float(hit.score),
+                    "parts": dict(hit.parts),
+                    "source": hit.source,
+                    "metadata": dict(hit.metadata),
+                }
+                for rank, hit in enumerate(found.hits, 1)
+            ],
+        }
+        for found in lists
+    ]
+    return json.dumps({"lists": plain(content)}, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def _cell(text: str) -> str:
+    text = shown(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,95 @@
+"""Results as files: what the page shows, whole, and nothing that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from fastapi.testclient import TestClient
+
+from isoglot.search.hit import Hit
+from isoglot.serve.app import create_app
+from isoglot.serve.exporting import COLUMNS, Found, as_csv, as_json
+from isoglot.serve.request import ListChoice
+from support.serving import searcher
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    app = create_app({"first": searcher(), "second": searcher(turned=True)})
+    return TestClient(app, base_url="http://127.0.0.1")
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+
+
+@pytest.mark.parametrize("view", ["one", "two"])
+def test_files_hold_what_the_api_finds(client: TestClient, view: str) -> None:
+    asked = {"q": "solar panel", "k": 5, "lang": ["en", "de"], "mode": "dense", "fair": "balanced"}
+    state = {**asked, "view": view, "index": "second", "index2": "first", "mode2": "lexical"}
+    wanted = [client.get("/search", params={**asked, "index": "second"}).json()["hits"]]
+    if view == "two":
+        second = {**asked, "index": "first", "mode": "lexical", "fair": "none"}
+        wanted.append(client.get("/search", params=second).json()["hits"])
+    answer = client.get("/export.json", params=state)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="results.json"'
+    assert [found["hits"] for found in answer.json()["lists"]] == wanted
+    answer = client.get("/export.csv", params=state)
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    found = rows(answer.content.decode("utf-8"))
+    assert [(int(row["list"]), int(row["rank"]), row["id"]) for row in found] == [
+        (number, hit["rank"], hit["id"]) for number, hits in enumerate(wanted, 1) for hit in hits
+    ]
+    assert {row["index"] for row in found} == ({"second", "first"} if view == "two" else {"second"})
+
+
+def test_the_pages_links_lead_there(client: TestClient) -> None:
+    text = client.get("/?q=solar&view=one&k=3").text
+    link = text.split('href="./export.csv?')[1].split('"')[0].replace("&amp;", "&")
+    assert len(rows(client.get(f"/export.csv?{link}").text)) == 3
+    assert "export.csv" not in client.get("/").text
+
+
+def test_bad_addresses_and_empty_queries(client: TestClient) -> None:
+    assert client.get("/export.csv?k=0").status_code == 422
+    assert client.get("/export.json?view=three").status_code == 422
+    assert rows(client.get("/export.csv").text) == []
+    assert [found["hits"] for found in client.get("/export.json?view=two").json()["lists"]] == [[], []]
+
+
+def test_a_table_comes_back_as_it_was_and_formulas_do_not_run() -> None:
+    text = 'two\nlines, "quoted"; \ud800\x00 — \u202eא'
+    hits = [
+        Hit("a", text, "=HYPERLINK(1)", "en", 0.5, "-x.txt", {"n": float("nan")}, {"dense": 0.5}, "doc"),
+        Hit("b", "+1", "@x", "und", float("nan")),
+    ]
+    found = Found("q", ListChoice("=index"), (), hits)
+    table = rows(as_csv([found]))
+    assert tuple(table[0]) == COLUMNS
+    assert table[0]["text"] == 'two\nlines, "quoted"; \ufffd\ufffd — \u202eא'
+    assert [table[0][name] for name in ("title", "source", "index")] == ["'=HYPERLINK(1)", "'-x.txt", "'=index"]
+    assert [table[1][name] for name in ("title", "text", "score")] == ["'@x", "'+1", "nan"]
+    exact = as_json([found])
+    assert '"title": "=HYPERLINK(1)"' in exact
+    assert '"n": null' in exact
+    assert '"score": null' in exact
+
+
+def test_keys_open_files_of_results_to_those_who_may_search(tmp_path: object) -> None:
+    from pathlib import Path
+
+    from isoglot.serve.keys import add_key
+    from isoglot.serve.settings import ServeSettings
+
+    path = Path(str(tmp_path)) / "keys.json"
+    search, embed = add_key(path, "reader"), add_key(path, "maker", ("embed",))
+    client = TestClient(create_app({"one": searcher()}, ServeSettings(keys=path)), base_url="http://127.0.0.1")
+    for name in ("/export.csv", "/export.json"):
+        assert client.get(f"{name}?q=solar").status_code == 401
+        assert client.get(f"{name}?q=solar", headers={"X-API-Key": embed}).status_code == 403
+        assert client.get(f"{name}?q=solar", headers={"X-API-Key": search}).status_code == 200
