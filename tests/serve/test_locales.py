@@ -147,7 +147,7 @@ def test_the_address_goes_before_the_browser_and_both_are_said(client: TestClien
     # The form and every link keep what the address says.
     assert '<input type="hidden" name="ui" value="de">' in answer.text
     assert re.search(r'href="\./export\.csv\?[^"]*ui=de', answer.text)
-    assert re.search(r'href="\?q=solar&amp;[^"]*ui=th" lang="th"', answer.text)
+    assert re.search(r'href="\./\?q=solar&amp;[^"]*ui=th" lang="th"', answer.text)
 
 
 def test_errors_are_said_in_the_readers_language_and_escaped(client: TestClient) -> None:

@@ -197,7 +197,8 @@ class Pages:
         locale = _locale(request)
         languages = languages_of(self._collections, locale)
         bars = {entry.name: segments(entry.languages, languages) for entry in self._collections}
-        values |= {"home": home, "languages": languages, "bars": bars, "locale": locale, "_": locale.text}
+        here = f"{home}api" if name == "api.html" else home
+        values |= {"home": home, "here": here, "languages": languages, "bars": bars, "locale": locale, "_": locale.text}
         text = self._templates.get_template(name).render(counted=locale.counted, **values)
         spoken = {"Content-Language": locale.code, "Vary": "Accept-Language"}
         return HTMLResponse(text, status, spoken | (headers or {}))
