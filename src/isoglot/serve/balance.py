@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from isoglot.core.errors import MissingPackageError
 from isoglot.languages.codes import UNKNOWN
 from isoglot.languages.detection import detect
-from isoglot.search.searcher import Hit
+from isoglot.search.hit import Hit
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 
-from isoglot.search.searcher import Hit
+from isoglot.search.hit import Hit
 from isoglot.serve.cleaning import plain, shown
 from isoglot.serve.request import ListChoice
 

@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Vectors
+from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair
-from isoglot.search.searcher import Hit
 from isoglot.serve.addresses import home_of, route_path
 from isoglot.serve.balance import balance
 from isoglot.serve.exporting import Found, as_csv, as_json
