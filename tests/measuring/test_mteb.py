@@ -133,7 +133,7 @@ def test_tasks_score_as_we_do_at_full_size(shared_data):
     tasks[0].hf_subsets, tasks[1].hf_subsets = ["de-de", "es-de"], ["es"]
     found = mteb.evaluate(Lookup(known), tasks, cache=None, co2_tracker=False, show_progress_bar=False)
     ours = score(benchmark, queries, candidates).metrics()
-    ranks = gold_ranks(queries, candidates, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
+    ranks, _ = gold_ranks(queries, candidates, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
     language = benchmark.candidates.lang[benchmark.gold]
 
     def cut(query_lang, ranks, kept):

@@ -19,7 +19,7 @@ from isoglot.training.losses.batch import pair_batch
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LOSSES, LossTerm, info_nce, register_loss, weighted_terms
 from isoglot.training.run import train
-from isoglot.training.sampling.regimes import REGIMES, Sampling, parse_regime, register_regime
+from isoglot.training.sampling.regimes import Sampling, parse_regime, register_regime
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.sampling.strata import Plans, pair_plan
 from isoglot.training.settings import TrainSettings
@@ -46,15 +46,6 @@ def place(tmp_path_factory):
         [tiny_rows(home / "rows.jsonl", negatives=lambda n, lang: [f"{lang} {n} no"] if n % 3 else [])], home / "rows"
     )
     return home
-
-
-@pytest.fixture
-def registered():
-    """Takes registrations of a test back."""
-    yield
-    LOSSES.unregister("half")
-    LOSSES.unregister("five")
-    REGIMES.unregister("to-pivot")
 
 
 def logged(folder):
@@ -133,12 +124,12 @@ def test_an_own_loss_over_two_processes_trains_as_one(place):
     assert [line["grad_norm"] for line in together] == pytest.approx([line["grad_norm"] for line in alone], rel=1e-3)
 
 
-def test_a_registered_loss_is_weighed_beside_the_others(place, tmp_path, registered):
-    register_loss("half", lambda batch: batch.per_query.mean() / 2)
-    settings = replace(FAST, loss=("half=3",), max_steps=1)
+def test_a_registered_loss_is_weighed_beside_the_others(place, tmp_path):
+    register_loss("own-half", lambda batch: batch.per_query.mean() / 2)
+    settings = replace(FAST, loss=("own-half=3",), max_steps=1)
     train(str(place / "model"), open_prepared(place / "rows"), tmp_path, settings)
     line = logged(tmp_path)[0]
-    assert line["loss_term/half"] == pytest.approx(line["loss_term/info_nce"] / 2, rel=1e-4)
+    assert line["loss_term/own-half"] == pytest.approx(line["loss_term/info_nce"] / 2, rel=1e-4)
     assert line["loss"] == pytest.approx(2.5 * line["loss_term/info_nce"], rel=1e-3)
 
 
@@ -157,22 +148,22 @@ def test_broken_weights(entry, message):
 
 
 def test_unknown_names_list_the_known_ones(place, tmp_path):
-    with pytest.raises(InputError, match=r"no loss named 'margin'; there are: .*distill, info_nce, jsd, kl, symmetric"):
+    with pytest.raises(InputError, match=r"no loss named 'margin'; there are: .*distill.*info_nce, jsd, kl.*symmetric"):
         train(str(place / "model"), open_prepared(place / "rows"), tmp_path, replace(FAST, loss=("margin=1",)))
     with pytest.raises(InputError, match=r"--loss 'kl=2': kl is given twice"):
         TrainSettings(loss=("kl=1", "kl=2"))
 
 
-def test_a_loss_that_is_no_scalar_is_refused(registered):
+def test_a_loss_that_is_no_scalar_is_refused():
     eye = torch.eye(3)
     batch = pair_batch([eye, eye], torch.arange(3), 0.5)
     for function, seen in ((lambda batch: batch.per_query, r"a tensor \(3,\)"), (lambda batch: 1.0, "float")):
         loss = GroupMaskedInfoNCE(torch.nn.Module(), terms={"mine": (LossTerm(function), 1.0)})
         with pytest.raises(InputError, match=f"loss 'mine' gave {seen}; expected a scalar"):
             loss.compare(batch)
-    LOSSES.register("five", 5)
+    LOSSES.register("own-five", 5)
     with pytest.raises(InputError, match="expected a function of a batch, got int"):
-        weighted_terms({"five": 1.0})
+        weighted_terms({"own-five": 1.0})
 
 
 def to_pivot(table, sampling, batch):
@@ -180,7 +171,7 @@ def to_pivot(table, sampling, batch):
     return Plans.of(pair_plan(table, sampling, batch, keep=lambda query, passage: passage == sampling.pivot))
 
 
-def test_a_registered_regime_draws_what_it_says(registered):
+def test_a_registered_regime_draws_what_it_says():
     register_regime("to-pivot", to_pivot)
     langs = ["de", "en", "zh"]
     table = RowTable.from_columns([f"g{n}" for n in range(12) for _ in langs], langs * 12)
@@ -192,8 +183,8 @@ def test_a_registered_regime_draws_what_it_says(registered):
 
 
 def test_an_unknown_regime_lists_the_known_ones():
-    with pytest.raises(InputError, match="--regime 'to-pivot': expected one of en-en, hybrid, x-x, x-x-mono, x-y"):
-        Sampling("to-pivot")
+    with pytest.raises(InputError, match=r"--regime 'to-pole': expected one of en-en, hybrid, .*x-x, x-x-mono, x-y"):
+        Sampling("to-pole")
 
 
 def test_further_passages_of_a_query_are_never_its_negatives():

@@ -46,10 +46,6 @@ class Registry(Generic[T]):
         self._registered[name] = value
         return value
 
-    def unregister(self, name: str) -> None:
-        """Take a registration back, where there is one; what else has the name stands again."""
-        self._registered.pop(name, None)
-
     def names(self) -> tuple[str, ...]:
         """Every known name, sorted; imports nothing that the names stand for."""
         return tuple(sorted({*self._registered, *self._built_in, *self._offered()}))

@@ -15,6 +15,8 @@ from isoglot.core.errors import InputError
 from isoglot.measuring.measures import average_precision, mean_per_query
 from isoglot.measuring.ranks import BLOCK_BYTES, Array, Floats, query_of, top_k
 
+_ENTRIES, _NUMBERS = 2**18, 2**22  # of arrays that compare groups of queries, at a time
+
 
 class LanguageShare(NamedTuple):
     """Per query, the share of its own language among its top k and in the pool: float64 (Q,) each."""
@@ -155,23 +157,41 @@ def mrc_at(
     top = top_k(queries, candidates, k, block_bytes=block_bytes) if top is None else top[:, :k]
     values = np.full(len(queries), np.nan)
     order = np.argsort(groups, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        if len(members) < 2:
-            continue
-        union, column = np.unique(top[members], return_inverse=True)
-        near = np.zeros((len(members), len(union)), np.bool_)
-        np.put_along_axis(near, column.reshape(len(members), -1), True, axis=1)
-        # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
-        scores = np.einsum("qd,cd->qc", queries[members], candidates[union])
-        a, b = np.triu_indices(len(members), 1)
-        pair, item = np.nonzero(near[a] | near[b])
-        rho = _correlation(pair, scores[a[pair], item], scores[b[pair], item], len(a))
-        known, both = ~np.isnan(rho), np.concatenate((a, b))
-        sums, counts = (
-            np.bincount(both, np.tile(x, 2), len(members)) for x in (np.nan_to_num(rho), known.astype(float))
-        )
-        values[members] = _divide(sums, counts)
+    starts = np.append(0, np.flatnonzero(np.diff(groups[order])) + 1)
+    sizes = np.diff(np.append(starts, len(order)))
+    for m in sorted(set(sizes[sizes > 1].tolist())):
+        alike = order[starts[sizes == m][:, None] + np.arange(m)]  # (groups of m queries, m)
+        width = m * top.shape[1]  # of a union, at most
+        step = max(1, min(_ENTRIES // (m * m // 2 * width), _NUMBERS // (width * queries.shape[1])))
+        for first in range(0, len(alike), step):
+            members = alike[first : first + step]
+            values[members] = _agreement(queries[members], candidates, top[members])
     return values
+
+
+def _agreement(queries: Array, candidates: Array, top: Array) -> Floats:
+    """Mean rho with the others of its group, (groups, m), of queries (groups, m, d) with their tops (groups, m, k)."""
+    count, m, k = top.shape
+    flat = top.reshape(count, m * k)
+    order = np.argsort(flat, axis=1)
+    ascending = np.take_along_axis(flat, order, axis=1)
+    fresh = np.diff(ascending, axis=1, prepend=ascending[:, :1]) > 0
+    place = np.cumsum(fresh, axis=1, dtype=np.int64)  # in the union
+    union = np.repeat(ascending[:, -1:], place[:, -1].max() + 1, axis=1)  # filled up with one that is in it
+    np.put_along_axis(union, place, ascending, axis=1)
+    column = np.empty_like(place)
+    np.put_along_axis(column, order, place, axis=1)
+    near = np.zeros((count, m, union.shape[1]), np.bool_)
+    np.put_along_axis(near, column.reshape(top.shape), True, axis=2)
+    # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
+    scores = np.einsum("gqd,gcd->gqc", queries, candidates[union])
+    a, b = np.triu_indices(m, 1)
+    kept = (near[:, a] | near[:, b]).reshape(-1, union.shape[1])
+    x, y = (scores[:, part].reshape(kept.shape) for part in (a, b))
+    rho = _spearman(x, y, kept).reshape(count, -1)
+    known, found = ~np.isnan(rho), np.nan_to_num(rho)
+    of_query = (np.arange(m) == a[:, None]) | (np.arange(m) == b[:, None])  # (pairs, m)
+    return _divide(found @ of_query, known.astype(float) @ of_query)
 
 
 def peer_at(offsets: Array, ranks: Array, gold_langs: Array, k: int) -> Floats:
@@ -226,8 +246,24 @@ def _centred(segment: Array, values: Array, segments: int) -> Floats:
     return centred
 
 
-def _correlation(segment: Array, x: Array, y: Array, segments: int) -> Floats:
-    """Spearman's rho of x and y in each segment, NaN where one is constant."""
-    x, y = (_centred(segment, _average_ranks(segment, v), segments) for v in (x, y))
-    xy, xx, yy = (np.bincount(segment, v, segments) for v in (x * y, x * x, y * y))
+def _spearman(x: Array, y: Array, kept: Array) -> Floats:
+    """Spearman's rho of the kept entries of each row, (rows,); NaN where x or y is constant there."""
+    n = kept.sum(axis=1, keepdims=True)
+    x, y = (np.where(kept, _row_ranks(values, kept), 0.0) for values in (x, y))
+    x, y = (np.where(kept, ranks - ranks.sum(axis=1, keepdims=True) / n, 0.0) for ranks in (x, y))
+    xy, xx, yy = (np.einsum("rc,rc->r", *both) for both in ((x, y), (x, x), (y, y)))
     return _divide(xy, np.sqrt(xx * yy))
+
+
+def _row_ranks(values: Array, kept: Array) -> Floats:
+    """Ascending ranks of the kept entries within each row, ties averaged; each row shifted by its own constant."""
+    values = np.where(kept, values, np.inf)
+    order = np.argsort(values, axis=1)
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, values.shape[1] + 1)[None], axis=1)
+    ascending = np.take_along_axis(values, order, axis=1)
+    tied = np.flatnonzero(((ascending[:, 1:] == ascending[:, :-1]) & np.isfinite(ascending[:, 1:])).any(axis=1))
+    if len(tied):
+        row, column = np.nonzero(kept[tied])
+        ranks[tied[row], column] = _average_ranks(row, values[tied][row, column])
+    return ranks

@@ -14,7 +14,7 @@ from isoglot.measuring import language_bias
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, cells_of
-from isoglot.measuring.ranks import Array, GoldRanks, query_of, select
+from isoglot.measuring.ranks import Array, GoldRanks, distinct, query_of, select
 
 TOP = 10  # cut-off of the measures of the best candidates
 PEER_TOP = 100
@@ -203,8 +203,7 @@ def _bias(benchmark: Benchmark, ranks: GoldRanks, gold_lang: Any) -> tuple[dict[
             "max@r_normalised": language_bias.normalised_max_at_r(offsets, ranks.pooled, size),
             **found,
         }
-    cells = np.unique(query * len(benchmark.languages) + gold_lang)
-    if len(cells) < len(gold_lang):
+    if distinct(query * len(benchmark.languages) + gold_lang) < len(gold_lang):
         found[f"peer@{PEER_TOP}"] = language_bias.peer_at(offsets, ranks.pooled, gold_lang, PEER_TOP)
     else:
         remarks.append(f"PEER@{PEER_TOP} is constant where each language has one relevant candidate, as here: left out")

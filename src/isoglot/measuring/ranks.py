@@ -50,10 +50,11 @@ def gold_ranks(
     candidate_langs: Array,
     offsets: Array,
     gold: Array,
+    k: int = 0,
     *,
     block_bytes: int = BLOCK_BYTES,
-) -> GoldRanks:
-    """Rank the relevant candidates of every query among all candidates, by inner product.
+) -> tuple[GoldRanks, NDArray[np.int32]]:
+    """Rank the relevant candidates of every query among all candidates, by inner product, and find the best ones.
 
     rank = 1 + #(score > s) + #(score == s at a lower position), whatever `block_bytes` is.
 
@@ -63,30 +64,20 @@ def gold_ranks(
         candidate_langs: integers (N,), the language of each candidate, in any numbering.
         offsets: integers (Q + 1,), CSR over queries.
         gold: integers (G,), positions of relevant candidates, none twice for one query.
+        k: how many of the best; 0 for none.
         block_bytes: memory for scores (but no less than 128 queries': 512 bytes a candidate).
+
+    Returns:
+        The ranks, and positions of the best candidates, int32 (Q, min(k, N)), as `top_k` gives them.
 
     Raises:
         InputError: shapes disagree, or a vector is not finite (the first row is named) or far too long.
 
     >>> pool = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
-    >>> r = gold_ranks(pool[:1], pool, np.array([0, 1, 1]), np.array([0, 2]), np.array([0, 1]))
-    >>> r.pooled.tolist(), r.within.tolist()
-    ([1, 3], [1, 2])
+    >>> r, top = gold_ranks(pool[:1], pool, np.array([0, 1, 1]), np.array([0, 2]), np.array([0, 1]), 2)
+    >>> r.pooled.tolist(), r.within.tolist(), top.tolist()
+    ([1, 3], [1, 2], [[0, 2]])
     """
-    return gold_ranks_and_top(queries, candidates, candidate_langs, offsets, gold, 0, block_bytes=block_bytes)[0]
-
-
-def gold_ranks_and_top(
-    queries: Array,
-    candidates: Array,
-    candidate_langs: Array,
-    offsets: Array,
-    gold: Array,
-    k: int,
-    *,
-    block_bytes: int = BLOCK_BYTES,
-) -> tuple[GoldRanks, NDArray[np.int32]]:
-    """`gold_ranks` and `top_k` in one pass over the scores; k = 0 gives no top."""
     queries, candidates = _vectors(queries, candidates)
     order, langs = _by_language(candidate_langs, len(candidates))
     if (np.diff(order) < 0).any():
@@ -157,6 +148,12 @@ def query_of(offsets: Array) -> Ints:
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
+def distinct(values: Array) -> int:
+    """How many different values there are (`np.unique` would import `numpy.ma`, which takes longer than a search)."""
+    ascending = np.sort(values)
+    return int(np.count_nonzero(ascending[1:] != ascending[:-1])) + bool(len(values))
+
+
 def _vectors(queries: Array, candidates: Array) -> tuple[Array, Array]:
     if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1]:
         raise InputError(f"vectors are {queries.shape} and {candidates.shape}; expected (Q, d) and (N, d)")
@@ -207,11 +204,16 @@ def _best(scores: Array, order: Ints, top: NDArray[np.int32]) -> None:
     """Fill `top` (rows, k) with the best candidates of each row; column c is candidate order[c]."""
     n, k = scores.shape[1], top.shape[1]
     parts = min(64, n // k)  # the k-th best maximum of disjoint parts bounds the k-th best score from below
-    for row, best in zip(scores, top, strict=True):
-        maxima = row[: n // parts * parts].reshape(parts, -1).max(axis=0)
-        near = np.flatnonzero(row >= np.partition(maxima, -k)[-k])
-        found = order[near]
-        best[:] = found[np.lexsort((found, -row[near]))[:k]]
+    width = n // parts
+    for start in range(0, len(scores), _ROWS // 4):  # few enough rows to stay in the processor's cache
+        some = scores[start : start + _ROWS // 4]
+        maxima = some[:, : parts * width].reshape(len(some), parts, width).max(axis=1)
+        bound = np.partition(maxima, width - k, axis=1)[:, width - k, None]
+        row, column = np.divmod(np.flatnonzero(some >= bound), n)
+        found = order[column]
+        ranked = np.lexsort((found, -some[row, column], row))
+        first = np.searchsorted(row, np.arange(len(some)))
+        top[start : start + len(some)] = found[ranked[first[:, None] + np.arange(k)]]
 
 
 def _rank(
@@ -250,6 +252,6 @@ def _columns(offsets: Ints, gold: Ints, queries: int, order: Ints) -> Ints:
         raise InputError(f"offsets must rise from 0 to {len(gold)} in {queries} steps, one for each query")
     if len(gold) and not 0 <= gold.min() <= gold.max() < n:
         raise InputError(f"gold positions lie in {gold.min()}..{gold.max()}; the pool has 0..{n - 1}")
-    if len(np.unique(query_of(offsets) * n + gold)) < len(gold):
+    if distinct(query_of(offsets) * n + gold) < len(gold):
         raise InputError("a candidate is given twice as relevant to one query; list it once")
     return np.argsort(order)[gold].astype(np.int64)

@@ -17,7 +17,7 @@ from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.rank_scoring import TOP, score_ranks
-from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks_and_top
+from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks
 from isoglot.measuring.trec import read_trec_run
 
 Vectors = NDArray[np.float32]
@@ -42,7 +42,7 @@ def score(
         name: of the model, for reports.
         trained: languages the model was trained on, where known.
         relevant_from: as in `score_ranks`.
-        block_bytes: memory for scores; see `gold_ranks_and_top`.
+        block_bytes: memory for scores; see `gold_ranks`.
 
     Raises:
         InputError: vectors of another number or dimension, or not finite.
@@ -54,7 +54,7 @@ def score(
         if len(vectors) != len(texts):
             raise InputError(f"{len(vectors)} {what} vectors for {len(texts)} texts of {benchmark.name}")
     langs = benchmark.candidates.lang
-    ranks, top = gold_ranks_and_top(
+    ranks, top = gold_ranks(
         queries, candidates, langs, benchmark.gold_offsets, benchmark.gold, TOP, block_bytes=block_bytes
     )
     # Parallel queries need one pool to agree on; where no group has two queries there is nothing to correlate.
