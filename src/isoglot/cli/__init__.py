@@ -18,6 +18,7 @@ from isoglot.cli import (
     converting,
     debias,
     documents_to_rows,
+    encoding,
     generating,
     indexing,
     keys,
@@ -63,7 +64,7 @@ app.command(rows.app)
 app.command(training.train)
 app.command(averaging.average)
 app.command(measuring.evaluate)
-app.command(measuring.encode)
+app.command(encoding.encode)
 app.command(comparing.compare)
 app.command(debias.app)
 app.command(indexing.index)

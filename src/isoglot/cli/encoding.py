@@ -1,0 +1,103 @@
+"""`isoglot encode`: a benchmark's texts to vectors on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from isoglot.cli.benchmarks import Source, open_source
+from isoglot.cli.options import OutputDir, Switch
+from isoglot.core.errors import InputError
+from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.data.benchmarks.streamed import StreamedCorpus
+
+
+def encode(
+    *,
+    output_dir: OutputDir,
+    model: str = "embedded",
+    source: Annotated[Source | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    devices: str | None = None,
+    numbers: Literal["float16", "float32"] = "float16",
+    shard_size: int = 16_384,
+    processes: int = 1,
+    overwrite: Switch = False,
+    resume: Switch = False,
+) -> None:
+    """Encode a benchmark's texts to vectors on disk, for isoglot evaluate --vectors; goes on after any interruption.
+
+    Args:
+        output_dir: Folder for the shards (Parquet: id, lang, role, vector).
+        model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
+        source: Whose texts.
+        options: How the model is opened.
+        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        numbers: How vectors are stored.
+        shard_size: Texts in a shard.
+        processes: How many encode at the same time.
+        overwrite: Replace what the folder holds.
+        resume: Keep the finished shards and go on.
+    """
+    from isoglot.core.files import claim_folder
+    from isoglot.encoders.endpoint import PREFIX as ENDPOINT
+    from isoglot.encoders.loading import locate, quiet_libraries
+
+    if devices and processes > 1:
+        raise InputError("--processes and --devices: a device has one process; give one of them")
+    if shard_size < 1 or processes < 1:
+        raise InputError("--shard-size and --processes want at least 1")
+    if model.startswith(ENDPOINT):
+        raise InputError("--model endpoint: isoglot encode wants a model here; isoglot evaluate takes endpoints")
+    quiet_libraries()
+    chosen = source or Source()
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        data = open_source(chosen, Path(scratch))
+    locate(model)
+    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
+    done = encode_to(data, folder, model, options, devices, numbers=numbers, shard_size=shard_size, processes=processes)
+    print(f"{done} shards encoded, all vectors in {folder}")
+
+
+def encode_to(
+    data: Benchmark | StreamedCorpus,
+    folder: Path,
+    model: str,
+    options: ModelOptions | None,
+    devices: str | None,
+    *,
+    numbers: Literal["float16", "float32"] = "float16",
+    shard_size: int = 16_384,
+    processes: int = 1,
+) -> int:
+    """Encode to shards in a folder; gives how many were written."""
+    from functools import partial
+
+    from isoglot.cli.encoders import say_shards
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.encoders.opening import open_embedder, open_on
+    from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
+    from isoglot.encoders.workers import split_devices
+
+    entries = entries_of(data) if isinstance(data, Benchmark) else stream_of(data)
+    opened, places = options or ModelOptions(), split_devices(devices)
+    settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
+    opener = partial(open_on, model, opened) if places else partial(open_embedder, model, opened)
+    done = encode_shards(
+        entries,
+        folder,
+        opener,
+        {**settings, **opened.record()},
+        size=shard_size,
+        kind=numbers,
+        processes=processes,
+        devices=places,
+    )
+    say_shards(folder, options)
+    return done

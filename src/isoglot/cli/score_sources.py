@@ -1,0 +1,240 @@
+"""What `isoglot evaluate` scores, each kind a value: a model, vectors, or a TREC run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.data.benchmarks.streamed import StreamedCorpus
+    from isoglot.encoders.embedder import Vectors
+    from isoglot.measuring.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How is scored, whatever it is that is scored.
+
+    Attributes:
+        relevant_from: the lowest grade that is relevant.
+        debias: a correction of language bias.
+        trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
+        memory: bytes for a block of streamed passages and its scores.
+        depth: streamed passages kept for a query.
+    """
+
+    relevant_from: float
+    debias: Path | None
+    trec_depth: int | None
+    memory: int
+    depth: int
+
+
+class ScoreSource(Protocol):
+    """Where scores come from."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    def check(self, how: Scoring, *, streamed: bool) -> None:
+        """Refuse what cannot be, before the folder is claimed; `streamed`: whether passages are not in memory."""
+
+    def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Every setting, and the device that was used; the folder may keep what else is made."""
+
+    def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """The same of passages that are not in memory."""
+
+    def settings(self) -> dict[str, Any]:
+        """What `run.json` says of it beside its name."""
+
+
+@dataclass(frozen=True)
+class FromModel:
+    """A model or an endpoint encodes the texts."""
+
+    name: str
+    options: ModelOptions | None
+    devices: str | None
+
+    def check(self, how: Scoring, *, streamed: bool) -> None:
+        """A model that is not there, an endpoint for streamed passages."""
+        from isoglot.encoders.endpoint import PREFIX
+        from isoglot.encoders.loading import locate, quiet_libraries
+
+        _check_vectors(how, streamed)
+        quiet_libraries()
+        if not self.name.startswith(PREFIX):
+            locate(self.name)
+        elif streamed:
+            raise InputError(
+                "--model endpoint: streamed passages want a model here (of miracl: --subset hard-negatives)"
+            )
+
+    def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Encode and score."""
+        from isoglot.cli.encoders import device_of, open_encoder
+        from isoglot.measuring.evaluating import encode_sides
+
+        encoder = open_encoder(self.name, self.options, self.devices)
+        sides = encode_sides(encoder, data)
+        result = _score_vectors(data, sides.queries.vectors, sides.candidates.vectors, self.name, folder, how)
+        return sides.add_to(result), device_of(encoder)
+
+    def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Encode into the folder's `vectors`, and score those."""
+        from isoglot.cli.encoding import encode_to
+        from isoglot.core.run_record import device_name
+
+        vectors = folder / "vectors"
+        vectors.mkdir(exist_ok=True)
+        encode_to(data, vectors, self.name, self.options, self.devices)
+        return _score_shards(data, vectors, self.name, how), device_name(None)
+
+    def settings(self) -> dict[str, Any]:
+        """Nothing more."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FromVectors:
+    """Vectors on disk."""
+
+    place: Path
+    model: str | None
+
+    @property
+    def name(self) -> str:
+        """The model's where it was given, else the path."""
+        return self.model or str(self.place)
+
+    def check(self, how: Scoring, *, streamed: bool) -> None:
+        """A correction or runs for streamed passages."""
+        _check_vectors(how, streamed)
+
+    def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Read and score."""
+        from isoglot.encoders.vector_files import gather
+
+        vectors = gather(self.place, data.queries.ids, data.candidates.ids)
+        return _score_vectors(data, *vectors, self.name, folder, how), "cpu"
+
+    def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Read and score in blocks."""
+        return _score_shards(data, self.place, self.name, how), "cpu"
+
+    def settings(self) -> dict[str, Any]:
+        """Where they lie."""
+        return {"vectors": str(self.place)}
+
+
+@dataclass(frozen=True)
+class FromRun:
+    """A TREC run, or one for each query language."""
+
+    files: tuple[Path, ...]
+    runs: Path | dict[str, Path]
+    pool: Literal["all", "own"]
+
+    @property
+    def name(self) -> str:
+        """The paths as they were given."""
+        return ",".join(map(str, self.files))
+
+    def check(self, how: Scoring, *, streamed: bool) -> None:
+        """What only vectors can have."""
+        _refuse_streamed(how, streamed)
+        if how.trec_depth is not None or how.debias is not None:
+            raise InputError("--run: --write-trec and --debias want vectors or a model, not a run")
+
+    def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Read and score."""
+        from isoglot.measuring.scoring import score_run
+
+        own = self.pool == "own"
+        return score_run(data, self.runs, own_language=own, relevant_from=how.relevant_from), "cpu"
+
+    def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Score without reading the passages."""
+        from isoglot.measuring.scoring import relevant_only
+
+        result, device = self.score(relevant_only(data), folder, how)
+        return replace(result, candidates={}, top=None), device
+
+    def settings(self) -> dict[str, Any]:
+        """Which, and what they were asked of."""
+        return {"run": [str(path) for path in self.files], "run_pool": self.pool}
+
+
+def score_source(
+    model: str | None,
+    vectors: Path | None,
+    run: tuple[Path, ...],
+    run_pool: Literal["all", "own"],
+    options: ModelOptions | None,
+    devices: str | None,
+) -> ScoreSource:
+    """The one source that was given; the embedded model where none was.
+
+    Raises:
+        InputError: two of them.
+    """
+    from isoglot.cli.measuring_values import parse_runs
+
+    runs = parse_runs(run)
+    if vectors is not None and runs is not None:
+        raise InputError("--vectors and --run: give one of them")
+    if model is not None and runs is not None:
+        raise InputError("--model and --run: a run needs no model; drop one")
+    if runs is not None:
+        return FromRun(run, runs, run_pool)
+    if vectors is not None:
+        return FromVectors(vectors, model)
+    return FromModel(model or "embedded", options, devices)
+
+
+def _refuse_streamed(how: Scoring, streamed: bool) -> None:
+    if streamed and (how.trec_depth is not None or how.debias is not None):
+        raise InputError(
+            "--write-trec and --debias want passages in memory, not streamed ones (of miracl: --subset hard-negatives)"
+        )
+
+
+def _check_vectors(how: Scoring, streamed: bool) -> None:
+    from isoglot.encoders.debias import load_debias
+
+    _refuse_streamed(how, streamed)
+    if how.debias is not None:
+        load_debias(how.debias)  # a broken one is said before anything is encoded
+
+
+def _score_vectors(
+    data: Benchmark, queries: Vectors, candidates: Vectors, name: str, folder: Path, how: Scoring
+) -> Evaluation:
+    """Correct and score vectors in memory, and write their runs where they are wanted."""
+    from isoglot.encoders.debias import load_debias
+    from isoglot.measuring.evaluating import corrected, trained_languages
+    from isoglot.measuring.scoring import score
+    from isoglot.measuring.trec import write_trec
+
+    correction = None if how.debias is None else load_debias(how.debias)
+    queries, candidates = corrected(data, queries, candidates, correction)
+    if how.trec_depth is not None:
+        write_trec(folder / "trec", data, queries, candidates, depth=how.trec_depth)
+    trained = trained_languages(name)
+    return score(data, queries, candidates, name=name, trained=trained, relevant_from=how.relevant_from)
+
+
+def _score_shards(data: StreamedCorpus, vectors: Path, name: str, how: Scoring) -> Evaluation:
+    """Score a corpus whose passages lie on disk as vectors, in blocks."""
+    from isoglot.measuring.evaluating import trained_languages
+    from isoglot.measuring.scoring import score_shards
+
+    trained, size = trained_languages(name), {"depth": how.depth, "memory": how.memory}
+    return score_shards(data, vectors, name=name, trained=trained, relevant_from=how.relevant_from, **size)
