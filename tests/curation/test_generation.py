@@ -8,7 +8,10 @@ from isoglot.curation.generation.prompts import generation_question
 from isoglot.curation.generation.subjects import Subject, subjects_of_rows
 from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, read_rows
+from isoglot.encoders.loading import load
+from isoglot.search.index.building import build_index
 from support.chat import chat_server
+from support.encoders import wide_encoder
 from support.rows import write_jsonl
 
 PASSAGE = "The keeper opens the gate at dawn, when the first barges arrive from the north with their loads of salt."
@@ -101,6 +104,38 @@ def test_documents_are_asked_about_passage_by_passage(command, tmp_path, monkeyp
         assert command(url, passages=tmp_path / "docs") == 0
     assert [row.group for row in made_rows(tmp_path)] == ["a.md#1#q1", "a.md#2#q1"]
     assert sum("bridge" in prompt for prompt in server.prompts) == 1
+
+
+def test_an_index_is_asked_about_passage_by_passage(command, tmp_path, capsys):
+    pytest.importorskip("lancedb")
+    documents = write_jsonl(
+        tmp_path / "documents.jsonl",
+        [{"id": "a", "title": "Gate", "lang": "en", "text": PASSAGE}, {"id": "b", "lang": "de", "text": GERMAN},
+         {"id": "c", "lang": "und", "text": "1 2 3 4 5"}],
+    )  # fmt: skip
+    index = tmp_path / "index"
+    index.mkdir()
+    build_index([documents], index, load(str(wide_encoder()), device="cpu"), name=str(wide_encoder()))
+
+    def ask(prompt, _):
+        return answer({"en": "When does it open?", "de": "Wann öffnet es?"})
+
+    with chat_server(ask) as (url, server):
+        assert command(url, passages=index) == 0
+        assert command(url, "--overwrite", str(documents), passages=index) == 2
+    assert "expected indexes only" in capsys.readouterr().err
+    assert {(row.group, row.lang, row.passage, row.title) for row in made_rows(tmp_path)} == {
+        ("a#q1", "en", PASSAGE, "Gate"), ("b#q1", "de", GERMAN, None),
+    }  # fmt: skip
+    assert len(server.prompts) == 2
+
+
+def test_a_prepared_folder_is_asked_about(command, tmp_path):
+    prepare([tmp_path / "rows.jsonl"], tmp_path / "prepared")
+    with chat_server(lambda *_: answer({"en": "When does it open?"})) as (url, server):
+        assert command(url, passages=tmp_path / "prepared") == 0
+    assert [row.passage for row in made_rows(tmp_path)] == [PASSAGE]
+    assert len(server.prompts) == 1
 
 
 def test_examples_are_shown():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
+    from isoglot.core.problems import Problems
     from isoglot.curation.generation.subjects import Split, Subject
     from isoglot.data.rows import Row
 
@@ -50,8 +51,8 @@ def generate(
     as by translate.
 
     Args:
-        passages: Row files (their passages are asked about), or documents: files and folders of any kind that index
-            takes; .jsonl files are rows unless --documents is given.
+        passages: Row files or a prepared folder (their passages are asked about), index folders, or documents: files
+            and folders of any kind that index takes; .jsonl files are rows unless --documents is given.
         output: Rows file to write (.jsonl or .jsonl.gz).
         with_: Address of an OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
         lm: The model's name at the endpoint.
@@ -60,7 +61,7 @@ def generate(
         examples: Row files that show what kind of question is wanted.
         documents: The files are documents, also .jsonl ones.
         pivot: Language whose version of a group's passage is read.
-        dataset: Name of the data set, for documents.
+        dataset: Name of the data set, for documents and indexes.
         model: Encoder whose tokenizer cuts documents into passages.
         length: Tokens of a passage.
         rejects: File of what gave no row, with reasons; by default the output's name with .rejects.
@@ -78,7 +79,6 @@ def generate(
     from isoglot.core.progress import Progress, progress_line
     from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.generation.building import Generated, generate_rows
-    from isoglot.curation.generation.subjects import subjects_of_documents, subjects_of_rows
     from isoglot.data.rows import read_rows, write_rows
     from isoglot.languages.codes import normal_code
 
@@ -92,11 +92,7 @@ def generate(
     langs, pivot = tuple(dict.fromkeys(map(normal_code, langs))), normal_code(pivot)
     shown = [row for _, _, row in read_rows(examples)]
     problems = Problems()
-    found: Iterator[Subject]
-    if documents or not all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in passages):
-        found = subjects_of_documents(list(passages), _splitter(model, length), problems, dataset)
-    else:
-        found = subjects_of_rows((row for _, _, row in read_rows(passages)), pivot)
+    found = _subjects(passages, problems, pivot, dataset, documents, lambda: _splitter(model, length))
     subjects = list(islice(found, limit))
     if problems.count:
         progress_line(f"{problems.count} documents or lines were passed over, such as {problems.shown[0]}")
@@ -186,6 +182,37 @@ def filter_(
         print(f"{'would go' if dry_run else 'rejected'}: {number} ({reason})")
     for entry in gone[:5] if dry_run else ():
         print(f"  {entry['lang']} {entry['group']}: {entry['query'][:100]} ({entry['reason']}, rank {entry['rank']})")
+
+
+def _subjects(
+    inputs: Sequence[Path],
+    problems: Problems,
+    pivot: str,
+    dataset: str,
+    documents: bool,
+    splitter: Callable[[], Split],
+) -> Iterator[Subject]:
+    """What questions are asked about, by what the inputs are: rows, a prepared folder, indexes, documents."""
+    from isoglot.curation.generation import subjects
+    from isoglot.curation.rewriting import rows_of
+    from isoglot.data.prepared import open_prepared
+    from isoglot.data.rows import read_rows
+    from isoglot.search.index.lance import LanceIndex
+    from isoglot.search.index.manifest import BUILDING, FILE
+
+    indexes = [path for path in inputs if (path / FILE).is_file() or (path / BUILDING).is_file()]
+    if indexes and len(indexes) < len(inputs):
+        other = next(path for path in inputs if path not in indexes)
+        raise InputError(f"{indexes[0]} is an index and {other} is not; expected indexes only, or none")
+    if indexes:
+        stored = (passage for path in indexes for passage in LanceIndex(path).passages())
+        cut = ((passage.id, passage.lang, passage.text, passage.title) for passage in stored)
+        return subjects.subjects_of_passages(cut, problems, dataset)
+    if len(inputs) == 1 and (inputs[0] / "rows.arrow").is_file() and not documents:
+        return subjects.subjects_of_rows(rows_of(open_prepared(inputs[0])), pivot)
+    if documents or not all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in inputs):
+        return subjects.subjects_of_documents(list(inputs), splitter(), problems, dataset)
+    return subjects.subjects_of_rows((row for _, _, row in read_rows(inputs)), pivot)
 
 
 def _splitter(model: str, length: int | None) -> Split:

@@ -46,6 +46,20 @@ def subjects_of_rows(rows: Iterable[Row], pivot: str) -> Iterator[Subject]:
         yield Subject(group, dataset, own.lang, own.passage, own.title, own.topic, texts)
 
 
+def subjects_of_passages(
+    passages: Iterable[tuple[str, str, str, str]], problems: Problems, dataset: str
+) -> Iterator[Subject]:
+    """One subject a passage (name, language, text, title) that was cut before, as in an index.
+
+    Passages whose language could not be told are noted and passed over.
+    """
+    for name, lang, text, title in passages:
+        if lang == UNKNOWN:
+            problems.add(name, None, "its language cannot be told")
+        else:
+            yield Subject(name, dataset, lang, text, title or None, None, {lang: text})
+
+
 def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, dataset: str) -> Iterator[Subject]:
     """One subject a passage of each document; texts whose language cannot be told are noted and passed over.
 

@@ -33,6 +33,7 @@ SAMPLES = "samples"
 SHOWN = ["id", "text", "about"]
 SEARCHED = ["search_text", "search_title"]
 _OWN_PLACES = re.compile(r"lance error: |LanceError\(\w+\): |,? /\S+\.rs:\d+(:\d+)?")
+_BATCH = 8192  # passages in memory
 _FOREVER = timedelta(days=36_500)
 
 
@@ -214,6 +215,14 @@ class LanceIndex:
         if not len(rows):
             return None
         return _found(rows, [0.0])[0].passage, np.array(rows["vector"][0].as_py(), np.float32)
+
+    def passages(self) -> Iterator[Passage]:
+        """All passages, as they are stored, a batch in memory at a time."""
+        if not self._version.passages:
+            return
+        with self._reading():
+            for batch in self._table.search().select(SHOWN).to_batches(_BATCH):
+                yield from (found.passage for found in _found(pa.Table.from_batches([batch]), [0.0] * len(batch)))
 
     def close(self) -> None:
         """Let go of the table."""
