@@ -129,6 +129,41 @@ def fixed(study, differences):
     return replace(study, comparisons=own)
 
 
+def test_what_separates_the_regimes_stands_first_in_points(study):
+    found = views.separations(
+        replace(
+            study,
+            comparisons=[
+                Comparison("x-y", "base", "multilingual.map", "all", 0.031, 0.012, 0.05, 0.001, 12),
+                Comparison("base", "x-x-mono", "monolingual.map", "all", 0.004, -0.01, 0.018, 0.6, 12),
+                Comparison("x-y", "base", "multilingual.rank_distance", "all", -9.0, -12.0, -6.0, 0.001, 12),
+                Comparison("x-y", "base", "multilingual.map", "de", 0.9, 0.8, 1.0, 0.001, 12),
+            ],
+        )
+    )
+    said = [(c.measure, c.regime, round(c.points, 6), round(c.low, 6), round(c.high, 6), c.significant) for c in found]
+    assert said == [
+        ("mono mAP", "x-x-mono", -0.4, -1.8, 1.0, False),
+        ("pool mAP", "x-y", 3.1, 1.2, 5.0, True),
+    ]
+    drawn = ElementTree.fromstring(svg_charts.separation(found, "Change"))
+    words_ = [text.text for text in drawn.iter("text")]
+    assert words_.index("mono mAP") < words_.index("x-x-mono") < words_.index("pool mAP") < words_.index("x-y")
+    assert "+3.1" in words_
+    assert "-0.4" in words_
+    # Open where it is not significant; to the right of the zero line where it is a gain.
+    circles = list(drawn.iter("circle"))
+    assert [circle.get("fill") == "var(--page)" for circle in circles] == [True, False]
+    zero = float(next(line for line in drawn.iter("line") if line.get("class") == "zero").get("x1"))
+    assert float(circles[0].get("cx")) < zero < float(circles[1].get("cx"))
+
+
+def test_a_single_run_has_nothing_to_separate():
+    alone = study_of([("base", 1.0, 0.5)])
+    assert views.separations(alone) == []
+    assert "What separates" not in html.render_html(alone)
+
+
 def test_the_monolingual_sentence_names_losses_and_gains(study):
     told = fixed(
         study,
@@ -300,7 +335,7 @@ def test_page_is_self_contained_well_formed_and_escaped(study):
 
 def test_charts_are_xml_and_named(study):
     drawings = re.findall(r"<svg.*?</svg>", html.render_html(study), re.DOTALL)
-    assert len(drawings) == 7  # trade-off, rank distance, pooled, and alpha for four measures
+    assert len(drawings) == 8  # separation, trade-off, rank distance, pooled, and alpha for four measures
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)
         assert root.get("aria-label")
@@ -413,7 +448,7 @@ def test_page_loads_in_chromium_without_a_console_message(study, tmp_path):
     messages, asked = [], []
     with playwright.sync_playwright() as tools:
         browser = tools.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        for width, scheme in ((1100, "light"), (360, "dark")):
+        for width, scheme in ((1100, "light"), (320, "dark")):
             page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
             page.on("console", lambda message: messages.append(message.text))
             page.on("pageerror", lambda error: messages.append(str(error)))
@@ -423,6 +458,13 @@ def test_page_loads_in_chromium_without_a_console_message(study, tmp_path):
             assert page.locator("h1").is_visible()
             ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 22, 28)")
+            axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+            page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+            found = axe.Axe().run(page).response["violations"]
+            assert not [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in found]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            # The picture stands before the words.
+            assert page.locator("figure.first svg").bounding_box()["y"] < page.locator(".short").bounding_box()["y"]
         browser.close()
     assert messages == []
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}

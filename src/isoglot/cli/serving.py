@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Collection
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from socket import socket
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -14,11 +17,14 @@ from isoglot.cli.options import Names, Switch
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from isoglot.encoders.embedder import Embedder
     from isoglot.studies.run import Study
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
+_SECONDS_TO_END = 5.0
 
 
 def serve(
@@ -72,7 +78,7 @@ def serve(
     from isoglot.serve.app import create_app
     from isoglot.serve.keys import read_keys
     from isoglot.serve.proxies import behind_proxy
-    from isoglot.serve.server import allowed_hosts, listen, run
+    from isoglot.serve.server import allowed_hosts, listen
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
@@ -101,20 +107,35 @@ def serve(
             searchers[name].warm()
             embed[name] = encoders[how]
         judges = {} if rerank is None else {Path(rerank).name: load_cross_encoder(rerank)}
-        run(create_app(searchers, settings, embed=embed, judges=judges), taken, keyed=keys is not None, log=log)
+        _run(create_app(searchers, settings, embed=embed, judges=judges), taken, keyed=keys is not None, log=log)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:
     """Serve the quick start's corpus with the untouched and the hybrid model side by side, until Ctrl-C."""
     from isoglot.serve.app import create_app
-    from isoglot.serve.server import allowed_hosts, listen, run
+    from isoglot.serve.server import allowed_hosts, listen
     from isoglot.serve.settings import ServeSettings
     from isoglot.serve.showcase import models_of, showcase
 
     models = models_of(study)
     with listen(host, port) as taken:
         searchers, embed = showcase(models)
-        run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+        _run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+
+
+def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
+    """Serve; a search that hangs in its thread does not keep the process from ending."""
+    from isoglot.serve.server import run
+
+    try:
+        run(app, taken, **how)
+    except KeyboardInterrupt:
+        # Python waits at its end for threads, which nothing can stop.
+        if any(thread.name.startswith("isoglot-") for thread in threading.enumerate()):
+            end = threading.Timer(_SECONDS_TO_END, os._exit, (130,))
+            end.daemon = True
+            end.start()
+        raise
 
 
 def check_serving(port: int) -> None:

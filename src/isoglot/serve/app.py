@@ -66,7 +66,7 @@ def create_app(
     limits = settings or ServeSettings()
     collections = open_collections(searchers, embed)
     workers = Workers(limits.threads, limits.waiting, limits.seconds)
-    readiness = Readiness(collections)
+    readiness = Readiness(collections, limits.seconds)
     metrics = Metrics(collections, workers)
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -37,9 +38,14 @@ class Batches:
         self._encode, self._told = encode, told
         self._gather, self._most, self._waiting, self._seconds = gather, most, waiting, seconds
         self._texts: list[tuple[str, asyncio.Future[Vectors]]] = []
-        self._running = 0
+        self._running, self._since = 0, 0.0
         self._worker: asyncio.Task[None] | None = None
         self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the model has been at the same texts for longer than anyone waits."""
+        return self._running > 0 and time.monotonic() - self._since > self._seconds
 
     async def vector(self, text: str) -> Vectors:
         """The vector (d,) of a text.
@@ -67,7 +73,7 @@ class Batches:
             batch = [(text, answer) for text, answer in batch if not answer.done()]  # nobody waits for the others
             if not batch:
                 continue
-            started, self._running = loop.time(), len(batch)
+            self._since, self._running = time.monotonic(), len(batch)
             try:
                 vectors = await loop.run_in_executor(self._pool, self._encode, [text for text, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait
@@ -77,7 +83,7 @@ class Batches:
                 continue
             finally:
                 self._running = 0
-            self._told(loop.time() - started)
+            self._told(time.monotonic() - self._since)
             for (_, answer), vector in zip(batch, vectors, strict=True):
                 if not answer.done():
                     answer.set_result(vector)

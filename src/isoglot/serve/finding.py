@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -13,12 +14,14 @@ from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.serve.batches import Batches
 from isoglot.serve.metrics import Metrics
-from isoglot.serve.served import Collection
+from isoglot.serve.served import Collection, UnavailableError
 from isoglot.serve.settings import ServeSettings
+from isoglot.serve.spoken import spoken
 from isoglot.serve.workers import Workers
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_log = logging.getLogger(__name__)
 
 
 class Finder:
@@ -52,12 +55,19 @@ class Finder:
 
         Raises:
             BusyError: too many wait.
-            TimeoutError: it took too long.
-            UnavailableError: the model does not answer.
+            UnavailableError: the model does not answer, or not in time. While it hangs, nobody else waits for it.
         """
         if mode == "lexical" or not query or not collection.languages:
             return None
-        return await self._batches[collection.name].vector(query)
+        batches = self._batches[collection.name]
+        try:
+            if not batches.stuck:
+                return await batches.vector(query)
+        except TimeoutError:
+            pass
+        _log.error("%s: the model does not answer within %g seconds", collection.name, self._seconds)
+        said = spoken("the model of %(index)s does not answer in time; try again in a moment")
+        raise UnavailableError(said, index=repr(collection.name))
 
     async def search(
         self, collection: Collection, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair
@@ -69,11 +79,16 @@ class Finder:
             TimeoutError: it took too long.
             UnavailableError: the index does not answer.
         """
-        async with asyncio.timeout(self._seconds):
-            vector = await self.vector(collection, query, mode)
+        until = self.deadline()
+        vector = await self.vector(collection, query, mode)
+        async with asyncio.timeout_at(until):
             hits = await self.run(self.timed, collection.search, query, k, langs, mode, fair, vector)
         self._metrics.found(collection.name, hits)
         return hits
+
+    def deadline(self) -> float:
+        """When a request that begins now has taken too long, by the event loop's clock."""
+        return asyncio.get_running_loop().time() + self._seconds
 
     def timed(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a search, and note how long it took."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -16,6 +17,7 @@ from isoglot.serve.addresses import route_path
 from isoglot.serve.cleaning import clean_query
 from isoglot.serve.logs import request_id
 from isoglot.serve.metrics import Metrics
+from isoglot.serve.problem_json import problem
 
 KEY = "isoglot.key"
 """The scope's name of the key that was shown."""
@@ -45,11 +47,12 @@ class Observed:
         given = Headers(scope=scope).get("x-request-id", "")
         name = given if _ID.fullmatch(given) else uuid.uuid4().hex
         method = str(scope["method"])
-        status = 500  # what the outermost layer answers where an exception ends the others
+        begun, status = False, 500  # what the outermost layer answers where an exception ends the others
 
         async def send_observed(message: Message) -> None:
-            nonlocal status
+            nonlocal begun, status
             if message["type"] == "http.response.start":
+                begun = True
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = name
             await send(message)
@@ -58,6 +61,11 @@ class Observed:
         token = request_id.set(name)
         try:
             await self._app(scope, receive, send_observed)
+        except asyncio.CancelledError:
+            # Only a server that stops does this, to what is not answered by then.
+            if not begun:
+                stopping = problem(503, "the server is stopping", {"Connection": "close", "Retry-After": "10"})
+                await stopping(scope, receive, send_observed)
         finally:
             seconds = time.perf_counter() - started
             path = self._route(route_path(scope))

@@ -98,17 +98,18 @@ class Pages:
         lists: list[ListView] = []
         if asked.query:
             locale = _locale(request)
-            async with asyncio.timeout(self._settings.seconds):
-                lists = [await self._found(asked, choice, locale) for choice in asked.shown]
+            until = self._finder.deadline()
+            vectors = await asyncio.gather(
+                *(self._finder.vector(self._by_name[choice.index], asked.query, choice.mode) for choice in asked.shown)
+            )
+            async with asyncio.timeout_at(until):
+                for choice, vector in zip(asked.shown, vectors, strict=True):
+                    lists.append(await self._finder.run(self._list, asked, choice, locale, vector))
         return self._render(request, "page.html", asked=asked, lists=lists, problem=None)
 
     def _asked(self, request: Request) -> PageRequest:
         codes = list(languages_of(self._collections))
         return read_request(request.query_params, list(self._by_name), codes, self._settings)
-
-    async def _found(self, asked: PageRequest, choice: ListChoice, locale: PageLocale) -> ListView:
-        vector = await self._finder.vector(self._by_name[choice.index], asked.query, choice.mode)
-        return await self._finder.run(self._list, asked, choice, locale, vector)
 
     def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
         collection = self._by_name[choice.index]

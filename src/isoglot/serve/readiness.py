@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -16,10 +17,12 @@ class Readiness:
 
     Args:
         collections: that must answer.
+        seconds: after which a check that goes on counts as failed: something hangs.
     """
 
-    def __init__(self, collections: list[Collection]) -> None:
-        self._collections = collections
+    def __init__(self, collections: list[Collection], seconds: float = 20.0) -> None:
+        self._collections, self._seconds = collections, seconds
+        self._begun = 0.0
         self._problem: UnavailableError | None = None  # they answered when they were opened
         self._pool: ThreadPoolExecutor | None = None
         self._running: asyncio.Future[None] | None = None
@@ -33,11 +36,14 @@ class Readiness:
         if self._running is None or self._running.done():
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="isoglot-probe")
+            self._begun = time.monotonic()
             self._running = asyncio.ensure_future(asyncio.wrap_future(self._pool.submit(self._look)))
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._running), _PATIENCE)
         if self._problem is not None:
             raise self._problem
+        if not self._running.done() and time.monotonic() - self._begun > self._seconds:
+            raise UnavailableError(f"a check of the indexes takes more than {self._seconds:g} seconds")
 
     def _look(self) -> None:
         problem = None

@@ -50,7 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-        taken.listen(128)
+        taken.listen(1024)
     except OSError as error:
         taken.close()
         raise InputError(
@@ -77,11 +77,13 @@ def run(
     """
     import uvicorn
 
+    from isoglot.serve.connections import Punctual, allow_connections
+
     if log is not None:
         start_logging(log)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Punctual,
         ws="none",
         log_config=None if log is not None else uvicorn.config.LOGGING_CONFIG,
         log_level="warning",
@@ -99,5 +101,6 @@ def run(
     if not ipaddress.ip_address(host).is_loopback:
         who = "who has a key" if keyed else "anyone who reaches this machine"
         progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")
+    allow_connections()
     with taken:
         uvicorn.Server(config).run(sockets=[taken])

@@ -56,6 +56,10 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
         origin=study.origin,
         single=len(study.regimes) < 2,
         in_short=words.in_short(study),
+        separations=views.separations(study),
+        separation=Markup(
+            svg_charts.separation(views.separations(study), f"Change against {study.origin}, in points of mAP")
+        ),
         setup=words.setup(study),
         floor=words.floor(study),
         titles=list(TITLES.values()),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from isoglot.measuring.bootstrap import Interval
 from isoglot.studies.report.colours import series
-from isoglot.studies.report.views import Change, Spread
+from isoglot.studies.report.views import Change, Separation, Spread
 
 WIDTH = 380  # in CSS pixels on a small screen, so that text keeps its size there
 _LINE = 16
@@ -44,6 +44,40 @@ def dots(rows: Sequence[tuple[str, Sequence[Point]]], title: str) -> str:
         )
         top += height + 7
     return _svg(title, top + 24, _axis(ticks(low, high), across, 4, top) + parts)
+
+
+def separation(changes: Sequence[Separation], title: str) -> str:
+    """A row for each regime under each measure: its change from the first regime with its interval.
+
+    Names and figures stand beside their dots, so that no colour has to be told from another; a change that is not
+    significant is an open circle.
+    """
+    if not changes:
+        return ""
+    left, right = 112, 54
+    low, high = min(0.0, *(c.low for c in changes)), max(0.0, *(c.high for c in changes))
+    across = _scale(low, high, left + 6, WIDTH - right - 6)
+    regimes = list(dict.fromkeys(change.regime for change in changes))
+    parts, top, measure = [], 6.0, ""
+    for change in changes:
+        if change.measure != measure:
+            measure = change.measure
+            top += 18
+            parts.append(f'<text class="strong" x="0" y="{top - 4:.1f}">{escape(measure)}</text>')
+        y, colour = top + _LINE / 2, series(regimes.index(change.regime) + 1)
+        fill = colour if change.significant else "var(--page)"
+        name = change.regime if len(change.regime) <= 16 else f"{change.regime[:15]}…"
+        parts += [
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>',
+            f'<line x1="{across(change.low):.1f}" x2="{across(change.high):.1f}" y1="{y:.1f}" y2="{y:.1f}" '
+            f'stroke="{colour}" stroke-width="2"/>',
+            f'<circle cx="{across(change.points):.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="{colour}" '
+            'stroke-width="2"/>',
+            f'<text x="{WIDTH}" y="{y + 4:.1f}" text-anchor="end">{change.points:+.1f}</text>',
+        ]
+        top += _LINE + 2
+    zero = f'<line class="zero" x1="{across(0):.1f}" x2="{across(0):.1f}" y1="6" y2="{top + 4:.1f}"/>'
+    return _svg(title, top + 26, [*_axis(ticks(low, high), across, 6, top + 4), zero, *parts])
 
 
 def boxes(spreads: Sequence[Spread], first: int, title: str) -> str:

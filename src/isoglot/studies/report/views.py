@@ -11,7 +11,7 @@ from isoglot.measuring.bootstrap import Interval
 from isoglot.measuring.comparing import Stack, level
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
 from isoglot.measuring.top10 import language_shares
-from isoglot.studies.report.study_facts import CROSS_ONLY, MONO_ONLY, TITLES, StudyReport
+from isoglot.studies.report.study_facts import CROSS_ONLY, MONO_ONLY, TITLES, StudyReport, in_ranks
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +47,32 @@ class OwnShare(NamedTuple):
     regime: str
     share: float
     pool: float
+
+
+class Separation(NamedTuple):
+    """How far one regime is from the untouched model on one measure, in points, with its 95 % interval."""
+
+    measure: str
+    regime: str
+    points: float
+    low: float
+    high: float
+    significant: bool
+
+
+def separations(study: StudyReport) -> list[Separation]:
+    """What separates the regimes, measure by measure: each one's change against the first, in points of mAP.
+
+    Measures that count ranks are left out, since they have no points. Empty with a single regime.
+    """
+    found = []
+    for measure, title in TITLES.items():
+        for regime in [] if in_ranks(measure) else study.regimes[1:]:
+            one = study.difference(regime, study.regimes[0], measure)
+            if one is not None:
+                low, high = 100 * one.low, 100 * one.high
+                found.append(Separation(title, regime, 100 * one.difference, low, high, one.significant))
+    return found
 
 
 def pair_scores(study: StudyReport) -> list[Matrix]:

@@ -1,0 +1,83 @@
+"""Connections that do not keep others out: whoever says nothing, drips or does not read is let go of."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_TOO_SLOW = (
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 36\r\n\r\nThe request did not arrive in time.\n"
+)
+
+
+class Punctual(H11Protocol):
+    """uvicorn's HTTP/1.1 with a limit that it lacks: a request's head arrives within some seconds, from its beginning
+    or the connection's.
+
+    uvicorn itself ends connections that are idle between two requests, and `Guard` waits so long for a body.
+
+    Attributes:
+        seconds: for a head; also how long a client may leave what was sent to it unread.
+    """
+
+    seconds = 10.0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        taken = transport.get_extra_info("socket")
+        if taken is not None and hasattr(socket, "TCP_USER_TIMEOUT") and taken.family != socket.AF_UNIX:
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self.seconds))
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; the clock of a head that is under way is not set back by another byte of it."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._wait()
+        else:
+            self._stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(self.seconds, self._end)
+
+    def _stop(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end(self) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            # The head of an answer cannot go through h11 while it reads the head of a request.
+            self.transport.write(_TOO_SLOW)
+            self.transport.close()
+
+
+def punctual(seconds: float) -> type[Punctual]:
+    """The protocol with another limit."""
+    return cast("type[Punctual]", type("Punctual", (Punctual,), {"seconds": seconds}))
+
+
+def allow_connections(wanted: int = 65_536) -> None:
+    """Let this process hold so many connections, as far as the system lets it; by default many are told 1024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
