@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from isoglot.core.errors import InputError
-from isoglot.data.benchmarks.beir import load_beir
+from isoglot.data.benchmarks.beir import load_beir, stream_beir
 from isoglot.measuring.per_query import CROSS, POOL
 from isoglot.measuring.scoring import score
 
@@ -39,6 +39,7 @@ def test_pools_pairs_and_bias(folder):
     benchmark = load_beir(folder, "mine")
     assert (benchmark.name, benchmark.languages, benchmark.groups) == ("mine", ("de", "en"), ["g0", "g1"])
     assert benchmark.queries.ids == ["de-q0", "de-q1", "en-q0", "en-q1"]
+    assert benchmark.notes == ("2 queries without judgements are left out",)
     assert benchmark.candidates.texts[:2] == ["text 0", "T1 text 1"]
     assert [benchmark.candidates.ids[c] for c in benchmark.relevant(0)] == ["de0", "en0"]
     meaning = np.eye(4, dtype=np.float32)
@@ -130,3 +131,29 @@ def test_missing_files(folder, tmp_path):
     (folder / "queries.jsonl").unlink()
     with pytest.raises(InputError, match=r"queries\.jsonl: no such file"):
         load_beir(folder)
+
+
+def test_a_corpus_on_disk_counts_the_same_queries_as_one_in_memory(folder, tmp_path):
+    """Nothing relevant counts as 0, also where that holds for a whole language; without judgements is left out."""
+    from isoglot.encoders.to_disk import encode_shards, stream_of
+    from isoglot.measuring.scoring import score_shards
+
+    (folder / "qrels" / "test.tsv").write_text("de-q0\tde0\t1\nde-q1\tde1\t0\nen-q0\ten1\t-1\nen-q1\ten3\t0\n")
+
+    def embed(rows, role):
+        vectors = np.stack([np.random.default_rng(list(text.encode())).standard_normal(8) for text in rows])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    streamed, whole = stream_beir(folder, "mine"), load_beir(folder, "mine")
+    assert streamed.notes == whole.notes == ("2 queries without judgements are left out",)
+    assert [key for key, _, _ in streamed.queries] == whole.queries.ids == ["de-q0", "de-q1", "en-q0", "en-q1"]
+    place = tmp_path / "vectors"
+    place.mkdir()
+    encode_shards(stream_of(streamed), place, lambda: embed, {}, size=4, kind="float32")
+    vectors = [embed(part.texts, "").astype(np.float32) for part in (whole.queries, whole.candidates)]
+    on_disk, in_memory = score_shards(streamed, place, name="s"), score(whole, *vectors)
+    assert "3 judged queries have no relevant passage: counted as 0, as in trec_eval" in on_disk.notes
+    for measure in ("map", "ndcg@10", "recall@10"):
+        expected = in_memory.values[POOL, measure].matrix
+        assert np.count_nonzero(~np.isnan(expected)) == 4
+        np.testing.assert_allclose(on_disk.values[POOL, measure].matrix, expected)

@@ -52,7 +52,9 @@ def test_both_layouts_are_one_benchmark(tmp_path):
         assert second.answers == first.answers
         assert list(second.passages()) == list(first.passages())
     assert first.languages == LANGS
-    assert len(first.queries) == 27  # without the query that nothing answers
+    assert len(first.queries) == 30
+    assert first.answers["th:9"] == {}  # judged, and nothing answers it
+    assert first.notes == ()
     assert first.answers["th:4"] == {"th:4#0": 1, "th:14#0": 1}
     assert next(first.passages()) == ("sw:0#0", "sw", "sw 0 passage 0")
     nested = tmp_path / "n"
@@ -70,7 +72,8 @@ def test_grades_are_kept_and_below_one_is_not_relevant(tmp_path):
     qrels = tmp_path / "miracl-v1.0-th" / "qrels" / "qrels.miracl-v1.0-th-dev.tsv"
     qrels.write_text("0 Q0 1#0 3\n0 Q0 2#0 -1\n0 Q0 3#0 0.5\n1 Q0 4#0 0\n2 Q0 5#0 1\n")
     data = load_miracl(tmp_path, langs="th")
-    assert data.answers == {"th:0": {"th:1#0": 3}, "th:2": {"th:5#0": 1}}
+    assert data.answers == {"th:0": {"th:1#0": 3}, "th:1": {}, "th:2": {"th:5#0": 1}}
+    assert data.notes == data.benchmark().notes == ("7 queries without judgements are left out",)
     assert data.benchmark().grades.tolist() == [3, 1]
     assert data.checksum != before
     qrels.write_text("0 Q0 1#0 nan\n")
@@ -114,7 +117,7 @@ def test_a_streamed_search_agrees_with_trec_eval(tmp_path):
     passages = list(data.passages())
     q, p = embed([text for *_, text in data.queries], ""), embed([text for *_, text in passages], "")
     scores = (q / np.linalg.norm(q, axis=1, keepdims=True)) @ (p / np.linalg.norm(p, axis=1, keepdims=True)).T
-    qrels = [ir_measures.Qrel(key, passage, 1) for key, own in data.answers.items() for passage in own]
+    qrels = [ir_measures.Qrel(f"sw:{query}", f"sw:{passage}#0", grade) for query, passage, grade in judgements("sw")]
     run = [
         ir_measures.ScoredDoc(key, passage, float(value))
         for (key, *_), row in zip(data.queries, scores, strict=True)
@@ -141,7 +144,7 @@ def test_distraction_is_reported_and_rank_distance_is_not(tmp_path):
 def test_vectors_that_do_not_fit_the_data_are_refused(tmp_path):
     data = load_miracl(original(tmp_path / "m"))
     some = load_miracl(tmp_path / "m", langs="sw,th")
-    with pytest.raises(InputError, match="no vector for 9 queries"):
+    with pytest.raises(InputError, match="no vector for 10 queries"):
         score_shards(data, encoded(some, tmp_path / "few"), name="s")
     place = encoded(data, tmp_path / "all")
     with pytest.raises(InputError, match="passages in yo; encode with the same --langs"):

@@ -30,7 +30,7 @@ def test_a_benchmark_of_dicts():
     assert benchmark.candidates.texts[1] == "Brothers Grimm."
     assert [benchmark.relevant(q).tolist() for q in range(2)] == [[0, 1], [1]]
     assert benchmark.grades.tolist() == [2, 1, 3]
-    assert benchmark.notes == ("1 queries without judgements are left out",)
+    assert benchmark.notes == ("1 query without judgements is left out",)
     assert Benchmark.from_dicts({"a": "x"}, {"b": "y"}, {"a": {"b": 1}}, "sw").languages == ("sw",)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from isoglot.languages import marks, normal_form, words
 from isoglot.languages.letters import IGNORABLE
 from isoglot.languages.normal_form import aligned, search_form
-from isoglot.languages.words import index_terms, query_terms
+from isoglot.languages.words import clusters, search_terms
 
 
 def nfd(text):
@@ -56,6 +56,8 @@ ONE = [
     ("stress", "замок", "за\u0301мок"),
     ("apostrophe of Ukrainian", "п'ять", "п’ять"),
     ("elision", "l eau", "l’eau"),
+    ("acute accent for an apostrophe", "п'ять", "п´ять"),
+    ("harakat as characters of their own", "كتاب", "ك\ufe7aت\ufe76اب"),
     ("digits of scripts", "2024", "٢٠٢٤"),
     ("digits of Devanagari", "१५".replace("१", "1").replace("५", "5"), "१५"),
     ("sara am", "น้ำ", "น้\u0e4d\u0e32"),
@@ -177,7 +179,82 @@ def test_letters_never_go(text):
 def test_words_of_a_text_are_found_in_it(parts, data):
     text = " ".join(parts)
     part = data.draw(st.sampled_from(text.split(" ")))
-    assert set(query_terms(search_form(part))) <= set(index_terms(search_form(text)))
+    assert set(search_terms(search_form(part))) <= set(search_terms(search_form(text)))
+
+
+# A text, and what somebody looks for in it; no dictionary has to agree that it is a word.
+PARTS = [
+    ("圖書館每週一休館。", "圖書"),
+    ("東京都庁は新宿にある。", "京都"),
+    ("北京大学生前来应聘", "大学"),
+    ("データベースサーバー", "サーバー"),
+    ("お茶を飲む", "茶"),
+    ("人々が集まる", "人々"),
+    ("𠮷野家", "野家"),
+    ("ㄅㄆㄇ", "ㄅ"),
+    ("서울에는 지하철노선이 많다.", "서울"),
+    ("서울에는 지하철노선이 많다.", "지하철"),
+    ("도서관에서", "도서관은"),
+    ("물이 맑다", "물"),
+    ("ประเทศไทยมีห้องสมุดประชาชน", "ไทย"),
+    ("เราไปโรงเรียน", "ไป"),
+    ("ຫໍສະໝຸດປິດວັນຈັນ", "ວັນຈັນ"),
+    ("បណ្ណាល័យបិទនៅថ្ងៃច័ន្ទ", "ថ្ងៃ"),
+    ("စာကြည့်တိုက်သည် တနင်္လာနေ့တွင် ပိတ်သည်။", "တနင်္လာ"),
+    ("ᦀᦟᦲᧁᦺᦞ", "ᦀᦟᦲ"),
+    ("ꀊꂧꆏꉙ", "ꆏ"),
+    ("བོད་སྐད་ཡིན", "སྐད"),
+    ("iPhone15发布了", "iphone15"),
+    ("东京2020奥运会", "2020"),
+    ("Send to user@example.com", "example"),
+    ('Use f"hello {name}" here', "hello"),
+    ("απ’αυτό", "αυτό"),
+    ("I ❤️ NY 😀", "😀"),
+    ("👍🏽 done", "👍"),
+    ("🇩🇪 und 🇫🇷", "🇫🇷"),
+    ("a price of €5", "€"),
+    ("𑄇𑄧𑄟", "𑄇𑄧𑄟"),
+]
+
+
+@pytest.mark.parametrize(("text", "query"), PARTS)
+def test_what_is_in_a_text_finds_it(text, query):
+    wanted = set(search_terms(search_form(query)))
+    there = set(search_terms(search_form(text)))
+    assert wanted & there
+    # A Korean word with another ending shares what is before it.
+    assert wanted <= there or query == "도서관은"
+
+
+def test_what_is_one_word_stays_one():
+    for word in ('צה"ל', "п'ять", "ג'ירפה"):
+        assert search_terms(search_form(word)) == [word]
+    assert search_terms("🇩🇪🇫🇷") == ["🇩🇪", "🇫🇷"]
+
+
+@given(st.text(st.sampled_from("圖書館閉한국어ガラスー々ㄅꀊ"), min_size=1, max_size=12), st.data())
+def test_any_part_of_a_stretch_finds_it(text, data):
+    first = data.draw(st.integers(0, len(text) - 1))
+    last = data.draw(st.integers(first + 1, len(text)))
+    assert set(search_terms(text[first:last])) <= set(search_terms(text))
+
+
+@given(st.text(st.characters(min_codepoint=0xE00, max_codepoint=0xEFF), max_size=20))
+def test_clusters_join_to_the_stretch(text):
+    assert "".join(clusters(text)) == text
+
+
+def test_every_letter_and_digit_is_a_term():
+    """All of Unicode, but what is not seen and joins what it stands between."""
+    silent = {0x640, 0x115F, 0x1160, 0x3164, 0xFFA0}  # tatweel and fillers
+    silent |= {0x2B9, 0x2BB, 0x2BC, 0x374, 0x37A}  # apostrophes, a mark
+    silent |= {*range(0xFC5E, 0xFC64), *range(0xFCF2, 0xFCF5), *range(0xFE70, 0xFE80)}  # marks of Arabic
+    lost = [
+        hex(code)
+        for code in range(0x110000)
+        if chr(code).isalnum() and code not in silent and not search_terms(search_form(chr(code)))
+    ]
+    assert lost == []
 
 
 def test_ignorables_are_those_of_unicode():

@@ -56,6 +56,28 @@ def test_trec_eval_gives_our_numbers_in_spite_of_ties(tmp_path, problem):
             assert result.value == pytest.approx(expected, abs=1e-9)
 
 
+def test_trec_eval_counts_queries_that_nothing_answers(tmp_path):
+    """As our figures do: without a line in the qrels they would not be in its means."""
+    queries = [(f"{lang}:q{n}", lang, f"{lang}:q{n}", "?") for lang in ("de", "en") for n in range(3)]
+    passages = [(f"{lang}:{n}", lang, ".") for lang in ("de", "en") for n in range(4)]
+    answers = {"de:q0": {"de:0": 1}, "de:q1": {"de:1": 0}, "de:q2": {"en:1": 1}, "en:q0": {}, "en:q1": {"de:3": 2}}
+    benchmark = assemble("bare", [query for query in queries if query[0] != "en:q2"], passages, answers, by="query")
+    vectors = [np.random.default_rng(3).standard_normal((n, 3)).astype(np.float32) for n in (5, 8)]
+    ours = score(benchmark, *vectors)
+    write_trec(tmp_path, benchmark, *vectors, depth=0)
+    for setting, queries_counted in ((MONO, 2), (POOL, 5)):
+        qrels = list(ir_measures.read_trec_qrels(str(tmp_path / f"{setting}.qrels")))
+        run = list(ir_measures.read_trec_run(str(tmp_path / f"{setting}.run")))
+        measured = [ir_measures.AP, ir_measures.nDCG @ 10]
+        theirs = {(r.query_id, str(r.measure)): r.value for r in ir_measures.iter_calc(measured, qrels, run)}
+        assert len(theirs) == 2 * queries_counted
+        for measure, name in (("AP", "map"), ("nDCG@10", "ndcg@10")):
+            values = ours.values[setting, name].matrix
+            assert np.count_nonzero(~np.isnan(values)) == queries_counted
+            expected = np.nansum(values)
+            assert sum(v for (_, m), v in theirs.items() if m == measure) == pytest.approx(expected, abs=1e-9)
+
+
 def test_a_full_run_is_scored_like_the_vectors(tmp_path, problem):
     benchmark, queries, passages = problem
     ours = score(benchmark, queries, passages)

@@ -294,7 +294,7 @@ def test_indexes_of_other_formats_say_what_to_do(capital_index, tmp_path):
         with pytest.raises(InputError, match=remedy):
             read_manifest(folder)
     (folder / "isoglot-index.json").write_text(
-        '{"isoglot_index": 4, "odd": 2, "versions": [], "roots": []}', encoding="utf-8"
+        '{"isoglot_index": 5, "odd": 2, "versions": [], "roots": []}', encoding="utf-8"
     )
     with pytest.raises(InputError, match="broken"):
         read_manifest(folder)

@@ -29,7 +29,7 @@ def marked(text: str, query: str) -> list[str]:
         ("in 1969 and 7 days", "1969 7", ["1969", "7"]),
         ("nothing here", "", []),
         ("", "query", []),
-        ("中", "中", []),  # one character alone says too little
+        ("中文", "中", ["中"]),
         ("Tokyo東京tower", "東京", ["東京"]),
         ("Donau\u00addampf\u00adschiff alt", "donaudampfschiff", ["Donau\u00addampf\u00adschiff"]),
         ("الطَّالِبُ يقرأ", "الطالب", ["الطَّالِبُ"]),
@@ -38,6 +38,9 @@ def marked(text: str, query: str) -> list[str]:
         ("qualité de l’eaux", "eaux", ["eaux"]),
         ("读者可以在⽹上", "网上", ["⽹上"]),
         ("İzmir güzel", "izmir", ["İzmir"]),
+        ("문을 닫은 도서관에서는", "도서관은", ["도서관"]),
+        ("เราไปโรงเรียน", "ไป", ["ไป"]),
+        ("good 👍🏽", "👍", ["👍"]),
     ],
 )
 def test_words_are_marked(text: str, query: str, expected: list[str]) -> None:

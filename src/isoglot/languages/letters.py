@@ -29,10 +29,11 @@ _RADICALS = """
 """
 
 # Default_Ignorable_Code_Point of Unicode, and the byte order mark: hyphens and joiners that are not seen, marks of
-# direction, selectors of variants, fillers.
+# direction, selectors of variants, fillers. And marks of Arabic that old files hold as characters of their own, which
+# NFKC would put on a blank amid the word.
 IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\ufc5e-\ufc63\ufe70\ufe72\ufe74\ufe76\ufe78\ufe7a\ufe7c\ufe7e\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 
 

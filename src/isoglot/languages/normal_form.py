@@ -85,7 +85,8 @@ def _folded(text: str) -> str:
     if "\u200d" in text:
         for written, letter in _JOINED.items():
             text = text.replace(written, letter)
-    text = _IGNORED.sub("", normalize("NFKC", _IGNORED.sub("", text)))
+    # An acute accent by itself is typed for an apostrophe; NFKC makes a blank of it.
+    text = _IGNORED.sub("", normalize("NFKC", _IGNORED.sub("", text.replace("\u00b4", "'"))))
     # Iota subscript is a mark here; folded it would be a letter.
     text = normalize("NFKD", text).replace("\u0345", "").casefold()
     text = normalize("NFC", without_marks(normalize("NFKD", text)).translate(LETTERS))

@@ -1,62 +1,107 @@
-"""Words of a search form, in scripts with and without spaces between words."""
+"""What a search form is found by: its words, and the characters and pairs of scripts that write no spaces."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from unicodedata import category
 
-# Written without spaces between words: Thai, Lao, Myanmar, Khmer, kana, Han.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Written without spaces between words, or (Korean) with endings on them that no other word for it shares: Thai, Lao,
+# Myanmar, Tai scripts, Hangul, Khmer, Buginese, Balinese, Javanese, kana, Bopomofo, Han, Yi, Vai, cuneiform,
+# hieroglyphs, Tangut, Khitan, Nushu.
+_BLOCKS = (
+    "0e00-0eff 1000-109f 1100-11ff 1780-17ff 1950-19ff 1a00-1aaf 1b00-1b7f 3005-3007 3021-3029 303b-303b 3040-318f "
+    "31a0-31bf 31f0-31ff a000-a4cf a500-a63f a960-a97f a980-a9ff aa60-aadf ac00-d7ff 12000-1254f 13000-1345f "
+    "14400-1467f 16fe0-16fff 17000-18dff 1aff0-1b2ff"
 )
-_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+# Vowels of Thai and Lao that are written before the consonant that they follow.
+_BEFORE = "\u0e40-\u0e44\u0ec0-\u0ec4"
+# Signs within a word; elsewhere they end one, as apostrophes do between Latin letters.
+_WITHIN = "(?<=[\u0400-\u052f])'(?=[\u0400-\u052f])|(?<=[\u05d0-\u05ea])['\"](?=[\u05d0-\u05ea])"
 
 
 def is_unspaced(word: str) -> bool:
-    """Whether a word of `word_pattern` is a stretch of a script that writes no spaces.
+    """Whether a word of `word_pattern` is a stretch of a script that is searched by characters and pairs.
 
-    >>> is_unspaced("图书馆"), is_unspaced("book")
-    (True, False)
+    >>> is_unspaced("图书馆"), is_unspaced("도서관"), is_unspaced("book")
+    (True, True, False)
     """
-    return bool(_STARTS_UNSPACED.match(word))
+    return bool(_starts_unspaced().match(word))
 
 
 @lru_cache(maxsize=1)
 def word_pattern() -> re.Pattern[str]:
-    """A word with its combining marks and apostrophes, or a stretch of a script without spaces."""
-    marks = "".join(char for char in map(chr, range(0x300, 0x10000)) if category(char)[0] == "M")
-    spaced = re.sub(f"[{_UNSPACED}]", "", marks)
-    word = f"[^\\W{_UNSPACED}]+(?:[{spaced}]+[^\\W{_UNSPACED}]*)*"
-    return re.compile(f"[{_UNSPACED}]+|{word}(?:['\"]{word})*")
+    """A word with its combining marks, a stretch of a script without spaces, or one sign such as an emoji."""
+    unspaced = _unspaced()
+    marks = _ranges(
+        code for code in range(0x300, 0x1F000) if category(chr(code))[0] == "M" and not is_unspaced(chr(code))
+    )
+    word = f"[^\\W{unspaced}]+(?:[{marks}]+[^\\W{unspaced}]*)*"
+    # A fraction's stroke is what NFKC makes of ½.
+    signs = _ranges(
+        code for code in range(0xA0, 0x1FC00) if category(chr(code)) in {"So", "Sc", "Sm"} and code != 0x2044
+    )
+    flag = "[\U0001f1e6-\U0001f1ff]{2}"
+    return re.compile(f"[{unspaced}]+|{word}(?:(?:{_WITHIN}){word})*|{flag}|[{signs}]")
 
 
-def index_terms(form: str) -> list[str]:
-    """What a search form is found by: words; of scripts without spaces, characters and pairs of neighbours.
+def clusters(stretch: str) -> list[str]:
+    """The characters of a stretch without spaces, each with its marks and with a vowel that is written before it.
 
-    >>> index_terms("ein buch 图书馆")
+    >>> clusters("ไปที่ไหน"), clusters("图书")
+    (['ไป', 'ที่', 'ไห', 'น'], ['图', '书'])
+    """
+    return _cluster().findall(stretch)
+
+
+def search_terms(form: str) -> list[str]:
+    """What a search form is found by, of a text and of a query alike: words and signs; of scripts without spaces,
+    characters and pairs of neighbours.
+
+    Any part of a word of such a script finds it (`圖書` 圖書館), whatever a dictionary takes for a word, and so does
+    a Korean word with another ending.
+
+    >>> search_terms("ein buch 图书馆")
     ['ein', 'buch', '图', '书', '馆', '图书', '书馆']
     """
     terms: list[str] = []
     for word in word_pattern().findall(form):
         if is_unspaced(word):
-            terms += [*word, *_pairs(word)]
+            parts = clusters(word)
+            terms += [*parts, *map("".join, pairwise(parts))]
         else:
             terms.append(word)
     return terms
 
 
-def query_terms(form: str) -> list[str]:
-    """What a query's search form looks for: words; of scripts without spaces, pairs, or a character that is alone.
-
-    >>> query_terms("buch 图书馆 书")
-    ['buch', '图书', '书馆', '书']
-    """
-    terms: list[str] = []
-    for word in word_pattern().findall(form):
-        terms += (_pairs(word) or [word]) if is_unspaced(word) else [word]
-    return terms
+@lru_cache(maxsize=1)
+def _unspaced() -> str:
+    """Letters, digits and marks of the blocks, without their punctuation."""
+    bounds = [[int(end, 16) for end in block.split("-")] for block in _BLOCKS.split()]
+    codes = (code for first, last in bounds for code in range(first, last + 1))
+    return _ranges(code for code in codes if category(chr(code))[0] in "LMN") + _HAN
 
 
-def _pairs(word: str) -> list[str]:
-    return [word[place : place + 2] for place in range(len(word) - 1)]
+@lru_cache(maxsize=1)
+def _starts_unspaced() -> re.Pattern[str]:
+    return re.compile(f"[{_unspaced()}]")
+
+
+@lru_cache(maxsize=1)
+def _cluster() -> re.Pattern[str]:
+    codes = (code for code in range(0xE00, 0x1F000) if category(chr(code))[0] == "M")
+    return re.compile(f"(?:[{_BEFORE}](?=.))?.[{_ranges(codes)}]*", re.DOTALL)
+
+
+def _ranges(codes: Iterable[int]) -> str:
+    """The inside of a character class."""
+    spans: list[list[int]] = []
+    for code in codes:
+        if spans and code == spans[-1][1] + 1:
+            spans[-1][1] = code
+        else:
+            spans.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in spans)

@@ -156,10 +156,14 @@ def score_shards(
 def relevant_only(data: StreamedCorpus) -> Benchmark:
     """A streamed corpus with no other passages than the relevant ones, all that scoring known ranks needs, textless."""
     relevant = [(key, lang, "") for query, lang, _ in data.queries for key in data.answers[query]]
+    # A language whose queries nothing answers has a pool all the same.
+    bare = {lang for _, lang, _ in data.queries} - {lang for _, lang, _ in relevant}
+    relevant += [(f"{lang}:\0", lang, "") for lang in sorted(bare)]
     return assemble(
         data.name,
         [(key, lang, data.groups[key], text) for key, lang, text in data.queries],
         list(dict.fromkeys(relevant)),
         data.answers,
+        tuple(getattr(data, "notes", ())),
         by="query",
     )

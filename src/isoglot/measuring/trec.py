@@ -193,7 +193,8 @@ def write_trec(
     """Write runs and qrels of the monolingual and the multilingual setting.
 
     Scores fall strictly, since trec_eval reorders equal ones; where ours are equal, a score is lowered to
-    the next float32. With fewer passages than the pool, mAP by trec_eval is a lower bound of ours.
+    the next float32. A query that nothing answers gets one judgement of 0. With fewer passages than the pool,
+    mAP by trec_eval is a lower bound of ours.
 
     Args:
         folder: for `monolingual.run`, `monolingual.qrels`, `multilingual.run` and `multilingual.qrels`.
@@ -206,6 +207,8 @@ def write_trec(
     label = "_".join(name.split()) or "isoglot"
     langs = benchmark.candidates.lang
     gold_query = query_of(benchmark.gold_offsets)
+    gold_lang = langs[benchmark.gold]
+    measured = set(gold_lang[gold_lang == benchmark.queries.lang[gold_query]].tolist())
     written = []
     for setting in ("monolingual", "multilingual"):
         own = setting == "monolingual"
@@ -214,6 +217,12 @@ def write_trec(
             for q, c, grade in zip(gold_query, benchmark.gold, benchmark.grades, strict=True):
                 if not own or langs[c] == benchmark.queries.lang[q]:
                     out.write(f"{_id(benchmark.queries.ids[q])} 0 {_id(benchmark.candidates.ids[c])} {grade:g}\n")
+            # Judged, and nothing relevant: without a line trec_eval would leave the query out of its means.
+            for q in np.flatnonzero(np.diff(benchmark.gold_offsets) == 0):
+                asked = benchmark.queries.lang[q]
+                if not own or asked in measured:
+                    first = int(np.argmax(langs == asked))
+                    out.write(f"{_id(benchmark.queries.ids[q])} 0 {_id(benchmark.candidates.ids[first])} 0\n")
         with atomic_write(run) as temporary, temporary.open("w", encoding="utf-8") as out:
             for asking, pool in _parts(benchmark, own):
                 k = min(depth, len(pool)) if depth else len(pool)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.benchmark import Benchmark, assemble
+from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.qrels import judgements
 from isoglot.data.records import jsonl_records
 from isoglot.languages.codes import known_code, normal_code
@@ -25,7 +25,8 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
     """Read a BEIR folder whose queries and passages name their language in `metadata.lang`.
 
     Translations of one question share `metadata.group` (a query without one is its own group). Queries that
-    the qrels of the split do not judge are left out, as BEIR does. Scores are grades; below 1 means not relevant.
+    the qrels of the split do not judge are left out, as BEIR does, which `notes` says. Scores are grades; below 1 means
+    not relevant.
 
     Args:
         folder: holds corpus.jsonl, queries.jsonl (each may be gzipped) and qrels/SPLIT.tsv (or TREC qrels: SPLIT.qrels,
@@ -60,11 +61,14 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
         for query, found in answers.items()
         if (judged := {key: grade for key, grade in found.items() if passages[key][0] in kept})
     }
+    asked = [(key, lang, group, text) for key, (lang, group, text) in queries.items() if lang in kept]
+    judged_here = [query for query in asked if query[0] in inside]
     return assemble(
         name or folder.resolve().name,
-        [(key, lang, group, text) for key, (lang, group, text) in queries.items() if key in inside and lang in kept],
+        judged_here,
         [(key, lang, text) for key, (lang, _, text) in passages.items() if lang in kept],
         inside,
+        left_out(len(asked) - len(judged_here)),
         by="query",
     )
 
@@ -80,6 +84,7 @@ class BeirCorpus:
         groups: the group of each query, by id.
         answers: ids of each query's relevant passages with their grades.
         folder, split: what was opened.
+        notes: remarks for reports.
     """
 
     name: str
@@ -89,6 +94,7 @@ class BeirCorpus:
     answers: dict[str, dict[str, float]]
     folder: Path
     split: str
+    notes: tuple[str, ...] = ()
 
     @property
     def checksum(self) -> str:
@@ -118,7 +124,7 @@ class BeirCorpus:
 def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", langs: str | None = None) -> BeirCorpus:
     """Open a BEIR folder of any size: memory holds its queries and judgements.
 
-    Passages of a language that no query has are left out, and so are queries without a relevant passage.
+    Passages of a language that no query has are left out, and so are queries without judgements.
 
     Args:
         folder: as of `load_beir`.
@@ -152,8 +158,10 @@ def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", l
         for passage, (line, grade) in found.items():
             if passage not in lang_of:
                 problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
-            elif grade >= 1:
-                answers.setdefault(query, {})[passage] = grade
+                continue
+            relevant = answers.setdefault(query, {})
+            if grade >= 1:
+                relevant[passage] = grade
                 across += [query] if lang_of[passage] != queries[query][0] else []
     problems.raise_if_any(_REMEDY)
     if across:
@@ -162,8 +170,9 @@ def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", l
             "corpus is searched in each query's language and in all together, so open this one in memory"
         )
     kept = set(parse_codes(langs, tuple(sorted(available))))
-    chosen = [(key, lang, text) for key, (lang, _, text) in queries.items() if key in answers and lang in kept]
-    if not chosen:
+    asked = [(key, lang, text) for key, (lang, _, text) in queries.items() if lang in kept]
+    chosen = [query for query in asked if query[0] in answers]
+    if not any(answers[key] for key, _, _ in chosen):
         raise InputError(f"{path}: no query of {', '.join(sorted(kept))} has a relevant passage")
     return BeirCorpus(
         name or folder.resolve().name,
@@ -173,6 +182,7 @@ def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", l
         {key: answers[key] for key, _, _ in chosen},
         folder,
         split,
+        left_out(len(asked) - len(chosen)),
     )
 
 

@@ -190,6 +190,12 @@ def assemble(
     )
 
 
+def left_out(unjudged: int) -> tuple[str, ...]:
+    """The remark that queries without judgements are left out, where there are any."""
+    have = "query without judgements is" if unjudged == 1 else "queries without judgements are"
+    return (f"{unjudged} {have} left out",) if unjudged else ()
+
+
 def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
     """Use parallel rows as a benchmark.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.benchmark import Benchmark, assemble
+from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.qrels import grade_of
 from isoglot.languages.codes import normal_code
 
@@ -44,13 +44,12 @@ def benchmark_of_dicts(
     if not problems.count and not any(grade >= 1 for found in answers.values() for grade in found.values()):
         problems.add("qrels", None, "no query has a relevant passage (a grade of 1 or more)")
     problems.raise_if_any(_REMEDY)
-    left_out = len(asked.keys() - answers.keys())
     return assemble(
         name,
         [(key, lang[key], str(groups.get(key, key)), text) for key, text in asked.items() if key in answers],
         [(key, lang[key], text) for key, text in texts.items()],
         answers,
-        (f"{left_out} queries without judgements are left out",) if left_out else (),
+        left_out(len(asked.keys() - answers.keys())),
         by="query",
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.benchmark import Benchmark, assemble
+from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.download import is_offline
 from isoglot.data.benchmarks.named import Subset
 from isoglot.data.benchmarks.qrels import grade_of
@@ -40,11 +40,12 @@ class Miracl:
 
     Attributes:
         languages: codes, alphabetical.
-        queries: (id, language, text) each, ids with their language as prefix.
-        answers: ids of the relevant passages of each query with their grades, at least 1.
+        queries: (id, language, text) of each judged query, ids with their language as prefix.
+        answers: ids of the relevant passages of each query with their grades, at least 1; of some perhaps none.
         judged: ids of all judged passages, relevant or not.
         files: of each language's corpus.
         subset: what reports call it by.
+        notes: remarks for reports.
     """
 
     languages: tuple[str, ...]
@@ -53,6 +54,7 @@ class Miracl:
     judged: frozenset[str]
     files: dict[str, list[Path]]
     subset: Subset
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -115,6 +117,7 @@ class Miracl:
             [(key, lang, key, text) for key, lang, text in self.queries],
             list(self.passages(judged_only=judged_only)),
             self.answers,
+            self.notes,
             by="query",
         )
 
@@ -144,6 +147,7 @@ def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "ful
     queries: list[tuple[str, str, str]] = []
     answers: dict[str, dict[str, float]] = {}
     judged: set[str] = set()
+    unjudged = 0
     for lang in chosen:
         topics, qrels, _ = places[lang]
         own = {f"{lang}:{key}": text for path in topics for key, text in _topics(path, problems)}
@@ -153,14 +157,16 @@ def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "ful
                     problems.add(path, number, f"query {query!r} is not among the topics")
                     continue
                 judged.add(f"{lang}:{passage}")
+                relevant = answers.setdefault(f"{lang}:{query}", {})
                 if grade >= 1:
-                    answers.setdefault(f"{lang}:{query}", {})[f"{lang}:{passage}"] = grade
+                    relevant[f"{lang}:{passage}"] = grade
         queries += [(key, lang, text) for key, text in own.items() if key in answers]
+        unjudged += len(own.keys() - answers.keys())
     problems.raise_if_any(_REMEDY)
-    if not queries:
+    if not any(answers.values()):
         raise InputError(f"{folder}: no query of {', '.join(chosen)} has a relevant passage")
     files = {lang: places[lang][2] for lang in chosen}
-    return Miracl(chosen, queries, answers, frozenset(judged), files, subset)
+    return Miracl(chosen, queries, answers, frozenset(judged), files, subset, left_out(unjudged))
 
 
 def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = None) -> Path:

@@ -12,7 +12,7 @@ class StreamedCorpus(Protocol):
     """A benchmark whose passages are streamed; what answers a query is in the query's own language.
 
     Any object with these attributes is one: `isoglot.measuring` encodes its passages to disk and searches them in
-    blocks, so that memory does not grow with the corpus.
+    blocks, so that memory does not grow with the corpus. One may have `notes` too, remarks for reports.
     """
 
     @property
@@ -37,7 +37,7 @@ class StreamedCorpus(Protocol):
 
     @property
     def answers(self) -> Mapping[str, Mapping[str, float]]:
-        """Ids of each query's relevant passages with their grades, at least 1."""
+        """Ids of each query's relevant passages with their grades, at least 1; perhaps none."""
 
     def passages(self) -> Iterator[tuple[str, str, str]]:
         """Stream (id, language, text) of the corpus, one language after the other or mixed."""

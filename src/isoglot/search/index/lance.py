@@ -20,6 +20,7 @@ import pyarrow as pa
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, to_sql
 from isoglot.search.filters.tree import Filter
@@ -40,8 +41,8 @@ _FOREVER = timedelta(days=36_500)
 def schema(dimension: int) -> pa.Schema:
     """Columns of the passages table.
 
-    `search_text` and `search_title` are search forms, which the full-text indexes are made of. `hash` is of the whole
-    document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
+    `search_text` and `search_title` are terms between blanks, which the full-text indexes are made of. `hash` is of the
+    whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
     beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat. Filters look
     at the others, and at the columns of the metadata (`columns`), which come as the documents bring them.
     """
@@ -163,14 +164,14 @@ class LanceIndex:
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages whose title or text match a query's words best (BM25 over words as ICU finds them)."""
-        form = search_form(query)
-        if not self._version.passages or not any(map(str.isalnum, form)) or (langs is not None and not langs):
+        """The k passages whose title or text match a query's words best (BM25 over `search_terms`)."""
+        words = searched(query)
+        if not self._version.passages or not words or (langs is not None and not langs):
             return []
         from lancedb.query import MultiMatchQuery
 
         with self._reading():
-            search = self._table.search(MultiMatchQuery(form, SEARCHED), query_type="fts").limit(k)
+            search = self._table.search(MultiMatchQuery(words, SEARCHED), query_type="fts").limit(k)
             condition = self._condition(langs, where)
             if condition is not None:
                 search = search.where(condition)
@@ -267,17 +268,17 @@ def quoted(text: str) -> str:
 
 
 def index_columns(table: Any) -> None:
-    """Index words of titles and texts (ICU finds words in scripts without blanks), and languages."""
+    """Index the terms of titles and texts, and languages."""
     from lancedb.index import FTS, Bitmap
 
     table.create_index("lang", config=Bitmap(), replace=True)
-    for searched in SEARCHED:
-        # The search form has done all folding, the same for every script; a word may be of any length.
+    for name in SEARCHED:
+        # All folding and cutting is done, the same for every script; a word may be of any length.
         words = FTS(
-            base_tokenizer="icu", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
+            base_tokenizer="whitespace", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
             max_token_length=None,
         )  # fmt: skip
-        table.create_index(searched, config=words, replace=True)
+        table.create_index(name, config=words, replace=True)
 
 
 def settle(table: Any, *, keep: bool) -> None:
@@ -291,6 +292,11 @@ def settle(table: Any, *, keep: bool) -> None:
         # Lance warns that readers of older versions would fail: there are none.
         warnings.simplefilter("ignore", UserWarning)
         table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
+
+
+def searched(text: str) -> str:
+    """The terms of a text or a query, between blanks."""
+    return " ".join(search_terms(search_form(text)))
 
 
 def about(passage: Passage) -> str:

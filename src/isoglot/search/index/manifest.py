@@ -10,7 +10,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.documents.roots import Root, to_roots
 
-FORMAT = 4
+FORMAT = 5
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # there while a build is under way
 

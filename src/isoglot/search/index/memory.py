@@ -10,7 +10,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import index_terms, query_terms
+from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import OWN_FIELDS, Fields
 from isoglot.search.filters.evaluation import true_of
 from isoglot.search.filters.tree import Filter
@@ -38,7 +38,7 @@ class MemoryIndex:
         self._passages = list(passages)
         self._vectors = np.ascontiguousarray(vectors, np.float32)
         self._lang = np.array([passage.lang for passage in passages], dtype=object)
-        self._words = [Counter(index_terms(search_form(f"{passage.title} {passage.text}"))) for passage in passages]
+        self._words = [Counter(search_terms(search_form(f"{passage.title} {passage.text}"))) for passage in passages]
         self._read: list[dict[str, dict[Kind, Stored]]] | None = None
         self._fields: Fields | None = None
 
@@ -74,7 +74,7 @@ class MemoryIndex:
         """BM25 (k1 1.2, b 0.75) over the terms of search forms, titles included; only passages with a match."""
         lengths = np.array([words.total() for words in self._words], float)
         scores = np.zeros(len(self._passages))
-        for word in dict.fromkeys(query_terms(search_form(query))):
+        for word in dict.fromkeys(search_terms(search_form(query))):
             count = np.array([words[word] for words in self._words], float)
             having = np.count_nonzero(count)
             idf = math.log(1 + (len(count) - having + 0.5) / (having + 0.5))

@@ -16,7 +16,6 @@ import pyarrow as pa
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
 from isoglot.documents.document import Document
-from isoglot.languages.normal_form import search_form
 from isoglot.search.index.columns import column_values, field_columns, room_for
 from isoglot.search.index.lance import (
     FOLDED,
@@ -27,6 +26,7 @@ from isoglot.search.index.lance import (
     quoted,
     reason,
     schema,
+    searched,
     table_uri,
 )
 from isoglot.search.index.protocol import Passage, Vectors, passage_id
@@ -108,8 +108,8 @@ class Store:
             name: pa.array([getattr(passage, name) for passage in passages], pa.string())
             for name in ("id", "document", "text", "lang")
         }
-        columns["search_text"] = pa.array([search_form(passage.text) for passage in passages], pa.string())
-        columns["search_title"] = pa.array([search_form(passage.title) for passage in passages], pa.string())
+        columns["search_text"] = pa.array([searched(passage.text) for passage in passages], pa.string())
+        columns["search_title"] = pa.array([searched(passage.title) for passage in passages], pa.string())
         columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
         columns["hash"] = pa.array(hashes, pa.string())
         for name in ("title", "source"):

@@ -1,0 +1,103 @@
+"""How well words find passages: the terms of `isoglot`, beside words as ICU's dictionaries cut them.
+
+    python performance/words.py
+    python performance/words.py --lareqa xquad-r mlqa-r --pages fastapi-docs/docs
+
+BM25 of LanceDB, one language at a time: a question looks for its paragraph, a heading for the text under it. MRR, and
+how many look for theirs in vain among the first 100.
+"""
+
+import json
+import re
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+import harness
+import lancedb
+import pyarrow as pa
+from lancedb.index import FTS
+from lancedb.query import MultiMatchQuery
+
+from isoglot.data.benchmarks.lareqa import read_lareqa
+from isoglot.languages import normal_code
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import search_terms
+
+DEPTH = 100
+LEAST = 80  # characters under a heading
+_SECTION = re.compile(r"^#+ +", re.MULTILINE)
+_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_MARKUP = re.compile(r"\]\([^)]*\)|\{[^}]*\}|[*_\[\]`]")
+WAYS = {"icu": search_form, "whitespace": lambda text: " ".join(search_terms(search_form(text)))}
+
+
+def atlas():
+    """(collection, language, query, passage) of the project's own data."""
+    for name in ("train", "test"):
+        for line in (files("isoglot") / "atlas" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            yield "atlas", row["lang"], row["query"], row["passage"]
+
+
+def questions(folder):
+    """Questions of a folder in LAReQA's layout, with the paragraphs that answer them."""
+    for lang, _, asked in read_lareqa(folder):
+        for question in asked:
+            yield folder.name, lang, question.text, question.gold.context
+
+
+def pages(folder):
+    """Headings of Markdown files in LANG/ folders, with the text under them, without code."""
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(place.rglob("*.md")):
+            for part in _SECTION.split(_FENCES.sub("", path.read_text(encoding="utf-8")))[1:]:
+                heading, _, text = _MARKUP.sub("", part).partition("\n")
+                if any(map(str.isalpha, heading)) and len(text.strip()) >= LEAST:
+                    yield folder.parent.name, normal_code(place.name), heading, text
+
+
+def ranks(tokenizer, pairs):
+    """Rank of each query's passage, infinite beyond the depth."""
+    passages = list(dict.fromkeys(passage for _, passage in pairs))
+    place = {passage: number for number, passage in enumerate(passages)}
+    form = WAYS[tokenizer]
+    with tempfile.TemporaryDirectory() as folder:
+        columns = {"id": range(len(passages)), "words": [form(passage) for passage in passages]}
+        table = lancedb.connect(folder).create_table("t", pa.table({name: pa.array(c) for name, c in columns.items()}))
+        config = FTS(
+            base_tokenizer=tokenizer, lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
+            max_token_length=None,
+        )  # fmt: skip
+        table.create_index("words", config=config)
+        for query, passage in pairs:
+            search = table.search(MultiMatchQuery(form(query), ["words"]), query_type="fts").limit(DEPTH)
+            found = search.to_arrow()["id"].to_pylist()
+            yield found.index(place[passage]) + 1 if place[passage] in found else float("inf")
+
+
+def main():
+    parser = harness.parser(__doc__)
+    parser.add_argument("--lareqa", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--pages", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--langs", help="comma-separated; all by default")
+    given = parser.parse_args()
+    sets = {}
+    for source in (atlas(), *map(questions, given.lareqa), *map(pages, given.pages)):
+        for name, lang, query, passage in source:
+            if not given.langs or lang in given.langs.split(","):
+                sets.setdefault((name, lang), []).append((query, passage))
+    print("| | language | queries | MRR ICU | MRR terms | in vain ICU | in vain terms |\n|---|---|---|---|---|---|---|")
+    record = {}
+    for (name, lang), every in sets.items():
+        pairs = every[:: max(1, len(every) // 100)] if given.quick else every
+        found = [list(ranks(tokenizer, pairs)) for tokenizer in WAYS]
+        mrr = [sum(1 / rank for rank in own) / len(own) for own in found]
+        vain = [sum(rank == float("inf") for rank in own) for own in found]
+        print(f"| {name} | {lang} | {len(pairs)} | {mrr[0]:.3f} | {mrr[1]:.3f} | {vain[0]} | {vain[1]} |", flush=True)
+        record[f"{name} / {lang}"] = {"queries": len(pairs), "mrr": mrr, "in_vain": vain}
+    harness.finish([], record, given.json)
+
+
+if __name__ == "__main__":
+    main()
