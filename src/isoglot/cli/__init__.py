@@ -25,6 +25,7 @@ from isoglot.cli import (
     listing,
     measuring,
     mining,
+    replicas,
     rows,
     search,
     serving,
@@ -69,6 +70,8 @@ app.command(comparing.compare)
 app.command(debias.app)
 app.command(indexing.index)
 app.command(search.search)
+app.command(replicas.push)
+app.command(replicas.pull)
 app.command(training.study)
 app.command(training.quickstart)
 app.command(serving.serve)

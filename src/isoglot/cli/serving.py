@@ -44,6 +44,7 @@ def serve(
     keys: Path | None = None,
     cors: Names = (),
     refresh: float = 0.0,
+    drain: float = 0.0,
     log: Literal["text", "json"] | None = None,
     log_queries: Switch = False,
 ) -> None:
@@ -64,6 +65,7 @@ def serve(
         keys: File of keys (isoglot keys add): requests must show one; read again whenever it changes.
         cors: Origins of pages elsewhere whose scripts may read answers, such as https://www.example.org.
         refresh: Seconds between two looks for new versions of the index, which are then served; 0 for none.
+        drain: Seconds after SIGTERM in which /readyz says no and all else is answered, for a balancer to notice.
         log: Write a line for every request on stderr, in words or as JSON.
         log_queries: Those lines say what was searched for.
     """
@@ -88,6 +90,8 @@ def serve(
         wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
+    if not 0 <= drain <= 3600:
+        raise InputError(f"--drain {drain}: expected 0 to 3600 seconds")
     limits = ServeSettings(
         hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors), refresh=refresh, log_queries=log_queries
     )
@@ -107,7 +111,8 @@ def serve(
             searchers[name].warm()
             embed[name] = encoders[how]
         judges = {} if rerank is None else {Path(rerank).name: load_cross_encoder(rerank)}
-        _run(create_app(searchers, settings, embed=embed, judges=judges), taken, keyed=keys is not None, log=log)
+        app = create_app(searchers, settings, embed=embed, judges=judges)
+        _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:

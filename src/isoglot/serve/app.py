@@ -104,6 +104,7 @@ def create_app(
     async def tell_metrics() -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
+    app.state.leave = readiness.leave
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     _handle_errors(app, pages)
     if limits.keys is not None:

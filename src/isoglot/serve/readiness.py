@@ -24,6 +24,7 @@ class Readiness:
         self._collections, self._seconds = collections, seconds
         self._begun = 0.0
         self._problem: UnavailableError | None = None  # they answered when they were opened
+        self._leaving = False
         self._pool: ThreadPoolExecutor | None = None
         self._running: asyncio.Future[None] | None = None
 
@@ -31,8 +32,10 @@ class Readiness:
         """Return where all answer; a check is begun where none is running, and not waited for longer than 20 ms.
 
         Raises:
-            UnavailableError: one does not, or did not the last time.
+            UnavailableError: one does not, or did not the last time; or this server is about to stop.
         """
+        if self._leaving:
+            raise UnavailableError("this server is about to stop: ask another one")
         if self._running is None or self._running.done():
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="isoglot-probe")
@@ -53,6 +56,10 @@ class Readiness:
         except UnavailableError as error:
             problem = error
         self._problem = problem
+
+    def leave(self) -> None:
+        """Say from now on that this server is not ready, so that balancers send no more requests here."""
+        self._leaving = True
 
     def close(self) -> None:
         """Begin no further check."""

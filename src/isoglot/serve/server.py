@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
 from isoglot.serve.logs import LogFormat, start_logging
+
+if TYPE_CHECKING:
+    from uvicorn import Config, Server
 
 _SECONDS_TO_FINISH = 3
 
@@ -61,7 +69,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(
-    app: ASGIApp, taken: socket.socket, *, path: str = "", keyed: bool = False, log: LogFormat | None = None
+    app: ASGIApp,
+    taken: socket.socket,
+    *,
+    path: str = "",
+    keyed: bool = False,
+    log: LogFormat | None = None,
+    drain: float = 0.0,
+    leave: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests under way get some seconds to finish.
 
@@ -71,6 +86,8 @@ def run(
         path: where on it, as it is shown.
         keyed: whether requests must show a key.
         log: a line for every request, in this form; only what went wrong when None.
+        drain: seconds between a first SIGTERM and the end, in which /readyz says no and all else is answered.
+        leave: called at that SIGTERM, to make /readyz say no.
 
     Raises:
         KeyboardInterrupt: it was SIGINT, after everything was closed.
@@ -103,4 +120,36 @@ def run(
         progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")
     allow_connections()
     with taken:
-        uvicorn.Server(config).run(sockets=[taken])
+        draining_server(config, drain, leave).run(sockets=[taken])
+
+
+def draining_server(config: Config, seconds: float, leave: Callable[[], None]) -> Server:
+    """A server that on SIGTERM says for some seconds that it leaves, before it does; a second signal ends it at once.
+
+    Balancers ask a server now and then whether it is ready: one that closed its port at once would refuse what they
+    send until they ask again.
+
+    Args:
+        config: of uvicorn.
+        seconds: between the signal and the end.
+        leave: called at the signal; /readyz says no from then on.
+    """
+    from uvicorn import Server
+
+    class Draining(Server):
+        _ends: float | None = None
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if sig == signal.SIGTERM and seconds > 0 and self._ends is None:
+                self._ends = time.monotonic() + seconds
+                progress_line(f"leaving in {seconds:g} s: not ready any more (another signal stops at once)")
+                leave()
+            else:
+                super().handle_exit(sig, frame)
+
+        async def on_tick(self, counter: int) -> bool:
+            if self._ends is not None and time.monotonic() >= self._ends and not self.should_exit:
+                super().handle_exit(signal.SIGTERM, None)
+            return await super().on_tick(counter)
+
+    return Draining(config)

@@ -1,0 +1,67 @@
+"""`isoglot push` and `isoglot pull`: an index to an object store, and from there to other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isoglot.core.files import json_line
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+def push(index: Path, address: str, /, *, as_json: Json = False) -> None:
+    """Put an index into an object store, for other machines to search and serve; only what is new is sent.
+
+    Readers see the old state or the new one. Of two pushes at once one is refused. Credentials are read from the
+    environment, as the store's own tools do.
+
+    Args:
+        index: Folder made by isoglot index.
+        address: Such as s3://bucket/index, gs://bucket/index or az://container/index.
+        as_json: Print the result as JSON.
+    """
+    from isoglot.search.replicas.place import Place
+    from isoglot.search.replicas.pushing import push as send
+
+    done = send(index, Place.at(address))
+    snapshot = done.snapshot
+    if as_json:
+        facts = {"snapshot": snapshot.number, "version": snapshot.version, "files": len(snapshot.files)}
+        print(
+            json_line({**facts, "bytes": snapshot.size, "sent": done.files, "bytes_sent": done.sent, "new": done.new})
+        )
+    elif done.new:
+        print(f"snapshot {snapshot.number} (version {snapshot.version}) at {address}: {done.files} of ", end="")
+        print(f"{len(snapshot.files)} files sent, {_size(done.sent)} of {_size(snapshot.size)}")
+    else:
+        print(f"snapshot {snapshot.number} (version {snapshot.version}) is at {address} already")
+
+
+def pull(address: str, local: Path, /, *, as_json: Json = False) -> None:
+    """Bring a folder of this machine up to date with an index in an object store; only what is new is fetched.
+
+    The index lies in a folder below, whose name is printed; the one before it stays until the next pull.
+
+    Args:
+        address: Such as s3://bucket/index, where isoglot push put one.
+        local: Folder of this machine; several processes may share it.
+        as_json: Print the result as JSON.
+    """
+    from isoglot.search.replicas.place import Place
+    from isoglot.search.replicas.pulling import pull as fetch
+
+    done = fetch(Place.at(address), local)
+    snapshot = done.snapshot
+    if as_json:
+        facts = {"folder": str(done.folder), "snapshot": snapshot.number, "version": snapshot.version}
+        print(json_line({**facts, "fetched": done.files, "bytes_fetched": done.fetched}))
+    else:
+        print(f"snapshot {snapshot.number} (version {snapshot.version}): {done.files} files fetched, ", end="")
+        print(f"{_size(done.fetched)}; the index is in {done.folder}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

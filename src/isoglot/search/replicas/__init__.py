@@ -1,0 +1,1 @@
+"""Copies of an index: pushed to an object store, pulled by machines that serve it."""

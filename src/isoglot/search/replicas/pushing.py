@@ -1,0 +1,115 @@
+"""Pushing an index folder to a place, so that other machines can pull it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import sha256
+from isoglot.core.progress import Progress
+from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
+from isoglot.search.index.store import LOCK, one_writer
+from isoglot.search.replicas.place import Place
+from isoglot.search.replicas.snapshot import OBJECTS, RECORD, Kept, Snapshot, current
+
+_AT_ONCE = 8
+_OWN = (LOCK, BUILDING)  # of the folder's own writers
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did: the snapshot there is now, how many files and bytes it sent, and whether it is a new one."""
+
+    snapshot: Snapshot
+    files: int
+    sent: int
+    new: bool
+
+
+def push(folder: Path, place: Place) -> Pushed:
+    """Make a place hold what an index folder holds: what it has already is not sent again.
+
+    Readers see the old state or the new one. Killed anywhere, the old one stays, and the next push sends only what is
+    missing. Of two pushes at once one is refused.
+
+    Args:
+        folder: of the index; its published version is what readers will see.
+        place: where to.
+
+    Raises:
+        InputError: no index there, another process is writing it, another push came first, or the store does not keep
+            to conditions.
+        IsoglotError: the store does not answer.
+    """
+    manifest = read_manifest(folder)
+    place.check_conditions()
+    with one_writer(folder):
+        found = current(place)
+        old, tag = (None, "") if found is None else found
+        number = 1 if old is None else old.number + 1
+        there = _there(place, number)
+        files, missing = _described(folder, old, number, there)
+        if old is not None and old.files == files:
+            return Pushed(old, 0, 0, new=False)
+        _send(place, missing)
+        dropped = set() if old is None else {kept.key for kept in old.files.values()}
+        dropped -= {kept.key for kept in files.values()}
+        snapshot = Snapshot(number, manifest.version.number, files, sorted(dropped))
+        # Listed before the exchange: what a later writer sends is not among them.
+        leftover = set(there) - {kept.key for kept in files.values()} - dropped
+        _publish(place, snapshot, tag)
+    place.delete(sorted(leftover))
+    sent = {kept.key: kept.size for kept, _ in missing}
+    return Pushed(snapshot, len(sent), sum(sent.values()), new=True)
+
+
+def _there(place: Place, number: int) -> dict[str, int]:
+    """Sizes of the objects of this number and earlier ones; later ones are of writers that are ahead of us."""
+    sizes = dict(place.keys(OBJECTS))
+    return {key: size for key, size in sizes.items() if _number(key) <= number}
+
+
+def _number(key: str) -> int:
+    part = key.split("/")[1] if key.count("/") == 2 else ""
+    return int(part) if part.isascii() and part.isdigit() else 0
+
+
+def _described(
+    folder: Path, old: Snapshot | None, number: int, there: dict[str, int]
+) -> tuple[dict[str, Kept], list[tuple[Kept, Path]]]:
+    """Every file of the folder as the new snapshot keeps it, and those of which the content is not there yet."""
+    known = {} if old is None else {kept.digest: kept for kept in old.files.values()}
+    files, missing = {}, {}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN]
+    with Progress("reading", total=len(paths)) as progress:
+        for path in paths:
+            digest, size = sha256(path), path.stat().st_size
+            kept = known.get(digest) or Kept(f"{OBJECTS}/{number}/{digest}", size, digest)
+            if there.get(kept.key) != size:
+                missing[kept.key] = (kept, path)
+            files[path.relative_to(folder).as_posix()] = kept
+            progress.advance()
+    if FILE not in files:
+        raise InputError(f"{folder}: no index there")
+    return files, list(missing.values())
+
+
+def _send(place: Place, missing: list[tuple[Kept, Path]]) -> None:
+    with Progress("sending", total=len(missing)) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(lambda each: place.upload(each[0].key, each[1]), missing):
+            progress.advance()
+
+
+def _publish(place: Place, snapshot: Snapshot, tag: str) -> None:
+    """Make a snapshot the current one, where the state is still the one that it was made from."""
+    content = snapshot.to_json()
+    done = place.exchange(RECORD, content, tag) if tag else place.create(RECORD, content)
+    if done:
+        return
+    # An answer may have been lost after the store had done it: then the record there is ours.
+    now = current(place)
+    if now is None or now[0].name != snapshot.name:
+        other = "nothing" if now is None else f"snapshot {now[0].number}"
+        raise InputError(f"{place.address}: another push came first ({other} is there now); push again to replace it")
