@@ -2,7 +2,8 @@
 
     python performance/serve.py                    # 10,000 requests each at 1, 8 and 32 clients, JSON and page
     python performance/serve.py --quick
-    python performance/serve.py --model embedded   # with a real encoder in front of every search
+    python performance/serve.py --model embedded --repeated 0.9   # a real encoder, and nine of ten queries known
+    python performance/serve.py --requests 100000 --clients 8     # memory
 
 The server runs in a process of its own on this machine's loopback, over an exact index of seeded random passages in 11
 languages; the clients are threads of this process, each with one kept-alive connection, and share the machine with
@@ -45,12 +46,16 @@ def main() -> int:
     parser.add_argument("--model", help="encode queries with this model instead of drawing vectors")
     parser.add_argument("--quick", action="store_true", help="200 requests over 1,000 passages")
     parser.add_argument("--json", type=Path, help="write the full record here")
+    parser.add_argument(
+        "--repeated", type=float, default=0.0, metavar="SHARE", help="share of the queries that are out of 100, 0 to 1"
+    )
+    parser.add_argument("--all-routes", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.quick:
         args.requests, args.passages = 200, 1000
     if args.child:
-        child(args.passages, args.model)
+        child(args.passages, args.model, all_routes=args.all_routes)
         return 0
     record = measure(args)
     print_record(record)
@@ -72,7 +77,7 @@ def measure(args: argparse.Namespace) -> dict:
             rows = []
             for clients in (int(part) for part in args.clients.split(",")):
                 for kind in PATHS:
-                    rows.append(load(port, kind, clients, args.requests, seed=clients))
+                    rows.append(load(port, kind, clients, args.requests, seed=clients, repeated=args.repeated))
                     rows[-1]["server_mb"] = rss(server.pid)
                     say(rows[-1])
             server.send_signal(signal.SIGINT)
@@ -94,6 +99,8 @@ def measure(args: argparse.Namespace) -> dict:
         "command": " ".join(["python", "performance/serve.py", *sys.argv[1:]]),
         "commit": commit(),
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
+        "load_average": os.getloadavg(),
+        "repeated": args.repeated,
         "passages": args.passages,
         "model": args.model,
         "direct_ms": ready["direct_ms"],
@@ -103,7 +110,7 @@ def measure(args: argparse.Namespace) -> dict:
     }
 
 
-def load(port: int, kind: str, clients: int, requests: int, *, seed: int) -> dict:
+def load(port: int, kind: str, clients: int, requests: int, *, seed: int, repeated: float = 0.0) -> dict:
     """Send requests over as many connections as clients; seconds from first byte sent to last byte read."""
     share = [requests // clients + (number < requests % clients) for number in range(clients)]
     started = threading.Barrier(clients + 1)
@@ -115,7 +122,9 @@ def load(port: int, kind: str, clients: int, requests: int, *, seed: int) -> dic
         took, errors = [], 0
         started.wait()
         for _ in range(share[number]):
-            words = quote(" ".join(word(draw.randrange(5000)) for _ in range(6)))
+            # One of a hundred that everybody asks, or one that nobody asked before.
+            one = random.Random(draw.randrange(100)) if draw.random() < repeated else draw
+            words = quote(" ".join(word(one.randrange(5000)) for _ in range(6)))
             at = time.perf_counter()
             connection.request("GET", PATHS[kind].format(words))
             answer = connection.getresponse()
@@ -144,8 +153,9 @@ def load(port: int, kind: str, clients: int, requests: int, *, seed: int) -> dic
     }
 
 
-def child(count: int, model: str | None) -> None:
+def child(count: int, model: str | None, *, all_routes: bool = False) -> None:
     """The server; prints its port when it is ready, and its peak of memory when it was told to stop."""
+    from isoglot.encoders.encoding import as_encoder
     from isoglot.search.index.memory import MemoryIndex
     from isoglot.search.index.protocol import Passage
     from isoglot.search.searcher import Searcher
@@ -171,7 +181,8 @@ def child(count: int, model: str | None) -> None:
     ended = "none"
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
     try:
-        run(create_app({"index": searcher}), taken)
+        embed = {"index": as_encoder(encoder(model))} if all_routes else None
+        run(create_app({"index": searcher}, embed=embed), taken)
     except KeyboardInterrupt:
         ended = "SIGINT"
     print(json.dumps({"signal": ended, "peak_mb": round(peak_mb() - ready, 1)}), flush=True)

@@ -99,3 +99,55 @@ def test_who_gives_up_takes_no_place_and_too_many_are_turned_away() -> None:
 
     asyncio.run(ask())
     assert encode.asked == [["0"], ["3"]]
+
+
+def test_what_was_asked_before_is_not_read_again_until_something_else_reads() -> None:
+    asked: list[list[str]] = []
+    makers = [object(), object()]
+    current = makers[0]
+
+    def encode(texts: list[str]) -> np.ndarray:
+        asked.append(texts)
+        return np.array([[float(text) + 100 * makers.index(current)] for text in texts], np.float32)
+
+    async def ask(gathered: Batches, *numbers: int) -> list[float]:
+        return [float((await gathered.vector(str(number)))[0]) for number in numbers]
+
+    async def all_of_it() -> None:
+        nonlocal current
+        gathered = batches(encode, remembered=2, made_by=lambda: current)
+        assert await ask(gathered, 1, 2, 1) == [1, 2, 1]
+        assert asked == [["1"], ["2"]]
+        assert await ask(gathered, 3) == [3]  # 2 was asked for before 1 was: it makes room
+        assert await ask(gathered, 1, 2) == [1, 2]
+        assert asked == [["1"], ["2"], ["3"], ["2"]]
+        current = makers[1]
+        assert await ask(gathered, 2, 2) == [102, 102]
+        assert asked[4:] == [["2"]]
+        gathered.close()
+
+    asyncio.run(all_of_it())
+
+
+def test_a_vector_of_what_read_before_is_not_kept_for_what_reads_now() -> None:
+    first, second = object(), object()
+    current = first
+    encode = Recording()
+
+    async def ask() -> None:
+        nonlocal current
+        gathered = batches(encode, remembered=10, made_by=lambda: current)
+        under_way = asyncio.create_task(gathered.vector("1"))
+        while not encode.asked:
+            await asyncio.sleep(0)
+        current = second
+        other = asyncio.create_task(gathered.vector("2"))
+        await asyncio.sleep(0)
+        encode.go.set()
+        await asyncio.gather(under_way, other)
+        await gathered.vector("1")
+        await gathered.vector("2")
+        gathered.close()
+
+    asyncio.run(ask())
+    assert encode.asked == [["1"], ["2"], ["1"]]

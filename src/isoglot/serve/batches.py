@@ -1,9 +1,13 @@
-"""Queries of many requests, encoded together: a model reads 32 short texts in little more time than one."""
+"""Queries of many requests, encoded together: a model reads 32 short texts in little more time than one.
+
+Texts that came before are not read again: people ask the same things.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -23,6 +27,8 @@ class Batches:
         waiting: texts that may wait, those at work included.
         seconds: until a caller gives up.
         told: the seconds that each call of `encode` took.
+        remembered: vectors that are kept, those asked for last.
+        made_by: what `encode` is at the moment; when it is another object, what was kept is forgotten.
     """
 
     def __init__(
@@ -34,7 +40,11 @@ class Batches:
         waiting: int,
         seconds: float,
         told: Callable[[float], None] = lambda seconds: None,
+        remembered: int = 0,
+        made_by: Callable[[], object] = lambda: None,
     ) -> None:
+        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+        self._remembered, self._made_by, self._maker = remembered, made_by, made_by()
         self._encode, self._told = encode, told
         self._gather, self._most, self._waiting, self._seconds = gather, most, waiting, seconds
         self._texts: list[tuple[str, asyncio.Future[Vectors]]] = []
@@ -52,8 +62,13 @@ class Batches:
 
         Raises:
             BusyError: too many are waiting.
-            TimeoutError: it took too long.
+            TimeoutError: it took too long; at once, where the model has been at work for longer than anyone waits.
         """
+        kept = self._recalled(text)
+        if kept is not None:
+            return kept
+        if self.stuck:
+            raise TimeoutError
         # Whoever gave up in the queue takes no place; a model at work cannot be stopped, and keeps its own.
         if self._running + sum(not answer.done() for _, answer in self._texts) >= self._waiting:
             raise BusyError
@@ -62,6 +77,21 @@ class Batches:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), context=copy_context())
         return await asyncio.wait_for(answer, self._seconds)
+
+    def _recalled(self, text: str) -> Vectors | None:
+        maker = self._made_by()
+        if maker is not self._maker:
+            self._kept.clear()
+            self._maker = maker
+        if text in self._kept:
+            self._kept.move_to_end(text)
+        return self._kept.get(text)
+
+    def _keep(self, text: str, vector: Vectors, maker: object) -> None:
+        if maker is self._maker and self._remembered:
+            self._kept[text] = vector
+            if len(self._kept) > self._remembered:
+                self._kept.popitem(last=False)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -74,6 +104,7 @@ class Batches:
             if not batch:
                 continue
             self._since, self._running = time.monotonic(), len(batch)
+            maker = self._made_by()
             try:
                 vectors = await loop.run_in_executor(self._pool, self._encode, [text for text, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait
@@ -84,7 +115,8 @@ class Batches:
             finally:
                 self._running = 0
             self._told(time.monotonic() - self._since)
-            for (_, answer), vector in zip(batch, vectors, strict=True):
+            for (text, answer), vector in zip(batch, vectors, strict=True):
+                self._keep(text, vector, maker)
                 if not answer.done():
                     answer.set_result(vector)
 

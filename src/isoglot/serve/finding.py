@@ -46,6 +46,9 @@ class Finder:
                 waiting=settings.threads + settings.waiting,
                 seconds=settings.seconds,
                 told=partial(metrics.stage, "encode"),
+                remembered=settings.remembered,
+                # Another version of an index may correct its queries otherwise.
+                made_by=partial(getattr, entry, "searcher"),
             )
             for entry in collections
         }
@@ -59,15 +62,12 @@ class Finder:
         """
         if mode == "lexical" or not query or not collection.languages:
             return None
-        batches = self._batches[collection.name]
         try:
-            if not batches.stuck:
-                return await batches.vector(query)
+            return await self._batches[collection.name].vector(query)
         except TimeoutError:
-            pass
-        _log.error("%s: the model does not answer within %g seconds", collection.name, self._seconds)
-        said = spoken("the model of %(index)s does not answer in time; try again in a moment")
-        raise UnavailableError(said, index=repr(collection.name))
+            _log.error("%s: the model does not answer within %g seconds", collection.name, self._seconds)
+            said = spoken("the model of %(index)s does not answer in time; try again in a moment")
+            raise UnavailableError(said, index=repr(collection.name)) from None
 
     async def search(
         self, collection: Collection, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair

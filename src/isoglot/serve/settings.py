@@ -29,6 +29,7 @@ class ServeSettings:
         waiting: requests that may wait for a thread; the next one is told to come back (503).
         gather: seconds that an idle encoder waits for queries of other requests.
         together: queries that are encoded together at most.
+        remembered: vectors of queries that are kept for when they are asked again, for each index.
         refresh: seconds between two looks for a new version of an index; 0 for none.
         seconds: a request gets its answer, or a 504, within this time.
     """
@@ -51,5 +52,6 @@ class ServeSettings:
     waiting: int = 64
     gather: float = 0.002
     together: int = 32
+    remembered: int = 4096
     refresh: float = 0.0
     seconds: float = 20.0

@@ -1,0 +1,173 @@
+"""Damaged bytes at a real server: it answers, or ends the connection, and goes on; nothing of it is a fault of ours.
+
+    python performance/fuzz_server.py                      # a minute
+    python performance/fuzz_server.py --seconds 600 --seed 7
+
+Requests of every route with bytes changed, cut, doubled and put together, chunked bodies, several on a connection, some
+dripped and some left open, over loopback to a server in a process of its own. Fails where an answer is 500, where the
+log has a trace, where a whole request between them is not answered with its own result, or where the process ends or
+grows by more than 100 MiB. Prints how often each status came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from serve import rss, word
+
+HEAD = "Host: localhost\r\nAccept-Language: ar;q=0.5, de\r\n"
+JSON = HEAD + "Content-Type: application/json\r\n"
+REQUESTS = [
+    f"GET /search?q=ka&k=3&lang=de&lang=ar&mode=hybrid&fair=balanced HTTP/1.1\r\n{HEAD}\r\n",
+    f"GET /?q=ka+lo&view=two&fair=balanced&mode=dense&ui=ar HTTP/1.1\r\n{HEAD}\r\n",
+    f"GET /export.csv?q=ka HTTP/1.1\r\n{HEAD}\r\n",
+    f"GET /export.json?q=ka&k=2 HTTP/1.1\r\n{HEAD}\r\n",
+    f"HEAD /api HTTP/1.1\r\n{HEAD}\r\n",
+    f"GET /static/page.js HTTP/1.1\r\n{HEAD}Accept-Encoding: gzip\r\n\r\n",
+    f"GET /metrics HTTP/1.1\r\n{HEAD}X-Request-Id: a.b-c\r\n\r\n",
+    f"GET /openapi.json HTTP/1.1\r\n{HEAD}\r\n",
+    f'POST /v1/rerank HTTP/1.1\r\n{JSON}Content-Length: 38\r\n\r\n{{"query": "ka", "documents": ["a", 1]}}',
+    f"POST /v1/embeddings HTTP/1.1\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n"
+    '1c\r\n{"model": "index", "input": \r\n5\r\n"ka"}\r\n0\r\n\r\n',
+]
+PIECES = [
+    b"\r\n", b"\n", b"\x00", b"\xff\xfe", b"%", b"%00", b"%ff", b"\xed\xa0\x80", b"&", b"=", b";", b"?", b"#", b"../",
+    b"Content-Length: 5\r\n", b"Content-Length: 99999999999999999999\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n", b"Connection: upgrade\r\nUpgrade: websocket\r\n", b"Host: evil.example\r\n",
+    b"X-Forwarded-For: 1.2.3.4\r\n", b"0\r\n\r\n", b"ffffffffffffffff\r\n", b'{"model": {}}', b"[" * 2000, b"a" * 9000,
+    b"HTTP/1.0", b"HTTP/2.0", b"GET ", b"-1", b"1e309", b"NaN", "٣".encode(), "\u202e".encode(), b"ui=", b"k=",
+]  # fmt: skip
+
+
+def damaged(draw: random.Random) -> bytes:
+    """Some requests behind each other, most of them with faults."""
+    sent = bytearray()
+    for _ in range(draw.choice((1, 1, 1, 2, 5))):
+        one = bytearray(draw.choice(REQUESTS).encode())
+        for _ in range(draw.choice((0, 1, 1, 2, 4, 12))):
+            at = draw.randrange(len(one) + 1)
+            kind = draw.randrange(5)
+            if kind == 0:
+                one[at : at + 1] = bytes([draw.randrange(256)])
+            elif kind == 1:
+                one[at:at] = draw.choice(PIECES)
+            elif kind == 2:
+                del one[at : at + draw.randrange(1, 30)]
+            elif kind == 3:
+                one[at:at] = one[draw.randrange(len(one)) :][: draw.randrange(1, 200)] if one else b""
+            else:
+                one[at : at + 8] = bytes(draw.randrange(256) for _ in range(draw.randrange(1, 40)))
+            one = one or bytearray(b"\n")
+        sent += one
+    return bytes(sent)
+
+
+def main() -> int:
+    """Send for as long as asked, and say what came."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    draw, counts, faults = random.Random(args.seed), Counter(), []
+    folder = Path(__file__).parent
+    command = [sys.executable, str(folder / "serve.py"), "--child", "--passages", "500", "--all-routes"]
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ) as server,
+    ):
+        port = json.loads(server.stdout.readline())["port"]
+        open_ones: list[socket.socket] = []
+        held, until, sent = None, time.monotonic() + args.seconds, 0
+        while time.monotonic() < until and not faults:
+            content = damaged(draw)
+            sent += 1
+            try:
+                faults += send(port, content, draw, counts, open_ones)
+                if sent % 50 == 0:
+                    faults += whole(port, draw.randrange(10**6))
+            except OSError as error:
+                faults.append(f"the server takes no connection: {error}")
+            if sent == 1000:
+                held = rss(server.pid)
+            if faults:
+                print(f"seed {args.seed}, request {sent}: {content!r}\n{faults}", flush=True)
+        grown = (rss(server.pid) or 0) - (held or 0) if held else 0
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+        log.seek(0)
+        said = log.read()
+        if "Traceback" in said:
+            faults.append(said[:3000])
+        if grown > 100:
+            faults.append(f"memory grew by {grown} MiB")
+    print(f"{sent} connections, seed {args.seed}; memory grew by {grown:.1f} MiB after the first 1000")
+    print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    print("\n".join(faults) or "no fault")
+    return 1 if faults else 0
+
+
+def send(port: int, content: bytes, draw: random.Random, counts: Counter, open_ones: list[socket.socket]) -> list[str]:
+    """One connection; the statuses that come are counted."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    style = draw.randrange(20)
+    try:
+        if style == 0:  # left open, among up to 200 such ones
+            connection.sendall(content[: draw.randrange(len(content) + 1)])
+            open_ones.append(connection)
+            if len(open_ones) > 200:
+                open_ones.pop(0).close()
+            counts["left open"] += 1
+            return []
+        if style == 1:
+            for at in range(0, len(content), 97):
+                connection.sendall(content[at : at + 97])
+        else:
+            connection.sendall(content)
+        if style == 2:  # gone before the answer
+            connection.close()
+            counts["gone"] += 1
+            return []
+        connection.shutdown(socket.SHUT_WR)
+        came = b""
+        while piece := connection.recv(1 << 16):
+            came += piece
+    except (ConnectionResetError, BrokenPipeError):
+        counts["reset"] += 1
+        return []
+    except TimeoutError:
+        return ["no answer and no end within 30 s"]
+    finally:
+        if style:
+            connection.close()
+    statuses = [part[:3].decode() for part in came.split(b"HTTP/1.1 ")[1:] if part[:3].isdigit()]
+    counts.update(statuses or ["nothing"])
+    return [came[:1000].decode("utf-8", "replace")] if "500" in statuses else []
+
+
+def whole(port: int, number: int) -> list[str]:
+    """A request without faults, which must be answered as if nothing were."""
+    query = f"{word(number)} {number}"
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    client.request("GET", "/search?k=3&q=" + query.replace(" ", "+"))
+    answer = client.getresponse()
+    body = answer.read()
+    client.close()
+    if answer.status != 200 or json.loads(body)["query"] != query or len(json.loads(body)["hits"]) != 3:
+        return [f"a whole request was answered with {answer.status}: {body[:500]!r}"]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
