@@ -44,10 +44,37 @@ def test_a_page_that_begins_with_a_rule_loses_nothing(text, kept):
     assert (page.text, page.note) == (kept, "")
 
 
-def test_broken_front_matter_is_kept_and_told():
-    page = markdown_page("---\ntitle: Tee: eine Sache\n---\nMehr.")
-    assert "Tee: eine Sache" in page.text
-    assert page.note.startswith("front matter that cannot be read is kept as text (mapping values are not allowed")
+def test_broken_front_matter_is_told_and_kept():
+    page = markdown_page("---\ntitle: Tee: eine Sache\nlang: de\n---\nMehr.")
+    assert (page.title, page.lang, page.text) == ("Tee: eine Sache", "de", "Mehr.")
+    assert page.note.startswith("front matter that is no YAML (mapping values are not allowed")
+    page = markdown_page("---\ntitle: Tee\ntags: [a\n  b\n---\nMehr.")
+    assert "Tee" in page.text
+    assert page.note.startswith("front matter that cannot be read is kept as text (")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("eins<br>zwei<BR />drei", "eins\nzwei\ndrei"),
+        ("A[^a] B[^b].\n\n[^a]: Eins\n\n    Zwei\n[^b]: Drei\n", "A B.\n\nEins\n\nZwei\n\nDrei"),
+        ("A^[gleich hier] B[^ohne].", "A B[^ohne].\n\ngleich hier"),
+        ('{{< figure src="a.png" title="Bild" caption="Darunter" alt="Bild" >}}', "Bild Darunter"),
+        ('Nutze {{</* ref "a" */>}} so.', 'Nutze {{< ref "a" >}} so.'),
+        ("Siehe [[Andere Seite]], [[Seite#Kopf|dort]] und ![[Bild|klein]].", "Siehe Andere Seite, dort und klein."),
+        ("In R ist x[[1]] und `[[x]]`.", "In R ist x[[1]] und [[x]]."),
+    ],
+)
+def test_what_readers_see_stays(text, kept):
+    page = markdown_page(text)
+    assert (page.text, page.note) == (kept, "")
+
+
+def test_json_is_front_matter_where_it_stands_alone():
+    page = markdown_page('{\n "title": "Berge",\n "lang": "de",\n "tags": ["a"]\n}\n\nText.')
+    assert (page.title, page.lang, page.text) == ("Berge", "de", "Text.")
+    for text in ('{"a": 1} ist JSON.', "{kein JSON}\n\nText.", "{}\nText."):
+        assert markdown_page(text).text == text
 
 
 @pytest.mark.parametrize(

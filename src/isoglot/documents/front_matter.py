@@ -1,7 +1,8 @@
-"""Front matter: what a Markdown file says about itself, in YAML between rules or in TOML between plus signs."""
+"""What a Markdown file says about itself: front matter in YAML between rules, in TOML between plus signs, or in JSON."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from isoglot.core.errors import MissingPackageError
 _YAML = re.compile(r"\A---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"[\w.:/@-]+")
+_PLAIN = re.compile(r"([\w.-]+):(?:[ \t]+(.*))?")
 _FIRST_KEY = re.compile(r"(?:\s*#[^\n]*\n|\s*\n)*[\w.-]+[ \t]*[:=]")
 _NULLS = ("", "~", "null", "Null", "NULL")
 
@@ -48,10 +50,28 @@ def split_front_matter(text: str) -> FrontMatter:
         except ValueError as error:
             if not _FIRST_KEY.match(found[1]):
                 break  # prose between two rules
+            lines = [line for line in found[1].split("\n") if line.strip() and not line.startswith("#")]
+            plain = [_PLAIN.fullmatch(line) for line in lines]
+            if pattern is _YAML and all(plain):
+                said = {line[1]: (line[2] or "").strip().strip("\"'") for line in plain if line}
+                return FrontMatter(_scalars(said), text[found.end() :], f"front matter that is no YAML ({error})")
             return FrontMatter({}, text, f"front matter that cannot be read is kept as text ({error})")
         if not isinstance(record, dict) or not any(isinstance(key, str) and _KEY.fullmatch(key) for key in record):
             break
         return FrontMatter(_scalars(record), text[found.end() :])
+    return _json(text)
+
+
+def _json(text: str) -> FrontMatter:
+    """Hugo's third way: an object that the text begins with."""
+    if text.startswith("{"):
+        try:
+            record, end = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
+            return FrontMatter({}, text)
+        rest = text[end:].lstrip(" \t")
+        if isinstance(record, dict) and record and (not rest or rest.startswith("\n")):
+            return FrontMatter(_scalars(record), rest)
     return FrontMatter({}, text)
 
 

@@ -20,6 +20,7 @@ _IDENT = re.compile(r"#([\w:.-]+)")
 _ANCHOR = re.compile(r"""<(?:a|span)\s[^>]*?(?:id|name)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _MARKERS = re.compile(r"^[ \t]*\[![\w-]+\][-+]?[ \t]*(?:\n|\Z)", re.MULTILINE)
 _IMPORT = re.compile(r"import .+ from .+:", re.IGNORECASE)  # says in words what the code below says
+_BREAK = re.compile(r"<br\b[^>]*>", re.IGNORECASE)
 _NESTING = 150  # markdown-it drops what is deeper; more would exhaust the stack
 _NAVIGATION = 0.8  # of a paragraph's letters, in links: then it leads elsewhere and says nothing
 
@@ -52,9 +53,13 @@ def markdown_page(text: str) -> Page:
 def _parser(indented_code: bool = True) -> Any:
     try:
         from markdown_it import MarkdownIt
+        from mdit_py_plugins.footnote import footnote_plugin
     except ImportError as error:
-        raise MissingPackageError("Markdown files want markdown-it-py: pip install 'isoglot[search]'") from error
-    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"])
+        raise MissingPackageError(
+            "Markdown files want markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
+        ) from error
+    # Without footnotes, one of a single word would be taken for the target of a link, and its text lost.
+    parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"]).use(footnote_plugin)
     return parser if indented_code else parser.disable("code")
 
 
@@ -95,9 +100,9 @@ def _blocks(tokens: list[Any]) -> Iterator[Block]:
 
 def _inline(children: list[Any]) -> str:
     return "".join(
-        "\n" if child.type in ("softbreak", "hardbreak") else child.content
+        "\n" if child.type in ("softbreak", "hardbreak") or _BREAK.fullmatch(child.content) else child.content
         for child in children
-        if child.type not in ("html_inline", "image")
+        if child.type not in ("html_inline", "image") or _BREAK.fullmatch(child.content)
     )
 
 

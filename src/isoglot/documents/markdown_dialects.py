@@ -12,12 +12,13 @@ _OUTSIDE_CODE = re.compile(
     | (?P<comment> <!--.*?--> | \{/\*(?!\s*\#).*?\*/\})
     | \{\{[<%] \s* (?P<shortcode>.*?) \s* [>%]\}\}
     | (?P<tag> \{%.*?%\})
+    | (?<!\w) !?\[\[ (?P<page> [^\W\d][^\]\[|\n]*) (?: \| (?P<alias> [^\]\n]+))? \]\]
     | (?P<attributes> \{:\s* (?:(?: [\#.][\w:.-]+ | [\w:-]+=(?:"[^"\n]*"|'[^'\n]*'|[^\s}]+) | toc )\s*)+ \}$)
     """,
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _HEADING_ATTRIBUTES = re.compile(r"^(#{1,6}\s.*)\n(\{:[^}\n]*\})[ \t]*$", re.MULTILINE)  # kramdown's, below it
-_SHOWN_BY_SHORTCODE = re.compile(r"\btext=\"([^\"]*)\"")
+_SHOWN_BY_SHORTCODE = re.compile(r"\b(?:text|title|caption|alt)=\"([^\"]*)\"")
 _CODE_TAG = re.compile(r"[{%<\s]*(/|end)?highlight\b")
 _FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})\s*(.*)$")
 _MYST_LABEL = re.compile(r"^\(([\w.:-]+)\)=\s*$")
@@ -67,10 +68,14 @@ def _outside_code(found: re.Match[str]) -> str:
         return found[0]
     inner = found["shortcode"] if found["shortcode"] is not None else found["tag"]
     if inner is not None:
+        if inner.startswith("/*") and inner.endswith("*/"):
+            return f"`{{{{< {inner[2:-2].strip()} >}}}}`"  # shown as it is
         if _CODE_TAG.match(inner):
             return "\n```\n"
-        shown = _SHOWN_BY_SHORTCODE.search(inner) if found["shortcode"] else None
-        return shown[1] if shown else ""
+        shown = _SHOWN_BY_SHORTCODE.findall(inner) if found["shortcode"] else []
+        return " ".join(dict.fromkeys(filter(None, shown)))
+    if found["page"] is not None:  # wiki links
+        return (found["alias"] or found["page"]).strip()
     heading = found["attributes"] and found.string[found.string.rfind("\n", 0, found.start()) + 1 :].startswith("#")
     return found[0] if heading else ""
 
