@@ -44,3 +44,10 @@ def test_encodings(sentence):
 def test_short_texts_in_utf16_without_a_mark(text):
     for encoding in ("utf-16-le", "utf-16-be"):
         assert decode(text.encode(encoding)) == (text, encoding, False)
+
+
+def test_pictures_and_archives_are_no_texts():
+    for start in (b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\x1f\x8b\x08", b"%PDF-1.4"):
+        assert decode(start + bytes(range(256)) * 4) is None
+    # Halves of pairs are no UTF-16, whatever block they seem to be of.
+    assert decode(b"".join(n.to_bytes(2, "big") for n in range(0xD800, 0xDC00))) is None

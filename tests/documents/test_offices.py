@@ -80,6 +80,67 @@ def test_forms_of_letters_in_pdfs_become_letters():
     assert _readable("ﻣﻜﺘﺒﺔ ⼀⽇ ﬁn ｶﾞ Zeilen\ufffe\r\numbruch x²") == "مكتبة 一日 fin ガ Zeilenumbruch x²"
 
 
+def test_what_was_lost_in_pdfs_of_other_programs():
+    (document,), told = read(FILES / "notes.pdf")
+    assert not told.shown
+    assert "يوم الاثنين، والسلام" in document.text  # lam-alef, for which the font has one sign
+    assert "保持安静,不要大声说话。" in document.text  # a line that ended between two ideographs
+    assert document.text.startswith("Lam und Alef\n")
+
+
+@pytest.mark.parametrize("name", ["notes.rtf", "notes-libreoffice.rtf", "notes.docx", "notes.jats.xml"])
+def test_notes_are_read(name):
+    (document,), told = read(FILES / name)
+    assert not told.shown
+    assert document.text.count("Steht unten.") == 1
+    assert document.text.endswith("Steht unten.")
+    formula = "" if name == "notes-libreoffice.rtf" else "mc2"  # there it is a picture
+    assert f"DieFußnote.E={formula}" in "".join(document.text.split())
+
+
+def test_files_that_break_off_or_are_locked_say_so(tmp_path):
+    whole = (FILES / "notes.rtf").read_bytes()
+    (tmp_path / "a.rtf").write_bytes(whole[: whole.index(b"unten")])
+    compound = bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 504 + "EncryptedPackage".encode("utf-16-le")
+    (tmp_path / "b.docx").write_bytes(compound)
+    locked = {
+        "c.odt": ("pandoc.odt", "META-INF/manifest.xml", b"<manifest><encryption-data/></manifest>"),
+        "d.epub": ("pandoc.epub", "META-INF/encryption.xml", b"<enc:CipherReference URI='EPUB/text/ch001.xhtml'/>"),
+    }
+    for name, (source, member, content) in locked.items():
+        with zipfile.ZipFile(FILES / source) as old, zipfile.ZipFile(tmp_path / name, "w") as new:
+            for held in old.namelist():
+                new.writestr(held, b"\x8a\x01\xff" if held.endswith((".xhtml", "content.xml")) else old.read(held))
+            new.writestr(member, content)
+    documents, told = read(tmp_path)
+    assert [document.text[-6:] for document in documents] == ["Steht"]
+    assert [line.partition(": ")[2].rpartition(": ")[2] for line in told.shown] == [
+        "the file breaks off; what is there was read",
+        "it wants a password, or is of the kind before 2007; save it anew, without a password",
+        "it wants a password, or is protected; save it without",
+        "it wants a password, or is protected; save it without",
+    ]
+
+
+def test_fonts_of_a_book_may_be_encrypted(tmp_path):
+    with zipfile.ZipFile(FILES / "pandoc.epub") as old, zipfile.ZipFile(tmp_path / "a.epub", "w") as new:
+        for held in old.namelist():
+            new.writestr(held, old.read(held))
+        new.writestr("META-INF/encryption.xml", b"<CipherReference URI='fonts/a.otf'/>")
+    ((document,), told) = read(tmp_path)
+    assert (bool(document.text), told.shown) == (True, [])
+
+
+def test_named_characters_of_a_document_type_are_read(tmp_path):
+    start = '<!DOCTYPE article PUBLIC "-//OASIS//DTD DocBook XML V4.5//EN" "docbookx.dtd"><article lang="fr">'
+    text = f"{start}<title>T</title><para>Déjà&nbsp;vu &mdash; &lt;a&gt;</para></article>"
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8")
+    ((document,), told) = read(tmp_path)
+    assert (document.title, document.text, document.lang, told.shown) == ("T", "Déjà\xa0vu — <a>", "fr", [])
+    (tmp_path / "a.xml").write_text(text.replace("mdash", "strange"), encoding="utf-8")
+    assert "undefined entity &strange;" in read(tmp_path)[1].shown[0]
+
+
 def bomb(path, member="word/document.xml"):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(member, b" " * 30_000_000)

@@ -22,6 +22,31 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# How pictures, archives, programs and sounds begin, some of which would pass for UTF-16.
+_PICTURES_AND_PROGRAMS = (
+    *(
+        b"\x89PNG\r\n",
+        b"\xff\xd8\xff",
+        b"GIF87a",
+        b"GIF89a",
+        b"RIFF",
+        b"PK\x03\x04",
+        b"\x1f\x8b\x08",
+        b"%PDF-",
+        b"\x7fELF",
+    ),
+    *(
+        b"\xd0\xcf\x11\xe0",
+        b"7z\xbc\xaf",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"OggS",
+        b"ID3\x03",
+        b"ID3\x04",
+        b"SQLite format 3",
+        b"wOFF",
+    ),
+)
 _DECLARED = re.compile(
     rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:-]+)|<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
@@ -96,13 +121,17 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
     >>> decode("Größe".encode("cp1252")).encoding
     'cp1252'
     """
+    if data.startswith(_PICTURES_AND_PROGRAMS):
+        return None
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decoded(data[len(mark) :].decode(encoding, errors="replace"), encoding)
     attempts = _escaped(data)
     unmarked = None if attempts else _wide(data)
     if unmarked is not None:
-        return _decoded(data.decode(unmarked, errors="replace"), unmarked)
+        text = data.decode(unmarked, errors="replace")
+        if text.count("\ufffd") * 1000 <= len(text) + 1000:
+            return _decoded(text, unmarked)
     attempts.append("utf-8")
     declared = _declared(data) if markup else None
     if declared is not None:

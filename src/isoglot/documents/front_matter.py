@@ -1,4 +1,4 @@
-"""What a Markdown file says about itself: front matter in YAML between rules, in TOML between plus signs, or in JSON."""
+"""What a Markdown file says about itself: YAML between rules, TOML between plus signs, or JSON."""
 
 from __future__ import annotations
 

@@ -14,9 +14,11 @@ from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Reader, Source, page_document
 from isoglot.documents.packed import UnreadableError, unpacked, xml_root
 from isoglot.documents.page import Block, Page, first_heading
+from isoglot.documents.rtf_notes import notes_last
 from isoglot.documents.xml_blocks import Heading, Shape, local, xml_blocks
 
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MATHS = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _HEADING_STYLE = re.compile(r"heading (\d)", re.IGNORECASE)
 _RTF_TITLE = re.compile(r"\{\\title\s((?:[^{}\\]|\\.)*)\}", re.DOTALL)
@@ -42,6 +44,8 @@ def _reader(kind: str, parse: Callable[[Source], Page]) -> Reader:
         except UnreadableError as error:
             problems.add(source.path, None, f"not a readable {kind} file: {error}")
             return
+        if page.note:
+            problems.warn(source.path, None, page.note)
         yield page_document(source, page, sure=False)
 
     return read
@@ -71,9 +75,11 @@ def _word_blocks(tree: Any, levels: dict[str, int]) -> Iterator[Block]:
         if next(paragraph.iterancestors(_FALLBACK), None) is not None:
             continue  # the same box again, for old readers
         parts = []
-        for node in paragraph.iter(f"{_WORD}t", f"{_WORD}tab", f"{_WORD}br", f"{_WORD}cr"):
+        for node in paragraph.iter(f"{_WORD}t", f"{_WORD}tab", f"{_WORD}br", f"{_WORD}cr", _MATHS):
             if next(node.iterancestors(f"{_WORD}p")) is paragraph and next(node.iterancestors(_FALLBACK), None) is None:
-                parts.append(node.text or "" if node.tag == f"{_WORD}t" else "\n" if node.tag[-1] == "r" else " ")
+                parts.append(
+                    node.text or "" if node.tag in (f"{_WORD}t", _MATHS) else "\n" if node.tag[-1] == "r" else " "
+                )
         said = "".join(parts).strip()
         if said:
             style = paragraph.find(f"{_WORD}pPr/{_WORD}pStyle")
@@ -165,12 +171,14 @@ def _rtf(source: Source) -> Page:
     if not data.lstrip().startswith("{\\rtf"):
         raise UnreadableError("it does not begin with {\\rtf")
     with _strange():
+        data, open_groups = notes_last(data)
         said = rtf_to_text(data, errors="replace")
         title = _RTF_TITLE.search(data)
         # Cells come parted by bars, items behind a dot and a tab.
         cells = (cell.strip().removeprefix("•\t") for line in said.split("\n") for cell in line.split("|"))
         lines = tuple(Block(cell) for cell in cells if cell)
-        return Page(lines, rtf_to_text("{\\rtf1\\ansi " + title[1] + "}", errors="replace").strip() if title else "")
+        called = rtf_to_text("{\\rtf1\\ansi " + title[1] + "}", errors="replace").strip() if title else ""
+        return Page(lines, called, note="the file breaks off; what is there was read" if open_groups else "")
 
 
 @contextmanager

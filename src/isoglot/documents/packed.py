@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html.entities import html5
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ from isoglot.core.errors import MissingPackageError
 MOST = 1 << 29  # bytes of one document, unpacked
 _RATIO = 250  # XML packs to a thirtieth; zip bombs to a thousandth
 _SMALL = 1 << 23
+_COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")  # of Word and PowerPoint before 2007, and round encrypted files
+_REFERENCE = re.compile(rb"""cipherreference\s[^>]*?uri\s*=\s*["']([^"']+)""")
+_TEXTS = (b".xhtml", b".html", b".htm", b".xml", b".opf")
+_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 
 
 class UnreadableError(ValueError):
@@ -28,19 +34,34 @@ def unpacked(path: Path) -> Iterator[zipfile.ZipFile]:
     Raises:
         UnreadableError: no zip file, a broken one, a zip bomb, or one with a password.
     """
+    with path.open("rb") as file:
+        if file.read(8) == _COMPOUND:
+            raise UnreadableError(
+                "it wants a password, or is of the kind before 2007; save it anew, without a password"
+            )
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             size, packed = sum(member.file_size for member in members), max(1, path.stat().st_size)
             if size > MOST or (size > _SMALL and size > _RATIO * packed):
                 raise UnreadableError(f"it unpacks from {packed} to {size} bytes, as no document does (a zip bomb?)")
-            if any(member.flag_bits & 1 for member in members):
-                raise UnreadableError("it wants a password; save it without one")
+            if any(member.flag_bits & 1 for member in members) or _is_locked(archive):
+                raise UnreadableError("it wants a password, or is protected; save it without")
             yield archive
     except UnreadableError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, LookupError, ValueError, struct.error) as error:
         raise UnreadableError(f"broken, or no such file at all ({str(error) or type(error).__name__})") from error
+
+
+def _is_locked(archive: zipfile.ZipFile) -> bool:
+    """Whether OpenDocument's or EPUB's list of members says that some of the text is encrypted; fonts may be."""
+    names = set(archive.namelist())
+    if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
+        return True
+    if "META-INF/encryption.xml" not in names:
+        return False
+    return any(name.endswith(_TEXTS) for name in _REFERENCE.findall(archive.read("META-INF/encryption.xml").lower()))
 
 
 def xml_root(data: bytes) -> Any:
@@ -56,8 +77,20 @@ def xml_root(data: bytes) -> Any:
     except ImportError as error:
         raise MissingPackageError("XML documents want defusedxml: pip install 'isoglot[documents]'") from error
     try:
-        return fromstring(data)
+        try:
+            return fromstring(data)
+        except ParseError as error:
+            if "undefined entity" not in str(error) or b"<!ENTITY" in data:
+                raise
+            # Names of characters out of a document type that is not read.
+            return fromstring(_ENTITY.sub(_character, data))
     except DefusedXmlException as error:
         raise UnreadableError(f"it defines entities, which could be a bomb, and is not read ({error})") from error
     except (ParseError, ValueError, LookupError) as error:
         raise UnreadableError(f"no well-formed XML ({error})") from error
+
+
+def _character(name: re.Match[bytes]) -> bytes:
+    said = html5.get(f"{name[1].decode()};", "")
+    known = said and name[1] not in (b"amp", b"lt", b"gt", b"quot", b"apos")
+    return "".join(f"&#{ord(char)};" for char in said).encode() if known else name[0]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
+
+from rich.cells import cell_len
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.core.problems import Problems
@@ -14,6 +17,9 @@ from isoglot.documents.page import Block, Page
 
 # Forms that fonts use for letters: ligatures, Arabic and Hebrew presentation forms, radicals in place of ideographs.
 _FORMS = re.compile("[\u2e80-\u2fdf\uf900-\ufaff\ufb00-\ufb4f\ufb50-\ufdfb\ufe70-\ufefc\uff00-\uffef]+")
+_LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627\u0671]\u0644")
+_IDEOGRAPH = re.compile("[\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_SHORTEST = 20  # cells of a line that may have been broken for want of room
 _HYPHEN = re.compile("[\ufffe\x02](\r\n|\r|\n)?")  # what PDFium makes of a hyphen at the end of a line
 
 
@@ -36,7 +42,7 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
         for number in range(len(file)):
             try:
                 page = file[number]
-                text = page.get_textpage().get_text_range()
+                text = _joined(page.get_textpage(), pdfium.raw)
             except pdfium.PdfiumError:
                 broken += 1
                 continue
@@ -55,9 +61,36 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
     yield page_document(source, Page(tuple(blocks), title, lang), sure=False)
 
 
+def _joined(page: Any, raw: Any) -> str:
+    """Text of a page; PDFium turns round the two letters of lam-alef where a font has one sign for them."""
+    text = str(page.get_text_range())
+    letters = list(text)
+    for found in _LAM_ALEF.finditer(text):
+        place = found.start()
+        if [raw.FPDFText_GetUnicode(page, place + step) for step in (0, 1)] != [ord(letter) for letter in found[0]]:
+            continue  # signs outside of the basic plane before it
+        if page.get_charbox(place) == page.get_charbox(place + 1):
+            letters[place], letters[place + 1] = letters[place + 1], letters[place]
+    return "".join(letters)
+
+
 def _readable(text: str) -> str:
     text = _HYPHEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _FORMS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    return _unbroken(_FORMS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+
+
+def _unbroken(text: str) -> str:
+    """Text whose full lines of ideographs or kana, which end anywhere in a word, go on with the next line."""
+    lines = text.split("\n")
+    widths = [cell_len(line) for line in lines]
+    full = max(0.7 * max(widths), _SHORTEST)
+    joined = lines[:1]
+    for width, (before, line) in zip(widths, pairwise(lines), strict=False):
+        if width >= full and _IDEOGRAPH.match(before[-1:]) and _IDEOGRAPH.match(line):
+            joined[-1] += line
+        else:
+            joined.append(line)
+    return "\n".join(joined)
 
 
 def _language(file: Any, raw: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""DocBook and TEI as documents."""
+"""DocBook, TEI and JATS as documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEI_PARTS = {f"div{number}" for number in range(1, 8)} | {"div"}
 
 
 def read_xml(source: Source, problems: Problems) -> Iterator[Document]:
-    """DocBook or TEI; other XML is told and passed over."""
+    """DocBook, TEI or JATS (articles of journals); other XML is told and passed over."""
     try:
         root = xml_root(source.path.read_bytes())
     except UnreadableError as error:
@@ -28,10 +28,14 @@ def read_xml(source: Source, problems: Problems) -> Iterator[Document]:
     name = local(root)
     if name in ("TEI", "TEI.2", "teiCorpus"):
         page = _tei(root)
+    elif name == "article" and any(local(part) in ("front", "body") for part in root):
+        page = _jats(root)
     elif name in _DOCBOOK_PARTS:
         page = _docbook(root)
     else:
-        problems.add(source.path, None, f"XML that is neither DocBook nor TEI (its root is <{name}>); convert it")
+        problems.add(
+            source.path, None, f"XML that is neither DocBook nor TEI nor JATS (its root is <{name}>); convert it"
+        )
         return
     yield page_document(source, page)
 
@@ -121,3 +125,23 @@ def _tei_heading(element: Any, around: list[Any]) -> Heading | None:
         return None
     depth = sum(local(outer) in _TEI_PARTS for outer in around)
     return Heading(min(depth, 6), around[-1].get(f"{XML}id") or "")
+
+
+def _jats(root: Any) -> Page:
+    blocks = set(
+        "p title subtitle list-item td th disp-quote sec abstract ack fn caption term def def-item fig table-wrap "
+        "boxed-text verse-line disp-formula statement ref".split()
+    )
+    unread = {"article-meta", "journal-meta", "tex-math", "xref", "label", "ref-list", "object-id"}
+    shape = Shape(blocks, {"code", "preformat"}, unread, {"table"}, _jats_heading)
+    meta = [part for part in root.iter() if local(part) == "abstract"]
+    found = tuple(block for tree in (*meta, root) for block in xml_blocks(tree, shape))
+    titles = (" ".join("".join(part.itertext()).split()) for part in root.iter() if local(part) == "article-title")
+    return Page(found, next(filter(None, titles), "") or first_heading(found), root.get(f"{XML}lang"))
+
+
+def _jats_heading(element: Any, around: list[Any]) -> Heading | None:
+    if local(element) != "title" or not around or local(around[-1]) not in ("sec", "abstract", "ack"):
+        return None
+    depth = sum(local(outer) in ("sec", "abstract", "ack") for outer in around)
+    return Heading(min(depth, 6), around[-1].get("id") or "")
