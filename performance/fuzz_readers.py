@@ -122,9 +122,14 @@ def samples() -> dict[str, list[bytes]]:
     found[".parquet"] = [_parquet()]
     for kind in kinds():
         like = kind.removesuffix(".gz")
-        alias = {".ndjson": ".jsonl", ".htm": ".html", ".xhtml": ".html", ".dbk": ".xml", ".tei": ".xml"}.get(
-            like, like
-        )
+        alias = {
+            ".ndjson": ".jsonl",
+            ".mdx": ".md",
+            ".htm": ".html",
+            ".xhtml": ".html",
+            ".dbk": ".xml",
+            ".tei": ".xml",
+        }.get(like, like)
         found.setdefault(kind, found[alias] if kind == like else [gzip.compress(data) for data in found[alias]])
     return found
 

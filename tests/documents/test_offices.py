@@ -109,11 +109,11 @@ def test_files_that_break_off_or_are_locked_say_so(tmp_path):
     }
     for name, (source, member, content) in locked.items():
         with zipfile.ZipFile(FILES / source) as old, zipfile.ZipFile(tmp_path / name, "w") as new:
-            for held in old.namelist():
+            for held in set(old.namelist()) - {member}:
                 new.writestr(held, b"\x8a\x01\xff" if held.endswith((".xhtml", "content.xml")) else old.read(held))
             new.writestr(member, content)
     documents, told = read(tmp_path)
-    assert [document.text[-6:] for document in documents] == ["Steht"]
+    assert [document.text.split()[-1] for document in documents] == ["Steht"]
     assert [line.partition(": ")[2].rpartition(": ")[2] for line in told.shown] == [
         "the file breaks off; what is there was read",
         "it wants a password, or is of the kind before 2007; save it anew, without a password",
@@ -177,7 +177,7 @@ def test_bombs_and_strangers_are_passed_over_and_named(tmp_path):
         "empty.epub: not a readable EPUB: broken",
         "laughs.xml: not a readable XML file: it defines entities",
         "file.xml: not a readable XML file: it defines entities",
-        "other.xml: XML that is neither DocBook nor TEI (its root is <feed>)",
+        "other.xml: XML that is neither DocBook nor TEI nor JATS (its root is <feed>)",
         "broken.xml: not a readable XML file: no well-formed XML",
         "no.rtf: not a readable RTF file: it does not begin with",
     ):
