@@ -129,8 +129,30 @@ def _tei_heading(element: Any, around: list[Any]) -> Heading | None:
 
 def _jats(root: Any) -> Page:
     blocks = set(
-        "p title subtitle list-item td th disp-quote sec abstract ack fn caption term def def-item fig table-wrap "
-        "boxed-text verse-line disp-formula statement ref".split()
+        [
+            "p",
+            "title",
+            "subtitle",
+            "list-item",
+            "td",
+            "th",
+            "disp-quote",
+            "sec",
+            "abstract",
+            "ack",
+            "fn",
+            "caption",
+            "term",
+            "def",
+            "def-item",
+            "fig",
+            "table-wrap",
+            "boxed-text",
+            "verse-line",
+            "disp-formula",
+            "statement",
+            "ref",
+        ]
     )
     unread = {"article-meta", "journal-meta", "tex-math", "xref", "label", "ref-list", "object-id"}
     shape = Shape(blocks, {"code", "preformat"}, unread, {"table"}, _jats_heading)
