@@ -128,32 +128,10 @@ def _tei_heading(element: Any, around: list[Any]) -> Heading | None:
 
 
 def _jats(root: Any) -> Page:
-    blocks = set(
-        [
-            "p",
-            "title",
-            "subtitle",
-            "list-item",
-            "td",
-            "th",
-            "disp-quote",
-            "sec",
-            "abstract",
-            "ack",
-            "fn",
-            "caption",
-            "term",
-            "def",
-            "def-item",
-            "fig",
-            "table-wrap",
-            "boxed-text",
-            "verse-line",
-            "disp-formula",
-            "statement",
-            "ref",
-        ]
-    )
+    blocks = {
+        *("p", "title", "subtitle", "list-item", "td", "th", "disp-quote", "sec", "abstract", "ack", "fn", "caption"),
+        *("term", "def", "def-item", "fig", "table-wrap", "boxed-text", "verse-line", "disp-formula", "statement"),
+    }
     unread = {"article-meta", "journal-meta", "tex-math", "xref", "label", "ref-list", "object-id"}
     shape = Shape(blocks, {"code", "preformat"}, unread, {"table"}, _jats_heading)
     meta = [part for part in root.iter() if local(part) == "abstract"]
