@@ -86,6 +86,9 @@ class Client:
         langs: Sequence[str] = (),
         mode: Literal["dense", "lexical", "hybrid"] = "dense",
         fair: Literal["none", "balanced"] = "none",
+        where: str | None = None,
+        offset: int = 0,
+        collapse: Sequence[Literal["document", "text"]] = (),
         index: str | None = None,
     ) -> list[Hit]:
         """Find passages.
@@ -96,12 +99,21 @@ class Client:
             langs: only these languages; all where none is named.
             mode: by meaning, by words, or both.
             fair: `balanced` prefers no language.
+            where: only passages that are so, such as `year >= 2020`.
+            offset: results to pass over.
+            collapse: one result of each `document`, of each `text`, or of both.
             index: name of the index; the server's first when None.
 
         Raises:
             ServerError: refused, failed, or not reached.
         """
         asked: dict[str, Any] = {"q": query, "k": k, "lang": list(langs), "mode": mode, "fair": fair}
+        if where is not None:
+            asked["where"] = where
+        if offset:
+            asked["offset"] = offset
+        if collapse:
+            asked["collapse"] = list(collapse)
         if index is not None:
             asked["index"] = index
         hits = self._ask("GET", "search", params=asked)["hits"]

@@ -171,9 +171,9 @@ def test_filters_that_cannot_be_are_refused_before_anything_is_encoded(indexes):
         raise AssertionError
 
     searcher = Searcher(indexes[0], broken)
-    with pytest.raises(InputError, match="where, character 1: there is no field 'yaer'"):
+    with pytest.raises(InputError, match="where: character 1: there is no field 'yaer'"):
         searcher.search("x", where="yaer = 1")
-    with pytest.raises(InputError, match="where, character 1: 'flag' holds true and false"):
+    with pytest.raises(InputError, match="where: character 1: 'flag' holds true and false"):
         searcher.search_many(["x"], where="flag = 'a''; DROP TABLE passages'")
 
 

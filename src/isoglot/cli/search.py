@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from isoglot.cli.hits import as_record, print_facets, print_hits
 from isoglot.cli.options import Names, Switch
 from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
@@ -28,6 +29,11 @@ def search(
     k: Annotated[int | None, Parameter(name=["-k", "--k"])] = None,
     langs: Names | None = None,
     where: str | None = None,
+    like: str | None = None,
+    offset: int = 0,
+    collapse: Names | None = None,
+    facets: Names | None = None,
+    neighbours: int = 0,
     mode: Literal["dense", "lexical", "hybrid"] = "dense",
     fair: Literal["none", "balanced"] = "none",
     quota: float = 0.5,
@@ -52,6 +58,11 @@ def search(
         k: How many results; 10, and 1000 in a run.
         langs: Comma-separated languages of results.
         where: Only passages that are so: "year >= 2020 AND source LIKE 'docs/%'".
+        like: Id of a passage; find others like it, instead of a query.
+        offset: Results to pass over, for the next page.
+        collapse: document (the best passage of each), text (of each text, by its words), or both: document,text.
+        facets: Comma-separated fields, such as lang,source: counts their values among what --where and --langs leave.
+        neighbours: Show so many passages of the document before and after each result.
         mode: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
         fair: balanced takes the model's preference for some languages out of the ranking.
         quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
@@ -71,12 +82,16 @@ def search(
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.searcher import Searcher
 
-    if (query is None) == (queries is None):
-        raise InputError("give a query, or a file of them with --queries")
+    if (query is not None) + (queries is not None) + (like is not None) != 1:
+        raise InputError("give a query, a file of them with --queries, or a passage's id with --like: one of these")
+    if like is not None and (mode != "dense" or rerank or expand or query_lang):
+        raise InputError("--like: goes by the passage's own vector; leave --mode, --rerank, --expand, --query-lang out")
     if (queries is None) != (run is None):
         raise InputError("--queries and --run go together: many queries are answered in a TREC run")
     if overwrite and run is None:
         raise InputError("--overwrite: replaces a run; give --queries and --run with it")
+    if run is not None and (offset or facets or neighbours):
+        raise InputError("--offset, --facets and --neighbours are for one query; leave them out with --queries")
     texts = None
     if queries is not None and run is not None:
         from isoglot.search.runs import read_queries
@@ -84,7 +99,7 @@ def search(
         if run.exists() and (run.is_dir() or not overwrite):
             raise InputError(f"{run}: exists; give --overwrite to replace it or another --run")
         texts = read_queries(queries)  # before anything is loaded
-    if mode != "lexical" or rerank is not None:
+    if (mode != "lexical" and like is None) or rerank is not None:
         quiet_libraries()  # imports transformers, which a search for words does without
     searcher = Searcher.open(folder, model, options=options)
     expander = None
@@ -100,31 +115,21 @@ def search(
             timeout=expand_timeout,
             cache=cache_folder() / "expansions",
         )
-    how: dict[str, Any] = {
-        "langs": langs,
-        "where": where,
-        "mode": mode,
-        "fair": fair,
-        "quota": quota,
-        "query_lang": query_lang,
-        "rerank": rerank,
-        "expand": expander,
-    }
+    how: dict[str, Any] = {"langs": langs, "where": where, "fair": fair, "quota": quota, "collapse": collapse or ()}
+    if like is None:
+        how |= {"mode": mode, "query_lang": query_lang, "rerank": rerank, "expand": expander}
     if texts is not None and run is not None:
         _write_run(searcher, texts, run, k, as_json, how)
         return
-    hits = searcher.search(query or "", k=10 if k is None else k, **how)
+    how |= {"k": 10 if k is None else k, "offset": offset}
+    hits = searcher.search(query or "", **how) if like is None else searcher.more_like(like, **how)
+    around = {hit.id: searcher.neighbours(hit.id, neighbours) for hit in hits} if neighbours else {}
+    counted = searcher.facets(facets, langs=langs, where=where) if facets else {}
     if as_json:
-        from dataclasses import asdict
-
-        print(json_line([{"rank": rank, **asdict(hit)} for rank, hit in enumerate(hits, 1)]))
+        print(json_line(as_record(hits, offset, around, counted)))
         return
-    if not hits:
-        print("nothing found")
-    width = max([3, *(len(hit.lang) for hit in hits)])
-    for rank, hit in enumerate(hits, 1):
-        title = f"{_plain(hit.title)} · " if hit.title else ""
-        print(f"{rank:>3}  {hit.score:.4f}  {hit.lang:<{width}}  {title}{_plain(hit.text)[:200]}  [{_plain(hit.id)}]")
+    print_hits(hits, query or "", offset, around)
+    print_facets(counted)
 
 
 def _write_run(
@@ -140,8 +145,3 @@ def _write_run(
     if written.empty:
         some = ", ".join(map(repr, written.empty[:10])) + (", ..." if len(written.empty) > 10 else "")
         print(f"isoglot: nothing found for {len(written.empty)} queries: {some}", file=sys.stderr)
-
-
-def _plain(text: str) -> str:
-    """One line without control characters, which a terminal would obey."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from isoglot.encoders.embedder import Vectors, readable
 from isoglot.languages.codes import known_code
 from isoglot.search.candidates import Candidate, fuse, matching, nearest
+from isoglot.search.collapsing import Collapse, check_collapse
 from isoglot.search.filters.checking import Fields, checked_filter
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index.protocol import Index
-from isoglot.search.query_checks import Fair, Mode, check_langs, check_query
+from isoglot.search.paging import Look, Looked, paged
+from isoglot.search.query_checks import Fair, Mode, check_langs, check_offset, check_query
 
 Expand = Callable[[str], str]
 QUOTA = 0.5
@@ -32,6 +35,8 @@ class Asked:
     rerank: str | Any | None = None
     expand: Expand | None = None
     where: str | Filter | None = None
+    offset: int = 0
+    collapse: Sequence[Collapse] = ()
 
     def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> Asked:
         """The same with its filter read, and its languages spelt as the index spells them.
@@ -47,6 +52,8 @@ class Asked:
         wanted = None if self.langs is None else list(dict.fromkeys(known_code(code) or code for code in self.langs))
         for query in queries:
             check_query(query, self.k, self.mode, self.fair, self.quota)
+        check_offset(self.offset, self.k, None if self.rerank is None else self.depth)
+        check_collapse(self.collapse)
         check_langs(wanted, there)
         return replace(self, langs=wanted, where=None if self.where is None else checked_filter(self.where, fields()))
 
@@ -60,9 +67,7 @@ class Asked:
         """The share of places that is dealt out evenly between languages."""
         return self.quota if self.fair == "balanced" else 0.0
 
-    def candidates(
-        self, index: Index, text: str, vector: Vectors | None, languages: Collection[str]
-    ) -> list[Candidate]:
+    def look(self, index: Index, text: str, vector: Vectors | None, languages: Collection[str]) -> Look:
         """What an index has for one query, by meaning, by words, or both fused; best first.
 
         Args:
@@ -75,9 +80,30 @@ class Asked:
         apart = None
         if self.fair == "balanced":
             apart = list(languages if self.langs is None else self.langs)
-        lists = []
-        if vector is not None:
-            lists.append(nearest(index, vector, self.depth, self.langs, apart=apart, where=where))
-        if self.mode != "dense":
-            lists.append(matching(index, readable(text), self.depth, self.langs, apart=apart, where=where))
-        return fuse(lists) if len(lists) > 1 else lists[0]
+
+        def look(depth: int) -> Looked:
+            lists = []
+            if vector is not None:
+                lists.append(nearest(index, vector, depth, self.langs, apart=apart, where=where))
+            if self.mode != "dense":
+                lists.append(matching(index, readable(text), depth, self.langs, apart=apart, where=where))
+            held = [
+                Counter(None if apart is None else candidate.passage.lang for candidate in entries) for entries in lists
+            ]
+            more = {code for counts in held for code, count in counts.items() if count >= depth}
+            return Looked(fuse(lists) if len(lists) > 1 else lists[0], more)
+
+        return look
+
+    def page(self, look: Look, rerank: Callable[[list[Candidate]], list[Candidate]]) -> list[Candidate]:
+        """The candidates of the page that is asked for.
+
+        Args:
+            look: what the index has.
+            rerank: puts candidates in another order, where that is asked for.
+        """
+        if self.rerank is None:
+            return paged(look, self.k, self.offset, depth=self.depth, share=self.share, collapse=self.collapse)
+        some = paged(look, self.depth, 0, depth=self.depth, share=self.share, collapse=self.collapse)
+        ranked = Looked(rerank(some), ())
+        return paged(lambda depth: ranked, self.k, self.offset, depth=self.depth, share=self.share)

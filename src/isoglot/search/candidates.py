@@ -18,11 +18,12 @@ from isoglot.search.index.protocol import Found, Index, Passage
 
 @dataclass
 class Candidate:
-    """A passage on its way to being a hit."""
+    """A passage on its way to being a hit; `also` are ids of those that it is one result with."""
 
     passage: Passage
     parts: dict[str, float]
     score: float = 0.0
+    also: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

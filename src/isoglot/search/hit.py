@@ -20,6 +20,7 @@ class Hit:
         parts: what it was made of: `dense` (cosine), `lexical` (BM25), `standardised` (the cosine among those of its
             language), `rrf`, `rerank`.
         document: id of the document that the passage is a part of.
+        also: with `collapse`, ids of passages that this result stands for as well, as far as the search met them.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Hit:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, float] = field(default_factory=dict)
     document: str = ""
+    also: tuple[str, ...] = ()
 
 
 def to_hit(candidate: Candidate) -> Hit:
@@ -46,4 +48,5 @@ def to_hit(candidate: Candidate) -> Hit:
         passage.metadata,
         candidate.parts,
         passage.document,
+        candidate.also,
     )

@@ -11,6 +11,7 @@ Mode = Literal["dense", "lexical", "hybrid"]
 Fair = Literal["none", "balanced"]
 LONGEST_QUERY = 8192  # characters
 LARGEST_K = 1000
+LAST = 2000  # place in a ranking that can be read
 
 
 def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
@@ -29,6 +30,27 @@ def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
         raise InputError(f"fair {fair!r}: expected one of {', '.join(get_args(Fair))}")
     if not 0 <= quota <= 1:
         raise InputError(f"quota {quota}: expected 0 to 1")
+
+
+def check_offset(offset: int, k: int, reranked: int | None) -> None:
+    """Refuse pages that there are not.
+
+    Args:
+        offset: results to pass over.
+        k: results of a page.
+        reranked: how many a cross-encoder looks at; None without one.
+
+    Raises:
+        InputError: an offset below 0, or a page too far down.
+    """
+    if offset < 0:
+        raise InputError(f"offset {offset}: expected 0 or more")
+    if offset + k > LAST:
+        raise InputError(f"offset {offset} with k {k}: results can be read up to the {LAST}th; narrow the search")
+    if reranked is not None and offset and offset + k > reranked:
+        raise InputError(
+            f"offset {offset} with k {k}: only the {reranked} best are re-ranked; read on without re-ranking"
+        )
 
 
 def check_langs(langs: Sequence[str] | None, there: Collection[str]) -> None:

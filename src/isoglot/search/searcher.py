@@ -8,30 +8,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.debias import Debias, load_debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.asked import QUOTA, Asked, Expand
-from isoglot.search.candidates import Candidate, best, reranked
-from isoglot.search.filters.checking import Fields
-from isoglot.search.filters.tree import Filter
+from isoglot.search.collapsing import Collapse
+from isoglot.search.filters.checking import checked_filter
+from isoglot.search.filters.tree import And, Compare, Filter, Not
 from isoglot.search.hit import Hit, to_hit
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.manifest import read_manifest
-from isoglot.search.index.protocol import Index, Passage
+from isoglot.search.index.protocol import Index
+from isoglot.search.lookup import Lookup, NoPassageError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.query_encoding import query_code, query_vectors
+from isoglot.search.reranking import Rerankers
 
-if TYPE_CHECKING:
-    from sentence_transformers import CrossEncoder
+_LIKE = frozenset({"k", "langs", "where", "offset", "collapse", "fair", "quota"})
 
 
-class Searcher:
+class Searcher(Lookup):
     """An open index with its encoder.
 
     `Searcher.open` reads a folder; the constructor takes any `Index` and any embedder. Threads and coroutines may share
@@ -50,13 +50,13 @@ class Searcher:
     def __init__(
         self, index: Index, model: Model | None = None, *, model_name: str = "", debias: Debias | None = None
     ) -> None:
-        self._index, self._debias = index, debias
+        super().__init__(index)
+        self._debias = debias
         self._opener: Callable[[], Encoder] | None = None if model is None else partial(as_encoder, model)
         self._encoder: Encoder | None = None
         self.model_name = model_name
         self._opening = threading.Lock()
-        self._rerankers: dict[str, CrossEncoder] = {}
-        self._languages: dict[str, int] | None = None
+        self._rerankers = Rerankers()
         self._renew: Callable[[], Searcher | None] = lambda: None
         self.version: int | None = None
 
@@ -154,6 +154,8 @@ class Searcher:
         k: int = 10,
         langs: Sequence[str] | None = None,
         where: str | Filter | None = None,
+        offset: int = 0,
+        collapse: Sequence[Collapse] = (),
         mode: Mode = "dense",
         fair: Fair = "none",
         quota: float = QUOTA,
@@ -169,6 +171,8 @@ class Searcher:
             k: how many results at most.
             langs: only passages in these languages, in any spelling of their codes.
             where: only passages that are so, such as `year >= 2020 AND source LIKE 'docs/%'` (see docs/filters.md).
+            offset: results to pass over: the page of k results after them.
+            collapse: show one result, the best, of each `document`, of each `text` (by its words), or of both.
             mode: `dense` by cosine, `lexical` by BM25, `hybrid` both by reciprocal rank fusion.
             fair: `balanced` searches each language by itself and takes the model's preference for some languages out
                 of the scores (see `isoglot.search.fusion.standardise`); BM25 lists are dealt out in turn.
@@ -183,7 +187,7 @@ class Searcher:
             InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
                 be.
         """
-        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where)
+        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse)
         return self._find([query], asked, None if vector is None else vector[None])[0]
 
     def search_many(
@@ -193,6 +197,8 @@ class Searcher:
         k: int = 10,
         langs: Sequence[str] | None = None,
         where: str | Filter | None = None,
+        offset: int = 0,
+        collapse: Sequence[Collapse] = (),
         mode: Mode = "dense",
         fair: Fair = "none",
         quota: float = QUOTA,
@@ -208,6 +214,8 @@ class Searcher:
             k: as in `search`.
             langs: as in `search`.
             where: as in `search`.
+            offset: as in `search`.
+            collapse: as in `search`.
             mode: as in `search`.
             fair: as in `search`.
             quota: as in `search`.
@@ -222,7 +230,9 @@ class Searcher:
         Raises:
             InputError: as `search`; nothing is searched for then.
         """
-        return self._find(queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where), vectors)
+        return self._find(
+            queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse), vectors
+        )
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
         """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
@@ -245,27 +255,28 @@ class Searcher:
         """
         return await asyncio.to_thread(self.search, query, **how)
 
-    def languages(self) -> dict[str, int]:
-        """Passages in each language of the index."""
-        if self._languages is None:
-            self._languages = self._index.languages()
-        return dict(self._languages)
-
-    def fields(self) -> Fields:
-        """The fields that filters may name, and the kinds of values that each holds."""
-        return self._index.fields()
-
-    def document(self, id: str) -> list[Passage]:
-        """All passages of a document, in their order; none where there is no such document.
+    def more_like(self, id: str, **how: Any) -> list[Hit]:
+        """Find passages of other documents that are nearest to one, by its own vector: no encoder is needed.
 
         Args:
-            id: of the document, as `Hit.document`.
-        """
-        return self._index.document(id)
+            id: of a passage, as `Hit.id`.
+            how: `k`, `langs`, `where`, `offset`, `collapse`, `fair`, `quota`, as `search` takes them.
 
-    def close(self) -> None:
-        """Let go of the index."""
-        self._index.close()
+        Raises:
+            NoPassageError: there is no such passage.
+            InputError: as `search`.
+        """
+        found = self._index.passage(id)
+        if found is None:
+            raise NoPassageError(id)
+        passage, vector = found
+        if wrong := sorted(set(how) - _LIKE):
+            raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(_LIKE))}")
+        asked = Asked(**how)
+        where: Filter = Not(Compare("document", "=", passage.document))
+        if asked.where is not None:
+            where = And((checked_filter(asked.where, self.fields()), where))
+        return self._find(["more"], replace(asked, where=where), vector[None])[0]
 
     def _find(self, queries: Sequence[str], asked: Asked, vectors: Vectors | None) -> list[list[Hit]]:
         languages = self.languages()
@@ -278,19 +289,7 @@ class Searcher:
         for query, text, vector in zip(
             queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
         ):
-            candidates = asked.candidates(self._index, text, vector, languages)
-            if asked.rerank is not None:
-                candidates = self._rerank(query, best(candidates, asked.depth, asked.share), asked.rerank)
-            found.append([to_hit(candidate) for candidate in best(candidates, asked.k, asked.share)])
+            look = asked.look(self._index, text, vector, languages)
+            page = asked.page(look, partial(self._rerankers, query, model=asked.rerank))
+            found.append([to_hit(candidate) for candidate in page])
         return found
-
-    def _rerank(self, query: str, candidates: list[Candidate], model: str | Any) -> list[Candidate]:
-        if not candidates:
-            return []
-        return reranked(self._reranker(model) if isinstance(model, str) else model, query, candidates)
-
-    def _reranker(self, name: str) -> CrossEncoder:
-        with self._opening:
-            if name not in self._rerankers:
-                self._rerankers[name] = load_cross_encoder(name)
-        return self._rerankers[name]

@@ -27,9 +27,9 @@ _SCOPES = {
     "/v1/embeddings": "embed",
     "/v1/models": "embed",
     "/metrics": "admin",
-    **dict.fromkeys(("/search", "/", "/export.csv", "/export.json"), "search"),
+    **dict.fromkeys(("/search", "/similar", "/", "/export.csv", "/export.json"), "search"),
 }
-_PROGRAMS = ("/search", "/openapi.json", "/metrics", PREFIX)
+_PROGRAMS = ("/search", "/similar", "/openapi.json", "/metrics", PREFIX)
 
 
 class Access:

@@ -39,7 +39,7 @@ from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.workers import BusyError, Workers
 
 _log = logging.getLogger(__name__)
-_PROGRAMS = ("/search", *PROBES, "/openapi.json", "/metrics")
+_PROGRAMS = ("/search", "/similar", *PROBES, "/openapi.json", "/metrics")
 
 
 def create_app(

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from isoglot.encoders.embedder import Vectors
 from isoglot.search.hit import Hit
 from isoglot.search.query_checks import Fair, Mode
+from isoglot.serve.asking import Answer, Ask
 from isoglot.serve.batches import Batches
 from isoglot.serve.metrics import Metrics
 from isoglot.serve.served import Collection, UnavailableError
@@ -79,12 +80,24 @@ class Finder:
             TimeoutError: it took too long.
             UnavailableError: the index does not answer.
         """
+        return (await self.ask(collection, Ask(query, None, k, langs, mode, fair))).hits
+
+    async def ask(self, collection: Collection, ask: Ask) -> Answer:
+        """All that a request asks for.
+
+        Raises:
+            FilterError: the filter or a field cannot be.
+            NoPassageError: there is no passage to be like.
+            BusyError: too many wait.
+            TimeoutError: it took too long.
+            UnavailableError: the index does not answer.
+        """
         until = self.deadline()
-        vector = await self.vector(collection, query, mode)
+        vector = None if ask.like is not None else await self.vector(collection, ask.query, ask.mode)
         async with asyncio.timeout_at(until):
-            hits = await self.run(self.timed, collection.search, query, k, langs, mode, fair, vector)
-        self._metrics.found(collection.name, hits)
-        return hits
+            found = await self.run(self.timed, collection.ask, ask, vector)
+        self._metrics.found(collection.name, found.hits)
+        return found
 
     def deadline(self) -> float:
         """When a request that begins now has taken too long, by the event loop's clock."""

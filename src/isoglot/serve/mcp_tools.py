@@ -11,8 +11,10 @@ from pydantic import BaseModel, Field
 from isoglot.core.errors import IsoglotError
 from isoglot.core.version import __version__
 from isoglot.languages.codes import known_code
+from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
+from isoglot.serve.asking import Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.served import open_collections
 from isoglot.serve.settings import ServeSettings
@@ -20,6 +22,7 @@ from isoglot.serve.workers import BusyError, Workers
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_FIELDS = 60  # that a description names
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -81,6 +84,15 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
         query: Annotated[str, Field(max_length=limits.query_characters, description="In any language.")],
         k: Annotated[int, Field(ge=1, le=limits.results, description="How many passages at most.")] = 10,
         langs: Annotated[list[str] | None, Field(description=f"Only these languages, of: {codes}.")] = None,
+        where: Annotated[
+            str | None,
+            Field(
+                max_length=limits.query_characters,
+                description="Only passages that are so, such as: year >= 2020 AND source LIKE 'docs/%'. "
+                f"Fields: {', '.join(plain(name) for name in collection.fields()[:_FIELDS])}.",
+            ),
+        ] = None,
+        offset: Annotated[int, Field(ge=0, le=limits.offset, description="Results to pass over.")] = 0,
         mode: Annotated[Mode, Field(description="By meaning, by words, or both.")] = "dense",
         fair: Annotated[Fair, Field(description="balanced: no language is preferred.")] = "none",
     ) -> FoundPassages:
@@ -89,7 +101,8 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
         unknown = [code for code in wanted if code not in collection.languages]
         if unknown:
             raise ToolError(f"langs: there is no {plain(unknown[0])[:40]!r}; there are: {codes}")
-        hits = await _answer(workers, collection.search, clean_query(query), k, wanted, mode, fair)
+        ask = Ask(clean_query(query), None, k, wanted, mode, fair, where, offset)
+        hits = (await _answer(workers, collection.ask, ask)).hits
         return FoundPassages(
             results=[
                 FoundPassage(
@@ -130,5 +143,7 @@ async def _answer(workers: Workers, function: Callable[P, R], /, *args: P.args, 
         raise ToolError("too many searches at once; try again in a moment") from error
     except TimeoutError as error:
         raise ToolError("the search took too long; try a shorter query") from error
+    except FilterError as error:
+        raise ToolError(plain(str(error))) from error
     except IsoglotError as error:
         raise ToolError("the index does not answer; whoever runs this server finds why in its messages") from error

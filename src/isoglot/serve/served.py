@@ -10,9 +10,12 @@ from typing import NamedTuple, TypeVar
 from isoglot.core.errors import IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
+from isoglot.search.filters.tokens import FilterError
 from isoglot.search.hit import Hit
+from isoglot.search.lookup import NoPassageError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
+from isoglot.serve.asking import Answer, Ask, answer
 from isoglot.serve.spoken import SpokenError, spoken
 
 T = TypeVar("T")
@@ -84,14 +87,26 @@ class Collection:
         Raises:
             UnavailableError: the index does not answer; the server's log says why.
         """
+        return self.ask(Ask(query, None, k, langs, mode, fair), vector).hits
+
+    def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
+        """All that a request asks for; `vector` is the query's, where it was encoded before.
+
+        Raises:
+            FilterError: the filter or a field cannot be.
+            NoPassageError: there is no passage to be like.
+            UnavailableError: the index does not answer; the server's log says why.
+        """
         searcher, languages = self._opened
-        here = [code for code in langs if code in languages]
-        if not query or not languages or (langs and not here):
-            return []
-        return _answer(
-            self.name,
-            lambda: searcher.search(query, k=k, langs=here or None, mode=mode, fair=fair, vector=vector),
-        )
+        return _answer(self.name, lambda: answer(ask, searcher, languages, vector))
+
+    def fields(self) -> list[str]:
+        """The fields that filters may name.
+
+        Raises:
+            UnavailableError: the index does not answer.
+        """
+        return list(_answer(self.name, self.searcher.fields))
 
     def vectors(self, queries: list[str]) -> Vectors:
         """Vectors (n, d) of queries.
@@ -139,6 +154,8 @@ def open_collections(
 def _answer(name: str, ask: Callable[[], T]) -> T:
     try:
         return ask()
+    except (FilterError, NoPassageError):
+        raise  # of the request, and fit for whoever asked
     except (IsoglotError, OSError, RuntimeError, ValueError) as error:
         # The reason can hold paths, which are for the log and not for the network.
         _log.error("%s: %s", name, error)

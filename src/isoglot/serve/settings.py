@@ -20,6 +20,7 @@ class ServeSettings:
         log_queries: whether log lines of requests say what was searched for.
         query_characters: longest query.
         results: largest k.
+        offset: most results that a page passes over.
         sample: results whose languages the page's bar shows.
         url_bytes: longest query string of an address.
         body_bytes: largest request body.
@@ -42,6 +43,7 @@ class ServeSettings:
     log_queries: bool = False
     query_characters: int = 2000
     results: int = 100
+    offset: int = 1000
     sample: int = 50
     url_bytes: int = 32_768
     body_bytes: int = 1_048_576

@@ -117,7 +117,7 @@ def _spelt(field: str, value: Value) -> Value:
 
 
 def _place(condition: Condition) -> str:
-    return f"where, character {condition.at}" if condition.at else "where"
+    return f"where: character {condition.at}" if condition.at else "where"
 
 
 def _held(kinds: Collection[Kind]) -> str:

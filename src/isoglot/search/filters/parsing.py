@@ -58,7 +58,7 @@ class _Reader:
     def refuse(self, expected: str) -> NoReturn:
         token = self.next()
         seen = "the filter ends here" if token.kind == "end" else f"{token.value[:40]!r}"
-        raise FilterError(f"where, character {token.at}: {seen}; {expected}")
+        raise FilterError(f"where: character {token.at}: {seen}; {expected}")
 
     def any_of(self) -> Filter:
         parts = [self.all_of()]

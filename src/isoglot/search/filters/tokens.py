@@ -77,7 +77,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def _unexpected(text: str, place: int) -> str:
-    char, where = text[place], f"where, character {place + 1}: "
+    char, where = text[place], f"where: character {place + 1}: "
     if char == "'":
         return f"{where}this quote is never closed; a quote within a text is written twice: 'it''s'"
     if char == '"':

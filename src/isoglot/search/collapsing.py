@@ -1,0 +1,41 @@
+"""Which results are one: passages of one document, and texts that differ in nothing that words are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
+
+from isoglot.core.errors import InputError
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import word_pattern
+from isoglot.search.index.protocol import Passage
+
+Collapse: TypeAlias = Literal["document", "text"]
+
+
+def words_of(text: str) -> str:
+    """The words of a text in their normal form, without what stands between them; the text where it has none.
+
+    >>> words_of("«Straße», 12.") == words_of("STRASSE 12"), words_of("...")
+    (True, '...')
+    """
+    return " ".join(word_pattern().findall(search_form(text))) or text
+
+
+def identity(passage: Passage, collapse: Sequence[Collapse]) -> tuple[tuple[str, str], ...]:
+    """What a passage shares with those that it is one result with, beside its own id."""
+    own = ("passage", f"{passage.document}\0{passage.id}")
+    keys = {"document": lambda: passage.document, "text": lambda: words_of(passage.text)}
+    return (own, *((name, keys[name]()) for name in collapse))
+
+
+def check_collapse(collapse: Sequence[str]) -> None:
+    """Refuse what results cannot be one by.
+
+    Raises:
+        InputError: something else than `document` and `text`.
+    """
+    known = get_args(Collapse)
+    wrong = [collapse] if isinstance(collapse, str) else [name for name in collapse if name not in known]
+    if wrong:
+        raise InputError(f"collapse {wrong[0]!r}: expected a sequence of {' and '.join(map(repr, known))}")

@@ -1,0 +1,146 @@
+"""What an open index tells without a search: its fields and their counts, documents, and what stands around a hit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from isoglot.core.errors import InputError
+from isoglot.languages.codes import known_code
+from isoglot.search.filters.checking import Fields, checked_filter, field_named
+from isoglot.search.filters.tree import Filter
+from isoglot.search.index.protocol import Index, Passage
+from isoglot.search.query_checks import check_langs
+
+FACET_VALUES = 100
+MOST_NEIGHBOURS = 20
+
+
+class NoPassageError(InputError):
+    """There is no passage of an id.
+
+    Args:
+        id: as it was given.
+    """
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"there is no passage {id[:100]!r}; take an id from what a search finds")
+
+
+class Facet(NamedTuple):
+    """How often the values of a field are there.
+
+    Attributes:
+        counts: passages that have each value, most first; the most frequent ones only, where there are many.
+        more: how many values there are besides.
+        passages: those that were counted.
+        without: those of them that have no value.
+    """
+
+    counts: Mapping[str | float | bool, int]
+    more: int
+    passages: int
+    without: int
+
+
+class Neighbours(NamedTuple):
+    """The passages of a document that stand around one of them, in their order."""
+
+    before: list[Passage]
+    after: list[Passage]
+
+
+class Lookup:
+    """An open index, looked things up in.
+
+    Args:
+        index: any.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._languages: dict[str, int] | None = None
+
+    def languages(self) -> dict[str, int]:
+        """Passages in each language of the index."""
+        if self._languages is None:
+            self._languages = self._index.languages()
+        return dict(self._languages)
+
+    def fields(self) -> Fields:
+        """The fields that filters may name, and the kinds of values that each holds."""
+        return self._index.fields()
+
+    def facets(
+        self,
+        names: Sequence[str],
+        *,
+        langs: Sequence[str] | None = None,
+        where: str | Filter | None = None,
+        values: int = FACET_VALUES,
+    ) -> dict[str, Facet]:
+        """Count the values of fields among all passages that a search with these languages and filter looks at.
+
+        What is counted does not depend on a query: every passage has some cosine with it. A passage with a list counts
+        once for each of its values.
+
+        Args:
+            names: of fields, such as `lang` and `source`.
+            langs: as in `Searcher.search`.
+            where: as in `Searcher.search`.
+            values: of a field, at most.
+
+        Raises:
+            InputError: a field, languages or a filter that cannot be.
+
+        Example:
+            >>> searcher.facets(["lang", "year"], where="year >= 2020")["lang"].counts  # doctest: +SKIP
+            {'de': 12, 'fr': 7}
+        """
+        fields = self.fields()
+        if isinstance(names, str):
+            raise InputError(f"facets {names!r}: expected a sequence of names")
+        if values < 1:
+            raise InputError(f"values {values}: expected at least 1")
+        wanted = None if langs is None else list(dict.fromkeys(known_code(code) or code for code in langs))
+        check_langs(wanted, self.languages())
+        tree = None if where is None else checked_filter(where, fields)
+        return {name: self._facet(field_named(name, fields, "facets"), wanted, tree, values) for name in names}
+
+    def document(self, id: str) -> list[Passage]:
+        """All passages of a document, in their order; none where there is no such document.
+
+        Args:
+            id: of the document, as `Hit.document`.
+        """
+        return self._index.document(id)
+
+    def neighbours(self, id: str, number: int = 1) -> Neighbours:
+        """The passages before and after one, in its document.
+
+        Args:
+            id: of a passage, as `Hit.id`.
+            number: how many on each side, at most.
+
+        Raises:
+            NoPassageError: there is no such passage.
+            InputError: the number is not 0 to 20.
+        """
+        if not 0 <= number <= MOST_NEIGHBOURS:
+            raise InputError(f"neighbours {number}: expected 0 to {MOST_NEIGHBOURS}")
+        found = self._index.passage(id)
+        if found is None:
+            raise NoPassageError(id)
+        around = self._index.document(found[0].document)
+        place = next(place for place, passage in enumerate(around) if passage.id == id)
+        return Neighbours(around[max(0, place - number) : place], around[place + 1 : place + 1 + number])
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self._index.close()
+
+    def _facet(self, field: str, langs: Sequence[str] | None, where: Filter | None, values: int) -> Facet:
+        counts, passages, without = self._index.tally(field, langs, where)
+        # Equal counts in the order of their values: an answer does not depend on how the index is stored.
+        ordered = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry[0])))
+        return Facet(dict(ordered[:values]), max(0, len(ordered) - values), passages, without)

@@ -1,0 +1,98 @@
+"""Pages of a ranking: each holds what the ones before it did not show, whichever page is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from isoglot.search.candidates import Candidate, best
+from isoglot.search.collapsing import Collapse, identity
+
+DEEPEST = 10_000  # passages that an index is asked for at a time
+_FURTHER = 4
+
+
+class Looked(NamedTuple):
+    """What an index has down to some depth.
+
+    Attributes:
+        candidates: best first.
+        more: languages of which there may be more below (None for all together, where they are not searched apart).
+    """
+
+    candidates: list[Candidate]
+    more: Collection[str | None]
+
+
+Look = Callable[[int], Looked]
+
+
+def paged(
+    look: Look, k: int, offset: int, *, depth: int, share: float = 0.0, collapse: Sequence[Collapse] = ()
+) -> list[Candidate]:
+    """The k candidates after the first `offset`, of a sequence that is the same for every offset.
+
+    The sequence is that of pages of k, one after the other. A page is the best of what the pages before it have not
+    shown, with a floor for every language on each. The index is asked again, deeper, only where what is left does not
+    fill a page: deeper down, fused and approximate rankings may be other ones.
+
+    Args:
+        look: asks the index, for a depth.
+        k: candidates of a page.
+        offset: candidates to pass over.
+        depth: first asked for.
+        share: of a page's places, dealt out evenly between languages (see `with_quota`).
+        collapse: what only one candidate is shown of.
+    """
+    pages = _Pages(look, depth, collapse)
+    while len(pages.shown) < offset + k:
+        page = best(pages.left(k), k, share)
+        if not page:
+            break
+        pages.show(page)
+    return pages.shown[offset : offset + k]
+
+
+class _Pages:
+    def __init__(self, look: Look, depth: int, collapse: Sequence[Collapse]) -> None:
+        self._look, self._depth, self._collapse = look, depth, collapse
+        self._looked = look(depth)
+        self.shown: list[Candidate] = []
+        self._seen: set[tuple[str, str]] = set()
+
+    def show(self, page: list[Candidate]) -> None:
+        self.shown += page
+        for candidate in page:
+            self._seen.update(identity(candidate.passage, self._collapse))
+
+    def left(self, k: int) -> list[Candidate]:
+        """What no page has shown, a whole page of every language that has so many."""
+        while True:
+            rest = self._rest()
+            langs = Counter(candidate.passage.lang for candidate in rest)
+            short = any((len(rest) if code is None else langs[code]) < k for code in self._looked.more)
+            if not short or self._depth >= DEEPEST:
+                return rest
+            self._depth = min(DEEPEST, self._depth * _FURTHER)
+            self._looked = self._look(self._depth)
+
+    def _rest(self) -> list[Candidate]:
+        first: dict[tuple[str, str], Candidate] = {}
+        also: dict[int, list[str]] = {}
+        rest = []
+        for candidate in self._looked.candidates:
+            keys = identity(candidate.passage, self._collapse)
+            if any(key in self._seen for key in keys):
+                continue
+            same = next((first[key] for key in keys if key in first), None)
+            if same is not None:
+                also[id(same)].append(candidate.passage.id)
+            else:
+                rest.append(candidate)
+                also[id(candidate)] = []
+                first |= dict.fromkeys(keys, candidate)
+        if self._collapse:
+            for candidate in rest:
+                candidate.also = tuple(also[id(candidate)])
+        return rest

@@ -1,0 +1,101 @@
+"""The part of a passage that has most of a query's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from unicodedata import category
+
+from isoglot.core.errors import InputError
+from isoglot.languages.marking import Mark, marks
+
+CHARACTERS = 240
+SHORTEST, LONGEST = 40, 2000
+
+
+class Snippet(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        text: of it, as it stands there.
+        start: its first character's place in the whole.
+        marks: (start, end) of what matches, within the part.
+        before, after: whether the whole goes on there.
+    """
+
+    text: str
+    start: int
+    marks: tuple[tuple[int, int], ...]
+    before: bool
+    after: bool
+
+
+def snippet(text: str, query: str, characters: int = CHARACTERS) -> Snippet:
+    """At most so many characters of a text, those with most of the query's words; the beginning where it has none.
+
+    Words are matched as `isoglot.languages.marking.marks` does. Where it can, it begins and ends at a blank.
+
+    Args:
+        text: of a passage.
+        query: whose words are looked for.
+        characters: 40 to 2000.
+
+    Raises:
+        InputError: another length.
+
+    >>> part = snippet("x " * 50 + "die Planeten kreisen " + "y " * 50, "planet", 40)
+    >>> part.text, [part.text[start:end] for start, end in part.marks]
+    ('x x x x x die Planeten kreisen y y y y', ['Planeten'])
+    """
+    if not SHORTEST <= characters <= LONGEST:
+        raise InputError(f"snippet {characters}: expected {SHORTEST} to {LONGEST} characters")
+    found = marks(text, query)
+    start, end = _window(text, found, characters)
+    return Snippet(text[start:end], start, _joined(found, start, end), start > 0, end < len(text))
+
+
+def _window(text: str, found: Sequence[Mark], characters: int) -> tuple[int, int]:
+    if len(text) <= characters:
+        return 0, len(text)
+    start = first = 0
+    most = (0, 0)
+    for place, mark in enumerate(found):
+        inside = [other for other in found[place:] if other.end <= mark.start + characters]
+        score = len({other.term for other in inside}), len(inside)
+        if score > most:
+            most, first = score, mark.start
+            # As much before the words as after them.
+            start = mark.start - (characters - (inside[-1].end - mark.start)) // 2
+    start = max(0, min(start, len(text) - characters))
+    end = start + characters
+    last = max((mark.end for mark in found if mark.end <= end), default=start)
+    if start:
+        blank = next(
+            (place for place in range(start, min(first, start + characters // 4)) if text[place].isspace()), -1
+        )
+        start = blank + 1 if blank >= 0 else _whole(text, start, 1)
+    if end < len(text):
+        blanks = range(end, max(last, end - characters // 4), -1)
+        end = next((place for place in blanks if text[place].isspace()), _whole(text, end, -1))
+    return start, max(start, end)
+
+
+def _whole(text: str, place: int, step: int) -> int:
+    """The nearest place that parts no character from its marks."""
+    while 0 < place < len(text) and category(text[place])[0] == "M":
+        place += step
+    return place
+
+
+def _joined(found: Sequence[Mark], start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """Marks within a part, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for mark in found:
+        if mark.start < start or mark.end > end:
+            continue
+        first, last = mark.start - start, mark.end - start
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return tuple(joined)

@@ -1,0 +1,151 @@
+"""What a search answers, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from isoglot.search.collapsing import Collapse
+from isoglot.search.hit import Hit
+from isoglot.search.index.protocol import Passage
+from isoglot.search.lookup import Facet, Neighbours
+from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.snippets import snippet
+from isoglot.serve.asking import Answer, Ask
+from isoglot.serve.cleaning import plain
+
+
+class Part(BaseModel):
+    """The part of a passage that has most of the query's words."""
+
+    text: str
+    start: int = Field(description="Its first character's place in the passage.")
+    marks: list[tuple[int, int]] = Field(description="First character, and first one after it, of what matches in it.")
+    before: bool = Field(description="Whether the passage begins before it.")
+    after: bool = Field(description="Whether the passage goes on after it.")
+
+
+class Beside(BaseModel):
+    """A passage that stands beside a result in its document."""
+
+    id: str
+    text: str
+
+
+class Around(BaseModel):
+    """The passages around a result, in their order."""
+
+    before: list[Beside]
+    after: list[Beside]
+
+
+class Result(BaseModel):
+    """One passage."""
+
+    rank: int = Field(description="From 1; on further pages from offset + 1.")
+    id: str
+    document: str
+    lang: str = Field(description="Language code; und where it is not known.")
+    title: str
+    text: str
+    score: float = Field(description="What the ranking sorts by; comparable within one answer only.")
+    parts: dict[str, float | None] = Field(description="What the score was made of.")
+    source: str
+    metadata: dict[str, Any]
+    also: list[str] = Field(description="With collapse: ids of passages that this one stands for, as far as met.")
+    snippet: Part | None = Field(description="Where one was asked for.")
+    neighbours: Around | None = Field(description="Where they were asked for.")
+
+
+class Count(BaseModel):
+    """How many passages have a value."""
+
+    value: str | float | bool
+    count: int
+
+
+class Counts(BaseModel):
+    """The values of a field, most frequent first."""
+
+    values: list[Count]
+    more: int = Field(description="How many values there are besides.")
+    passages: int = Field(description="How many passages were counted.")
+    without: int = Field(description="How many of them have no value.")
+
+
+class Results(BaseModel):
+    """An answer, with the settings it was found under."""
+
+    query: str = Field(description="As searched: without control characters.")
+    like: str | None = Field(description="The passage that others were to be like.")
+    index: str
+    model: str
+    mode: Mode
+    fair: Fair
+    langs: list[str] = Field(description="Languages searched; empty for all.")
+    where: str | None = Field(description="The filter.")
+    offset: int = Field(description="Results passed over.")
+    collapse: list[Collapse]
+    seconds: float
+    hits: list[Result]
+    facets: dict[str, Counts] = Field(description="Over all passages that languages and filter leave.")
+
+
+def results(ask: Ask, found: Answer, index: str, model: str, seconds: float, part: int | None) -> Results:
+    """An answer as JSON.
+
+    Args:
+        ask: what was asked.
+        found: what was found.
+        index: name of it.
+        model: name of its encoder.
+        seconds: that it took.
+        part: characters of a snippet; None for none.
+    """
+    return Results(
+        query=ask.query,
+        like=plain(ask.like),
+        index=index,
+        model=model,
+        mode=ask.mode,
+        fair=ask.fair,
+        langs=list(ask.langs),
+        where=plain(ask.where),
+        offset=ask.offset,
+        collapse=list(ask.collapse),
+        seconds=seconds,
+        hits=[
+            _result(rank, hit, ask.query, part, found.around.get(hit.id))
+            for rank, hit in enumerate(found.hits, 1 + ask.offset)
+        ],
+        facets={plain(name): _counts(facet) for name, facet in found.facets.items()},
+    )
+
+
+def _result(rank: int, hit: Hit, query: str, part: int | None, around: Neighbours | None) -> Result:
+    return Result(
+        rank=rank,
+        id=plain(hit.id),
+        document=plain(hit.document),
+        lang=plain(hit.lang),
+        title=plain(hit.title),
+        text=plain(hit.text),
+        score=plain(float(hit.score)) or 0.0,
+        parts={plain(name): plain(float(value)) for name, value in hit.parts.items()},
+        source=plain(hit.source),
+        metadata=plain(hit.metadata),
+        also=[plain(id) for id in hit.also],
+        snippet=None if part is None else Part(**snippet(plain(hit.text), query, part)._asdict()),
+        neighbours=None if around is None else Around(before=_beside(around.before), after=_beside(around.after)),
+    )
+
+
+def _beside(passages: Sequence[Passage]) -> list[Beside]:
+    return [Beside(id=plain(passage.id), text=plain(passage.text)) for passage in passages]
+
+
+def _counts(facet: Facet) -> Counts:
+    values = [Count(value=plain(value), count=count) for value, count in facet.counts.items()]
+    return Counts(values=values, more=facet.more, passages=facet.passages, without=facet.without)

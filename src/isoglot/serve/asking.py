@@ -1,0 +1,83 @@
+"""A search as a request words it, and all of its answer from one version of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from isoglot.encoders.embedder import Vectors
+from isoglot.search.collapsing import Collapse
+from isoglot.search.hit import Hit
+from isoglot.search.lookup import Facet, Neighbours
+from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.searcher import Searcher
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is looked for.
+
+    Attributes:
+        query: without controls; nothing is found where it is empty.
+        like: id of a passage; others like it are looked for, instead of a query.
+        langs: all where none is named.
+        facets: fields whose values are counted.
+        neighbours: passages on each side of a hit.
+        k, mode, fair, where, offset, collapse: as `Searcher.search` takes them.
+    """
+
+    query: str = ""
+    like: str | None = None
+    k: int = 10
+    langs: Sequence[str] = ()
+    mode: Mode = "dense"
+    fair: Fair = "none"
+    where: str | None = None
+    offset: int = 0
+    collapse: Sequence[Collapse] = ()
+    facets: Sequence[str] = ()
+    neighbours: int = 0
+
+
+class Answer(NamedTuple):
+    """What was found: hits, passages around them by the hits' ids, and counts by field."""
+
+    hits: list[Hit]
+    around: Mapping[str, Neighbours]
+    facets: Mapping[str, Facet]
+
+
+def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: Vectors | None = None) -> Answer:
+    """Search; languages that the index lacks are passed over.
+
+    Args:
+        ask: what is looked for.
+        searcher: the index.
+        languages: of it.
+        vector: the query's, where it was encoded before.
+
+    Raises:
+        FilterError: the filter or a field cannot be.
+        NoPassageError: there is no passage to be like.
+        IsoglotError: the index or the model does not answer.
+    """
+    here = [code for code in ask.langs if code in languages]
+    if not languages or (ask.langs and not here):
+        return Answer([], {}, {})
+    facets = searcher.facets(ask.facets, langs=here or None, where=ask.where) if ask.facets or ask.where else {}
+    how: dict[str, Any] = {
+        "k": ask.k,
+        "langs": here or None,
+        "fair": ask.fair,
+        "where": ask.where,
+        "offset": ask.offset,
+        "collapse": ask.collapse,
+    }
+    hits: list[Hit] = []
+    if ask.like is not None:
+        hits = searcher.more_like(ask.like, **how)
+    elif ask.query:
+        hits = searcher.search(ask.query, mode=ask.mode, vector=vector, **how)
+    around = {hit.id: searcher.neighbours(hit.id, ask.neighbours) for hit in hits} if ask.neighbours else {}
+    return Answer(hits, around, facets)
