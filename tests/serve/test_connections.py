@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -145,3 +146,24 @@ def test_what_is_no_request_is_ended_and_the_server_stays(port: int, sent: bytes
     client = HTTPConnection("127.0.0.1", port, timeout=20)
     client.request("GET", "/livez")
     assert client.getresponse().status == 200
+
+
+def test_a_body_that_breaks_off_in_nonsense_is_refused_without_a_trace(port: int) -> None:
+    said: list[logging.LogRecord] = []
+    listening = logging.Handler()
+    listening.emit = said.append  # type: ignore[method-assign]
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(listening)
+    try:
+        head = b"POST /v1/rerank HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        # The second is refused for its name while its body is still coming.
+        for name in (b"localhost", b"evil.example"):
+            with opened(port) as connection:
+                connection.sendall(head % name + b"zz\r\n")
+                assert b"HTTP/1.1 400 " in rest(connection)
+        client = HTTPConnection("127.0.0.1", port, timeout=20)
+        client.request("GET", "/livez")
+        assert client.getresponse().status == 200
+    finally:
+        logger.removeHandler(listening)
+    assert [record.getMessage() for record in said if record.levelno >= logging.ERROR] == []

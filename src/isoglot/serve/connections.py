@@ -49,6 +49,16 @@ class Punctual(H11Protocol):
         self._stop()
         super().connection_lost(exc)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, or no body of one; the answer under way on this connection goes nowhere then."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:  # part of an answer is sent already
+            self.transport.close()
+
     def _wait(self) -> None:
         if self._late is None:
             self._late = self.loop.call_later(self.seconds, self._end)
