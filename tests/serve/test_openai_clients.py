@@ -75,7 +75,7 @@ def test_errors_are_shown_with_the_field_at_fault(client: openai.OpenAI) -> None
     assert "there is no model 'text-embedding-3-small' here; there are: plain, cut, listed" in str(wrong)
     assert (wrong.status_code, wrong.param, wrong.code) == (422, "model", "model_not_found")
     many = refusal(client, input=["a"] * 129)
-    assert "at most 128" in str(many)
+    assert many.body["message"] == "input: List should have at most 128 items after validation, not 129"
     assert (many.type, many.param) == ("invalid_request_error", "input")
     assert refusal(client, encoding_format="int8").param == "encoding_format"
 
@@ -99,6 +99,55 @@ def test_every_error_under_v1_has_the_shape(web: TestClient, method: str, path: 
     assert "--allow-host" in foreign.json()["error"]["message"]
     large = web.post("/v1/embeddings", content=b"x" * 1_100_000)
     assert (large.status_code, large.json()["error"]["code"]) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "input: List should have at least 1 item after validation, not 0"),
+        ("", "input: String should have at least 1 character"),
+        (["a", ""], "input.1: String should have at least 1 character"),
+        (["a", 1], "input.1: Input should be a valid string"),
+        ([True], "input.0: Input should be a valid string"),
+        ("a" * 20_001, "input: String should have at most 20000 characters"),
+        (5, "input: Input should be a valid string; input: Input should be a valid list"),
+    ],
+)
+def test_only_what_is_wrong_is_said(client: openai.OpenAI, given: object, said: str) -> None:
+    wrong = refusal(client, extra_body={"input": given})
+    assert (wrong.body["message"], wrong.param) == (said, "input")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        (
+            b'{"model": "plain", "input": "a"}',
+            "text/plain",
+            "expected a JSON object, sent with Content-Type: application/",
+        ),
+        (b"", "application/json", "expected a JSON object, sent with Content-Type: application/json"),
+        (b"[1]", "application/json", "expected a JSON object, sent with Content-Type: application/json"),
+        (b'{"model":', "application/json", "the body is no JSON (Expecting value at character 9)"),
+        (
+            '{"input": "ü"}'.encode("latin-1"),
+            "application/json",
+            "the body cannot be read as JSON; expected a JSON object",
+        ),
+        (b"[" * 100_000, "application/json", "the body cannot be read as JSON; expected a JSON object in UTF-8"),
+    ],
+)
+def test_bodies_that_are_no_json(web: TestClient, content: bytes, kind: str, said: str) -> None:
+    answer = web.post("/v1/embeddings", content=content, headers={"Content-Type": kind})
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]["message"].startswith(said)
+
+
+def test_programs_with_a_wrong_address_are_told_where_the_api_is(web: TestClient) -> None:
+    said = "there is nothing at '/embeddings'; the API is at /v1/ and /search"
+    assert web.post("/embeddings", json={}).json()["error"]["message"] == said
+    assert "/v1/" in web.get("/v1", headers={"Accept": "application/json"}).json()["error"]["message"]
+    assert web.get("/embeddings", headers={"Accept": "text/html,*/*"}).headers["content-type"].startswith("text/html")
 
 
 def test_null_options_are_as_if_left_out(client: openai.OpenAI) -> None:

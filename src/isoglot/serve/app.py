@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +23,7 @@ from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.finding import Finder
 from isoglot.serve.guard import PROBES, Guard
+from isoglot.serve.invalid_requests import in_words
 from isoglot.serve.keys import KeyRing
 from isoglot.serve.metrics import CONTENT_TYPE, Metrics
 from isoglot.serve.observing import Observed
@@ -152,6 +152,9 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
         param: str | None = None,
     ) -> Response:
         path = route_path(request.scope)
+        if status in (404, 405) and not path.startswith((PREFIX, *_PROGRAMS)) and _is_program(request):
+            # One that has the address wrong, such as a base URL without /v1, shows what it is answered.
+            return openai_error(status, f"there is nothing at {path[:100]!r}; the API is at /v1/ and /search", headers)
         if path.startswith(PREFIX):
             return openai_error(status, str(detail), headers, param=param)
         return (
@@ -162,13 +165,14 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        # The offending value is left out: it may be huge, or hold what no JSON can.
-        found = error.errors()[:5]
-        return answer(request, 422, "; ".join(_where(each) for each in found), param=_field(found[0]))
+        message, field = in_words(error.errors())
+        return answer(request, 422, message, param=field)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         detail = NO_PAGE if error.status_code == 404 else str(error.detail)
+        if error.status_code == 400:  # which Starlette says of bodies alone
+            detail = "the body cannot be read as JSON; expected a JSON object in UTF-8, not compressed"
         return answer(request, error.status_code, detail, dict(error.headers or {}))
 
     @app.exception_handler(BusyError)
@@ -190,21 +194,7 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
         return answer(request, 500, spoken("Something went wrong in the server; its messages say more."))
 
 
-def _parts(error: Any) -> list[str]:
-    """Where in a request: the field, and places within it."""
-    place = error["loc"]
-    return [str(part) for part in (place[1:] if place and place[0] in ("query", "body") else place)]
-
-
-def _where(error: Any) -> str:
-    # Where a value may be one text or several, pydantic names the kind it tried.
-    place = ".".join(part for part in _parts(error) if "constrained-str" not in part)
-    said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place[:80]}: {said}" if place else said
-
-
-def _field(error: Any) -> str | None:
-    parts = _parts(error)
-    if not parts:  # a check over several fields names the one at fault itself
-        parts = re.findall(r"^Value error, (\w+): ", str(error["msg"]))
-    return parts[0][:80] if parts and not parts[0].isdigit() else None
+def _is_program(request: Request) -> bool:
+    """Whether what asks would not show a page."""
+    wanted = request.headers.get("accept", "")
+    return request.method == "POST" or ("json" in wanted and "html" not in wanted)

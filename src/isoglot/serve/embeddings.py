@@ -206,5 +206,9 @@ def _are_token_ids(given: Any) -> bool:
     return (
         isinstance(given, list)
         and bool(given)
-        and all(isinstance(entry, int) or (isinstance(entry, list) and _are_token_ids(entry)) for entry in given)
+        and all(
+            (isinstance(entry, int) and not isinstance(entry, bool))
+            or (isinstance(entry, list) and _are_token_ids(entry))
+            for entry in given
+        )
     )

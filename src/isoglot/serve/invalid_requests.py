@@ -1,0 +1,64 @@
+"""What was wrong with a request that does not fit its description, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_NO_OBJECT = "expected a JSON object, sent with Content-Type: application/json"
+_KINDS = ("string_type", "list_type", "model_type", "model_attributes_type")
+
+
+def in_words(errors: Sequence[Any]) -> tuple[str, str | None]:
+    """The message of an answer, and the field that is at fault where it is one.
+
+    The offending values are left out: they may be huge, or hold what no JSON can.
+
+    Args:
+        errors: as pydantic lists them.
+    """
+    told = _telling(errors)[:5]
+    return "; ".join(map(_where, told)), _field(told[0])
+
+
+def _telling(errors: Sequence[Any]) -> list[Any]:
+    """Errors without those of the kinds that a field might have been of, but was not meant to be.
+
+    A value that may be a text or a list of texts is tried as both. Where one of them fits and something in it does not,
+    that is what was wrong.
+    """
+    kept = []
+    for error in errors:
+        place = _parts(error)
+        others = [other for other in errors if other is not error and place and _parts(other)[:1] == place[:1]]
+        better = any(other["type"] not in _KINDS or len(_parts(other)) > len(place) for other in others)
+        if not (error["type"] in _KINDS and better):
+            kept.append(error)
+    return kept
+
+
+def _parts(error: Any) -> list[str]:
+    """Where in a request: the field, and places within it."""
+    place = error["loc"]
+    parts = [str(part) for part in (place[1:] if place and place[0] in ("query", "body") else place)]
+    # Where a value may be one text or several, pydantic names the kind it tried.
+    return [part for part in parts if "constrained-str" not in part]
+
+
+def _where(error: Any) -> str:
+    if error["type"] == "json_invalid":
+        reason = (error.get("ctx") or {}).get("error", "")
+        return f"the body is no JSON ({reason} at character {_parts(error)[0]})"
+    place = ".".join(_parts(error))
+    if not place and error["type"] in (*_KINDS, "missing"):
+        return _NO_OBJECT
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place[:80]}: {said}" if place else said
+
+
+def _field(error: Any) -> str | None:
+    parts = _parts(error)
+    if not parts:  # a check over several fields names the one at fault itself
+        parts = re.findall(r"^Value error, (\w+): ", str(error["msg"]))
+    return parts[0][:80] if parts and not parts[0].isdigit() else None
