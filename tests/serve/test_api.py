@@ -294,7 +294,8 @@ def test_slow_searches_time_out_and_the_queue_is_bounded() -> None:
         assert started.is_set()
         # The thread is still at it: whoever comes now is sent away, at once.
         busy = client.get("/search?q=quick")
-        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "10")
+        assert busy.status_code == 503
+        assert busy.headers["Retry-After"] in ("1", "10")  # its place in the queue, or the model
         assert client.get("/?q=quick").status_code == 503
         release.set()
         for _ in range(100):

@@ -153,7 +153,9 @@ def test_accessible_in_every_light_width_and_direction(
     with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, locale=tongue) as context:
         page = context.new_page()
         balanced = "/?q=solar&view=two&lang=ar&lang=en&mode=dense&fair=balanced"
-        for place in (balanced, "/", "/api", "/nope"):
+        narrowed = "/?q=solar&view=one&k=10&offset=10&where=lang IN ('en', 'de')&mode=dense"
+        around = "/passage?document=d0-0&at=d0-0%230&q=solar"
+        for place in (balanced, narrowed, around, "/", "/api", "/nope"):
             page.goto(address + place)
             assert page.locator("html").get_attribute("lang") == tongue
             assert page.locator("html").get_attribute("dir") == ("rtl" if tongue == "ar" else "ltr")
@@ -205,6 +207,11 @@ def test_keys_move_and_can_be_turned_off(page: Page, address: str) -> None:
     assert focused() == "2"
     page.keyboard.press("b")
     page.wait_for_url("**fair=balanced**")
+    page.locator("#results").focus()
+    page.keyboard.press("n")
+    page.wait_for_url("**offset=10**")
+    page.keyboard.press("p")
+    page.wait_for_url(lambda address: "offset" not in address)
     page.keyboard.press("/")
     page.keyboard.type("jk?")
     assert page.locator("#q").input_value() == "jk?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import chain
 
 import pytest
 
@@ -14,7 +15,7 @@ from fastapi.testclient import TestClient
 from isoglot.search.hit import Hit
 from isoglot.serve.app import create_app
 from isoglot.serve.exporting import COLUMNS, Found, as_csv, as_json
-from isoglot.serve.request import ListChoice
+from isoglot.serve.request import ListChoice, PageRequest
 from support.serving import searcher
 
 
@@ -38,7 +39,11 @@ def test_files_hold_what_the_api_finds(client: TestClient, view: str) -> None:
         wanted.append(client.get("/search", params=second).json()["hits"])
     answer = client.get("/export.json", params=state)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="results.json"'
-    assert [found["hits"] for found in answer.json()["lists"]] == wanted
+    lists = [found["hits"] for found in answer.json()["lists"]]
+    assert [[hit["id"] for hit in hits] for hits in lists] == [[hit["id"] for hit in hits] for hits in wanted]
+    # All that a file says of a result is what the API says of it.
+    for mine, theirs in zip(chain(*lists), chain(*wanted), strict=True):
+        assert mine.items() <= theirs.items()
     answer = client.get("/export.csv", params=state)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     found = rows(answer.content.decode("utf-8"))
@@ -68,9 +73,11 @@ def test_a_table_comes_back_as_it_was_and_formulas_do_not_run() -> None:
         Hit("a", text, "=HYPERLINK(1)", "en", 0.5, "-x.txt", {"n": float("nan")}, {"dense": 0.5}, "doc"),
         Hit("b", "+1", "@x", "und", float("nan")),
     ]
-    found = Found("q", ListChoice("=index"), (), hits)
+    choice = ListChoice("=index")
+    found = Found(PageRequest("q", (), 10, "one", (choice, choice), offset=20), choice, hits)
     table = rows(as_csv([found]))
     assert tuple(table[0]) == COLUMNS
+    assert [row["rank"] for row in table] == ["21", "22"]
     assert table[0]["text"] == 'two\nlines, "quoted"; \ufffd\ufffd — \u202eא'
     assert [table[0][name] for name in ("title", "source", "index")] == ["'=HYPERLINK(1)", "'-x.txt", "'=index"]
     assert [table[1][name] for name in ("title", "text", "score")] == ["'@x", "'+1", "nan"]

@@ -27,7 +27,7 @@ _SCOPES = {
     "/v1/embeddings": "embed",
     "/v1/models": "embed",
     "/metrics": "admin",
-    **dict.fromkeys(("/search", "/similar", "/", "/export.csv", "/export.json"), "search"),
+    **dict.fromkeys(("/search", "/similar", "/", "/passage", "/export.csv", "/export.json"), "search"),
 }
 _PROGRAMS = ("/search", "/similar", "/openapi.json", "/metrics", PREFIX)
 

@@ -13,6 +13,10 @@ _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 36\r\n\r\nThe request did not arrive in time.\n"
 )
+_NO_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 20\r\n\r\nThis is no request.\n"
+)
 
 
 class Punctual(H11Protocol):
@@ -54,10 +58,10 @@ class Punctual(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        # Not through h11, which counts this answer's bytes by the request before it, such as a HEAD.
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:  # part of an answer is sent already
-            self.transport.close()
+            self.transport.write(_NO_REQUEST)
+        self.transport.close()
 
     def _wait(self) -> None:
         if self._late is None:

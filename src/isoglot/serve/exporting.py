@@ -10,7 +10,7 @@ from io import StringIO
 
 from isoglot.search.hit import Hit
 from isoglot.serve.cleaning import plain, shown
-from isoglot.serve.request import ListChoice
+from isoglot.serve.request import ListChoice, PageRequest
 
 COLUMNS = ("list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -20,9 +20,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 class Found:
     """A list of results and what it answers."""
 
-    query: str
+    asked: PageRequest
     choice: ListChoice
-    langs: tuple[str, ...]
     hits: Sequence[Hit]
 
 
@@ -38,7 +37,7 @@ def as_csv(lists: Sequence[Found]) -> str:
     table.writerow(COLUMNS)
     for number, found in enumerate(lists, 1):
         choice = found.choice
-        for rank, hit in enumerate(found.hits, 1):
+        for rank, hit in enumerate(found.hits, 1 + found.asked.offset):
             words = (hit.lang, hit.title, hit.text, hit.id, hit.document, hit.source, choice.index)
             table.writerow([number, rank, float(hit.score), *map(_cell, words), choice.mode, choice.fair])
     return text.getvalue()
@@ -48,11 +47,13 @@ def as_json(lists: Sequence[Found]) -> str:
     """All that is known of each result, list by list."""
     content = [
         {
-            "query": found.query,
+            "query": found.asked.query,
             "index": found.choice.index,
             "mode": found.choice.mode,
             "fair": found.choice.fair,
-            "langs": list(found.langs),
+            "langs": list(found.asked.langs),
+            "where": found.asked.where or None,
+            "offset": found.asked.offset,
             "hits": [
                 {
                     "rank": rank,
@@ -66,7 +67,7 @@ def as_json(lists: Sequence[Found]) -> str:
                     "source": hit.source,
                     "metadata": dict(hit.metadata),
                 }
-                for rank, hit in enumerate(found.hits, 1)
+                for rank, hit in enumerate(found.hits, 1 + found.asked.offset)
             ],
         }
         for found in lists

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -14,11 +15,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Vectors
-from isoglot.search.hit import Hit
+from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair
 from isoglot.serve.addresses import home_of, route_path
+from isoglot.serve.asking import Answer, Ask
 from isoglot.serve.balance import balance
+from isoglot.serve.cleaning import shown
 from isoglot.serve.exporting import Found, as_csv, as_json
+from isoglot.serve.facet_views import counted_fields, facet_views
 from isoglot.serve.finding import Finder
 from isoglot.serve.locales import CODES, PageLocale, negotiated, page_locale
 from isoglot.serve.problem_json import title
@@ -33,12 +37,14 @@ from isoglot.serve.request import (
     default_request,
     read_request,
 )
-from isoglot.serve.result_views import ListView, languages_of, list_view, segments
+from isoglot.serve.result_views import ListView, around_view, languages_of, list_view, segments
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.static_files import StaticFiles
 
+AROUND = 3
+"""Passages on each side of one that is shown in its document."""
 NO_PAGE = spoken("There is no such page here.")
 _TITLES = {
     404: spoken("Not found"),
@@ -61,6 +67,8 @@ class Pages:
             loader=PackageLoader("isoglot.serve"),
             autoescape=True,
             undefined=StrictUndefined,
+            # What is on disk may be of another version by now.
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -80,9 +88,10 @@ class Pages:
 
     @property
     def router(self) -> APIRouter:
-        """`/`, `/export.csv`, `/export.json`, `/static/...` and `/api`."""
+        """`/`, `/passage`, `/export.csv`, `/export.json`, `/static/...` and `/api`."""
         routes = APIRouter(include_in_schema=False)
         routes.get("/")(self.search)
+        routes.get("/passage")(self.passage)
         routes.get("/export.csv")(self.export_csv)
         routes.get("/export.json")(self.export_json)
         routes.get("/static/{name}")(self.static)
@@ -96,6 +105,15 @@ class Pages:
         except AddressError as error:
             return self.error(request, 422, error)
         lists: list[ListView] = []
+        try:
+            lists = await self._lists(request, asked)
+        except FilterError as error:
+            return self.error(request, 422, str(error), asked=asked)
+        full = any(len(each.hits) == asked.k for each in lists) and asked.offset + asked.k <= self._settings.offset
+        return self._render(request, "page.html", asked=asked, lists=lists, full=full, problem=None)
+
+    async def _lists(self, request: Request, asked: PageRequest) -> list[ListView]:
+        lists: list[ListView] = []
         if asked.query:
             locale = _locale(request)
             until = self._finder.deadline()
@@ -105,7 +123,26 @@ class Pages:
             async with asyncio.timeout_at(until):
                 for choice, vector in zip(asked.shown, vectors, strict=True):
                     lists.append(await self._finder.run(self._list, asked, choice, locale, vector))
-        return self._render(request, "page.html", asked=asked, lists=lists, problem=None)
+        return lists
+
+    async def passage(self, request: Request) -> Response:
+        """A passage within its document, and the way back to the results."""
+        try:
+            asked = self._asked(request)
+        except AddressError as error:
+            return self.error(request, 422, error)
+        params, locale = request.query_params, _locale(request)
+        collection = self._by_name.get(params.get("of", ""), self._collections[0])
+        document = await self._finder.run(collection.document, params.get("document", "")[:2000])
+        place = next((n for n, each in enumerate(document) if each.id == params.get("at")), None)
+        if place is None:
+            return self.error(request, 404, NO_PAGE, asked=asked)
+        around = document[max(0, place - AROUND) : place + AROUND + 1]
+        languages = languages_of(self._collections, locale)
+        views = [around_view(each, document[place], asked.query, languages) for each in around]
+        here = document[place]
+        title, name = shown(here.title), shown(here.document)
+        return self._render(request, "passage.html", asked=asked, passages=views, title=title, document=name)
 
     def _asked(self, request: Request) -> PageRequest:
         codes = list(languages_of(self._collections))
@@ -115,15 +152,20 @@ class Pages:
         collection = self._by_name[choice.index]
         sample = self._settings.sample
 
-        def best(k: int, fair: Fair = choice.fair) -> list[Hit]:
-            return collection.search(asked.query, k, asked.langs, choice.mode, fair, vector)
+        def best(k: int, fair: Fair = choice.fair, offset: int = 0, facets: Sequence[str] = ()) -> Answer:
+            ask = Ask(asked.query, None, k, asked.langs, choice.mode, fair, asked.where or None, offset, (), facets)
+            return collection.ask(ask, vector)
 
         started = time.perf_counter()
-        sampled = self._finder.timed(best, max(asked.k, sample))
+        counted = counted_fields(collection.fields())
+        answer = self._finder.timed(best, max(asked.k, sample), facets=counted)
+        sampled = answer.hits
         seconds = time.perf_counter() - started
         # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
         balanced = choice.fair == "balanced"
-        found = best(asked.k) if balanced and asked.k < sample else sampled[: asked.k]
+        whole = not asked.offset and (not balanced or asked.k >= sample)
+        found = sampled[: asked.k] if whole else best(asked.k, offset=asked.offset).hits
+        first = balanced and found and not asked.offset
         self._finder.shown(collection, found)
         return list_view(
             asked,
@@ -134,7 +176,8 @@ class Pages:
             seconds,
             languages=languages_of(self._collections, locale),
             locale=locale,
-            balance=balance(asked.query, found, best(asked.k, "none")) if balanced and found else None,
+            balance=balance(asked.query, found, best(asked.k, "none").hits) if first else None,
+            facets=facet_views(answer.facets, asked.where),
         )
 
     async def export_csv(self, request: Request) -> Response:
@@ -150,35 +193,38 @@ class Pages:
             asked = self._asked(request)
         except AddressError as error:
             return self.error(request, 422, error)
-        found = [
-            Found(
-                asked.query,
-                choice,
-                asked.langs,
-                await self._finder.search(
-                    self._by_name[choice.index], asked.query, asked.k, asked.langs, choice.mode, choice.fair
-                ),
-            )
-            for choice in asked.shown
-        ]
+        found = []
+        try:
+            for choice in asked.shown:
+                how = (choice.mode, choice.fair, asked.where or None, asked.offset)
+                ask = Ask(asked.query, None, asked.k, asked.langs, *how)
+                answer = await self._finder.ask(self._by_name[choice.index], ask)
+                found.append(Found(asked, choice, answer.hits))
+        except FilterError as error:
+            return self.error(request, 422, str(error), asked=asked)
         text, media = (as_csv(found), "text/csv") if kind == "csv" else (as_json(found), "application/json")
         headers = {"Content-Disposition": f'attachment; filename="results.{kind}"'}
         return Response(text, media_type=f"{media}; charset=utf-8", headers=headers)
 
     def error(
-        self, request: Request, status: int, detail: str | SpokenError, headers: dict[str, str] | None = None
+        self,
+        request: Request,
+        status: int,
+        detail: str | SpokenError,
+        headers: dict[str, str] | None = None,
+        asked: PageRequest | None = None,
     ) -> Response:
         """The page with what went wrong in the place of results."""
         locale = _locale(request)
         said, values = (detail.said, detail.values) if isinstance(detail, SpokenError) else (detail, {})
-        asked = default_request(list(self._by_name), self._settings, _explicit(request))
+        asked = asked or default_request(list(self._by_name), self._settings, _explicit(request))
         problem = {
             "status": status,
             "title": locale.text(_TITLES[status]) if status in _TITLES else title(status),
             "detail": locale.text(said, **values),
             "english": not locale.knows(said),
         }
-        return self._render(request, "page.html", status, headers, asked=asked, lists=[], problem=problem)
+        return self._render(request, "page.html", status, headers, asked=asked, lists=[], full=False, problem=problem)
 
     async def static(self, request: Request, name: str) -> Response:
         """A file of ours, from memory."""

@@ -49,6 +49,8 @@ class PageRequest:
         k: results of a list.
         view: one list or two.
         lists: how each is found.
+        where: filter on metadata; empty for none.
+        offset: results before the first one shown.
         ui: the page's own language; empty where the browser's is meant.
     """
 
@@ -57,6 +59,8 @@ class PageRequest:
     k: int
     view: Literal["one", "two"]
     lists: tuple[ListChoice, ListChoice]
+    where: str = ""
+    offset: int = 0
     ui: str = ""
 
     @property
@@ -72,6 +76,8 @@ class PageRequest:
             pairs += [(f"index{suffix}", choice.index), (f"mode{suffix}", choice.mode)]
             pairs += [(f"fair{suffix}", choice.fair)] if choice.fair != "none" else []
         pairs += [("view", state.view), ("k", str(state.k)), *(("lang", code) for code in state.langs)]
+        pairs += [("where", state.where)] if state.where else []
+        pairs += [("offset", str(state.offset))] if state.offset else []
         pairs += [("ui", state.ui)] if state.ui else []
         return urlencode(pairs)
 
@@ -115,6 +121,8 @@ def read_request(
         k=_count(params.get("k"), base.k, settings.results),
         view=cast("Literal['one', 'two']", _choice("view", params.get("view", base.view), tuple(VIEWS))),
         lists=(_list(params, "", first, names), _list(params, "2", second, names)),
+        where=_where(params.get("where", ""), settings),
+        offset=_offset(params.get("offset"), settings.offset),
         ui=_choice("ui", params["ui"], CODES) if params.get("ui") else "",
     )
 
@@ -139,6 +147,29 @@ def _choice(field: str, value: str, choices: Sequence[str]) -> str:
             choices=", ".join(choices),
         )
     return value
+
+
+def _where(value: str, settings: ServeSettings) -> str:
+    where = clean_query(value)
+    if len(where) > settings.query_characters:
+        raise AddressError(
+            spoken("The query has %(seen)s characters; at most %(most)s can be searched for."),
+            seen=len(where),
+            most=settings.query_characters,
+        )
+    return where
+
+
+def _offset(value: str | None, most: int) -> int:
+    if not value:
+        return 0
+    if not (value.isascii() and value.isdigit() and len(value) < 8 and int(value) <= most):
+        raise AddressError(
+            spoken("The first result wanted is %(seen)s; expected 0 to %(most)s to be skipped."),
+            seen=repr(clean_query(value)[:40]),
+            most=most,
+        )
+    return int(value)
 
 
 def _count(value: str | None, default: int, most: int) -> int:

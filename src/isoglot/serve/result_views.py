@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from isoglot.languages.table import language
 from isoglot.search.hit import Hit
+from isoglot.search.index.protocol import Passage
+from isoglot.search.snippets import snippet
 from isoglot.serve.balance import Balance
 from isoglot.serve.cleaning import shown
+from isoglot.serve.facet_views import FacetView
 from isoglot.serve.highlight import Piece, highlight
 from isoglot.serve.locales import SOURCE, PageLocale, page_locale
 from isoglot.serve.request import ListChoice, PageRequest
@@ -19,7 +22,7 @@ from isoglot.serve.served import Collection
 
 TONES = 12
 """Colours of the bar; further languages share them, since each part is also named."""
-_LONGEST = 1500
+_SNIPPET = 400  # characters
 _ROOM_FOR_CODE = 4.5
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -55,12 +58,23 @@ class HitView:
     language: LanguageView
     title: list[Piece]
     text: list[Piece]
-    cut: bool
+    part: list[Piece]
+    cut: tuple[bool, bool]
     score: str
     parts: list[tuple[str, str]]
     source: str
     link: str
     date: str
+    id: str
+    document: str
+
+
+class AroundView(NamedTuple):
+    """A passage of a document; `here` where it is the one that was asked for."""
+
+    language: LanguageView
+    text: list[Piece]
+    here: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,7 @@ class ListView:
     collection: list[Segment]
     seconds: float
     balance: Balance | None = None
+    facets: Sequence[FacetView] = ()
 
     @property
     def rows(self) -> list[tuple[LanguageView, float, float]]:
@@ -125,33 +140,45 @@ def list_view(
     languages: Mapping[str, LanguageView],
     locale: PageLocale,
     balance: Balance | None = None,
+    facets: Sequence[FacetView] = (),
 ) -> ListView:
     """Show the hits found, and the languages of those sampled beside the collection's."""
     among = {code: count for code, count in collection.languages.items() if not asked.langs or code in asked.langs}
     return ListView(
         choice=choice,
         model=shown(collection.model),
-        hits=[_hit(rank, hit, asked.query, languages, locale) for rank, hit in enumerate(found, 1)],
+        hits=[_hit(rank, hit, asked.query, languages, locale) for rank, hit in enumerate(found, 1 + asked.offset)],
         sampled=len(sampled),
         found=segments(Counter(hit.lang for hit in sampled), languages),
         collection=segments(among, languages),
         seconds=seconds,
         balance=balance,
+        facets=facets,
     )
+
+
+def around_view(passage: Passage, here: Passage, query: str, languages: Mapping[str, LanguageView]) -> AroundView:
+    """Show a passage of the document in which another stands."""
+    language = languages.get(passage.lang) or language_view(passage.lang)
+    return AroundView(language, highlight(shown(passage.text), query), passage.id == here.id)
 
 
 def _hit(rank: int, hit: Hit, query: str, languages: Mapping[str, LanguageView], locale: PageLocale) -> HitView:
     text = shown(hit.text)
+    part = snippet(text, query, _SNIPPET)
     link, date = (str(hit.metadata.get(name) or "") for name in ("url", "date"))
     return HitView(
         rank=rank,
         language=languages.get(hit.lang) or language_view(hit.lang, locale=locale),
         title=highlight(shown(hit.title), query),
-        text=highlight(text[:_LONGEST], query),
-        cut=len(text) > _LONGEST,
+        text=highlight(text, query),
+        part=highlight(part.text, query),
+        cut=(part.before, part.after),
         score=locale.number(hit.score, 3),
         parts=[(shown(name), locale.number(value, 3)) for name, value in hit.parts.items() if value != hit.score],
         source=shown(hit.source),
         link=shown(link) if link.startswith(("https://", "http://")) else "",
         date=shown(locale.date(date)) if _DAY.match(date) else "",
+        id=hit.id,
+        document=hit.document,
     )

@@ -12,6 +12,7 @@ from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.hit import Hit
+from isoglot.search.index.protocol import Passage
 from isoglot.search.lookup import NoPassageError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
@@ -99,6 +100,14 @@ class Collection:
         """
         searcher, languages = self._opened
         return _answer(self.name, lambda: answer(ask, searcher, languages, vector))
+
+    def document(self, id: str) -> list[Passage]:
+        """The passages of a document, in their order; none where there is no such document.
+
+        Raises:
+            UnavailableError: the index does not answer; the server's log says why.
+        """
+        return _answer(self.name, lambda: self.searcher.document(id))
 
     def fields(self) -> list[str]:
         """The fields that filters may name.
