@@ -1,5 +1,6 @@
 import gzip
 import importlib
+import io
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import isoglot
-from isoglot.cli import run
+from isoglot.cli import main, run
 from isoglot.cli.benchmarks import Source
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
@@ -324,3 +325,27 @@ def test_as_a_module_on_a_terminal_that_shows_ascii_only(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert r"\u6570\u636e (4 rows)" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_json_is_json_whatever_the_terminal_shows(tmp_path, monkeypatch, encoding):
+    rows = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(2, ("en", "zh"), "größe数据"))
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    monkeypatch.setattr("sys.stdout", out)
+    assert run(["data", "show", str(rows), "--json"]) == 0
+    assert "größe数据" in json.dumps(json.loads(out.buffer.getvalue().decode("utf-8")), ensure_ascii=False)
+
+
+def test_closed_streams_are_no_error(tmp_path, monkeypatch):
+    rows = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(2, ("en", "zh")))
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    for arguments, code in ((["data", "show", str(rows)], 0), (["data", "show", "none.jsonl"], 2)):
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert left.value.code == code
+
+
+def test_names_of_files_cannot_steer_a_terminal(capsys):
+    assert run(["data", "show", "a\x1bx.jsonl"]) == 2
+    assert "a\\x1bx.jsonl: no such file" in capsys.readouterr().err

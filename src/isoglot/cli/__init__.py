@@ -33,6 +33,7 @@ from isoglot.cli import (
     translating,
 )
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import printable
 from isoglot.core.version import __version__
 
 app = App(
@@ -83,6 +84,9 @@ app.register_install_completion_command()
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         # What a terminal cannot show is escaped: no result is lost over a character.
         if isinstance(stream, io.TextIOWrapper):
@@ -126,7 +130,8 @@ def _as_typed(message: str, argv: list[str]) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"isoglot: {message}", file=sys.stderr)
+    lines = (printable(line) for line in message.split("\n"))
+    print("isoglot: " + "\n".join(lines), file=sys.stderr)
     return code
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Length, Paths, Switch
 from isoglot.core.errors import InputError
-from isoglot.core.files import json_line
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.sampling.regimes import Sampling

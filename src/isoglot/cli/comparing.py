@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names, Switch
 from isoglot.core.errors import InputError
-from isoglot.core.files import json_line
 
 
 def compare(

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
 from isoglot.core.errors import InputError
-from isoglot.core.files import json_line
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
 

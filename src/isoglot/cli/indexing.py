@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.encoders import device_of, open_encoder
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import OutputDir, Switch
 from isoglot.core.errors import InputError
-from isoglot.core.files import json_line
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:

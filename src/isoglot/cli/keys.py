@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names
-from isoglot.core.files import json_line
 
 app = App(name="keys", help="Keys that open a server (isoglot serve --keys).", help_format="plaintext")
 

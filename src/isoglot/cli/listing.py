@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from isoglot.core.files import json_line
+from isoglot.cli.json_output import json_line
 
 Kind = Literal["benchmarks", "losses", "regimes"]
 

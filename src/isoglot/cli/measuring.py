@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source, source_settings
+from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
 from isoglot.cli.options import OutputDir, Paths, Switch
 from isoglot.cli.score_sources import Scoring, score_source
 from isoglot.core.errors import InputError
-from isoglot.core.files import json_line
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isoglot.core.files import json_line
+from isoglot.cli.json_output import json_line
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import OutputDir, OutputFile, Switch, new_file
-from isoglot.core.files import json_line
 from isoglot.data.opening import codes_of, open_rows
 
 app = App(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.hits import as_record, print_facets, print_hits
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names, Switch
 from isoglot.core.errors import InputError
-from isoglot.core.files import json_line
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -154,6 +157,15 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
 def shown(path: Path | str) -> str:
     r"""A path as text that can be written anywhere: bytes that are no UTF-8 become `\xfc`."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    r"""Text for one line of a terminal, which would obey control characters: they are escaped.
+
+    >>> print(printable("a\x1b[31m\nb"))
+    a\x1b[31m\nb
+    """
+    return _CONTROLS.sub(lambda sign: repr(sign[0])[1:-1], text)
 
 
 def sha256(path: Path) -> str:

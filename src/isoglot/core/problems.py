@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import shown
+from isoglot.core.files import printable, shown
 
 SHOWN = 20
 _PARTICULARS = re.compile(r"'[^']*'|\([^()]*\)|[;:].*|\d+", re.DOTALL)
@@ -34,7 +34,7 @@ class Problems:
         self._kinds[_PARTICULARS.sub("", message).strip()[:60]] += 1
         if len(self.shown) < SHOWN and self._of[str(file)] <= self._each:
             place = shown(file) if line is None else f"{shown(file)}:{line}"
-            self.shown.append(f"{place}: {message}")
+            self.shown.append(f"{printable(place)}: {printable(message)}")
 
     def warn(self, file: Path | str, line: int | None, message: str) -> None:
         """Note what was read after all, but perhaps not as it was meant."""
