@@ -169,3 +169,16 @@ def test_rows_that_models_made_are_counted(tmp_path):
     facts = audit(prepare([tmp_path / "rows.jsonl"], tmp_path / "p"), batches=1, batch_size=1)
     assert facts["made"] == {"translated_by": {"m": {"de": 2}}, "generated_by": {"g": {"en": 1}}}
     assert "translated by m: de 2" in render(facts)
+
+
+def test_bitext_is_no_language_that_cannot_fill_a_batch(tmp_path):
+    """French is there in bitext only: it has no batches of its own, which is no problem; German has, and too few."""
+    rows = [Row("1", "de", "a", "b", "d"), Row("1", "en", "c", "e", "d"), Row("2", "de", "f", "g", "d"),
+            Row("2", "en", "h", "i", "d"), Row("9", "en", "s", "s", "memory", kind="bitext"),
+            Row("9", "fr", "t", "t", "memory", kind="bitext")]  # fmt: skip
+    write_rows(rows, tmp_path / "rows.jsonl")
+    facts = audit(prepare([tmp_path / "rows.jsonl"], tmp_path / "p"), batches=1, batch_size=3)
+    assert facts["unusable"]["languages_below_batch"] == ["de", "en"]
+    assert facts["unusable"]["languages_in_bitext_only"] == ["fr"]
+    assert "in bitext only, never asked in: fr" in render(facts)
+    assert "memory (2 rows, bitext: cross-lingual batches only)" in render(facts)

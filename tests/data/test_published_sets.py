@@ -103,12 +103,40 @@ def test_swim_ir(tmp_path):
     assert list(swim_ir_rows([path], notes=notes)) == [
         Row("de:1", "de", "Was ist das?", "Ein Berg.", "swim-ir", title="Berg")
     ]
-    assert notes == {"records whose passage is in another language than the question": 1}
+    assert [(count, reason[:49]) for reason, count in notes.items()] == [
+        (1, "records whose passage is in another language than")
+    ]
     bad = write_jsonl(tmp_path / "bad.jsonl", [{"query": "?"}])
     with pytest.raises(InputError, match=r"bad.jsonl:1: no _id, code, title, text"):
         list(swim_ir_rows([bad]))
     assert run(["data", "from-swim-ir", str(path), "-o", str(tmp_path / "o.jsonl"), "--langs", "fr"]) == 2  # no rows
     assert run(["data", "from-swim-ir", str(path), "-o", str(tmp_path / "o.jsonl"), "--langs", "de"]) == 0
+
+
+ENGLISH = "The mountain stands in the north of the country, and its summit is covered with snow all year."
+GERMAN = "Der Berg steht im Norden des Landes, und auf seinem Gipfel liegt das ganze Jahr über Schnee."
+
+
+def test_swim_ir_across_languages(tmp_path):
+    """A question and its English passage serve batches from German to English, never one language alone."""
+    from collections import Counter
+
+    record = {"_id": "1", "code": "de", "query": "Wo steht der Berg?", "title": "Mountain", "text": ENGLISH}
+    others = [{**record, "_id": "2", "text": GERMAN}, {**record, "_id": "3", "code": "en", "query": "Where?"}]
+    path, notes = write_jsonl(tmp_path / "train.jsonl", [record, *others]), Counter()
+    rows = list(swim_ir_rows([path], cross_lingual=True, notes=notes))
+    question = "Wo steht der Berg?"
+    assert rows == [
+        Row("de:1", "de", question, question, "swim-ir", kind="bitext"),
+        Row("de:1", "en", ENGLISH, ENGLISH, "swim-ir", title="Mountain", kind="bitext"),
+    ]
+    assert notes == {"records whose passage is not in English": 1, "questions in English, as their passages are": 1}
+    # Without being told so, German questions about English passages are no German rows.
+    assert [row.group for row in swim_ir_rows([path])] == ["de:2", "en:3"]
+    target = tmp_path / "rows.jsonl"
+    assert run(["data", "from-swim-ir", str(path), "-o", str(target), "--cross-lingual"]) == 0
+    table = prepare([target], tmp_path / "prepared").table
+    assert (table.cross_only, table.languages) == (("swim-ir",), ("de", "en"))
 
 
 @pytest.fixture

@@ -10,7 +10,12 @@ from transformers import (
     MarianConfig,
     MarianMTModel,
     MarianTokenizer,
+    NllbTokenizer,
+    T5Config,
+    T5ForConditionalGeneration,
+    T5Tokenizer,
 )
+from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB_CODES
 
 _TEXTS = ["the gate opens at dawn and the keeper sleeps", "das tor öffnet am morgen und der wärter schläft"] * 20
 _SIZES = {
@@ -69,5 +74,41 @@ def m2m100(folder):
         max_position_embeddings=128, **_SIZES,
     )  # fmt: skip
     M2M100ForConditionalGeneration(config).eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def nllb(folder):
+    """An NLLB model: M2M100's architecture, and a tokenizer whose languages are special tokens."""
+    _pieces(folder, "sentencepiece.bpe")
+    tokenizer = NllbTokenizer.from_pretrained(folder, additional_special_tokens=NLLB_CODES)
+    torch.manual_seed(0)
+    config = M2M100Config(
+        vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=2, decoder_start_token_id=2, max_position_embeddings=128, **_SIZES,
+    )  # fmt: skip
+    M2M100ForConditionalGeneration(config).eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def madlad(folder, languages=("de", "en", "zh", "zh_Hant", "ceb"), *, lines=False):
+    """A MADLAD model: T5 whose target is a token before the text; with `lines`, one that knows line breaks."""
+    import sentencepiece
+
+    folder.mkdir(parents=True, exist_ok=True)
+    symbols = [f"<2{code}>" for code in languages] + (["\n"] if lines else [])
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_TEXTS), model_prefix=str(folder / "spiece"), vocab_size=35 + len(symbols),
+        model_type="unigram", user_defined_symbols=symbols, unk_id=0, pad_id=1, eos_id=2, bos_id=-1, minloglevel=2,
+        **({"remove_extra_whitespaces": False, "normalization_rule_name": "identity"} if lines else {}),
+    )  # fmt: skip
+    tokenizer = T5Tokenizer.from_pretrained(folder)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=32, d_kv=16, d_ff=32, num_layers=1, num_heads=2, pad_token_id=1,
+        eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    T5ForConditionalGeneration(config).eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

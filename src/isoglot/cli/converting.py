@@ -96,15 +96,22 @@ def from_miracl(
 
 
 def from_swim_ir(
-    *files: Path, output: OutputFile, dataset: str = "swim-ir", langs: Names = (), overwrite: Switch = False
+    *files: Path,
+    output: OutputFile,
+    dataset: str = "swim-ir",
+    langs: Names = (),
+    cross_lingual: Switch = False,
+    overwrite: Switch = False,
 ) -> None:
-    """Turn SWIM-IR's monolingual files (_id, code, query, title, text) into rows.
+    """Turn SWIM-IR's files (_id, code, query, title, text) into rows.
 
     Args:
         files: JSON lines (also gzipped) or Parquet.
         output: Rows file to write (.jsonl or .jsonl.gz).
         dataset: Name of the data set.
-        langs: Comma-separated languages to keep.
+        langs: Comma-separated languages of questions to keep.
+        cross_lingual: The files are of the cross-lingual sets: each question and its English passage become rows of
+            bitext, which serve batches across the two languages.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.swim_ir import swim_ir_rows
@@ -113,7 +120,8 @@ def from_swim_ir(
     if not files:
         raise InputError("no files given; name SWIM-IR's JSON lines or Parquet files")
     notes: Counter[str] = Counter()
-    rows = swim_ir_rows(files, dataset=dataset, langs=tuple(map(normal_code, langs)), notes=notes)
+    codes = tuple(map(normal_code, langs))
+    rows = swim_ir_rows(files, dataset=dataset, langs=codes, cross_lingual=cross_lingual, notes=notes)
     _write(rows, output, overwrite, notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -146,20 +147,20 @@ def _files(output: Path, split: float | None, test_output: Path | None) -> tuple
 
 
 def _encoders(model: str, length: int | None, align_with: str | None):  # type: ignore[no-untyped-def]
+    """What cuts passages and what aligns sections; the encoders are opened when there is a page to read."""
     from isoglot.curation.translated_pages.passages import cutter
     from isoglot.encoders.encoding import encode
     from isoglot.encoders.loading import load, quiet_libraries
 
     quiet_libraries()
-    loaded = load(model)
-    embed = None
-    if align_with is not None:
-        aligner = loaded if align_with == model else load(align_with)
-
-        def embed(texts):  # type: ignore[no-untyped-def]
-            return encode(aligner, texts, "passage").vectors
-
-    return cutter(loaded, length), embed
+    opened = cache(load)
+    cut = cache(lambda: cutter(opened(model), length))
+    if align_with is None:
+        return lambda text, lang: cut()(text, lang), None
+    return (
+        lambda text, lang: cut()(text, lang),
+        lambda texts: encode(opened(align_with), texts, "passage").vectors,
+    )
 
 
 def _print(found: DocsRows, *, guessed: bool) -> None:

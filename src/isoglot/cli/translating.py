@@ -126,8 +126,13 @@ def open_translator(with_: str, lm: str, cache: Path | None, **settings):  # typ
     quiet_libraries()
     require_device(settings["device"])
     model = Seq2Seq(with_, store, device=settings["device"], beams=settings["beams"])
-    translator = ModelTranslator(model)
-    return translator, lambda: f"{model.translated} sentences translated, the others kept from before"
+    translator = own = ModelTranslator(model)
+
+    def cost() -> str:
+        alone = f", {own.in_context} queries with their passage" if model.keeps_lines else ""
+        return f"{model.translated} sentences translated{alone}, the others kept from before"
+
+    return translator, cost
 
 
 def open_chat(url: str, lm: str, store, settings):  # type: ignore[no-untyped-def]

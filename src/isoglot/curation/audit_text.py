@@ -16,6 +16,7 @@ def render(facts: dict[str, Any]) -> str:
         "",
         *_render_collisions(facts["collisions"]),
         *_render_made(facts["made"]),
+        *_render_bitext_only(facts["unusable"]["languages_in_bitext_only"]),
         *_render_tokens(facts["tokens"]),
     ]
     if facts["writing"]["rows_in_another_language"] is None:
@@ -51,6 +52,10 @@ def _render_made(made: dict[str, dict[str, dict[str, int]]]) -> list[str]:
         for field, makers in made.items()
         for maker, counts in makers.items()
     ]
+
+
+def _render_bitext_only(langs: list[str]) -> list[str]:
+    return [f"in bitext only, never asked in: {', '.join(langs)}"] if langs else []
 
 
 def _render_tokens(tokens: dict[str, Any] | None) -> list[str]:

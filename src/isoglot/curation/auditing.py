@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.progress import Progress
@@ -15,6 +16,7 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import near_overlap, overlap
 from isoglot.data.description import describe
 from isoglot.data.prepared import Prepared
+from isoglot.data.row_table import RowTable
 from isoglot.languages.checking import in_language, in_script
 from isoglot.languages.detection import identifier
 from isoglot.training.sampling.regimes import Sampling
@@ -89,10 +91,14 @@ def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
     sizes[~table.same_language] *= 1 - np.eye(len(table.languages), dtype=sizes.dtype)
     largest = sizes.max(axis=0)
     codes = table.languages
+    asked = _asked(table)
     return {
         "groups_in_one_language": int(alone.sum()),
         "by_language": {code: int(count) for code, count in zip(codes, counts, strict=True) if count},
-        "languages_below_batch": [code for number, code in enumerate(codes) if largest[number, number] < batch_size],
+        "languages_below_batch": [
+            code for number, code in enumerate(codes) if asked[number] and largest[number, number] < batch_size
+        ],
+        "languages_in_bitext_only": [code for number, code in enumerate(codes) if not asked[number]],
         "pairs_below_batch": [
             f"{x}>{y}"
             for i, x in enumerate(codes)
@@ -100,6 +106,12 @@ def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
             if i != j and largest[i, j] < batch_size
         ],
     }
+
+
+def _asked(table: RowTable) -> NDArray[np.bool_]:
+    """(languages,) which of them have rows with questions, not only bitext."""
+    questions = table.same_language[np.asarray(table.dataset)]
+    return np.bincount(np.asarray(table.lang)[questions], minlength=len(table.languages)) > 0
 
 
 def _collisions(rows: Prepared, batch_size: int) -> dict[str, Any]:

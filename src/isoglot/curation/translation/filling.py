@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from isoglot.curation.answers.chat import Chat
 from isoglot.curation.answers.checks import translation_fault
+from isoglot.curation.translation.in_context import queries_in_context
 from isoglot.curation.translation.prompts import translation_question
 from isoglot.curation.translation.seq2seq import Seq2Seq
 from isoglot.data.rows import Row
@@ -122,10 +123,15 @@ class ChatTranslator:
 
 
 class ModelTranslator:
-    """Translates with a sequence-to-sequence model, texts of one pair of languages together."""
+    """Translates with a sequence-to-sequence model, texts of one pair of languages together.
+
+    Attributes:
+        in_context: how many queries were translated with their passage.
+    """
 
     def __init__(self, model: Seq2Seq) -> None:
         self.name, self._model = model.name, model
+        self.in_context = 0
 
     def __call__(self, tasks: Iterable[Task]) -> Iterator[Translated]:
         """Translate, in order."""
@@ -134,9 +140,14 @@ class ModelTranslator:
             made: dict[int, dict[str, str]] = {number: {} for number in range(len(chunk))}
             pairs = dict.fromkeys((task.row.lang, task.target) for task in chunk)
             for source, target in pairs:
-                own = [(n, key, getattr(task.row, key)) for n, task in enumerate(chunk)
-                       if (task.row.lang, task.target) == (source, target)
-                       for key in ("query", "passage", "title") if getattr(task.row, key)]  # fmt: skip
+                here = [n for n, task in enumerate(chunk) if (task.row.lang, task.target) == (source, target)]
+                questions = [(chunk[n].row.query, chunk[n].row.passage) for n in here]
+                for number, query in zip(here, queries_in_context(self._model, questions, source, target), strict=True):
+                    if query is not None:
+                        made[number]["query"] = query
+                        self.in_context += 1
+                own = [(n, key, getattr(chunk[n].row, key)) for n in here for key in ("query", "passage", "title")
+                       if getattr(chunk[n].row, key) and key not in made[n]]  # fmt: skip
                 texts = self._model.translate([text for *_, text in own], source, target)
                 for (number, key, _), text in zip(own, texts, strict=True):
                     made[number][key] = text

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.curation.answers.store import AnswerStore, key_of
+from isoglot.curation.translation.language_codes import model_codes
 from isoglot.languages.codes import known_code
 from isoglot.languages.sentences import segments
 
 _TOKENS_A_BATCH = 2048
+_ADDED = 8  # tokens that say the language, begin and end a text
 _T5 = ("t5", "mt5", "umt5")
 _WITHOUT_SPACES = {"zh", "ja", "th", "lo", "km", "my", "zh-Hant", "yue", "wuu"}
 
@@ -25,6 +26,10 @@ class Seq2Seq:
         store: keeps the translation of every sentence.
         device: such as `cpu` or `cuda`; chosen by torch when None.
         beams: of the search; 1 is greedy.
+
+    Attributes:
+        keeps_lines: whether the tokenizer knows line breaks; those of models of single sentences do not.
+        translated: how many texts were not kept from before.
 
     Raises:
         InputError: no such model, or one of another kind.
@@ -55,7 +60,10 @@ class Seq2Seq:
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(chosen).eval()
         self.name, self._store, self._beams = name, store, beams
+        self._limit = min(getattr(self._model.config, "max_position_embeddings", 512) or 512, 512)
         self._codes = self._language_codes()
+        whole = self._tokenizer("a\na", add_special_tokens=False)["input_ids"]
+        self.keeps_lines = "\n" in self._tokenizer.decode(whole)
         self.translated = 0
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
@@ -66,13 +74,51 @@ class Seq2Seq:
         Raises:
             InputError: a language that the model does not know.
         """
+        pieces = [[part for piece in _sentences(text, source) for part in self._fitting(piece)] for text in texts]
+        known = self._translated([piece for own in pieces for piece in own], source, target)
+        between = "" if target in _WITHOUT_SPACES else " "
+        return [between.join(known[piece].strip() for piece in own) for own in pieces]
+
+    def translate_whole(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translations of texts that are not cut; they have to fit (`room`).
+
+        Raises:
+            InputError: a language that the model does not know.
+        """
+        known = self._translated(texts, source, target)
+        return [known[text].strip() for text in texts]
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text that the model reads at once, without those that the tokenizer adds."""
+        return self._limit - _ADDED
+
+    def length(self, text: str) -> int:
+        """Tokens of a text."""
+        return len(self._tokenizer.tokenize(text))
+
+    def code(self, lang: str, *, target: bool = True) -> str:
+        """The model's own code of one of our languages (empty where it knows one pair only).
+
+        A text in another script of a language that the model knows may be a source, not what comes out.
+
+        Raises:
+            InputError: a language that the model does not know.
+        """
+        if not self._codes:
+            return ""
+        found = self._codes.get(lang) or (None if target else self._codes.get(lang.split("-")[0]))
+        if found is None:
+            raise InputError(f"{self.name}: does not know {lang!r}; its languages are {', '.join(sorted(self._codes))}")
+        return found
+
+    def _translated(self, texts: Sequence[str], source: str, target: str) -> dict[str, str]:
+        """Texts to their translations: those kept, and new ones."""
         kind = self._model.config.model_type
         self._refuse_other_pair(source, target)
         # Marian and MADLAD are told the target only.
-        src, trg = "" if kind in ("marian", *_T5) else self.code(source), self.code(target)
-        pieces = [_sentences(text, source) for text in texts]
-        distinct = list(dict.fromkeys(piece for own in pieces for piece in own))
-        keys = {text: key_of(self.name, str(self._beams), source, target, text) for text in distinct}
+        src, trg = "" if kind in ("marian", *_T5) else self.code(source, target=False), self.code(target)
+        keys = {text: key_of(self.name, str(self._beams), source, target, text) for text in dict.fromkeys(texts)}
         known = {text: self._store.get(key) for text, key in keys.items()}
         missing = sorted((text for text, found in known.items() if found is None), key=len, reverse=True)
         for batch in self._batches(missing):
@@ -80,21 +126,17 @@ class Seq2Seq:
             self._store.put(zip((keys[text] for text in batch), answers, strict=True))
             known.update(zip(batch, answers, strict=True))
             self.translated += len(batch)
-        between = "" if target in _WITHOUT_SPACES else " "
-        return [between.join(str(known[piece]).strip() for piece in own) for own in pieces]
+        return {text: str(found) for text, found in known.items()}
 
-    def code(self, lang: str) -> str:
-        """The model's own code of one of our languages (empty where it knows one pair only).
-
-        Raises:
-            InputError: a language that the model does not know.
-        """
-        if not self._codes:
-            return ""
-        found = self._codes.get(lang) or self._codes.get(lang.split("-")[0])
-        if found is None:
-            raise InputError(f"{self.name}: does not know {lang!r}; its languages are {', '.join(sorted(self._codes))}")
-        return found
+    def _fitting(self, text: str) -> list[str]:
+        """A sentence in parts that the model reads at once: cut at the blank nearest its middle, again and again."""
+        if self.length(text) <= self.room:
+            return [text]
+        middle = len(text) // 2
+        blanks = [at for at, letter in enumerate(text) if letter.isspace()]
+        at = min(blanks, key=lambda at: abs(at - middle), default=middle)
+        halves = (text[:at].strip(), text[at:].strip())
+        return [part for half in halves if half for part in self._fitting(half)] if all(halves) else [text]
 
     def _refuse_other_pair(self, source: str, target: str) -> None:
         """Stop where a model of one pair of languages, which its tokenizer names, is asked for another."""
@@ -110,20 +152,14 @@ class Seq2Seq:
         if kind == "marian":
             own = [code.strip("<>") for code in getattr(tokenizer, "supported_language_codes", None) or ()]
         elif kind in _T5:
-            own = [piece[2:-1] for piece in tokenizer.get_vocab() if re.fullmatch(r"<2[a-z]{2,3}(_\w+)?>", piece)]
-            if not own:
+            own = [piece[2:-1] for piece in tokenizer.get_vocab() if piece.startswith("<2") and piece.endswith(">")]
+            if not model_codes(own):
                 raise InputError(f"{self.name}: a {kind} without tokens such as <2de>; MADLAD models have them")
         else:
-            pieces = (piece.strip("_") for piece in self._special_tokens())
-            own = [piece for piece in pieces if re.fullmatch(r"[a-z]{2,3}([_-]\w{2,4})?", piece)]
-            if not own:
+            own = [piece.strip("_") for piece in self._special_tokens()]
+            if not model_codes(own):
                 raise InputError(f"{self.name}: a {kind} model whose tokenizer names no languages")
-        codes: dict[str, str] = {}
-        for code in sorted(own, key=lambda code: (len(code), code)):
-            ours = known_code(code)
-            if ours:
-                codes.setdefault(ours, code)
-        return codes
+        return model_codes(own)
 
     def _special_tokens(self) -> list[str]:
         tokenizer = self._tokenizer
@@ -142,7 +178,7 @@ class Seq2Seq:
         elif kind != "marian":
             tokenizer.src_lang = src
             forced["forced_bos_token_id"] = self._language_id(trg)
-        limit = min(getattr(self._model.config, "max_position_embeddings", 512) or 512, 512)
+        limit = self._limit
         inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=limit)
         inputs = inputs.to(self._model.device)
         inputs.pop("token_type_ids", None)

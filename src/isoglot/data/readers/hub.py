@@ -128,6 +128,8 @@ def _open(name: str, config: str | None, split: str) -> Any:
     except (ValueError, RuntimeError, DatasetsError) as error:  # an unknown config or split, a loading script
         raise InputError(f"{name}: {_first(error)}") from error
     except OSError as error:  # no connection, no such data set
+        if local:
+            raise InputError(f"{name}: no data set in this folder ({_first(error)})") from error
         raise IsoglotError(f"{name}: cannot be fetched ({_first(error)}); go online, or give its folder") from error
 
 

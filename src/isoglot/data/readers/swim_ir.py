@@ -5,28 +5,40 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from isoglot.core.errors import MissingPackageError
 from isoglot.core.problems import Problems
 from isoglot.data.records import read_records
 from isoglot.data.rows import Row, check_row
-from isoglot.languages.checking import in_script
+from isoglot.languages.checking import Identify, in_language, in_script
 from isoglot.languages.codes import known_code
+from isoglot.languages.detection import identifier
 
 _FIELDS = ("_id", "code", "query", "title", "text")
+_PASSAGES = "en"  # of the cross-lingual sets
+_OTHER = "records whose passage is in another language than the question (--cross-lingual takes them)"
 
 
 def swim_ir_rows(
-    files: Sequence[Path], *, dataset: str = "swim-ir", langs: tuple[str, ...] = (), notes: Counter[str] | None = None
+    files: Sequence[Path],
+    *,
+    dataset: str = "swim-ir",
+    langs: tuple[str, ...] = (),
+    cross_lingual: bool = False,
+    notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Stream the rows of the monolingual sets (`_id`, `code`, `query`, `title`, `text`); a group is a code and an id.
+    """Stream the rows of SWIM-IR's sets (`_id`, `code`, `query`, `title`, `text`); a group is a code and an id.
 
-    The cross-lingual sets pair questions with English passages, which a row (one language) cannot say; where scripts
-    show it, such records are counted and left out.
+    The cross-lingual sets pair questions with English passages, which no row (one language) can say: a record becomes
+    two rows of bitext, the question in its language and the passage in English. They serve batches from the one
+    language to the other, in both directions.
 
     Args:
         files: `.jsonl` (also `.gz`) or `.parquet`.
         dataset: name of the data set.
-        langs: the only languages; all when empty.
+        langs: the only languages of questions; all when empty.
+        cross_lingual: whether the files are of the cross-lingual sets.
         notes: counts what was left out.
 
     Raises:
@@ -34,6 +46,7 @@ def swim_ir_rows(
     """
     left_out = Counter[str]() if notes is None else notes
     problems = Problems()
+    identify = _identify()
     for path in files:
         for number, record in read_records(path, problems):
             missing = [name for name in _FIELDS if not isinstance(record, dict) or name not in record]
@@ -43,18 +56,33 @@ def swim_ir_rows(
             lang = known_code(str(record["code"]))
             if langs and lang not in langs:
                 continue
-            if lang and not in_script(str(record["text"]), lang):
-                left_out["records whose passage is in another language than the question"] += 1
+            if cross_lingual and lang == _PASSAGES:
+                left_out["questions in English, as their passages are"] += 1
                 continue
-            fields = {
-                "group": f"{record['code']}:{record['_id']}",
-                "lang": record["code"],
-                "query": record["query"],
-                "passage": record["text"],
-                "title": record["title"] or None,
-                "dataset": dataset,
-            }
-            row = check_row(fields, path, number, problems)
-            if row is not None:
-                yield row
+            said, text = _PASSAGES if cross_lingual else lang, str(record["text"])
+            if said and not (in_script(text, said) and (identify is None or in_language(text, said, identify))):
+                left_out["records whose passage is not in English" if cross_lingual else _OTHER] += 1
+                continue
+            for fields in _fields(record, dataset, cross_lingual):
+                row = check_row(fields, path, number, problems)
+                if row is not None:
+                    yield row
     problems.raise_if_any("Mend these records or take them out; docs/data.md describes the format.")
+
+
+def _fields(record: dict[str, Any], dataset: str, cross_lingual: bool) -> Iterator[dict[str, Any]]:
+    own = {"group": f"{record['code']}:{record['_id']}", "dataset": dataset}
+    question = own | {"lang": record["code"], "query": record["query"]}
+    if not cross_lingual:
+        yield question | {"passage": record["text"], "title": record["title"] or None}
+        return
+    text = record["text"]
+    yield question | {"passage": record["query"], "kind": "bitext"}
+    yield own | {"lang": _PASSAGES, "query": text, "passage": text, "title": record["title"] or None, "kind": "bitext"}
+
+
+def _identify() -> Identify | None:
+    try:
+        return identifier()
+    except MissingPackageError:
+        return None
