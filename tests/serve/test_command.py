@@ -32,8 +32,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the backg
 sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
-import isoglot.search.index.manifest, isoglot.encoders.opening, isoglot.search.searcher
-isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny", options={{}})
+import isoglot.search.stores.named, isoglot.encoders.opening, isoglot.search.searcher
+isoglot.search.stores.named.about_place = lambda folder: SimpleNamespace(model="tiny", options={{}})
 isoglot.encoders.opening.open_embedder = lambda name, options: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
@@ -125,7 +125,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Searcher, "open", open_)
     monkeypatch.setattr(
-        "isoglot.search.index.manifest.read_manifest",
+        "isoglot.search.stores.named.about_place",
         lambda folder: SimpleNamespace(model=f"{folder}/model", options={}),
     )
     monkeypatch.setattr(
@@ -135,7 +135,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
     assert loaded == ["a/news/model", "other"]
-    assert opened == [(Path("a/news"), "a/news/model"), (Path("b/news"), "other")]
+    assert opened == [("a/news", "a/news/model"), ("b/news", "other")]
     app, (host, _) = served[0]
     assert host == "127.0.0.1"
     assert len(closed) == 2
@@ -149,7 +149,7 @@ def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monke
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(
-            "isoglot.search.index.manifest.read_manifest", lambda folder: SimpleNamespace(model="tiny", options={})
+            "isoglot.search.stores.named.about_place", lambda folder: SimpleNamespace(model="tiny", options={})
         )
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err

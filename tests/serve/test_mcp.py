@@ -26,8 +26,8 @@ import sys
 sys.path.insert(0, {tests!r})
 from types import SimpleNamespace
 from support.serving import searcher
-import isoglot.search.index.manifest, isoglot.encoders.opening, isoglot.search.searcher
-isoglot.search.index.manifest.read_manifest = lambda folder: SimpleNamespace(model="tiny", options={{}})
+import isoglot.search.stores.named, isoglot.encoders.opening, isoglot.search.searcher
+isoglot.search.stores.named.about_place = lambda folder: SimpleNamespace(model="tiny", options={{}})
 isoglot.encoders.opening.open_embedder = lambda name, options: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main

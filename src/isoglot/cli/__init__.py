@@ -19,6 +19,7 @@ from isoglot.cli import (
     debias,
     documents_to_rows,
     encoding,
+    exporting,
     generating,
     indexing,
     keys,
@@ -73,6 +74,7 @@ app.command(indexing.index)
 app.command(search.search)
 app.command(replicas.push)
 app.command(replicas.pull)
+app.command(exporting.export)
 app.command(training.study)
 app.command(training.quickstart)
 app.command(serving.serve)

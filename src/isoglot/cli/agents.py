@@ -13,7 +13,7 @@ from isoglot.encoders.options import ModelOptions
 
 
 def mcp(
-    index: Path,
+    index: str,
     /,
     *,
     http: int | None = None,
@@ -23,31 +23,33 @@ def mcp(
     """Give agents the tools search and fetch over an index (Model Context Protocol), until they are done or Ctrl-C.
 
     Args:
-        index: Folder made by isoglot index.
+        index: Folder made by isoglot index, or a place in a store, such as qdrant://localhost:6333/docs.
         http: Port of this machine to listen on (streamable HTTP, path /mcp); standard input and output by default.
         model: The encoder of the index, where it lies elsewhere now.
         options: How the encoder is opened, where not as it was for the index.
     """
-    from isoglot.core.errors import MissingPackageError
+    from isoglot.core.errors import InputError, MissingPackageError
 
     missing = [name for name in ("mcp", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
-    from isoglot.search.index.manifest import read_manifest
     from isoglot.search.searcher import Searcher
+    from isoglot.search.stores.named import about_place
     from isoglot.serve.mcp_tools import create_mcp
     from isoglot.serve.server import listen, run
 
-    manifest = read_manifest(index)
+    about = about_place(index)
+    if not (model or about.model):
+        raise InputError(f"{index}: does not say which encoder its vectors are of; give it as --model")
     quiet_libraries()
     taken = None if http is None else listen(LOOPBACK, http)
-    encoder = open_embedder(model or manifest.model, (options or ModelOptions()).filled(manifest.options))
+    encoder = open_embedder(model or about.model, (options or ModelOptions()).filled(about.options))
     searcher = Searcher.open(index, encoder)
     try:
         searcher.warm()
-        server = create_mcp(searcher, index.resolve().name or "index")
+        server = create_mcp(searcher, Path(index).resolve().name or "index")
         if taken is None:
             server.run("stdio")
         else:

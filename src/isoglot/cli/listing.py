@@ -8,14 +8,14 @@ from cyclopts import Parameter
 
 from isoglot.cli.json_output import json_line
 
-Kind = Literal["benchmarks", "losses", "regimes"]
+Kind = Literal["benchmarks", "losses", "regimes", "stores"]
 
 
 def list_names(kind: Kind, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
     """List what can be named on the command line, with where each name comes from.
 
     Args:
-        kind: benchmarks, losses or regimes.
+        kind: benchmarks, losses, regimes or stores.
         as_json: Print an object of names and origins.
     """
     found = _registry(kind)
@@ -37,6 +37,10 @@ def _registry(kind: Kind) -> Any:
         from isoglot.training.losses.named import LOSSES
 
         return LOSSES
+    if kind == "stores":
+        from isoglot.search.stores.named import STORES
+
+        return STORES
     from isoglot.training.sampling.regimes import REGIMES
 
     return REGIMES

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    folder: Path,
+    folder: str,
     query: str | None = None,
     /,
     *,
@@ -50,7 +50,7 @@ def search(
     """Search an index with one query, or with a file of them.
 
     Args:
-        folder: Made by `isoglot index`.
+        folder: Made by `isoglot index`, or a place in a store, such as qdrant://localhost:6333/docs.
         query: In any language.
         queries: A file of many: TSV of id and text, or JSONL (BEIR), CSV or Parquet of _id and text.
         run: The TREC run to write for them.

@@ -28,10 +28,10 @@ _SECONDS_TO_END = 5.0
 
 
 def serve(
-    index: Path,
+    index: str,
     /,
     *,
-    compare: Path | None = None,
+    compare: str | None = None,
     port: int = PORT,
     host: str = LOOPBACK,
     model: str | None = None,
@@ -51,7 +51,7 @@ def serve(
     """Serve an index as a search page and a JSON API, until Ctrl-C.
 
     Args:
-        index: Folder made by isoglot index.
+        index: Folder made by isoglot index, or a place in a store, such as qdrant://localhost:6333/docs.
         compare: A second index, to stand side by side with the first.
         port: Where to listen; 0 takes any free one.
         host: Address to listen on; by default only this machine can connect.
@@ -74,8 +74,8 @@ def serve(
     from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
-    from isoglot.search.index.manifest import read_manifest
     from isoglot.search.searcher import Searcher
+    from isoglot.search.stores.named import about_place
     from isoglot.serve.access import checked_origins
     from isoglot.serve.app import create_app
     from isoglot.serve.keys import read_keys
@@ -84,10 +84,12 @@ def serve(
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[Path, tuple[str, ModelOptions]]] = []
+    wanted: list[tuple[str, tuple[str, ModelOptions]]] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
-        manifest = read_manifest(folder)
-        wanted.append((folder, (own or manifest.model, chosen.filled(manifest.options))))
+        about = about_place(folder)
+        if not (own or about.model):
+            raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
+        wanted.append((folder, (own or about.model, chosen.filled(about.options))))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
     if not 0 <= drain <= 3600:
@@ -171,6 +173,6 @@ def require_packages() -> None:
         raise MissingPackageError(f"serving needs {', '.join(missing)}: pip install 'isoglot[serve]'")
 
 
-def _name(path: Path, taken: Collection[str]) -> str:
-    name = path.resolve().name or "index"
+def _name(place: str, taken: Collection[str]) -> str:
+    name = Path(place).resolve().name or "index"
     return name if name not in taken else f"{name} (2)"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.debias import Debias, load_debias
+from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
@@ -20,13 +20,15 @@ from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.tree import And, Compare, Filter, Not
 from isoglot.search.hit import Hit, to_hit
+from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import open_like
-from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.protocol import Index
 from isoglot.search.lookup import Lookup, NoPassageError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.query_encoding import query_code, query_vectors
 from isoglot.search.reranking import Rerankers
+from isoglot.search.stores.named import open_place
+from isoglot.search.stores.protocol import Opened
 
 _LIKE = frozenset({"k", "langs", "where", "offset", "collapse", "fair", "quota"})
 
@@ -34,8 +36,8 @@ _LIKE = frozenset({"k", "langs", "where", "offset", "collapse", "fair", "quota"}
 class Searcher(Lookup):
     """An open index with its encoder.
 
-    `Searcher.open` reads a folder; the constructor takes any `Index` and any embedder. Threads and coroutines may share
-    one: encoders are used by one at a time where they must be.
+    `Searcher.open` opens what is stored; the constructor takes any `Index` and any embedder. Threads and coroutines may
+    share one: encoders are used by one at a time where they must be.
 
     Args:
         index: what to search.
@@ -44,7 +46,7 @@ class Searcher(Lookup):
         debias: corrects query vectors, as it corrected the passages.
 
     Attributes:
-        version: number of the index's version that is open; None in memory.
+        version: number of the index's version that is open; None where none is counted.
     """
 
     def __init__(
@@ -69,16 +71,17 @@ class Searcher(Lookup):
         device: str | None = None,
         options: ModelOptions | None = None,
     ) -> Searcher:
-        """Open an index folder; the encoder is loaded (and compared with the index's) at the first need.
+        """Open an index; the encoder is loaded (and compared with the index's) at the first need.
 
         Args:
-            path: made by `isoglot index`.
+            path: a folder made by `isoglot index`, or a place in a store (`NAME:rest`, see `isoglot list stores`), such
+                as `memory:FOLDER` or `qdrant://localhost:6333/docs`.
             model: the encoder: what `open_embedder` takes; the one the index was made with when None.
             device: for the encoder.
             options: how to open it; as it was opened for the index when None.
 
         Raises:
-            InputError: no index there, or one of another format.
+            InputError: no index there, one of another format, or no such store.
 
         Example:
             With `folder` as a `pathlib.Path`, and counts of letters as an encoder:
@@ -95,24 +98,19 @@ class Searcher(Lookup):
             >>> [hit.lang for hit in searcher.search("la pampa", fair="balanced")]
             ['es', 'de']
         """
-        from isoglot.search.index.lance import LanceIndex
-
-        folder = Path(path)
-        index = LanceIndex(folder)
-        manifest = index.manifest
-        name = model if isinstance(model, str) else manifest.model
-        debias = load_debias(folder / "debias.npz") if manifest.debias else None
-        searcher = cls(index, model_name=name, debias=debias)
         chosen = options or ModelOptions()
-        if device is not None:
-            chosen = replace(chosen, device=device)
-        searcher._opener = partial(open_like, manifest, model, chosen)
-        searcher.version = manifest.version.number
+        return cls._over(open_place(path), model, chosen if device is None else replace(chosen, device=device))
+
+    @classmethod
+    def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions) -> Searcher:
+        about = opened.about or About("", opened.index.dimension)
+        searcher = cls(opened.index, model_name=model if isinstance(model, str) else about.model, debias=about.debias)
+        searcher._opener = partial(open_like, about, model, options)
+        searcher.version = opened.version
 
         def renew() -> Searcher | None:
-            if read_manifest(folder) == index.manifest:
-                return None
-            return cls.open(folder, searcher._encoder or model, options=chosen)
+            again = opened.renew()
+            return None if again is None else cls._over(again, searcher._encoder or model, options)
 
         searcher._renew = renew
         return searcher

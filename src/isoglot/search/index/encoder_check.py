@@ -16,7 +16,7 @@ from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import Backbone
-from isoglot.search.index.manifest import Manifest
+from isoglot.search.index.about import About
 from isoglot.search.index.protocol import Vectors
 
 if TYPE_CHECKING:
@@ -62,25 +62,36 @@ def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: s
         )
 
 
-def open_like(manifest: Manifest, model: Model | str | None, options: ModelOptions) -> Encoder:
+def open_like(about: About, model: Model | str | None, options: ModelOptions) -> Encoder:
     """Open the encoder of an index, or another one that has to give the same vectors.
 
     Args:
-        manifest: of the index.
-        model: where it lies now, or it itself; what the manifest names when None.
+        about: what the index says about its encoder.
+        model: where it lies now, or it itself; what the index names when None.
         options: how to open it.
 
     Raises:
         InputError: it cannot be opened, or is not the one that the index was made with.
     """
-    if model is None and manifest.model.startswith(FUNCTION):
+    if model is None and about.model.startswith(FUNCTION):
         raise InputError(
-            f"the index was made with a function of one's own, {manifest.model.removeprefix(FUNCTION)!r}; "
+            f"the index was made with a function of one's own, {about.model.removeprefix(FUNCTION)!r}; "
             "open it with that function as its model"
         )
-    chosen: Model | str = manifest.model if model is None else model
-    opened = open_embedder(chosen, options.filled(manifest.options) if isinstance(chosen, str) else options)
-    refuse_other(probe(opened), manifest.probe, model if isinstance(model, str) else None, manifest.model)
+    if model is None and not about.model:
+        raise InputError("the index does not say which encoder its vectors are of; give it as the model (--model)")
+    chosen: Model | str = about.model if model is None else model
+    opened = open_embedder(chosen, options.filled(about.options) if isinstance(chosen, str) else options)
+    recorded = np.asarray(about.probe, np.float32)
+    name, made_with = model if isinstance(model, str) else None, about.model or "another model"
+    vectors = probe(opened)
+    if recorded.size:
+        refuse_other(vectors, recorded, name, made_with)
+    elif vectors.shape[1] != about.dimension:
+        raise InputError(
+            f"{name or 'the model given'}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
+            f"{about.dimension}; name the model that it was made with"
+        )
     return opened
 
 

@@ -24,7 +24,7 @@ from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, to_sql
 from isoglot.search.filters.tree import Filter
-from isoglot.search.index.approximate import probes_for
+from isoglot.search.index.approximate import probes_for, to_matrix
 from isoglot.search.index.columns import add_up, fields_in
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
@@ -224,6 +224,13 @@ class LanceIndex:
         with self._reading():
             for batch in self._table.search().select(SHOWN).to_batches(_BATCH):
                 yield from (found.passage for found in _found(pa.Table.from_batches([batch]), [0.0] * len(batch)))
+    def batches(self, size: int = 1000) -> Iterator[tuple[list[Passage], Vectors]]:
+        """All passages with their vectors (n, d), so many at a time, in the order of the table."""
+        with self._reading():
+            for batch in self._table.search().select([*SHOWN, "vector"]).to_batches(size):
+                table = pa.Table.from_batches([batch])
+                if len(table):
+                    yield [found.passage for found in _found(table, [0.0] * len(table))], to_matrix(table)
 
     def close(self) -> None:
         """Let go of the table."""

@@ -47,7 +47,7 @@ class Manifest:
         model: the encoder's name.
         dimension: of its vectors.
         length: tokens of a passage, title and prompt included.
-        probe: the encoder's vector of a fixed text, to tell whether another one is the same.
+        probe: the encoder's vectors of fixed texts, to tell whether another one is the same.
         debias: whether `debias.npz` corrects passages and queries.
         options: how the encoder was opened (see `ModelOptions.record`), so that it opens the same again.
         roots: the files and folders given so far, and what the ids of their documents begin with.
@@ -58,7 +58,7 @@ class Manifest:
     model: str
     dimension: int
     length: int
-    probe: list[float]
+    probe: list[list[float]]
     debias: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     roots: tuple[Root, ...] = ()

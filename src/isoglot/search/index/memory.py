@@ -18,7 +18,7 @@ from isoglot.search.filters.values import Kind, Stored, passage_values, values_i
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
 
 SAMPLED = 256
-_K1, _B = 1.2, 0.75
+K1, B = 1.2, 0.75
 
 
 class MemoryIndex:
@@ -72,13 +72,15 @@ class MemoryIndex:
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
         """BM25 (k1 1.2, b 0.75) over the terms of search forms, titles included; only passages with a match."""
+        if not self._passages:
+            return []
         lengths = np.array([words.total() for words in self._words], float)
         scores = np.zeros(len(self._passages))
         for word in dict.fromkeys(search_terms(search_form(query))):
             count = np.array([words[word] for words in self._words], float)
             having = np.count_nonzero(count)
             idf = math.log(1 + (len(count) - having + 0.5) / (having + 0.5))
-            scores += idf * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * lengths / max(lengths.mean(), 1)))
+            scores += idf * count * (K1 + 1) / (count + K1 * (1 - B + B * lengths / max(lengths.mean(), 1)))
         return self._best(scores, k, self._among(langs, where) & (scores > 0))
 
     def sample(self, lang: str) -> Vectors:

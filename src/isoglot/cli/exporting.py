@@ -1,0 +1,43 @@
+"""`isoglot export`: an index moved into a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from isoglot.cli.options import Switch
+
+
+def export(
+    folder: Path,
+    place: str,
+    /,
+    *,
+    overwrite: Switch = False,
+    batch: int = 256,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Move an index into a store, or bring the store up to date; stopped, the same command goes on.
+
+    Args:
+        folder: Made by isoglot index.
+        place: The store's name and where in it, such as qdrant://localhost:6333/docs; isoglot list stores names them.
+        overwrite: Delete what is at the place first.
+        batch: Passages moved at a time.
+        as_json: Print the counts as JSON.
+    """
+    from dataclasses import asdict
+
+    from isoglot.core.files import json_line
+    from isoglot.search.stores.export import export_index
+
+    done = export_index(folder, place, overwrite=overwrite, batch=batch)
+    if as_json:
+        print(json_line({"place": place, **asdict(done)}))
+        return
+    counts = {"added": done.added, "replaced": done.replaced, "unchanged": done.unchanged, "removed": done.removed}
+    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none"
+    print(f"passages: {said} ({done.seconds:.1f} s)")
+    print(f"{place}: {done.passages} passages, as in version {done.version} of {folder}")

@@ -1,0 +1,1 @@
+"""Places that indexes are kept in, by name: folders, memory, a vector database."""

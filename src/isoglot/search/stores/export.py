@@ -1,0 +1,118 @@
+"""An index moved into a store: what is new or changed is put, what is gone is removed, and the counts are compared."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import json_line
+from isoglot.core.progress import Progress
+from isoglot.search.index.lance import LanceIndex
+from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.stores.folders import about_folder
+from isoglot.search.stores.named import write_place
+from isoglot.search.stores.protocol import Writer
+from isoglot.search.stores.term_weights import terms_of
+
+BATCH = 256
+_REMOVED = 1000  # ids in one request
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did, in passages.
+
+    Attributes:
+        version: of the index that was exported.
+        added, replaced, unchanged, removed: against what was there before.
+        passages: that are there now.
+        seconds: wall time.
+    """
+
+    version: int
+    added: int
+    replaced: int
+    unchanged: int
+    removed: int
+    passages: int
+    seconds: float
+
+
+def export_index(folder: Path | str, place: str, *, overwrite: bool = False, batch: int = BATCH) -> Exported:
+    """Bring a store to the published version of an index folder.
+
+    Passages that are there already, the same to the byte, are passed over: so an export that was stopped goes on, and
+    one after an update moves what changed. Memory holds one batch, and id and digest of every passage that is there.
+
+    Args:
+        folder: of the index.
+        place: `NAME:rest` with the name of a store that can be written, such as `qdrant://localhost:6333/docs`.
+        overwrite: what is at the place goes first.
+        batch: passages moved at a time.
+
+    Raises:
+        InputError: no index, no such store, another encoder's vectors at the place, or batch under 1.
+        IsoglotError: the store does not answer, or holds another number of passages at the end.
+    """
+    started = time.perf_counter()
+    if batch < 1:
+        raise InputError(f"--batch {batch}: expected at least 1, passages moved at a time")
+    index = LanceIndex(Path(folder))
+    version = index.manifest.version
+    about = about_folder(Path(folder), index.manifest)
+    writer = write_place(place, replace(about, mean_terms=_mean_terms(index)), overwrite=overwrite)
+    try:
+        added, replaced, unchanged, gone = _move(index, writer, batch, version.passages)
+        for start in range(0, len(gone), _REMOVED):
+            writer.remove(gone[start : start + _REMOVED])
+        there = writer.finish()
+    finally:
+        writer.close()
+        index.close()
+    if there != version.passages:
+        raise IsoglotError(
+            f"{place}: {there} passages are there, but the index has {version.passages}; if nobody else writes to it, "
+            "run the same command again"
+        )
+    return Exported(version.number, added, replaced, unchanged, len(gone), there, time.perf_counter() - started)
+
+
+def _move(index: LanceIndex, writer: Writer, batch: int, total: int) -> tuple[int, int, int, list[str]]:
+    """Put what is new or changed; how many are new, changed, and the same, and the ids of those that are gone."""
+    held = dict(writer.held())
+    added = replaced = unchanged = 0
+    with Progress("passages", total=total) as progress:
+        for passages, vectors in index.batches(batch):
+            digests = [digest_of(passage, vector) for passage, vector in zip(passages, vectors, strict=True)]
+            before = [held.pop(passage.id, None) for passage in passages]
+            rows = [row for row, digest in enumerate(digests) if before[row] != digest]
+            if rows:
+                writer.put([passages[row] for row in rows], [digests[row] for row in rows], vectors[rows])
+            new = sum(before[row] is None for row in rows)
+            added, replaced, unchanged = added + new, replaced + len(rows) - new, unchanged + len(passages) - len(rows)
+            progress.advance(len(passages))
+    return added, replaced, unchanged, list(held)
+
+
+def digest_of(passage: Passage, vector: Vectors) -> str:
+    """Hash of all that a store keeps of a passage."""
+    said = [passage.id, passage.document, passage.text, passage.lang, passage.title, passage.source]
+    hashed = hashlib.blake2b(json_line([*said, dict(passage.metadata)]).encode(errors="replace"), digest_size=16)
+    hashed.update(np.ascontiguousarray(vector, "<f4").tobytes())
+    return hashed.hexdigest()
+
+
+def _mean_terms(index: LanceIndex) -> float:
+    counts = np.fromiter(_lengths(index), np.int64)
+    return float(counts.mean()) if counts.size else 0.0
+
+
+def _lengths(index: LanceIndex) -> Iterator[int]:
+    for passages, _ in index.batches():
+        yield from (len(terms_of(passage)) for passage in passages)

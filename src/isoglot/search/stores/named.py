@@ -1,0 +1,122 @@
+"""Stores by name: built in, registered from Python, or offered by an installed package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError
+from isoglot.core.registry import Registry
+from isoglot.search.index.about import About
+from isoglot.search.stores.protocol import Open, Opened, StoreKind, Write, Writer
+
+FOLDER = "lance"  # what a place without a name is
+STORES: Registry[Any] = Registry(
+    "isoglot.stores",
+    "store",
+    {
+        FOLDER: "isoglot.search.stores.folders:LANCE",
+        "memory": "isoglot.search.stores.folders:MEMORY",
+        "qdrant": "isoglot.search.stores.qdrant:QDRANT",
+    },
+)
+
+
+def register_store(name: str, open: Open, *, write: Write | None = None) -> Open:
+    """Give a store a name in this process: `Searcher.open("NAME:rest")` then asks it for the index.
+
+    An installed package offers one to the command line through the entry point group `isoglot.stores`: a function, or
+    a `StoreKind`.
+
+    Args:
+        name: without spaces, commas, `=` and `:`.
+        open: from what follows `NAME:` to an `Index`, or to an `Opened`, which also says what the encoder is.
+        write: takes an index for `isoglot export`, see `StoreKind`.
+
+    Returns:
+        The function.
+
+    Raises:
+        InputError: a name that could not stand before a colon.
+
+    Example:
+        >>> from isoglot.search.index.memory import MemoryIndex
+        >>> import numpy as np
+        >>> _ = register_store("nothing", lambda rest: MemoryIndex([], np.zeros((0, 3), np.float32)))
+        >>> open_place("nothing:at-all").index.languages()
+        {}
+    """
+    STORES.register(name, StoreKind(open, write))
+    return open
+
+
+def open_place(place: Path | str) -> Opened:
+    """Open an index where it is kept.
+
+    Args:
+        place: a folder that `isoglot index` made, or `NAME:rest` with the name of a store.
+
+    Raises:
+        InputError: an unknown store, or what the store raises: nothing there, nothing that it can read.
+    """
+    name, rest = split_place(place)
+    opened = _kind(name).open(rest)
+    return opened if isinstance(opened, Opened) else Opened(opened)
+
+
+def about_place(place: Path | str) -> About:
+    """What an index says about itself, without keeping it open.
+
+    Raises:
+        InputError: as `open_place`.
+    """
+    opened = open_place(place)
+    try:
+        return opened.about or About("", opened.index.dimension)
+    finally:
+        opened.index.close()
+
+
+def write_place(place: str, about: About, *, overwrite: bool = False) -> Writer:
+    """Open a place for writing.
+
+    Args:
+        place: `NAME:rest` with the name of a store that can be written.
+        about: what the index says about itself.
+        overwrite: what is there goes first.
+
+    Raises:
+        InputError: an unknown store, one that is only read, or what the store raises.
+    """
+    name, rest = split_place(place)
+    kind = _kind(name)
+    if kind.write is None:
+        able = ", ".join(f"{known}:" for known in STORES.names() if _kind(known).write is not None)
+        raise InputError(f"{place}: the store {name!r} is only read; expected a place that begins with one of {able}")
+    return kind.write(rest, about, overwrite)
+
+
+def split_place(place: Path | str) -> tuple[str, str]:
+    """A place's store and what follows; a path, or a text that begins with no store's name, is a folder.
+
+    Raises:
+        InputError: the address of an unknown store.
+
+    >>> split_place("qdrant://localhost:6333/docs"), split_place("notes: mine"), split_place("memory:idx")
+    (('qdrant', '//localhost:6333/docs'), ('lance', 'notes: mine'), ('memory', 'idx'))
+    """
+    name, colon, rest = (str(place), "", "") if isinstance(place, Path) else place.partition(":")
+    if colon and name in STORES:
+        return name, rest
+    if rest.startswith("//"):
+        STORES.get(name)  # says which there are
+    return FOLDER, str(place)
+
+
+def _kind(name: str) -> StoreKind:
+    found = STORES.get(name)
+    if isinstance(found, StoreKind):
+        return found
+    if not callable(found):
+        raise InputError(f"store {name!r}: expected a function or a StoreKind, got {type(found).__name__}")
+    return StoreKind(found)

@@ -1,0 +1,114 @@
+"""Where a Qdrant collection is: a server's, or a folder's of this machine; and its errors as messages."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+
+KEY = "QDRANT_API_KEY"
+_SERVER = re.compile(r"(?:(?P<scheme>https?):)?//(?P<host>[^/?#@\s]+)/(?P<collection>[^/?#\s]+)/?\Z")
+_LOCAL = "isoglot"  # the collection of a folder
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class QdrantPlace:
+    """A collection.
+
+    Attributes:
+        shown: the place as it was given.
+        url: of the server; empty for a folder.
+        folder: None for a server.
+        collection: its name.
+    """
+
+    shown: str
+    url: str
+    folder: Path | None
+    collection: str
+
+
+def to_place(rest: str) -> QdrantPlace:
+    """Read what follows `qdrant:`.
+
+    Raises:
+        InputError: neither `//HOST:PORT/COLLECTION` nor a folder.
+
+    >>> to_place("//localhost:6333/docs").url, to_place("https://q.example.org/docs").url, to_place("here").folder
+    ('http://localhost:6333', 'https://q.example.org', PosixPath('here'))
+    """
+    shown = f"qdrant:{rest}"
+    found = _SERVER.match(rest)
+    if found is not None:
+        host = found["host"]
+        port = "" if found["scheme"] == "https" or ":" in host.rpartition("]")[2] else ":6333"
+        return QdrantPlace(shown, f"{found['scheme'] or 'http'}://{host}{port}", None, found["collection"])
+    if not rest or rest.startswith(("//", "http:", "https:")):
+        raise InputError(
+            f"{shown}: expected qdrant://HOST:PORT/COLLECTION, qdrant:https://HOST/COLLECTION, or qdrant:FOLDER"
+        )
+    return QdrantPlace(shown, "", Path(rest), _LOCAL)
+
+
+def connect(place: QdrantPlace, *, make: bool) -> Any:
+    """A client of the place.
+
+    Args:
+        place: a server's collection or a folder.
+        make: a folder that is not there is made.
+
+    Raises:
+        MissingPackageError: qdrant-client is not installed.
+        InputError: no such folder, or another process has it open.
+    """
+    try:
+        from qdrant_client import QdrantClient
+    except ImportError as error:
+        raise MissingPackageError("Qdrant takes its client: pip install 'isoglot[qdrant]'") from error
+    if place.folder is None:
+        return QdrantClient(url=place.url, api_key=os.environ.get(KEY), timeout=_SECONDS, check_compatibility=False)
+    if not make and not (place.folder / "meta.json").is_file():
+        raise InputError(f"{place.shown}: no Qdrant folder there; make one with `isoglot export INDEX {place.shown}`")
+    try:
+        return QdrantClient(path=str(place.folder))
+    except RuntimeError as error:
+        if "already accessed" not in str(error):
+            raise IsoglotError(f"{place.shown}: cannot be opened ({error})") from error
+        raise InputError(
+            f"{place.shown}: another process has this folder open, and only one may; a Qdrant server takes many"
+        ) from error
+    except OSError as error:
+        raise IsoglotError(f"{place.shown}: cannot be opened ({error.strerror or error})") from error
+
+
+@contextmanager
+def asking(place: QdrantPlace) -> Iterator[None]:
+    """Turn what the client raises into one clear message."""
+    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+    try:
+        with warnings.catch_warnings():
+            # A folder is for small collections, as the documentation says; this would say so in the middle of a result.
+            warnings.filterwarnings("ignore", message="Local mode", category=UserWarning)
+            yield
+    except UnexpectedResponse as error:
+        if error.status_code in (401, 403):
+            raise InputError(
+                f"{place.shown}: the server wants another key ({error.status_code}); put it in {KEY}"
+            ) from error
+        said = error.content.decode(errors="replace")[:200]
+        raise IsoglotError(f"{place.shown}: the server answers {error.status_code} ({said})") from error
+    except ResponseHandlingException as error:
+        raise IsoglotError(
+            f"{place.shown}: no answer from {place.url} ({error}); see that the server runs, then do the same again"
+        ) from error
+    except OSError as error:
+        raise IsoglotError(f"{place.shown}: {error.strerror or error}; make room, then do the same again") from error

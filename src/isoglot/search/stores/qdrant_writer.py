@@ -1,0 +1,124 @@
+"""Writing an index into Qdrant: a collection made, filled, and marked as finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from qdrant_client import models
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.search.index.about import About
+from isoglot.search.index.encoder_check import refuse_other
+from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.stores.qdrant import ABOUT, DENSE, PAYLOAD, WORDS, point_id, read_about, scroll
+from isoglot.search.stores.qdrant_place import QdrantPlace, asking
+from isoglot.search.stores.term_weights import passage_weights
+
+_INDEXED = ("lang", "document")
+
+
+class QdrantWriter:
+    """A collection open for writing.
+
+    Args:
+        client: of qdrant-client.
+        place: of the collection.
+        about: the encoder of what will be put.
+        overwrite: a collection that is there goes first.
+
+    Raises:
+        InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
+    """
+
+    def __init__(self, client: Any, place: QdrantPlace, about: About, *, overwrite: bool) -> None:
+        self._client, self._place, self._about = client, place, about
+        with asking(place):
+            there = client.collection_exists(place.collection)
+        if there:
+            # Whose it is comes first: a collection that is not ours is not ours to delete.
+            known = self._known(overwrite)
+            if known is not None:
+                self._about = replace(about, mean_terms=known.mean_terms)
+                return
+            with asking(place):
+                client.delete_collection(place.collection)
+        self._create()
+
+    def held(self) -> Mapping[str, str]:
+        """Digest of each passage that is there, by the passage's id."""
+        with asking(self._place):
+            points = scroll(self._client, self._place.collection, fields=("id", "digest"))
+            return {str(point.payload["id"]): str(point.payload["digest"]) for point in points}
+
+    def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
+        """Keep passages with their vectors; one of an id that is there is replaced."""
+        points = []
+        for passage, digest, vector in zip(passages, digests, vectors, strict=True):
+            weights = passage_weights(passage, self._about.mean_terms)
+            words = models.SparseVector(indices=list(weights), values=list(weights.values()))
+            payload = {name: getattr(passage, name) for name in PAYLOAD}
+            points.append(
+                models.PointStruct(
+                    id=point_id(passage.id),
+                    vector={DENSE: np.asarray(vector, np.float32).tolist(), WORDS: words},
+                    payload={**payload, "metadata": dict(passage.metadata), "digest": digest},
+                )
+            )
+        with asking(self._place):
+            self._client.upsert(self._place.collection, points=points, wait=True)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Forget passages by id."""
+        chosen = models.PointIdsList(points=[point_id(passage) for passage in ids])
+        with asking(self._place):
+            self._client.delete(self._place.collection, points_selector=chosen, wait=True)
+
+    def finish(self) -> int:
+        """Mark the collection as complete; how many passages it holds."""
+        with asking(self._place):
+            self._client.update_collection(self._place.collection, metadata=self._metadata(finished=True))
+            return int(self._client.count(self._place.collection, exact=True).count)
+
+    def close(self) -> None:
+        """Let go of the connection, or of the folder."""
+        self._client.close()
+
+    def _known(self, overwrite: bool) -> About | None:
+        """What a collection that is there says; nothing where it is to go."""
+        known, _ = read_about(self._client, self._place)
+        if overwrite:
+            return None
+        try:
+            refuse_other(np.asarray(self._about.probe, np.float32), known.probe, self._about.model, known.model)
+        except InputError as error:
+            raise InputError(
+                f"{self._place.shown}: the collection holds vectors of {known.model}, and those of {self._about.model} "
+                "differ; name another collection, or replace this one with --overwrite"
+            ) from error
+        return known
+
+    def _create(self) -> None:
+        dense = models.VectorParams(size=self._about.dimension, distance=models.Distance.COSINE)
+        collection = self._place.collection
+        with asking(self._place):
+            self._client.create_collection(
+                collection,
+                vectors_config={DENSE: dense},
+                sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                metadata=self._metadata(finished=False),
+            )
+            kept = self._client.get_collection(collection).config.metadata
+            if not kept:
+                self._client.delete_collection(collection)
+                raise IsoglotError(
+                    f"{self._place.shown}: the server keeps no metadata of collections; expected Qdrant 1.16 or newer"
+                )
+            if self._place.folder is None:  # a folder is searched as a whole
+                for field in _INDEXED:
+                    self._client.create_payload_index(collection, field, models.PayloadSchemaType.KEYWORD, wait=True)
+
+    def _metadata(self, *, finished: bool) -> dict[str, Any]:
+        return {ABOUT: {"about": self._about.to_text(), "finished": finished}}

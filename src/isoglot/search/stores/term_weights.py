@@ -1,0 +1,46 @@
+"""BM25 as sparse vectors: a product of a passage's and a query's, for stores that know only how often a term occurs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from functools import lru_cache
+
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import index_terms, query_terms
+from isoglot.search.index.memory import K1, B
+from isoglot.search.index.protocol import Passage
+
+
+def terms_of(passage: Passage) -> list[str]:
+    """What a passage is found by, its title included."""
+    return index_terms(search_form(f"{passage.title} {passage.text}"))
+
+
+def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
+    """The part of BM25 that is the passage's own, by number of the term; a store multiplies by the term's idf.
+
+    tf (k1 + 1) / (tf + k1 (1 - b + b length / mean length)), k1 1.2, b 0.75.
+
+    Args:
+        passage: any.
+        mean_terms: terms of a passage of the collection in the mean.
+    """
+    counts = Counter(terms_of(passage))
+    ground = K1 * (1 - B + B * counts.total() / max(mean_terms, 1))
+    weights: dict[int, float] = {}
+    for term, count in counts.items():
+        number = term_number(term)
+        weights[number] = weights.get(number, 0.0) + count * (K1 + 1) / (count + ground)
+    return weights
+
+
+def query_numbers(query: str) -> list[int]:
+    """Numbers of the terms that a query looks for, each once."""
+    return list(dict.fromkeys(map(term_number, query_terms(search_form(query)))))
+
+
+@lru_cache(maxsize=100_000)
+def term_number(term: str) -> int:
+    """A term as a number of 32 bits; of a million terms some hundred share theirs with another one."""
+    return int.from_bytes(hashlib.blake2b(term.encode(errors="replace"), digest_size=4).digest(), "big")

@@ -1,0 +1,217 @@
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("qdrant_client")
+
+from qdrant_client import QdrantClient, models
+
+from isoglot.cli import run
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.debias import Sample, center
+from isoglot.search.index.building import build_index
+from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.searcher import Searcher
+from isoglot.search.stores import qdrant_writer
+from isoglot.search.stores.export import export_index
+from isoglot.search.stores.named import STORES, open_place, register_store
+from isoglot.search.stores.protocol import Opened
+from support.passages import DIMENSION, some_passages, write_index
+
+
+@pytest.fixture
+def place(tmp_path):
+    return f"qdrant:{tmp_path / 'q'}"
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return write_index(tmp_path_factory.mktemp("export") / "i", *some_passages())
+
+
+def counts(done):
+    return done.added, done.replaced, done.unchanged, done.removed, done.passages
+
+
+def test_words_score_as_in_memory(index, place):
+    """BM25 as a product of sparse vectors is BM25, over all passages also where only one language is searched."""
+    export_index(index, place)
+    reference, there = MemoryIndex(*some_passages()), open_place(place).index
+    for query, langs in (("Fluss Titel", None), ("nummer4 河流 Berg", None), ("river titel nummer3", ["en"])):
+        expected = {passage.id: score for passage, score in reference.matching(query, 1000, langs)}
+        assert {passage.id: score for passage, score in there.matching(query, 1000, langs)} == pytest.approx(
+            expected, rel=1e-5
+        )
+    there.close()
+
+
+def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):
+    put, batches = qdrant_writer.QdrantWriter.put, []
+
+    def twice(self, passages, digests, vectors):
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        batches.append(len(passages))
+        put(self, passages, digests, vectors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(qdrant_writer.QdrantWriter, "put", twice)
+        with pytest.raises(KeyboardInterrupt):
+            export_index(index, place, batch=20)
+    with pytest.raises(InputError, match="its export was not finished; run the same `isoglot export` command again"):
+        open_place(place)
+    assert counts(export_index(index, place, batch=20)) == (32, 0, 40, 0, 72)
+    assert counts(export_index(index, place)) == (0, 0, 72, 0, 72)
+    assert counts(export_index(index, place, overwrite=True)) == (72, 0, 0, 0, 72)
+
+
+def test_an_export_after_an_update_moves_what_changed(tmp_path, place):
+    passages, vectors = some_passages()
+    folder = write_index(tmp_path / "i", passages, vectors)
+    export_index(folder, place)
+    turned = vectors.copy()
+    turned[5] = turned[5][::-1]
+    turned = turned[3:]
+    write_index(folder, passages[3:], turned, versions=open_place(folder).index.manifest.versions)
+    done = export_index(folder, place)
+    assert (done.version, *counts(done)) == (2, 0, 1, 68, 3, 69)
+    opened = open_place(place)
+    assert opened.version == 2
+    assert opened.index.nearest(turned[2], 1)[0].passage == passages[5]
+    assert opened.index.document(passages[0].document) == []
+    opened.index.close()
+
+
+def test_another_encoders_collection_is_left_alone_but_replaced_on_demand(index, tmp_path, place):
+    other = write_index(tmp_path / "other", *some_passages(2), probe=np.eye(3, DIMENSION)[::-1].tolist(), model="else")
+    export_index(index, place)
+    with pytest.raises(InputError, match=r"vectors of hand, and those of else differ; .*--overwrite"):
+        export_index(other, place)
+    assert counts(export_index(other, place, overwrite=True)) == (12, 0, 0, 0, 12)
+    opened = open_place(place)
+    assert (opened.about.model, opened.about.length, opened.about.options) == ("else", 64, {})
+    opened.index.close()
+
+
+def test_a_collection_that_is_not_ours_is_never_touched(index, tmp_path, place):
+    client = QdrantClient(path=str(tmp_path / "q"))
+    client.create_collection("isoglot", vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT))
+    client.upsert("isoglot", points=[models.PointStruct(id=1, vector=[1, 2], payload={"theirs": True})])
+    client.close()
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="was not made by `isoglot export`; name another one"):
+            export_index(index, place, overwrite=overwrite)
+    with pytest.raises(InputError, match="was not made by"):
+        open_place(place)
+    client = QdrantClient(path=str(tmp_path / "q"))
+    assert client.count("isoglot").count == 1
+    with pytest.raises(InputError, match="another process has this folder open"):
+        open_place(place)
+    client.close()
+
+
+def test_a_correction_travels_with_the_index(tmp_path, place):
+    def embed(texts, role):
+        return [[len(text), text.count("e") + 1, text.count("a") + 1, 1.0] for text in texts]
+
+    rows = [{"id": f"{lang}{n}", "lang": lang, "text": f"{word} {n} {'a' * n}"} for lang, word in
+            (("de", "der Berg"), ("en", "a mountain")) for n in range(6)]  # fmt: skip
+    vectors = np.asarray(embed([row["text"] for row in rows], "passage"), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fitted = center([Sample(vectors, [row["lang"] for row in rows], "passage")], model="embed")
+    fitted.save(tmp_path / "debias.npz")
+    build_index(rows, tmp_path / "i", embed, debias=tmp_path / "debias.npz")
+    export_index(tmp_path / "i", place)
+    with Opening(tmp_path / "i", embed) as local, Opening(place, embed) as moved:
+        for query in ("Berg", "eine Maus", "a a a"):
+            expected = local.search(query, k=12, query_lang="de")
+            hits = moved.search(query, k=12, query_lang="de")
+            assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-5)
+            plain = Searcher(open_place(tmp_path / "i").index, embed).search(query, k=12)
+            assert [hit.score for hit in plain] != pytest.approx([hit.score for hit in expected], abs=1e-3)
+
+
+class Opening:
+    """A searcher that is closed at the end."""
+
+    def __init__(self, place, model):
+        self.searcher = Searcher.open(place, model)
+
+    def __enter__(self):
+        return self.searcher
+
+    def __exit__(self, *_):
+        self.searcher.close()
+
+
+def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told(index):
+    """A writer of twenty lines: dictionaries that live as long as this test."""
+    kept, about_of = {}, []
+
+    class Shelf:
+        def __init__(self, rest, about, overwrite):
+            about_of.append(about)
+            if overwrite:
+                kept.clear()
+
+        def held(self):
+            return {key: digest for key, (_, digest, _) in kept.items()}
+
+        def put(self, passages, digests, vectors):
+            kept.update({p.id: (p, d, v) for p, d, v in zip(passages, digests, vectors, strict=True)})
+
+        def remove(self, ids):
+            for key in ids:
+                kept.pop(key, None)
+
+        def finish(self):
+            return len(kept)
+
+        def close(self):
+            pass
+
+    def open_shelf(rest):
+        passages, _, vectors = zip(*kept.values(), strict=True)
+        return Opened(MemoryIndex(passages, np.stack(vectors)), about_of[-1])
+
+    register_store("shelf", open_shelf, write=Shelf)
+    try:
+        kept["stale"] = (None, "x", None)
+        assert counts(export_index(index, "shelf:a")) == (72, 0, 0, 1, 72)
+        opened = open_place("shelf:a")
+        assert opened.index.languages() == {"de": 24, "en": 24, "zh": 24}
+        # Title 2, the repeated word 2 in the mean, the other word and the number 1 each; a Chinese word of two signs
+        # is three terms and one of three is five: (6 + 6 + 2 + 7 + 3 + 1) / 3.
+        assert opened.about.mean_terms == pytest.approx(25 / 3)
+        Shelf.finish = lambda self: 71
+        with pytest.raises(IsoglotError, match="shelf:a: 71 passages are there, but the index has 72"):
+            export_index(index, "shelf:a")
+    finally:
+        STORES.unregister("shelf")
+
+
+def test_the_command_exports_and_lists(index, place, capsys):
+    assert run(["export", str(index), place]) == 0
+    out = capsys.readouterr().out
+    assert "passages: 72 added" in out
+    assert f"{place}: 72 passages, as in version 1" in out
+    assert run(["export", str(index), place, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["unchanged"], told["passages"], told["place"]) == (72, 72, place)
+    assert run(["search", place, "Fluss", "--mode", "lexical", "--langs", "de", "-k", "2"]) == 0
+    assert capsys.readouterr().out.count("Fluss") >= 2
+    assert run(["list", "stores"]) == 0
+    assert capsys.readouterr().out.split()[::3] == ["lance", "memory", "qdrant"]
+    for args, words in (
+        (["export", str(index), "somewhere"], "the store 'lance' is only read"),
+        (["export", str(index), "qdrant://"], "expected qdrant://HOST:PORT/COLLECTION"),
+        (["export", str(index), "milvus://h/x"], "no store named 'milvus'"),
+        (["export", str(index), place, "--batch", "0"], "--batch 0: expected at least 1"),
+        (["export", str(index / "none"), place], "no index there"),
+        (["search", place + "x", "Fluss"], "no Qdrant folder there"),
+    ):
+        assert run(args) == 2, args
+        assert words in capsys.readouterr().err
+    assert run(["export", str(index), "qdrant://127.0.0.1:9/x"]) == 1
+    assert "no answer from http://127.0.0.1:9" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""A few passages with unit vectors, and index folders made of them without an encoder."""
+
+from pathlib import Path
+
+import numpy as np
+
+from isoglot.search.index.manifest import Manifest
+from isoglot.search.index.protocol import Passage, passage_id
+from isoglot.search.index.publishing import publish
+from isoglot.search.index.store import Store
+
+DIMENSION = 8
+_WORDS = {
+    "de": ["Berg", "Fluss", "Haus", "Straße", "Vogel"],
+    "en": ["mountain", "river", "house", "road", "bird"],
+    "zh": ["山很高", "河流", "房子", "马路", "小鸟"],
+}
+
+
+def some_passages(documents: int = 12, *, parts: int = 2, seed: int = 0):
+    """Passages (documents x languages x parts) and vectors; the first of every language have one vector in common."""
+    rng = np.random.default_rng(seed)
+    passages, rows = [], []
+    for lang, words in _WORDS.items():
+        for number in range(documents):
+            document = f"{lang}/o'clock {number}"
+            for part in range(1, parts + 1):
+                text = " ".join([words[number % 5]] * (1 + number % 3) + [words[part], f"nummer{number}"])
+                passages.append(
+                    Passage(
+                        passage_id(document, part, parts),
+                        document,
+                        text,
+                        lang,
+                        f"Titel {number}",
+                        f"{lang}.jsonl:{number}",
+                        {"year": 2000 + number, "tags": ["a", {"b": None}]},
+                    )
+                )
+                rows.append(rng.standard_normal(DIMENSION) if number or part > 1 else np.ones(DIMENSION))
+    vectors = np.asarray(rows, np.float32)
+    return passages, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def write_index(folder: Path, passages, vectors, *, model="hand", probe=None, **about) -> Path:
+    """Publish passages as the next version of an index folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder, vectors.shape[1])
+    if store.passages.count_rows():
+        store.passages.delete("true")
+    if passages:
+        store.put(passages, [f"{number:024x}" for number in range(len(passages))], vectors)
+    store.read_state()
+    before = about.pop("versions", [])
+    given = probe if probe is not None else np.eye(3, vectors.shape[1]).tolist()
+    publish(folder, store, Manifest(model, vectors.shape[1], 64, given, versions=before, **about), ann_from=10**9)
+    return folder
