@@ -1,5 +1,6 @@
 """What every store must do, asked of each; exact search over arrays is the reference."""
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.languages.normal_form import search_form
+from isoglot.search.filters.checking import checked_filter
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
 from isoglot.search.stores.export import export_index
@@ -121,6 +123,59 @@ def test_words_that_nobody_has_find_nothing(index):
         assert index.matching(query, 10) == []
 
 
+def test_a_passage_is_found_by_its_id_with_its_vector(index, collection):
+    passages, vectors = collection
+    found, vector = index.passage(passages[40].id)
+    assert found == passages[40]
+    np.testing.assert_allclose(vector, vectors[40], atol=1e-6)
+    assert index.passage("nowhere") is None
+
+
+FILTERS = [
+    "year >= 2009",
+    "year = 2004 OR year IN (2001, 2007)",
+    "NOT year < 2010",
+    "lang IN ('en', 'zh') AND year > 2003 AND year <= 2006",
+    "tags = 'a' AND seen > 2024-03-04",
+    "seen = 2024-03-05 OR seen < 2024-03-02",
+    "good = true",
+    "good != true",
+    "rating IS NULL AND document != 'de/o''clock 1'",
+    "rating IS NOT NULL OR by.name = 'Ada'",
+    "title IN ('Titel 2', 'Titel 3') AND source = 'de.jsonl:2'",
+    "rating >= 0.5 AND NOT (by.name = 'Ada' AND good = false)",
+]
+
+
+@pytest.mark.parametrize("where", FILTERS)
+def test_filters_let_through_what_they_let_through_in_memory(index, collection, where):
+    reference = MemoryIndex(*collection)
+    tree = checked_filter(where, index.fields())
+    expected = [found.passage.id for found in reference.nearest(a_query(1), 1000, where=tree)]
+    assert 0 < len(expected) < 72
+    assert {found.passage.id for found in index.nearest(a_query(1), 1000, where=tree)} == set(expected)
+    assert [found.passage.id for found in index.nearest(a_query(1), 3, where=tree)] == expected[:3]
+    words = {found.passage.id for found in reference.matching("Titel", 1000, ["en"], tree)}
+    assert {found.passage.id for found in index.matching("Titel", 1000, ["en"], tree)} == words
+    for field in ("lang", "year", "by.name", "tags", "good"):
+        assert index.tally(field, None, tree) == reference.tally(field, None, tree)
+        assert index.tally(field, ["zh"]) == reference.tally(field, ["zh"])
+
+
+def test_the_fields_are_those_in_memory(index, collection):
+    expected = {name: set(kinds) for name, kinds in MemoryIndex(*collection).fields().items()}
+    assert {name: set(kinds) for name, kinds in index.fields().items()} == expected
+    assert list(index.fields())[:5] == ["lang", "source", "document", "title", "id"]
+
+
+def test_a_store_that_cannot_compare_says_so(tmp_path, collection):
+    there = opened("qdrant", *collection, tmp_path).index
+    for where, words in (("title LIKE 'T%'", "LIKE: Qdrant compares texts as a whole"), ("title > 'T'", "no order of")):
+        with pytest.raises(InputError, match=words):
+            there.nearest(TIED, 3, where=checked_filter(where, there.fields()))
+    there.close()
+
+
 def test_a_document_is_found_by_its_id(index, collection):
     passages, _ = collection
     assert index.document("zh/o'clock 3") == [passage for passage in passages if passage.document == "zh/o'clock 3"]
@@ -161,6 +216,8 @@ def test_an_empty_index_answers_with_nothing(empty):
     assert empty.nearest(TIED, 3, ["de"]) == []
     assert empty.sample("de").shape == (0, DIMENSION)
     assert empty.dimension == DIMENSION
+    assert empty.passage("x") is None
+    assert empty.tally("lang") == (Counter(), 0, 0)
     assert Searcher(empty).search("Fluss", vector=TIED, mode="hybrid") == []
 
 

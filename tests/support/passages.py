@@ -34,12 +34,19 @@ def some_passages(documents: int = 12, *, parts: int = 2, seed: int = 0):
                         lang,
                         f"Titel {number}",
                         f"{lang}.jsonl:{number}",
-                        {"year": 2000 + number, "tags": ["a", {"b": None}]},
+                        _metadata(number),
                     )
                 )
                 rows.append(rng.standard_normal(DIMENSION) if number or part > 1 else np.ones(DIMENSION))
     vectors = np.asarray(rows, np.float32)
     return passages, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _metadata(number):
+    about = {"year": 2000 + number, "tags": ["a", {"b": None}, f"t{number % 4}"], "seen": f"2024-03-0{1 + number % 7}"}
+    if number % 3:
+        about |= {"good": number % 2 == 0, "by": {"name": ["Ada", "Bo"][number % 2]}}
+    return about | ({"rating": number / 8} if number % 4 else {})
 
 
 def write_index(folder: Path, passages, vectors, *, model="hand", probe=None, **about) -> Path:

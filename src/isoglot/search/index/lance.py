@@ -224,6 +224,7 @@ class LanceIndex:
         with self._reading():
             for batch in self._table.search().select(SHOWN).to_batches(_BATCH):
                 yield from (found.passage for found in _found(pa.Table.from_batches([batch]), [0.0] * len(batch)))
+
     def batches(self, size: int = 1000) -> Iterator[tuple[list[Passage], Vectors]]:
         """All passages with their vectors (n, d), so many at a time, in the order of the table."""
         with self._reading():

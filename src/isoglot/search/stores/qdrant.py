@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from isoglot.core.errors import InputError
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import column
+from isoglot.search.filters.tree import Filter
+from isoglot.search.filters.values import values_in
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import SAMPLED
-from isoglot.search.index.protocol import Found, Passage, Vectors, in_order
+from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
 from isoglot.search.stores.term_weights import query_numbers
@@ -20,7 +25,21 @@ from isoglot.search.stores.term_weights import query_numbers
 DENSE, WORDS = "dense", "words"
 ABOUT = "isoglot"  # the key of the collection's metadata that is ours
 PAYLOAD = ("id", "document", "text", "lang", "title", "source", "metadata")
-_PAGE = 256
+_PAGE = 1000
+
+
+class Kept(NamedTuple):
+    """What a collection's metadata says.
+
+    Attributes:
+        about: the encoder.
+        finished: whether the first export was.
+        columns: keys of the payload that hold metadata for filters.
+    """
+
+    about: About
+    finished: bool
+    columns: tuple[str, ...]
 
 
 class QdrantIndex:
@@ -30,10 +49,14 @@ class QdrantIndex:
         client: of qdrant-client.
         place: of the collection.
         about: what the collection says about itself.
+        columns: keys of its payload that hold metadata for filters.
     """
 
-    def __init__(self, client: Any, place: QdrantPlace, about: About) -> None:
+    def __init__(self, client: Any, place: QdrantPlace, about: About, columns: Sequence[str]) -> None:
+        from isoglot.search.stores.qdrant_filter import fields_of
+
         self._client, self._place, self._about = client, place, about
+        self._fields = fields_of(columns)
 
     @property
     def dimension(self) -> int:
@@ -46,25 +69,49 @@ class QdrantIndex:
             counted = self._client.facet(self._place.collection, key="lang", limit=10_000, exact=True)
         return dict(sorted((str(hit.value), int(hit.count)) for hit in counted.hits))
 
-    def nearest(self, vector: Vectors, k: int, langs: Sequence[str] | None = None) -> list[Found]:
-        """The k passages of highest cosine, best first; a server finds them through its HNSW index where it has one."""
-        return self._query(np.asarray(vector, np.float32).tolist(), DENSE, k, langs)
+    def fields(self) -> Fields:
+        """The fields that filters may name."""
+        return self._fields
 
-    def matching(self, query: str, k: int, langs: Sequence[str] | None = None) -> list[Found]:
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
+        """The k passages of highest cosine, best first; a server finds them through its HNSW index where it has one."""
+        return self._query(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where)
+
+    def matching(
+        self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
         """The k passages that match a query's words best (BM25), best first."""
         from qdrant_client import models
 
         numbers = query_numbers(query)
         if not numbers:
             return []
-        return self._query(models.SparseVector(indices=numbers, values=[1.0] * len(numbers)), WORDS, k, langs)
+        return self._query(models.SparseVector(indices=numbers, values=[1.0] * len(numbers)), WORDS, k, langs, where)
+
+    def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
+        """How often each value of a field is there, from one pass over the passages that are asked for."""
+        counts: Counter[str | float | bool] = Counter()
+        passages = without = 0
+        if langs is not None and not langs:
+            return Tally(counts, 0, 0)
+        kinds = {kind: column(field, kind) for kind in self._fields[field]}
+        condition = self._condition(langs, where)
+        with asking(self._place):
+            for point in scroll(self._client, self._place.collection, condition, list(kinds.values())):
+                held = {kind: value for kind, key in kinds.items() if (value := point.payload.get(key)) is not None}
+                values = values_in(held)
+                counts.update(values)
+                passages, without = passages + 1, without + (not values)
+        return Tally(counts, passages, without)
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages: those of the lowest point ids, which are hashes."""
         with asking(self._place):
             points, _ = self._client.scroll(
                 self._place.collection,
-                scroll_filter=_among([lang]),
+                scroll_filter=self._condition([lang], None),
                 limit=SAMPLED,
                 with_payload=False,
                 with_vectors=[DENSE],
@@ -75,24 +122,38 @@ class QdrantIndex:
     def document(self, document: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document."""
         with asking(self._place):
-            points = scroll(self._client, self._place.collection, where("document", [document]))
+            points = scroll(self._client, self._place.collection, having("document", [document]))
             return in_order(_passage(point.payload) for point in points)
+
+    def passage(self, id: str) -> tuple[Passage, Vectors] | None:
+        """A passage and its vector (d,); None where there is no such passage."""
+        with asking(self._place):
+            points = self._client.retrieve(
+                self._place.collection, [point_id(id)], with_payload=list(PAYLOAD), with_vectors=[DENSE]
+            )
+        return (_passage(points[0].payload), np.asarray(points[0].vector[DENSE], np.float32)) if points else None
 
     def close(self) -> None:
         """Let go of the connection, or of the folder."""
         self._client.close()
 
-    def _query(self, query: Any, name: str, k: int, langs: Sequence[str] | None) -> list[Found]:
+    def _condition(self, langs: Sequence[str] | None, where: Filter | None) -> Any:
+        from isoglot.search.stores.qdrant_filter import condition_of
+
+        return condition_of(langs, where, self._fields)
+
+    def _query(self, query: Any, name: str, k: int, langs: Sequence[str] | None, where: Filter | None) -> list[Found]:
         if langs is not None and not langs:
             return []
+        condition = self._condition(langs, where)
         with asking(self._place):
             answer = self._client.query_points(
                 self._place.collection,
                 query=query,
                 using=name,
                 limit=k,
-                query_filter=None if langs is None else _among(langs),
-                with_payload=True,
+                query_filter=condition,
+                with_payload=list(PAYLOAD),
             )
         return [Found(_passage(point.payload), float(point.score)) for point in answer.points]
 
@@ -114,15 +175,15 @@ def scroll(client: Any, collection: str, condition: Any = None, fields: Sequence
             return
 
 
-def where(field: str, values: Sequence[str]) -> Any:
+def having(field: str, values: Sequence[str]) -> Any:
     """Condition: a field of the payload is one of these."""
     from qdrant_client import models
 
     return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))])
 
 
-def read_about(client: Any, place: QdrantPlace) -> tuple[About, bool]:
-    """What a collection says about itself, and whether its export was finished.
+def read_about(client: Any, place: QdrantPlace) -> Kept:
+    """What a collection says about itself.
 
     Raises:
         InputError: no such collection, or one that `isoglot export` did not make.
@@ -138,7 +199,7 @@ def read_about(client: Any, place: QdrantPlace) -> tuple[About, bool]:
         raise InputError(
             f"{place.shown}: the collection {place.collection!r} was not made by `isoglot export`; name another one"
         )
-    return About.from_text(kept["about"], place.shown), bool(kept.get("finished"))
+    return Kept(About.from_text(kept["about"], place.shown), bool(kept.get("finished")), tuple(kept.get("columns", ())))
 
 
 def open_qdrant(rest: str) -> Opened:
@@ -155,20 +216,22 @@ def open_qdrant(rest: str) -> Opened:
 
 def _opened(client: Any, place: QdrantPlace) -> Opened:
     try:
-        about, finished = read_about(client, place)
-        if not finished:
+        kept = read_about(client, place)
+        if not kept.finished:
             raise InputError(f"{place.shown}: its export was not finished; run the same `isoglot export` command again")
     except BaseException:
         client.close()
         raise
-    return Opened(QdrantIndex(client, place, about), about, about.version, partial(_renewed, client, place, about))
+    index = QdrantIndex(client, place, kept.about, kept.columns)
+    return Opened(index, kept.about, kept.about.version, partial(_renewed, client, place, kept))
 
 
-def _renewed(client: Any, place: QdrantPlace, about: About) -> Opened | None:
+def _renewed(client: Any, place: QdrantPlace, before: Kept) -> Opened | None:
     if place.folder is not None:
         return None  # nobody else can have written to it
-    now, finished = read_about(client, place)
-    return _opened(connect(place, make=False), place) if finished and now.to_text() != about.to_text() else None
+    now = read_about(client, place)
+    same = now.about.to_text() == before.about.to_text() and now.columns == before.columns
+    return _opened(connect(place, make=False), place) if now.finished and not same else None
 
 
 def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:
@@ -193,9 +256,6 @@ def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:
 QDRANT = StoreKind(open_qdrant, write_qdrant)
 
 
-def _among(langs: Sequence[str]) -> Any:
-    return where("lang", langs)
-
-
 def _passage(payload: dict[str, Any]) -> Passage:
-    return Passage(**{name: payload[name] for name in PAYLOAD})
+    fields: dict[str, Any] = {name: "" if payload[name] is None else payload[name] for name in PAYLOAD}
+    return Passage(**fields)

@@ -11,9 +11,10 @@ from qdrant_client import models
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search.index.about import About
+from isoglot.search.index.columns import field_columns
 from isoglot.search.index.encoder_check import refuse_other
 from isoglot.search.index.protocol import Passage, Vectors
-from isoglot.search.stores.qdrant import ABOUT, DENSE, PAYLOAD, WORDS, point_id, read_about, scroll
+from isoglot.search.stores.qdrant import ABOUT, DENSE, PAYLOAD, WORDS, Kept, point_id, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking
 from isoglot.search.stores.term_weights import passage_weights
 
@@ -35,13 +36,15 @@ class QdrantWriter:
 
     def __init__(self, client: Any, place: QdrantPlace, about: About, *, overwrite: bool) -> None:
         self._client, self._place, self._about = client, place, about
+        self._finished, self._columns = False, set[str]()
         with asking(place):
             there = client.collection_exists(place.collection)
         if there:
             # Whose it is comes first: a collection that is not ours is not ours to delete.
             known = self._known(overwrite)
             if known is not None:
-                self._about = replace(about, mean_terms=known.mean_terms)
+                self._about = replace(about, mean_terms=known.about.mean_terms)
+                self._finished, self._columns = known.finished, set(known.columns)
                 return
             with asking(place):
                 client.delete_collection(place.collection)
@@ -56,18 +59,26 @@ class QdrantWriter:
     def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
         """Keep passages with their vectors; one of an id that is there is replaced."""
         points = []
-        for passage, digest, vector in zip(passages, digests, vectors, strict=True):
+        columns = field_columns(passages)
+        for row, (passage, digest, vector) in enumerate(zip(passages, digests, vectors, strict=True)):
             weights = passage_weights(passage, self._about.mean_terms)
             words = models.SparseVector(indices=list(weights), values=list(weights.values()))
-            payload = {name: getattr(passage, name) for name in PAYLOAD}
+            # An empty title or source is no value, which filters can ask for.
+            payload = {name: getattr(passage, name) or None for name in PAYLOAD}
+            payload |= {"text": passage.text, "metadata": dict(passage.metadata), "digest": digest}
+            payload |= {name: values[row] for name, values in columns.items() if values[row] is not None}
             points.append(
                 models.PointStruct(
                     id=point_id(passage.id),
                     vector={DENSE: np.asarray(vector, np.float32).tolist(), WORDS: words},
-                    payload={**payload, "metadata": dict(passage.metadata), "digest": digest},
+                    payload=payload,
                 )
             )
+        new = columns.keys() - self._columns
         with asking(self._place):
+            if new:  # told first, so that an export that stops forgets none
+                self._columns |= new
+                self._describe()
             self._client.upsert(self._place.collection, points=points, wait=True)
 
     def remove(self, ids: Sequence[str]) -> None:
@@ -78,24 +89,26 @@ class QdrantWriter:
 
     def finish(self) -> int:
         """Mark the collection as complete; how many passages it holds."""
+        self._finished = True
         with asking(self._place):
-            self._client.update_collection(self._place.collection, metadata=self._metadata(finished=True))
+            self._describe()
             return int(self._client.count(self._place.collection, exact=True).count)
 
     def close(self) -> None:
         """Let go of the connection, or of the folder."""
         self._client.close()
 
-    def _known(self, overwrite: bool) -> About | None:
+    def _known(self, overwrite: bool) -> Kept | None:
         """What a collection that is there says; nothing where it is to go."""
-        known, _ = read_about(self._client, self._place)
+        known = read_about(self._client, self._place)
         if overwrite:
             return None
+        theirs, ours = known.about, self._about
         try:
-            refuse_other(np.asarray(self._about.probe, np.float32), known.probe, self._about.model, known.model)
+            refuse_other(np.asarray(ours.probe, np.float32), theirs.probe, ours.model, theirs.model)
         except InputError as error:
             raise InputError(
-                f"{self._place.shown}: the collection holds vectors of {known.model}, and those of {self._about.model} "
+                f"{self._place.shown}: the collection holds vectors of {theirs.model}, and those of {ours.model} "
                 "differ; name another collection, or replace this one with --overwrite"
             ) from error
         return known
@@ -108,7 +121,7 @@ class QdrantWriter:
                 collection,
                 vectors_config={DENSE: dense},
                 sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                metadata=self._metadata(finished=False),
+                metadata=self._metadata(),
             )
             kept = self._client.get_collection(collection).config.metadata
             if not kept:
@@ -120,5 +133,9 @@ class QdrantWriter:
                 for field in _INDEXED:
                     self._client.create_payload_index(collection, field, models.PayloadSchemaType.KEYWORD, wait=True)
 
-    def _metadata(self, *, finished: bool) -> dict[str, Any]:
-        return {ABOUT: {"about": self._about.to_text(), "finished": finished}}
+    def _describe(self) -> None:
+        self._client.update_collection(self._place.collection, metadata=self._metadata())
+
+    def _metadata(self) -> dict[str, Any]:
+        about = {"about": self._about.to_text(), "finished": self._finished, "columns": sorted(self._columns)}
+        return {ABOUT: about}
