@@ -261,20 +261,17 @@ def test_a_store_of_ones_own_is_opened_by_name_with_the_model_that_is_given(coll
         return [[len(text), *[1.0] * (DIMENSION - 1)] for text in texts]
 
     register_store("shelf", open_shelf)
-    try:
-        searcher = Searcher.open("shelf:upper/left", embed)
-        assert len(searcher.search("Fluss", k=3)) == 3
-        assert places == ["upper/left"]
-        assert (searcher.version, searcher.renewed()) == (None, None)
-        with pytest.raises(InputError, match="does not say which encoder"):
-            Searcher.open("shelf:x").search("Fluss")
-        assert len(Searcher.open("shelf:x").search("Fluss", mode="lexical", k=3)) == 3
-        with pytest.raises(InputError, match="gives vectors of 3 dimensions, but the index holds 8"):
-            Searcher.open("shelf:x", lambda texts, role: [[len(text), 1, 2] for text in texts]).search("Fluss")
-        with pytest.raises(InputError, match="'shelf' is only read; expected a place that begins with one of qdrant:"):
-            write_place("shelf:x", None)
-    finally:
-        STORES.unregister("shelf")
+    searcher = Searcher.open("shelf:upper/left", embed)
+    assert len(searcher.search("Fluss", k=3)) == 3
+    assert places == ["upper/left"]
+    assert (searcher.version, searcher.renewed()) == (None, None)
+    with pytest.raises(InputError, match="does not say which encoder"):
+        Searcher.open("shelf:x").search("Fluss")
+    assert len(Searcher.open("shelf:x").search("Fluss", mode="lexical", k=3)) == 3
+    with pytest.raises(InputError, match="gives vectors of 3 dimensions, but the index holds 8"):
+        Searcher.open("shelf:x", lambda texts, role: [[len(text), 1, 2] for text in texts]).search("Fluss")
+    with pytest.raises(InputError, match="'shelf' is only read; expected a place that begins with one of qdrant:"):
+        write_place("shelf:x", None)
 
 
 def test_an_index_folder_in_memory_follows_what_is_published(collection, tmp_path):

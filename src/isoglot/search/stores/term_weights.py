@@ -7,14 +7,14 @@ from collections import Counter
 from functools import lru_cache
 
 from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import index_terms, query_terms
+from isoglot.languages.words import search_terms
 from isoglot.search.index.memory import K1, B
 from isoglot.search.index.protocol import Passage
 
 
 def terms_of(passage: Passage) -> list[str]:
     """What a passage is found by, its title included."""
-    return index_terms(search_form(f"{passage.title} {passage.text}"))
+    return search_terms(search_form(f"{passage.title} {passage.text}"))
 
 
 def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
@@ -37,7 +37,7 @@ def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
 
 def query_numbers(query: str) -> list[int]:
     """Numbers of the terms that a query looks for, each once."""
-    return list(dict.fromkeys(map(term_number, query_terms(search_form(query)))))
+    return list(dict.fromkeys(map(term_number, search_terms(search_form(query)))))
 
 
 @lru_cache(maxsize=100_000)
