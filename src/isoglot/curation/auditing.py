@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import near_overlap, overlap
@@ -18,7 +18,7 @@ from isoglot.data.description import describe
 from isoglot.data.prepared import Prepared
 from isoglot.data.row_table import RowTable
 from isoglot.languages.checking import in_language, in_script
-from isoglot.languages.detection import identifier
+from isoglot.languages.detection import identifier_if_there
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 
@@ -148,10 +148,7 @@ def _made(rows: Prepared) -> dict[str, dict[str, dict[str, int]]]:
 
 def _writing(rows: Prepared) -> dict[str, Any]:
     """Rows whose query or passage is not in the claimed script, or clearly in another language."""
-    try:
-        identify = identifier()
-    except MissingPackageError:
-        identify = None
+    identify = identifier_if_there()
     script: Counter[str] = Counter()
     other: Counter[str] = Counter()
     examples: list[dict[str, str]] = []

@@ -103,6 +103,14 @@ def identifier() -> Identify:
     return rank
 
 
+def identifier_if_there() -> Identify | None:
+    """`identifier`, or None where py3langid is not installed: then nothing is known against any language."""
+    try:
+        return identifier()
+    except MissingPackageError:
+        return None
+
+
 def _script(text: str) -> str | None:
     """The script that tells: one other than Latin where there is a fifth of it."""
     counts: Counter[str] = Counter()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from isoglot.core.errors import MissingPackageError
 from isoglot.data.near_duplicates import NEAR, grams, jaccard, normalise
 from isoglot.languages.checking import in_language, script_share, scripts_of
-from isoglot.languages.detection import identifier
+from isoglot.languages.detection import identifier_if_there
 from isoglot.languages.scripts import script_of
 
 _RATIO = 3.0
@@ -37,11 +36,9 @@ def translation_fault(source: str, translation: str, source_lang: str, target_la
     share = script_share(translation, scripts) if scripts else None
     if share is not None and share < _LEAST_SHARE and not _names_only(translation):
         return f"not in the script of {target_lang}"
-    try:
-        if not in_language(translation, target_lang, identifier()):
-            return f"not in {target_lang}"
-    except MissingPackageError:
-        pass
+    identify = identifier_if_there()
+    if identify is not None and not in_language(translation, target_lang, identify):
+        return f"not in {target_lang}"
     return None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 
 
 class AnswerStore:
@@ -35,15 +36,30 @@ class AnswerStore:
 
     def get(self, key: bytes) -> str | None:
         """The answer kept under a key."""
-        with self._lock:
+        with self._using():
             found = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         return None if found is None else str(found[0])
 
     def put(self, answers: Iterable[tuple[bytes, str]]) -> None:
-        """Keep answers; they are on the disk when this returns."""
-        with self._lock:
+        """Keep answers; they are on the disk when this returns.
+
+        Raises:
+            IsoglotError: the disk is full, or cannot be written.
+        """
+        with self._using():
             self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", list(answers))
             self._db.commit()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise IsoglotError(
+                    f"{self.path}: the cache of answers cannot be used ({error}); free some space, or name another "
+                    "file with --cache; the answers before this one are kept"
+                ) from error
 
     def close(self) -> None:
         """Close the file."""

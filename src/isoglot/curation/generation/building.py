@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isoglot.core.errors import MissingPackageError
 from isoglot.curation.answers.chat import Chat
 from isoglot.curation.filtering import QUOTED_GRAMS
 from isoglot.curation.generation.prompts import Asked, generation_question
@@ -15,7 +14,7 @@ from isoglot.curation.generation.subjects import Subject
 from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
 from isoglot.data.rows import Row
 from isoglot.languages.checking import in_language, in_script
-from isoglot.languages.detection import identifier
+from isoglot.languages.detection import identifier_if_there
 
 _LONGEST = 300  # characters of a question
 
@@ -111,9 +110,5 @@ def question_fault(question: str, passage: str, lang: str) -> str | None:
         return "quotes its passage"
     if not in_script(question, lang):
         return f"not in the script of {lang}"
-    try:
-        if not in_language(question, lang, identifier()):
-            return f"not in {lang}"
-    except MissingPackageError:
-        pass
-    return None
+    identify = identifier_if_there()
+    return f"not in {lang}" if identify is not None and not in_language(question, lang, identify) else None

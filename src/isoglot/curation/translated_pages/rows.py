@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from isoglot.core.errors import MissingPackageError
 from isoglot.curation.translated_pages.aligning import THRESHOLD
 from isoglot.curation.translated_pages.layouts import Layout
 from isoglot.curation.translated_pages.passages import Cut, first_sentence
@@ -15,7 +13,7 @@ from isoglot.data.near_duplicates import NEAR, jaccard, normalise
 from isoglot.data.rows import Row
 from isoglot.documents.sections import Section
 from isoglot.languages.checking import in_language, script_share, scripts_of
-from isoglot.languages.detection import identifier
+from isoglot.languages.detection import identifier_if_there
 
 Query = Literal["heading", "first-sentence"]
 
@@ -74,7 +72,7 @@ def section_row(
     share = script_share(text, scripts_of(lang)) if scripts_of(lang) else None
     if share is not None and share < _LEAST_SHARE:
         return "in another script than the language's"
-    identify = _identify()
+    identify = identifier_if_there()
     if identify is not None and not in_language(text, lang, identify):
         return "in another language"
     return Row(
@@ -90,10 +88,3 @@ def section_row(
 
 def _copied(text: str, original: str) -> bool:
     return normalise(text) == normalise(original) or jaccard(text, original) >= NEAR
-
-
-def _identify() -> Callable[[str], list[tuple[str, float]]] | None:
-    try:
-        return identifier()
-    except MissingPackageError:
-        return None

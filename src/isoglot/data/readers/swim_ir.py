@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.errors import MissingPackageError
 from isoglot.core.problems import Problems
 from isoglot.data.records import read_records
 from isoglot.data.rows import Row, check_row
-from isoglot.languages.checking import Identify, in_language, in_script
+from isoglot.languages.checking import in_language, in_script
 from isoglot.languages.codes import known_code
-from isoglot.languages.detection import identifier
+from isoglot.languages.detection import identifier_if_there
 
 _FIELDS = ("_id", "code", "query", "title", "text")
 _PASSAGES = "en"  # of the cross-lingual sets
@@ -46,7 +45,7 @@ def swim_ir_rows(
     """
     left_out = Counter[str]() if notes is None else notes
     problems = Problems()
-    identify = _identify()
+    identify = identifier_if_there()
     for path in files:
         for number, record in read_records(path, problems):
             missing = [name for name in _FIELDS if not isinstance(record, dict) or name not in record]
@@ -79,10 +78,3 @@ def _fields(record: dict[str, Any], dataset: str, cross_lingual: bool) -> Iterat
     text = record["text"]
     yield question | {"passage": record["query"], "kind": "bitext"}
     yield own | {"lang": _PASSAGES, "query": text, "passage": text, "title": record["title"] or None, "kind": "bitext"}
-
-
-def _identify() -> Identify | None:
-    try:
-        return identifier()
-    except MissingPackageError:
-        return None
