@@ -48,7 +48,7 @@ def from_docs(
     --align-with) by an encoder. What is left out is counted; --report lists it.
 
     Args:
-        folder: Holds Markdown, reStructuredText or HTML in several languages.
+        folder: Holds documents in several languages, of any kind that an index is made of.
         output: Rows file to write (.jsonl or .jsonl.gz); with --split its name gets .train and .test.
         layout: Where the languages are, such as 'docs/{lang}/{path}', '{path}.{lang}.md', or
             'i18n/{lang}/{path}|docs/{path}' where the pivot's pages stand elsewhere; may be repeated; guessed (and
@@ -164,6 +164,8 @@ def _encoders(model: str, length: int | None, align_with: str | None):  # type: 
 
 
 def _print(found: DocsRows, *, guessed: bool) -> None:
+    from isoglot.core.progress import progress_line
+
     for layout in found.layouts:
         print(f"layout: {layout}{' (guessed; say --layout to change it)' if guessed else ''}")
     aligned, left_out = found.counts()
@@ -171,6 +173,8 @@ def _print(found: DocsRows, *, guessed: bool) -> None:
     print(f"sections aligned: {aligned['pivot']} originals, {ways or 'no translations'}")
     for reason, count in left_out.most_common():
         print(f"left out: {count} ({reason})")
+    for note in found.problems.shown:
+        progress_line(f"note: {note}")
 
 
 def _lines(outcomes: Iterable[Outcome]) -> Iterable[str]:

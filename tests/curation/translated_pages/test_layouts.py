@@ -34,6 +34,51 @@ def tree(*patterns, langs, pages):
          ["docs/{path}.{lang}.md|{path}.md"], "README", {"de", "en", "zh"}),
         (tree("manual/{lang}/{page}.html", langs=["german", "english"], pages=["a", "b"]),
          ["manual/{lang}/{path}"], "a", {"de", "en"}),
+        # Hugo, Jekyll, MkDocs, VitePress, Starlight, tldr, Antora, the Linux kernel
+        ([*tree("content/{page}.{lang}.md", langs=["de", "fr"], pages=["x/a", "_index"]), "content/x/a.md"],
+         ["{path}.{lang}.md|{path}.md"], "content/x/a", {"de", "en", "fr"}),
+        ([*tree("_i18n/{lang}/_posts/2020-01-01-{page}.md", langs=["en", "de"], pages=["a", "b"]), "index.md"],
+         ["_i18n/{lang}/_posts/{path}"], "2020-01-01-a", {"de", "en"}),
+        (["a.md", "_posts/2020-01-01-b.md", "de/a.md", "de/_posts/2020-01-01-b.md"],
+         ["{lang}/{path}|{path}"], "_posts/2020-01-01-b", {"de", "en"}),
+        (tree("docs/{page}.md", langs=[""], pages=["a", "x/b", "c"])
+         + tree("docs/{lang}/{page}.md", langs=["zh", "ru"], pages=["a", "x/b"]),
+         ["docs/{lang}/{path}|docs/{path}"], "x/b", {"en", "ru", "zh"}),
+        (tree("src/content/docs/{lang}{page}.mdx", langs=["", "pt-br/", "fr/"], pages=["a", "x/b"]),
+         ["src/content/docs/{lang}/{path}|src/content/docs/{path}"], "a", {"en", "fr", "pt"}),
+        (["pages/linux/ls.md", "pages.pt_BR/linux/ls.md", "pages.de/linux/ls.md"],
+         ["pages.{lang}/{path}|pages/{path}"], "linux/ls", {"de", "en", "pt"}),
+        (tree("docs-{lang}/modules/ROOT/pages/{page}.html", langs=["en", "fr"], pages=["a", "b"]),
+         ["docs-{lang}/modules/ROOT/pages/{path}"], "a", {"en", "fr"}),
+        (["Documentation/process/a.rst", "Documentation/process/b.rst", "Documentation/gpu/c.rst",
+          *tree("Documentation/translations/{lang}/process/{page}.rst", langs=["zh_CN", "it_IT"], pages=["a", "b"])],
+         ["Documentation/translations/{lang}/{path}|Documentation/{path}"], "process/a", {"en", "it", "zh"}),
+        # The language last, or first, in names
+        (tree("docs/{page}/{lang}.md", langs=["en", "de"], pages=["a", "x/b"]),
+         ["{path}/{lang}.md"], "docs/x/b", {"de", "en"}),
+        (["docs/a/index.md", "docs/a/de/index.md", "docs/b/index.md", "docs/b/de/index.md"],
+         ["{path}/{lang}/index.md|{path}/index.md"], "docs/a", {"de", "en"}),
+        (tree("docs/{lang}_{page}.md", langs=["en", "de"], pages=["a", "b"]),
+         ["docs/{lang}_{path}"], "a", {"de", "en"}),
+        # README files
+        (["README.md", "README_ja.md", "README_CN.md", "README_TW.md", "LICENSE.md"],
+         ["{path}_{lang}.md|{path}.md"], "README", {"en", "ja", "zh", "zh-Hant"}),
+        (["README.md", "README.es.md", "README-zh_CN.md"],
+         ["{path}-{lang}.md|{path}.md|{path}.{lang}.md"], "README", {"en", "es", "zh"}),
+        (["README.md", "translations/de/README.md", "translations/fr/README.md"],
+         ["translations/{lang}/{path}|{path}"], "README", {"de", "en", "fr"}),
+        # Spellings
+        (tree("docs/{lang}/{page}.md", langs=["EN", "Pt-Br", "ZH_tw", "sr-Latn", "es-419"], pages=["a", "b"]),
+         ["docs/{lang}/{path}"], "a", {"en", "pt", "zh-Hant", "sr-Latn", "es"}),
+        (tree("docs/{lang}/{page}.md", langs=["English", "Español", "日本語", "simplified_chinese"], pages=["a", "b"]),
+         ["docs/{lang}/{path}"], "a", {"en", "es", "ja", "zh"}),
+        # Folders and names that are no languages
+        ([*tree("docs/{lang}/{page}.md", langs=["en", "de"], pages=["a", "b"]),
+          "docs/js/a.md", "docs/js/b.md", "docs/en/assets/c.md", "docs/my-a.md"],
+         ["docs/{lang}/{path}"], "a", {"de", "en"}),
+        (tree("docs/{lang}/{page}.md", langs=["en", "id"], pages=["a", "b"]),
+         ["docs/{lang}/{path}"], "a", {"en", "id"}),
+        (tree("manual_{lang}.pdf", langs=["en", "de"], pages=[""]), ["{path}_{lang}.pdf"], "manual", {"de", "en"}),
     ],
 )  # fmt: skip
 def test_layouts_are_guessed(files, expected, page, langs):
@@ -52,6 +97,7 @@ def test_a_folder_that_only_looks_like_a_language_is_none():
 
 def test_nothing_is_guessed_where_nothing_is_translated():
     assert guess_layouts(["a.md", "b/c.md", "de.md", "en.md"], "en") == ()
+    assert guess_layouts(["go/README.md", "js/README.md", "ts/README.md", "my-page.md", "page.md"], "en") == ()
 
 
 def test_the_printed_layout_is_taken_back():

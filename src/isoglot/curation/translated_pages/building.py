@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from isoglot.core.errors import InputError
+from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
 from isoglot.curation.translated_pages.aligning import Embed, align, slugs
-from isoglot.curation.translated_pages.guessing import guess_layouts
-from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, pages_of
+from isoglot.curation.translated_pages.finding import find_pages
+from isoglot.curation.translated_pages.layouts import Layout
 from isoglot.curation.translated_pages.passages import Cut
 from isoglot.curation.translated_pages.reading import Page, read_page
 from isoglot.curation.translated_pages.rows import DocsSettings, section_row
@@ -40,12 +41,14 @@ class DocsRows:
 
     Attributes:
         layouts: given or guessed.
+        problems: what was read, but perhaps not as it was meant.
         rows: by page and section.
         pages: page of each row's group.
         outcomes: one for each section of each language version, and for pages and files that gave none.
     """
 
     layouts: tuple[Layout, ...]
+    problems: Problems = field(default_factory=Problems)
     rows: list[Row] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -68,31 +71,11 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
         embed: aligns what identifiers and outlines cannot.
 
     Raises:
-        InputError: no such folder, no documents, or none in two languages.
+        InputError: no such folder, no documents, or no section in two languages.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one that holds documents in several languages")
-    files = sorted(_files(folder))
-    if not files:
-        raise InputError(f"{folder}: no documents here; the kinds are {', '.join(ENDINGS)}")
-    layouts = settings.layouts or guess_layouts(files, settings.pivot)
-    if not layouts:
-        raise InputError(
-            f"{folder}: no page of its {len(files)} documents was found in two languages; say where the languages are, "
-            "such as 'docs/{lang}/{path}', '{path}.{lang}.md', or 'i18n/{lang}/{path}|docs/{path}' where the "
-            f"{settings.pivot} pages stand elsewhere"
-        )
+    layouts, pages, left_out = find_pages(folder, settings.layouts, settings.pivot)
     found = DocsRows(layouts)
-    pages = pages_of(files, layouts, settings.pivot)
-    used = {file for versions in pages.values() for file in versions.values()}
-    found.outcomes += [
-        Outcome(file, "", "", None, "the layout does not lead to it") for file in files if file not in used
-    ]
-    if not any(len(versions) > 1 for versions in pages.values()):
-        raise InputError(
-            f"{folder}: no page is there in two languages under {' and '.join(map(str, layouts))} "
-            f"({len(pages)} pages, {len(files)} documents)"
-        )
+    found.outcomes += [Outcome(file, "", "", None, reason) for file, reason in left_out]
     with Progress("aligning pages", len(pages)) as progress:
         for page, versions in pages.items():
             wanted = {code: file for code, file in versions.items() if not settings.langs or code in settings.langs}
@@ -101,15 +84,9 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
     _drop(found, _boilerplate(found), "the same text on several pages")
     single = {group for group, count in Counter(row.group for row in found.rows).items() if count == 1}
     _drop(found, {(row.group, row.lang) for row in found.rows if row.group in single}, "in no other language")
+    if not found.rows:
+        raise InputError(f"{folder}: {_no_rows(found)}")
     return found
-
-
-def _files(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        hidden = any(part.startswith(".") or part == "node_modules" for part in name.split("/"))
-        if path.suffix.lower() in ENDINGS and not hidden and path.is_file():
-            yield name
 
 
 def _page_rows(
@@ -124,7 +101,7 @@ def _page_rows(
     read: dict[str, Page] = {}
     for lang, file in versions.items():
         try:
-            read[lang] = read_page(folder / file)
+            read[lang] = read_page(folder / file, found.problems)
         except InputError as error:
             found.outcomes.append(Outcome(file, lang, "", None, str(error).partition(": ")[2] or str(error)))
     if len(read) < 2:
@@ -158,6 +135,16 @@ def _page_rows(
             found.outcomes.append(Outcome(page, lang, row.group.partition("#")[2], how, None))
             found.rows.append(row)
             found.pages[row.group] = page
+
+
+def _no_rows(found: DocsRows) -> str:
+    left_out = found.counts()[1]
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+    headless = "; what has no headings wants --query first-sentence" if left_out["no heading"] else ""
+    return (
+        f"no section is there in two languages under {' and '.join(map(str, found.layouts))} (left out: {reasons}); "
+        f"is that where the languages are? --layout says it{headless}"
+    )
 
 
 def _names(sections: Sequence[Section]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 
 from isoglot.languages.codes import known_code
@@ -10,11 +11,29 @@ from isoglot.languages.known import listed
 
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?")
 # Codes of countries that stand for their language where no language has that code.
-_COUNTRIES = {"cn": "zh", "jp": "ja", "kr": "ko", "ua": "uk", "cz": "cs", "dk": "da", "gr": "el", "vn": "vi"}
+_COUNTRIES = {
+    "cn": "zh",
+    "jp": "ja",
+    "kr": "ko",
+    "ua": "uk",
+    "cz": "cs",
+    "dk": "da",
+    "gr": "el",
+    "vn": "vi",
+    "ir": "fa",
+}
 
 # Two letters that stand for a language, and in folders of code and texts for something else.
 _ABBREVIATIONS = {"cv", "io", "src", "ts"}
-_OTHER_NAMES = {"deutsch": "de", "francais": "fr", "français": "fr", "espanol": "es", "español": "es"}
+_OTHER_NAMES = {
+    **{"deutsch": "de", "francais": "fr", "français": "fr", "espanol": "es", "español": "es", "italiano": "it"},
+    **{"português": "pt", "portugues": "pt", "nederlands": "nl", "polski": "pl", "türkçe": "tr", "turkce": "tr"},
+    **{"русский": "ru", "українська": "uk", "日本語": "ja", "한국어": "ko", "العربية": "ar", "فارسی": "fa"},
+    **{"हिन्दी": "hi", "ไทย": "th", "עברית": "he", "中文": "zh", "简体中文": "zh", "chs": "zh", "繁體中文": "zh-Hant"},
+    **{"繁体中文": "zh-Hant", "cht": "zh-Hant", "tw": "zh-Hant", "hk": "zh-Hant", "tiếng-việt": "vi"},
+    **{"simplified-chinese": "zh", "chinese-simplified": "zh", "traditional-chinese": "zh-Hant"},
+    **{"chinese-traditional": "zh-Hant", "brazilian-portuguese": "pt"},
+}
 
 
 @cache
@@ -24,7 +43,7 @@ def folder_code(name: str) -> str | None:
     >>> folder_code("zh_TW"), folder_code("pt-br"), folder_code("German"), folder_code("images")
     ('zh-Hant', 'pt', 'de', None)
     """
-    lowered = name.lower()
+    lowered = unicodedata.normalize("NFC", name).lower().replace("_", "-").replace(" ", "-")
     by_name = _names().get(lowered)
     if by_name is not None:
         return by_name

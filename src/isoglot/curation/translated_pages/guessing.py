@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -38,6 +38,7 @@ def guess_layouts(files: Iterable[str], pivot: str) -> tuple[Layout, ...]:
         worth, layout = _best(left, pivot)
         if layout is None or worth < _LEAST_WORTH * best_worth or (found and not layout.langs <= langs | {pivot}):
             return numbered(found)
+        layout = _with_other_separators(layout, left, pivot)
         found.append(layout)
         best_worth, langs = max(worth, best_worth), langs | layout.langs
         claimed = {file for page in pages_of(left, [layout], pivot).values() if len(page) > 1 for file in page.values()}
@@ -54,30 +55,78 @@ def _best(files: list[str], pivot: str) -> tuple[int, Layout | None]:
             kept = _kept(pages_of(files, [layout], pivot), pivot)
             worth = _worth(kept)
             if worth > best[0]:
-                langs = frozenset(lang for page in kept.values() if len(page) > 1 for lang in page)
-                best = (worth, replace(layout, langs=langs))
+                best = (worth, replace(layout, langs=_langs(kept)))
     return best
+
+
+def _with_other_separators(layout: Layout, files: list[str], pivot: str) -> Layout:
+    """A layout of file names, with other ways to write the language of the same pages: `x.de.md` beside `x-fr.md`."""
+    first = layout.patterns[0]
+    if "{path}" in first.partition("{lang}")[2] or "/" in first.partition("{path}")[2]:
+        return layout
+    head, _, rest = first.partition("{lang}")
+    for separator in _SEPARATORS:
+        wider = replace(layout, patterns=(*layout.patterns, f"{head[:-1]}{separator}{{lang}}{rest}"), langs=frozenset())
+        if wider.patterns[-1] in layout.patterns:
+            continue
+        before, kept = (_kept(pages_of(files, [one], pivot), pivot) for one in (layout, wider))
+        if _worth(kept) > _worth(before):
+            layout = replace(wider, langs=_langs(kept))
+    return layout
+
+
+def _langs(pages: Pages) -> frozenset[str]:
+    return frozenset(lang for versions in pages.values() if len(versions) > 1 for lang in versions)
 
 
 def _templates(files: list[str]) -> dict[str, Pages]:
     """All patterns that read a language out of some file's path, with the pages they give."""
     templates: dict[str, Pages] = defaultdict(lambda: defaultdict(dict))
     for file in files:
-        *folders, name = file.split("/")
-        for at, folder in enumerate(folders):
-            lang = folder_code(folder)
-            if lang is not None:
-                pattern = "/".join([*folders[:at], "{lang}", "{path}"])
-                templates[pattern][without_ending("/".join([*folders[at + 1 :], name]))][lang] = file
-        ending = PurePosixPath(name).suffix
-        stem = name.removesuffix(ending)
-        for separator in _SEPARATORS:
-            for at in (at for at, letter in enumerate(stem) if letter == separator and at):
-                lang = folder_code(stem[at + 1 :])
-                if lang is not None:
-                    pattern = f"{{path}}{separator}{{lang}}{ending}"
-                    templates[pattern]["/".join([*folders, stem[:at]])][lang] = file
+        for pattern, page, lang in [*_in_folders(file), *_in_name(file)]:
+            templates[pattern][page][lang] = file
     return templates
+
+
+def _in_folders(file: str) -> Iterator[tuple[str, str, str]]:
+    """Patterns, pages and languages, where a folder is a language or ends in one (`de`, `docs-de`)."""
+    *folders, name = file.split("/")
+    for at, folder in enumerate(folders):
+        page = without_ending("/".join([*folders[at + 1 :], name]))
+        lang = folder_code(folder)
+        if lang is not None:
+            yield "/".join([*folders[:at], "{lang}", "{path}"]), page, lang
+            if at and at == len(folders) - 1:
+                yield f"{{path}}/{{lang}}/{name}", "/".join(folders[:at]), lang
+        for head, separator, last in _ends(folder) if lang is None else ():
+            yield "/".join([*folders[:at], f"{head}{separator}{{lang}}", "{path}"]), page, last
+
+
+def _in_name(file: str) -> Iterator[tuple[str, str, str]]:
+    """Patterns, pages and languages, where a file's name is a language, ends in one or begins with one."""
+    *folders, name = file.split("/")
+    ending = PurePosixPath(name).suffix
+    stem = name.removesuffix(ending)
+    whole = folder_code(stem)
+    if whole is not None:
+        if folders:
+            yield f"{{path}}/{{lang}}{ending}", "/".join(folders), whole
+        return
+    for head, separator, lang in _ends(stem):
+        yield f"{{path}}{separator}{{lang}}{ending}", "/".join([*folders, head]), lang
+    for separator in _SEPARATORS[1:]:
+        first, _, rest = stem.partition(separator)
+        begun = folder_code(first) if rest else None
+        if begun is not None:
+            yield "/".join([*folders, f"{{lang}}{separator}{{path}}"]), rest, begun
+
+
+def _ends(name: str) -> Iterator[tuple[str, str, str]]:
+    """What of a name stands before a separator and a language, the separator, the language."""
+    for at, letter in enumerate(name):
+        lang = folder_code(name[at + 1 :]) if letter in _SEPARATORS and at else None
+        if lang is not None:
+            yield name[:at], letter, lang
 
 
 def _worth(pages: Pages) -> int:
@@ -113,6 +162,10 @@ def _with_originals(pattern: str, pages: Pages, files: list[str], pivot: str) ->
     """The layout with the place of the pivot's pages, where they stand outside of the pattern."""
     if sum(pivot in versions for versions in pages.values()) * 2 >= len(pages):
         return None
+    if "{lang}-{path}" in pattern or "{lang}_{path}" in pattern:
+        return None  # `my-page.md` beside `page.md` is no translation
+    if pattern.startswith("{path}/"):
+        return Layout((pattern, pattern.replace("/{lang}", "")), guessed=True)
     inside = {file for versions in pages.values() for file in versions.values()}
     outside = [without_ending(file).split("/") for file in files if file not in inside]
     by_name: dict[str, list[list[str]]] = defaultdict(list)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -46,16 +47,23 @@ class Layout:
 
     def match(self, file: str, pivot: str) -> PageFile | None:
         """The page that a file is a version of; None where it is none."""
-        for pattern in sorted(self.patterns, key=lambda pattern: "{lang}" not in pattern):
-            found = _regex(pattern).fullmatch(file)
-            if found is None:
-                continue
-            lang = pivot
-            if "{lang}" in pattern:
-                lang = folder_code(found["lang"]) or (None if self.guessed else known_code(found["lang"])) or ""
-            if lang and (not self.langs or lang in self.langs):
-                return PageFile(self.prefix + without_ending(found["path"]), lang, file)
-        return None
+        named = [page for pattern in self.patterns if "{lang}" in pattern for page in self._of(pattern, file, pivot)]
+        if named:  # the name of `x.zh-CN.md` is x, not x.zh
+            return min(named, key=lambda page: len(page.page))
+        plain = (
+            page for pattern in self.patterns if "{lang}" not in pattern for page in self._of(pattern, file, pivot)
+        )
+        return next(plain, None)
+
+    def _of(self, pattern: str, file: str, pivot: str) -> Iterator[PageFile]:
+        found = _regex(pattern).fullmatch(file)
+        if found is None:
+            return
+        lang = pivot
+        if "{lang}" in pattern:
+            lang = folder_code(found["lang"]) or (None if self.guessed else known_code(found["lang"])) or ""
+        if lang and (not self.langs or lang in self.langs):
+            yield PageFile(self.prefix + without_ending(found["path"]), lang, file)
 
 
 def parse_layout(text: str) -> Layout:
@@ -116,6 +124,7 @@ def _fixed(pattern: str) -> str:
     return head[: head.rfind("/") + 1]
 
 
+@cache
 def _regex(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\{lang\}|\{path\})", pattern)
     named = {"{lang}": r"(?P<lang>[^/]+?)", "{path}": r"(?P<path>.+)"}

@@ -1,0 +1,118 @@
+"""The files of a folder as pages in several languages, or what to do where there are none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import shown
+from isoglot.curation.translated_pages.guessing import guess_layouts
+from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, pages_of
+from isoglot.languages.codes import UNKNOWN
+
+# Documentation that is translated in other forms than pages, or pages that have to be converted.
+_ELSEWHERE = {
+    ".po": "gettext catalogues are translated sentences, not pages: build the translated pages (`sphinx-build -b html "
+    "-D language=de`) and name their folder, or take the catalogues as bitext (`isoglot data from-bitext`)",
+    ".adoc": "convert AsciiDoc to HTML (asciidoctor) and name that folder",
+    ".asciidoc": "convert AsciiDoc to HTML (asciidoctor) and name that folder",
+    ".org": "convert it to Markdown or HTML (pandoc)",
+    ".textile": "convert it to Markdown or HTML (pandoc)",
+    ".mediawiki": "convert it to Markdown or HTML (pandoc)",
+    ".ipynb": "convert notebooks to Markdown (jupyter nbconvert --to markdown)",
+    "man": "convert manual pages to HTML (mandoc -T html) and name that folder",
+}
+_MOST_HINTS = 3
+
+
+class FoundPages(NamedTuple):
+    """Layouts (given or guessed), for each page the file of each language, and files that are no page, with why."""
+
+    layouts: tuple[Layout, ...]
+    pages: dict[str, dict[str, str]]
+    left_out: list[tuple[str, str]]
+
+
+def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPages:
+    """Find the pages of a folder; the layout is guessed where none is given.
+
+    Hidden folders and `node_modules` are passed over.
+
+    Args:
+        folder: holds all language versions.
+        layouts: where the languages are.
+        pivot: the language of pages that stand where no language is named.
+
+    Raises:
+        InputError: no such folder, no documents, or none in two languages.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{shown(folder)}: no such folder; expected one that holds documents in several languages")
+    files, others = _files(folder)
+    if not files:
+        raise InputError(
+            f"{shown(folder)}: no documents here; the kinds are {', '.join(ENDINGS)}{_hints(others)}",
+        )
+    chosen = tuple(layouts) or guess_layouts(files, pivot)
+    if not chosen:
+        raise InputError(
+            f"{shown(folder)}: no page of its {len(files)} documents was found in two languages; say where the "
+            "languages are, such as --layout 'docs/{lang}/{path}', '{path}.{lang}.md', or "
+            f"'i18n/{{lang}}/{{path}}|docs/{{path}}' where the {pivot} pages stand elsewhere"
+            f"{_other_pivot(files, pivot)}{_hints(others)}"
+        )
+    pages = pages_of(files, chosen, pivot)
+    if not any(len(versions) > 1 for versions in pages.values()):
+        raise InputError(
+            f"{shown(folder)}: no page is there in two languages under {' and '.join(map(str, chosen))} "
+            f"({len(pages)} pages, {len(files)} documents, such as {', '.join(files[:_MOST_HINTS])}){_hints(others)}"
+        )
+    used = {file for versions in pages.values() for file in versions.values()}
+    left_out = [(file, _why_not(file, chosen, pivot, pages)) for file in files if file not in used]
+    return FoundPages(chosen, pages, left_out)
+
+
+def _files(folder: Path) -> tuple[list[str], Counter[str]]:
+    """Documents below a folder, sorted, and how many files of other kinds there are that may hold documentation."""
+    files, others = [], Counter[str]()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if any(part.startswith(".") or part == "node_modules" for part in name.split("/")) or not path.is_file():
+            continue
+        ending = path.suffix.lower()
+        if ending in ENDINGS:
+            files.append(name)
+        elif ending in _ELSEWHERE:
+            others[ending] += 1
+        elif ending[1:2].isdigit() and any(part.startswith("man") for part in name.split("/")[:-1]):
+            others["man"] += 1
+    return sorted(files), others
+
+
+def _why_not(file: str, layouts: Sequence[Layout], pivot: str, pages: dict[str, dict[str, str]]) -> str:
+    for layout in layouts:
+        found = layout.match(file, pivot)
+        if found is not None and found.lang in pages.get(found.page, {}):
+            return "another file is this page in this language"
+    return "the layout does not lead to it"
+
+
+def _other_pivot(files: list[str], pivot: str) -> str:
+    """Whether a layout would be found if the pages where no language is named were in another language."""
+    other = guess_layouts(files, UNKNOWN)
+    plain = next((pattern for layout in other for pattern in layout.patterns if "{lang}" not in pattern), None)
+    if plain is None:
+        return ""
+    return (
+        f". With '{other[0]}' there would be pages; those under '{plain}' cannot be in {pivot}, whose pages are "
+        "named as such: say with --pivot in which language they are"
+    )
+
+
+def _hints(others: Counter[str]) -> str:
+    """What to do with files of kinds that are not read."""
+    most = others.most_common(_MOST_HINTS)
+    return "".join(f". {count} {kind} files are not read: {_ELSEWHERE[kind]}" for kind, count in most)
