@@ -55,6 +55,15 @@ def test_files_that_are_no_page_have_a_reason(tmp_path):
     ]
 
 
+def test_a_name_that_is_no_text_is_left_out(tmp_path):
+    make(tmp_path, "en/a.md", "de/a.md")
+    try:
+        (tmp_path / "de" / "b\udcfc.md").write_text("# Text", encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert find_pages(tmp_path, (), "en").left_out == [(r"de/b\xfc.md", "its name is not UTF-8")]
+
+
 def test_a_layout_that_finds_nothing_names_files(tmp_path):
     with pytest.raises(InputError, match=r"under pages/\{lang\}/\{path\} \(0 pages, 2 documents, such as docs/de/a.md"):
         find_pages(make(tmp_path, "docs/de/a.md", "docs/en/a.md"), (parse_layout("pages/{lang}/{path}"),), "en")

@@ -51,7 +51,8 @@ def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPage
     """
     if not folder.is_dir():
         raise InputError(f"{shown(folder)}: no such folder; expected one that holds documents in several languages")
-    files, others = _files(folder)
+    found, others = _files(folder)
+    files = [file for file in found if shown(file) == file]
     if not files:
         raise InputError(
             f"{shown(folder)}: no documents here; the kinds are {', '.join(ENDINGS)}{_hints(others)}",
@@ -72,6 +73,7 @@ def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPage
         )
     used = {file for versions in pages.values() for file in versions.values()}
     left_out = [(file, _why_not(file, chosen, pivot, pages)) for file in files if file not in used]
+    left_out += [(shown(file), "its name is not UTF-8") for file in found if shown(file) != file]
     return FoundPages(chosen, pages, left_out)
 
 
