@@ -1,7 +1,10 @@
 """Fixtures that many tests share: a tiny encoder, tiny rows, a tiny LAReQA folder, and the real files if present."""
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,10 @@ from support.rows import TEMPLATES, parallel_rows, write_jsonl
 
 # Before any library reads them: no hub, no fork warnings, no window.
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", MPLBACKEND="agg")
+# A cache of the run's own, which its workers share and whoever runs the tests never meets again.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["ISOGLOT_CACHE"] = tempfile.mkdtemp(prefix="isoglot-tests-")
+    atexit.register(shutil.rmtree, os.environ["ISOGLOT_CACHE"], ignore_errors=True)
 # Tiny models gain nothing from threads, and busy machines lose much.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -1,9 +1,8 @@
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -107,11 +106,12 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
     """The first answer is on the disk when the second is asked for; then the process is killed."""
     source = rows_file(tmp_path / "rows.jsonl")
     environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}
-    hang = True
+    asked, killed = threading.Event(), threading.Event()
 
     def slowly(prompt, number):
-        if number == 2 and hang:
-            time.sleep(60)
+        if number == 2:
+            asked.set()
+            assert killed.wait(60)
         return german(prompt, number)
 
     with chat_server(slowly) as (url, server):
@@ -119,11 +119,12 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
                 "--cache", str(tmp_path / "answers.sqlite"), "-o", str(tmp_path / "more.jsonl")]  # fmt: skip
         program = f"from isoglot.cli import main\nmain({argv!r})"
         child = subprocess.Popen([sys.executable, "-c", program], env=environment)
-        while len(server.prompts) < 2 and child.poll() is None:
-            time.sleep(0.02)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        hang = False
+        try:
+            assert asked.wait(60)
+        finally:
+            child.kill()
+            child.wait()
+            killed.set()
         assert not (tmp_path / "more.jsonl").exists()
         assert run(argv) == 0
         assert len(server.prompts) == 3  # the second one twice: it was never answered

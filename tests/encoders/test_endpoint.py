@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -36,6 +35,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.batches, self.headers_seen = [], [], []
+        self.closing = threading.Event()
 
     @property
     def url(self):
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "401":
             status, content = 401, b'{"error": "no such key"}'
         elif fault == "slow":
-            time.sleep(1.0)
+            self.server.closing.wait(60)  # longer than anyone waits for it
         elif fault == "drop":
             self.connection.close()
             return
@@ -98,6 +98,7 @@ def server():
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
+    server.closing.set()
     server.shutdown()
     thread.join()
     server.server_close()

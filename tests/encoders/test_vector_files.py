@@ -1,9 +1,8 @@
 import multiprocessing
 import os
 import signal
-import time
+import threading
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ from isoglot.data.benchmarks.benchmark import assemble
 from isoglot.encoders import vector_files as module
 from isoglot.encoders.to_disk import Entry, encode_shards, entries_of
 from isoglot.encoders.vector_files import COMPLETE, gather, read_shards, write_shard
+from support.dying import die
 
 IDS = [f"q{n}" for n in range(3)], [f"p{n}" for n in range(5)]
 
@@ -218,29 +218,29 @@ def test_several_processes_write_the_same(tmp_path):
     assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
-def slow_vectors(marks, texts, role):
-    """Each call leaves a mark; the third never ends."""
-    marks.mkdir(exist_ok=True)
-    number = len(list(marks.iterdir()))
-    (marks / str(number)).touch()
-    if number == 2:
-        time.sleep(60)
-    return fake_vectors(texts, role)
+def open_mortal():
+    """An encoder whose process is killed in its third call."""
+    calls = []
+
+    def embed(texts, role):
+        calls.append(role)
+        if len(calls) == 3:
+            die()
+        return fake_vectors(texts, role)
+
+    return embed
 
 
 def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
-    folder, marks = tmp_path / "out", tmp_path / "marks"
+    folder = tmp_path / "out"
     folder.mkdir()
     run = partial(encode_shards, size=7)
     child = multiprocessing.get_context("fork").Process(
-        target=run, args=(list(entries()), folder, lambda: partial(slow_vectors, marks), {"m": 1})
+        target=run, args=(list(entries()), folder, open_mortal, {"m": 1})
     )
     child.start()
-    deadline = time.monotonic() + 30
-    while len(list(marks.glob("*"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
     child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert len(list(folder.glob("shard-*.parquet"))) == 2
     assert not (folder / COMPLETE).exists()
     with pytest.raises(InputError, match="did not finish"):
@@ -252,45 +252,33 @@ def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
         gather(folder, ["q0"], ["p0"])
 
 
-def open_noted(marks):
-    """An encoder that leaves its process id."""
-    (marks / str(os.getpid())).touch()
-    return patient_vectors
+LIVING = []
 
 
-def patient_vectors(texts, role):
-    time.sleep(0.2)
-    return fake_vectors(texts, role)
+def open_noted(said):
+    """An encoder that says its process id into a pipe, which stays open as long as the process, and never answers."""
+    LIVING.append(said.open("w"))
+    print(os.getpid(), file=LIVING[0], flush=True)
+    return lambda texts, role: threading.Event().wait()
 
 
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 def test_workers_leave_with_a_killed_parent(tmp_path):
-    folder, marks = tmp_path / "out", tmp_path / "marks"
+    folder, said = tmp_path / "out", tmp_path / "said"
     folder.mkdir()
-    marks.mkdir()
+    os.mkfifo(said)
     child = multiprocessing.get_context("fork").Process(
         target=encode_shards,
-        args=(list(entries(60)), folder, partial(open_noted, marks), {}),
+        args=(list(entries(60)), folder, partial(open_noted, said), {}),
         kwargs={"size": 7, "processes": 2},
     )
     child.start()
-    deadline = time.monotonic() + 60
-    while len(list(marks.iterdir())) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
-    child.join()
-    workers = [int(path.name) for path in marks.iterdir()]
-    assert len(workers) == 2
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(map(alive, workers))
+    with said.open() as pipe:
+        workers = {int(pipe.readline()) for _ in range(2)}
+        assert len(workers - {child.pid}) == 2
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        # The pipe ends with the last process that holds it; where one stayed, this would wait for ever.
+        assert pipe.read() == ""
 
 
 def test_broken_shards_and_encoders_are_reported(tmp_path):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from isoglot.search.searcher import Searcher
 from support.encoders import wide_encoder
 from support.models import bert
 from support.rows import write_jsonl as write
+from support.serving import embed
 
 CAPITALS = [
     ("zh", "北京是中华人民共和国的首都", "首都"),
@@ -203,34 +203,39 @@ def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
         roll_back(folder, 9)
 
 
-def test_killed_builds_go_on_without_loss_or_doubles(tmp_path):
+@pytest.mark.parametrize("calls", [1, 400, 900])
+def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, calls):
     documents = [{"id": f"d{n}", "text": f"Dokument {n} " + "Wort " * (n % 12), "lang": "de"} for n in range(400)]
     documents += [{"id": f"copy{n}", "text": documents[n * 7]["text"].strip(), "lang": "de"} for n in range(20)]
     docs = write(tmp_path / "d.jsonl", documents)
-    program = (
-        "from pathlib import Path; import isoglot.search.index.building as b, isoglot.search.index.intake as i\n"
-        "from isoglot import load; i.CHUNK = 16\n"
-        f"b.build_index([Path({str(docs)!r})], Path({str(tmp_path / 'i')!r}), "
-        f"load({str(wide_encoder())!r}, device='cpu'), name='m')\n"
-    )
+    # Chunks of sixteen passages; killed so many calls after the sixth began.
+    program = f"""
+import isoglot.search.index.intake as intake
+from isoglot.search.index.building import build_index
+from pathlib import Path
+from support.dying import die_after_calls
+from support.serving import embed
+
+class Mortal:
+    name, calls = "words", 0
+    def __call__(self, texts, role):
+        self.calls += 1
+        if self.calls == 6:
+            die_after_calls({calls})
+        return embed(texts, role)
+
+intake.CHUNK = 16
+build_index([Path({str(docs)!r})], Path({str(tmp_path / "i")!r}), Mortal(), name="m")
+"""
     (tmp_path / "i").mkdir()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    tables = tmp_path / "i" / "lance" / "passages.lance" / "data"
-    child = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    try:
-        for _ in range(6000):
-            if tables.is_dir() and len(list(tables.iterdir())) >= 5:
-                break
-            assert child.poll() is None, "the build ended before it could be killed"
-            time.sleep(0.01)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+    killed = subprocess.run([sys.executable, "-c", program], env=environment)
+    assert killed.returncode == -signal.SIGKILL
     with pytest.raises(InputError, match="--resume"):
         LanceIndex(tmp_path / "i")
     stored = connect(tmp_path / "i").open_table("passages").count_rows()
     assert 0 < stored < 400
-    built = build_index([docs], tmp_path / "i", load(str(wide_encoder()), device="cpu"), name="m")
+    built = build_index([docs], tmp_path / "i", embed, name="m")
     assert built.unchanged > 0
     passages, folded = contents(tmp_path / "i")
     assert [document for document, _ in passages] == sorted(f"d{n}" for n in range(400))

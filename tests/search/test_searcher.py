@@ -1,6 +1,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -12,6 +13,8 @@ from isoglot.encoders.encoding import ModelEmbedder
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import load
 from isoglot.search.expansion import Expander
+from isoglot.search.index.building import build_index
+from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
 from isoglot.search.searcher import Searcher
@@ -343,21 +346,26 @@ def test_coroutines_search_at_the_same_time(searcher):
     assert asyncio.run(ask()) == [expected] * 8
 
 
-def test_a_lazy_encoder_is_opened_once(searcher):
-    opened = []
+def test_a_lazy_encoder_is_opened_once(tiny_model, tmp_path, monkeypatch):
+    build_index([{"lang": "de", "text": "kurz"}], tmp_path / "index", str(tiny_model))
+    opened, together = [], threading.Barrier(4)
 
-    def opener():
-        opened.append(1)
-        threading.Event().wait(0.02)
-        return FunctionEmbedder(letters)
+    def opening(*args):
+        opened.append(open_like(*args))
+        return opened[-1]
 
-    searcher._opener = opener
-    threads = [threading.Thread(target=lambda: searcher.encoder) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert opened == [1]
+    monkeypatch.setattr("isoglot.search.searcher.open_like", opening)
+    searcher = Searcher.open(tmp_path / "index")
+    assert not opened
+
+    def ask(_):
+        together.wait(60)
+        return searcher.encoder
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, range(4)))
+    assert len(opened) == 1
+    assert all(encoder is opened[0] for encoder in found)
 
 
 def test_a_query_that_is_cut_is_logged(tiny_model, caplog):

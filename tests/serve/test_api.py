@@ -8,7 +8,6 @@ import html
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
@@ -298,12 +297,9 @@ def test_slow_searches_time_out_and_the_queue_is_bounded() -> None:
         assert busy.headers["Retry-After"] in ("1", "10")  # its place in the queue, or the model
         assert client.get("/?q=quick").status_code == 503
         release.set()
-        for _ in range(100):
-            if client.get("/search?q=quick").status_code == 200:
-                break
-            time.sleep(0.01)
-        else:
-            pytest.fail("the thread was never given back")
+        # The thread comes back when the slow search is done; until then a client is told to come again.
+        answers = iter(lambda: client.get("/search?q=quick").status_code, 200)
+        assert set(answers) <= {503}
 
 
 def test_workers_open_again_after_closing() -> None:

@@ -22,10 +22,11 @@ class Recording:
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
-        self.go = threading.Event()
+        self.begun, self.go = threading.Event(), threading.Event()
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         self.asked.append(texts)
+        self.begun.set()
         assert self.go.wait(10)
         return np.array([[float(text)] for text in texts], np.float32)
 
@@ -36,8 +37,7 @@ def test_those_who_come_while_the_model_works_go_together_and_nobody_gets_anothe
     async def ask() -> list[float]:
         gathered = batches(encode)
         first = asyncio.create_task(gathered.vector("0"))
-        while not encode.asked:
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(encode.begun.wait, 10)
         others = [asyncio.create_task(gathered.vector(str(number))) for number in range(1, 10)]
         await asyncio.sleep(0)
         encode.go.set()
@@ -84,8 +84,7 @@ def test_who_gives_up_takes_no_place_and_too_many_are_turned_away() -> None:
     async def ask() -> None:
         gathered = batches(encode, most=1, waiting=2, seconds=0.3)
         waiting = [asyncio.create_task(gathered.vector(str(number))) for number in range(2)]
-        while not encode.asked:
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(encode.begun.wait, 10)
         with pytest.raises(BusyError):
             await gathered.vector("2")
         assert all(isinstance(error, TimeoutError) for error in await asyncio.gather(*waiting, return_exceptions=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -44,11 +43,10 @@ def test_probes_do_not_queue_behind_searches() -> None:
             assert begun.wait(10)
             assert refused.wait(10)
             for path in ("/livez", "/readyz", "/healthz", "/readyz"):
-                started = time.perf_counter()
                 answer = client.get(path)
                 assert (answer.status_code, answer.json()["status"]) == (200, "ok")
-                # Not a goal of speed: a search takes 30 seconds here.
-                assert time.perf_counter() - started < 5
+                # Answered before either search was.
+                assert statuses == [503]
         finally:
             release.set()
             for thread in asking:

@@ -4,13 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-import isoglot
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import from_rows
 from isoglot.data.benchmarks.lareqa import load_lareqa
@@ -53,17 +50,30 @@ def settings_of(tiny_model, **more):
 def killed(rows_file, test_file, tiny_model, tmp_path_factory):
     """Folder of a study that was killed with SIGKILL while its second regime trained."""
     folder = tmp_path_factory.mktemp("killed") / "out"
-    command = [sys.executable, "-c", "from isoglot.cli import main; main()", "study"]
+    # A checkpoint of the second regime is complete, the next one has begun.
+    program = """
+import sys
+from isoglot.cli import main
+from support.dying import die
+
+complete = False
+
+def watch(event, arguments):
+    global complete
+    places = [str(place) for place in arguments if isinstance(place, str) and "hybrid-0.5-seed0/model/check" in place]
+    if complete and any("checkpoint-" in place for place in places):
+        die()
+    complete = complete or event == "os.rename" and any(place.endswith("complete.json") for place in places)
+
+sys.addaudithook(watch)
+main()
+"""
+    command = [sys.executable, "-c", program, "study"]
     command += ["--rows", str(rows_file), "--benchmark", "rows", "--benchmark-rows", str(test_file)]
     command += ["--model", str(tiny_model), "-o", str(folder), *FLAGS]
-    environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        home = folder / "runs" / "hybrid-0.5-seed0"
-        # A checkpoint of the second regime is complete, the next one may be half-written.
-        while running.poll() is None and not list(home.glob("model/checkpoints/checkpoint-*/complete.json")):
-            time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-        said = running.communicate()[1].decode()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    running = subprocess.run(command, env=environment, capture_output=True, text=True)
+    said = running.stderr
     assert running.returncode == -signal.SIGKILL, said
     return folder
 

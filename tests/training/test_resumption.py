@@ -3,11 +3,9 @@
 import importlib
 import json
 import multiprocessing
-import os
 import random
 import resource
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from safetensors.torch import load_file
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
+from support.dying import DiesInStep, InterruptsStep, die
 from support.encoders import tiny_encoder
 from support.rows import tiny_rows
 
@@ -52,36 +51,39 @@ def spawn():
     return context.Process
 
 
-def run(home, name, settings=SETTINGS, resume=True, slow=None):
-    """Train in this process; `slow` names a function of isoglot.training.trainer that never returns."""
+def run(home, name, settings=SETTINGS, resume=True, callbacks=()):
     import torch
 
     from isoglot.data.prepared import open_prepared
     from isoglot.training.run import train as fit
 
     torch.set_num_threads(1)
-    folder = Path(home) / name
-    folder.mkdir(exist_ok=True)
-    if slow:
-        import isoglot.training.trainer
+    fit(
+        str(Path(home) / "model"),
+        open_prepared(Path(home) / "rows"),
+        Path(home) / name,
+        settings,
+        resume=resume,
+        callbacks=callbacks,
+    )
 
-        def forever(*args, **kwargs):
-            if slow == "save_trainable":
-                Path(args[1]).parent.mkdir(exist_ok=True, parents=True)
-                Path(args[1]).write_bytes(b"half")
-            (folder / "reached").touch()
-            time.sleep(60)
 
-        setattr(isoglot.training.trainer, slow, forever)
-    fit(str(Path(home) / "model"), open_prepared(Path(home) / "rows"), folder, settings, resume=resume)
+def run_to_half_a_checkpoint(home, name, where):
+    """Train in a process that is killed while its first checkpoint is written, in a function of the trainer's."""
+    import isoglot.training.trainer
+
+    def half(*args, **kwargs):
+        if where == "save_trainable":
+            Path(args[1]).parent.mkdir(exist_ok=True, parents=True)
+            Path(args[1]).write_bytes(b"half")
+        die()
+
+    setattr(isoglot.training.trainer, where, half)
+    run(home, name)
 
 
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-
-
-def whole_lines(path):
-    return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 
 def same_weights(first, second):
@@ -95,27 +97,18 @@ def uninterrupted(place):
     return place / "whole"
 
 
-def kill_when(process, reached):
+def exit_code(process):
     process.start()
-    while process.is_alive() and not reached():
-        time.sleep(0.002)
-    if process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
     process.join()
+    return process.exitcode
 
 
 def test_killed_at_random_points_ends_with_the_same_weights_batches_and_log(place, spawn, uninterrupted):
     name, draw = "killed", random.Random(1)
-    kills = 0
-    for _ in range(4):
-        target = whole_lines(place / name / "batches-0.jsonl") + draw.randint(1, 5)
-        pause = draw.random() * 0.01
-        process = spawn(target=run, args=(place, name))
-        kill_when(
-            process, lambda t=target, p=pause: whole_lines(place / name / "batches-0.jsonl") >= t and not time.sleep(p)
-        )
-        kills += process.exitcode == -signal.SIGKILL
-    assert kills >= 2
+    # A step makes some 6,000 calls and a checkpoint 12,000 more: each kill falls somewhere in the next few steps.
+    for step in sorted(draw.sample(range(2, SETTINGS.max_steps - 1), 4)):
+        killed = DiesInStep(step, draw.randint(1, 24_000))
+        assert exit_code(spawn(target=run, args=(place, name, SETTINGS, True, (killed,)))) == -signal.SIGKILL
     run(place, name)
     assert same_weights(place / name, uninterrupted)
     assert lines(place / name / "batches-0.jsonl") == lines(uninterrupted / "batches-0.jsonl")
@@ -125,13 +118,10 @@ def test_killed_at_random_points_ends_with_the_same_weights_batches_and_log(plac
 @pytest.mark.parametrize("where", ["save_trainable", "mark_complete"])
 def test_killed_while_writing_a_checkpoint(place, spawn, uninterrupted, where):
     name = f"half-{where}"
-    (place / name).mkdir()
-    run_to = spawn(target=run, args=(place, name, SETTINGS, True, where))
-    kill_when(run_to, (place / name / "reached").exists)
+    assert exit_code(spawn(target=run_to_half_a_checkpoint, args=(place, name, where))) == -signal.SIGKILL
     half = place / name / "checkpoints" / "checkpoint-3"
     assert half.is_dir()
     assert not (half / "complete.json").exists()
-    (place / name / "reached").unlink()
     run(place, name)
     assert same_weights(place / name, uninterrupted)
     assert not (place / name / "checkpoints").exists()
@@ -151,17 +141,13 @@ def test_dropout_is_on(place, uninterrupted, tmp_path):
 
 def test_ctrl_c_writes_a_checkpoint_and_the_run_goes_on_from_it(place, spawn, uninterrupted):
     name = "interrupted"
-    process = spawn(target=run, args=(place, name, replace(SETTINGS, save_steps=0)))
-    process.start()
-    while process.is_alive() and whole_lines(place / name / "batches-0.jsonl") < 4:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGINT)
-    process.join()
-    assert process.exitcode == 1  # KeyboardInterrupt; the command line makes it 130
+    settings = replace(SETTINGS, save_steps=0)
+    # KeyboardInterrupt; the command line makes it 130
+    assert exit_code(spawn(target=run, args=(place, name, settings, True, (InterruptsStep(5),)))) == 1
     kept = list((place / name / "checkpoints").glob("checkpoint-*/complete.json"))
     assert len(kept) == 1
     assert 4 <= json.loads(kept[0].read_text())["step"] < SETTINGS.max_steps
-    run(place, name, replace(SETTINGS, save_steps=0))
+    run(place, name, settings)
     assert same_weights(place / name, uninterrupted)
 
 
