@@ -9,7 +9,7 @@ pytest.importorskip("moto")
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.search import build_index
+from isoglot.search import Searcher, build_index
 from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.pulling import kept_here, pull
 from isoglot.search.replicas.pushing import push
@@ -99,3 +99,32 @@ def test_the_commands(store, index, tmp_path, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out)
     assert contents(Path(told["folder"])) == contents(index)
     assert told["bytes_fetched"] <= sum(len(content) for content in contents(index).values())
+
+
+def test_searches_open_an_address_follow_it_and_go_on_without_the_store(store, tmp_path, monkeypatch, caplog):
+    reach(monkeypatch.setenv, store)
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    address, folder = f"s3://{BUCKET}/searched", tmp_path / "index"
+    build_index([{"id": "tide", "text": "The tide rises."}], folder, embed)
+    push(folder, Place.at(address))
+    first = Searcher.open(address, embed)
+    assert [hit.id for hit in first.search("tide", mode="lexical")] == ["tide"]
+    assert first.renewed() is None
+    build_index([{"id": "moon", "text": "The moon and the tide."}], folder, embed, update=True)
+    push(folder, Place.at(address))
+    second = first.renewed()
+    assert {hit.id for hit in second.search("tide", mode="lexical")} == {"tide", "moon"}
+    assert (first.version, second.version) == (1, 2)
+    assert [hit.id for hit in first.search("tide", mode="lexical")] == ["tide"], "searches under way go on"
+    monkeypatch.setattr(Place, "read", refusing)
+    with pytest.raises(IsoglotError, match="gone"):
+        second.renewed()
+    again = Searcher.open(address, embed)
+    assert {hit.id for hit in again.search("tide", mode="lexical")} == {"tide", "moon"}
+    assert "going on with snapshot 2, which was pulled before" in caplog.text
+    for searcher in (first, second, again):
+        searcher.close()
+
+
+def refusing(place, key):
+    raise IsoglotError("gone")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from isoglot.encoders.embedder import Embedder
+    from isoglot.search.stores.protocol import Opened
     from isoglot.studies.run import Study
 
 LOOPBACK = "127.0.0.1"
@@ -45,6 +46,7 @@ def serve(
     cors: Names = (),
     refresh: float = 0.0,
     drain: float = 0.0,
+    local: Path | None = None,
     log: Literal["text", "json"] | None = None,
     log_queries: Switch = False,
 ) -> None:
@@ -66,6 +68,7 @@ def serve(
         cors: Origins of pages elsewhere whose scripts may read answers, such as https://www.example.org.
         refresh: Seconds between two looks for new versions of the index, which are then served; 0 for none.
         drain: Seconds after SIGTERM in which /readyz says no and all else is answered, for a balancer to notice.
+        local: Folder into which indexes of object stores are pulled; the cache when not given.
         log: Write a line for every request on stderr, in words or as JSON.
         log_queries: Those lines say what was searched for.
     """
@@ -74,6 +77,8 @@ def serve(
     from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
+    from isoglot.search.replicas.opening import open_replica
+    from isoglot.search.replicas.place import is_address
     from isoglot.search.searcher import Searcher
     from isoglot.search.stores.named import about_place
     from isoglot.serve.access import checked_origins
@@ -84,12 +89,13 @@ def serve(
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[str, tuple[str, ModelOptions]]] = []
+    wanted: list[tuple[str, str | Opened, tuple[str, ModelOptions]]] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
-        about = about_place(folder)
+        place = open_replica(folder, local) if is_address(folder) else folder
+        about = about_place(place)
         if not (own or about.model):
             raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
-        wanted.append((folder, (own or about.model, chosen.filled(about.options))))
+        wanted.append((folder, place, (own or about.model, chosen.filled(about.options))))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
     if not 0 <= drain <= 3600:
@@ -103,12 +109,12 @@ def serve(
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
-        encoders = {how: open_embedder(*how) for how in dict.fromkeys(how for _, how in wanted)}
+        encoders = {how: open_embedder(*how) for how in dict.fromkeys(how for *_, how in wanted)}
         searchers: dict[str, Searcher] = {}
         embed: dict[str, Embedder] = {}
-        for path, how in wanted:
-            name = _name(path, searchers)
-            searchers[name] = Searcher.open(path, encoders[how])
+        for folder, place, how in wanted:
+            name = _name(folder, searchers)
+            searchers[name] = Searcher.open(place, encoders[how])
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]

@@ -65,7 +65,7 @@ class Searcher(Lookup):
     @classmethod
     def open(
         cls,
-        path: Path | str,
+        path: Path | str | Opened,
         model: Model | str | None = None,
         *,
         device: str | None = None,
@@ -75,7 +75,7 @@ class Searcher(Lookup):
 
         Args:
             path: a folder made by `isoglot index`, or a place in a store (`NAME:rest`, see `isoglot list stores`), such
-                as `memory:FOLDER` or `qdrant://localhost:6333/docs`.
+                as `memory:FOLDER`, `qdrant://localhost:6333/docs` or `s3://bucket/index`; or what a store opened.
             model: the encoder: what `open_embedder` takes; the one the index was made with when None.
             device: for the encoder.
             options: how to open it; as it was opened for the index when None.

@@ -1,4 +1,4 @@
-"""An index in an object store as a place to search: pulled to this machine, and pulled again when a new one is pushed."""
+"""An index in an object store as a place to search: pulled to this machine, and again when a new one was pushed."""
 
 from __future__ import annotations
 

@@ -18,6 +18,9 @@ STORES: Registry[Any] = Registry(
         FOLDER: "isoglot.search.stores.folders:LANCE",
         "memory": "isoglot.search.stores.folders:MEMORY",
         "qdrant": "isoglot.search.stores.qdrant:QDRANT",
+        "s3": "isoglot.search.replicas.opening:S3",
+        "gs": "isoglot.search.replicas.opening:GS",
+        "az": "isoglot.search.replicas.opening:AZ",
     },
 )
 
@@ -50,21 +53,23 @@ def register_store(name: str, open: Open, *, write: Write | None = None) -> Open
     return open
 
 
-def open_place(place: Path | str) -> Opened:
+def open_place(place: Path | str | Opened) -> Opened:
     """Open an index where it is kept.
 
     Args:
-        place: a folder that `isoglot index` made, or `NAME:rest` with the name of a store.
+        place: a folder that `isoglot index` made, or `NAME:rest` with the name of a store; one that is open stays so.
 
     Raises:
         InputError: an unknown store, or what the store raises: nothing there, nothing that it can read.
     """
+    if isinstance(place, Opened):
+        return place
     name, rest = split_place(place)
     opened = _kind(name).open(rest)
     return opened if isinstance(opened, Opened) else Opened(opened)
 
 
-def about_place(place: Path | str) -> About:
+def about_place(place: Path | str | Opened) -> About:
     """What an index says about itself, without keeping it open.
 
     Raises:
@@ -74,7 +79,8 @@ def about_place(place: Path | str) -> About:
     try:
         return opened.about or About("", opened.index.dimension)
     finally:
-        opened.index.close()
+        if opened is not place:
+            opened.index.close()
 
 
 def write_place(place: str, about: About, *, overwrite: bool = False) -> Writer:
