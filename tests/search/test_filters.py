@@ -11,6 +11,7 @@ from isoglot.search.filters.evaluation import matches
 from isoglot.search.filters.parsing import parse_filter
 from isoglot.search.filters.tree import DAY, Among, And, Compare, Date, Like, Missing, Not, Or
 from isoglot.search.filters.values import metadata_values
+from isoglot.search.index.approximate import probes_for
 from isoglot.search.index.protocol import Passage
 
 FIELDS = {
@@ -192,3 +193,11 @@ def test_doctests(module):
     done = doctest.testmod(module)
     assert done.attempted
     assert not done.failed
+
+
+def test_partitions_that_a_filter_has_probed():
+    ann = {"probes": 8, "partitions": 3000}
+    assert probes_for(ann, 9_000_000, 9_000_000) == 8
+    # All of them, even if there are somewhat more; of three million left, those of a million.
+    assert [probes_for(ann, 9_000_000, left) for left in (0, 5, 1_000_000, 3_000_000)] == [6000, 6000, 6000, 2000]
+    assert probes_for({"probes": 64, "partitions": 90}, 10**9, 10**8) == 64

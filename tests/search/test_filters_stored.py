@@ -135,9 +135,6 @@ def test_the_store_filters_as_the_tree_says(indexes, where, langs):
     assert {found.passage.id for found in stored.nearest(vector, 1000, langs, tree, exact=True)} == wanted
     approximate = {found.passage.id for found in stored.nearest(vector, 1000, langs, tree)}
     assert approximate <= wanted if len(wanted) == len(passages) else approximate == wanted
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("isoglot.search.index.approximate.EXACT_TO", 0)  # by way of the ANN index, however few they are
-        assert {found.passage.id for found in stored.nearest(vector, 1000, langs, tree)} <= wanted
     near, right = stored.nearest(vector, 5, langs, tree, exact=True), memory.nearest(vector, 5, langs, tree)
     np.testing.assert_allclose([found.score for found in near], [found.score for found in right], atol=1e-5)
     assert {found.passage.id for found in stored.matching("common", 1000, langs, tree)} == wanted

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from isoglot.search.index.protocol import Vectors
 
 PAYS_FROM = 100_000  # rows; below, exact search takes some milliseconds
-EXACT_TO = 10_000  # passages left by a filter
+LOOKED_AT = 1_000_000  # passages left by a filter that are compared
 WANTED = 0.95
 _QUERIES, _K, _REFINE = 200, 10, 4
 
@@ -67,21 +67,23 @@ def tune(table: Any, rows: int) -> dict[str, Any]:
     }
 
 
-def probes_for(ann: Mapping[str, Any], passages: int, among: int) -> int | None:
-    """Partitions to probe where a filter leaves so many passages; None where to look at all of these is better.
+def probes_for(ann: Mapping[str, Any], passages: int, among: int) -> int:
+    """Partitions to probe where a filter leaves so many passages.
 
-    A partition holds the fewer of what is wanted the more is filtered out, so the more are probed.
+    What is near to a query and left by a filter may lie in any partition, the more so where the filter goes by what
+    the passages are about. So all partitions are probed, which costs little where passages are passed over before
+    they are compared; where more than a million are left, as many partitions as hold a million of these.
 
     Args:
         ann: as `tune` gives it.
         passages: in the index.
         among: of them, left by the filter.
     """
+    probes, partitions = int(ann["probes"]), int(ann["partitions"])
     if among >= passages:
-        return int(ann["probes"])
-    if among <= EXACT_TO:
-        return None
-    return min(int(ann["partitions"]), math.ceil(int(ann["probes"]) * passages / among))
+        return probes
+    # Lance may have made somewhat more partitions than it was told to.
+    return min(2 * partitions, max(probes, math.ceil(2 * partitions * LOOKED_AT / max(1, among))))
 
 
 def to_matrix(table: pa.Table | pa.RecordBatch) -> Vectors:

@@ -153,10 +153,10 @@ class LanceIndex:
             if condition is not None:
                 query = query.where(condition)
             ann = None if exact else self._version.ann
-            probes = None if ann is None else probes_for(ann, self._version.passages, self._count(condition))
-            if ann is None or probes is None:
+            if ann is None:
                 query = query.bypass_vector_index()
             else:
+                probes = probes_for(ann, self._version.passages, self._count(condition))
                 query = query.nprobes(probes).refine_factor(ann["refine"])
             table = query.select([*SHOWN, "_distance"]).to_arrow()
         return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
