@@ -14,11 +14,25 @@ def test_reciprocal_ranks_by_hand():
 
 
 def test_standardised_by_hand():
-    # de: mean 2, variance 1; en: mean 6, variance 4. Weight of two passages: 2 / (2 + 8) = .2.
+    # de: mean 2, variance 1; en: mean 6, variance 4; together: mean 4, variance 6.5. Weight of two passages:
+    # 2 / (2 + 8) = .2. One passage beyond the first in each: (1 * 1 + 1 * 4 + 8 * 6.5) / (2 + 8) = 5.7.
     de, en = np.array([[1.0, 3.0]]), np.array([[4.0, 8.0]])
     mean, spread = standardise(de, [de, en])
     assert mean.item() == pytest.approx(0.2 * 2 + 0.8 * 4)
-    assert spread.item() == pytest.approx(np.sqrt(0.2 * 1 + 0.8 * 2.5))
+    assert spread.item() == pytest.approx(np.sqrt(0.2 * 1 + 0.8 * 5.7))
+
+
+def test_languages_with_one_passage_each_are_told_apart_by_the_spread_of_all():
+    # Variances of 0 each; scores of .2, .3 and .7 together: mean .4, variance .14 / 3. The prior decides 8 parts of 9.
+    samples = [np.array([[value]]) for value in (0.2, 0.3, 0.7)]
+    standard = []
+    for own in samples:
+        mean, spread = standardise(own, samples)
+        assert spread.item() == pytest.approx(np.sqrt(8 / 9 * 0.14 / 3))
+        assert mean.item() == pytest.approx((own.item() + 8 * 0.4) / 9)
+        standard.append(((own - mean) / spread).item())
+    assert standard == sorted(standard)
+    assert max(map(abs, standard)) < 2
 
 
 def test_a_large_sample_speaks_for_itself():

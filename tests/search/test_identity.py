@@ -9,7 +9,7 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.search.candidates import Candidate, fuse
 from isoglot.search.index.building import build_index
-from isoglot.search.index.deletion import resolve_ids
+from isoglot.search.index.deletion import read_ids, resolve_ids
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.protocol import Passage
 from isoglot.search.searcher import Searcher
@@ -166,6 +166,21 @@ def test_what_is_deleted():
     assert resolve_ids(["a,b"], there) == (["a,b"], [])
     assert resolve_ids(["a, b c,x"], there) == (["a", "b c"], ["x"])
     assert resolve_ids(["y"], there) == ([], ["y"])
+    # A line of a file is no list: with the document "x,a" gone already, "a" has to stay.
+    assert resolve_ids([], there, exactly=["x,a", "a,b"]) == (["a,b"], ["x,a"])
+
+
+def test_ids_given_in_python_are_no_lists(tmp_path, build):
+    write(tmp_path / "d.jsonl", [{"id": "a", "text": GERMAN}, {"id": "b", "text": FRENCH}])
+    build("d.jsonl")
+    built = build(delete=["a,b"])
+    assert (built.deleted, built.unknown) == (0, ("a,b",))
+    assert build(delete_lists=["a,b"]).deleted == 2
+
+
+def test_lines_of_a_file_of_ids(tmp_path):
+    (tmp_path / "ids").write_bytes("\ufeffa,b\r\n\r\n c\u2028d\n\x85e\n".encode())
+    assert read_ids(tmp_path / "ids") == ["a,b", " c\u2028d", "\x85e"]
 
 
 def test_the_command_deletes_and_names_what_is_unknown(tmp_path, capsys):
@@ -182,6 +197,12 @@ def test_the_command_deletes_and_names_what_is_unknown(tmp_path, capsys):
     assert "there are no such documents: 2 ('x', 'nope')" in told.err
     record = json.loads(told.out)
     assert (record["deleted"], record["unknown"]) == (3, ["x", "nope"])
+    assert run([*index, "--update", "--delete", "nope", "--json"]) == 2
+    told = capsys.readouterr()
+    assert "no such documents: 1 ('nope'); nothing was done" in told.err
+    assert told.out == ""
+    assert run([*index, str(docs), "--update", "--delete", "nope", "--json"]) == 0  # the rest is done all the same
+    assert json.loads(capsys.readouterr().out)["unknown"] == ["nope"]
     assert run([*index, "--update", "--delete-from", str(tmp_path / "none")]) == 2
     assert run([*index, "--delete-from", str(tmp_path / "ids")]) == 2
     assert run([*index, "--moved-from", str(tmp_path)]) == 2

@@ -113,7 +113,7 @@ def index(
     from isoglot.search.index.building import build_index
     from isoglot.search.index.deletion import read_ids
 
-    doomed = [*delete, *(read_ids(delete_from) if delete_from else ())]
+    listed = read_ids(delete_from) if delete_from else []
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
     with claim as folder:
         encoder = open_encoder(name, opening, devices)
@@ -127,7 +127,8 @@ def index(
                 length=opened.length,
                 update=update,
                 by_id=by_id,
-                delete=doomed,
+                delete=listed,
+                delete_lists=delete,
                 moved_from=moved_from,
                 precision=opened.precision,
                 options=opened.record(),
@@ -141,7 +142,12 @@ def index(
     write_run(
         folder,
         "index",
-        {**settings, "debias": str(debias) if debias else None, "delete": doomed, "precision": opened.precision},
+        {
+            **settings,
+            "debias": str(debias) if debias else None,
+            "delete": [*delete, *listed],
+            "precision": opened.precision,
+        },
         data={},
         seed=None,
         device=device_of(encoder),
@@ -151,9 +157,10 @@ def index(
     _report_problems(built.problems)
     if built.unknown:
         names = ", ".join(map(repr, built.unknown[:20])) + (", ..." if len(built.unknown) > 20 else "")
-        print(
-            f"isoglot: not deleted, since there are no such documents: {len(built.unknown)} ({names})", file=sys.stderr
-        )
+        refusal = f"not deleted, since there are no such documents: {len(built.unknown)} ({names})"
+        if not inputs and not built.changed:
+            raise InputError(f"{refusal}; nothing was done")
+        print(f"isoglot: {refusal}", file=sys.stderr)
     removal = None if prune is None else prune_versions(folder, prune)
     counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
     version = built.version

@@ -34,7 +34,9 @@ def standardise(own: Floats, every: Sequence[Floats]) -> tuple[Floats, Floats]:
     A model that prefers a language gives all of its passages higher scores, relevant or not. Mean and standard
     deviation of a query's scores with a random sample of the language's passages tell by how much; (score - mean) /
     deviation is comparable between languages. Both are drawn towards all languages' where a sample is small:
-    (n own + 8 all) / (n + 8).
+    (n own + 8 all) / (n + 8). What all languages deviate by within themselves is drawn in the same way towards the
+    deviation of all scores together, by the number of passages beyond one a language: of single passages there is
+    nothing else to tell it.
 
     Args:
         own: (queries, n), scores with the language's sample.
@@ -49,7 +51,10 @@ def standardise(own: Floats, every: Sequence[Floats]) -> tuple[Floats, Floats]:
     """
     weight = own.shape[1] / (own.shape[1] + _PRIOR)
     mean = np.mean([part.mean(axis=1, keepdims=True) for part in every], axis=0)
-    variance = np.mean([part.var(axis=1, keepdims=True) for part in every], axis=0)
+    beyond = sum(part.shape[1] - 1 for part in every)
+    within = sum((part.shape[1] - 1) * part.var(axis=1, keepdims=True) for part in every)
+    together = np.concatenate(list(every), axis=1).var(axis=1, keepdims=True)
+    variance = (within + _PRIOR * together) / (beyond + _PRIOR)
     shrunk = weight * own.var(axis=1, keepdims=True) + (1 - weight) * variance
     centre = weight * own.mean(axis=1, keepdims=True) + (1 - weight) * mean
     return centre, np.sqrt(np.maximum(shrunk, 1e-12))

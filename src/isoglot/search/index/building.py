@@ -69,6 +69,7 @@ def build_index(
     update: bool = False,
     by_id: bool = False,
     delete: Sequence[str] = (),
+    delete_lists: Sequence[str] = (),
     moved_from: Path | None = None,
     precision: Precision = "auto",
     options: Mapping[str, Any] | None = None,
@@ -92,7 +93,8 @@ def build_index(
         update: add to, replace in and delete from a published index; documents in memory then need ids.
         by_id: in an update, records of files replace those of their ids whatever file they came from, as documents in
             memory do; otherwise records with other files' ids are refused before anything is changed.
-        delete: ids of documents to delete (with `update`), see `resolve_ids`.
+        delete: ids of documents to delete (with `update`), each as it is.
+        delete_lists: ids, or ids between commas where no document is called so, as they are typed.
         moved_from: where the first input was when it was indexed; its documents keep their ids.
         precision: as for `encode`.
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
@@ -129,7 +131,7 @@ def build_index(
         store, roots = open_store(folder, manifest, inputs, moved_from)
         sources = find_sources(inputs, problems, roots) if inputs else []
         intake = Intake(store, model, manifest, correction, precision)
-        doomed, unknown = resolve_ids(delete, store.hash_of)
+        doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
         gone = set(doomed)
 
         def held(document: Document) -> str:

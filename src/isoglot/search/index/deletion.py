@@ -8,20 +8,27 @@ from pathlib import Path
 from isoglot.core.errors import InputError
 
 
-def resolve_ids(given: Iterable[str], there: Container[str]) -> tuple[list[str], list[str]]:
+def resolve_ids(
+    typed: Iterable[str], there: Container[str], exactly: Iterable[str] = ()
+) -> tuple[list[str], list[str]]:
     """Ids that are there, and those that are not.
 
-    An id is taken as it is; one that is not there and holds commas is a list of ids.
+    Args:
+        typed: ids; one that is not there and holds commas is a list of ids.
+        there: ids of all documents.
+        exactly: ids that are no lists whatever they hold.
 
-    >>> resolve_ids(["a,b", "c,d", "e"], {"a,b", "a", "c"})
-    (['a,b', 'c'], ['d', 'e'])
+    >>> resolve_ids(["a,b", "c,d", "e"], {"a,b", "a", "c"}, exactly=["a,c"])
+    (['a,b', 'c'], ['d', 'e', 'a,c'])
     """
     known: list[str] = []
     unknown: list[str] = []
-    for entry in given:
+    for entry in typed:
         parts = [entry] if entry in there else [part.strip() for part in entry.split(",") if part.strip()]
         for part in parts:
             (known if part in there else unknown).append(part)
+    for entry in exactly:
+        (known if entry in there else unknown).append(entry)
     return known, unknown
 
 
@@ -32,7 +39,8 @@ def read_ids(path: Path) -> list[str]:
         InputError: no such file, not UTF-8, or empty.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Nothing but line feeds and carriage returns ends a line: ids may hold other separators of Unicode.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
