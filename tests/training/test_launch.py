@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from isoglot.core.errors import InputError
-from isoglot.training.launch import require_known_launch, require_one_run
+from isoglot.training.launch import require_known_launch
 
 
 @pytest.mark.parametrize(
@@ -29,21 +29,39 @@ def test_launchers_that_are_refused(monkeypatch, environment, message):
         require_known_launch()
 
 
-def work(rank, port, facts, found):
+def work(rank, port, facts, versions, found):
     import torch
+    import transformers
+
+    import isoglot.training.launch as launch
 
     os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.distributed.init_process_group("gloo")
+    places = {"isoglot": launch, "torch": torch, "transformers": transformers}
+
+    def tell(name, facts):
+        try:
+            launch.require_one_run(facts)
+            found.put((name, "agreed"))
+        except InputError as error:
+            found.put((name, str(error)))
+
     try:
-        require_one_run({"lr": 0.1, "checkpoint": None})
-        require_one_run(facts[rank])
-        found.put("agreed")
-    except InputError as error:
-        found.put(str(error))
-    torch.distributed.destroy_process_group()
+        launch.require_one_run({"lr": 0.1, "checkpoint": None})
+        tell("checkpoint", facts[rank])
+        for name, both in versions.items():
+            with pytest.MonkeyPatch.context() as patch:
+                if name == "Python":
+                    patch.setattr("platform.python_version", lambda own=both[rank]: own)
+                else:
+                    patch.setattr(places[name], "__version__", both[rank])
+                tell(name, {})
+    finally:
+        torch.distributed.destroy_process_group()
 
 
-def test_processes_that_see_other_checkpoints_do_not_go_on():
+def test_processes_that_differ_do_not_go_on():
+    """In the checkpoint that they see, or in a version of what trains."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["isoglot.training.run"])
     with socket.socket() as probe:
@@ -51,11 +69,17 @@ def test_processes_that_see_other_checkpoints_do_not_go_on():
         port = probe.getsockname()[1]
     found = context.Queue()
     facts = [{"lr": 0.1, "checkpoint": "checkpoint-4"}, {"lr": 0.1, "checkpoint": None}]
-    processes = [context.Process(target=work, args=(rank, port, facts, found)) for rank in range(2)]
+    versions = dict.fromkeys(("isoglot", "Python", "torch", "transformers"), ("1.2", "1.3"))
+    processes = [context.Process(target=work, args=(rank, port, facts, versions, found)) for rank in range(2)]
     for process in processes:
         process.start()
-    said = {found.get(timeout=120) for _ in processes}
+    said = {found.get(timeout=120) for _ in range(2 * (1 + len(versions)))}
     for process in processes:
         process.join(60)
-    (message,) = said
-    assert message.startswith("process 1 starts with another checkpoint (None) than process 0 ('checkpoint-4')")
+    told = dict(said)
+    assert len(said) == len(told) == 1 + len(versions)  # both processes say the same
+    assert told["checkpoint"].startswith(
+        "process 1 starts with another checkpoint (None) than process 0 ('checkpoint-4')"
+    )
+    for name in versions:
+        assert told[name].startswith(f"process 1 starts with another {name} ('1.3') than process 0 ('1.2')")

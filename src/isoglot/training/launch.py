@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import Any
 
+import torch
+import transformers
 from torch import distributed
 
 from isoglot.core.errors import InputError
@@ -31,14 +34,14 @@ def require_known_launch() -> None:
 
 
 def require_one_run(facts: dict[str, Any]) -> None:
-    """Compare over all processes what they are about to do.
+    """Compare over all processes what they are about to do, and with which versions of what computes it.
 
     Raises:
         InputError: they differ; names the first fact that does, with both values.
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return
-    mine = {**facts, "isoglot": __version__, "world_size": distributed.get_world_size()}
+    mine = {**facts, **_versions(), "world_size": distributed.get_world_size()}
     everyone: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(everyone, mine)
     for number, other in enumerate(everyone[1:], 1):
@@ -49,3 +52,13 @@ def require_one_run(facts: dict[str, Any]) -> None:
                     f"process {number} starts with another {key} ({there!r}) than process 0 ({here!r}); "
                     "give all the same command and an output folder that all of them see"
                 )
+
+
+def _versions() -> dict[str, str]:
+    """Of what makes batches, steps and checkpoints."""
+    return {
+        "isoglot": __version__,
+        "Python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "transformers": transformers.__version__,
+    }
