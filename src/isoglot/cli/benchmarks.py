@@ -47,6 +47,26 @@ class Source:
     offline: Switch = False
 
 
+@dataclass(frozen=True)
+class IndexedBenchmark(Source):
+    """A benchmark whose passages are indexed.
+
+    Attributes:
+        benchmark: Index the passages of a benchmark instead of files, for isoglot evaluate --index: xquad-r, mlqa-r,
+            miracl, beir, rows, mteb:TASK, any other that isoglot list benchmarks names, or a path.
+        data_dir: The benchmark's folder; some are downloaded to the cache when not given.
+        rows: Row files to use as the benchmark.
+        langs: Comma-separated languages of the benchmark.
+        context: Each candidate sentence is followed by its paragraph (xquad-r, mlqa-r).
+        subset: Of miracl: full corpora, or hard-negatives.
+        split: Of a beir folder's qrels, or of an MTEB task.
+        stream: Of a beir folder: leave passages in their files.
+        offline: Never download.
+    """
+
+    benchmark: BenchmarkName = ""
+
+
 def open_benchmark(
     name: str,
     data_dir: Path | None,

@@ -6,10 +6,12 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from isoglot.cli.benchmarks import IndexedBenchmark, open_source, source_settings
 from isoglot.cli.encoders import device_of, open_encoder
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import OutputDir, Switch
@@ -27,6 +29,7 @@ Ids = Annotated[tuple[str, ...], Parameter(negative="")]
 def index(
     *inputs: Path,
     output_dir: OutputDir,
+    source: Annotated[IndexedBenchmark | None, Parameter(name="*")] = None,
     model: str | None = None,
     debias: Path | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
@@ -49,6 +52,7 @@ def index(
     Args:
         inputs: Files and folders.
         output_dir: Folder of the index.
+        source: A benchmark in place of files.
         model: The encoder: embedded (default), a folder, or a Hub id (id@revision).
         debias: A correction of language bias that `isoglot debias fit` wrote.
         options: How the model is opened; its length is that of a passage, title included: longer documents are split
@@ -92,8 +96,13 @@ def index(
         raise InputError("--by-id: says what records replace; give --update with it")
     if moved_from is not None and not (update and len(inputs) == 1):
         raise InputError("--moved-from: says where one input was before; give --update and that input with it")
-    if not inputs and not (delete or delete_from):
-        raise InputError("nothing to index; name files or folders")
+    chosen = source or IndexedBenchmark()
+    if chosen != IndexedBenchmark() and not chosen.benchmark:
+        raise InputError("--data-dir, --rows, --langs and the like are of a benchmark; give --benchmark with them")
+    if chosen.benchmark and inputs:
+        raise InputError("--benchmark: its passages are indexed in place of files; leave the inputs out")
+    if not inputs and not chosen.benchmark and not (delete or delete_from):
+        raise InputError("nothing to index; name files or folders, or a benchmark")
     opened = options or ModelOptions()
     opening = opened
     if update:
@@ -108,10 +117,16 @@ def index(
             load_debias(debias)
         _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
 
+    data = None
+    if chosen.benchmark:
+        with TemporaryDirectory(prefix="isoglot-") as scratch:
+            data = open_source(chosen, Path(scratch))
+
     from isoglot.core.progress import progress_line
     from isoglot.core.run_record import write_run
     from isoglot.search.index.building import build_index
     from isoglot.search.index.deletion import read_ids
+    from isoglot.search.measured import passage_documents
 
     listed = read_ids(delete_from) if delete_from else []
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
@@ -119,7 +134,7 @@ def index(
         encoder = open_encoder(name, opening, devices)
         try:
             built = build_index(
-                inputs,
+                inputs if data is None else passage_documents(data),
                 folder,
                 encoder,
                 name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
@@ -138,7 +153,13 @@ def index(
             again = "--update" if update else "--resume"
             progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
             raise
-    settings = {"model": name, "inputs": [shown(path) for path in inputs], "length": opened.length, "update": update}
+    settings: dict[str, Any] = {
+        "model": name,
+        "inputs": [shown(path) for path in inputs],
+        "length": opened.length,
+        "update": update,
+    }
+    settings["benchmark"] = source_settings(chosen) if chosen.benchmark else None
     write_run(
         folder,
         "index",
@@ -148,7 +169,7 @@ def index(
             "delete": [*delete, *listed],
             "precision": opened.precision,
         },
-        data={},
+        data={} if data is None else {"benchmark": data.checksum},
         seed=None,
         device=device_of(encoder),
         seconds=built.seconds,

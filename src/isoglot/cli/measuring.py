@@ -13,6 +13,7 @@ from isoglot.cli.benchmarks import Source, open_source, source_settings
 from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
 from isoglot.cli.options import OutputDir, Paths, Switch
+from isoglot.cli.ranking import Ranking
 from isoglot.cli.score_sources import Scoring, score_source
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
@@ -30,6 +31,8 @@ def evaluate(
     vectors: Path | None = None,
     run: Paths = (),
     run_pool: Literal["all", "own"] = "all",
+    index: Path | None = None,
+    ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     debias: Path | None = None,
@@ -41,7 +44,7 @@ def evaluate(
     write_mteb: Switch = False,
     report: Switch = False,
     memory: str = "2GB",
-    depth: int = 1000,
+    depth: int | None = None,
     overwrite: Switch = False,
     resume: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -58,6 +61,8 @@ def evaluate(
         run: Score a TREC run instead of a model; LANG=FILE names the run of one query language, and may be given
             several times.
         run_pool: What the run's queries were asked of: all languages together, or their own only.
+        index: Score the searches of an index that `isoglot index --benchmark` made of the same benchmark.
+        ranking: How the index is searched.
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         debias: A correction of language bias that `isoglot debias fit` wrote.
@@ -70,7 +75,7 @@ def evaluate(
         write_mteb: Also write MTEB result files, into the folder's mteb.
         report: Also write a report (HTML, Markdown, CSV, LaTeX, pictures), into the folder's report.
         memory: For a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
-        depth: Passages kept for a query when searching full miracl.
+        depth: Passages kept for a query when searching full miracl (1000 when not given) or an index (100).
         overwrite: Replace what the folder holds.
         resume: Go on with the encoding of full miracl that was broken off.
         as_json: Print metrics.json instead of the table.
@@ -82,8 +87,9 @@ def evaluate(
 
     chosen, opened = source or Source(), options or ModelOptions()
     gates = [parse_gate(text) for text in require]
+    depth = depth if depth is not None else 1000 if index is None else 100
     how = Scoring(relevant_from, debias, trec_depth if write_trec else None, parse_memory(memory), depth)
-    scores = score_source(model, vectors, run, run_pool, options, devices)
+    scores = score_source(model, vectors, run, run_pool, index, ranking or Ranking(), options, devices)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
         raise InputError(
             "--resamples wants 0, or 2 and more; --depth and --relevant-from at least 1; --trec-depth at least 0"
@@ -107,14 +113,14 @@ def evaluate(
     settings = {
         **source_settings(chosen),
         "model": scores.name,
-        **{"vectors": None, "run": None, "run_pool": None, **scores.settings()},
+        **{"vectors": None, "run": None, "run_pool": None, "index": None, **scores.settings()},
         "length": opened.length,
         "precision": opened.precision,
         **opened.record(),
         "debias": None if debias is None else str(debias),
         "relevant_from": relevant_from,
         "resamples": resamples,
-        "depth": depth if in_memory is None else None,
+        "depth": None if in_memory is not None and index is None else depth,
     }
     write_run(
         folder,

@@ -1,4 +1,4 @@
-"""What `isoglot evaluate` scores, each kind a value: a model, vectors, or a TREC run."""
+"""What `isoglot evaluate` scores, each kind a value: a model, vectors, a TREC run, or an index."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from isoglot.cli.ranking import Ranking
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -25,7 +26,7 @@ class Scoring:
         debias: a correction of language bias.
         trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
         memory: bytes for a block of streamed passages and its scores.
-        depth: streamed passages kept for a query.
+        depth: passages kept for a query, where they are streamed or an index is searched.
     """
 
     relevant_from: float
@@ -177,17 +178,29 @@ def score_source(
     vectors: Path | None,
     run: tuple[Path, ...],
     run_pool: Literal["all", "own"],
+    index: Path | None,
+    ranking: Ranking,
     options: ModelOptions | None,
     devices: str | None,
 ) -> ScoreSource:
     """The one source that was given; the embedded model where none was.
 
     Raises:
-        InputError: two of them.
+        InputError: two of them, or what belongs to another one.
     """
+    from isoglot.cli.index_source import FromIndex
     from isoglot.cli.measuring_values import parse_runs
 
     runs = parse_runs(run)
+    if index is not None:
+        if vectors is not None or runs is not None:
+            raise InputError("--index: give it alone, or --vectors, or --run")
+        if devices is not None:
+            raise InputError("--devices: an index is searched on one device; give --device")
+        return FromIndex(index, ranking, model, options)
+    if ranking != Ranking():
+        given = next(name for name, value in vars(ranking).items() if value != getattr(Ranking(), name))
+        raise InputError(f"--{given.replace('_', '-')}: says how an index is searched; give --index with it")
     if vectors is not None and runs is not None:
         raise InputError("--vectors and --run: give one of them")
     if model is not None and runs is not None:

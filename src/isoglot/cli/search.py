@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from isoglot.cli.hits import as_record, print_facets, print_hits
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names, Switch
+from isoglot.cli.ranking import Ranking
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -34,15 +35,7 @@ def search(
     collapse: Names | None = None,
     facets: Names | None = None,
     neighbours: int = 0,
-    mode: Literal["dense", "lexical", "hybrid"] = "dense",
-    fair: Literal["none", "balanced"] = "none",
-    quota: float = 0.5,
-    query_lang: str | None = None,
-    rerank: str | None = None,
-    expand: str | None = None,
-    expand_with: Literal["passage", "translate", "both"] = "passage",
-    expand_model: str = "default",
-    expand_timeout: float = 20.0,
+    ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
     model: str | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -63,28 +56,18 @@ def search(
         collapse: document (the best passage of each), text (of each text, by its words), or both: document,text.
         facets: Comma-separated fields, such as lang,source: counts their values among what --where and --langs leave.
         neighbours: Show so many passages of the document before and after each result.
-        mode: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
-        fair: balanced takes the model's preference for some languages out of the ranking.
-        quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
-        query_lang: Language of the query, for an index with --debias; guessed when not given.
-        rerank: A cross-encoder (folder or Hub id) that scores the best results anew.
-        expand: URL of an OpenAI-compatible API that rewrites the query first; its key in OPENAI_API_KEY.
-        expand_with: passage (one that would answer), translate, or both.
-        expand_model: The model that the endpoint runs.
-        expand_timeout: Seconds that one request may take.
+        ranking: How the index is searched.
         model: The encoder, where it lies elsewhere now.
         options: How it is opened, where not as it was for the index.
         as_json: Print the results as JSON.
     """
-    import os
-
-    from isoglot.core.cache import cache_folder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.searcher import Searcher
 
+    chosen = ranking or Ranking()
     if (query is not None) + (queries is not None) + (like is not None) != 1:
         raise InputError("give a query, a file of them with --queries, or a passage's id with --like: one of these")
-    if like is not None and (mode != "dense" or rerank or expand or query_lang):
+    if like is not None and (chosen.mode != "dense" or chosen.rerank or chosen.expand or chosen.query_lang):
         raise InputError("--like: goes by the passage's own vector; leave --mode, --rerank, --expand, --query-lang out")
     if (queries is None) != (run is None):
         raise InputError("--queries and --run go together: many queries are answered in a TREC run")
@@ -99,25 +82,14 @@ def search(
         if run.exists() and (run.is_dir() or not overwrite):
             raise InputError(f"{run}: exists; give --overwrite to replace it or another --run")
         texts = read_queries(queries)  # before anything is loaded
-    if (mode != "lexical" and like is None) or rerank is not None:
+    if (chosen.mode != "lexical" and like is None) or chosen.rerank is not None:
         quiet_libraries()  # imports transformers, which a search for words does without
     searcher = Searcher.open(folder, model, options=options)
-    expander = None
-    if expand is not None:
-        from isoglot.search.expansion import Expander
-
-        expander = Expander(
-            expand,
-            model=expand_model,
-            strategy=expand_with,
-            langs=langs or tuple(searcher.languages()),
-            api_key=os.environ.get("OPENAI_API_KEY", "none"),
-            timeout=expand_timeout,
-            cache=cache_folder() / "expansions",
-        )
-    how: dict[str, Any] = {"langs": langs, "where": where, "fair": fair, "quota": quota, "collapse": collapse or ()}
+    how: dict[str, Any] = {"langs": langs, "where": where, "collapse": collapse or ()}
     if like is None:
-        how |= {"mode": mode, "query_lang": query_lang, "rerank": rerank, "expand": expander}
+        how |= chosen.arguments(searcher, langs)
+    else:
+        how |= {"fair": chosen.fair, "quota": chosen.quota}
     if texts is not None and run is not None:
         _write_run(searcher, texts, run, k, as_json, how)
         return

@@ -41,6 +41,7 @@ def score_ranks(
     depth: int | None = None,
     notes: tuple[str, ...] = (),
     relevant_from: float = 1,
+    unfound: int | None = None,
 ) -> Evaluation:
     """Compute every measure from the ranks of the relevant candidates.
 
@@ -58,6 +59,8 @@ def score_ranks(
         depth: of a run, None where the whole pool was ranked.
         notes: what a reader of the figures must know.
         relevant_from: the lowest grade that is relevant, where a measure knows only yes and no (trec_eval `-l`).
+        unfound: the rank that rank distance and Max@R take for relevant candidates that were not found; None where
+            they are left out then.
 
     Raises:
         InputError: a lowest grade under 1, or one that no candidate reaches.
@@ -99,7 +102,7 @@ def score_ranks(
         everything = np.ones(len(barren), np.bool_)
         pooled = _measured(ranks, benchmark.grades, binary, everything, "pooled")
         relevant_lang = gold_lang[keep]
-        of_bias, remarks = _bias(benchmark, binary, relevant_lang)
+        of_bias, remarks = _bias(benchmark, binary, relevant_lang, unfound)
         pooled |= of_bias
         notes = (*notes, *remarks)
         if same_language is not None:
@@ -172,7 +175,9 @@ def _on_judgements(benchmark: Benchmark, relevant: GoldRanks, relevant_from: flo
     return notes
 
 
-def _bias(benchmark: Benchmark, ranks: GoldRanks, gold_lang: Any) -> tuple[dict[str, Floats], tuple[str, ...]]:
+def _bias(
+    benchmark: Benchmark, ranks: GoldRanks, gold_lang: Any, unfound: int | None
+) -> tuple[dict[str, Floats], tuple[str, ...]]:
     """Measures of language bias, for queries whose relevant candidates are in several languages; and remarks."""
     offsets, query_lang = ranks.offsets, benchmark.queries.lang
     query = query_of(offsets)
@@ -193,14 +198,15 @@ def _bias(benchmark: Benchmark, ranks: GoldRanks, gold_lang: Any) -> tuple[dict[
         f"tlr@{TOP}": language_bias.tlr_at(offsets, ranks.pooled, gold_lang, query_lang, TOP),
     }
     remarks: list[str] = []
-    if np.isinf(ranks.pooled).any():
+    known = ranks.pooled if unfound is None else np.minimum(ranks.pooled, unfound)
+    if np.isinf(known).any():
         remarks.append("rank distance and Max@R need every relevant candidate's rank, which this run lacks: left out")
     else:
         found = {
-            "rank_distance": language_bias.rank_distance(offsets, ranks.pooled),
-            "rank_distance_normalised": language_bias.normalised_rank_distance(offsets, ranks.pooled, size),
-            "max@r": language_bias.max_at_r(offsets, ranks.pooled),
-            "max@r_normalised": language_bias.normalised_max_at_r(offsets, ranks.pooled, size),
+            "rank_distance": language_bias.rank_distance(offsets, known),
+            "rank_distance_normalised": language_bias.normalised_rank_distance(offsets, known, size),
+            "max@r": language_bias.max_at_r(offsets, known),
+            "max@r_normalised": language_bias.normalised_max_at_r(offsets, known, size),
             **found,
         }
     if distinct(query * len(benchmark.languages) + gold_lang) < len(gold_lang):

@@ -1,0 +1,84 @@
+"""An index as what `isoglot evaluate` scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isoglot.cli.ranking import Ranking
+from isoglot.cli.score_sources import Scoring
+from isoglot.core.errors import InputError
+from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.data.benchmarks.streamed import StreamedCorpus
+    from isoglot.measuring.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class FromIndex:
+    """An index of the benchmark's passages, searched."""
+
+    folder: Path
+    ranking: Ranking
+    model: str | None
+    options: ModelOptions | None
+
+    @property
+    def name(self) -> str:
+        """The folder, and what is not plain about the searches."""
+        ranking = self.ranking
+        more = ["balanced"] if ranking.fair == "balanced" else []
+        more += [f"re-ranked by {ranking.rerank}"] if ranking.rerank else []
+        more += ["expanded"] if ranking.expand else []
+        return f"{self.folder} ({', '.join([ranking.mode, *more])})"
+
+    def check(self, how: Scoring, *, streamed: bool) -> None:
+        """What only vectors can have, a depth that no search has, streamed passages, no index."""
+        from isoglot.search.index.manifest import read_manifest
+        from isoglot.search.query_checks import LARGEST_K
+
+        if how.trec_depth is not None or how.debias is not None:
+            raise InputError(
+                "--index: --write-trec and --debias want vectors or a model; `isoglot search --run` writes an index's "
+                "runs, `isoglot index --debias` corrects one"
+            )
+        if streamed:
+            raise InputError("--index: wants passages in memory, not streamed (of miracl: --subset hard-negatives)")
+        if how.depth > LARGEST_K:
+            raise InputError(f"--depth {how.depth}: a search lists at most {LARGEST_K} passages")
+        read_manifest(self.folder)
+
+    def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Search and score."""
+        from isoglot.core.run_record import device_name, read_run
+        from isoglot.encoders.loading import quiet_libraries
+        from isoglot.search.index.manifest import read_manifest
+        from isoglot.search.measured import refuse_other_index, score_index
+        from isoglot.search.searcher import Searcher
+
+        made = (read_run(self.folder) or {}).get("data", {}).get("benchmark")
+        version = read_manifest(self.folder).version
+        refuse_other_index(data, version.documents + version.folded, made)
+        if self.ranking.wants_models:
+            quiet_libraries()
+        searcher = Searcher.open(self.folder, self.model, options=self.options)
+        result = score_index(
+            searcher,
+            data,
+            depth=how.depth,
+            name=self.name,
+            relevant_from=how.relevant_from,
+            **self.ranking.arguments(searcher),
+        )
+        return result, device_name(None) if self.ranking.wants_models else "cpu"
+
+    def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Refused by `check`."""
+        raise InputError("--index: wants passages in memory")
+
+    def settings(self) -> dict[str, Any]:
+        """Which index, and how it is searched."""
+        return {"index": str(self.folder), **self.ranking.record()}

@@ -1,0 +1,70 @@
+"""How an index is searched, as flags: what `isoglot search` and `isoglot evaluate --index` have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from isoglot.search.searcher import Searcher
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How an index is searched.
+
+    Attributes:
+        mode: Of a search: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
+        fair: Of a search: balanced takes the model's preference for some languages out of the ranking.
+        quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
+        query_lang: Language of the query, for an index with --debias; guessed when not given.
+        rerank: A cross-encoder (folder or Hub id) that scores the best results of a search anew.
+        expand: URL of an OpenAI-compatible API that rewrites the query first; its key in OPENAI_API_KEY.
+        expand_with: passage (one that would answer), translate, or both.
+        expand_model: The model that the endpoint runs.
+        expand_timeout: Seconds that one request may take.
+    """
+
+    mode: Literal["dense", "lexical", "hybrid"] = "dense"
+    fair: Literal["none", "balanced"] = "none"
+    quota: float = 0.5
+    query_lang: str | None = None
+    rerank: str | None = None
+    expand: str | None = None
+    expand_with: Literal["passage", "translate", "both"] = "passage"
+    expand_model: str = "default"
+    expand_timeout: float = 20.0
+
+    @property
+    def wants_models(self) -> bool:
+        """Whether a model is loaded for it; a search for words does without."""
+        return self.mode != "lexical" or self.rerank is not None
+
+    def arguments(self, searcher: Searcher, langs: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """What `Searcher.search` takes of it; queries are translated into `langs`, or all that the index has."""
+        how = {name: getattr(self, name) for name in ("mode", "fair", "quota", "query_lang", "rerank")}
+        return {**how, "expand": self._expander(langs or tuple(searcher.languages()))}
+
+    def _expander(self, langs: tuple[str, ...]) -> Any:
+        import os
+
+        from isoglot.core.cache import cache_folder
+        from isoglot.search.expansion import Expander
+
+        if self.expand is None:
+            return None
+        return Expander(
+            self.expand,
+            model=self.expand_model,
+            strategy=self.expand_with,
+            langs=langs,
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            timeout=self.expand_timeout,
+            cache=cache_folder() / "expansions",
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What `run.json` says of it."""
+        expansion = {"expand_with": self.expand_with, "expand_model": self.expand_model} if self.expand else {}
+        own = ("mode", "fair", "quota", "query_lang", "rerank", "expand")
+        return {**{name: getattr(self, name) for name in own}, **expansion}
