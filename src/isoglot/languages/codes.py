@@ -14,6 +14,16 @@ UNKNOWN = "und"
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 # The language of these is the other one: two names of one language would be two languages in every figure.
 _SAME = {"fil": "tl", "nb": "no"}
+# language[_territory][.charset][@modifier], with at least one of the last two: what else looks so is a tag.
+_LOCALE = re.compile(
+    r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?(?=[.@])(\.[\w-]+)?(@(?P<modifier>\w+))?"
+)
+_MODIFIERS = {
+    "latin": "Latn",
+    "cyrillic": "Cyrl",
+    "devanagari": "Deva",
+    "iqtelif": "Latn",  # Tatar as glibc names it
+}
 _NO_SCRIPT = {"Zyyy", "Zzzz", "Zinh"}
 
 
@@ -22,7 +32,8 @@ def normal_code(text: str) -> str:
     """The one spelling of a language code: BCP 47, ISO 639-1 letters where there are such, the script if it differs.
 
     Case, separators, ISO 639-2 and 639-3 spellings, deprecated codes and the standard member of a macrolanguage
-    (`cmn`, `arb`, `nb`) do not matter; scripts and regions stay only where they change the writing.
+    (`cmn`, `arb`, `nb`) do not matter; scripts and regions stay only where they change the writing. The names of
+    POSIX locales are codes too.
 
     Args:
         text: a code such as `de`, `DE`, `deu`, `de_AT`, `zh-TW`, `srp_Latn`; or one that was registered.
@@ -34,10 +45,12 @@ def normal_code(text: str) -> str:
     ['de', 'de', 'de', 'he', 'zh', 'zh', 'zh', 'en']
     >>> [normal_code(text) for text in ("zh-TW", "zh-Hant-HK", "sr-Latn", "sr-Cyrl-RS", "pa-PK", "arz", "nn")]
     ['zh-Hant', 'zh-Hant', 'sr-Latn', 'sr', 'pa-Arab', 'arz', 'nn']
+    >>> [normal_code(text) for text in ("de_DE.UTF-8", "sr_RS@latin", "uz_UZ.utf8@cyrillic", "de_DE@euro")]
+    ['de', 'sr-Latn', 'uz-Cyrl', 'de']
     """
     import langcodes
 
-    given = text.strip().replace("_", "-")
+    given = _of_locale(text.strip()).replace("_", "-")
     own = {code.lower(): code for code in REGISTERED}.get(given.lower())
     if own is not None:
         return own
@@ -59,6 +72,16 @@ def normal_code(text: str) -> str:
     base = _SAME.get(base, base)
     script = parts.script or _script_in(base, parts.territory)
     return base if script is None or script in _NO_SCRIPT or _is_usual(script, base) else f"{base}-{script}"
+
+
+def _of_locale(text: str) -> str:
+    """A POSIX locale's name as a code: without the character set, its modifier as a script where it is one."""
+    found = _LOCALE.fullmatch(text)
+    if found is None:
+        return text
+    language, territory, modifier = found.group("language", "territory", "modifier")
+    script = _MODIFIERS.get((modifier or "").lower())
+    return "-".join(part for part in (language, script, territory) if part)
 
 
 def known_code(text: str) -> str | None:
