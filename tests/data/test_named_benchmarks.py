@@ -108,6 +108,12 @@ def test_names_and_paths(tmp_path, lareqa_folder, capsys):
     assert "--benchmark 'nowhere': no benchmark of this name" in capsys.readouterr().err
 
 
+def test_languages_are_several_codes_or_one_text():
+    both = [load_benchmark("rows", langs=langs, rows=parallel_rows(3)) for langs in (["de", "en"], "de,en")]
+    assert both[0].languages == both[1].languages == ("de", "en")
+    assert both[0].checksum == both[1].checksum
+
+
 def test_the_readme_s_call_downloads_or_says_why_not(tmp_path, monkeypatch):
     monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path))
     with pytest.raises(InputError, match="downloading is off"):

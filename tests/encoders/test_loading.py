@@ -176,3 +176,8 @@ def test_encoding_leaves_no_gradients(model):
     encode(model, ["a"], "query")
     assert not model.training
     assert torch.is_grad_enabled()
+
+
+def test_a_dtype_that_is_none_is_refused_with_those_there_are(tiny_model):
+    with pytest.raises(InputError, match="dtype 'int3': expected one of bfloat16, float16, float32, auto"):
+        load(str(tiny_model), dtype="int3")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
@@ -26,6 +26,7 @@ EMBEDDED = "embedded"
 # What Sentence Transformers' `encode_query` and `encode_document` look for.
 PROMPT_NAMES: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
+_DTYPES = (*get_args(Dtype), "auto")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -80,6 +81,8 @@ def load(
     odd = sorted(set(prompts or ()) - {"query", "passage"})
     if odd:
         raise InputError(f"prompts: {odd[0]!r} is no role; expected query or passage")
+    if isinstance(dtype, str) and dtype not in _DTYPES:
+        raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
     preset = backbone(name)
     require_device(device)
     try:

@@ -29,7 +29,7 @@ def evaluate(
     benchmark: Benchmark | str | Path,
     *,
     data_dir: Path | str | None = None,
-    langs: str | None = None,
+    langs: str | Sequence[str] | None = None,
     name: str | None = None,
     length: int | None = None,
     precision: Precision = "auto",
@@ -48,7 +48,7 @@ def evaluate(
             or a dict of one vector (d,) an id.
         benchmark: queries, candidates and relevance; or a name or path that `load_benchmark` opens.
         data_dir: folder of a benchmark that is given by name.
-        langs: comma-separated languages of a benchmark that is given by name; all when None.
+        langs: languages of a benchmark that is given by name, several or one text with commas; all when None.
         name: of the model, for reports; what it calls itself when None.
         length: tokens kept of queries and candidates; the model's preset (usually 192) when None.
         precision: `auto`, `bf16` or `fp32`.

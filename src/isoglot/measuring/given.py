@@ -26,7 +26,9 @@ _OF_MODELS = ("modules.json", "config.json", "adapter_config.json")
 
 
 def opened_benchmark(
-    benchmark: Benchmark | str | Path, data_dir: Path | str | None = None, langs: str | None = None
+    benchmark: Benchmark | str | Path,
+    data_dir: Path | str | None = None,
+    langs: str | Sequence[str] | None = None,
 ) -> Benchmark:
     """A benchmark as it is, or opened by name or path.
 

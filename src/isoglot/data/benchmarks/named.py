@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,7 @@ def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
 def load_benchmark(
     name: str | Path,
     data_dir: Path | str | None = None,
-    langs: str | None = None,
+    langs: str | Sequence[str] | None = None,
     *,
     offline: bool | None = None,
     **more: Any,
@@ -117,7 +117,7 @@ def load_benchmark(
             folder or a row file. `isoglot list benchmarks` prints the names.
         data_dir: folder of its files; when None, xquad-r, mlqa-r and miracl are taken from the cache, where they are
             downloaded to once.
-        langs: comma-separated codes to keep, for queries and candidates alike.
+        langs: codes to keep, for queries and candidates alike: several, or one text with commas.
         offline: never download; None asks `ISOGLOT_OFFLINE` and `HF_HUB_OFFLINE`.
         more: further fields of `isoglot.data.benchmarks.named.Request`, such as `split` or `rows`.
 
@@ -133,5 +133,6 @@ def load_benchmark(
     """
     folder = None if data_dir is None else Path(data_dir)
     asked = {"subset": "hard-negatives", **more}
-    found = open_benchmark(Request(str(name), data_dir=folder, langs=langs, offline=offline, **asked))
+    codes = langs if langs is None or isinstance(langs, str) else ",".join(langs)
+    found = open_benchmark(Request(str(name), data_dir=folder, langs=codes, offline=offline, **asked))
     return found if isinstance(found, Benchmark) else found.benchmark()
