@@ -88,12 +88,14 @@ def test_who_gives_up_takes_no_place_and_too_many_are_turned_away() -> None:
         with pytest.raises(BusyError):
             await gathered.vector("2")
         assert all(isinstance(error, TimeoutError) for error in await asyncio.gather(*waiting, return_exceptions=True))
-        late = asyncio.create_task(gathered.vector("3"))
-        await asyncio.sleep(0)
-        with pytest.raises(BusyError):  # the model is still at the first one
-            await gathered.vector("4")
+        while not gathered.stuck:
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):  # at once: the model is still at the first one
+            await gathered.vector("3")
         encode.go.set()
-        assert (await late).tolist() == [3.0]
+        while gathered.stuck:
+            await asyncio.sleep(0)
+        assert (await gathered.vector("3")).tolist() == [3.0]
         gathered.close()
 
     asyncio.run(ask())

@@ -37,7 +37,7 @@ def test_the_commands_are_read_by_the_command_line() -> None:
     for words in (compose["command"], pod["containers"][0]["args"], yaml.safe_load(image)):
         arguments = parsed(words)
         assert (arguments["host"], arguments["port"], arguments["log"]) == ("0.0.0.0", 8000, "json")
-        assert arguments["index"].name == "index"
+        assert Path(arguments["index"]).name == "index"
     mounted = {entry.split(":")[1] for entry in compose["volumes"]}
     assert {str(parsed(compose["command"])["keys"].parent), "/index", "/model"} == mounted
 

@@ -163,7 +163,7 @@ def test_errors_are_said_in_the_readers_language_and_escaped(client: TestClient)
 
 
 def test_what_no_catalogue_knows_is_marked_as_english(client: TestClient) -> None:
-    answer = client.post("/?ui=ar")  # the framework's own words
+    answer = client.post("/?ui=ar", headers={"Accept": "text/html"})  # the framework's own words
     assert answer.status_code == 405
     assert '<p lang="en" dir="ltr">Method Not Allowed</p>' in answer.text
 

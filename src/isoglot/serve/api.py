@@ -1,4 +1,4 @@
-"""The JSON API: searches, and the probes `/livez`, `/readyz` and `/healthz`."""
+"""The probes `/livez`, `/readyz` and `/healthz`."""
 
 from typing import Literal
 
@@ -8,12 +8,9 @@ from pydantic import BaseModel, Field
 
 from isoglot.core.version import __version__
 from isoglot.serve.access import STRANGER
-from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import documented
 from isoglot.serve.readiness import Readiness
-from isoglot.serve.search_api import search_router
 from isoglot.serve.served import Collection
-from isoglot.serve.settings import ServeSettings
 
 
 class Served(BaseModel):
@@ -40,10 +37,9 @@ class Health(BaseModel):
     indexes: list[Served] = Field(description="Empty where the server has keys and none was shown.")
 
 
-def router(collections: list[Collection], finder: Finder, readiness: Readiness, settings: ServeSettings) -> APIRouter:
-    """The routes over these collections."""
+def probes(collections: list[Collection], readiness: Readiness) -> APIRouter:
+    """The routes that say whether the server is up and these collections answer."""
     routes = APIRouter()
-    routes.include_router(search_router(collections, finder, settings))
 
     @routes.get("/livez", summary="Whether the server is up", response_model=Alive, responses=documented(408, 413, 414))
     async def alive() -> JSONResponse:

@@ -33,6 +33,7 @@ from isoglot.serve.problem_json import Problem, problem
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.refreshing import follow
+from isoglot.serve.search_api import search_router
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
@@ -92,7 +93,8 @@ def create_app(
     )
     finder = Finder(collections, workers, metrics, limits)
     pages = Pages(collections, finder, limits)
-    routers = [api.router(collections, finder, readiness, limits), pages.router]
+    # Side by side, not one within another: the paths that are counted each are read off them.
+    routers = [search_router(collections, finder, limits), api.probes(collections, readiness), pages.router]
     if any(entry.embed for entry in collections):
         routers.append(embeddings.router(collections, workers, limits))
     if judges or any(entry.embed for entry in collections):
@@ -197,4 +199,4 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 def _is_program(request: Request) -> bool:
     """Whether what asks would not show a page."""
     wanted = request.headers.get("accept", "")
-    return request.method == "POST" or ("json" in wanted and "html" not in wanted)
+    return "html" not in wanted and (request.method == "POST" or "json" in wanted)
