@@ -87,13 +87,16 @@ def test_a_line_shows_where_the_words_are(capsys, index):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["tides", "--where", "yaer = 1"], "there is no field 'yaer'; did you mean 'year'? there are: lang, source"),
-        (["tides", "--where", "year ="], "where: character 7: the filter ends here; expected a value"),
-        (["tides", "--where", ""], "the filter is empty"),
-        (["tides", "--facets", "nothing"], "facets: there is no field 'nothing'"),
-        (["tides", "--collapse", "title"], "collapse 'title': expected a sequence of 'document' and 'text'"),
-        (["tides", "--offset", "-1"], "offset -1: expected 0 or more"),
-        (["tides", "--neighbours", "99"], "neighbours 99: expected 0 to 20"),
+        (
+            ["tides", "--where", "yaer = 1"],
+            "--where: character 1: there is no field 'yaer'; did you mean 'year'? there are: lang, source",
+        ),
+        (["tides", "--where", "year ="], "--where: character 7: the filter ends here; expected a value"),
+        (["tides", "--where", ""], "--where: the filter is empty"),
+        (["tides", "--facets", "nothing"], "--facets: there is no field 'nothing'"),
+        (["tides", "--collapse", "title"], "--collapse 'title': expected a sequence of 'document' and 'text'"),
+        (["tides", "--offset", "-1"], "--offset -1: expected 0 or more"),
+        (["tides", "--neighbours", "99"], "--neighbours 99: expected 0 to 20"),
         (["tides", "--like", "n1"], "one of these"),
         ([], "one of these"),
         (["--like", "nowhere"], "there is no passage 'nowhere'"),
@@ -104,12 +107,4 @@ def test_a_line_shows_where_the_words_are(capsys, index):
 def test_what_cannot_be_is_named(capsys, index, argv, words):
     code, said = answered(capsys, index, *argv, *(["--mode", "lexical"] if "--like" not in argv else []))
     assert code == 2
-    assert (
-        words
-        in said.err.replace("--where", "where")
-        .replace("--facets", "facets")
-        .replace("--collapse", "collapse")
-        .replace("--offset", "offset")
-        .replace("--neighbours", "neighbours")
-        or words in said.err
-    )
+    assert words in said.err

@@ -230,3 +230,14 @@ def test_detection_says_und_when_unsure():
     assert detect("ok") == "und"
     assert detect("Wie hoch ist der Berg?", ["en", "de"]) == "de"
     assert detect("Hallo", ["xx"]) == "und"
+
+
+def test_metadata_that_nests_too_deeply_is_told_and_passed_over(tmp_path):
+    def nested(levels):
+        return '{"a":' * levels + "1" + "}" * levels
+
+    path = tmp_path / "deep.jsonl"
+    path.write_text("".join(f'{{"id": "{n}", "text": "t", "more": {nested(n)}}}\n' for n in (1, 90, 300, 600)))
+    problems = Problems()
+    assert [document.id for document in read_documents(find_sources([path], problems), problems)] == ["1", "90"]
+    assert "deep.jsonl:3: objects more than 100 deep within one another" in str(problems.shown)

@@ -7,8 +7,9 @@ import pytest
 from isoglot.core.errors import InputError
 from isoglot.search.filters import checking, evaluation, parsing, sql, tokens, values
 from isoglot.search.filters.checking import OWN_FIELDS, checked_filter
-from isoglot.search.filters.evaluation import matches
+from isoglot.search.filters.evaluation import like, matches
 from isoglot.search.filters.parsing import parse_filter
+from isoglot.search.filters.tokens import FilterError
 from isoglot.search.filters.tree import DAY, Among, And, Compare, Date, Like, Missing, Not, Or
 from isoglot.search.filters.values import metadata_values
 from isoglot.search.index.approximate import probes_for
@@ -201,3 +202,17 @@ def test_partitions_that_a_filter_has_probed():
     # All of them, even if there are somewhat more; of three million left, those of a million.
     assert [probes_for(ann, 9_000_000, left) for left in (0, 5, 1_000_000, 3_000_000)] == [6000, 6000, 6000, 2000]
     assert probes_for({"probes": 64, "partitions": 90}, 10**9, 10**8) == 64
+
+
+def test_no_pattern_of_like_takes_long():
+    """Patterns that a backtracking matcher would never be done with."""
+    assert not like("%_" * 60 + "~", "x" * 200)
+    assert like("%_" * 60, "x" * 60)
+    assert not like("%_" * 61, "x" * 60)
+    assert like("%a%b_%%c", "xxaxbxbyxc")
+    assert not like("%ab%ba%", "aba")
+
+
+def test_half_a_character_is_named():
+    with pytest.raises(FilterError, match="where: character 11 is half of one"):
+        parse_filter("title = 'x\udc80'")

@@ -133,10 +133,10 @@ def test_search_filter_switch_compare(page: Page, address: str) -> None:
 
 def test_errors_show_in_place(page: Page, address: str) -> None:
     page.goto(address)
+    # A browser logs every answer of 400 and above as an error of its own; this one is wanted. Typing may ask already.
+    page.route("**/*q=solar*", lambda route: route.fulfill(status=200, body=route.fetch().text()))
     page.locator("#q").fill("solar")
     page.evaluate("document.querySelector('select[name=k] option').value = '0'")
-    # A browser logs every answer of 400 and above as an error of its own; this one is wanted.
-    page.route("**/*q=solar*", lambda route: route.fulfill(status=200, body=route.fetch().text()))
     page.keyboard.press("Enter")
     page.wait_for_selector(".problem")
     assert "expected 1 to 100" in page.locator(".problem").inner_text()

@@ -35,18 +35,20 @@ def mcp(
         raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
+    from isoglot.search.index.about import About
     from isoglot.search.searcher import Searcher
-    from isoglot.search.stores.named import about_place
+    from isoglot.search.stores.named import open_place
     from isoglot.serve.mcp_tools import create_mcp
     from isoglot.serve.server import listen, run
 
-    about = about_place(index)
+    opened = open_place(index)
+    about = opened.about or About("", opened.index.dimension)
     if not (model or about.model):
         raise InputError(f"{index}: does not say which encoder its vectors are of; give it as --model")
     quiet_libraries()
     taken = None if http is None else listen(LOOPBACK, http)
     encoder = open_embedder(model or about.model, (options or ModelOptions()).filled(about.options))
-    searcher = Searcher.open(index, encoder)
+    searcher = Searcher.open(opened, encoder)
     try:
         searcher.warm()
         server = create_mcp(searcher, Path(index).resolve().name or "index")

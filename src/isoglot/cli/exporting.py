@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Switch
 
 
@@ -30,7 +31,6 @@ def export(
     """
     from dataclasses import asdict
 
-    from isoglot.core.files import json_line
     from isoglot.search.stores.export import export_index
 
     done = export_index(folder, place, overwrite=overwrite, batch=batch)

@@ -53,6 +53,7 @@ class FromIndex:
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Search and score."""
+        from isoglot.cli.encoders import device_of
         from isoglot.core.run_record import device_name, read_run
         from isoglot.encoders.loading import quiet_libraries
         from isoglot.search.index.manifest import read_manifest
@@ -73,7 +74,9 @@ class FromIndex:
             relevant_from=how.relevant_from,
             **self.ranking.arguments(searcher),
         )
-        return result, device_name(None) if self.ranking.wants_models else "cpu"
+        if self.ranking.mode != "lexical":
+            return result, device_of(searcher.encoder)
+        return result, "cpu" if self.ranking.rerank is None else device_name(None)
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Refused by `check`."""

@@ -80,13 +80,14 @@ def index(
 
     if prune is not None and prune < 1:
         raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
+    chosen = source or IndexedBenchmark()
     if versions or roll_back is not None:
-        if inputs or update or delete or delete_from or prune is not None:
+        if inputs or chosen.benchmark or update or delete or delete_from or prune is not None:
             raise InputError("--versions and --roll-back stand alone; leave out inputs and the other flags")
         manifest = read_manifest(output_dir) if roll_back is None else roll(output_dir, roll_back)
         _print_versions(manifest, as_json)
         return
-    if prune is not None and not (inputs or update or delete or delete_from):
+    if prune is not None and not (inputs or chosen.benchmark or update or delete or delete_from):
         pruned = prune_versions(output_dir, prune)
         _print_versions(pruned.manifest, as_json, pruned)
         return
@@ -96,7 +97,6 @@ def index(
         raise InputError("--by-id: says what records replace; give --update with it")
     if moved_from is not None and not (update and len(inputs) == 1):
         raise InputError("--moved-from: says where one input was before; give --update and that input with it")
-    chosen = source or IndexedBenchmark()
     if chosen != IndexedBenchmark() and not chosen.benchmark:
         raise InputError("--data-dir, --rows, --langs and the like are of a benchmark; give --benchmark with them")
     if chosen.benchmark and inputs:

@@ -80,7 +80,7 @@ def evaluate(
         resume: Go on with the encoding of full miracl that was broken off.
         as_json: Print metrics.json instead of the table.
     """
-    from isoglot.core.files import claim_folder, sha256
+    from isoglot.core.files import claimed_folder, sha256
     from isoglot.core.run_record import write_run
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.measuring.gates import check_gates, parse_gate
@@ -101,36 +101,35 @@ def evaluate(
     started = time.perf_counter()
     in_memory = data if isinstance(data, Benchmark) else None
     scores.check(how, streamed=in_memory is None)
-    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
-
-    if isinstance(data, Benchmark):
-        result, device = scores.score(data, folder, how)
-    else:
-        result, device = scores.score_streamed(data, folder, how)
-    if resamples:
-        result = result.with_intervals(resamples)
-    result.save(folder, in_memory)
-    settings = {
-        **source_settings(chosen),
-        "model": scores.name,
-        **{"vectors": None, "run": None, "run_pool": None, "index": None, **scores.settings()},
-        "length": opened.length,
-        "precision": opened.precision,
-        **opened.record(),
-        "debias": None if debias is None else str(debias),
-        "relevant_from": relevant_from,
-        "resamples": resamples,
-        "depth": None if in_memory is not None and index is None else depth,
-    }
-    write_run(
-        folder,
-        "evaluate",
-        settings,
-        data={"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})},
-        seed=None,
-        device=device,
-        seconds=time.perf_counter() - started,
-    )
+    with claimed_folder(output_dir, overwrite=overwrite, resume=resume) as folder:
+        if isinstance(data, Benchmark):
+            result, device = scores.score(data, folder, how)
+        else:
+            result, device = scores.score_streamed(data, folder, how)
+        if resamples:
+            result = result.with_intervals(resamples)
+        result.save(folder, in_memory)
+        settings = {
+            **source_settings(chosen),
+            "model": scores.name,
+            **{"vectors": None, "run": None, "run_pool": None, "index": None, **scores.settings()},
+            "length": opened.length,
+            "precision": opened.precision,
+            **opened.record(),
+            "debias": None if debias is None else str(debias),
+            "relevant_from": relevant_from,
+            "resamples": resamples,
+            "depth": None if in_memory is not None and index is None else depth,
+        }
+        write_run(
+            folder,
+            "evaluate",
+            settings,
+            data={"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})},
+            seed=None,
+            device=device,
+            seconds=time.perf_counter() - started,
+        )
     if write_mteb:
         from isoglot.measuring.mteb_results import write_mteb as write_results
 

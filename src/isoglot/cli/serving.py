@@ -77,10 +77,11 @@ def serve(
     from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
+    from isoglot.search.index.about import About
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
     from isoglot.search.searcher import Searcher
-    from isoglot.search.stores.named import about_place
+    from isoglot.search.stores.named import open_place
     from isoglot.serve.access import checked_origins
     from isoglot.serve.app import create_app
     from isoglot.serve.keys import read_keys
@@ -89,10 +90,10 @@ def serve(
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[str, str | Opened, tuple[str, ModelOptions]]] = []
+    wanted: list[tuple[str, Opened, tuple[str, ModelOptions]]] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
-        place = open_replica(folder, local) if is_address(folder) else folder
-        about = about_place(place)
+        place = open_replica(folder, local) if is_address(folder) else open_place(folder)
+        about = place.about or About("", place.index.dimension)
         if not (own or about.model):
             raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
         wanted.append((folder, place, (own or about.model, chosen.filled(about.options))))

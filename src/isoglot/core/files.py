@@ -18,6 +18,8 @@ from isoglot.core.errors import InputError, IsoglotError
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -186,5 +188,15 @@ def without_nan(value: Any) -> Any:
 
 
 def json_line(value: Any) -> str:
-    """A value as JSON in one line, as programs read it: letters as they are, null for NaN and infinity."""
-    return json.dumps(without_nan(value), ensure_ascii=False, default=str)
+    r"""A value as JSON in one line, as programs read it: letters as they are, null for NaN and infinity.
+
+    Half surrogate pairs, which no file can hold, become U+FFFD.
+
+    >>> json_line({"a": float("nan"), "b": "\ud800"})
+    '{"a": null, "b": "\ufffd"}'
+    """
+    try:
+        line = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except (TypeError, ValueError):  # keys that are no texts, or numbers that JSON does not have
+        line = json.dumps(without_nan(value), ensure_ascii=False, default=str)
+    return _SURROGATES.sub("\ufffd", line)

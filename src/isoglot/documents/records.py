@@ -22,6 +22,7 @@ TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
 TITLE_FIELDS = ("title",)
 LANG_FIELDS = ("lang", "language")
 FIELDS = {*ID_FIELDS, *TEXT_FIELDS, *TITLE_FIELDS, *LANG_FIELDS, "metadata"}
+DEEPEST = 100  # objects within one another; whoever stores and filters metadata walks down through them
 _BLANKS = re.compile(r"\s*")
 
 
@@ -147,6 +148,9 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
     if isinstance(title, (dict, list)):
         more["title"], title = title, None
+    if _deeper(more, DEEPEST):
+        problems.add(source.path, number, f"objects more than {DEEPEST} deep within one another")
+        return None
     own = clean(str(known)) if known is not None else ""
     return Document(
         id=own or f"{source.name}:{number}",
@@ -158,6 +162,13 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
         metadata=more,
         done=done,
     )
+
+
+def _deeper(value: Any, left: int) -> bool:
+    """Whether more objects and lists than so many stand within one another."""
+    if not isinstance(value, (dict, list)):
+        return False
+    return left < 0 or any(_deeper(inner, left - 1) for inner in (value.values() if isinstance(value, dict) else value))
 
 
 def _lower(record: Mapping[Any, Any]) -> dict[str, Any]:

@@ -14,10 +14,8 @@ UNKNOWN = "und"
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 # The language of these is the other one: two names of one language would be two languages in every figure.
 _SAME = {"fil": "tl", "nb": "no"}
-# language[_territory][.charset][@modifier], with at least one of the last two: what else looks so is a tag.
-_LOCALE = re.compile(
-    r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?(?=[.@])(\.[\w-]+)?(@(?P<modifier>\w+))?"
-)
+# language[_territory]@modifier, as gettext names folders of translations.
+_LOCALE = re.compile(r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?@(?P<modifier>\w+)")
 _MODIFIERS = {
     "latin": "Latn",
     "cyrillic": "Cyrl",
@@ -32,8 +30,8 @@ def normal_code(text: str) -> str:
     """The one spelling of a language code: BCP 47, ISO 639-1 letters where there are such, the script if it differs.
 
     Case, separators, ISO 639-2 and 639-3 spellings, deprecated codes and the standard member of a macrolanguage
-    (`cmn`, `arb`, `nb`) do not matter; scripts and regions stay only where they change the writing. The names of
-    POSIX locales are codes too.
+    (`cmn`, `arb`, `nb`) do not matter; scripts and regions stay only where they change the writing. What gettext calls
+    translations by (`sr@latin`) is a code too.
 
     Args:
         text: a code such as `de`, `DE`, `deu`, `de_AT`, `zh-TW`, `srp_Latn`; or one that was registered.
@@ -45,8 +43,8 @@ def normal_code(text: str) -> str:
     ['de', 'de', 'de', 'he', 'zh', 'zh', 'zh', 'en']
     >>> [normal_code(text) for text in ("zh-TW", "zh-Hant-HK", "sr-Latn", "sr-Cyrl-RS", "pa-PK", "arz", "nn")]
     ['zh-Hant', 'zh-Hant', 'sr-Latn', 'sr', 'pa-Arab', 'arz', 'nn']
-    >>> [normal_code(text) for text in ("de_DE.UTF-8", "sr_RS@latin", "uz_UZ.utf8@cyrillic", "de_DE@euro")]
-    ['de', 'sr-Latn', 'uz-Cyrl', 'de']
+    >>> [normal_code(text) for text in ("sr_RS@latin", "uz@cyrillic", "de_DE@euro")]
+    ['sr-Latn', 'uz-Cyrl', 'de']
     """
     import langcodes
 
@@ -75,12 +73,12 @@ def normal_code(text: str) -> str:
 
 
 def _of_locale(text: str) -> str:
-    """A POSIX locale's name as a code: without the character set, its modifier as a script where it is one."""
+    """A locale's name as a code, its modifier as a script where it is one."""
     found = _LOCALE.fullmatch(text)
     if found is None:
         return text
     language, territory, modifier = found.group("language", "territory", "modifier")
-    script = _MODIFIERS.get((modifier or "").lower())
+    script = _MODIFIERS.get(modifier.lower())
     return "-".join(part for part in (language, script, territory) if part)
 
 

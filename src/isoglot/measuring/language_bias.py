@@ -186,9 +186,13 @@ def _agreement(queries: Array, candidates: Array, top: Array) -> Floats:
     # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
     scores = np.einsum("gqd,gcd->gqc", queries, candidates[union])
     a, b = np.triu_indices(m, 1)
-    kept = (near[:, a] | near[:, b]).reshape(-1, union.shape[1])
-    x, y = (scores[:, part].reshape(kept.shape) for part in (a, b))
-    rho = _spearman(x, y, kept).reshape(count, -1)
+    tops = column.reshape(top.shape)
+    both = np.concatenate((tops[:, a], tops[:, b]), axis=2)  # places of a pair's candidates: (groups, pairs, 2k)
+    group = np.arange(count)[:, None, None]
+    kept = np.ones(both.shape, np.bool_)
+    kept[:, :, k:] = ~near[group, a[:, None], both[:, :, k:]]  # each candidate once
+    x, y = (scores[group, part[:, None], both].reshape(-1, 2 * k) for part in (a, b))
+    rho = _spearman(x, y, kept.reshape(x.shape)).reshape(count, -1)
     known, found = ~np.isnan(rho), np.nan_to_num(rho)
     of_query = (np.arange(m) == a[:, None]) | (np.arange(m) == b[:, None])  # (pairs, m)
     return _divide(found @ of_query, known.astype(float) @ of_query)

@@ -86,6 +86,10 @@ def score_index(
     top: list[NDArray[np.int64]] = []
     share = np.full(len(benchmark.queries), np.nan)
     sides = [None, *range(len(benchmark.languages))]
+    expand = how.get("expand")
+    if expand is not None:
+        said = {text: expand(text) for text in benchmark.queries.texts}  # asked once, not for every language
+        how["expand"] = said.__getitem__
     vectors = _query_vectors(searcher, benchmark, how)
     with Progress("searches", len(sides) * len(benchmark.queries)) as progress:
         for side in sides:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from isoglot.search.filters.tree import Among, And, Date, Filter, Like, Missing, Not, Or, Value
 from isoglot.search.filters.values import LISTS, Kind, Stored, kind_of, passage_values
 from isoglot.search.index.protocol import Passage
 
+_PIECE = re.compile(r"\\(.)|.", re.DOTALL)
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
@@ -31,23 +33,40 @@ def matches(tree: Filter, passage: Passage) -> bool:
     return true_of(tree, passage_values(passage))
 
 
-def like(pattern: str) -> re.Pattern[str]:
-    r"""The pattern of LIKE as a regular expression.
+def like(pattern: str, text: str) -> bool:
+    r"""Whether a text is as a pattern of LIKE says.
 
-    >>> bool(like("docs/%.md").fullmatch("docs/a.md")), bool(like(r"50\%").fullmatch("500"))
-    (True, False)
+    What stands between two `%` is looked for from left to right and never again, so that no pattern takes long.
+
+    >>> like("docs/%.md", "docs/a.md"), like(r"50\%", "500"), like("%a_%_c", "xabc"), like("%a_%_c", "xabdc")
+    (True, False, False, True)
     """
-    parts: list[str] = []
-    place = 0
-    while place < len(pattern):
-        char = pattern[place]
-        if char == "\\" and place + 1 < len(pattern):
-            place += 1
-            parts.append(re.escape(pattern[place]))
+    (first, length), *others = _pieces(pattern)
+    if not others:
+        return first.fullmatch(text) is not None
+    if first.match(text) is None:
+        return False
+    place = length
+    for piece, length in others[:-1]:
+        found = piece.search(text, place)
+        if found is None:
+            return False
+        place = found.start() + length
+    last, length = others[-1]
+    end = len(text) - length
+    return end >= place and last.match(text, end) is not None
+
+
+@lru_cache(maxsize=256)
+def _pieces(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
+    """What stands between the `%` of a pattern, each with how many characters it is."""
+    pieces: list[list[str]] = [[]]
+    for found in _PIECE.finditer(pattern):
+        if found[0] == "%":
+            pieces.append([])
         else:
-            parts.append({"%": ".*", "_": "."}.get(char, re.escape(char)))
-        place += 1
-    return re.compile("".join(parts), re.DOTALL)
+            pieces[-1].append("." if found[0] == "_" else re.escape(found[1] or found[0]))
+    return tuple((re.compile("".join(piece), re.DOTALL), len(piece)) for piece in pieces)
 
 
 def true_of(tree: Filter, values: Mapping[str, Mapping[Kind, Stored]]) -> bool:
@@ -62,7 +81,7 @@ def true_of(tree: Filter, values: Mapping[str, Mapping[Kind, Stored]]) -> bool:
     if isinstance(tree, Missing):
         return not held
     if isinstance(tree, Like):
-        return "text" in held and bool(like(tree.pattern).fullmatch(str(held["text"])))
+        return "text" in held and like(tree.pattern, str(held["text"]))
     if isinstance(tree, Among):
         return any(_compared(held, "=", value) for value in tree.values)
     return _compared(held, tree.operator, tree.value)

@@ -12,6 +12,7 @@ LONGEST = 16_384  # characters
 Kind = Literal["name", "word", "text", "number", "date", "sign", "end"]
 WORDS = frozenset({"AND", "OR", "NOT", "IN", "LIKE", "IS", "NULL", "TRUE", "FALSE"})
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
@@ -37,13 +38,11 @@ class Token(NamedTuple):
         kind: what it is; a `word` is one of the language's own, a `name` that of a field.
         value: words in capitals; names and texts without their quotes; else as it is written.
         at: its first character, from 1.
-        quoted: whether a name stands in double quotes.
     """
 
     kind: Kind
     value: str
     at: int
-    quoted: bool = False
 
 
 def tokens(text: str) -> list[Token]:
@@ -57,6 +56,9 @@ def tokens(text: str) -> list[Token]:
     """
     if len(text) > LONGEST:
         raise FilterError(f"where: the filter has {len(text)} characters; expected at most {LONGEST}")
+    broken = _SURROGATE.search(text)
+    if broken is not None:
+        raise FilterError(f"where: character {broken.start() + 1} is half of one; write the filter in UTF-8")
     found: list[Token] = []
     place = 0
     while place < len(text):
@@ -70,7 +72,7 @@ def tokens(text: str) -> list[Token]:
         elif kind == "text":
             found.append(Token("text", value[1:-1].replace("''", "'"), at))
         elif kind == "quoted":
-            found.append(Token("name", value[1:-1].replace('""', '"'), at, quoted=True))
+            found.append(Token("name", value[1:-1].replace('""', '"'), at))
         elif kind != "space":
             found.append(Token(cast("Kind", kind), value, at))
     return [*found, Token("end", "", len(text) + 1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -90,14 +89,3 @@ class Or:
 
 Condition: TypeAlias = Compare | Among | Like | Missing
 Filter: TypeAlias = Condition | Not | And | Or
-
-
-def conditions(tree: Filter) -> Iterator[Condition]:
-    """The leaves of a tree, from left to right."""
-    if isinstance(tree, Not):
-        yield from conditions(tree.inner)
-    elif isinstance(tree, (And, Or)):
-        for part in tree.parts:
-            yield from conditions(part)
-    else:
-        yield tree

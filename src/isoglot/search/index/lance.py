@@ -91,7 +91,7 @@ class LanceIndex:
         try:
             self._table = self._open()
         except IsoglotError:
-            # Pruning, between our two reads, gives the versions that stay new places in the table.
+            # Between our two reads a newer version may have been published, and this one pruned.
             now = read_manifest(folder)
             if now == self.manifest:
                 raise

@@ -128,6 +128,8 @@ class Place:
         Raises:
             IsoglotError: the store does not answer, or the file cannot be read.
         """
+        if not path.is_file():
+            raise IsoglotError(f"{path}: is gone; is another program writing to this folder?")
         with _failing(self.address):
             self._store.put(key, path)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,10 +108,5 @@ def digest_of(passage: Passage, vector: Vectors) -> str:
 
 
 def _mean_terms(index: LanceIndex) -> float:
-    counts = np.fromiter(_lengths(index), np.int64)
-    return float(counts.mean()) if counts.size else 0.0
-
-
-def _lengths(index: LanceIndex) -> Iterator[int]:
-    for passages, _ in index.batches():
-        yield from (len(terms_of(passage)) for passage in passages)
+    lengths = np.fromiter((len(terms_of(passage)) for passage in index.passages()), np.int64)
+    return float(lengths.mean()) if lengths.size else 0.0

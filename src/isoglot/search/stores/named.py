@@ -69,20 +69,6 @@ def open_place(place: Path | str | Opened) -> Opened:
     return opened if isinstance(opened, Opened) else Opened(opened)
 
 
-def about_place(place: Path | str | Opened) -> About:
-    """What an index says about itself, without keeping it open.
-
-    Raises:
-        InputError: as `open_place`.
-    """
-    opened = open_place(place)
-    try:
-        return opened.about or About("", opened.index.dimension)
-    finally:
-        if opened is not place:
-            opened.index.close()
-
-
 def write_place(place: str, about: About, *, overwrite: bool = False) -> Writer:
     """Open a place for writing.
 

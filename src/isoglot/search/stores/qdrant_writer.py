@@ -35,7 +35,7 @@ class QdrantWriter:
     """
 
     def __init__(self, client: Any, place: QdrantPlace, about: About, *, overwrite: bool) -> None:
-        self._client, self._place, self._about = client, place, about
+        self._client, self._place, self._about, self._told = client, place, about, about
         self._finished, self._columns = False, set[str]()
         with asking(place):
             there = client.collection_exists(place.collection)
@@ -44,6 +44,7 @@ class QdrantWriter:
             known = self._known(overwrite)
             if known is not None:
                 self._about = replace(about, mean_terms=known.about.mean_terms)
+                self._told = known.about  # until all is there: who follows the collection opens it again at a change
                 self._finished, self._columns = known.finished, set(known.columns)
                 return
             with asking(place):
@@ -89,7 +90,7 @@ class QdrantWriter:
 
     def finish(self) -> int:
         """Mark the collection as complete; how many passages it holds."""
-        self._finished = True
+        self._finished, self._told = True, self._about
         with asking(self._place):
             self._describe()
             return int(self._client.count(self._place.collection, exact=True).count)
@@ -137,5 +138,5 @@ class QdrantWriter:
         self._client.update_collection(self._place.collection, metadata=self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
-        about = {"about": self._about.to_text(), "finished": self._finished, "columns": sorted(self._columns)}
+        about = {"about": self._told.to_text(), "finished": self._finished, "columns": sorted(self._columns)}
         return {ABOUT: about}

@@ -51,15 +51,14 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
         lstrip_blocks=True,
     ).get_template("report.html")
     legend = [(regime, colours.series(number)) for number, regime in enumerate(study.regimes)]
+    separations = views.separations(study)
     return page.render(
         title=words.title(study),
         origin=study.origin,
         single=len(study.regimes) < 2,
         in_short=words.in_short(study),
-        separations=views.separations(study),
-        separation=Markup(
-            svg_charts.separation(views.separations(study), f"Change against {study.origin}, in points of mAP")
-        ),
+        separations=separations,
+        separation=Markup(svg_charts.separation(separations, f"Change against {study.origin}, in points of mAP")),
         setup=words.setup(study),
         floor=words.floor(study),
         titles=list(TITLES.values()),
