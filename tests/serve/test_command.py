@@ -33,7 +33,8 @@ sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
 import isoglot.search.stores.named, isoglot.encoders.opening, isoglot.search.searcher
-isoglot.search.stores.named.about_place = lambda folder: SimpleNamespace(model="tiny", options={{}})
+about = SimpleNamespace(model="tiny", options={{}})
+isoglot.search.stores.named.open_place = lambda folder: SimpleNamespace(about=about)
 isoglot.encoders.opening.open_embedder = lambda name, options: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
@@ -117,16 +118,16 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
     closed: list[int] = []
     served = []
 
-    def open_(path: Path, model: SimpleNamespace) -> Searcher:
-        opened.append((path, model.name))
+    def open_(place: SimpleNamespace, model: SimpleNamespace) -> Searcher:
+        opened.append((place.folder, model.name))
         chosen = searcher(name=str(len(opened)))
         chosen.close = lambda: closed.append(1)  # type: ignore[method-assign]
         return chosen
 
     monkeypatch.setattr(Searcher, "open", open_)
     monkeypatch.setattr(
-        "isoglot.search.stores.named.about_place",
-        lambda folder: SimpleNamespace(model=f"{folder}/model", options={}),
+        "isoglot.search.stores.named.open_place",
+        lambda folder: SimpleNamespace(about=SimpleNamespace(model=f"{folder}/model", options={}), folder=folder),
     )
     monkeypatch.setattr(
         "isoglot.encoders.opening.open_embedder",
@@ -149,7 +150,8 @@ def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monke
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(
-            "isoglot.search.stores.named.about_place", lambda folder: SimpleNamespace(model="tiny", options={})
+            "isoglot.search.stores.named.open_place",
+            lambda folder: SimpleNamespace(about=SimpleNamespace(model="tiny", options={})),
         )
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from isoglot.core.errors import InputError
 from isoglot.search.index.building import build_index
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
+from isoglot.serve.asking import Ask
 from isoglot.serve.refreshing import refreshed
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
@@ -77,6 +78,6 @@ def test_what_cannot_be_opened_leaves_what_was(tmp_path: Path) -> None:
     manifest.write_text(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="truncated"):
         refreshed(collection)
-    assert collection.search("solar", 1, [], "dense", "none")[0].text == "solar version1"
+    assert collection.ask(Ask("solar", k=1)).hits[0].text == "solar version1"
     manifest.write_text(whole)
     assert not refreshed(collection)

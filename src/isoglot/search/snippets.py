@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 from unicodedata import category
@@ -59,13 +60,21 @@ def _window(text: str, found: Sequence[Mark], characters: int) -> tuple[int, int
         return 0, len(text)
     start = first = 0
     most = (0, 0)
+    terms: Counter[str] = Counter()
+    past = 0  # the first mark that ends beyond the window
     for place, mark in enumerate(found):
-        inside = [other for other in found[place:] if other.end <= mark.start + characters]
-        score = len({other.term for other in inside}), len(inside)
+        while past < len(found) and found[past].end <= mark.start + characters:
+            terms[found[past].term] += 1
+            past += 1
+        score = len(terms), past - place
         if score > most:
             most, first = score, mark.start
             # As much before the words as after them.
-            start = mark.start - (characters - (inside[-1].end - mark.start)) // 2
+            start = mark.start - (characters - (found[past - 1].end - mark.start)) // 2
+        if past > place:
+            terms -= Counter((mark.term,))
+        else:  # a word that is longer than the window
+            past = place + 1
     start = max(0, min(start, len(text) - characters))
     end = start + characters
     last = max((mark.end for mark in found if mark.end <= end), default=start)

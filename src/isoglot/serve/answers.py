@@ -12,7 +12,7 @@ from isoglot.search.hit import Hit
 from isoglot.search.index.protocol import Passage
 from isoglot.search.lookup import Facet, Neighbours
 from isoglot.search.query_checks import Fair, Mode
-from isoglot.search.snippets import snippet
+from isoglot.search.snippets import Snippet
 from isoglot.serve.asking import Answer, Ask
 from isoglot.serve.cleaning import plain
 
@@ -93,7 +93,7 @@ class Results(BaseModel):
     facets: dict[str, Counts] = Field(description="Over all passages that languages and filter leave.")
 
 
-def results(ask: Ask, found: Answer, index: str, model: str, seconds: float, part: int | None) -> Results:
+def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> Results:
     """An answer as JSON.
 
     Args:
@@ -102,7 +102,6 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float, par
         index: name of it.
         model: name of its encoder.
         seconds: that it took.
-        part: characters of a snippet; None for none.
     """
     return Results(
         query=ask.query,
@@ -117,14 +116,14 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float, par
         collapse=list(ask.collapse),
         seconds=seconds,
         hits=[
-            _result(rank, hit, ask.query, part, found.around.get(hit.id))
+            _result(rank, hit, found.parts.get(hit.id), found.around.get(hit.id))
             for rank, hit in enumerate(found.hits, 1 + ask.offset)
         ],
         facets={plain(name): _counts(facet) for name, facet in found.facets.items()},
     )
 
 
-def _result(rank: int, hit: Hit, query: str, part: int | None, around: Neighbours | None) -> Result:
+def _result(rank: int, hit: Hit, part: Snippet | None, around: Neighbours | None) -> Result:
     return Result(
         rank=rank,
         id=plain(hit.id),
@@ -137,7 +136,7 @@ def _result(rank: int, hit: Hit, query: str, part: int | None, around: Neighbour
         source=plain(hit.source),
         metadata=plain(hit.metadata),
         also=[plain(id) for id in hit.also],
-        snippet=None if part is None else Part(**snippet(plain(hit.text), query, part)._asdict()),
+        snippet=None if part is None else Part(**part._asdict()),
         neighbours=None if around is None else Around(before=_beside(around.before), after=_beside(around.after)),
     )
 

@@ -12,6 +12,8 @@ from isoglot.search.hit import Hit
 from isoglot.search.lookup import Facet, Neighbours
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
+from isoglot.search.snippets import Snippet, snippet
+from isoglot.serve.cleaning import plain
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Ask:
         langs: all where none is named.
         facets: fields whose values are counted.
         neighbours: passages on each side of a hit.
+        snippet: characters of the part of each hit that has most of the query's words; None for none.
         k, mode, fair, where, offset, collapse: as `Searcher.search` takes them.
     """
 
@@ -38,14 +41,16 @@ class Ask:
     collapse: Sequence[Collapse] = ()
     facets: Sequence[str] = ()
     neighbours: int = 0
+    snippet: int | None = None
 
 
 class Answer(NamedTuple):
-    """What was found: hits, passages around them by the hits' ids, and counts by field."""
+    """What was found: hits, passages around them and parts of them by the hits' ids, and counts by field."""
 
     hits: list[Hit]
     around: Mapping[str, Neighbours]
     facets: Mapping[str, Facet]
+    parts: Mapping[str, Snippet]
 
 
 def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: Vectors | None = None) -> Answer:
@@ -64,7 +69,7 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     """
     here = [code for code in ask.langs if code in languages]
     if not languages or (ask.langs and not here):
-        return Answer([], {}, {})
+        return Answer([], {}, {}, {})
     facets = searcher.facets(ask.facets, langs=here or None, where=ask.where) if ask.facets or ask.where else {}
     how: dict[str, Any] = {
         "k": ask.k,
@@ -80,4 +85,5 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     elif ask.query:
         hits = searcher.search(ask.query, mode=ask.mode, vector=vector, **how)
     around = {hit.id: searcher.neighbours(hit.id, ask.neighbours) for hit in hits} if ask.neighbours else {}
-    return Answer(hits, around, facets)
+    parts = {} if ask.snippet is None else {hit.id: snippet(plain(hit.text), ask.query, ask.snippet) for hit in hits}
+    return Answer(hits, around, facets, parts)

@@ -116,7 +116,7 @@ class Batches:
                 self._running = 0
             self._told(time.monotonic() - self._since)
             for (text, answer), vector in zip(batch, vectors, strict=True):
-                self._keep(text, vector, maker)
+                self._keep(text, vector.copy(), maker)  # a view would keep the whole batch's array
                 if not answer.done():
                     answer.set_result(vector)
 

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from isoglot.search.filters.tokens import WORDS
 from isoglot.search.lookup import Facet
-from isoglot.serve.cleaning import shown
+from isoglot.serve.cleaning import clean_query, shown
 
 MOST_FIELDS = 6
 _BUILT_IN = frozenset({"lang", "source", "document", "title", "id"})
 _FEW = 30
 _SHOWN = 8
+_LONGEST = 80  # characters of a value
 _NAME = re.compile(r"[^\W\d][\w.]*")
 
 
@@ -40,6 +41,8 @@ def counted_fields(fields: Sequence[str]) -> list[str]:
 def facet_views(facets: Mapping[str, Facet], where: str) -> list[FacetView]:
     """Fields with at least two and not too many values: others tell nobody anything.
 
+    Values that are whole texts are no names, and those that an address cannot hold no links.
+
     Args:
         facets: as counted.
         where: the filter there is; what is chosen is added to it.
@@ -50,9 +53,11 @@ def facet_views(facets: Mapping[str, Facet], where: str) -> list[FacetView]:
             continue
         values = [
             ValueView(_label(value), count, narrowed(where, field, value))
-            for value, count in list(facet.counts.items())[:_SHOWN]
+            for value, count in facet.counts.items()
+            if not isinstance(value, str) or (len(value) <= _LONGEST and clean_query(value) == value)
         ]
-        found.append(FacetView(shown(field), values))
+        if len(values) > 1:
+            found.append(FacetView(shown(field), values[:_SHOWN]))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from isoglot.encoders.embedder import Vectors
 from isoglot.search.hit import Hit
-from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.query_checks import Mode
 from isoglot.serve.asking import Answer, Ask
 from isoglot.serve.batches import Batches
 from isoglot.serve.metrics import Metrics
@@ -69,18 +69,6 @@ class Finder:
             _log.error("%s: the model does not answer within %g seconds", collection.name, self._seconds)
             said = spoken("the model of %(index)s does not answer in time; try again in a moment")
             raise UnavailableError(said, index=repr(collection.name)) from None
-
-    async def search(
-        self, collection: Collection, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair
-    ) -> list[Hit]:
-        """Hits of a query.
-
-        Raises:
-            BusyError: too many wait.
-            TimeoutError: it took too long.
-            UnavailableError: the index does not answer.
-        """
-        return (await self.ask(collection, Ask(query, None, k, langs, mode, fair))).hits
 
     async def ask(self, collection: Collection, ask: Ask) -> Answer:
         """All that a request asks for.

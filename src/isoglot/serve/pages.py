@@ -157,7 +157,8 @@ class Pages:
             return collection.ask(ask, vector)
 
         started = time.perf_counter()
-        counted = counted_fields(collection.fields())
+        # Counts go by languages and filter alone, which both lists share: they stand beside the first.
+        counted = counted_fields(collection.fields()) if choice is asked.lists[0] else ()
         answer = self._finder.timed(best, max(asked.k, sample), facets=counted)
         sampled = answer.hits
         seconds = time.perf_counter() - started

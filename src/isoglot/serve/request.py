@@ -153,7 +153,7 @@ def _where(value: str, settings: ServeSettings) -> str:
     where = clean_query(value)
     if len(where) > settings.query_characters:
         raise AddressError(
-            spoken("The query has %(seen)s characters; at most %(most)s can be searched for."),
+            "where: the filter has %(seen)s characters; expected at most %(most)s",
             seen=len(where),
             most=settings.query_characters,
         )

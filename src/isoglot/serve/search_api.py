@@ -80,7 +80,7 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
     Name = Annotated[Literal[tuple(by_name)], Query(description="Which index.")]  # type: ignore[valid-type]
     routes = APIRouter()
 
-    async def answered(ask: Ask, index: str, part: int | None) -> JSONResponse:
+    async def answered(ask: Ask, index: str) -> JSONResponse:
         langs = list(dict.fromkeys(known_code(code) or code for code in ask.langs))
         there = codes()
         unknown = [code for code in langs if code not in there]
@@ -95,7 +95,7 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
         except NoPassageError as error:
             return problem(404, plain(str(error)))
         seconds = time.perf_counter() - started
-        return JSONResponse(results(ask, found, collection.name, collection.model, seconds, part).model_dump())
+        return JSONResponse(results(ask, found, collection.name, collection.model, seconds).model_dump())
 
     @routes.get(
         "/search",
@@ -124,8 +124,8 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
         # mypy takes a variable for no type; to FastAPI it is one.
         index: Name = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
-        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours)
-        return await answered(Ask(clean_query(q), None, k, lang or (), mode, fair, *more), index, snippet)
+        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet)
+        return await answered(Ask(clean_query(q), None, k, lang or (), mode, fair, *more), index)
 
     @routes.get(
         "/similar",
@@ -146,6 +146,6 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
         index: Name = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
         more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours)
-        return await answered(Ask("", id, k, lang or (), "dense", fair, *more), index, None)
+        return await answered(Ask("", id, k, lang or (), "dense", fair, *more), index)
 
     return routes

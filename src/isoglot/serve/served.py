@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
@@ -11,10 +11,8 @@ from isoglot.core.errors import IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.search.filters.tokens import FilterError
-from isoglot.search.hit import Hit
 from isoglot.search.index.protocol import Passage
 from isoglot.search.lookup import NoPassageError
-from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
 from isoglot.serve.asking import Answer, Ask, answer
 from isoglot.serve.spoken import SpokenError, spoken
@@ -77,18 +75,6 @@ class Collection:
     def passages(self) -> int:
         """How many it holds."""
         return sum(self.languages.values())
-
-    def search(
-        self, query: str, k: int, langs: Sequence[str], mode: Mode, fair: Fair, vector: Vectors | None = None
-    ) -> list[Hit]:
-        """Search among some languages (all where none is named); those that the index lacks are passed over.
-
-        `vector` is the query's, where it was encoded before.
-
-        Raises:
-            UnavailableError: the index does not answer; the server's log says why.
-        """
-        return self.ask(Ask(query, None, k, langs, mode, fair), vector).hits
 
     def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
         """All that a request asks for; `vector` is the query's, where it was encoded before.

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -142,8 +143,10 @@ def draining_server(config: Config, seconds: float, leave: Callable[[], None]) -
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if sig == signal.SIGTERM and seconds > 0 and self._ends is None:
                 self._ends = time.monotonic() + seconds
-                progress_line(f"leaving in {seconds:g} s: not ready any more (another signal stops at once)")
                 leave()
+                # Within a signal handler: neither a full disk nor a line half written may stop it.
+                with suppress(OSError, RuntimeError):
+                    progress_line(f"leaving in {seconds:g} s: not ready any more (another signal stops at once)")
             else:
                 super().handle_exit(sig, frame)
 
