@@ -17,9 +17,13 @@ pytest.importorskip("uvicorn")
 import uvicorn
 
 from isoglot.serve.app import create_app
-from isoglot.serve.connections import allow_connections, punctual
+from isoglot.serve.connections import Punctual, allow_connections
 from isoglot.serve.settings import ServeSettings
 from support.serving import searcher
+
+
+class Hurried(Punctual):
+    seconds = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def port() -> Iterator[int]:
             ready.set()
 
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
-        how = uvicorn.Config(app, http=punctual(0.3), log_level="error", timeout_graceful_shutdown=1, ws="none")
+        how = uvicorn.Config(app, http=Hurried, log_level="error", timeout_graceful_shutdown=1, ws="none")
         server = Server(how)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

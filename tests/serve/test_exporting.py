@@ -44,6 +44,7 @@ def test_files_hold_what_the_api_finds(client: TestClient, view: str) -> None:
     # All that a file says of a result is what the API says of it.
     for mine, theirs in zip(chain(*lists), chain(*wanted), strict=True):
         assert mine.items() <= theirs.items()
+        assert theirs.keys() - mine.keys() == {"also", "snippet", "neighbours"}
     answer = client.get("/export.csv", params=state)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     found = rows(answer.content.decode("utf-8"))
@@ -84,7 +85,16 @@ def test_a_table_comes_back_as_it_was_and_formulas_do_not_run() -> None:
     exact = as_json([found])
     assert '"title": "=HYPERLINK(1)"' in exact
     assert '"n": null' in exact
-    assert '"score": null' in exact
+    assert '"score": 0.0' in exact  # as the API tells it
+
+
+@pytest.mark.parametrize("first", list("=+-@＝＋－＠\t\r\n"))
+def test_what_a_spreadsheet_would_run_gets_an_apostrophe(first: str) -> None:
+    choice = ListChoice("index")
+    hit = Hit("a", f"{first}cmd", "plain = text", "en", 0.5)
+    (row,) = rows(as_csv([Found(PageRequest("q", (), 10, "one", (choice, choice)), choice, [hit])]))
+    assert row["text"] == f"'{first}cmd"
+    assert row["title"] == "plain = text"
 
 
 def test_keys_open_files_of_results_to_those_who_may_search(tmp_path: object) -> None:

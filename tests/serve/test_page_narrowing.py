@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 import pytest
 
 pytest.importorskip("fastapi")
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.index.protocol import Found, Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.facet_views import narrowed
+from isoglot.serve.finding import Finder
+from isoglot.serve.metrics import Metrics
+from isoglot.serve.pages import Pages
+from isoglot.serve.served import open_collections
+from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import Workers
 from support.serving import encode
 
 COUNT = 30
@@ -126,8 +134,57 @@ def test_what_stands_around_a_passage(client: TestClient) -> None:
     assert "number3 " in parts[0][1]
     assert "<mark>number4</mark>" in parts[1][1]
     assert ids(client.get(link(around.text, r'href="([^"]*)">back')).text) == ["d1%231"]
+    german = client.get(link(around.text, r'href="(\./passage\?[^"]*)" lang="de"'))
+    assert '<html lang="de"' in german.text
+    assert re.findall(r'<p class="text">(.*?)</p>', german.text, re.DOTALL) == [text for _, text in parts]
     for bad in ("", "?document=d1&at=nope", "?document=nope&at=d1%231", "?of=nope"):
         assert client.get(f"/passage{bad}").status_code == 404
+
+
+def test_an_id_that_no_address_holds_is_shown_without_a_link() -> None:
+    passages = [Passage("half\ud800", "half\ud800", "solar one", "en"), Passage("b c&d", "b c&d", "solar two", "en")]
+    index = MemoryIndex(passages, encode([passage.text for passage in passages]))
+    app = create_app({"one": Searcher(index, lambda texts, role: encode(texts))})
+    client = TestClient(app, base_url="http://127.0.0.1")
+    answer = client.get("/?q=solar&view=one&mode=dense")
+    assert answer.status_code == 200
+    assert answer.text.count("<article") == 2
+    assert ids(answer.text) == ["b+c%26d"]
+    assert client.get(link(answer.text, r'href="(\./passage\?[^"]*)"')).status_code == 200
+    for kind in ("csv", "json"):
+        assert "half\ufffd" in client.get(f"/export.{kind}?q=solar&view=one&mode=dense").content.decode()
+
+
+def test_a_list_is_of_one_version_whatever_is_put_in_its_place_meanwhile() -> None:
+    def version(lang: str, number: int) -> MemoryIndex:
+        passages = [
+            Passage(f"{lang}{n}", f"{lang}{n}", f"solar {lang}", lang, metadata={"n": n}) for n in range(number)
+        ]
+        return MemoryIndex(passages, encode([passage.text for passage in passages]))
+
+    new = Searcher(version("fr", 7), lambda texts, role: encode(texts), model_name="new")
+
+    class Replaced(MemoryIndex):
+        def nearest(self, *args: Any, **kwargs: Any) -> list[Found]:
+            found = super().nearest(*args, **kwargs)
+            collection.open(new)
+            return found
+
+    old = version("de", 5)
+    passages = [found.passage for found in old.nearest(encode(["solar"])[0], 5)]
+    index = Replaced(passages, encode([passage.text for passage in passages]))
+    (collection,) = open_collections({"one": Searcher(index, lambda texts, role: encode(texts), model_name="old")})
+    limits, workers = ServeSettings(), Workers(4, 8, 20)
+    finder = Finder([collection], workers, Metrics([collection], workers), limits)
+    app = FastAPI()
+    app.include_router(Pages([collection], finder, limits).router)
+    text = TestClient(app).get("/?q=solar&view=one&mode=dense&fair=balanced&k=3").text
+    assert collection.model == "new"
+    assert len(re.findall("<article", text)) == 3
+    # Hits, the bar and its table, and the model are those of the version that was searched first.
+    assert '<code dir="ltr">old</code>' in text
+    assert re.findall(r'<tr><th scope="row"><span class="badge [^"]*">(..)', text) == ["de"]
+    assert {found[:2] for found in ids(text)} == {"de"}
 
 
 @pytest.mark.parametrize(

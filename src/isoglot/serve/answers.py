@@ -116,14 +116,22 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> 
         collapse=list(ask.collapse),
         seconds=seconds,
         hits=[
-            _result(rank, hit, found.parts.get(hit.id), found.around.get(hit.id))
+            result(rank, hit, found.parts.get(hit.id), found.around.get(hit.id))
             for rank, hit in enumerate(found.hits, 1 + ask.offset)
         ],
         facets={plain(name): _counts(facet) for name, facet in found.facets.items()},
     )
 
 
-def _result(rank: int, hit: Hit, part: Snippet | None, around: Neighbours | None) -> Result:
+def result(rank: int, hit: Hit, part: Snippet | None = None, around: Neighbours | None = None) -> Result:
+    """A hit as JSON.
+
+    Args:
+        rank: from 1.
+        hit: as found.
+        part: of its text, where one was asked for.
+        around: what stands beside it, where that was asked for.
+    """
     return Result(
         rank=rank,
         id=plain(hit.id),

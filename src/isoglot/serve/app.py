@@ -21,6 +21,7 @@ from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
+from isoglot.serve.balance import warm
 from isoglot.serve.finding import Finder
 from isoglot.serve.guard import PROBES, Guard
 from isoglot.serve.invalid_requests import in_words
@@ -75,6 +76,7 @@ def create_app(
         following = None
         if limits.refresh:
             following = asyncio.create_task(follow(collections, limits.refresh, lambda: _forget_openapi(app)))
+        await asyncio.to_thread(warm)
         yield
         if following is not None:
             following.cancel()

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.languages.codes import UNKNOWN
-from isoglot.languages.detection import detect
+from isoglot.languages.detection import detect, identifier
 from isoglot.search.hit import Hit
+
+
+def warm() -> None:
+    """Load what tells languages apart, so that no reader waits for it."""
+    with suppress(MissingPackageError):
+        identifier()
 
 
 @dataclass(frozen=True)

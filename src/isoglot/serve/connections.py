@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -78,11 +77,6 @@ class Punctual(H11Protocol):
             # The head of an answer cannot go through h11 while it reads the head of a request.
             self.transport.write(_TOO_SLOW)
             self.transport.close()
-
-
-def punctual(seconds: float) -> type[Punctual]:
-    """The protocol with another limit."""
-    return cast("type[Punctual]", type("Punctual", (Punctual,), {"seconds": seconds}))
 
 
 def allow_connections(wanted: int = 65_536) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from io import StringIO
 
 from isoglot.search.hit import Hit
+from isoglot.serve.answers import result
 from isoglot.serve.cleaning import plain, shown
 from isoglot.serve.request import ListChoice, PageRequest
 
 COLUMNS = ("list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets take full-width signs for the others, and pass over what is blank before them.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def as_csv(lists: Sequence[Found]) -> str:
 
 
 def as_json(lists: Sequence[Found]) -> str:
-    """All that is known of each result, list by list."""
+    """Each result as the API tells it, list by list."""
     content = [
         {
             "query": found.asked.query,
@@ -55,18 +57,7 @@ def as_json(lists: Sequence[Found]) -> str:
             "where": found.asked.where or None,
             "offset": found.asked.offset,
             "hits": [
-                {
-                    "rank": rank,
-                    "id": hit.id,
-                    "document": hit.document,
-                    "lang": hit.lang,
-                    "title": hit.title,
-                    "text": hit.text,
-                    "score": float(hit.score),
-                    "parts": dict(hit.parts),
-                    "source": hit.source,
-                    "metadata": dict(hit.metadata),
-                }
+                result(rank, hit).model_dump(exclude={"also", "snippet", "neighbours"})
                 for rank, hit in enumerate(found.hits, 1 + found.asked.offset)
             ],
         }

@@ -102,9 +102,9 @@ class Finder:
         """Call a function in a thread, as `Workers.run`."""
         return await self._workers.run(function, *args, **kwargs)
 
-    def shown(self, collection: Collection, hits: Sequence[Hit]) -> None:
-        """Note the languages of hits that were found otherwise."""
-        self._metrics.found(collection.name, hits)
+    def shown(self, name: str, hits: Sequence[Hit]) -> None:
+        """Note the languages of hits that were found otherwise, in the collection of a name."""
+        self._metrics.found(name, hits)
 
     def close(self) -> None:
         """Encode nothing further."""

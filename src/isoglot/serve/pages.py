@@ -133,6 +133,7 @@ class Pages:
             return self.error(request, 422, error)
         params, locale = request.query_params, _locale(request)
         collection = self._by_name.get(params.get("of", ""), self._collections[0])
+        kept = {name: params[name] for name in ("of", "document", "at") if name in params}
         document = await self._finder.run(collection.document, params.get("document", "")[:2000])
         place = next((n for n, each in enumerate(document) if each.id == params.get("at")), None)
         if place is None:
@@ -142,14 +143,17 @@ class Pages:
         views = [around_view(each, document[place], asked.query, languages) for each in around]
         here = document[place]
         title, name = shown(here.title), shown(here.document)
-        return self._render(request, "passage.html", asked=asked, passages=views, title=title, document=name)
+        # The links to this page in other languages lead to the same passage.
+        told: dict[str, Any] = {"passages": views, "title": title, "document": name, "kept": kept}
+        return self._render(request, "passage.html", asked=asked, **told)
 
     def _asked(self, request: Request) -> PageRequest:
         codes = list(languages_of(self._collections))
         return read_request(request.query_params, list(self._by_name), codes, self._settings)
 
     def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
-        collection = self._by_name[choice.index]
+        # Once: another version may be put in its place meanwhile.
+        collection = self._by_name[choice.index].opened
         sample = self._settings.sample
 
         def best(k: int, fair: Fair = choice.fair, offset: int = 0, facets: Sequence[str] = ()) -> Answer:
@@ -167,7 +171,7 @@ class Pages:
         whole = not asked.offset and (not balanced or asked.k >= sample)
         found = sampled[: asked.k] if whole else best(asked.k, offset=asked.offset).hits
         first = balanced and found and not asked.offset
-        self._finder.shown(collection, found)
+        self._finder.shown(collection.name, found)
         return list_view(
             asked,
             choice,
@@ -245,11 +249,12 @@ class Pages:
         locale = _locale(request)
         languages = languages_of(self._collections, locale)
         bars = {entry.name: segments(entry.languages, languages) for entry in self._collections}
-        here = f"{home}api" if name == "api.html" else home
-        values |= {"home": home, "here": here, "languages": languages, "bars": bars, "locale": locale, "_": locale.text}
+        here = home + {"api.html": "api", "passage.html": "passage"}.get(name, "")
+        values = {"kept": {}, **values, "home": home, "here": here, "languages": languages, "bars": bars}
+        values |= {"locale": locale, "_": locale.text}
         text = self._templates.get_template(name).render(counted=locale.counted, **values)
-        spoken = {"Content-Language": locale.code, "Vary": "Accept-Language"}
-        return HTMLResponse(text, status, spoken | (headers or {}))
+        tongue = {"Content-Language": locale.code, "Vary": "Accept-Language"}
+        return HTMLResponse(text, status, tongue | (headers or {}))
 
 
 def _explicit(request: Request) -> str:

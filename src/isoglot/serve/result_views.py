@@ -13,12 +13,12 @@ from isoglot.search.hit import Hit
 from isoglot.search.index.protocol import Passage
 from isoglot.search.snippets import snippet
 from isoglot.serve.balance import Balance
-from isoglot.serve.cleaning import shown
+from isoglot.serve.cleaning import plain, shown
 from isoglot.serve.facet_views import FacetView
 from isoglot.serve.highlight import Piece, highlight
 from isoglot.serve.locales import SOURCE, PageLocale, page_locale
 from isoglot.serve.request import ListChoice, PageRequest
-from isoglot.serve.served import Collection
+from isoglot.serve.served import Collection, Opened
 
 TONES = 12
 """Colours of the bar; further languages share them, since each part is also named."""
@@ -52,7 +52,13 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class HitView:
-    """One result; `parts` are further scores, `link` and `date` what the document's metadata call `url` and `date`."""
+    """One result.
+
+    Attributes:
+        parts: further scores.
+        link, date: what the document's metadata call `url` and `date`.
+        linked: whether an address can name the passage; one cannot hold half characters.
+    """
 
     rank: int
     language: LanguageView
@@ -67,6 +73,7 @@ class HitView:
     date: str
     id: str
     document: str
+    linked: bool
 
 
 class AroundView(NamedTuple):
@@ -132,7 +139,7 @@ def segments(counts: Mapping[str, int], languages: Mapping[str, LanguageView]) -
 def list_view(
     asked: PageRequest,
     choice: ListChoice,
-    collection: Collection,
+    collection: Opened,
     found: Sequence[Hit],
     sampled: Sequence[Hit],
     seconds: float,
@@ -181,4 +188,5 @@ def _hit(rank: int, hit: Hit, query: str, languages: Mapping[str, LanguageView],
         date=shown(locale.date(date)) if _DAY.match(date) else "",
         id=hit.id,
         document=hit.document,
+        linked=all(plain(name) == name for name in (hit.id, hit.document)),
     )

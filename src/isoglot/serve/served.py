@@ -25,9 +25,42 @@ class UnavailableError(SpokenError):
     """A collection does not answer: its index was removed, is damaged, or its disk is gone."""
 
 
-class _Opened(NamedTuple):
+class Opened(NamedTuple):
+    """A collection as it was opened last; what is answered out of one of these is of one version.
+
+    Attributes:
+        name: of the collection.
+        searcher: the index.
+        languages: passages in each language when it was opened.
+    """
+
+    name: str
     searcher: Searcher
     languages: Mapping[str, int]
+
+    @property
+    def model(self) -> str:
+        """The model's name; of a folder only the last two parts, since the rest is this machine's business."""
+        name = PurePath(self.searcher.model_name)
+        return "/".join(name.parts[-2:]) if name.is_absolute() else self.searcher.model_name
+
+    def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
+        """All that a request asks for; `vector` is the query's, where it was encoded before.
+
+        Raises:
+            FilterError: the filter or a field cannot be.
+            NoPassageError: there is no passage to be like.
+            UnavailableError: the index does not answer; the server's log says why.
+        """
+        return _answer(self.name, lambda: answer(ask, self.searcher, self.languages, vector))
+
+    def fields(self) -> list[str]:
+        """The fields that filters may name.
+
+        Raises:
+            UnavailableError: the index does not answer.
+        """
+        return list(_answer(self.name, self.searcher.fields))
 
 
 class Collection:
@@ -53,7 +86,12 @@ class Collection:
             UnavailableError: it does not answer; what was served before stays.
         """
         # One assignment: a search under way keeps the searcher and the languages that belong together.
-        self._opened = _Opened(searcher, dict(_answer(self.name, searcher.languages)))
+        self._opened = Opened(self.name, searcher, dict(_answer(self.name, searcher.languages)))
+
+    @property
+    def opened(self) -> Opened:
+        """What is served now; whoever asks several questions for one answer asks them of this."""
+        return self._opened
 
     @property
     def searcher(self) -> Searcher:
@@ -67,9 +105,8 @@ class Collection:
 
     @property
     def model(self) -> str:
-        """The model's name; of a folder only the last two parts, since the rest is this machine's business."""
-        name = PurePath(self.searcher.model_name)
-        return "/".join(name.parts[-2:]) if name.is_absolute() else self.searcher.model_name
+        """The model's name, as `Opened.model`."""
+        return self._opened.model
 
     @property
     def passages(self) -> int:
@@ -77,15 +114,8 @@ class Collection:
         return sum(self.languages.values())
 
     def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
-        """All that a request asks for; `vector` is the query's, where it was encoded before.
-
-        Raises:
-            FilterError: the filter or a field cannot be.
-            NoPassageError: there is no passage to be like.
-            UnavailableError: the index does not answer; the server's log says why.
-        """
-        searcher, languages = self._opened
-        return _answer(self.name, lambda: answer(ask, searcher, languages, vector))
+        """All that a request asks for, as `Opened.ask`."""
+        return self._opened.ask(ask, vector)
 
     def document(self, id: str) -> list[Passage]:
         """The passages of a document, in their order; none where there is no such document.
@@ -96,12 +126,8 @@ class Collection:
         return _answer(self.name, lambda: self.searcher.document(id))
 
     def fields(self) -> list[str]:
-        """The fields that filters may name.
-
-        Raises:
-            UnavailableError: the index does not answer.
-        """
-        return list(_answer(self.name, self.searcher.fields))
+        """The fields that filters may name, as `Opened.fields`."""
+        return self._opened.fields()
 
     def vectors(self, queries: list[str]) -> Vectors:
         """Vectors (n, d) of queries.
