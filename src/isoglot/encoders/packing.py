@@ -29,6 +29,7 @@ Attend = Callable[..., tuple[Tensor, None]]
 
 _NAME = "isoglot-packed"
 _BLOCK = 8  # texts of a padded block
+_MULTIPLE = 16  # rows of scores whose length fills no vector register take twice as long
 # Absolute positions that the caller may give, and nothing else that depends on where a token stands.
 _PACKABLE: dict[type, Callable[[Any], int]] = {
     BertModel: lambda config: 0,
@@ -83,7 +84,7 @@ def _blocks(starts: Tensor, lengths: Tensor) -> list[Block]:
     blocks = []
     for first in range(0, len(lengths), _BLOCK):
         start, own = starts[first : first + _BLOCK, None], lengths[first : first + _BLOCK, None]
-        column = torch.arange(int(own[0]))
+        column = torch.arange(-(-int(own[0]) // _MULTIPLE) * _MULTIPLE)
         real = column < own
         whole = bool(real.all())
         blocks.append(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isoglot.encoders.packing import attend_packed, can_pack, first_position, packed
+from isoglot.encoders.prepacking import prepack
 from isoglot.encoders.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Unpadded:
         }
         self._layers = copy.deepcopy(layers, shared).eval()
         attend_packed(self._layers)
+        if half:
+            prepack(self._layers)
         self._dtype = dtype
 
     def is_current(self) -> bool:
