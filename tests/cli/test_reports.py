@@ -82,6 +82,47 @@ def test_runs_that_are_compared_are_reported(tmp_path, folder, capsys):
     capsys.readouterr()
     assert run(["compare", str(worse), str(better), "--report"]) == 2
     assert "--output-dir" in capsys.readouterr().err
+    assert run(["compare", str(worse), str(better), "--benchmark", "beir", "--data-dir", str(folder)]) == 2
+    assert "give --report with it" in capsys.readouterr().err
+
+
+def compared(tmp_path, *flags):
+    folders = [str(tmp_path / name) for name in ("worse", "better")]
+    out = tmp_path / "compared"
+    assert run(["compare", *folders, "-o", str(out), "--report", "--resamples", "50", "--overwrite", *flags]) == 0
+    return (out / "report" / "report.html").read_text()
+
+
+def test_the_top_10_of_runs_that_are_compared(tmp_path, folder, capsys):
+    for name, shift in (("worse", 3), ("better", 0)):
+        evaluated(tmp_path, folder, name, shift)
+    page = compared(tmp_path)
+    assert "Languages in the top 10" in page
+    # Pools of both languages in turn: five of ten in each.
+    assert page.count(">50<") >= 2 * 2 * 2
+    assert "Where they differ most" in page
+    assert "Question 0?" in page
+    # In the better run the first two hits are the answers; in the worse one they follow six others.
+    assert "Passage 0 in de" in page
+    assert "Question 0?" not in compared(tmp_path, "--no-examples")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_benchmark_that_is_gone_costs_the_report_its_top_10_alone(tmp_path, folder, capsys):
+    for name, shift in (("worse", 3), ("better", 0)):
+        evaluated(tmp_path, folder, name, shift)
+    moved = folder.rename(tmp_path / "moved")
+    page = compared(tmp_path)
+    assert "Languages in the top 10" not in page
+    assert "Change against worse" in page
+    assert "the report has no top 10" in capsys.readouterr().err
+    # Where it lies now, by hand.
+    assert "Languages in the top 10" in compared(tmp_path, "--benchmark", "beir", "--data-dir", str(moved))
+    # And what is not that benchmark any more.
+    (moved / "queries.jsonl").write_text((moved / "queries.jsonl").read_text().replace("Question 5?", "Else?"))
+    flags = ["-o", str(tmp_path / "none"), "--report", "--benchmark", "beir", "--data-dir", str(moved)]
+    assert run(["compare", str(tmp_path / "worse"), str(tmp_path / "better"), *flags]) == 2
+    assert "other texts or judgements" in capsys.readouterr().err
 
 
 def test_runs_of_each_language_alone_are_reported(tmp_path, folder):

@@ -67,6 +67,26 @@ class IndexedBenchmark(Source):
     benchmark: BenchmarkName = ""
 
 
+@dataclass(frozen=True)
+class ComparedOn(Source):
+    """What runs were measured on.
+
+    Attributes:
+        benchmark: What the runs were measured on, for --report, where their records do not lead there: xquad-r, mlqa-r,
+            miracl, beir, rows, mteb:TASK, any other that isoglot list benchmarks names, or a path.
+        data_dir: The benchmark's folder.
+        rows: Row files that were the benchmark.
+        langs: Comma-separated languages that were measured.
+        context: Each candidate sentence was followed by its paragraph (xquad-r, mlqa-r).
+        subset: Of miracl.
+        split: Of a beir folder's qrels, or of an MTEB task.
+        stream: Of a beir folder: leave passages in their files.
+        offline: Never download.
+    """
+
+    benchmark: BenchmarkName = ""
+
+
 def open_benchmark(
     name: str,
     data_dir: Path | None,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from isoglot.cli.benchmarks import ComparedOn, Source, open_source
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names, Switch
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
+
+if TYPE_CHECKING:
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.studies.report import StudyReport
 
 
 def compare(
@@ -18,6 +26,8 @@ def compare(
     measures: Names = (),
     resamples: int = 10_000,
     report: Switch = False,
+    source: Annotated[ComparedOn | None, Parameter(name="*")] = None,
+    no_examples: Switch = False,
     overwrite: Switch = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
@@ -30,12 +40,16 @@ def compare(
         measures: Comma-separated, such as monolingual.ndcg@10,multilingual.map; the headline figures when not given.
         resamples: Of the bootstrap.
         report: Also write the report of a study (HTML, Markdown, CSV, LaTeX, pictures), into the folder's report.
+        source: Where the benchmark lies, whose texts and languages the report shows beside the top 10 of each run; as
+            the runs' records say when not given.
+        no_examples: Leave queries and passages of the benchmark out of the report.
         overwrite: Replace what the folder holds.
         as_json: Print comparison.json instead of the text.
     """
     from isoglot.core.files import claim_folder, write_json, write_text
     from isoglot.measuring.comparing import compare as differences
-    from isoglot.measuring.comparing import load_runs, parse_measures, stacked
+    from isoglot.measuring.comparing import parse_measures, run_folders, stacked
+    from isoglot.measuring.evaluation import load_evaluation
     from isoglot.studies.report import StudyReport, write_report
     from isoglot.studies.report.comparison import comparison_record, render_comparison
 
@@ -43,7 +57,10 @@ def compare(
         raise InputError("--resamples wants at least 2")
     if report and output_dir is None:
         raise InputError("--report: name the folder it goes to with --output-dir")
-    loaded = load_runs(runs)
+    if source is not None and source.benchmark and not report:
+        raise InputError("--benchmark: the report shows its texts; give --report with it")
+    named = run_folders(runs)
+    loaded = [(name, load_evaluation(folder)) for name, folder in named]
     stacks = stacked(loaded)
     if len(stacks) < 2:
         raise InputError(f"all runs are named {stacks[0].regime}; give at least two to compare, as NAME=FOLDER")
@@ -62,5 +79,71 @@ def compare(
             trained = next((run.trained for _, run in reversed(loaded) if run.trained), ())
             seeds = tuple(range(max(len(next(iter(stack.matrices.values()))) for stack in stacks)))
             facts = StudyReport(None, runs_of, shown, trained_languages=trained, seeds=seeds, resamples=resamples)
-            write_report(facts, folder / "report")
+            write_report(_with_hits(facts, named, source), folder / "report", with_examples=not no_examples)
     print(json_line(record) if as_json else text, end="\n" if as_json else "")
+
+
+def _with_hits(facts: StudyReport, named: list[tuple[str, Path]], source: ComparedOn | None) -> StudyReport:
+    """The same report with the top 10 of each run, where the benchmark and the hits are at hand."""
+    from isoglot.measuring.per_query import POOL
+    from isoglot.measuring.top10 import load_hits
+
+    data = _benchmark(named[0][1], source)
+    if data is None:
+        return facts
+    top: dict[str, Any] = {}
+    for (name, folder), (_, _, result) in zip(named, facts.runs, strict=True):
+        # Of several seeds the first one's, as in a study; a run of each language alone has no common top 10.
+        hits = load_hits(folder, data) if name not in top and (POOL, "map") in result.values else None
+        if hits is not None:
+            top[name] = hits
+    return replace(facts, benchmark=data, top=top)
+
+
+def _benchmark(folder: Path, source: ComparedOn | None) -> Benchmark | None:
+    """What the runs were measured on, opened anew: as the flags say, or the record of the first run."""
+    from isoglot.core.run_record import read_run
+    from isoglot.data.benchmarks.benchmark import Benchmark as Opened
+
+    record = read_run(folder) or {}
+    given = source is not None and bool(source.benchmark)
+    place = source if given and source is not None else _recorded(record.get("settings", {}))
+    if place is None:
+        _without(f"{folder}: run.json does not name the benchmark")
+        return None
+    try:
+        with TemporaryDirectory(prefix="isoglot-") as scratch:
+            data = open_source(place, Path(scratch))
+    except IsoglotError as error:
+        if given:
+            raise
+        _without(str(error))
+        return None
+    expected = record.get("data", {}).get("benchmark")
+    if not isinstance(data, Opened):
+        seen = "its passages stay in their files"
+    elif expected not in (None, data.checksum):
+        seen = "it holds other texts or judgements than the runs were measured on"
+    else:
+        return data
+    if given:
+        raise InputError(f"--benchmark {place.benchmark}: {seen}; give the one that the runs were measured on")
+    _without(f"{place.benchmark}: {seen}")
+    return None
+
+
+def _recorded(settings: dict[str, Any]) -> Source | None:
+    names = {"benchmark", "data_dir", "rows", "langs", "context", "subset", "split"}
+    if not names <= set(settings):
+        return None
+    kept = {name: settings[name] for name in names if settings[name] is not None}
+    if "data_dir" in kept:
+        kept["data_dir"] = Path(kept["data_dir"])
+    return Source(**{**kept, "rows": tuple(map(Path, kept.get("rows", ())))}, offline=True)
+
+
+def _without(why: str) -> None:
+    print(
+        f"isoglot: the report has no top 10 ({why}); name the benchmark with --benchmark and --data-dir",
+        file=sys.stderr,
+    )
