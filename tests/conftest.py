@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from isoglot.data.benchmarks.named import BENCHMARKS
+from isoglot.languages.table import temporary_languages
+from isoglot.search.stores.named import STORES
+from isoglot.training.losses.named import LOSSES
+from isoglot.training.sampling.regimes import REGIMES
 from support.encoders import tiny_encoder
 from support.lareqa import lareqa_file, lareqa_paragraph
 from support.rows import TEMPLATES, parallel_rows, write_jsonl
@@ -27,6 +32,13 @@ settings.register_profile("isoglot", deadline=None, max_examples=40, derandomize
 settings.load_profile("isoglot")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_registered():
+    """Names and languages that a test registers are gone after it."""
+    with BENCHMARKS.temporary(), LOSSES.temporary(), REGIMES.temporary(), STORES.temporary(), temporary_languages():
+        yield
 
 
 @pytest.fixture(scope="session")

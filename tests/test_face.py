@@ -36,7 +36,6 @@ def test_names():
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_example(name, tiny_model, tmp_path, monkeypatch):
     monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("isoglot.languages.known.REGISTERED", {})
     given = {"encoder": str(tiny_model), "model": load(str(tiny_model), device="cpu"), "folder": tmp_path}
     public = getattr(isoglot, name)
     found = [test for test in doctest.DocTestFinder().find(public, name, globs=given) if test.examples]

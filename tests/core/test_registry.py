@@ -33,6 +33,18 @@ def test_an_installed_package_offers_names_that_are_imported_when_asked_for(offe
         shapes.get("lost")
 
 
+def test_what_is_registered_for_a_while_is_forgotten():
+    shapes = Registry("isoglot.shapes", "shape", {"ordered": "collections:OrderedDict"})
+    shapes.register("kept", dict)
+    with shapes.temporary():
+        shapes.register("ordered", list)
+        shapes.register("kept", tuple)
+        shapes.register("gone", set)
+        assert shapes.get("ordered") is list
+    assert shapes.names() == ("kept", "ordered")
+    assert (shapes.get("kept"), shapes.origin("ordered")) == (dict, "built in")
+
+
 def test_what_is_registered_wins(offered):
     shapes = Registry("isoglot.shapes", "shape", {"ordered": "collections:OrderedDict"})
     shapes.register("ordered", list)

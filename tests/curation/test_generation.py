@@ -95,13 +95,13 @@ def test_answers_that_cannot_be_read_are_asked_again(command, tmp_path):
 
 
 def test_documents_are_asked_about_passage_by_passage(command, tmp_path, monkeypatch):
-    import isoglot.cli.generating as verb
-
-    monkeypatch.setattr(verb, "_splitter", lambda *_: lambda text, lang: text.split("\n\n"))
+    monkeypatch.setattr(
+        "isoglot.curation.translated_pages.passages.splitter", lambda *_: lambda text, lang: text.split("\n\n")
+    )
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.md").write_text(f"{PASSAGE}\n\n{PASSAGE.replace('gate', 'bridge')}", encoding="utf-8")
     with chat_server(lambda *_: answer({"en": "When does it open?"})) as (url, server):
-        assert command(url, passages=tmp_path / "docs") == 0
+        assert command(url, "--model", wide_encoder(), passages=tmp_path / "docs") == 0
     assert [row.group for row in made_rows(tmp_path)] == ["a.md#1#q1", "a.md#2#q1"]
     assert sum("bridge" in prompt for prompt in server.prompts) == 1
 

@@ -8,7 +8,6 @@ import pytest
 from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.data import Benchmark, load_benchmark, register_benchmark
-from isoglot.data.benchmarks import named
 from isoglot.data.benchmarks.beir import load_beir, stream_beir
 from isoglot.encoders.to_disk import encode_shards, stream_of
 from isoglot.measuring.per_query import MONO, POOL
@@ -63,9 +62,8 @@ def test_everything_wrong_with_dicts_is_said_at_once():
 
 
 @pytest.fixture
-def registered(monkeypatch):
-    """A benchmark under the name `dicts`, gone after the test."""
-    monkeypatch.setattr(named.BENCHMARKS, "_registered", {})
+def registered():
+    """A benchmark under the name `dicts`."""
     asked = []
 
     def opener(request):

@@ -163,7 +163,7 @@ def test_columns_that_do_not_fit(columns, words):
 def tiny_blocks(monkeypatch):
     """Blocks of three rows and two groups, so that a handful of rows takes the way of millions."""
     monkeypatch.setattr(big_arrays, "BLOCK", 3)
-    monkeypatch.setattr(lookups, "_GROUPS", 2)
+    monkeypatch.setattr(lookups, "GROUPS", 2)
 
 
 @pytest.mark.usefixtures("tiny_blocks")

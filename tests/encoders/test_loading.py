@@ -128,7 +128,7 @@ def test_vectors_equal_sentence_transformers_own(model, role):
 
 def test_equal_texts_are_encoded_once_and_batches_keep_their_place(model, monkeypatch):
     texts = [f"text {number % 300} {'x' * (number % 50)}" for number in range(900)]
-    monkeypatch.setattr("isoglot.encoders.encoding._TOKENS_A_BATCH", 256)
+    monkeypatch.setattr("isoglot.encoders.encoding.TOKENS_A_BATCH", 256)
     # Through the model's own forward pass, which can be watched.
     monkeypatch.setattr("isoglot.encoders.unpadded.can_unpad", lambda model: False)
     seen = []

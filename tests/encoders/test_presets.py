@@ -7,8 +7,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
+from isoglot.cli import run
 from isoglot.core.errors import InputError
-from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, write_rows
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load, preset_of
@@ -124,13 +124,11 @@ def test_encoding_uses_the_remembered_length(tmp_path):
     assert encode(load(str(folder), device="cpu"), [text], "passage").tokens == 300
 
 
-def test_audit_reports_lengths_by_the_preset(tmp_path):
+def test_audit_reports_lengths_by_the_preset(tmp_path, capsys):
     write_rows([Row("a", "en", "q", "sky " * 400, "d"), Row("b", "en", "r", "grass", "d")], tmp_path / "r.jsonl")
-    from isoglot.cli.auditing import _tokeniser
-    from isoglot.curation.auditing import audit
-
-    rows = prepare([tmp_path / "r.jsonl"], tmp_path / "p")
-    facts = audit(rows, batch_size=2, batches=2, tokeniser=_tokeniser(str(bert(tmp_path / "LaBSE")), None, None))
+    command = ["data", "audit", str(tmp_path / "r.jsonl"), "--batch-size", "2", "--batches", "2", "--json"]
+    assert run([*command, "--model", str(bert(tmp_path / "LaBSE"))]) == 0
+    facts = json.loads(capsys.readouterr().out)
     own = facts["tokens"]["languages"]["en"]
     assert own["cut_passages"] == 1
     assert math.isclose(own["premium"], 1.0)

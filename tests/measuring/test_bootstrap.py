@@ -139,7 +139,7 @@ def test_equal_seeds_change_nothing():
 def test_chunks_change_nothing(monkeypatch):
     a, b = np.random.default_rng(12).random((2, 2, 50, 3))
     whole = paired_difference(a, b, resamples=500)
-    monkeypatch.setattr(bootstrap, "_CHUNK_BYTES", 5000)
+    monkeypatch.setattr(bootstrap, "CHUNK_BYTES", 5000)
     chunked = paired_difference(a, b, resamples=500)
     assert (chunked.low, chunked.high) == pytest.approx((whole.low, whole.high))
     assert chunked.standard_error == pytest.approx(whole.standard_error)

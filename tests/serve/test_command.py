@@ -70,15 +70,15 @@ def test_a_real_server_answers_limits_and_stops_on_interrupt() -> None:
 
 
 _SLOW = """
-import threading, time
+import threading
 import isoglot.cli.serving
-isoglot.cli.serving._SECONDS_TO_END = 0.5
+isoglot.cli.serving.SECONDS_TO_END = 0.5
 import support.serving
 fast = support.serving.encode
 def encode(texts):
     if "slow" in texts:
         print("at work", file=sys.stderr, flush=True)
-        time.sleep(1)
+        sys.stdin.readline()
     if "hang" in texts:
         print("at work", file=sys.stderr, flush=True)
         threading.Event().wait()
@@ -97,14 +97,19 @@ def test_a_request_under_way_is_finished_and_one_that_hangs_keeps_nobody(
     before, after = _SCRIPT.format(tests=str(Path(__file__).parents[1])).split("from types import")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", f"{before}{_SLOW}from types import{after}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd="/") as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd="/"
+    ) as process:
         try:
+            assert process.stdin is not None
             assert process.stderr is not None
             port = int(process.stderr.readline().split(":")[2].split()[0])
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request("GET", f"/search?q={query}&k=1")
             assert process.stderr.readline() == "at work\n"
             process.send_signal(told)
+            process.stdin.write("go on\n")
+            process.stdin.flush()
             assert connection.getresponse().status == (200 if query == "slow" else 503)
             assert process.wait(30) == code
             assert "Traceback" not in process.stderr.read()

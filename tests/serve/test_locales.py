@@ -18,7 +18,6 @@ from fastapi.testclient import TestClient
 
 import isoglot.serve
 from isoglot import register_language
-from isoglot.languages.known import REGISTERED
 from isoglot.serve.app import create_app
 from isoglot.serve.locales import CODES, negotiated, page_locale
 from support.serving import searcher
@@ -124,11 +123,8 @@ def test_languages_have_their_names_in_the_readers_language() -> None:
         "Unbekannte Sprache",
     ]
     assert page_locale("en").language_name("zh-Hant") == "Chinese (Traditional)"
-    try:
-        register_language("qya", name="Quenya")
-        assert page_locale("ar").language_name("qya") == "Quenya"
-    finally:
-        REGISTERED.pop("qya")
+    register_language("qya", name="Quenya")
+    assert page_locale("ar").language_name("qya") == "Quenya"
 
 
 @pytest.fixture(scope="module")

@@ -193,8 +193,8 @@ def test_names_may_be_given_by_domain_and_with_ports() -> None:
 @pytest.mark.parametrize(
     ("hosts", "root", "proxies", "message"),
     [
-        (["http://a.org"], "", [], "--allow-host 'http://a.org': expected a name alone"),
-        ([], "search", [], "--root-path 'search': expected a path such as /search"),
+        (["http://a.org"], "", [], "hosts 'http://a.org': expected a name alone"),
+        ([], "search", [], "root_path 'search': expected a path such as /search"),
         ([], "/a?b", [], "--root-path"),
         ([], "", ["proxy.local"], "trusted proxy 'proxy.local': expected an address or a network"),
     ],

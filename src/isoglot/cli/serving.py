@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
-_SECONDS_TO_END = 5.0
+SECONDS_TO_END = 5.0
 
 
 def serve(
@@ -146,7 +146,7 @@ def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
     except KeyboardInterrupt:
         # Python waits at its end for threads, which nothing can stop.
         if any(thread.name.startswith("isoglot-") for thread in threading.enumerate()):
-            end = threading.Timer(_SECONDS_TO_END, os._exit, (130,))
+            end = threading.Timer(SECONDS_TO_END, os._exit, (130,))
             end.daemon = True
             end.start()
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -45,6 +47,15 @@ class Registry(Generic[T]):
             raise InputError(f"{self.what} {name!r}: expected a name without spaces, commas, `=` and `:`")
         self._registered[name] = value
         return value
+
+    @contextmanager
+    def temporary(self) -> Iterator[None]:
+        """A block after which what was registered inside it is forgotten, such as a test."""
+        before = dict(self._registered)
+        try:
+            yield
+        finally:
+            self._registered = before
 
     def names(self) -> tuple[str, ...]:
         """Every known name, sorted; imports nothing that the names stand for."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from isoglot.core.errors import InputError
 from isoglot.data.big_arrays import Ints, Room, order_by, parts
 
-_GROUPS = 1 << 18
+GROUPS = 1 << 18
 
 
 class DuplicateRowError(InputError):
@@ -278,8 +278,8 @@ def _pair_counts(
     surplus = np.zeros_like(pair_groups)
     members = np.bincount(labels)
     for number, (begin, end) in enumerate(pairwise(offsets.tolist())):
-        for low in range(begin, end, _GROUPS):
-            block = _presence(keys, starts, np.arange(low, min(low + _GROUPS, end)), languages).astype(np.float32)
+        for low in range(begin, end, GROUPS):
+            block = _presence(keys, starts, np.arange(low, min(low + GROUPS, end)), languages).astype(np.float32)
             pair_groups[number] += (block.T @ block).astype(np.int64)
         shared = begin + np.flatnonzero(members[labels[begin:end]] > 1)
         shared = shared[np.argsort(labels[shared], kind="stable")]
@@ -308,7 +308,7 @@ def _whole_components(groups: NDArray[np.int64], labels: NDArray[Any]) -> Iterat
     own = labels[groups]
     start = 0
     while start < len(groups):
-        end = min(start + _GROUPS, len(groups))
+        end = min(start + GROUPS, len(groups))
         if end < len(groups):
             end = int(np.searchsorted(own, own[end - 1], side="right"))
         yield groups[start:end]

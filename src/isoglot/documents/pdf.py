@@ -46,7 +46,7 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
             except pdfium.PdfiumError:
                 broken += 1
                 continue
-            said = clean(_readable(text))
+            said = clean(readable(text))
             if said:
                 blocks.append(Block(said))
         title = file.get_metadata_value("Title")
@@ -74,7 +74,8 @@ def _joined(page: Any, raw: Any) -> str:
     return "".join(letters)
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """Text of a page as it is read: forms of letters as letters, hyphens at line ends gone, no lines within words."""
     text = _HYPHEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _unbroken(_FORMS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isoglot.encoders.unpadded import Unpadded
 
 LEAST = 4  # tokens of a text: the special ones and something between them
-_TOKENS_A_BATCH = 4096
+TOKENS_A_BATCH = 4096
 
 
 def encode(
@@ -163,7 +163,7 @@ class ModelEmbedder:
 
 def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[slice]:
     """Runs of texts, the longest first, that hold some thousand tokens as padded to the longest of the run."""
-    budget = _TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1)
+    budget = TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1)
     start = 0
     while start < len(lengths):
         end = start + max(1, budget // int(lengths[start]))

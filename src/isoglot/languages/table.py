@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from isoglot.core.errors import InputError
@@ -88,18 +90,35 @@ def register_language(
         written in RIGHT_TO_LEFT if right_to_left is None else right_to_left,
     )
     REGISTERED[normal] = entry
-    normal_code.cache_clear()
-    language.cache_clear()
+    _forget_answers()
     return entry
 
 
-def parse_codes(text: str | None, available: tuple[str, ...], flag: str = "--langs") -> tuple[str, ...]:
+@contextmanager
+def temporary_languages() -> Iterator[None]:
+    """A block after which languages registered inside it are unknown again, such as a test."""
+    before = dict(REGISTERED)
+    try:
+        yield
+    finally:
+        if before != REGISTERED:
+            REGISTERED.clear()
+            REGISTERED.update(before)
+            _forget_answers()
+
+
+def _forget_answers() -> None:
+    normal_code.cache_clear()
+    language.cache_clear()
+
+
+def parse_codes(text: str | None, available: tuple[str, ...], what: str = "langs") -> tuple[str, ...]:
     """Read a comma-separated list of codes in any spelling, and check it against those at hand.
 
     Args:
         text: as typed; None for all.
         available: codes at hand; the answer has their spelling and order.
-        flag: named in the error.
+        what: the argument that is named in the error.
 
     Raises:
         InputError: a code that is not at hand, or an empty list.
@@ -114,7 +133,7 @@ def parse_codes(text: str | None, available: tuple[str, ...], flag: str = "--lan
     missing = [code for code in wanted if (known_code(code) or code) not in ours]
     if missing or not wanted:
         seen = f"no {', '.join(missing)} here" if missing else "an empty list"
-        raise InputError(f"{flag} {text!r}: {seen}; there are: {', '.join(available)}")
+        raise InputError(f"{what} {text!r}: {seen}; there are: {', '.join(available)}")
     chosen = {known_code(code) or code for code in wanted}
     return tuple(code for code in available if (known_code(code) or code) in chosen)
 

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 Key = tuple[str, str]
 
-_CHUNK_BYTES = 2**25
+CHUNK_BYTES = 2**25
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def bootstrap_macro(values: Array, weights: Array) -> Floats:
     present = ~np.isnan(values)
     filled = np.where(present, values, 0.0).astype(np.float64)
     means = np.empty(len(weights))
-    step = max(1, _CHUNK_BYTES // (8 * max(1, sum(values.shape))))
+    step = max(1, CHUNK_BYTES // (8 * max(1, sum(values.shape))))
     for start in range(0, len(weights), step):
         part = weights[start : start + step].astype(np.float64)
         count = part @ present.astype(np.float64)
@@ -260,7 +260,7 @@ def _draw(
     groups = int(used.sum())
     rng, *seed_rngs = np.random.default_rng(seed).spawn(3)
     draws = np.zeros((len(wanted), resamples), np.float32)
-    step = max(1, _CHUNK_BYTES // (8 * groups))
+    step = max(1, CHUNK_BYTES // (8 * groups))
     for start in range(0, resamples, step):
         part = draws[:, start : start + step]
         weights = group_weights(groups, part.shape[1], rng)

@@ -127,15 +127,30 @@ def test_whole_pages_are_held_out_and_equal_passages_stay_together():
             split_pages(rows, pages, share)
 
 
-def test_the_command(tmp_path, monkeypatch, capsys):
-    import isoglot.cli.documents_to_rows as command
+@pytest.fixture
+def whole(tiny_model, monkeypatch):
+    """Flags of a small model, whose passages are whole sections."""
+    monkeypatch.setattr("isoglot.curation.translated_pages.passages.cutter", lambda *_: lambda text, lang: text)
+    return ["--model", str(tiny_model)]
 
-    monkeypatch.setattr(command, "_encoders", lambda *_: (lambda text, lang: text, None))
+
+def test_the_command(tmp_path, whole, capsys):
     files = {f"{lang}/{name}.md": page(lang, ("Gate", "gate"), ("Barges", "b"), title=name)
              for lang in LONG for name in "abcde"}  # fmt: skip
     write(tmp_path / "docs", files)
     target, report = tmp_path / "rows.jsonl", tmp_path / "report.jsonl"
-    argv = ["data", "from-docs", str(tmp_path / "docs"), "-o", str(target), "--split", "0.2", "--report", str(report)]
+    argv = [
+        "data",
+        "from-docs",
+        str(tmp_path / "docs"),
+        *whole,
+        "-o",
+        str(target),
+        "--split",
+        "0.2",
+        "--report",
+        str(report),
+    ]
     assert run(argv) == 0
     out = capsys.readouterr().out
     assert "layout: {lang}/{path} (guessed" in out
@@ -149,17 +164,14 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert run([*argv, "--overwrite", "--layout", "{lang}"]) == 2
 
 
-def test_questions_may_be_generated(tmp_path, monkeypatch, capsys):
-    import isoglot.cli.documents_to_rows as command
-
+def test_questions_may_be_generated(tmp_path, whole, monkeypatch, capsys):
     monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(command, "_encoders", lambda *_: (lambda text, lang: text, None))
     write(tmp_path / "docs", {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")})
     said = json.dumps(
         {"summaries": {"de": "Kurz."}, "questions": [{"de": "Wann öffnet es?", "en": "When is it open?"}]}
     )
     target = tmp_path / "rows.jsonl"
-    argv = ["data", "from-docs", str(tmp_path / "docs"), "-o", str(target), "--query", "generated"]
+    argv = ["data", "from-docs", str(tmp_path / "docs"), *whole, "-o", str(target), "--query", "generated"]
     with chat_server(lambda *_: said) as (url, _):
         assert run([*argv, "--with", url, "--lm", "tiny"]) == 0
     rows = {row["lang"]: row for row in map(json.loads, target.read_text(encoding="utf-8").splitlines())}
