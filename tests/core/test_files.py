@@ -150,7 +150,7 @@ def test_claiming_an_output_folder(tmp_path):
     assert claim_folder(out).is_dir()
     claim_folder(out)
     (out / "file").write_text("")
-    with pytest.raises(InputError, match="not empty; give --overwrite"):
+    with pytest.raises(InputError, match="not empty; give `overwrite`"):
         claim_folder(out)
     claim_folder(out, resume=True)
     assert names(out) == ["file"]

@@ -148,7 +148,7 @@ def test_a_server_that_fails(server, tmp_path, fault, words):
 
 
 def test_nobody_listens(tmp_path):
-    with pytest.raises(IsoglotError, match="--data-dir"):
+    with pytest.raises(IsoglotError, match="`data_dir`"):
         fetch_lareqa("mlqa-r", tmp_path, host="http://127.0.0.1:9", offline=False)
 
 
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
 
 def test_offline(server, tmp_path, monkeypatch):
     with pytest.raises(
-        InputError, match=r"de\.json: missing or of other content, and downloading is off .* --data-dir"
+        InputError, match=r"de\.json: missing or of other content, and downloading is off .* `data_dir`"
     ):
         fetch_lareqa("xquad-r", tmp_path, host=server.host, offline=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
@@ -174,9 +174,9 @@ def test_offline(server, tmp_path, monkeypatch):
 
 
 def test_unknown_names(tmp_path):
-    with pytest.raises(InputError, match="--benchmark tydi: cannot be downloaded; known: xquad-r, mlqa-r"):
+    with pytest.raises(InputError, match="benchmark tydi: cannot be downloaded; known: xquad-r, mlqa-r"):
         fetch_lareqa("tydi", tmp_path)
-    with pytest.raises(InputError, match="--langs: mlqa-r has no th"):
+    with pytest.raises(InputError, match="langs: mlqa-r has no th"):
         fetch_lareqa("mlqa-r", tmp_path, langs=("de", "th"))
 
 

@@ -147,7 +147,7 @@ def test_vectors_that_do_not_fit_the_data_are_refused(tmp_path):
     with pytest.raises(InputError, match="no vector for 10 queries"):
         score_shards(data, encoded(some, tmp_path / "few"), name="s")
     place = encoded(data, tmp_path / "all")
-    with pytest.raises(InputError, match="passages in yo; encode with the same --langs"):
+    with pytest.raises(InputError, match="passages in yo; encode with the same `langs`"):
         score_shards(some, place, name="s")
     with pytest.raises(InputError, match="no vector for 1 queries"):
         query_vectors(place, ["sw:0", "sw:77"])
@@ -209,5 +209,5 @@ def test_the_hub_is_asked_for_a_pinned_revision(tmp_path, monkeypatch):
     with pytest.raises(IsoglotError, match="cannot be fetched") as caught:
         fetch_miracl(HUB["full"], ("sw",), offline=False)
     assert caught.value.exit_code == 1
-    with pytest.raises(InputError, match="name its folder with --data-dir"):
+    with pytest.raises(InputError, match="name its folder as `data_dir`"):
         fetch_miracl(HUB["full"], ("sw",), offline=True)

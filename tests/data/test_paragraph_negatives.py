@@ -70,7 +70,7 @@ def test_the_draw_depends_on_seed_and_row_only(tmp_path):
 def test_none_by_default_and_a_negative_count(tmp_path):
     folder = lareqa_folder(tmp_path / "x")
     assert all(row.negatives == () for row in lareqa_rows(folder))
-    with pytest.raises(InputError, match="--context-negatives -1"):
+    with pytest.raises(InputError, match="context_negatives -1"):
         list(lareqa_rows(folder, context_negatives=-1))
 
 
@@ -103,9 +103,9 @@ def test_rows_with_contexts(tmp_path, capsys):
 def test_rows_without_contexts(tmp_path):
     write_rows([Row("a", "en", "q", "p", "d")], tmp_path / "rows.jsonl")
     prepared = prepare([tmp_path / "rows.jsonl"], tmp_path / "prepared")
-    with pytest.raises(InputError, match="--model"):
+    with pytest.raises(InputError, match="`model`"):
         context_negatives(prepared, 2)
-    with pytest.raises(InputError, match="--negatives 0"):
+    with pytest.raises(InputError, match="negatives 0"):
         context_negatives(prepared, 0)
 
 

@@ -88,8 +88,8 @@ def test_lists_of_codes():
     assert parse_codes(" zh,de,,zh ", ELEVEN) == ("de", "zh")
     assert parse_codes("zho_Hans,DEU,en-GB", ELEVEN) == ("de", "en", "zh")
     assert parse_codes("he", ("ar", "iw")) == ("iw",)
-    with pytest.raises(InputError, match="--only 'de,xx,yy': no xx, yy here; there are: ar, de"):
-        parse_codes("de,xx,yy", ELEVEN, "--only")
+    with pytest.raises(InputError, match="only 'de,xx,yy': no xx, yy here; there are: ar, de"):
+        parse_codes("de,xx,yy", ELEVEN, "only")
     with pytest.raises(InputError, match="an empty list"):
         parse_codes(" , ", ELEVEN)
 

@@ -86,7 +86,7 @@ def test_an_export_after_an_update_moves_what_changed(tmp_path, place):
 def test_another_encoders_collection_is_left_alone_but_replaced_on_demand(index, tmp_path, place):
     other = write_index(tmp_path / "other", *some_passages(2), probe=np.eye(3, DIMENSION)[::-1].tolist(), model="else")
     export_index(index, place)
-    with pytest.raises(InputError, match=r"vectors of hand, and those of else differ; .*--overwrite"):
+    with pytest.raises(InputError, match=r"vectors of hand, and those of else differ; .*`overwrite`"):
         export_index(other, place)
     assert counts(export_index(other, place, overwrite=True)) == (12, 0, 0, 0, 12)
     opened = open_place(place)

@@ -87,7 +87,7 @@ def test_ids_of_several_files_of_records(tmp_path, build):
     assert not list((tmp_path / "i").iterdir())
     build("de.jsonl")
     before = held(tmp_path)
-    with pytest.raises(InputError, match=r"fr\.jsonl:1: the id '1' is that of another text in the index.*\n.*--by-id"):
+    with pytest.raises(InputError, match=r"fr\.jsonl:1: the id '1' is that of another text in the index.*\n.*`by_id`"):
         build("fr.jsonl")
     assert held(tmp_path) == before
     built = build("fr.jsonl", by_id=True)

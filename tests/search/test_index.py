@@ -199,7 +199,7 @@ def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
     third = build_index([write(tmp_path / "c.jsonl", changed[2:])], folder, model, name="m", update=True)
     assert third.version.number == 3
     assert [document for document, _ in contents(folder)[0]] == ["0", "1", "2", "3", "4", "5", "new"]
-    with pytest.raises(InputError, match="--roll-back 9: no such version; there are: 1, 2, 3"):
+    with pytest.raises(InputError, match="roll_back 9: no such version; there are: 1, 2, 3"):
         roll_back(folder, 9)
 
 
@@ -231,7 +231,7 @@ build_index([Path({str(docs)!r})], Path({str(tmp_path / "i")!r}), Mortal(), name
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", program], env=environment)
     assert killed.returncode == -signal.SIGKILL
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="`isoglot index --resume`"):
         LanceIndex(tmp_path / "i")
     stored = connect(tmp_path / "i").open_table("passages").count_rows()
     assert 0 < stored < 400
@@ -340,7 +340,7 @@ def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, m
         self.passages = Full(self.passages)
 
     monkeypatch.setattr(store.Store, "__init__", init)
-    with pytest.raises(IsoglotError, match=r"the disk is full.*as it was.*--update"):
+    with pytest.raises(IsoglotError, match=r"the disk is full.*as it was.*`update`"):
         build_index([docs], folder, model, name="m", update=True)
     assert LanceIndex(folder).languages()["de"] == 4
     monkeypatch.undo()

@@ -294,9 +294,9 @@ def test_no_server_at_all(caplog):
 
 
 def test_expanders_that_cannot_be():
-    with pytest.raises(InputError, match="--expand 'ftp"):
+    with pytest.raises(InputError, match="endpoint 'ftp"):
         Expander("ftp://x")
-    with pytest.raises(InputError, match="--expand-with 'odd'"):
+    with pytest.raises(InputError, match="strategy 'odd'"):
         Expander("http://x/v1", strategy="odd")
     with pytest.raises(InputError, match="no languages"):
         Expander("http://x/v1", strategy="both")

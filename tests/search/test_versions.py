@@ -12,6 +12,7 @@ from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex, connect
 from isoglot.search.index.manifest import BUILDING, read_manifest
 from isoglot.search.index.store import one_writer
+from isoglot.search.index.tags import keep_only
 from isoglot.search.index.versions import prune, roll_back
 from support.encoders import wide_encoder
 from support.rows import write_jsonl as write
@@ -82,9 +83,9 @@ def test_pruning_frees_disk_and_keeps_what_is_kept(folder):
         roll_back(folder, number)
         assert (said(LanceIndex(folder)), folded_documents(folder)) == expected[number]
     assert sorted(path.name for path in (folder / "samples").iterdir()) == ["3.npz", "4.npz"]
-    with pytest.raises(InputError, match="--roll-back 2: this version was pruned; there are: 3, 4"):
+    with pytest.raises(InputError, match="roll_back 2: this version was pruned; there are: 3, 4"):
         roll_back(folder, 2)
-    with pytest.raises(InputError, match="--roll-back 9: no such version; there are: 3, 4"):
+    with pytest.raises(InputError, match="roll_back 9: no such version; there are: 3, 4"):
         roll_back(folder, 9)
     once = size(folder)
     assert prune(folder, 2).removed == []
@@ -134,15 +135,21 @@ def test_a_reader_that_comes_between_manifest_and_table_looks_again(folder, monk
     assert not read
 
 
-@pytest.mark.parametrize("stage", ["tag", "keep_only", "_leave_nothing_unpublished", "_clean"])
+@pytest.mark.parametrize("stage", ["before tags", "between manifest and tags", "after tags", "before files go"])
 def test_a_prune_that_stops_anywhere_leaves_the_index_readable(folder, model, monkeypatch, stage):
+    lance = pytest.importorskip("lance")
     expected, before = said(LanceIndex(folder)), size(folder)
 
-    def stop(*_):
+    def stop(*_, **__):
+        if stage == "after tags":
+            keep_only(*_)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(versions, stage, stop)
+        if stage == "before files go":
+            patch.setattr(lance.LanceDataset, "cleanup_old_versions", stop)
+        else:
+            patch.setattr(versions, "tag" if stage == "before tags" else "keep_only", stop)
         with pytest.raises(KeyboardInterrupt):
             prune(folder, 1)
     assert said(LanceIndex(folder)) == expected
@@ -156,10 +163,10 @@ def test_a_prune_that_stops_anywhere_leaves_the_index_readable(folder, model, mo
 def test_a_full_disk_while_pruning_is_one_clear_message(folder, monkeypatch):
     expected = said(LanceIndex(folder))
 
-    def full(*_):
+    def full(*_, **__):
         raise RuntimeError("lance error: LanceError(IO): No space left on device (os error 28)")
 
-    monkeypatch.setattr(versions, "_clean", full)
+    monkeypatch.setattr(pytest.importorskip("lance").LanceDataset, "cleanup_old_versions", full)
     with pytest.raises(IsoglotError, match="the disk is full"):
         prune(folder, 1)
     assert said(LanceIndex(folder)) == expected
@@ -217,7 +224,7 @@ def test_an_unfinished_update_is_finished_or_given_up_before_pruning(folder, mod
         patch.setattr("isoglot.search.index.building.publish", stop)
         with pytest.raises(KeyboardInterrupt):
             build_index([source], folder, model, name="m", update=True)
-    with pytest.raises(InputError, match=r"new.jsonl\) was not finished.*--resume.*--roll-back 4"):
+    with pytest.raises(InputError, match=r"new.jsonl\) was not finished.*`resume`.*--roll-back 4"):
         prune(folder, 1)
     assert size(folder) > before
     roll_back(folder, 4)
@@ -229,7 +236,7 @@ def test_an_unfinished_update_is_finished_or_given_up_before_pruning(folder, mod
 
 
 def test_prunes_that_cannot_be(folder, tmp_path):
-    with pytest.raises(InputError, match="--prune 0: expected at least 1"):
+    with pytest.raises(InputError, match="prune 0: expected at least 1"):
         prune(folder, 0)
     with pytest.raises(InputError, match="no index there"):
         prune(tmp_path / "none", 1)

@@ -164,7 +164,7 @@ def test_overlap_is_refused_before_anything_runs(rows, tiny_model, tmp_path):
     benchmark = from_rows(rows, "itself")
     with pytest.raises(InputError, match="overlap the benchmark itself: 40 groups") as caught:
         study(rows, benchmark, tmp_path, settings_of(tiny_model))
-    assert "--allow-overlap" in str(caught.value)
+    assert "`allow_overlap`" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     quick = replace(TRAINING, max_steps=2, save_steps=0)
     allowed = settings_of(tiny_model, allow_overlap=True, regimes=("x-y",), train=quick, keep_models=False)

@@ -228,7 +228,7 @@ def test_another_teacher(home, rows, tmp_path):
     ("losses", "teacher", "expected"),
     [
         ((), "embedded", "no loss draws to a teacher"),
-        (("align=1",), "no/such/model", "--align-teacher no/such/model: no such"),
+        (("align=1",), "no/such/model", "align_teacher no/such/model: no such"),
     ],
 )
 def test_a_teacher_that_cannot_serve_is_refused_before_anything_is_done(

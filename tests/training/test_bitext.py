@@ -76,7 +76,7 @@ def test_batches_of_one_language_come_from_questions_alone(mixed, regime):
 
 @pytest.mark.parametrize("regime", ["x-x-mono", "x-x", "hybrid"])
 def test_bitext_alone_serves_no_batch_of_one_language(alone, regime):
-    with pytest.raises(InputError, match="they are bitext, where a text would be its own query; give --regime x-y"):
+    with pytest.raises(InputError, match="they are bitext, where a text would be its own query; give `regime` x-y"):
         HybridBatchSampler(alone.table, Sampling(regime), 4)
     assert drawn(alone, Sampling("x-y"), 10) == {("memory", "cross"): 10}
 

@@ -52,5 +52,5 @@ def test_its_batches_keep_groups_apart_and_labels_are_components(rows_file):
 def test_a_data_set_without_a_data_set_column():
     rows = Dataset.from_dict({"group": ["a", "b"], "lang": ["de", "de"], "passage": ["x", "y"]})
     assert sorted(next(iter(dataset_sampler(rows, 2, sampling=Sampling("x-x-mono"))))) == [0, 0, 1, 1]
-    with pytest.raises(InputError, match="--batch-size 2 or less"):
+    with pytest.raises(InputError, match="`batch_size` 2 or less"):
         dataset_sampler(rows, 3, sampling=Sampling("x-x-mono"))

@@ -159,7 +159,7 @@ def test_merged_the_token_table_may_train_too(place, tmp_path):
     (table,) = (key for key in before if "word_embeddings" in key)
     changed = (before[table] != after[table]).any(dim=1)
     assert 0 < int(changed.sum()) < len(changed)
-    with pytest.raises(InputError, match="--embeddings all: an adapter holds no token table; give --merge"):
+    with pytest.raises(InputError, match=r"embeddings all: an adapter holds no token table; give `lora\.merge`"):
         replace(FAST, embeddings="all")
     assert (FAST.token_table, replace(FAST, lora=None).token_table) == ("freeze", "used")
 
@@ -173,7 +173,7 @@ def test_a_model_object_is_trained_where_it_is(place, tmp_path):
     assert all(parameter.requires_grad for parameter in merged.parameters())
     assert not any("lora" in name for name, _ in merged.named_parameters())
     nowhere = load(str(tmp_path / "object"), device="cpu")
-    with pytest.raises(InputError, match="these lie in no folder and on no hub; give --merge"):
+    with pytest.raises(InputError, match=r"these lie in no folder and on no hub; give `lora\.merge`"):
         run(place, nowhere, tmp_path / "nowhere")
 
 
@@ -222,7 +222,7 @@ def test_settings_name_their_flags(place, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             LoraSettings(**more)
-    with pytest.raises(InputError, match=r"--lora-targets q_prj: no such layers; there are: .*q_proj"):
+    with pytest.raises(InputError, match=r"lora.targets q_prj: no such layers; there are: .*q_proj"):
         run(place, "qwen", tmp_path, replace(FAST, lora=LoraSettings(rank=4, targets="q_prj")))
     flat = flat_settings(replace(FAST, lora=LoraSettings(rank=4, targets="q_proj, v_proj")))
     assert (flat["lora_rank"], flat["lora_targets"], flat["embeddings"]) == (4, ["q_proj", "v_proj"], "freeze")

@@ -225,14 +225,14 @@ def test_out_of_memory_says_what_to_do(place, monkeypatch):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(GroupMaskedInfoNCE, "measure", starve)
-    with pytest.raises(IsoglotError, match="--batch-size 4; --grad-cache 16 keeps the same batch"):
+    with pytest.raises(IsoglotError, match="`batch_size` 4; `grad_cache` 16 keeps the same batch"):
         run(place, "starved")
-    with pytest.raises(IsoglotError, match="smaller --grad-cache"):
+    with pytest.raises(IsoglotError, match="smaller `grad_cache`"):
         run(place, "starved", replace(SETTINGS, grad_cache=2))
 
 
 def test_batch_larger_than_the_groups_names_the_maximum(place):
-    with pytest.raises(InputError, match="give --batch-size 24 or less"):
+    with pytest.raises(InputError, match="give `batch_size` 24 or less"):
         run(place, "large", replace(SETTINGS, batch_size=25))
 
 

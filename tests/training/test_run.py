@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.data.prepared import prepare
@@ -172,7 +172,7 @@ def test_a_loss_that_is_no_number_stops_the_run(rows, tiny_model, tmp_path, monk
         return found._replace(loss=found.loss * float("nan"))
 
     monkeypatch.setattr(GroupMaskedInfoNCE, "measure", poisoned)
-    with pytest.raises(IsoglotError, match=r"step 1: the loss is nan .*; lower --lr"):
+    with pytest.raises(IsoglotError, match=r"step 1: the loss is nan .*; lower `lr`"):
         train(str(tiny_model), rows, tmp_path, TrainSettings(**FAST))
     assert not (tmp_path / "model.safetensors").exists()
 
@@ -181,13 +181,13 @@ def test_a_full_disk(rows, tiny_model, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(SentenceTransformerTrainer, "_save_checkpoint", full)
-    with pytest.raises(IsoglotError, match=r"checkpoint-2: .*No space left on device.*then --resume"):
+    monkeypatch.setattr("isoglot.training.trainer.save_trainable", full)
+    with pytest.raises(IsoglotError, match=r"checkpoint-2: .*No space left on device.*then `resume`"):
         train(str(tiny_model), rows, tmp_path, TrainSettings(**FAST, save_steps=2))
 
 
 def test_batches_that_do_not_fit_are_refused_before_the_model_is_loaded(rows, tmp_path):
-    with pytest.raises(InputError, match="--batch-size 23 or less"):
+    with pytest.raises(InputError, match="`batch_size` 23 or less"):
         train("./no-such-model", rows, tmp_path, TrainSettings(Sampling("x-y"), batch_size=500))
 
 

@@ -296,7 +296,7 @@ def test_the_largest_batch_that_an_error_names_works(sampling, table):
         (Sampling(), 2, {"steps": 0}, "--max-steps 0"),
         (Sampling(), 2, {"processes": 0}, "0 processes"),
         (Sampling(), 2, {"seed": -1}, "--seed -1"),
-        (Sampling("en-en", pivot="fr"), 2, {}, "--pivot fr: not in the rows; there are: de, en, th, zh"),
+        (Sampling("en-en", pivot="fr"), 2, {}, "pivot fr: not in the rows; there are: de, en, th, zh"),
         (Sampling("x-x-mono"), 7, {}, "batch of 7 pairs is too large for monolingual batches: at most 6"),
         (Sampling("x-y"), 4, {"processes": 2}, "batch of 8 pairs is too large for cross-lingual batches"),
     ],
@@ -353,7 +353,7 @@ def test_the_rows_that_an_epoch_draws(monkeypatch, regime):
     sampler = HybridBatchSampler(table_of(complete(400)), Sampling(regime), 8, steps=5, processes=2)
     # So few rows that planning would not pay.
     assert sampler.rows() is None
-    monkeypatch.setattr("isoglot.training.sampling.sampler._FEW", 100)
+    monkeypatch.setattr("isoglot.training.sampling.sampler.FEW", 100)
     drawn = {row for batch in sampler for row in batch}
     assert sampler.rows().tolist() == sorted(drawn)
     assert len(sampler.table) > 2 * 5 * 8 * 2 > len(drawn) / 2

@@ -60,11 +60,11 @@ def test_broken_points_are_refused(text, message):
 
 
 def test_settings_check_the_schedule():
-    with pytest.raises(InputError, match="--alpha-schedule 'sudden'"):
+    with pytest.raises(InputError, match="alpha_schedule 'sudden'"):
         Sampling(alpha_schedule="sudden")
-    with pytest.raises(InputError, match="--alpha-end"):
+    with pytest.raises(InputError, match="alpha_end"):
         Sampling(alpha_schedule="linear", alpha_end=1.5)
-    with pytest.raises(InputError, match="--alpha-points"):
+    with pytest.raises(InputError, match="alpha_points"):
         Sampling(alpha_schedule="piecewise")
     with pytest.raises(InputError, match="only used by"):
         Sampling(alpha_points="0:1")
@@ -137,7 +137,7 @@ def test_holding_out_keeps_components_whole(place, seed):
 
 @pytest.mark.parametrize("share", [0.001, 0.999])
 def test_a_share_that_empties_a_side_is_refused(place, share):
-    with pytest.raises(InputError, match="--holdout"):
+    with pytest.raises(InputError, match="holdout"):
         hold_out(rows_of(place), share, 0)
 
 
@@ -184,7 +184,7 @@ def test_patience_stops_the_run(place, monkeypatch):
     train(str(place / "model"), rows_of(place), folder, settings(patience=2))
     record = json.loads((folder / "run.json").read_text())
     assert (record["selected_step"], record["steps"]) == (3, 9)
-    with pytest.raises(InputError, match="--patience"):
+    with pytest.raises(InputError, match="patience"):
         train(str(place / "model"), rows_of(place), folder, settings(patience=2, holdout=0.0))
 
 

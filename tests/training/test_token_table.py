@@ -105,5 +105,5 @@ def test_a_restored_model_saves_and_loads(model, tmp_path):
 
 
 def test_an_unknown_mode(model):
-    with pytest.raises(InputError, match="--embeddings 'some': expected one of used, all, freeze"):
+    with pytest.raises(InputError, match="embeddings 'some': expected one of used, all, freeze"):
         prepare_token_table(backbone_of(model), "some", used_ids(model))

@@ -33,6 +33,7 @@ from isoglot.cli import (
     training,
     translating,
 )
+from isoglot.cli.flags import as_typed
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import printable
 from isoglot.core.version import __version__
@@ -98,6 +99,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code."""
+    tokens = argv
     try:
         tokens, recipe = _recipe(argv)
         app.config = [Toml(recipe, must_exist=True, use_commands_as_keys=False)] if recipe else []
@@ -109,7 +111,7 @@ def run(argv: list[str]) -> int:
     except FileNotFoundError as error:
         return _fail(f"{error.filename}: no such file", 2)
     except IsoglotError as error:
-        return _fail(_as_typed(str(error), argv), error.exit_code)
+        return _fail(as_typed(str(error), app, tokens), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:
@@ -121,14 +123,6 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)
-
-
-def _as_typed(message: str, argv: list[str]) -> str:
-    """A message about a function's argument (`query_lang 'x': ...`) with the flag that was typed for it."""
-    name = message.partition(" ")[0].rstrip(":")
-    flag = f"--{name.replace('_', '-')}"
-    typed = any(token.partition("=")[0] in (flag, f"-{name}") for token in argv)
-    return flag + message[len(name) :] if typed else message
 
 
 def _fail(message: str, code: int) -> int:

@@ -109,29 +109,29 @@ def claim_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -
         InputError: not empty without `overwrite` or `resume`, or not a folder.
     """
     if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; --output-dir wants a folder")
+        raise InputError(f"{path}: is a file; expected a folder, or none yet")
     if path.is_dir() and any(path.iterdir()) and not resume:
         if not overwrite:
-            raise InputError(f"{path}: not empty; give --overwrite to replace it or another --output-dir")
+            raise InputError(f"{path}: not empty; give `overwrite` to replace it or another `folder`")
         _refuse_to_replace(path)
         shutil.rmtree(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another --output-dir") from error
+        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another `folder`") from error
     return path
 
 
 def _refuse_to_replace(path: Path) -> None:
     if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
-        raise InputError(f"{path}: --overwrite would remove the working or home folder; give another --output-dir")
+        raise InputError(f"{path}: `overwrite` would remove the working or home folder; give another `folder`")
 
 
 @contextmanager
 def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
     """`claim_folder` for a block; where the block fails before it wrote anything, all is as it was.
 
-    What --overwrite replaces waits beside the folder until the block is done or has failed with something written.
+    What `overwrite` replaces waits beside the folder until the block is done or has failed with something written.
 
     Raises:
         InputError: as `claim_folder`.

@@ -59,19 +59,19 @@ class MineSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its flag.
+            InputError: one that cannot work, with its name.
         """
         if self.negatives < 1:
-            raise InputError(f"--negatives {self.negatives}: expected at least 1")
+            raise InputError(f"negatives {self.negatives}: expected at least 1")
         if self.language not in get_args(NegativeLanguage):
-            raise InputError(f"--language {self.language!r}: expected one of {', '.join(get_args(NegativeLanguage))}")
+            raise InputError(f"language {self.language!r}: expected one of {', '.join(get_args(NegativeLanguage))}")
         if self.range_min < 0 or self.stop - self.range_min < self.negatives:
             raise InputError(
-                f"--range-min {self.range_min}, --range-max {self.stop}: expected a window of at least "
-                f"{self.negatives} ranks from 0 on (--negatives)"
+                f"range_min {self.range_min} with `range_max` {self.stop}: expected a window of at least "
+                f"{self.negatives} ranks from 0 on (`negatives`)"
             )
         if self.relative_margin is not None and not 0 <= self.relative_margin < 1:
-            raise InputError(f"--relative-margin {self.relative_margin}: expected a share from 0 to below 1")
+            raise InputError(f"relative_margin {self.relative_margin}: expected a share from 0 to below 1")
 
     @property
     def stop(self) -> int:

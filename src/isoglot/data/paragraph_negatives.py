@@ -71,10 +71,10 @@ def context_negatives(rows: Prepared, count: int, *, seed: int = 0) -> list[tupl
         MissingPackageError: the package `sentencex` is missing.
     """
     if count < 1:
-        raise InputError(f"--negatives {count}: expected at least 1")
+        raise InputError(f"negatives {count}: expected at least 1")
     contexts = rows.column("context")
     if not any(contexts):
-        raise InputError("no row has a 'context': mine with --model instead, or write rows with their paragraphs")
+        raise InputError("no row has a 'context': mine with `model` instead, or write rows with their paragraphs")
     langs = [rows.table.languages[number] for number in rows.table.lang]
     passages = rows.column("passage")
     keys = [f"{d}\0{g}\0{x}" for d, g, x in zip(rows.column("dataset"), rows.column("group"), langs, strict=True)]

@@ -44,7 +44,7 @@ def base_of(folder: Path) -> str:
     """
     name = read_json(folder / CONFIG).get("base_model_name_or_path")
     if not name:
-        raise InputError(f"{folder / CONFIG}: no base_model_name_or_path; train again, with --merge")
+        raise InputError(f"{folder / CONFIG}: no base_model_name_or_path; train again, with `isoglot train --merge`")
     looks_local = str(name).startswith(("/", ".", "~"))
     record = read_run(folder)
     if looks_local and not Path(name).is_dir() and record is not None:

@@ -80,7 +80,7 @@ def from_texts(
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; --texts wants LANG=FILE, one text a line") from error
+            raise InputError(f"{path}: no such file; `texts` wants LANG=FILE, one text a line") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not UTF-8 (byte {error.start})") from error
         if not lines:

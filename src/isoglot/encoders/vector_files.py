@@ -73,11 +73,11 @@ def vector_files(place: Path) -> list[Path]:
     shards = [path for path in files if path.name.startswith("shard-")]
     if shards:
         if not (place / COMPLETE).is_file():
-            raise InputError(f"vectors {place}: encoding did not finish; run isoglot encode with --resume")
+            raise InputError(f"vectors {place}: encoding did not finish; run `isoglot encode --resume`")
         facts = read_json(place / COMPLETE)
         wanted = facts.get("shards") if isinstance(facts, dict) else None
         if not isinstance(wanted, int):
-            raise InputError(f"{place / COMPLETE}: does not say how many shards there are; encode again with --resume")
+            raise InputError(f"{place / COMPLETE}: does not count its shards; run `isoglot encode --resume`")
         if len(shards) != wanted:
             raise InputError(f"vectors {place}: {len(shards)} shards, but {wanted} were written; encode again")
     return files

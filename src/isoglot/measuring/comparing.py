@@ -117,6 +117,18 @@ def load_runs(specs: Sequence[str]) -> list[tuple[str, Evaluation]]:
     """Read evaluations: (name, evaluation) each, in the order given.
 
     Args:
+        specs: as `run_folders` takes them.
+
+    Raises:
+        InputError: as `run_folders`, or a folder whose files are not of one evaluation.
+    """
+    return [(name, load_evaluation(folder)) for name, folder in run_folders(specs)]
+
+
+def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
+    """Find evaluations of one benchmark: (name, folder) each, in the order given.
+
+    Args:
         specs: FOLDER or NAME=FOLDER of `isoglot evaluate`, or of `isoglot study` (all its runs, under the names of
             their regimes). A folder's own name is its run's name, with its parent's where two would be called alike.
 
@@ -153,9 +165,9 @@ def load_runs(specs: Sequence[str]) -> list[tuple[str, Evaluation]]:
     if len(known) > 1:
         raise InputError(
             f"{' and '.join(map(str, known.values()))}: measured on different texts or judgements (the checksums in "
-            "run.json differ); evaluate all on one benchmark with the same --langs"
+            "run.json differ); evaluate all on one benchmark with the same `langs`"
         )
-    return [(name, load_evaluation(folder)) for name, folder in named]
+    return named
 
 
 def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str, str], ...]:
@@ -173,7 +185,7 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
     known = {f"{setting}.{measure}": (setting, measure) for setting, measure in shared}
     unknown = [text for text in texts if text not in known]
     if unknown:
-        raise InputError(f"--measures: no {', '.join(unknown)} in these runs; there are: {', '.join(sorted(known))}")
+        raise InputError(f"measures: no {', '.join(unknown)} in these runs; there are: {', '.join(sorted(known))}")
     return tuple(known[text] for text in texts)
 
 

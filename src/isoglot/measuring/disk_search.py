@@ -71,7 +71,7 @@ def query_vectors(place: Path, ids: list[str]) -> Floats:
             vectors[index], filled[index] = unit[row], True
     missing = np.flatnonzero(~filled)
     if vectors is None or len(missing):
-        raise InputError(f"--vectors {place}: no vector for {len(missing)} queries (such as {ids[missing[0]]!r})")
+        raise InputError(f"vectors {place}: no vector for {len(missing)} queries (such as {ids[missing[0]]!r})")
     return vectors
 
 
@@ -113,7 +113,7 @@ def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memo
             unknown = sorted(set(passages.langs) - number.keys())
             if unknown:
                 named = ", ".join(code or "no language" for code in unknown)
-                raise InputError(f"{shard.path}: passages in {named}; encode with the same --langs")
+                raise InputError(f"{shard.path}: passages in {named}; encode with the same `langs`")
             lang = np.array([number[code] for code in passages.langs], np.int16)
             sizes += np.bincount(lang, minlength=len(number))
             for row, key in enumerate(passages.ids):
@@ -129,7 +129,7 @@ def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memo
     lost = [key for key, position in positions.items() if position < 0]
     if lost:
         raise InputError(
-            f"--vectors {place}: {len(lost)} relevant passages are not among the vectors ({', '.join(lost[:3])}); "
+            f"vectors {place}: {len(lost)} relevant passages are not among the vectors ({', '.join(lost[:3])}); "
             "encode the whole corpus"
         )
     return Found(own, pooled, np.array([positions[key] for key in wanted], np.int64), sizes.tolist())

@@ -29,7 +29,7 @@ def parse_gate(text: str) -> Gate:
     """
     match = _FORM.fullmatch(text)
     if match is None:
-        raise InputError(f"--require {text!r}: expected PLACE>=NUMBER or PLACE<=NUMBER, such as multilingual.map>=0.55")
+        raise InputError(f"require {text!r}: expected PLACE>=NUMBER or PLACE<=NUMBER, such as multilingual.map>=0.55")
     return Gate(match["path"], match["sign"], float(match["bound"]))
 
 
@@ -54,8 +54,8 @@ def _look_up(record: dict[str, Any], path: str) -> float:
     for part in path.split("."):
         if not isinstance(place, dict) or part not in place:
             near = ", ".join(list(place)[:20]) if isinstance(place, dict) else "a single figure"
-            raise InputError(f"--require {path}: no {part!r} in metrics.json; there is: {near}")
+            raise InputError(f"require {path}: no {part!r} in metrics.json; there is: {near}")
         place = place[part]
     if isinstance(place, bool) or not isinstance(place, (int, float)) or place != place:
-        raise InputError(f"--require {path}: metrics.json has no figure there, but {place!r}")
+        raise InputError(f"require {path}: metrics.json has no figure there, but {place!r}")
     return float(place)

@@ -63,11 +63,11 @@ class Expander:
         cache: Path | None = None,
     ) -> None:
         if strategy not in STRATEGIES:
-            raise InputError(f"--expand-with {strategy!r}: expected one of {', '.join(STRATEGIES)}")
+            raise InputError(f"strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
         if not re.match(r"https?://[^/]", endpoint):
-            raise InputError(f"--expand {endpoint!r}: expected the URL of an OpenAI-compatible API (http://HOST/v1)")
+            raise InputError(f"endpoint {endpoint!r}: expected the URL of an OpenAI-compatible API (http://HOST/v1)")
         if strategy != "passage" and not langs:
-            raise InputError(f"--expand-with {strategy}: no languages to translate into; name them with --langs")
+            raise InputError(f"strategy {strategy}: no languages to translate into; name them in `langs`")
         try:
             import openai
         except ImportError as error:

@@ -46,10 +46,10 @@ def check_offset(offset: int, k: int, reranked: int | None) -> None:
     if offset < 0:
         raise InputError(f"offset {offset}: expected 0 or more")
     if offset + k > LAST:
-        raise InputError(f"offset {offset} with k {k}: results can be read up to the {LAST}th; narrow the search")
+        raise InputError(f"offset {offset} with `k` {k}: results can be read up to the {LAST}th; narrow the search")
     if reranked is not None and offset and offset + k > reranked:
         raise InputError(
-            f"offset {offset} with k {k}: only the {reranked} best are re-ranked; read on without re-ranking"
+            f"offset {offset} with `k` {k}: only the {reranked} best are re-ranked; read on without re-ranking"
         )
 
 

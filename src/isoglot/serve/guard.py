@@ -61,7 +61,8 @@ class Guard:
 
         host = Headers(scope=scope).get("host", "")
         if route_path(scope) not in PROBES and not is_allowed(host, self._settings.hosts):
-            detail = f"this server is not called {host[:100]!r}; whoever runs it allows a name with --allow-host"
+            remedy = "whoever runs it allows a name with `isoglot serve --allow-host`"
+            detail = f"this server is not called {host[:100]!r}; {remedy}"
             await _refusal(scope, 400, detail)(scope, receive, send_guarded)
             return
         if len(scope["query_string"]) > self._settings.url_bytes:

@@ -79,10 +79,10 @@ def behind_proxy(
     """
     for name in hosts:
         if not _NAME.fullmatch(name):
-            raise InputError(f"--allow-host {name!r}: expected a name alone, such as search.example.org")
+            raise InputError(f"hosts {name!r}: expected a name alone, such as search.example.org")
     root_path = root_path.rstrip("/")
     if root_path and not _PREFIX.fullmatch(root_path):
-        raise InputError(f"--root-path {root_path!r}: expected a path such as /search")
+        raise InputError(f"root_path {root_path!r}: expected a path such as /search")
     for text in trusted:
         _network(text)
     return replace(settings, hosts=(*settings.hosts, *hosts), root_path=root_path, proxies=tuple(trusted))

@@ -50,12 +50,12 @@ def listen(host: str, port: int) -> socket.socket:
         InputError: the port is taken or not ours to take, or the address is not this machine's.
     """
     if not 0 <= port <= 65535:
-        raise InputError(f"--port {port}: expected 0 to 65535")
+        raise InputError(f"port {port}: expected 0 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         taken = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"--host {host}: no address of this machine ({error}); give 127.0.0.1") from error
+        raise InputError(f"host {host}: no address of this machine ({error}); give 127.0.0.1") from error
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
@@ -63,8 +63,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken.close()
         raise InputError(
-            f"--host {host} --port {port}: cannot listen there ({error.strerror}); another server may be running: "
-            "give another --port"
+            f"port {port}: cannot listen there ({error.strerror}); another server may be running on {host}: "
+            "give another `port`"
         ) from error
     return taken
 

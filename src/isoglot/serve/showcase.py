@@ -37,7 +37,7 @@ def models_of(study: Study) -> dict[str, str]:
             folder = study.folder / "runs" / f"{run.regime}-seed{run.seed}" / "model"
             if folder.is_dir():
                 return {BASE: settings().model, run.regime: str(folder)}
-    raise InputError(f"{study.folder}: holds no hybrid model to serve; run the quick start in another --output-dir")
+    raise InputError(f"{study.folder}: holds no hybrid model to serve; run the quick start in another folder")
 
 
 def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:

@@ -163,7 +163,7 @@ def _run(
         if done.get("settings") == facts:
             progress_line(f"{counter} {label}: done before")
             return load_evaluation(home)
-        raise InputError(f"{home}: holds a run with other settings; give the same ones, or --overwrite to start anew")
+        raise InputError(f"{home}: holds a run with other settings; give the same ones, or `overwrite` to start anew")
     home.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     model = settings.model

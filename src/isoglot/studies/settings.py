@@ -47,16 +47,16 @@ class StudySettings:
         Raises:
             InputError: no regime or seed, one given twice, an unknown regime, or a number out of range.
         """
-        for flag, values in (("--regimes", self.regimes), ("--seeds", self.seeds)):
+        for name, values in (("regimes", self.regimes), ("seeds", self.seeds)):
             if not values or len(set(values)) != len(values):
-                raise InputError(f"{flag} {','.join(map(str, values))!r}: expected at least one, each once")
+                raise InputError(f"{name} {','.join(map(str, values))!r}: expected at least one, each once")
         names = [parse_regime(text, self.train.sampling).name for text in self.regimes]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise InputError(f"--regimes {','.join(self.regimes)!r}: two of them are {twice[0]}; give each once")
+            raise InputError(f"regimes {','.join(self.regimes)!r}: two of them are {twice[0]}; give each once")
         if min(self.seeds) < 0:
-            raise InputError(f"--seeds {','.join(map(str, self.seeds))!r}: expected numbers from 0")
+            raise InputError(f"seeds {','.join(map(str, self.seeds))!r}: expected numbers from 0")
         if self.length is not None and self.length < 4:
-            raise InputError(f"--length {self.length}: expected at least 4")
+            raise InputError(f"length {self.length}: expected at least 4")
         if self.resamples < 2:
-            raise InputError(f"--resamples {self.resamples}: expected at least 2")
+            raise InputError(f"resamples {self.resamples}: expected at least 2")

@@ -26,7 +26,7 @@ def training_arguments(folder: Path, settings: TrainSettings) -> SentenceTransfo
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if settings.tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
-            raise MissingPackageError("--tensorboard needs the package tensorboard: pip install 'isoglot[tensorboard]'")
+            raise MissingPackageError("tensorboard: needs the package of that name: pip install 'isoglot[tensorboard]'")
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder / "checkpoints"),
@@ -57,7 +57,7 @@ def training_arguments(folder: Path, settings: TrainSettings) -> SentenceTransfo
         arguments._n_gpu = 1
     if settings.device and not str(arguments.device).startswith(settings.device):
         raise InputError(
-            f"--device {settings.device}: training runs on {arguments.device} here; choose a GPU with "
+            f"device {settings.device}: training runs on {arguments.device} here; choose a GPU with "
             "CUDA_VISIBLE_DEVICES"
         )
     return arguments

@@ -43,7 +43,7 @@ def load_trainable(model: torch.nn.Module, path: Path) -> None:
         if name not in tensors or name not in parameters or tensors[name].shape != parameters[name].shape
     )
     if wrong:
-        raise InputError(f"{path}: other parameters than the model's, such as {wrong[0]}; give --overwrite")
+        raise InputError(f"{path}: other parameters than the model's, such as {wrong[0]}; give `overwrite`")
     with torch.no_grad():
         for name, value in tensors.items():
             parameters[name].copy_(value)
@@ -109,5 +109,5 @@ def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> No
     ]
     if different:
         raise InputError(
-            f"{path}: made with another {', '.join(different)}; give the same settings, or --overwrite to start anew"
+            f"{path}: made with another {', '.join(different)}; give the same settings, or `overwrite` to start anew"
         )

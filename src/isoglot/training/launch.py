@@ -23,13 +23,13 @@ def require_known_launch() -> None:
     if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
         raise InputError(
             "several processes were started without a rank, each would train alone in the same folder; "
-            "start them with torchrun --nnodes N --nproc-per-node P"
+            "start them with `torchrun --nnodes N --nproc-per-node P`"
         )
     for name in ("FSDP", "DEEPSPEED"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("1", "true"):
             raise InputError(
                 f"{name} shards weights, whose gradients would be averaged wrongly here; start with torchrun, "
-                "and give --grad-cache or --lora-rank where memory is short"
+                "and give `grad_cache` or `lora.rank` where memory is short"
             )
 
 

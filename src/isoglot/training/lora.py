@@ -25,7 +25,7 @@ def add_lora(model: SentenceTransformer, settings: LoraSettings) -> None:
     if name is None and not settings.merge:
         raise InputError(
             "an adapter is saved without the weights it adapts, and these lie in no folder and on no hub; "
-            "give --merge, or save the model first and train from its folder"
+            "give `lora.merge`, or save the model first and train from its folder"
         )
     model.requires_grad_(False)
     config = peft.LoraConfig(
@@ -40,7 +40,7 @@ def add_lora(model: SentenceTransformer, settings: LoraSettings) -> None:
         adapt(encoder, config)
     except ValueError as error:
         names = ",".join(settings.target_names)
-        raise InputError(f"--lora-targets {names}: no such layers; there are: {', '.join(_linear(encoder))}") from error
+        raise InputError(f"lora.targets {names}: no such layers; there are: {', '.join(_linear(encoder))}") from error
 
 
 def _base(model: SentenceTransformer, encoder: Any) -> tuple[str | None, str | None]:

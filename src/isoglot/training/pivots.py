@@ -78,8 +78,8 @@ def require_teacher(name: str, wanted: bool) -> None:
         InputError: no such model, or no loss that draws to it.
     """
     if not wanted:
-        raise InputError(f"--align-teacher {name}: no loss draws to a teacher; add one, such as --loss align=1")
-    locate(name, what="--align-teacher")
+        raise InputError(f"align_teacher {name}: no loss draws to a teacher; add one, such as `loss` align=1")
+    locate(name, what="align_teacher")
 
 
 def run_pivots(
@@ -95,7 +95,7 @@ def run_pivots(
     pivots = pivot_vectors(teacher, rows, settings, scratch, numbers)
     width, wanted = pivots.queries.shape[1], model.get_embedding_dimension()
     if width != wanted:
-        raise InputError(f"--align-teacher {name}: its vectors have {width} dimensions, those of the model {wanted}")
+        raise InputError(f"align_teacher {name}: its vectors have {width} dimensions, those of the model {wanted}")
     return pivots
 
 

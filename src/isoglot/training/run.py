@@ -272,10 +272,10 @@ def _train(
 
 def _check_selection(settings: TrainSettings, select_on: Any) -> None:
     if select_on is not None and settings.holdout:
-        raise InputError(f"--holdout {settings.holdout:g}: the model is already selected on what select_on gives")
+        raise InputError(f"holdout {settings.holdout:g}: the model is already selected on what select_on gives")
     if settings.patience and not settings.holdout and select_on is None:
         raise InputError(
-            "--patience: stopping early needs something to measure on; give --holdout 0.05 too, or select_on"
+            "patience: stopping early needs something to measure on; give `holdout` 0.05 too, or select_on"
         )
 
 
@@ -294,17 +294,17 @@ def _run(trainer: HybridTrainer, last: Path | None, folder: Path, settings: Trai
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
         raise IsoglotError(
-            f"{folder}: cannot be written ({error.strerror or error}); make room, then --resume"
+            f"{folder}: cannot be written ({error.strerror or error}); make room, then go on with `resume`"
         ) from error
 
 
 def _out_of_memory(settings: TrainSettings) -> IsoglotError:
     if settings.grad_cache:
-        advice = f"give a smaller --grad-cache (now {settings.grad_cache}) or shorter --passage-length"
+        advice = f"give a smaller `grad_cache` (now {settings.grad_cache}) or shorter `passage_length`"
     else:
-        advice = "--grad-cache 16 keeps the same batch in a fraction of the memory; or give a smaller --batch-size"
+        advice = "`grad_cache` 16 keeps the same batch in a fraction of the memory; or give a smaller `batch_size`"
     return IsoglotError(
-        f"out of memory with --batch-size {settings.batch_size}; {advice}; --resume goes on from the last checkpoint"
+        f"out of memory with `batch_size` {settings.batch_size}; {advice}; `resume` goes on from the last checkpoint"
     )
 
 

@@ -50,5 +50,5 @@ def save_model(model: SentenceTransformer, folder: Path, base: str, settings: Tr
     except (OSError, RuntimeError, SafetensorError) as error:
         raise IsoglotError(
             f"{folder}: the model could not be written ({str(error).splitlines()[0]}); is the disk full? "
-            "Make room, then --resume"
+            "Make room, then `resume`"
         ) from error

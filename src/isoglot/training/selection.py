@@ -48,19 +48,19 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
     candidates = np.flatnonzero(asking)
     count = len(candidates)
     if not count:
-        raise InputError(f"--holdout {share:g}: bitext has no questions to select a model on; add rows that do")
+        raise InputError(f"holdout {share:g}: bitext has no questions to select a model on; add rows that do")
     chosen = np.zeros(len(asking), dtype=bool)
     number = round(share * count)
     chosen[candidates[np.random.default_rng((seed, 0x5E1EC7)).permutation(count)[:number]]] = True
     out = chosen[component]
     if not out.any() or out.all():
         raise InputError(
-            f"--holdout {share:g}: would hold out {number} of {count} passages; "
+            f"holdout {share:g}: would hold out {number} of {count} passages; "
             "give a share that leaves some on each side"
         )
     held = _subset(rows, np.flatnonzero(out), f"{rows.checksum}-held-out-{share:g}-{seed}")
     if not held.table.parallel_components.any():
-        raise InputError(f"--holdout {share:g}: no held-out passage has two languages; give a larger share")
+        raise InputError(f"holdout {share:g}: no held-out passage has two languages; give a larger share")
     return _subset(rows, np.flatnonzero(~out), f"{rows.checksum}-without-{share:g}-{seed}"), held
 
 

@@ -15,6 +15,22 @@ from isoglot.training.sampling.regimes import Sampling
 Embeddings = Literal["used", "all", "freeze"]
 # Losses that have a flag of their own.
 _OWN = ("info_nce", "symmetric", "jsd", "kl", "distill")
+_LEAST = {
+    "batch_size": 2,
+    "max_steps": 1,
+    "warmup_steps": 0,
+    "save_steps": 0,
+    "weight_decay": 0,
+    "seed": 0,
+    "chunk": 1,
+    "grad_cache": 1,
+    "negatives": 0,
+    "eval_steps": 1,
+    "patience": 0,
+    "log_steps": 1,
+    "query_length": 4,
+    "passage_length": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -39,16 +55,16 @@ class LoraSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its flag.
+            InputError: one that cannot work, with its name.
         """
         if self.rank < 1:
-            raise InputError(f"--lora-rank {self.rank}: expected at least 1")
+            raise InputError(f"lora.rank {self.rank}: expected at least 1")
         if self.alpha is not None and not 0 < self.alpha < math.inf:
-            raise InputError(f"--lora-alpha {self.alpha}: expected a positive number")
+            raise InputError(f"lora.alpha {self.alpha}: expected a positive number")
         if not 0.0 <= self.dropout < 1.0:
-            raise InputError(f"--lora-dropout {self.dropout}: expected a share from 0 to below 1")
+            raise InputError(f"lora.dropout {self.dropout}: expected a share from 0 to below 1")
         if self.targets is not None and not self.target_names:
-            raise InputError(f"--lora-targets {self.targets!r}: expected names of layers, such as q_proj,v_proj")
+            raise InputError(f"lora.targets {self.targets!r}: expected names of layers, such as q_proj,v_proj")
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -67,7 +83,7 @@ class TrainSettings:
         batch_size: Pairs a process sees in one step.
         lr: Learning rate of AdamW after the warm-up; falls linearly to zero.
         weight_decay: Of AdamW.
-        warmup_steps: Steps over which the learning rate rises to --lr.
+        warmup_steps: Steps over which the learning rate rises.
         clip: Largest gradient norm.
         max_steps: Optimiser steps.
         seed: Of batches and dropout.
@@ -136,47 +152,33 @@ class TrainSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its flag.
+            InputError: one that cannot work, with its name.
         """
-        for flag, value in (("--temperature", self.temperature), ("--lr", self.lr), ("--clip", self.clip)):
-            if not 0 < value < math.inf:
-                raise InputError(f"{flag} {value}: expected a positive number")
-        for flag, number, least in (
-            ("--batch-size", self.batch_size, 2),
-            ("--max-steps", self.max_steps, 1),
-            ("--warmup-steps", self.warmup_steps, 0),
-            ("--save-steps", self.save_steps, 0),
-            ("--weight-decay", self.weight_decay, 0),
-            ("--seed", self.seed, 0),
-            ("--chunk", self.chunk, 1),
-            ("--grad-cache", self.grad_cache, 1),
-            ("--negatives", self.negatives, 0),
-            ("--eval-steps", self.eval_steps, 1),
-            ("--patience", self.patience, 0),
-            ("--log-steps", self.log_steps, 1),
-            ("--query-length", self.query_length, 4),
-            ("--passage-length", self.passage_length, 4),
-        ):
+        for name in ("temperature", "lr", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} {getattr(self, name)}: expected a positive number")
+        for name, least in _LEAST.items():
+            number = getattr(self, name)
             if number is not None and not number >= least:
-                raise InputError(f"{flag} {number}: expected at least {least}")
-        for flag, name, allowed in (
-            ("--embeddings", self.token_table, get_args(Embeddings)),
-            ("--precision", self.precision, get_args(Precision)),
+                raise InputError(f"{name} {number}: expected at least {least}")
+        for name, value, allowed in (
+            ("embeddings", self.token_table, get_args(Embeddings)),
+            ("precision", self.precision, get_args(Precision)),
         ):
-            if name not in allowed:
-                raise InputError(f"{flag} {name!r}: expected one of {', '.join(allowed)}")
+            if value not in allowed:
+                raise InputError(f"{name} {value!r}: expected one of {', '.join(allowed)}")
         if self.lora is not None and not self.lora.merge and self.token_table != "freeze":
             raise InputError(
-                f"--embeddings {self.token_table}: an adapter holds no token table; give --merge, or leave it frozen"
+                f"embeddings {self.token_table}: an adapter holds no token table; give `lora.merge`, or leave it frozen"
             )
         for loss in _OWN:
             weight = getattr(self, f"loss_{loss}")
             if not 0.0 <= weight < math.inf:
-                raise InputError(f"--loss-{loss.replace('_', '-')} {weight}: expected a weight of 0 or more")
+                raise InputError(f"loss_{loss} {weight}: expected a weight of 0 or more")
         if not any(self.loss_weights.values()):
-            raise InputError("all losses have weight 0; give one of --loss-info-nce, --loss-symmetric, … a weight")
+            raise InputError("all losses have weight 0; give `loss_info_nce`, `loss_symmetric` or another a weight")
         if not 0.0 <= self.holdout < 1.0:
-            raise InputError(f"--holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
+            raise InputError(f"holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
 
     @property
     def token_table(self) -> Embeddings:
@@ -200,11 +202,9 @@ class TrainSettings:
             except ValueError:
                 weight = math.nan
             if not name or not 0.0 <= weight < math.inf:
-                raise InputError(
-                    f"--loss {entry!r}: expected NAME=WEIGHT with a weight of 0 or more, such as margin=0.5"
-                )
+                raise InputError(f"loss {entry!r}: expected NAME=WEIGHT with a weight of 0 or more, such as margin=0.5")
             if name in given:
-                raise InputError(f"--loss {entry!r}: {name} is given twice")
+                raise InputError(f"loss {entry!r}: {name} is given twice")
             given.add(name)
             weights[name] = weight
         return {name: weight for name, weight in weights.items() if weight}

@@ -142,7 +142,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise IsoglotError(
                 f"step {step}: the loss is {loss} in the batch {describe_batch(self._sampler.table, rows)}; lower "
-                "--lr or raise --temperature, or give --precision fp32; the last complete checkpoint is kept"
+                "`lr` or raise `temperature`, or give `precision` fp32; the last complete checkpoint is kept"
             )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -183,7 +183,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             shutil.rmtree(folder, ignore_errors=True)
             raise IsoglotError(
                 f"{folder}: the checkpoint could not be written ({str(error).splitlines()[0]}); is the disk full? "
-                "Make room, then --resume goes on from the last complete checkpoint"
+                "Make room, then `resume` goes on from the last complete checkpoint"
             ) from error
         if self.args.world_size > 1:
             distributed.barrier()

@@ -21,7 +21,7 @@ def test_a_file_that_fails_later_is_told_in_words(tmp_path):
     with sqlite3.connect(path) as other:
         other.execute("DROP TABLE answers")
     for use in (lambda: store.put([(key_of("a"), "eins")]), lambda: store.get(key_of("a"))):
-        with pytest.raises(IsoglotError, match=r"answers.sqlite: the cache of answers cannot be used .*--cache"):
+        with pytest.raises(IsoglotError, match=r"answers.sqlite: the cache of answers cannot be used .*`cache`"):
             use()
 
 

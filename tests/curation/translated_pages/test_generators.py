@@ -107,7 +107,7 @@ def test_a_translation_that_lags_behind_and_keeps_the_original_in_comments(tmp_p
 
 def test_texts_without_headings_want_another_query(tmp_path):
     tree(tmp_path, "{gate} {toll}", {"en": "en/a.txt", "de": "de/a.txt"})
-    with pytest.raises(InputError, match=r"left out: 2 no heading.*--query first-sentence"):
+    with pytest.raises(InputError, match=r"left out: 2 no heading.*`query` first-sentence"):
         build(tmp_path)
     rows = build(tmp_path, query="first-sentence").rows
     assert {(row.lang, row.query, row.passage) for row in rows} == {

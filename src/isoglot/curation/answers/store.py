@@ -58,7 +58,7 @@ class AnswerStore:
             except sqlite3.Error as error:
                 raise IsoglotError(
                     f"{self.path}: the cache of answers cannot be used ({error}); free some space, or name another "
-                    "file with --cache; the answers before this one are kept"
+                    "file as `cache`; the answers before this one are kept"
                 ) from error
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ _ELSEWHERE = {
     ".org": "convert it to Markdown or HTML (pandoc)",
     ".textile": "convert it to Markdown or HTML (pandoc)",
     ".mediawiki": "convert it to Markdown or HTML (pandoc)",
-    ".ipynb": "convert notebooks to Markdown (jupyter nbconvert --to markdown)",
+    ".ipynb": "convert notebooks to Markdown (`jupyter nbconvert --to markdown`)",
     "man": "convert manual pages to HTML (mandoc -T html) and name that folder",
 }
 _MOST_HINTS = 3
@@ -61,7 +61,7 @@ def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPage
     if not chosen:
         raise InputError(
             f"{shown(folder)}: no page of its {len(files)} documents was found in two languages; say where the "
-            "languages are, such as --layout 'docs/{lang}/{path}', '{path}.{lang}.md', or "
+            "languages are, such as `layouts` 'docs/{lang}/{path}', '{path}.{lang}.md', or "
             f"'i18n/{{lang}}/{{path}}|docs/{{path}}' where the {pivot} pages stand elsewhere"
             f"{_other_pivot(files, pivot)}{_hints(others)}"
         )
@@ -110,7 +110,7 @@ def _other_pivot(files: list[str], pivot: str) -> str:
         return ""
     return (
         f". With '{other[0]}' there would be pages; those under '{plain}' cannot be in {pivot}, whose pages are "
-        "named as such: say with --pivot in which language they are"
+        "named as such: say with `pivot` in which language they are"
     )
 
 

@@ -71,10 +71,10 @@ def fetch_lareqa(
     """
     sums = SHA256.get(name)
     if sums is None:
-        raise InputError(f"--benchmark {name}: cannot be downloaded; known: {', '.join(SHA256)}; or give --data-dir")
+        raise InputError(f"benchmark {name}: cannot be downloaded; known: {', '.join(SHA256)}; or give `data_dir`")
     unknown = sorted(set(langs or ()) - set(sums))
     if unknown:
-        raise InputError(f"--langs: {name} has no {', '.join(unknown)}; it has: {', '.join(sums)}")
+        raise InputError(f"langs: {name} has no {', '.join(unknown)}; it has: {', '.join(sums)}")
     offline = is_offline() if offline is None else offline
     for lang in langs or tuple(sums):
         path = folder / f"{lang}.json"
@@ -82,8 +82,8 @@ def fetch_lareqa(
             continue
         if offline:
             raise InputError(
-                f"{path}: missing or of other content, and downloading is off (--offline, ISOGLOT_OFFLINE or "
-                f"HF_HUB_OFFLINE); name the folder of {name} with --data-dir, or go online"
+                f"{path}: missing or of other content, and downloading is off (`offline`, ISOGLOT_OFFLINE or "
+                f"HF_HUB_OFFLINE); name the folder of {name} as `data_dir`, or go online"
             )
         _fetch(f"{host}/{REVISIONS[name]}/{name}/{lang}.json", path, sums[lang])
     return folder
@@ -103,12 +103,12 @@ def _fetch(address: str, path: Path, checksum: str) -> None:
         seen = sha256(part)
         if seen != checksum:
             part.unlink()
-            raise IsoglotError(f"{address}: SHA-256 is {seen}, expected {checksum}; try again or give --data-dir")
+            raise IsoglotError(f"{address}: SHA-256 is {seen}, expected {checksum}; try again or give `data_dir`")
         part.replace(path)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise IsoglotError(
-            f"{address}: cannot be fetched ({reason}); try again (it resumes), or give --data-dir"
+            f"{address}: cannot be fetched ({reason}); try again (it resumes), or give `data_dir`"
         ) from error
     except OSError as error:
         raise IsoglotError(f"{part}: cannot be written ({error.strerror or error})") from error

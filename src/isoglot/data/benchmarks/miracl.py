@@ -183,7 +183,7 @@ def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = 
     """
     name, _, revision = hub_id.partition("@")
     if not revision:
-        raise InputError(f"--data-dir {hub_id}: name a revision (id@commit), so that figures can be repeated")
+        raise InputError(f"data_dir {hub_id}: name a revision (id@commit), so that figures can be repeated")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -198,11 +198,11 @@ def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = 
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         if offline and isinstance(error, LocalEntryNotFoundError):
             raise InputError(
-                f"{hub_id}: not in the Hub's cache, and downloading is off (--offline, ISOGLOT_OFFLINE or "
-                "HF_HUB_OFFLINE); name its folder with --data-dir, or go online"
+                f"{hub_id}: not in the Hub's cache, and downloading is off (`offline`, ISOGLOT_OFFLINE or "
+                "HF_HUB_OFFLINE); name its folder as `data_dir`, or go online"
             ) from error
         raise IsoglotError(
-            f"{hub_id}: cannot be fetched ({error}); try again (it resumes), or give --data-dir"
+            f"{hub_id}: cannot be fetched ({error}); try again (it resumes), or give `data_dir`"
         ) from error
 
 

@@ -69,7 +69,7 @@ def refuse_overlap(found: Overlap, benchmark: str) -> None:
         raise InputError(
             f"the training rows overlap the benchmark {benchmark}: {found.groups} groups, {found.queries} queries, "
             f"{found.passages} passages (e.g. {'; '.join(found.examples)}); take them out of the training rows, or "
-            "give --allow-overlap and say so beside the figures"
+            "give `allow_overlap` and say so beside the figures"
         )
 
 

@@ -34,7 +34,7 @@ def lareqa_rows(
         InputError: as `read_lareqa`, or `context_negatives` is negative.
     """
     if context_negatives < 0:
-        raise InputError(f"--context-negatives {context_negatives}: expected 0 or more")
+        raise InputError(f"context_negatives {context_negatives}: expected 0 or more")
     label = dataset or folder.resolve().name
     for lang, candidates, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):
         paragraphs: dict[tuple[int, int], list[str]] = {}

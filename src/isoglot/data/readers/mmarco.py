@@ -53,7 +53,7 @@ def mmarco_rows(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with {queries} and {collection}")
     if negatives < 0 or (max_groups is not None and max_groups < 1):
-        raise InputError(f"--negatives {negatives}, --max-groups {max_groups}: expected 0 or more, and 1 or more")
+        raise InputError(f"negatives {negatives} with `max_groups` {max_groups}: expected 0 or more, and 1 or more")
     left_out = Counter[str]() if notes is None else notes
     files = {
         code: (folder / _named(queries, code), folder / _named(collection, code))
@@ -62,7 +62,7 @@ def mmarco_rows(
     }
     if not files:
         raise InputError(
-            f"{folder}: no language has both {queries} and {collection}; name the files with --queries and --collection"
+            f"{folder}: no language has both {queries} and {collection}; name the files with `queries` and `collection`"
         )
     problems = Problems()
     wanted = _relations(relations or _only(folder), problems, negatives, max_groups)
@@ -149,7 +149,7 @@ def _only(folder: Path) -> Path:
     found = sorted({*folder.glob("qrels*.tsv"), *folder.glob("triples*.tsv")})
     if len(found) != 1:
         seen = ", ".join(path.name for path in found) or "none"
-        raise InputError(f"{folder}: expected one qrels*.tsv or triples*.tsv, found {seen}; give --relations FILE")
+        raise InputError(f"{folder}: expected one qrels*.tsv or triples*.tsv, found {seen}; name one in `relations`")
     return found[0]
 
 

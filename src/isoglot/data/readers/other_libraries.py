@@ -69,7 +69,7 @@ def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]
         elif lang_column is not None:
             sources.append(Source(Path(name), None))
         else:
-            raise InputError(f"{name}: of which language? Give LANG=FILE, such as de={name}, or --lang-column NAME")
+            raise InputError(f"{name}: of which language? Give LANG=FILE, such as de={name}, or name `lang_column`")
     if not sources:
         raise InputError("no files given; name them as LANG=FILE, such as de=train.de.jsonl")
     return sources
@@ -217,7 +217,7 @@ def _rows(
     notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
     if reading.negatives is not None and reading.negatives < 0:
-        raise InputError(f"--negatives {reading.negatives}: expected 0 or more")
+        raise InputError(f"negatives {reading.negatives}: expected 0 or more")
     problems = Problems()
     ends: dict[Path, int] = {}
     by_line = False
@@ -250,7 +250,7 @@ def _rows(
             sources[0].path,
             None,
             f"the files end at different lines ({lengths}), so line n is not one group in all of them: "
-            "give --group-column NAME, or --unaligned",
+            "name `group_column`, or say that they are `unaligned`",
         )
     problems.raise_if_any(_REMEDY)
     if notes is not None:

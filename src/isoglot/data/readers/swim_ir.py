@@ -16,7 +16,7 @@ from isoglot.languages.detection import identifier_if_there
 
 _FIELDS = ("_id", "code", "query", "title", "text")
 _PASSAGES = "en"  # of the cross-lingual sets
-_OTHER = "records whose passage is in another language than the question (--cross-lingual takes them)"
+_OTHER = "records whose passage is in another language than the question (the cross-lingual sets are so)"
 
 
 def swim_ir_rows(

@@ -57,7 +57,7 @@ class About:
         Raises:
             InputError: broken, or of another format.
         """
-        remedy = "export the index again with --overwrite"
+        remedy = "export it again with `isoglot export --overwrite`"
         try:
             record = json.loads(text)
             found = record.pop("isoglot_about")

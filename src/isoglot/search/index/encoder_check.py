@@ -79,7 +79,7 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions) ->
             "open it with that function as its model"
         )
     if model is None and not about.model:
-        raise InputError("the index does not say which encoder its vectors are of; give it as the model (--model)")
+        raise InputError("the index does not say which encoder its vectors are of; give it as `model`")
     chosen: Model | str = about.model if model is None else model
     opened = open_embedder(chosen, options.filled(about.options) if isinstance(chosen, str) else options)
     recorded = np.asarray(about.probe, np.float32)

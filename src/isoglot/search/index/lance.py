@@ -255,7 +255,7 @@ def reading(folder: Path, number: int | None = None) -> Iterator[None]:
                 f"{folder}: version {number}, which is open here, was pruned; open the index again"
             ) from error
         raise IsoglotError(
-            f"{folder}: the index cannot be read ({reason(error)}); make it again with --overwrite"
+            f"{folder}: the index cannot be read ({reason(error)}); make it again with `isoglot index --overwrite`"
         ) from error
 
 

@@ -80,7 +80,7 @@ class Manifest:
             there = ", ".join(str(version.number) for version in self.versions)
             pruned = 0 < number < max(version.number for version in self.versions)
             seen = "this version was pruned" if pruned else "no such version"
-            raise InputError(f"--roll-back {number}: {seen}; there are: {there}")
+            raise InputError(f"roll_back {number}: {seen}; there are: {there}")
         return replace(self, current=number)
 
     def write(self, folder: Path) -> None:
@@ -98,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         if (folder / BUILDING).is_file():
             raise InputError(
-                f"{folder}: this index was not finished; run the same `isoglot index` command again with --resume"
+                f"{folder}: this index was not finished; run the same command again as `isoglot index --resume`"
             )
         raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
     record = read_json(path)
@@ -116,4 +116,4 @@ def read_manifest(folder: Path) -> Manifest:
         versions = [Version(**version) for version in record.pop("versions")]
         return Manifest(versions=versions, roots=to_roots(record.pop("roots")), **record)
     except (TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: broken ({error}); make the index again with --overwrite") from error
+        raise InputError(f"{path}: broken ({error}); make it again with `isoglot index --overwrite`") from error

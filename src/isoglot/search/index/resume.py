@@ -37,15 +37,15 @@ def go_on_from(
         manifest = read_manifest(folder)
         refuse_other(vectors, manifest.probe, name, manifest.model)
         if length is not None and passage_length(model, length) != manifest.length:
-            raise InputError(f"--length {length}: the index has passages of {manifest.length} tokens; leave it out")
+            raise InputError(f"length {length}: the index has passages of {manifest.length} tokens; leave it out")
         if debias is not None and not (manifest.debias and sha256(debias) == sha256(folder / DEBIAS)):
-            raise InputError(f"--debias {debias}: not the correction that the index was made with; index again")
+            raise InputError(f"debias {debias}: not the correction that the index was made with; index again")
         return manifest
     if debias is not None:
         fitted = load_debias(debias)
         if fitted.dimension != vectors.shape[1]:
             raise InputError(
-                f"--debias {debias}: fitted on {fitted.dimension} dimensions, {name} gives {vectors.shape[1]}; "
+                f"debias {debias}: fitted on {fitted.dimension} dimensions, {name} gives {vectors.shape[1]}; "
                 "fit it with this model"
             )
         with atomic_write(folder / DEBIAS) as temporary:
@@ -79,7 +79,7 @@ def open_store(
     if state.is_file() and read_json(state)["settings"] != settings:
         if not manifest.versions:
             raise InputError(
-                f"{folder}: begun with other settings; give those of the first run with --resume, or --overwrite"
+                f"{folder}: begun with other settings; give those of the first run with `resume`, or `overwrite`"
             )
         state.unlink()
     if not state.is_file() and manifest.versions:

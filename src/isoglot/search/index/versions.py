@@ -54,7 +54,7 @@ def prune(folder: Path, keep: int) -> Pruned:
         MissingPackageError: pylance is not installed.
     """
     if keep < 1:
-        raise InputError(f"--prune {keep}: expected at least 1, how many of the newest versions to keep")
+        raise InputError(f"prune {keep}: expected at least 1, how many of the newest versions to keep")
     read_manifest(folder)
     with one_writer(folder):
         manifest = read_manifest(folder)
@@ -85,7 +85,7 @@ def _refuse_unfinished(folder: Path, manifest: Manifest) -> None:
     inputs = " ".join(read_json(folder / BUILDING).get("inputs", ())) or "INPUT..."
     raise InputError(
         f"{folder}: an update ({inputs}) was not finished, and pruning could take what it has stored; finish it with "
-        f"the same command and --resume, or give it up with `isoglot index -o {folder} --roll-back {manifest.current}`"
+        f"the same inputs and `resume`, or give it up with `isoglot index -o {folder} --roll-back {manifest.current}`"
     )
 
 

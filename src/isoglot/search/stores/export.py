@@ -61,7 +61,7 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
     """
     started = time.perf_counter()
     if batch < 1:
-        raise InputError(f"--batch {batch}: expected at least 1, passages moved at a time")
+        raise InputError(f"batch {batch}: expected at least 1, passages moved at a time")
     index = LanceIndex(Path(folder))
     version = index.manifest.version
     about = about_folder(Path(folder), index.manifest)

@@ -110,7 +110,7 @@ class QdrantWriter:
         except InputError as error:
             raise InputError(
                 f"{self._place.shown}: the collection holds vectors of {theirs.model}, and those of {ours.model} "
-                "differ; name another collection, or replace this one with --overwrite"
+                "differ; name another collection, or replace this one with `overwrite`"
             ) from error
         return known
 

@@ -113,7 +113,7 @@ def one_seed(study: StudyReport) -> str:
         return ""
     if not study.is_study:
         return "One run each: variance between trainings is not in the intervals."
-    return "One seed: variance between trainings is not in the intervals; repeat with --seeds 0,1,2 before concluding."
+    return "One seed: variance between trainings is not in the intervals; repeat with several seeds before concluding."
 
 
 def seen_before(study: StudyReport) -> str:

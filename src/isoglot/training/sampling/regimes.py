@@ -70,27 +70,27 @@ class Sampling:
             InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
         """
         if self.regime not in REGIMES:
-            raise InputError(f"--regime {self.regime!r}: expected one of {', '.join(REGIMES.names())}")
-        for flag, value, allowed in (
-            ("--xy", self.xy, get_args(XY)),
-            ("--xy-draw", self.xy_draw, get_args(XYDraw)),
-            ("--alpha-schedule", self.alpha_schedule, get_args(Schedule)),
+            raise InputError(f"regime {self.regime!r}: expected one of {', '.join(REGIMES.names())}")
+        for name, value, allowed in (
+            ("xy", self.xy, get_args(XY)),
+            ("xy_draw", self.xy_draw, get_args(XYDraw)),
+            ("alpha_schedule", self.alpha_schedule, get_args(Schedule)),
         ):
             if value not in allowed:
-                raise InputError(f"{flag} {value!r}: expected one of {', '.join(allowed)}")
-        for flag, exponent in (
-            ("--dataset-exponent", self.dataset_exponent),
-            ("--language-exponent", self.language_exponent),
+                raise InputError(f"{name} {value!r}: expected one of {', '.join(allowed)}")
+        for name, exponent in (
+            ("dataset_exponent", self.dataset_exponent),
+            ("language_exponent", self.language_exponent),
         ):
             if not math.isfinite(exponent):
-                raise InputError(f"{flag} {exponent}: expected a finite number")
-        for flag, probability in (("--alpha", self.alpha), ("--alpha-end", self.alpha_end)):
+                raise InputError(f"{name} {exponent}: expected a finite number")
+        for name, probability in (("alpha", self.alpha), ("alpha_end", self.alpha_end)):
             if not 0.0 <= probability <= 1.0:
-                raise InputError(f"{flag} {probability}: expected a probability from 0 to 1")
+                raise InputError(f"{name} {probability}: expected a probability from 0 to 1")
         if self.alpha_schedule == "piecewise":
             parse_points(self.alpha_points)
         elif self.alpha_points:
-            raise InputError(f"--alpha-points {self.alpha_points}: only used by --alpha-schedule piecewise")
+            raise InputError(f"alpha_points {self.alpha_points}: only used by `alpha_schedule` piecewise")
 
     def alpha_at(self, progress: float) -> float:
         """Probability of a monolingual batch when this share (0 to 1) of the steps is done."""
@@ -122,11 +122,11 @@ def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
         return replace(settings, regime=text)
     regime, dash, alpha = text.partition("-")
     if regime != "hybrid" or not dash:
-        raise InputError(f"--regimes {text!r}: expected one of {', '.join(REGIMES.names())}, or hybrid-ALPHA")
+        raise InputError(f"regimes {text!r}: expected one of {', '.join(REGIMES.names())}, or hybrid-ALPHA")
     try:
         return replace(settings, regime=regime, alpha=float(alpha))
     except ValueError as error:
-        raise InputError(f"--regimes {text!r}: {alpha!r} is not a number from 0 to 1") from error
+        raise InputError(f"regimes {text!r}: {alpha!r} is not a number from 0 to 1") from error
 
 
 RegimeFunction = Callable[["RowTable", Sampling, int], "Plans"]
@@ -161,10 +161,10 @@ def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:
         InputError: no alpha, or several where no regime is `hybrid`.
     """
     if not alphas:
-        raise InputError("--alpha: expected at least one number from 0 to 1")
+        raise InputError("alpha: expected at least one number from 0 to 1")
     if len(alphas) > 1 and "hybrid" not in regimes:
         raise InputError(
-            f"--alpha {','.join(f'{alpha:g}' for alpha in alphas)}: a sweep replaces `hybrid` in --regimes, "
+            f"alpha {','.join(f'{alpha:g}' for alpha in alphas)}: a sweep replaces hybrid in `regimes`, "
             f"which has {', '.join(regimes)}; add hybrid"
         )
     ends = {0.0: "x-y", 1.0: "x-x-mono"} if len(alphas) > 1 else {}

@@ -18,7 +18,7 @@ from isoglot.training.sampling.regimes import REGIMES, Sampling
 from isoglot.training.sampling.strata import Plans
 from isoglot.training.sampling.walks import Rows, Stream
 
-_FEW = 50_000
+FEW = 50_000
 
 
 class Batch(NamedTuple):
@@ -85,13 +85,13 @@ class HybridBatchSampler:
         processes: int = 1,
     ) -> None:
         if batch_size < 2:
-            raise InputError(f"--batch-size {batch_size}: in-batch negatives need at least 2 pairs")
+            raise InputError(f"batch_size {batch_size}: in-batch negatives need at least 2 pairs")
         if steps is not None and steps < 1:
-            raise InputError(f"--max-steps {steps}: expected at least 1")
+            raise InputError(f"steps {steps}: expected at least 1")
         if processes < 1:
             raise InputError(f"{processes} processes: expected at least 1")
         if seed < 0:
-            raise InputError(f"--seed {seed}: expected a number from 0")
+            raise InputError(f"seed {seed}: expected a number from 0")
         self.table = table
         self.sampling = sampling or Sampling()
         self.pairs = batch_size
@@ -125,7 +125,7 @@ class HybridBatchSampler:
     def rows(self) -> Rows | None:
         """Ascending numbers of the rows that this epoch draws; None where planning it would cost more than it tells."""
         size, drawn = len(self.table), 2 * self.steps * self.pairs * self.processes
-        if size <= _FEW or drawn >= size:
+        if size <= FEW or drawn >= size:
             return None
         seen = np.zeros(size, dtype=bool)
         for batch in self.batches():

@@ -107,7 +107,7 @@ def pivot_only(table: RowTable, sampling: Sampling, batch: int) -> Plans:
     """
     pivot = known_code(sampling.pivot) or sampling.pivot
     if pivot not in table.languages:
-        raise InputError(f"--pivot {sampling.pivot}: not in the rows; there are: {', '.join(table.languages)}")
+        raise InputError(f"pivot {sampling.pivot}: not in the rows; there are: {', '.join(table.languages)}")
     return Plans.of(mono_plan(table, sampling, batch, keep=lambda lang: lang == pivot))
 
 
@@ -156,7 +156,7 @@ def pair_plan(
         for y in range(size)
         if (x != y or (sampling.xy_draw == "independent" and same[d])) and keep(table.languages[x], table.languages[y])
     ]
-    strata = _fitting(table, found, batch, "cross-lingual batches in one language pair (--xy per-batch)")
+    strata = _fitting(table, found, batch, "cross-lingual batches in one language pair (`xy` per-batch)")
 
     def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
         dataset, x, y = stratum
@@ -246,7 +246,7 @@ def _require_questions(table: RowTable, what: str) -> None:
     if not table.same_language.any():
         raise InputError(
             f"the rows hold no {what}: they are bitext, where a text would be its own query; "
-            "give --regime x-y, or add rows with questions"
+            "give `regime` x-y, or add rows with questions"
         )
 
 
@@ -267,5 +267,5 @@ class BatchTooLargeError(InputError):
             f"the rows hold no {what}: no two groups with different passages have the languages for it"
             if largest < 2
             else f"a global batch of {batch} pairs is too large for {what}: at most {largest} have different passages; "
-            f"give --batch-size {largest} or less (times the number of processes)"
+            f"give `batch_size` {largest} or less (times the number of processes)"
         )

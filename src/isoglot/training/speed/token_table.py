@@ -131,7 +131,7 @@ def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
         backbone.get_input_embeddings().weight.requires_grad_(True)
         return
     if mode not in ("used", "freeze"):
-        raise InputError(f"--embeddings {mode!r}: expected one of used, all, freeze")
+        raise InputError(f"embeddings {mode!r}: expected one of used, all, freeze")
     table = backbone.get_input_embeddings()
     if mode == "freeze":
         table.weight.requires_grad_(False)
