@@ -2,7 +2,7 @@
 
 python performance/alignment.py mlqa-r --split parts     # writes parts/train and parts/held as LAReQA folders
 python performance/alignment.py mlqa-r --split parts --models base=embedded --maps
-python performance/alignment.py mlqa-r --split parts --models base=embedded,hybrid=runs/hybrid
+python performance/alignment.py mlqa-r --split parts --models base=embedded,hybrid=runs/hybrid --save held
 
 No setting may be chosen on the benchmark that is reported. A fifth of the questions, whole articles in every language,
 is held out; the rest trains. To keep scoring cheap, the candidates are all golds and a third of the other sentences
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isoglot.core.files import claimed_folder
 from isoglot.data.benchmarks.benchmark import Texts
 from isoglot.data.benchmarks.lareqa import load_lareqa, read_lareqa
 from isoglot.data.readers.lareqa_rows import lareqa_rows
@@ -35,6 +36,7 @@ def main():
     parser.add_argument("folder", type=Path, help="{lang}.json in LAReQA's layout, such as MLQA-R's")
     parser.add_argument("--split", type=Path, required=True, help="where train/ and held/ go, or are already")
     parser.add_argument("--models", default="", help="comma-separated LABEL=MODEL to score")
+    parser.add_argument("--save", type=Path, help="folder for each model's figures, for isoglot compare")
     parser.add_argument("--maps", action="store_true", help="fit linear maps to English on the training part, too")
     given = parser.parse_args()
     if not (given.split / "held").is_dir():
@@ -50,6 +52,8 @@ def main():
         model = load(name)
         vectors = encode_benchmark(model, benchmark)
         report(label, benchmark, vectors, paragraph)
+        if given.save:
+            save(label, name, benchmark, vectors, given.save)
         if given.maps:
             maps(label, model, benchmark, vectors, given.split / "train")
 
@@ -134,6 +138,12 @@ def report(label, benchmark, vectors, paragraph):
         total = sum(counts.values())
         shares = ", ".join(f"{what} {counts[what] / total:.3f}" for what in ("right", "its paragraph", "elsewhere"))
         print(f"  first in {setting}: {shares}")
+
+
+def save(label, name, benchmark, vectors, folder):
+    """What `isoglot evaluate` would write of this model and these candidates."""
+    with claimed_folder(folder / label) as target:
+        score(benchmark, *(unit(side) for side in vectors), name=name).save(target, benchmark)
 
 
 def maps(label, model, benchmark, vectors, folder):
