@@ -18,7 +18,7 @@ from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 
 # Made by gettext (msginit, checked by msgfmt) and by translate-toolkit (po2tmx, po2xliff, its XLIFF 2 classes).
 MADE = Path(__file__).parent / "bitext"
-TICO = Path("/work/shared/data/tico-19")
+TICO = Path(__file__).parents[3] / "shared" / "data" / "tico-19"
 GATE = {"en": "The gate opens at dawn.", "de": "Das Tor öffnet bei Sonnenaufgang."}
 
 
@@ -50,6 +50,15 @@ def test_a_catalogue_of_gettext():
     assert {"en": "The keeper sleeps.", "de": "Der Wärter schläft nie."} in units(
         MADE / "harbour.de.po", unfinished=True
     )[0]
+
+
+def test_a_locale_of_a_catalogue_keeps_its_script(tmp_path):
+    head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\nLanguage: sr@latin\\n"\n\n'
+    path = tmp_path / "a.po"
+    path.write_text(f'{head}msgid "boat"\nmsgstr "čamac"\n', encoding="utf-8")
+    notes = Notes()
+    rows = list(bitext_rows(read_units([str(path)], Wanted(), notes), notes))
+    assert {row.lang: row.passage for row in rows} == {"en": "boat", "sr-Latn": "čamac"}
 
 
 def test_a_memory_of_translate_toolkit():

@@ -49,5 +49,7 @@ def test_short_texts_in_utf16_without_a_mark(text):
 def test_pictures_and_archives_are_no_texts():
     for start in (b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\x1f\x8b\x08", b"%PDF-1.4"):
         assert decode(start + bytes(range(256)) * 4) is None
+    for start in ("RIFF", "GIF89a", "%PDF-", "SQLite format 3"):
+        assert decode(f"{start} heißt ein Kopf.\n".encode()) == (f"{start} heißt ein Kopf.\n", "utf-8", False)
     # Halves of pairs are no UTF-16, whatever block they seem to be of.
     assert decode(b"".join(n.to_bytes(2, "big") for n in range(0xD800, 0xDC00))) is None

@@ -37,6 +37,11 @@ def prose(text):
         ("{% include kopf.html %}\n{% hint style=\"info\" %}\nIm Kasten.\n{% endhint %}", ["Im Kasten."]),
         ("{% highlight ruby %}\nputs 1\n{% endhighlight %}\n\nText.", ["Text."]),
         ("* TOC\n{:toc}\n\nText.\n{: .klasse}", ["TOC", "Text."]),
+        ("## Kopf\n{: #k }\n\nText.", ["Text."]),
+        ("Siehe [[Quelle]](q.md) und [[Wiki|hier]].", ["Siehe [Quelle] und hier."]),
+        ("export default settings to a file before you start", ["export default settings to a file before you start"]),
+        ("export default function Seite() {\n  return 1\n}\n\nText.", ["Text."]),
+        ("Vorn ```ein``` und\n{% raw %}hinten{% endraw %}.", ["Vorn ein und\nhinten."]),
         # Comments
         ("Vor <!-- ein\n\n## Kommentar --> nach.", ["Vor  nach."]),
         ("{/* ein Kommentar */}\n\nText.", ["Text."]),
@@ -50,6 +55,7 @@ def test_content_is_prose_and_markup_is_not(text, expected):
     "code",
     [
         "```\n## kein Kopf\n::: kein Kasten\n<!-- kein Kommentar -->\nimport x from 'y'\n{{< kein >}}\n```",
+        "```\n## Kopf\n{: .klasse}\n```",
         "~~~~md\n```\n!!! note\n```\n/// tip\n~~~~",
     ],
 )

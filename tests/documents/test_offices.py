@@ -139,6 +139,14 @@ def test_named_characters_of_a_document_type_are_read(tmp_path):
     assert "undefined entity &strange;" in read(tmp_path)[1].shown[0]
 
 
+def test_what_a_journal_says_of_a_reply_is_not_read(tmp_path):
+    reply = "<response><front-stub><article-id>10.1</article-id></front-stub><body><p>Antwort.</p></body></response>"
+    text = f'<article xml:lang="de"><front/><body><p>Frage.</p></body>{reply}</article>'
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8")
+    ((document,), _) = read(tmp_path)
+    assert document.text.split() == ["Frage.", "Antwort."]
+
+
 def bomb(path, member="word/document.xml"):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(member, b" " * 30_000_000)

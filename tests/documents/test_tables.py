@@ -111,11 +111,12 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path):
         ("t.json", '{\n "id": 1,\n "text": "Brot"\n}\n{\n "id": 2,\n "text": "Milch"\n}\n'),
         ("t.json", '{"id": 1, "text": "Brot"} {"id": 2, "text": "Milch"}'),
         ("t.jsonl", '[{"id": 1, "text": "Brot"},\n{"id": 2, "text": "Milch"}]'),
+        ("t.jsonl", '\n\n[{"id": 1, "text": "Brot"},\n{"id": 2, "text": "Milch"}]'),
         ("t.ndjson", '{"ID": 1, "Text": "Brot"}\r{"ID": 2, "Text": "Milch"}\r'),
         ("t.jsonl", '\ufeff{"id": 1, "text": "Brot"}\r\n\r\n{"id": 2, "text": "Milch"}'),
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_records_in_json(tmp_path, name, text, encoding):
     wanted = [("1", "", "Brot", None), ("2", "", "Milch", None)]
     assert read(put(tmp_path / name, text, encoding)) == (wanted, [])
@@ -141,10 +142,12 @@ def test_no_field_of_a_record_disappears(tmp_path):
 
 def test_parquet_of_programs_that_do_not_say_what_is_text(tmp_path):
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"text": pa.array([b"Gr\xc3\xb6\xc3\x9fe", b"\xff"]), "id": ["a", "b"]}), path)
-    documents, told = read(path)
-    assert [document[:3] for document in documents] == [("a", "", "Größe")]
-    assert told[0].startswith(f"{path}:2: no text but bytes; expected")
+    for kind in (pa.binary(), pa.large_binary()):
+        written = pa.array([b"Gr\xc3\xb6\xc3\x9fe", b"\xff"], kind)
+        pq.write_table(pa.table({"text": written, "id": ["a", "b"]}), path)
+        documents, told = read(path)
+        assert [document[:3] for document in documents] == [("a", "", "Größe")]
+        assert told[0].startswith(f"{path}:2: no text but bytes; expected")
 
 
 def test_times_that_python_cannot_hold_are_named(tmp_path):

@@ -15,7 +15,7 @@ ENCODINGS = (
     "UTF-8 or UTF-16 (with or without a mark), one that the file declares, or what charset-normalizer recognises"
 )
 
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's mark does
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -121,9 +121,9 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
     >>> decode("Größe".encode("cp1252")).encoding
     'cp1252'
     """
-    if data.startswith(_PICTURES_AND_PROGRAMS):
+    if data.startswith(_PICTURES_AND_PROGRAMS) and not _is_plain(data):
         return None
-    for mark, encoding in _MARKS:
+    for mark, encoding in MARKS:
         if data.startswith(mark):
             return _decoded(data[len(mark) :].decode(encoding, errors="replace"), encoding)
     attempts = _escaped(data)
@@ -150,6 +150,17 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
 
 def _decoded(text: str, encoding: str, *, guessed: bool = False) -> Decoded:
     return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether bytes are text for certain: UTF-8 without controls."""
+    if _NO_TEXT.search(data):
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _escaped(data: bytes) -> list[str]:

@@ -31,7 +31,7 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
             chosen = {name: name for name in names} if choose is None else choose(names)
             # Some programs write texts without saying that they are.
             types = dict(zip(names, file.schema_arrow.types, strict=True))
-            bare = [ours for ours, column in chosen.items() if pa.types.is_binary(types[column])]
+            bare = [ours for ours, column in chosen.items() if _is_bytes(types[column])]
             number = 0
             for batch in file.iter_batches(batch_size=8192, columns=list(chosen.values())):
                 for record in batch.to_pylist():
@@ -46,6 +46,12 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:  # times that Python cannot hold
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _text_of(value: Any) -> Any:

@@ -32,7 +32,7 @@ def separated_rows(
         header: whether the first line names the columns.
     """
     first = stream.readline()
-    if tabs and not _QUOTED.fullmatch(first):
+    if tabs and not (header and _QUOTED.fullmatch(first)):
         for number, line in enumerate(_with(first, stream), 1):
             fields = line.rstrip("\r\n").split("\t")
             if any(fields):

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from isoglot.core.problems import Problems
-from isoglot.data.decoding import decode
-
-_WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+from isoglot.data.decoding import MARKS, decode
 
 
 @contextmanager
@@ -47,20 +45,19 @@ def text_stream(path: Path, problems: Problems) -> Iterator[tuple[Any, IO[bytes]
 
 
 def as_utf8(stream: Any) -> Iterator[bytes]:
-    """Lines of a file of bytes, those of UTF-16 in UTF-8; marks at the beginning are taken off.
+    """Lines of a file of bytes, those of UTF-16 and UTF-32 in UTF-8; marks at the beginning are taken off.
 
     Without a mark it is UTF-16 where one of the first two bytes is zero, as before or after an ASCII sign.
     """
-    start = stream.peek(3)[:3] if hasattr(stream, "peek") else b""
-    wide = _WIDE.get(start[:2])
-    if wide is None and len(start) > 1 and (start[0] == 0) != (start[1] == 0):
-        wide = "utf-16-be" if start[0] == 0 else "utf-16-le"
-    if wide is not None:
-        text = io.TextIOWrapper(stream, encoding=wide, errors="replace", newline="\n")
-        return (line.encode(errors="replace") for line in text)
-    if start.startswith(b"\xef\xbb\xbf"):
-        stream.read(3)
-    return iter(stream)
+    start = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
+    mark, encoding = next((known for known in MARKS if start.startswith(known[0])), (b"", "utf-8"))
+    if not mark and len(start) > 1 and (start[0] == 0) != (start[1] == 0):
+        encoding = "utf-16-be" if start[0] == 0 else "utf-16-le"
+    stream.read(len(mark))
+    if encoding == "utf-8":
+        return iter(stream)
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="\n")
+    return (line.encode(errors="replace") for line in text)
 
 
 def _is_utf8(stream: Any) -> bool:

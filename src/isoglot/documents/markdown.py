@@ -14,7 +14,7 @@ from isoglot.documents.markdown_dialects import commonmark, is_mdx
 from isoglot.documents.page import Block, Page, first_heading
 
 # {#id}, { #id .class }, {: #id} (kramdown, Python-Markdown), and {/* #id */} (MDX).
-_ATTRIBUTES = re.compile(r"\s*\{:?\s*(?:(?:[#.][\w:.-]+|[\w:-]+=(?:\"[^\"]*\"|'[^']*'|[^\s}]+))\s*)+\}\s*\Z")
+_ATTRIBUTES = re.compile(r"\s*\{:?\s*+(?:(?:[#.][\w:.-]++|[\w:-]++=(?:\"[^\"]*\"|'[^']*'|[^\s}]++))\s*+)++\}\s*\Z")
 _IN_COMMENT = re.compile(r"\s*\{/\*\s*#?([\w:.-]+)\s*\*/\}\s*\Z")
 _IDENT = re.compile(r"#([\w:.-]+)")
 _ANCHOR = re.compile(r"""<(?:a|span)\s[^>]*?(?:id|name)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)

@@ -7,17 +7,17 @@ import re
 
 _OUTSIDE_CODE = re.compile(
     r"""
-    (?P<fenced> ^[ \t]* (?P<fence>`{3,}|~{3,}) .*? (?: ^[ \t]* (?P=fence) [`~]* [ \t]* $ | \Z))
+    (?P<fenced> ^[ \t]* (?P<fence>`{3,}(?![^\n]*`)|~{3,}) .*? (?: ^[ \t]* (?P=fence) [`~]* [ \t]* $ | \Z))
     | (?P<span> (?<!`) (?P<ticks>`+) (?!`) (?:(?!\n[ \t]*\n).)*? (?<!`) (?P=ticks) (?!`))
-    | (?P<comment> <!--.*?--> | \{/\*(?!\s*\#).*?\*/\})
-    | \{\{[<%] \s* (?P<shortcode>.*?) \s* [>%]\}\}
-    | (?P<tag> \{%.*?%\})
-    | (?<!\w) !?\[\[ (?P<page> [^\W\d][^\]\[|\n]*) (?: \| (?P<alias> [^\]\n]+))? \]\]
-    | (?P<attributes> \{:\s* (?:(?: [\#.][\w:.-]+ | [\w:-]+=(?:"[^"\n]*"|'[^'\n]*'|[^\s}]+) | toc )\s*)+ \}$)
+    | ^ (?P<heading> \#{1,6}[ \t][^\n]*+) \n (?P<below> \{:[^}\n]*+\}) [ \t]*$  # kramdown's attributes
+    | (?P<opened> <!-- | \{/\*(?!\s*+\#) | \{% )
+    | \{\{[<%] (?P<shortcode> [^{}]*+) (?<=[>%])\}\}
+    | (?<!\w) !?\[\[ (?P<page> [^\W\d][^\]\[|\n]*+) (?: \| (?P<alias> [^\]\n]++))? \]\] (?![(\[:])
+    | (?P<attributes> \{:\s*+ (?:(?: [\#.][\w:.-]++ | [\w:-]++=(?:"[^"\n]*"|'[^'\n]*'|[^\s}]++) | toc )\s*+)++ \}$)
     """,
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
-_HEADING_ATTRIBUTES = re.compile(r"^(#{1,6}\s.*)\n(\{:[^}\n]*\})[ \t]*$", re.MULTILINE)  # kramdown's, below it
+_CLOSED_BY = {"<!--": "-->", "{/*": "*/}", "{%": "%}"}
 _SHOWN_BY_SHORTCODE = re.compile(r"\b(?:text|title|caption|alt)=\"([^\"]*)\"")
 _CODE_TAG = re.compile(r"[{%<\s]*(/|end)?highlight\b")
 _FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})\s*(.*)$")
@@ -41,7 +41,8 @@ _COMPONENT = re.compile(r"^\s*</?[A-Z]\w*(?:\.\w+)*(?:\s[^>]*)?/?>", re.MULTILIN
 _TOC = re.compile(r"^\s*\[\[?_?toc_?\]?\]\s*$", re.IGNORECASE)
 _MODULE_LINE = re.compile(
     r"^(?:import\s+(?:[\w*{}\s,$]+\s+from\s+)?['\"][^'\"]+['\"];?\s*$|import\s+\{\s*$|"
-    r"export\s+(?:const|let|var|function|default|async)\b)"
+    r"export\s+(?:(?:const|let|var)\s+[\w${\[]|(?:async\s+)?function\b[^.]*\(|"
+    r"default\s+(?:function|class|async|[({\[]|[\w$.]+[;(]|[\w$]+\s*$)))"
 )
 
 
@@ -54,8 +55,7 @@ def commonmark(text: str) -> str:
     >>> commonmark("!!! note \"Achtung\"\n    Im *Kasten*.")
     '<p class="admonition-title">Achtung</p>\n\nIm *Kasten*.'
     """
-    text = _HEADING_ATTRIBUTES.sub(r"\1 \2", text)
-    return "\n".join(_plain_lines(_OUTSIDE_CODE.sub(_outside_code, text).split("\n")))
+    return "\n".join(_plain_lines(_without_markup(text).split("\n")))
 
 
 def is_mdx(text: str) -> bool:
@@ -63,17 +63,39 @@ def is_mdx(text: str) -> bool:
     return bool(_COMPONENT.search(text) or any(map(_MODULE_LINE.match, text.splitlines())))
 
 
-def _outside_code(found: re.Match[str]) -> str:
+def _without_markup(text: str) -> str:
+    """The text without comments, tags, shortcodes, wiki links and attributes, all but in code."""
+    parts: list[str] = []
+    open_ended: set[str] = set()  # signs that nothing closes any more
+    at = 0
+    while found := _OUTSIDE_CODE.search(text, at):
+        parts.append(text[at : found.start()])
+        sign, at = found["opened"], found.end()
+        if sign is None:
+            parts.append(_shown(found))
+            continue
+        close = -1 if sign in open_ended else text.find(_CLOSED_BY[sign], at)
+        if close < 0:
+            open_ended.add(sign)
+            parts.append(sign)
+        else:
+            parts.append("\n```\n" if sign == "{%" and _CODE_TAG.match(text[at:close]) else "")
+            at = close + len(_CLOSED_BY[sign])
+    return "".join([*parts, text[at:]])
+
+
+def _shown(found: re.Match[str]) -> str:
     if found["fenced"] is not None or found["span"] is not None:
         return found[0]
-    inner = found["shortcode"] if found["shortcode"] is not None else found["tag"]
-    if inner is not None:
+    if found["shortcode"] is not None:
+        inner = found["shortcode"][:-1].strip()
         if inner.startswith("/*") and inner.endswith("*/"):
             return f"`{{{{< {inner[2:-2].strip()} >}}}}`"  # shown as it is
         if _CODE_TAG.match(inner):
             return "\n```\n"
-        shown = _SHOWN_BY_SHORTCODE.findall(inner) if found["shortcode"] else []
-        return " ".join(dict.fromkeys(filter(None, shown)))
+        return " ".join(dict.fromkeys(filter(None, _SHOWN_BY_SHORTCODE.findall(inner))))
+    if found["heading"] is not None:
+        return f"{_without_markup(found['heading'])} {found['below']}"
     if found["page"] is not None:  # wiki links
         return (found["alias"] or found["page"]).strip()
     heading = found["attributes"] and found.string[found.string.rfind("\n", 0, found.start()) + 1 :].startswith("#")

@@ -31,7 +31,7 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
     zipped = source.path.name.lower().endswith(".gz")
     with source.path.open("rb") as file:
         stream: Any = gzip.GzipFile(fileobj=file) if zipped else file
-        number = read = 0
+        number = read = begun = 0
         for chunk in as_utf8(stream):
             read += len(chunk)
             done = source.start + (file.tell() if zipped else min(read, source.size))
@@ -40,13 +40,14 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
                 number += 1
                 if not line.strip():
                     continue
+                begun = begun or number
                 try:
                     record = json.loads(line)
                 except UnicodeDecodeError as error:
                     problems.add(source.path, number, not_utf8(error))
                     continue
                 except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
-                    if number == 1 and line.lstrip().startswith(b"["):
+                    if number == begun and line.lstrip().startswith(b"["):
                         yield from read_json(source, problems)  # an array by another name
                         return
                     problems.add(source.path, number, f"not a JSON object ({error})")

@@ -67,49 +67,10 @@ def _docbook_heading(element: Any, around: list[Any]) -> Heading | None:
 
 def _tei(root: Any) -> Page:
     blocks = {
-        *(
-            "p",
-            "ab",
-            "l",
-            "lg",
-            "head",
-            "item",
-            "label",
-            "cell",
-            "note",
-            "sp",
-            "speaker",
-            "stage",
-            "q",
-            "quote",
-            "list",
-        ),
-        *(
-            "row",
-            "table",
-            "figure",
-            "figDesc",
-            "text",
-            "body",
-            "front",
-            "back",
-            "group",
-            "opener",
-            "closer",
-            "argument",
-        ),
-        *(
-            "argument",
-            "salute",
-            "signed",
-            "dateline",
-            "epigraph",
-            "titlePart",
-            "docTitle",
-            "byline",
-            "trailer",
-            *_TEI_PARTS,
-        ),
+        *("p", "ab", "l", "lg", "head", "item", "label", "cell", "note", "sp", "speaker", "stage", "q", "quote"),
+        *("list", "row", "table", "figure", "figDesc", "text", "body", "front", "back", "group", "opener", "closer"),
+        *("argument", "salute", "signed", "dateline", "epigraph", "titlePart", "docTitle", "byline", "trailer"),
+        *_TEI_PARTS,
     }
     unread = {"teiHeader", "facsimile", "standOff", "fw", "sic", "orig", "abbr", "del"}
     found = tuple(xml_blocks(root, Shape(blocks, {"code", "eg"}, unread, {"table"}, _tei_heading)))
@@ -132,7 +93,7 @@ def _jats(root: Any) -> Page:
         *("p", "title", "subtitle", "list-item", "td", "th", "disp-quote", "sec", "abstract", "ack", "fn", "caption"),
         *("term", "def", "def-item", "fig", "table-wrap", "boxed-text", "verse-line", "disp-formula", "statement"),
     }
-    unread = {"article-meta", "journal-meta", "tex-math", "xref", "label", "ref-list", "object-id"}
+    unread = {"article-meta", "journal-meta", "front-stub", "tex-math", "xref", "label", "ref-list", "object-id"}
     shape = Shape(blocks, {"code", "preformat"}, unread, {"table"}, _jats_heading)
     meta = [part for part in root.iter() if local(part) == "abstract"]
     found = tuple(block for tree in (*meta, root) for block in xml_blocks(tree, shape))

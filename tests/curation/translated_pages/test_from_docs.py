@@ -13,7 +13,7 @@ from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row
 from support.chat import chat_server
 
-SHARED = Path("/work/shared/data/fastapi-docs")
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "fastapi-docs"
 LONG = {
     "en": "The sluice keeper opens the gate at dawn and closes it when the barges have passed. ",
     "de": "Der Schleusenwärter öffnet das Tor bei Sonnenaufgang und schließt es nach den Kähnen. ",

@@ -130,7 +130,8 @@ class Seq2Seq:
 
     def _fitting(self, text: str) -> list[str]:
         """A sentence in parts that the model reads at once: cut at the blank nearest its middle, again and again."""
-        if self.length(text) <= self.room:
+        # No token is shorter than a byte, so that most sentences need not be counted.
+        if len(text.encode(errors="replace")) <= self.room or self.length(text) <= self.room:
             return [text]
         middle = len(text) // 2
         blanks = [at for at, letter in enumerate(text) if letter.isspace()]

@@ -49,7 +49,7 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
         elif entry.fuzzy and not wanted.unfinished:
             notes.left_out["segments that are fuzzy or need translation"] += 1
         else:
-            yield Unit({source: entry.msgid, lang.partition("@")[0]: translation}, file, entry.linenum or 0)
+            yield Unit({source: entry.msgid, lang: translation}, file, entry.linenum or 0)
 
 
 def _named(file: str) -> str:
