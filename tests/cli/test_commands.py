@@ -48,13 +48,15 @@ def test_help_imports_nothing_heavy():
         assert words in done.stdout
 
 
-def test_a_search_for_words_needs_no_torch(call, tmp_path, tiny_model):
+@pytest.mark.parametrize("mode", ["lexical", "dense"])
+def test_a_search_needs_no_training_stack(call, tmp_path, tiny_model, mode):
     (tmp_path / "docs.jsonl").write_text('{"id": "a", "text": "Ararat is 5137 metres high.", "lang": "en"}\n')
     assert call("index", tmp_path / "docs.jsonl", "-o", tmp_path / "index", "--model", tiny_model)[0] == 0
     program = (
         "import sys\nfrom isoglot.cli import run\n"
-        "assert run(['search', sys.argv[1], 'ararat', '--mode', 'lexical']) == 0\n"
-        "heavy = {'torch', 'transformers', 'sentence_transformers', 'datasets', 'accelerate', 'matplotlib'}\n"
+        f"assert run(['search', sys.argv[1], 'ararat', '--mode', '{mode}', '--device', 'cpu']) == 0\n"
+        "heavy = {'transformers', 'sentence_transformers', 'datasets', 'accelerate', 'matplotlib', 'sklearn'}\n"
+        f"heavy |= {{'torch', 'tokenizers'}} if '{mode}' == 'lexical' else set()\n"
         "sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(isoglot.__file__).parents[1])}

@@ -8,7 +8,7 @@ import torch
 
 from isoglot.encoders.encoding import ModelEmbedder
 from isoglot.encoders.loading import load
-from isoglot.encoders.unpadded import Unpadded, can_unpad
+from isoglot.encoders.unpadded import can_unpad
 from support import models
 
 TEXTS = ["sky", "What is blue? The sky was blue and the grass was green.", "eins zwei drei", "", "ένα δύο τρία " * 4,
@@ -63,13 +63,6 @@ def test_weights_that_change_are_copied_again(tiny_model):
     after = embed(TEXTS, "passage")
     assert not np.allclose(after, before, atol=0.05)
     np.testing.assert_array_equal(after, ModelEmbedder(model, precision="bf16")(TEXTS, "passage"))
-
-
-def test_full_precision_takes_no_memory_of_its_own(tiny_model):
-    model = load(str(tiny_model), device="cpu")
-    own = {weights.data_ptr() for weights in model.parameters()}
-    assert {weights.data_ptr() for weights in Unpadded(model, half=False)._layers.parameters()} <= own
-    assert model[0].auto_model.config._attn_implementation == "sdpa"
 
 
 def test_threads_share_an_embedder(tiny_model):

@@ -350,8 +350,8 @@ def test_a_lazy_encoder_is_opened_once(tiny_model, tmp_path, monkeypatch):
     build_index([{"lang": "de", "text": "kurz"}], tmp_path / "index", str(tiny_model))
     opened, together = [], threading.Barrier(4)
 
-    def opening(*args):
-        opened.append(open_like(*args))
+    def opening(*args, **more):
+        opened.append(open_like(*args, **more))
         return opened[-1]
 
     monkeypatch.setattr("isoglot.search.searcher.open_like", opening)

@@ -82,9 +82,8 @@ def search(
         if run.exists() and (run.is_dir() or not overwrite):
             raise InputError(f"{run}: exists; give --overwrite to replace it or another --run")
         texts = read_queries(queries)  # before anything is loaded
-    if (chosen.mode != "lexical" and like is None) or chosen.rerank is not None:
-        quiet_libraries()  # imports transformers, which a search for words does without
-    searcher = Searcher.open(folder, model, options=options)
+    quiet_libraries()
+    searcher = Searcher.open(folder, model, options=options, light=True)
     how: dict[str, Any] = {"langs": langs, "where": where, "collapse": collapse or ()}
     if like is None:
         how |= chosen.arguments(searcher, langs)

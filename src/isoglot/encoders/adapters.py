@@ -123,6 +123,26 @@ def write_adapter(encoder: Any, folder: Path) -> None:
     encoder.config.save_pretrained(str(folder))
 
 
+def is_linear(layer: Any) -> bool:
+    """Whether a module is a plain linear layer with a bias, or one with a LoRA adapter beside it."""
+    from torch import nn
+
+    base = layer.get_base_layer() if hasattr(layer, "get_delta_weight") else layer
+    return type(base) is nn.Linear and base.bias is not None
+
+
+def linear_weights(layer: Any) -> tuple[Any, Any]:
+    """Weight (e, d) and bias (e,) of what `is_linear` says yes to, its adapters added."""
+    if not hasattr(layer, "get_delta_weight"):
+        return layer.weight, layer.bias
+    base = layer.get_base_layer()
+    weight = base.weight
+    if not layer.merged and not layer.disable_adapters:
+        for name in layer.active_adapters:
+            weight = weight + layer.get_delta_weight(name)
+    return weight, base.bias
+
+
 def merge_adapter(encoder: Any) -> None:
     """Add the adapter's products to the weights and take it out: a plain encoder, which computes the same."""
     from peft.tuners.tuners_utils import BaseTunerLayer

@@ -113,31 +113,20 @@ class ModelEmbedder:
         Raises:
             InputError: the model takes no token ids.
         """
-        import torch
-
         from isoglot.encoders.tokens import tokenize
 
-        started = time.perf_counter()
-        model, device = self.model, self.device
-        distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
+        model, name = self.model, what or role
         prompt = prompt_of(model, role)
-        tokens = tokenize(model, distinct.tolist(), prompt=prompt, length=self.length, what=what or role, notice=True)
-        lengths = np.diff(tokens.offsets)
-        order = np.argsort(-lengths, kind="stable")
-        vectors = np.empty((len(distinct), 0), dtype=np.float32)
         model.eval()
-        vectors_of = self._batch_encoder()
-        with Progress(f"encoding {what or role}", len(distinct)) as progress, torch.inference_mode():
-            for chosen in _batches(lengths[order], device):
-                found = vectors_of(tokens, order[chosen]).float()
-                batch = torch.nn.functional.normalize(found[:, : model.truncate_dim])
-                if not vectors.shape[1]:
-                    vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
-                vectors[order[chosen]] = batch.cpu().numpy()
-                progress.advance(len(batch))
-        was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut[place]
-        seconds = time.perf_counter() - started
-        return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, self.length, was_cut)
+        return encode_distinct(
+            texts,
+            lambda distinct: tokenize(model, distinct, prompt=prompt, length=self.length, what=name, notice=True),
+            self._batch_encoder(),
+            what=name,
+            device=self.device,
+            length=self.length,
+            width=model.truncate_dim,
+        )
 
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
         """What gives the vectors of some texts, longest first: without padding where that is the same function."""
@@ -159,6 +148,48 @@ class ModelEmbedder:
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._half):
             found: Tensor = self.model(features)["sentence_embedding"]
         return found
+
+
+def encode_distinct(
+    texts: list[str],
+    tokens_of: Callable[[list[str]], Tokens],
+    vectors_of: Callable[[Tokens, NDArray[np.int64]], Tensor],
+    *,
+    what: str,
+    device: str,
+    length: int,
+    width: int | None = None,
+) -> Encoded:
+    """Vectors of texts, each distinct one encoded once, in batches of similar length.
+
+    Args:
+        texts: any.
+        tokens_of: the tokenizer; it says which texts it cut.
+        vectors_of: from some tokens' texts, by number and the longest first, to their vectors (n, d).
+        what: name of the progress bar.
+        device: that computes.
+        length: tokens after which a text was cut.
+        width: dimensions kept; all when None.
+    """
+    import torch
+
+    started = time.perf_counter()
+    distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
+    tokens = tokens_of(distinct.tolist())
+    lengths = np.diff(tokens.offsets)
+    order = np.argsort(-lengths, kind="stable")
+    vectors = np.empty((len(distinct), 0), dtype=np.float32)
+    with Progress(f"encoding {what}", len(distinct)) as progress, torch.inference_mode():
+        for chosen in _batches(lengths[order], device):
+            found = vectors_of(tokens, order[chosen]).float()
+            batch = torch.nn.functional.normalize(found[:, :width])
+            if not vectors.shape[1]:
+                vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
+            vectors[order[chosen]] = batch.cpu().numpy()
+            progress.advance(len(batch))
+    was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut[place]
+    seconds = time.perf_counter() - started
+    return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, length, was_cut)
 
 
 def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[slice]:

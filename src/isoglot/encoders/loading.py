@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -104,13 +105,13 @@ def load(
         raise InputError(
             f"model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
         ) from error
-    _set_prompts(model, preset, prompts or {})
+    set_prompts(model, preset, prompts or {})
     model.isoglot_name = name
     model.isoglot_backbone = preset if length is None else replace(preset, encode_length=length)
     return model
 
 
-def _set_prompts(model: SentenceTransformer, preset: Backbone, given: Mapping[str, str]) -> None:
+def set_prompts(model: SentenceTransformer, preset: Backbone, given: Mapping[str, str]) -> None:
     """The given prompts, or the model's own, or (where it has none for queries and passages) its preset's."""
     own: dict[str, str] = {role: prompt_of(model, role) for role in PROMPT_NAMES}
     if not any(own.values()):
@@ -177,10 +178,15 @@ def backbone_of(model: SentenceTransformer) -> torch.nn.Module:
 
 
 def quiet_libraries() -> None:
-    """Keep the training stack's bars and notices out of the user's terminal (warnings and errors still show)."""
-    from transformers.utils.logging import disable_progress_bar
+    """Keep the training stack's bars and notices out of the user's terminal (warnings and errors still show).
 
+    Imports nothing: libraries that are not there yet read the environment when they come.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    disable_progress_bar()
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for name in ("transformers.utils.logging", "huggingface_hub.utils"):
+        there = sys.modules.get(name)
+        if there is not None:
+            (there.disable_progress_bar if name.startswith("transformers") else there.disable_progress_bars)()
     for name in ("sentence_transformers", "transformers", "datasets", "accelerate"):
         logging.getLogger(name).setLevel(logging.WARNING)

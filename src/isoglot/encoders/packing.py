@@ -1,7 +1,7 @@
 """Texts end to end instead of padded: which encoders allow it, where the texts are, and attention within each.
 
 Every layer but attention then sees real tokens only, and many at a time. Attention puts texts of similar length
-together in small padded blocks. Training and encoding share this.
+together in small padded blocks. This is how training does it; encoding has layers of its own (`encoders/layers.py`).
 """
 
 from __future__ import annotations
@@ -13,23 +13,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AttentionInterface,
-    AttentionMaskInterface,
-    BertModel,
-    CamembertModel,
-    RobertaModel,
-    XLMRobertaModel,
-)
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers import BertModel, CamembertModel, RobertaModel, XLMRobertaModel
+
+from isoglot.encoders.layers import whole_registers
 
 Attend = Callable[..., tuple[Tensor, None]]
 """(module, query, key, value, mask, **more) to (batch, tokens, heads, width) and no weights."""
 
-_NAME = "isoglot-packed"
 _BLOCK = 8  # texts of a padded block
-_MULTIPLE = 16  # rows of scores whose length fills no vector register take twice as long
 # Absolute positions that the caller may give, and nothing else that depends on where a token stands.
 _PACKABLE: dict[type, Callable[[Any], int]] = {
     BertModel: lambda config: 0,
@@ -57,7 +48,7 @@ def can_pack(backbone: Any) -> bool:
         return False
     config = backbone.config
     absolute = getattr(config, "position_embedding_type", "absolute") in (None, "absolute")
-    return absolute and not config.is_decoder and config._attn_implementation in ("sdpa", "isoglot", _NAME)
+    return absolute and not config.is_decoder and config._attn_implementation in ("sdpa", "isoglot")
 
 
 def first_position(backbone: Any) -> int:
@@ -84,7 +75,7 @@ def _blocks(starts: Tensor, lengths: Tensor) -> list[Block]:
     blocks = []
     for first in range(0, len(lengths), _BLOCK):
         start, own = starts[first : first + _BLOCK, None], lengths[first : first + _BLOCK, None]
-        column = torch.arange(-(-int(own[0]) // _MULTIPLE) * _MULTIPLE)
+        column = torch.arange(whole_registers(int(own[0])))
         real = column < own
         whole = bool(real.all())
         blocks.append(
@@ -127,19 +118,6 @@ def attend_within(
         mixed, _ = attend(module, q, k, v, block.mask, **more)
         parts.append(_Gather.apply(mixed.reshape(-1, heads * width), block.real))  # type: ignore[no-untyped-call]
     return torch.cat(parts).view(1, -1, heads, width), None
-
-
-def _attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any
-) -> tuple[Tensor, None]:
-    return attend_within(sdpa_attention_forward, module, query, key, value, attention_mask, **more)
-
-
-def attend_packed(layers: nn.Module) -> None:
-    """Have an encoder's layers, which own their configuration, attend within the texts of packed batches."""
-    AttentionInterface.register(_NAME, _attention)
-    AttentionMaskInterface.register(_NAME, sdpa_mask)
-    layers.config._attn_implementation = _NAME  # type: ignore[union-attr]
 
 
 class _Pad(torch.autograd.Function):

@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from isoglot.core.errors import InputError
@@ -23,8 +22,11 @@ from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import readable
 from isoglot.encoders.turns import turn
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 _TEXTS = 1024
-_CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
+CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _pieces(
 ) -> Iterator[_Piece]:
     """About a thousand texts at a time; all texts of training, measuring and search become tokens here."""
     nothing = 0
-    most = length * _CHARACTERS_A_TOKEN
+    most = length * CHARACTERS_A_TOKEN
     with Progress(f"tokenising {what}", count) as progress:
         for texts in blocks:
             for start in range(0, len(texts), _TEXTS):

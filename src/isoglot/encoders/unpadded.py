@@ -1,21 +1,22 @@
-"""Encoding on a CPU without padding, with weights that were cast once.
+"""Encoding on a CPU without padding, with weights that were cast and laid out once.
 
-A copy of the transformers layers stands beside the model; the model's other modules (pooling, projections) are used as
-they are. The copy is in the precision wanted; in the model's own precision it shares the model's weights.
+Layers of our own stand beside the model's; its other modules (embeddings, pooling, projections) are used as they are.
+In the model's own precision they share its weights.
 """
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers.activations import GELUActivation
 
-from isoglot.encoders.packing import attend_packed, can_pack, first_position, packed
-from isoglot.encoders.prepacking import prepack
+from isoglot.encoders.adapters import is_linear, linear_weights
+from isoglot.encoders.layers import NORMS, PRODUCTS, Layers, Shape
+from isoglot.encoders.packing import can_pack, first_position
 from isoglot.encoders.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -33,17 +34,15 @@ class Unpadded:
     def __init__(self, model: SentenceTransformer, *, half: bool) -> None:
         self._model, self._backbone = model, model[0].auto_model
         self._state = _state(self._backbone)
-        layers = self._backbone.encoder
-        dtype = torch.bfloat16 if half else None
-        shared: dict[int, Any] = {
-            id(weights): weights if dtype is None else nn.Parameter(weights.detach().to(dtype), requires_grad=False)
-            for weights in layers.parameters()
-        }
-        self._layers = copy.deepcopy(layers, shared).eval()
-        attend_packed(self._layers)
-        if half:
-            prepack(self._layers)
-        self._dtype = dtype
+        config, layers = self._backbone.config, self._backbone.encoder.layer
+        activation = layers[0].intermediate.intermediate_act_fn
+        shape = Shape(
+            len(layers),
+            config.num_attention_heads,
+            config.layer_norm_eps,
+            None if type(activation) is GELUActivation else activation,
+        )
+        self._layers = Layers(_weights(layers), shape, half=half)
 
     def is_current(self) -> bool:
         """Whether the model's weights are still those that were copied."""
@@ -55,7 +54,8 @@ class Unpadded:
         To be called in inference mode, without autocast.
         """
         starts, ends = tokens.offsets[texts], tokens.offsets[texts + 1]
-        lengths = torch.from_numpy(ends - starts)
+        own = ends - starts
+        lengths = torch.from_numpy(own)
         ids = torch.from_numpy(np.concatenate([tokens.ids[a:b] for a, b in zip(starts, ends, strict=True)]))
         firsts = torch.cumsum(lengths, 0) - lengths
         rows = torch.repeat_interleave(torch.arange(len(texts)), lengths)
@@ -65,8 +65,7 @@ class Unpadded:
             position_ids=columns[None] + first_position(self._backbone),
             token_type_ids=torch.zeros(1, len(ids), dtype=torch.long),
         )
-        with packed(firsts, lengths):
-            hidden = self._layers(embedded if self._dtype is None else embedded.to(self._dtype)).last_hidden_state[0]
+        hidden = self._layers(embedded[0], own)
         width = int(lengths[0])
         places = rows * width + columns
         spread = embedded.new_zeros(len(texts) * width, hidden.shape[1])
@@ -101,11 +100,30 @@ def can_unpad(model: SentenceTransformer) -> bool:
         and first.modality_config["text"] == {"method": "forward", "method_output_name": "last_hidden_state"}
         and first.module_output_name == "token_embeddings"
         and can_pack(first.auto_model)
+        and all(_plain(layer) for layer in first.auto_model.encoder.layer)
         and bool(others)
         and type(others[0]) is Pooling
         and all(type(module) in (Dense, Normalize) for module in others[1:])
         and not any(weights.is_inference() for weights in model.parameters())
     )
+
+
+def _plain(layer: nn.Module) -> bool:
+    """Whether a layer is made of what its weights alone tell."""
+    norms = all(type(layer.get_submodule(name)) is nn.LayerNorm for name in NORMS)
+    return norms and all(is_linear(layer.get_submodule(name)) for name in PRODUCTS)
+
+
+def _weights(layers: nn.ModuleList) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for number, layer in enumerate(layers):
+        for name in NORMS:
+            norm: Any = layer.get_submodule(name)
+            found |= {f"layer.{number}.{name}.weight": norm.weight, f"layer.{number}.{name}.bias": norm.bias}
+        for name in PRODUCTS:
+            weight, bias = linear_weights(layer.get_submodule(name))
+            found |= {f"layer.{number}.{name}.weight": weight, f"layer.{number}.{name}.bias": bias}
+    return found
 
 
 def _state(backbone: Any) -> list[tuple[int, int]]:

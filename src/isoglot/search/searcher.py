@@ -70,6 +70,7 @@ class Searcher(Lookup):
         *,
         device: str | None = None,
         options: ModelOptions | None = None,
+        light: bool = False,
     ) -> Searcher:
         """Open an index; the encoder is loaded (and compared with the index's) at the first need.
 
@@ -79,6 +80,8 @@ class Searcher(Lookup):
             model: the encoder: what `open_embedder` takes; the one the index was made with when None.
             device: for the encoder.
             options: how to open it; as it was opened for the index when None.
+            light: open the encoder without Sentence Transformers where its folder allows that and the index's vectors
+                come out: half the time until the first answer.
 
         Raises:
             InputError: no index there, one of another format, or no such store.
@@ -99,18 +102,19 @@ class Searcher(Lookup):
             ['es', 'de']
         """
         chosen = options or ModelOptions()
-        return cls._over(open_place(path), model, chosen if device is None else replace(chosen, device=device))
+        chosen = chosen if device is None else replace(chosen, device=device)
+        return cls._over(open_place(path), model, chosen, light)
 
     @classmethod
-    def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions) -> Searcher:
+    def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions, light: bool) -> Searcher:
         about = opened.about or About("", opened.index.dimension)
         searcher = cls(opened.index, model_name=model if isinstance(model, str) else about.model, debias=about.debias)
-        searcher._opener = partial(open_like, about, model, options)
+        searcher._opener = partial(open_like, about, model, options, light=light)
         searcher.version = opened.version
 
         def renew() -> Searcher | None:
             again = opened.renew()
-            return None if again is None else cls._over(again, searcher._encoder or model, options)
+            return None if again is None else cls._over(again, searcher._encoder or model, options, light)
 
         searcher._renew = renew
         return searcher

@@ -11,7 +11,9 @@ from isoglot.core.errors import InputError
 from isoglot.documents.splitting import Spans
 from isoglot.encoders.embedder import Encoder, Model, is_transformer, name_of
 from isoglot.encoders.encoding import ModelEmbedder, as_encoder, encode, encoding_length
+from isoglot.encoders.endpoint import PREFIX
 from isoglot.encoders.functions import FunctionEmbedder
+from isoglot.encoders.light import open_light
 from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -55,20 +57,26 @@ def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: s
             f"{given}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
             f"{before.shape[1]} (made with {made_with}); name that model, or index again with this one"
         )
-    if float((vectors * before).sum(axis=1).min()) < _SAME:
+    if not is_same(vectors, before):
         raise InputError(
             f"{given}: not the encoder that the index was made with ({made_with}), its vectors differ; "
             "name that model, or index again with this one"
         )
 
 
-def open_like(about: About, model: Model | str | None, options: ModelOptions) -> Encoder:
+def is_same(vectors: Vectors, recorded: Vectors) -> bool:
+    """Whether vectors of `probe` are those of one encoder, up to its precision."""
+    return vectors.shape == recorded.shape and float((vectors * recorded).sum(axis=1).min()) >= _SAME
+
+
+def open_like(about: About, model: Model | str | None, options: ModelOptions, *, light: bool = False) -> Encoder:
     """Open the encoder of an index, or another one that has to give the same vectors.
 
     Args:
         about: what the index says about its encoder.
         model: where it lies now, or it itself; what the index names when None.
         options: how to open it.
+        light: without Sentence Transformers where that gives the index's vectors.
 
     Raises:
         InputError: it cannot be opened, or is not the one that the index was made with.
@@ -81,8 +89,14 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions) ->
     if model is None and not about.model:
         raise InputError("the index does not say which encoder its vectors are of; give it as `model`")
     chosen: Model | str = about.model if model is None else model
-    opened = open_embedder(chosen, options.filled(about.options) if isinstance(chosen, str) else options)
+    if isinstance(chosen, str):
+        options = options.filled(about.options)
     recorded = np.asarray(about.probe, np.float32)
+    if light and isinstance(chosen, str) and recorded.size and not chosen.startswith(PREFIX):
+        quick = open_light(chosen, options)
+        if quick is not None and is_same(probe(quick), recorded):
+            return quick
+    opened = open_embedder(chosen, options)
     name, made_with = model if isinstance(model, str) else None, about.model or "another model"
     vectors = probe(opened)
     if recorded.size:

@@ -1,0 +1,215 @@
+"""Opening an encoder for a few texts at once: its weights, its tokenizer and torch, without the training stack.
+
+Importing Sentence Transformers and building its model takes longer than a search. A folder whose files say that nothing
+but BERT's layers, a mean (or the first token) and a tokenizer are needed is opened here; every other one is left to
+`isoglot.encoders.loading`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import read_json
+from isoglot.encoders.adapters import is_adapter
+from isoglot.encoders.devices import resolve_precision
+from isoglot.encoders.embedder import Encoded, Role, Vectors
+from isoglot.encoders.encoding import encode_distinct
+from isoglot.encoders.loading import locate, prompt_of, set_prompts
+from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.presets import backbone
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from isoglot.encoders.tokens import Tokens
+
+_MODULES = (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))  # vectors are normalised anyway
+# Tokenizers that are what their tokenizer.json says.
+_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
+_TEXT = {
+    "transformer_task": "feature-extraction",
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    "module_output_name": "token_embeddings",
+}
+
+
+class _Folder(NamedTuple):
+    """What a folder says, where it says no more than is known here."""
+
+    path: Path
+    config: Mapping[str, Any]
+    pooling: Literal["mean", "cls"]
+    prompts: dict[str, str]
+    default_prompt_name: str | None
+    longest: int
+
+
+class _Prompts:
+    """Prompts as a Sentence Transformer has them."""
+
+    def __init__(self, folder: _Folder) -> None:
+        self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
+
+
+def open_light(name: str, options: ModelOptions) -> LightEmbedder | None:
+    """Open a model on the CPU; None where it takes Sentence Transformers to do so.
+
+    Args:
+        name: what `isoglot.load` takes.
+        options: how; with any but length, precision and prompts a model is not opened here.
+
+    Raises:
+        InputError: no such model.
+    """
+    import torch
+
+    others = (options.dtype, options.revision, options.model_kwargs, options.trust_remote_code or None)
+    on_cpu = options.device == "cpu" or (options.device is None and not torch.accelerator.is_available())
+    if not on_cpu or any(given is not None for given in others):
+        return None
+    path, _ = locate(name)
+    folder = _read(Path(path))
+    return None if folder is None or not _is_whole(folder) else LightEmbedder(folder, name, options)
+
+
+def _read(path: Path) -> _Folder | None:
+    """What a folder says of its model; None where anything is beyond what is known here."""
+    names = ("config", "modules", "tokenizer_config", "sentence_bert_config", "config_sentence_transformers")
+    if is_adapter(path) or not all((path / f"{file}.json").is_file() for file in (*names, "tokenizer")):
+        return None
+    try:
+        config, modules, tokenizer, text, whole = (read_json(path / f"{file}.json") for file in names)
+        kinds = tuple(module["type"].rpartition(".")[2] for module in modules)
+        pooling = read_json(path / modules[1]["path"] / "config.json") if kinds in _MODULES else {}
+        longest = [size for size in (text.pop("max_seq_length", None), tokenizer.get("model_max_length")) if size]
+    except (InputError, KeyError, TypeError, AttributeError):
+        return None
+    known = (
+        kinds in _MODULES
+        and modules[0]["path"] == ""
+        and text == _TEXT
+        and pooling.get("pooling_mode") in ("mean", "cls")
+        and pooling.get("include_prompt", True) is True
+        and tokenizer.get("tokenizer_class") in _TOKENIZERS
+        and "right" == tokenizer.get("padding_side", "right") == tokenizer.get("truncation_side", "right")
+        and config.get("model_type") in ("bert", "camembert", "roberta", "xlm-roberta")
+        and config.get("hidden_act") == "gelu"
+        and not config.get("is_decoder")
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and whole.get("model_type", "SentenceTransformer") == "SentenceTransformer"
+        and not whole.get("truncate_dim")
+        and bool(longest)
+    )
+    if not known:
+        return None
+    longest.append(config["max_position_embeddings"] - _first_position(config))
+    prompts = {role: prompt or "" for role, prompt in (whole.get("prompts") or {}).items()}
+    return _Folder(path, config, pooling["pooling_mode"], prompts, whole.get("default_prompt_name"), int(min(longest)))
+
+
+def _first_position(config: Mapping[str, Any]) -> int:
+    """The position id of a text's first token: RoBERTa's stand behind the padding's."""
+    return 0 if config["model_type"] == "bert" else int(config["pad_token_id"]) + 1
+
+
+def _is_whole(folder: _Folder) -> bool:
+    """Whether one file holds all weights, in float32 and by the names known here."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder.path / "model.safetensors"
+    try:
+        with safe_open(str(path), "pt") as weights:
+            names = set(weights.keys())
+            last = f"encoder.layer.{folder.config['num_hidden_layers'] - 1}.output.dense.weight"
+            kinds = {weights.get_slice(name).get_dtype() for name in names}
+    except (OSError, SafetensorError):
+        return False
+    return {"embeddings.word_embeddings.weight", last} <= names and kinds <= {"F32", "I64"}
+
+
+class LightEmbedder:
+    """An encoder on the CPU made of its folder's files. Made by `open_light`; threads may share one.
+
+    Args:
+        folder: what it says.
+        name: for reports.
+        options: length, precision and prompts.
+    """
+
+    device = "cpu"
+
+    def __init__(self, folder: _Folder, name: str, options: ModelOptions) -> None:
+        from safetensors import safe_open
+        from tokenizers import Tokenizer
+
+        from isoglot.encoders.layers import Layers, Shape
+
+        self.name, preset, config = name, backbone(name), folder.config
+        self.length = min(options.length or preset.encode_length, folder.longest)
+        prompted: Any = _Prompts(folder)
+        set_prompts(prompted, preset, options.prompts)
+        self._prompts: dict[Role, str] = {role: prompt_of(prompted, role) for role in ("query", "passage")}
+        self._tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self.length)
+        # Mapped, not read: of the table of tokens only the rows that texts use are ever touched.
+        with safe_open(str(folder.path / "model.safetensors"), "pt") as file:
+            weights = {key.removeprefix("encoder."): file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        self._tables = {key.removeprefix("embeddings."): weights[key] for key in weights if key.startswith("emb")}
+        self._first, self._epsilon = _first_position(config), config["layer_norm_eps"]
+        shape = Shape(config["num_hidden_layers"], config["num_attention_heads"], self._epsilon)
+        self._layers = Layers(weights, shape, half=resolve_precision(options.precision, "cpu") == "bf16")
+        self._mean = folder.pooling == "mean"
+
+    def __call__(self, texts: list[str], role: Role, /) -> Vectors:
+        """Unit vectors, float32 (n, d)."""
+        return self.encoded(texts, role).vectors
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        """Unit vectors with what they took."""
+        tokens_of = self._tokens(self._prompts[role])
+        return encode_distinct(
+            texts, tokens_of, self._vectors, what=what or role, device=self.device, length=self.length
+        )
+
+    def _tokens(self, prompt: str) -> Callable[[list[str]], Tokens]:
+        from isoglot.encoders.tokens import CHARACTERS_A_TOKEN, Tokens
+
+        most = self.length * CHARACTERS_A_TOKEN
+
+        def tokens_of(texts: list[str]) -> Tokens:
+            found = self._tokenizer.encode_batch([prompt + text[:most] for text in texts])
+            cut = [bool(one.overflowing) or len(text) > most for one, text in zip(found, texts, strict=True)]
+            lengths = np.array([0, *(len(one.ids) for one in found)], np.int64)
+            ids = np.array([number for one in found for number in one.ids], np.int32)
+            return Tokens(ids, np.cumsum(lengths), cut=np.array(cut, np.bool_))
+
+        return tokens_of
+
+    def _vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        import torch
+        from torch.nn import functional
+
+        starts, ends = tokens.offsets[texts], tokens.offsets[texts + 1]
+        lengths = ends - starts
+        ids = torch.from_numpy(np.concatenate([tokens.ids[a:b] for a, b in zip(starts, ends, strict=True)])).long()
+        columns = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
+        table = self._tables
+        embedded = functional.embedding(ids, table["word_embeddings.weight"])
+        embedded += functional.embedding(columns + self._first, table["position_embeddings.weight"])
+        embedded += table["token_type_embeddings.weight"][0]
+        norm = table["LayerNorm.weight"], table["LayerNorm.bias"]
+        embedded = functional.layer_norm(embedded, embedded.shape[-1:], *norm, self._epsilon)
+        hidden = self._layers(embedded, lengths).float()
+        own = torch.from_numpy(lengths)
+        if not self._mean:
+            return hidden[torch.cumsum(own, 0) - own]
+        rows = torch.repeat_interleave(torch.arange(len(texts)), own)
+        sums = torch.zeros(len(texts), hidden.shape[1]).index_add_(0, rows, hidden)
+        return sums / own[:, None]
