@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.debias import Sample, center
 from isoglot.encoders.encoding import encode
-from isoglot.search.index import approximate, store
+from isoglot.search.index import approximate, shards, store
 from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex, connect, reason, settle
 from isoglot.search.index.manifest import read_manifest
@@ -203,43 +204,106 @@ def test_update_adds_replaces_deletes_and_rolls_back(tmp_path, model):
         roll_back(folder, 9)
 
 
-@pytest.mark.parametrize("calls", [1, 400, 900])
-def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, calls):
+class Counting:
+    """The encoder of words, and how many texts it was given as passages."""
+
+    name, texts = "words", 0
+
+    def __call__(self, texts, role):
+        self.texts += len(texts)
+        return embed(texts, role)
+
+
+def dying_build(tmp_path, dying):
+    """Documents, and a process that indexes them in shards of sixteen and dies on the way; how many shards it left."""
     documents = [{"id": f"d{n}", "text": f"Dokument {n} " + "Wort " * (n % 12), "lang": "de"} for n in range(400)]
     documents += [{"id": f"copy{n}", "text": documents[n * 7]["text"].strip(), "lang": "de"} for n in range(20)]
     docs = write(tmp_path / "d.jsonl", documents)
-    # Chunks of sixteen passages; killed so many calls after the sixth began.
     program = f"""
-import isoglot.search.index.intake as intake
-from isoglot.search.index.building import build_index
 from pathlib import Path
-from support.dying import die_after_calls
+from isoglot.search.index import building, ledger, manifest, publishing, shards, store
+from support.dying import die, die_after_calls, dies_around
 from support.serving import embed
 
 class Mortal:
-    name, calls = "words", 0
+    name, calls, dies_at = "words", 0, None
     def __call__(self, texts, role):
         self.calls += 1
-        if self.calls == 6:
-            die_after_calls({calls})
+        if self.dies_at and self.calls == 6:
+            die_after_calls(self.dies_at)
         return embed(texts, role)
 
-intake.CHUNK = 16
-build_index([Path({str(docs)!r})], Path({str(tmp_path / "i")!r}), Mortal(), name="m")
+shards.CHUNK = 16
+{dying}
+building.build_index([Path({str(docs)!r})], Path({str(tmp_path / "i")!r}), Mortal(), name="m")
 """
     (tmp_path / "i").mkdir()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", program], env=environment)
     assert killed.returncode == -signal.SIGKILL
+    return docs, len([*(tmp_path / "i" / "shards").glob("*[0-9a-f].json")])
+
+
+@pytest.mark.parametrize(
+    ("dying", "finished"),
+    [
+        ("Mortal.dies_at = 1", range(3, 6)),
+        ("Mortal.dies_at = 700", range(3, 8)),
+        ("dies_around(ledger.Ledger, 'put', after=False, call=4)", range(3, 4)),
+        ("dies_around(ledger, 'atomic_write', after=True, call=4)", range(3, 4)),
+        ("dies_around(store.Store, 'add', after=True)", range(25, 26)),
+        ("dies_around(publishing, 'settle', after=True)", range(25, 26)),
+        ("dies_around(manifest.Manifest, 'write', after=False)", range(25, 26)),
+    ],
+)
+def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, monkeypatch, dying, finished):
+    docs, there = dying_build(tmp_path, dying)
+    assert there in finished
     with pytest.raises(InputError, match="`isoglot index --resume`"):
         LanceIndex(tmp_path / "i")
-    stored = connect(tmp_path / "i").open_table("passages").count_rows()
-    assert 0 < stored < 400
-    built = build_index([docs], tmp_path / "i", embed, name="m")
-    assert built.unchanged > 0
+    monkeypatch.setattr(shards, "CHUNK", 16)
+    counting = Counting()
+    built = build_index([docs], tmp_path / "i", counting, name="m")
+    assert (built.added, built.shards, built.kept) == (420, 25, there)
+    assert counting.texts == 3 + 16 * (25 - there)  # three texts tell encoders apart
+    assert not (tmp_path / "i" / "shards").exists()
+    build_index([docs], tmp_path / "whole", Counting(), name="m")
+    assert everything(tmp_path / "i") == everything(tmp_path / "whole")
     passages, folded = contents(tmp_path / "i")
     assert [document for document, _ in passages] == sorted(f"d{n}" for n in range(400))
     assert [document for document, _ in folded] == sorted(f"copy{n}" for n in range(20))
+
+
+def everything(folder):
+    """All passages in their order, their vectors, and the manifest without its times."""
+    manifest = asdict(read_manifest(folder))
+    for version in manifest["versions"]:
+        del version["created"], version["ann"]
+    batches = [(passages, vectors.tolist()) for passages, vectors in LanceIndex(folder).batches()]
+    return batches, manifest
+
+
+def test_an_update_folds_nothing_onto_what_it_replaces(tmp_path):
+    """z says what d5 said before; y what d7 said, of which copy is another duplicate."""
+    docs = [{"id": f"d{n}", "text": f"Text {n}", "lang": "de"} for n in range(9)]
+    docs += [{"id": "copy", "text": "Text 7", "lang": "de"}]
+    folder = tmp_path / "i"
+    build_index([write(tmp_path / "a.jsonl", docs)], folder, embed)
+    update = [
+        {"id": "z", "text": "Text 5", "lang": "de"},
+        {"id": "d5", "text": "fünf", "lang": "de"},
+        {"id": "d7", "text": "sieben", "lang": "de"},
+        {"id": "y", "text": "Text 7", "lang": "de"},
+        {"id": "d1", "text": "Text 2", "lang": "de"},  # and two change places
+        {"id": "d2", "text": "Text 1", "lang": "de"},
+    ]
+    built = build_index([write(tmp_path / "b.jsonl", update)], folder, embed, update=True, by_id=True)
+    assert (built.added, built.replaced, built.folded) == (2, 4, 1)
+    passages, folded = contents(folder)
+    texts = {f"d{n}": f"Text {n}" for n in (0, 3, 4, 6, 8)}
+    texts |= {"d5": "fünf", "z": "Text 5", "d7": "sieben", "copy": "Text 7", "d1": "Text 2", "d2": "Text 1"}
+    assert passages == sorted(texts.items())
+    assert folded == [("y", "copy")]
 
 
 def test_ann_index_recall_is_measured(tmp_path, model):
@@ -408,7 +472,7 @@ def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monk
     assert run(command) == 2
     assert "not finished; give --resume to go on" in capsys.readouterr().err
     assert run([*command, "--resume"]) == 0
-    assert "24 unchanged" in capsys.readouterr().out
+    assert "24 added" in capsys.readouterr().out
 
 
 def test_a_failed_first_try_stands_in_nobodys_way(tmp_path, capsys):

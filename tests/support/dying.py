@@ -26,6 +26,39 @@ def die_after_calls(number):
     sys.setprofile(count)
 
 
+def dies_around(owner, name, *, after, call=1):
+    """Let this process die at that call of a function (or of a context: at its start or its end), before or after."""
+    whole, calls = getattr(owner, name), 0
+
+    def mortal(*args, **keywords):
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            die()
+        result = whole(*args, **keywords)
+        if calls == call:
+            if not hasattr(result, "__exit__"):
+                die()
+            leave = result.__exit__
+            result = _Leaving(result, lambda *error: (leave(*error), die()))
+        return result
+
+    setattr(owner, name, mortal)
+
+
+class _Leaving:
+    """A context that ends in its own way."""
+
+    def __init__(self, context, leave):
+        self._context, self._leave = context, leave
+
+    def __enter__(self):
+        return self._context.__enter__()
+
+    def __exit__(self, *error):
+        return self._leave(*error)
+
+
 class DiesInStep(TrainerCallback):
     """Kills a training so many calls after the start of a step, or of its first one where that is later."""
 

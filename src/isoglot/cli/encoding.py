@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source
+from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.options import OutputDir, Switch
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
+    from isoglot.core.executors import Executor
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.streamed import StreamedCorpus
 
@@ -28,6 +30,7 @@ def encode(
     numbers: Literal["float16", "float32"] = "float16",
     shard_size: int = 16_384,
     processes: int = 1,
+    elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
     overwrite: Switch = False,
     resume: Switch = False,
 ) -> None:
@@ -42,6 +45,7 @@ def encode(
         numbers: How vectors are stored.
         shard_size: Texts in a shard.
         processes: How many encode at the same time.
+        elsewhere: Where texts are encoded.
         overwrite: Replace what the folder holds.
         resume: Keep the finished shards and go on.
     """
@@ -55,13 +59,26 @@ def encode(
         raise InputError("--shard-size and --processes want at least 1")
     if model.startswith(ENDPOINT):
         raise InputError("--model endpoint: isoglot encode wants a model here; isoglot evaluate takes endpoints")
+    executor = (elsewhere or Elsewhere()).executor(devices)
+    if executor is not None and processes > 1:
+        raise InputError("--processes: are of this machine; with --on, give --workers")
     quiet_libraries()
     chosen = source or Source()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     locate(model)
     folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
-    done = encode_to(data, folder, model, options, devices, numbers=numbers, shard_size=shard_size, processes=processes)
+    done = encode_to(
+        data,
+        folder,
+        model,
+        options,
+        devices,
+        numbers=numbers,
+        shard_size=shard_size,
+        processes=processes,
+        executor=executor,
+    )
     print(f"{done} shards encoded, all vectors in {folder}")
 
 
@@ -75,6 +92,7 @@ def encode_to(
     numbers: Literal["float16", "float32"] = "float16",
     shard_size: int = 16_384,
     processes: int = 1,
+    executor: Executor | None = None,
 ) -> int:
     """Encode to shards in a folder; gives how many were written."""
     from functools import partial
@@ -88,7 +106,8 @@ def encode_to(
     entries = entries_of(data) if isinstance(data, Benchmark) else stream_of(data)
     opened, places = options or ModelOptions(), split_devices(devices)
     settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
-    opener = partial(open_on, model, opened) if places else partial(open_embedder, model, opened)
+    name = model if model == "embedded" or not Path(model).is_dir() else str(Path(model).resolve())
+    opener = partial(open_on, name, opened) if places else partial(open_embedder, name, opened)
     done = encode_shards(
         entries,
         folder,
@@ -98,6 +117,7 @@ def encode_to(
         kind=numbers,
         processes=processes,
         devices=places,
+        executor=executor,
     )
     say_shards(folder, options)
     return done

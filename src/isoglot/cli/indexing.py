@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import IndexedBenchmark, open_source, source_settings
+from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.encoders import device_of, open_encoder
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import OutputDir, Switch
@@ -34,6 +36,7 @@ def index(
     debias: Path | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
+    elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
     update: Switch = False,
     by_id: Switch = False,
     delete: Ids = (),
@@ -58,6 +61,7 @@ def index(
         options: How the model is opened; its length is that of a passage, title included: longer documents are split
             at sentences.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        elsewhere: Where passages are encoded.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.
         by_id: Records replace those of their ids, whatever file these came from (with --update).
         delete: Id of a document to delete (with --update); repeat it for more. Where no id is so, commas part ids.
@@ -103,6 +107,8 @@ def index(
         raise InputError("--benchmark: its passages are indexed in place of files; leave the inputs out")
     if not inputs and not chosen.benchmark and not (delete or delete_from):
         raise InputError("nothing to index; name files or folders, or a benchmark")
+    place = elsewhere or Elsewhere()
+    executor = place.executor(devices)
     opened = options or ModelOptions()
     opening = opened
     if update:
@@ -124,6 +130,7 @@ def index(
 
     from isoglot.core.progress import progress_line
     from isoglot.core.run_record import write_run
+    from isoglot.encoders.opening import open_on
     from isoglot.search.index.building import build_index
     from isoglot.search.index.deletion import read_ids
     from isoglot.search.measured import passage_documents
@@ -137,7 +144,7 @@ def index(
                 inputs if data is None else passage_documents(data),
                 folder,
                 encoder,
-                name=name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve()),
+                name=_whole(name),
                 debias=debias,
                 length=opened.length,
                 update=update,
@@ -148,6 +155,9 @@ def index(
                 precision=opened.precision,
                 options=opened.record(),
                 ann_from=ann_from,
+                executor=executor,
+                opener=partial(open_on, _whole(name), opening, opening.device),
+                price=place.price_per_hour,
             )
         except KeyboardInterrupt:
             again = "--update" if update else "--resume"
@@ -187,6 +197,7 @@ def index(
     version = built.version
     if as_json:
         facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
+        facts |= {"shards": built.shards, "shards_kept": built.kept}
         told = {"problems": built.problems.count, "unknown": list(built.unknown), "ann": version.ann}
         record = {"version": version.number, **counts, **facts, **told}
         print(json_line({**record, **_freed(removal), "seconds": round(built.seconds, 2)}))
@@ -194,12 +205,19 @@ def index(
     done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
     rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
     langs = ", ".join(f"{code} {count}" for code, count in version.languages.items())
+    if built.kept:
+        print(f"{built.kept} of {built.shards} shards were finished before")
     print(
         f"documents: {done} ({built.seconds:.1f} s{rate})\n"
         f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})"
     )
     if removal is not None:
         print(_removal(removal))
+
+
+def _whole(name: str) -> str:
+    """A model's name as every folder understands it."""
+    return name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve())
 
 
 def _refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:

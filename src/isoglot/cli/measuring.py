@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source, source_settings
+from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
 from isoglot.cli.options import OutputDir, Paths, Switch
@@ -35,6 +36,7 @@ def evaluate(
     ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
+    elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
     debias: Path | None = None,
     relevant_from: float = 1,
     resamples: int = 10_000,
@@ -65,6 +67,7 @@ def evaluate(
         ranking: How the index is searched.
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        elsewhere: Where the model encodes.
         debias: A correction of language bias that `isoglot debias fit` wrote.
         relevant_from: The lowest grade that counts as relevant, for all measures but nDCG, which takes the grades
             themselves.
@@ -86,10 +89,11 @@ def evaluate(
     from isoglot.measuring.gates import check_gates, parse_gate
 
     chosen, opened = source or Source(), options or ModelOptions()
+    executor = (elsewhere or Elsewhere()).executor(devices)
     gates = [parse_gate(text) for text in require]
     depth = depth if depth is not None else 1000 if index is None else 100
     how = Scoring(relevant_from, debias, trec_depth if write_trec else None, parse_memory(memory), depth)
-    scores = score_source(model, vectors, run, run_pool, index, ranking or Ranking(), options, devices)
+    scores = score_source(model, vectors, run, run_pool, index, ranking or Ranking(), options, devices, executor)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
         raise InputError(
             "--resamples wants 0, or 2 and more; --depth and --relevant-from at least 1; --trec-depth at least 0"

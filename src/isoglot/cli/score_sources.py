@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from isoglot.cli.ranking import Ranking
@@ -11,6 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
+    from isoglot.core.executors import Executor
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.streamed import StreamedCorpus
     from isoglot.encoders.embedder import Vectors
@@ -63,6 +65,7 @@ class FromModel:
     name: str
     options: ModelOptions | None
     devices: str | None
+    executor: Executor | None = None
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """A model that is not there, an endpoint for streamed passages."""
@@ -73,9 +76,9 @@ class FromModel:
         quiet_libraries()
         if not self.name.startswith(PREFIX):
             locate(self.name)
-        elif streamed:
+        elif streamed or self.executor is not None:
             raise InputError(
-                "--model endpoint: streamed passages want a model here (of miracl: --subset hard-negatives)"
+                "--model endpoint: streamed passages and --on want a model here (of miracl: --subset hard-negatives)"
             )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
@@ -83,6 +86,8 @@ class FromModel:
         from isoglot.cli.encoders import device_of, open_encoder
         from isoglot.measuring.evaluating import encode_sides
 
+        if self.executor is not None:
+            return self._score_elsewhere(data, folder, how)
         encoder = open_encoder(self.name, self.options, self.devices)
         sides = encode_sides(encoder, data)
         result = _score_vectors(data, sides.queries.vectors, sides.candidates.vectors, self.name, folder, how)
@@ -95,8 +100,20 @@ class FromModel:
 
         vectors = folder / "vectors"
         vectors.mkdir(exist_ok=True)
-        encode_to(data, vectors, self.name, self.options, self.devices)
+        encode_to(data, vectors, self.name, self.options, self.devices, executor=self.executor)
         return _score_shards(data, vectors, self.name, how), device_name(None)
+
+    def _score_elsewhere(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
+        """Encode on the executor's workers, and score what comes back."""
+        from isoglot.cli.encoding import encode_to
+
+        with TemporaryDirectory(prefix="isoglot-") as scratch:
+            vectors = Path(scratch)
+            size = 1024  # of a shard: a benchmark is small, and every worker shall have some
+            encode_to(
+                data, vectors, self.name, self.options, None, numbers="float32", shard_size=size, executor=self.executor
+            )
+            return FromVectors(vectors, self.name).score(data, folder, how)[0], "elsewhere"
 
     def settings(self) -> dict[str, Any]:
         """Nothing more."""
@@ -182,6 +199,7 @@ def score_source(
     ranking: Ranking,
     options: ModelOptions | None,
     devices: str | None,
+    executor: Executor | None = None,
 ) -> ScoreSource:
     """The one source that was given; the embedded model where none was.
 
@@ -192,6 +210,8 @@ def score_source(
     from isoglot.cli.measuring_values import parse_runs
 
     runs = parse_runs(run)
+    if executor is not None and (index is not None or runs is not None or vectors is not None):
+        raise InputError("--on: says where a model encodes; leave it out with --index, --run and --vectors")
     if index is not None:
         if vectors is not None or runs is not None:
             raise InputError("--index: give it alone, or --vectors, or --run")
@@ -209,7 +229,7 @@ def score_source(
         return FromRun(run, runs, run_pool)
     if vectors is not None:
         return FromVectors(vectors, model)
-    return FromModel(model or "embedded", options, devices)
+    return FromModel(model or "embedded", options, devices, executor)
 
 
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:

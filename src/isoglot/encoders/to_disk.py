@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.executors import Executor
 from isoglot.core.files import read_json, write_json
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark, Texts
 from isoglot.data.benchmarks.streamed import StreamedCorpus
-from isoglot.encoders.embedder import Embedder, Role
+from isoglot.encoders.embedder import Embedder, Encoded, Role
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import COMPLETE, write_shard
 from isoglot.encoders.workers import Opener, start_workers, worker_embedder
@@ -66,6 +67,7 @@ def encode_shards(
     kind: Kind = "float16",
     processes: int = 1,
     devices: Sequence[str] = (),
+    executor: Executor | None = None,
 ) -> int:
     """Write `shard-*.parquet`, then `complete.json` (with how many texts were cut); shards that are there are kept.
 
@@ -82,6 +84,7 @@ def encode_shards(
         kind: of the stored numbers.
         processes: how many encode at the same time.
         devices: of processes, one each, instead of their number; `open_encoder` is called with the device then.
+        executor: whose workers encode, instead of processes here.
 
     Returns:
         How many shards were encoded now (not counting those that were there).
@@ -109,13 +112,18 @@ def encode_shards(
                 raise InputError(f"{target}: holds vectors of other texts; give the same input, or `overwrite`")
 
     with Progress("encoding shards") as progress:
-        if devices:
+        done = 0
+        if executor is not None:
+            for (target, block, checksum), encoded in executor.run(partial(_opened, open_encoder), missing()):
+                _write(encoded, target, block, checksum, kind)
+                done += 1
+                progress.advance()
+        elif devices:
             done = _parallel(missing(), open_encoder, kind, devices, progress)
         elif processes > 1:
             done = _parallel(missing(), partial(_anywhere, open_encoder), kind, (None,) * processes, progress)
         else:
             embed: Embedder | None = None
-            done = 0
             for task in missing():
                 embed = embed or open_encoder()
                 _encode(embed, *task, kind)
@@ -164,7 +172,20 @@ def _stored(path: Path) -> dict[bytes, bytes]:
 
 
 def _encode(embed: Embedder, path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
-    encoded = encode(embed, [entry.text for entry in block], block[0].role)
+    _write(_encoded(embed, block), path, block, checksum, kind)
+
+
+def _encoded(embed: Embedder, block: list[Entry]) -> Encoded:
+    return encode(embed, [entry.text for entry in block], block[0].role)
+
+
+def _opened(open_encoder: Callable[[], Embedder]) -> Callable[[tuple[Path, list[Entry], str]], Encoded]:
+    """For a worker elsewhere: from what is missing to its vectors; the folder is not there."""
+    embed = open_encoder()
+    return lambda task: _encoded(embed, task[1])
+
+
+def _write(encoded: Encoded, path: Path, block: list[Entry], checksum: str, kind: Kind) -> None:
     vectors, facts = encoded.vectors, {_TEXTS.decode(): checksum, _CUT.decode(): str(encoded.cut)}
     if encoded.length is not None:
         facts[_LENGTH.decode()] = str(encoded.length)

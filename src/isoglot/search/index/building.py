@@ -1,14 +1,18 @@
-"""From documents to a published index: read, split, encode, store; killed, it goes on where it was."""
+"""From documents to a published index: a plan, its shards, one commit; killed, it goes on where it was."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from isoglot.core.errors import InputError
+from isoglot.core.executors import Executor, Here
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document
@@ -25,12 +29,23 @@ from isoglot.search.index import approximate
 from isoglot.search.index.columns import LONGEST_NAME, MOST
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.encoder_check import index_name
-from isoglot.search.index.intake import Intake
+from isoglot.search.index.encoding import Encoding
+from isoglot.search.index.intake import Intake, read_through
+from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, Version
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
-from isoglot.search.index.resume import DEBIAS, go_on_from, is_published, nothing_left_of_nothing, open_store
-from isoglot.search.index.store import one_writer
+from isoglot.search.index.resume import (
+    DEBIAS,
+    deciding,
+    go_on_from,
+    is_published,
+    nothing_left_of_nothing,
+    open_store,
+)
+from isoglot.search.index.rows import Recipe
+from isoglot.search.index.shards import Planned, cut
+from isoglot.search.index.store import Store, one_writer
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class Built:
         problems: what could not be read.
         seconds: wall time.
         changed: whether a version was published.
+        shards: that the documents added and replaced were encoded in.
+        kept: shards of these that an earlier run, which did not come to its end, had finished.
     """
 
     version: Version
@@ -56,6 +73,8 @@ class Built:
     problems: Problems
     seconds: float
     changed: bool
+    shards: int = 0
+    kept: int = 0
 
 
 def build_index(
@@ -74,11 +93,16 @@ def build_index(
     precision: Precision = "auto",
     options: Mapping[str, Any] | None = None,
     ann_from: int = approximate.PAYS_FROM,
+    executor: Executor | None = None,
+    opener: Callable[[], Model] | None = None,
+    price: float = 0.0,
 ) -> Built:
     """Index documents, or bring an index up to date.
 
-    Each chunk is one commit, and readers see none of them before the last step writes the manifest. A build that
-    was killed goes on: documents that are stored already are passed over.
+    The documents that are new are cut into shards, which are encoded one by one or, by an executor, wherever there are
+    workers; the same documents give the same ids and vectors either way. When all are finished they are stored in one
+    commit, and readers see nothing of it before the last step writes the manifest. A build that was killed reads its
+    input again and encodes no shard that is finished.
 
     Args:
         documents: files and folders; or documents in memory: dicts with `text` and, as far as there are, `id`, `title`,
@@ -99,6 +123,9 @@ def build_index(
         precision: as for `encode`.
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
         ann_from: passages from which an ANN index is built.
+        executor: where shards are encoded; in this process when None.
+        opener: opens the model where the executor's workers are; the model itself goes there when None.
+        price: of a worker's hour, for what is said about the cost.
 
     Raises:
         InputError: nothing to read, another encoder than the index's, or an unfinished build with other settings.
@@ -130,7 +157,7 @@ def build_index(
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
         store, roots = open_store(folder, manifest, inputs, moved_from)
         sources = find_sources(inputs, problems, roots) if inputs else []
-        intake = Intake(store, model, manifest, correction, precision)
+        intake, ledger = Intake(store), Ledger(folder)
         doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
         gone = set(doomed)
 
@@ -139,11 +166,25 @@ def build_index(
 
         refuse_shared_ids(sources, held if store.hash_of else None)
         deleted = store.delete(doomed)
-        progress = Rate(sum(source.size for source in sources))
-        for document in given.records(problems) if given.records else read_documents(sources, problems):
-            intake.take(document, problems)
-            progress.show(document.done, intake.documents, intake.passages)
-        intake.flush()
+        found = given.records(problems) if given.records else read_documents(sources, problems)
+        fresh = intake.changed(found, problems)
+        if store.hash_of:
+            fresh = read_through(fresh, folder)
+            store.delete(intake.stale)
+        where = executor or Here()
+        progress = Rate(sum(source.size for source in sources), where.workers, price)
+        encoding = Encoding(ledger, progress)
+        recipe = Recipe(
+            opener if executor is not None and opener is not None else partial(_itself, model),
+            name,
+            manifest.length,
+            manifest.dimension,
+            precision,
+            correction,
+            manifest.probe if executor is not None else None,
+        )
+        encoding.run(cut(intake.new(fresh), [deciding(folder, manifest), precision]), where, recipe)
+        _commit(store, ledger, encoding.plan, intake)
         if intake.taken_over:
             problems.warn(
                 folder,
@@ -161,22 +202,43 @@ def build_index(
                 f"them, and names of {LONGEST_NAME} characters ({', '.join(name[:40] for name in names[:10])}{more})",
             )
         changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
-        if not store.hash_of and not update:
+        if not encoding.plan and not store.hash_of and not update:
             problems.raise_if_any("There is no document left to index.")
             raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
         if changed or not is_published(store, manifest):
             changed = True
             manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from)
         (folder / BUILDING).unlink(missing_ok=True)
+        ledger.forget()
     return Built(
         manifest.version,
-        intake.documents - intake.replaced,
-        intake.replaced,
+        intake.documents - len(intake.stale),
+        len(intake.stale),
         deleted,
         intake.unchanged,
-        intake.folded,
+        len(intake.folded),
         tuple(unknown),
         problems,
         time.perf_counter() - started,
         changed,
+        len(encoding.plan),
+        encoding.kept,
     )
+
+
+def _itself(model: Model) -> Model:
+    return model
+
+
+def _commit(store: Store, ledger: Ledger, plan: Sequence[Planned], intake: Intake) -> None:
+    """Store the rows of all shards, in the plan's order, and what was folded."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for shard in plan:
+            yield from ledger.batches(shard.address)
+
+    if plan:
+        store.add((ledger.schema(shard.address) for shard in plan), batches())
+    if intake.folded:
+        store.fold(intake.folded)
+    intake.committed()

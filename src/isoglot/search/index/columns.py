@@ -51,6 +51,13 @@ def field_columns(passages: Sequence[Passage]) -> dict[str, list[Any]]:
     return found
 
 
+def field_arrays(passages: Sequence[Passage]) -> dict[str, pa.Array[Any]]:
+    """The same as typed arrays, in the order of their names."""
+    found = field_columns(passages)
+    types = {name: known[1] for name in found if (known := field_of(name)) is not None}
+    return {name: pa.array(found[name], _TYPES[types[name]]) for name in sorted(found)}
+
+
 def column_values(passage: Passage, schema: pa.Schema) -> dict[str, str]:
     """What a table's columns of metadata hold for a passage, as SQL."""
     values = _values(passage)

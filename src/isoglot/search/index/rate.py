@@ -18,11 +18,13 @@ class Rate:
 
     Args:
         total: bytes of all inputs; 0 where nobody knows.
+        workers: how many encode at the same time.
+        price: of a worker's hour, in any currency; 0 where nobody wants to know.
     """
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._said = time.perf_counter()
+    def __init__(self, total: int, workers: int = 1, price: float = 0.0) -> None:
+        self._total, self._workers, self._price = total, workers, price
+        self._said = self._began = time.perf_counter()
         self._from = (self._said, 0)
         self._working = False
 
@@ -48,10 +50,19 @@ class Rate:
         if self._total:
             line += f", {done / self._total:.0%} of the input"
         spent, read = now - self._from[0], done - self._from[1]
-        if spent <= 0 or read <= 0:
-            return line
-        line += f", {passages / spent:.0f} passages/s"
-        return f"{line}, {duration(spent / read * (self._total - done))} left" if done > 0.01 * self._total else line
+        left = None
+        if spent > 0 and read > 0:
+            line += f", {passages / spent:.0f} passages/s"
+            if self._workers > 1:
+                line += f" by {self._workers} workers"
+            if done > 0.01 * self._total:
+                left = spent / read * (self._total - done)
+                line += f", {duration(left)} left"
+        if self._price:
+            hour = self._workers * self._price / 3600
+            line += f", cost {hour * (now - self._began):.2f}"
+            line += "" if left is None else f" of {hour * (now - self._began + left):.2f}"
+        return line
 
 
 def duration(seconds: float) -> str:

@@ -14,10 +14,12 @@ from isoglot.documents.roots import Root, extend_roots, move_root, to_roots
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.embedder import Model
 from isoglot.search.index.encoder_check import passage_length, probe, refuse_other
+from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
 from isoglot.search.index.store import LOCK, Store, stored
 
 DEBIAS = "debias.npz"
+_BY = "plan"  # how a build goes about: written into its state
 
 
 def go_on_from(
@@ -60,37 +62,49 @@ def go_on_from(
     )
 
 
+def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """What decides the rows of a document in an index."""
+    return {
+        "model": manifest.model,
+        "length": manifest.length,
+        "debias": sha256(folder / DEBIAS) if manifest.debias else None,
+        "options": manifest.options,
+    }
+
+
 def open_store(
     folder: Path, manifest: Manifest, inputs: Sequence[Path], moved_from: Path | None = None
 ) -> tuple[Store, list[Root]]:
-    """Open the tables at the published version, or where a killed build left them.
+    """Open the tables as they are before the build stores anything, whatever a killed one has left in them.
 
     Returns:
         The store, and the roots that documents get their ids by.
     """
-    settings = {
-        "model": manifest.model,
-        "length": manifest.length,
-        "debias": sha256(folder / DEBIAS) if manifest.debias else None,
-        "from": manifest.current,
-    }
+    given = deciding(folder, manifest)
+    settings = {**{key: given[key] for key in ("model", "length", "debias")}, "from": manifest.current}
     state = folder / BUILDING
-    store = Store(folder, manifest.dimension)
-    if state.is_file() and read_json(state)["settings"] != settings:
+    record = read_json(state) if state.is_file() else None
+    if record is not None and record["settings"] != settings:
         if not manifest.versions:
             raise InputError(
                 f"{folder}: begun with other settings; give those of the first run with `resume`, or `overwrite`"
             )
-        state.unlink()
-    if not state.is_file() and manifest.versions:
+        record = None
+    # Builds of isoglot 0.1 stored what they had encoded at once, and go on from there.
+    by_plan = record is None or record.get("by") == _BY
+    if not manifest.versions and record is not None and by_plan:
+        shutil.rmtree(folder / "lance", ignore_errors=True)
+    store = Store(folder, manifest.dimension)
+    if manifest.versions and by_plan:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
     store.read_state()
-    known: Sequence[Root] = to_roots(read_json(state)["roots"]) if state.is_file() else manifest.roots
+    known: Sequence[Root] = manifest.roots if record is None else to_roots(record["roots"])
     if moved_from is not None and inputs:
         known = move_root(known, moved_from, inputs[0])
     roots = extend_roots(inputs, known, store.hash_of)
     # Before anything is stored: a build that goes on must call the same files the same.
-    write_json(state, {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots})
+    described = {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots}
+    write_json(state, {**described, "by": _BY} if by_plan else described)
     return store, roots
 
 
@@ -100,7 +114,8 @@ def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
     try:
         yield
     except InputError:
-        if not (folder / FILE).is_file() and not stored(folder):
+        if not (folder / FILE).is_file() and not stored(folder) and Ledger(folder).empty():
+            Ledger(folder).forget()
             shutil.rmtree(folder / "lance", ignore_errors=True)
             for name in (BUILDING, DEBIAS, LOCK):
                 (folder / name).unlink(missing_ok=True)

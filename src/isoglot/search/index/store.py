@@ -10,26 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
 from isoglot.documents.document import Document
-from isoglot.search.index.columns import column_values, field_columns, room_for
+from isoglot.search.index.columns import column_values, room_for
 from isoglot.search.index.lance import (
     FOLDED,
     FOLDED_SCHEMA,
     PASSAGES,
-    about,
     connect,
     quoted,
     reason,
     schema,
-    searched,
     table_uri,
 )
 from isoglot.search.index.protocol import Passage, Vectors, passage_id
+from isoglot.search.index.rows import rows_of
 
 LOCK = ".lock"
 _CONTENT = 24  # characters of a document's hash that are of what it says
@@ -104,27 +102,29 @@ class Store:
 
     def put(self, passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors) -> None:
         """Add passages in one commit."""
-        columns: dict[str, Any] = {
-            name: pa.array([getattr(passage, name) for passage in passages], pa.string())
-            for name in ("id", "document", "text", "lang")
-        }
-        columns["search_text"] = pa.array([searched(passage.text) for passage in passages], pa.string())
-        columns["search_title"] = pa.array([searched(passage.title) for passage in passages], pa.string())
-        columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
-        columns["hash"] = pa.array(hashes, pa.string())
-        for name in ("title", "source"):
-            columns[name] = pa.array([getattr(passage, name) or None for passage in passages], pa.string())
-        columns |= field_columns(passages)
-        flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-        columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
+        rows = rows_of(passages, hashes, vectors, self._dimension)
+        self.add([rows.schema], iter(rows.to_batches()))
+
+    def add(self, schemas: Iterable[pa.Schema], batches: Iterator[pa.RecordBatch]) -> None:
+        """Add rows in one commit; columns of metadata that the table lacks are added to it, as far as there is room.
+
+        Args:
+            schemas: of all the batches, in their order.
+            batches: rows as `rows_of` makes them; read as they are written.
+        """
         with writing(self.folder):
-            wanted, over = room_for(list(columns), self.passages.schema)
-            self.no_room_for.update(over)
-            if len(wanted):
-                self.passages.add_columns(wanted)
             there = self.passages.schema
-            nothing = [None] * len(passages)
-            self.passages.add(pa.table({name: columns.get(name, nothing) for name in there.names}, schema=there))
+            columns: list[Any] = []
+            for schema_ in schemas:
+                wanted, over = room_for(schema_.names, there)
+                self.no_room_for.update(over)
+                columns += wanted
+                there = pa.unify_schemas([there, wanted])
+            if columns:
+                self.passages.add_columns(pa.schema(columns))
+            there = self.passages.schema
+            conformed = (_conform(batch, there) for batch in batches if len(batch))
+            self.passages.add(pa.RecordBatchReader.from_batches(there, conformed))
 
     def fold(self, found: Sequence[Folded]) -> None:
         """Note documents that say what others say."""
@@ -277,6 +277,13 @@ def writing(folder: Path) -> Iterator[None]:
 def dump(metadata: Any) -> str:
     """Metadata as JSON."""
     return json_line(dict(metadata))
+
+
+def _conform(batch: pa.RecordBatch, there: pa.Schema) -> pa.RecordBatch:
+    """The columns of a table, empty where the batch has none."""
+    names = set(batch.schema.names)
+    arrays = [batch[field.name] if field.name in names else pa.nulls(len(batch), field.type) for field in there]
+    return pa.RecordBatch.from_arrays(arrays, schema=there)
 
 
 def _scan(table: Any, columns: list[str]) -> Iterator[Any]:

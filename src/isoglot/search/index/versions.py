@@ -8,6 +8,7 @@ from pathlib import Path
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.files import read_json
 from isoglot.search.index.lance import FOLDED, PASSAGES, SAMPLES, table_uri
+from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, Manifest, Version, read_manifest
 from isoglot.search.index.store import Store, one_writer, writing
 from isoglot.search.index.tags import keep_only, tag
@@ -33,6 +34,7 @@ def roll_back(folder: Path, number: int) -> Manifest:
         manifest = read_manifest(folder).at(number)
         manifest.write(folder)
         (folder / BUILDING).unlink(missing_ok=True)
+        Ledger(folder).forget()
     return manifest
 
 

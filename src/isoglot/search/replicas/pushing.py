@@ -9,6 +9,7 @@ from pathlib import Path
 from isoglot.core.errors import InputError
 from isoglot.core.files import sha256
 from isoglot.core.progress import Progress
+from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
 from isoglot.search.index.store import LOCK, one_writer
 from isoglot.search.replicas.place import Place
@@ -83,6 +84,7 @@ def _described(
     known = {} if old is None else {kept.digest: kept for kept in old.files.values()}
     files, missing = {}, {}
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN]
+    paths = [path for path in paths if path.relative_to(folder).parts[0] != SHARDS]
     with Progress("reading", total=len(paths)) as progress:
         for path in paths:
             digest, size = sha256(path), path.stat().st_size

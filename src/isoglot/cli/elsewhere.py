@@ -1,0 +1,68 @@
+"""Where texts are encoded, if not in this process: flags that several verbs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from isoglot.core.errors import InputError
+
+if TYPE_CHECKING:
+    from isoglot.core.on_ray import OnRay
+
+_AT_LEAST_ONE = Parameter(validator=Number(gte=1))
+_NOT_NEGATIVE = Parameter(validator=Number(gte=0))
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where texts are encoded.
+
+    Attributes:
+        on: ray for a runtime on this machine (or the cluster that RAY_ADDRESS names), ray=HOST:PORT for a cluster.
+        workers: How many encode at the same time (with --on).
+        cpus_per_worker: Processor cores of each (with --on).
+        gpus_per_worker: GPUs of each, also a share of one (with --on).
+        shard_timeout: Seconds after which a shard is taken from its worker and given to another one (with --on).
+        price_per_hour: What a worker costs an hour, to be told the cost on the way.
+    """
+
+    on: str | None = None
+    workers: Annotated[int | None, _AT_LEAST_ONE] = None
+    cpus_per_worker: Annotated[float | None, _NOT_NEGATIVE] = None
+    gpus_per_worker: Annotated[float | None, _NOT_NEGATIVE] = None
+    shard_timeout: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    price_per_hour: Annotated[float, _NOT_NEGATIVE] = 0.0
+
+    def executor(self, devices: str | None = None) -> OnRay | None:
+        """What does the work; None where it is done here.
+
+        Args:
+            devices: of this machine, which were given too.
+
+        Raises:
+            InputError: flags that do not go together, or a place that is none.
+        """
+        from isoglot.core.on_ray import OnRay
+
+        given: dict[str, Any] = {
+            "workers": self.workers,
+            "cpus": self.cpus_per_worker,
+            "gpus": self.gpus_per_worker,
+            "timeout": self.shard_timeout,
+        }
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if self.on is None:
+            if chosen:
+                flags = "--workers, --cpus-per-worker, --gpus-per-worker and --shard-timeout"
+                raise InputError(f"{flags}: are of workers elsewhere; give --on ray with them")
+            return None
+        kind, given_address, address = self.on.partition("=")
+        if kind != "ray" or (given_address and not address):
+            raise InputError(f"--on {self.on}: expected ray, or ray=HOST:PORT")
+        if devices:
+            raise InputError("--devices: are of this machine; with --on, say what each worker has (--gpus-per-worker)")
+        return OnRay(address or None, **chosen)

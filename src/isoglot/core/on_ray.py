@@ -1,0 +1,312 @@
+"""Tasks on the machines of a Ray cluster: a worker that dies or hangs is replaced, and its tasks are done again."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.progress import progress_line
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+_AHEAD = 2  # tasks that a worker holds: while one is done, the next one comes
+_TICK = 1.0  # seconds between looks at the clock
+_LONG = 60.0  # seconds without a worker after which something is said
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Does tasks in Ray actors, which open what they work with once.
+
+    Results and tasks pass through this process: the machines share no folder. A task is done again where its worker
+    or the worker's machine dies, or where it takes too long; an error that it raises is an error of the whole.
+
+    Attributes:
+        address: of the cluster's head, HOST:PORT, `auto` for the one that runs on this machine, or `ray://HOST:PORT`;
+            a runtime of its own on this machine (or what RAY_ADDRESS names) when None.
+        workers: actors; those for which there is no room yet join when there is.
+        cpus: processor cores of each.
+        gpus: of each; a share lets several use one.
+        timeout: seconds for one task, and for a first worker to start.
+        attempts: of a task whose worker dies or hangs.
+    """
+
+    address: str | None = None
+    workers: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
+    timeout: float = 1800.0
+    attempts: int = 3
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.attempts < 1:
+            raise InputError(f"workers {self.workers}, attempts {self.attempts}: expected at least 1 of each")
+        if self.cpus < 0 or self.gpus < 0 or self.timeout <= 0:
+            raise InputError(
+                f"cpus {self.cpus:g}, gpus {self.gpus:g}, timeout {self.timeout:g}: expected none below 0, and time"
+            )
+
+    def run(
+        self, opener: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Result]]:
+        """Do tasks; results come as they are ready. Nothing is started before there is a task.
+
+        Args:
+            opener: opens what a worker works with; pickled, as tasks and results are.
+            tasks: read as workers get free, two a worker ahead.
+
+        Raises:
+            InputError: no such cluster, or what an opener or a task raised.
+            IsoglotError: workers die or hang with a task again and again, or none could be started.
+            MissingPackageError: ray is not installed.
+        """
+        waiting = iter(tasks)
+        first = next(waiting, None)
+        if first is None:
+            return
+        ray = _package()
+        with _runtime(ray, self) as own:
+            crew: _Crew[Task, Result] = _Crew(ray, self, opener, own)
+            try:
+                yield from crew.run(first, waiting)
+            finally:
+                crew.dismiss()
+
+
+@dataclass
+class _Flight(Generic[Task]):
+    """A task on its way, and how many workers it has taken down before."""
+
+    task: Task
+    losses: int = 0
+
+
+@dataclass
+class _Member(Generic[Task]):
+    """A worker: its actor, the answer that says that it is open, what it has before it, and since when it works."""
+
+    actor: Any
+    opening: Any
+    since: float
+    ready: bool = False
+    tasks: dict[Any, _Flight[Task]] = field(default_factory=dict)
+
+
+class _Crew(Generic[Task, Result]):
+    """The actors of one run."""
+
+    def __init__(self, ray: Any, how: OnRay, opener: Callable[[], Callable[[Task], Result]], own: bool) -> None:
+        self._ray, self._how = ray, how
+        try:
+            self._opener = ray.put(opener)
+        except TypeError as error:
+            raise InputError(f"ray: the model cannot be sent to other processes ({_short(error)}); name it") from error
+        self._lost: deque[_Flight[Task]] = deque()
+        self._stillborn = 0  # workers that died before they were open, since the last one that was
+        self._alone_since = time.monotonic()  # when there was a worker the last time
+        self._told = False
+        if own:
+            self._refuse_too_much()
+        self._members = [self._hire() for _ in range(how.workers)]
+
+    def run(self, first: Task, waiting: Iterator[Task]) -> Iterator[tuple[Task, Result]]:
+        """Deal out tasks, gather results."""
+        self._lost.append(_Flight(first))
+        more = True
+        while True:
+            for member in self._members:
+                while member.ready and len(member.tasks) < _AHEAD and (self._lost or more):
+                    flight = self._lost.popleft() if self._lost else None
+                    if flight is None:
+                        task = next(waiting, None)
+                        more = task is not None
+                        if task is None:
+                            break
+                        flight = _Flight(task)
+                    if not member.tasks:
+                        member.since = time.monotonic()
+                    member.tasks[member.actor.do.remote(flight.task)] = flight
+            flying = {ref: member for member in self._members for ref in member.tasks}
+            opening = {member.opening: member for member in self._members if not member.ready}
+            if not flying and not self._lost and not more:
+                return
+            refs = [*flying, *opening]
+            self._ray.wait(refs, num_returns=1, timeout=_TICK, fetch_local=False)
+            done, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
+            for ref in done:
+                if ref in opening:
+                    self._opened(opening[ref])
+                    continue
+                member = flying[ref]
+                if ref not in member.tasks:
+                    continue  # its worker has been replaced meanwhile
+                try:
+                    result = self._ray.get(ref, timeout=self._how.timeout)
+                except self._ray.exceptions.RayTaskError as error:
+                    raise _told(error) from error
+                except self._ray.exceptions.RayError as error:
+                    self._replace(member, f"died ({_short(error)})")
+                    continue
+                flight = member.tasks.pop(ref)
+                member.since = time.monotonic()
+                yield flight.task, result
+            self._look_at_clock(set(done))
+
+    def dismiss(self) -> None:
+        """End all workers."""
+        for member in self._members:
+            self._ray.kill(member.actor)
+
+    def _hire(self) -> _Member[Task]:
+        how = self._how
+        # Replaced by us and not restarted by Ray, so that a task which kills its worker does not do so for ever.
+        actor = self._ray.remote(Worker).options(
+            num_cpus=how.cpus, num_gpus=how.gpus, max_restarts=0, max_task_retries=0
+        )
+        worker = actor.remote(self._opener)
+        return _Member(worker, worker.open.remote(), time.monotonic())
+
+    def _opened(self, member: _Member[Task]) -> None:
+        try:
+            self._ray.get(member.opening, timeout=self._how.timeout)
+        except self._ray.exceptions.RayTaskError as error:
+            raise _told(error) from error
+        except self._ray.exceptions.RayError as error:
+            self._stillborn += 1
+            if self._stillborn >= self._how.attempts:
+                raise IsoglotError(
+                    f"ray: {self._stillborn} workers died before they could begin ({_short(error)}); is there memory "
+                    "for the model on their machines, and the same isoglot?"
+                ) from error
+            self._replace(member, f"died before it could begin ({_short(error)})")
+            return
+        member.ready, member.since, self._stillborn = True, time.monotonic(), 0
+
+    def _replace(self, member: _Member[Task], why: str) -> None:
+        """Hire another worker for one that is gone; the task that it was at has lost one more."""
+        flights = list(member.tasks.values())
+        member.tasks = {}  # their answers, which come yet, say the same
+        if flights:
+            flights[0].losses += 1
+        again = f"; {len(flights)} of its tasks are done again" if flights else ""
+        progress_line(f"ray: a worker {why}{again}")
+        if flights and flights[0].losses >= self._how.attempts:
+            raise IsoglotError(
+                f"ray: {flights[0].losses} workers had to be given up with one and the same task; the last one {why}. "
+                "Give workers more memory or time; what is finished stays, go on with `resume`"
+            )
+        self._lost.extend(flights)
+        self._members[self._members.index(member)] = self._hire()
+
+    def _look_at_clock(self, done: set[Any]) -> None:
+        now, limit = time.monotonic(), self._how.timeout
+        for member in list(self._members):
+            if member.tasks and now - member.since > limit and not done & set(member.tasks):
+                self._ray.kill(member.actor)
+                self._replace(member, f"took more than {limit:g} seconds for a task")
+        if any(member.ready for member in self._members):
+            self._alone_since, self._told = now, False
+            return
+        waited = now - self._alone_since
+        why = f"{self._wanted()}, the cluster has {_resources(self._ray)}, not all of them free"
+        if waited > limit:
+            raise IsoglotError(f"ray: no worker could begin within {limit:g} seconds; {why}")
+        if waited > _LONG and not self._told:
+            self._told = True
+            progress_line(f"ray: no worker has begun yet; {why}")
+
+    def _refuse_too_much(self) -> None:
+        """A runtime of our own does not grow: what it lacks for one worker, it will always lack."""
+        there = self._ray.cluster_resources()
+        if self._how.gpus > there.get("GPU", 0) or self._how.cpus > there.get("CPU", 0):
+            raise InputError(f"ray: {self._wanted()}, but this machine has {_resources(self._ray)}")
+
+    def _wanted(self) -> str:
+        return f"each wants {self._how.cpus:g} CPUs and {self._how.gpus:g} GPUs"
+
+
+class Worker:
+    """What runs in an actor: opens what it works with once, then does one task after the other."""
+
+    def __init__(self, opener: Callable[[], Callable[[Any], Any]]) -> None:
+        self._opener = opener
+        self._work: Callable[[Any], Any] | None = None
+
+    def open(self) -> None:
+        """Open it; a method of its own, since what a constructor raises comes home as a text only."""
+        self._work = self._opener()
+
+    def do(self, task: Any) -> Any:
+        """The result of a task."""
+        if self._work is None:
+            self._work = self._opener()
+        return self._work(task)
+
+
+def _package() -> Any:
+    # Nothing is told to anybody, and the head's log is not ours.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingPackageError("workers elsewhere are Ray's: pip install 'isoglot[ray]'") from error
+    return ray
+
+
+@contextmanager
+def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
+    """Connect to the cluster, or start a runtime here that ends with the block; gives whether it is our own."""
+    if ray.is_initialized():
+        yield False
+        return
+    address = how.address or os.environ.get("RAY_ADDRESS")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    try:
+        with warnings.catch_warnings():
+            # Other libraries warn of forks; Ray's processes are programs of their own.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            if address:
+                ray.init(address=address, **quiet)
+            else:
+                cores = max(os.cpu_count() or 1, math.ceil(how.workers * how.cpus))
+                here: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+                ray.init(address="local", num_cpus=cores, **here, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        where = address or "this machine"
+        raise InputError(
+            f"ray: no cluster can be reached at {where} ({_short(error)}); give its head, as ray=HOST:PORT"
+        ) from error
+    try:
+        # What Ray's daemons notice it prints to standard output, where results are.
+        with redirect_stdout(sys.stderr):
+            yield not address
+    finally:
+        ray.shutdown()
+
+
+def _told(error: Any) -> IsoglotError:
+    """What a worker raised, as it would have been raised here."""
+    cause = error.cause
+    if isinstance(cause, IsoglotError):
+        return cause
+    return IsoglotError(f"ray: a worker failed ({type(cause).__name__}: {_short(cause)})")
+
+
+def _resources(ray: Any) -> str:
+    there = ray.cluster_resources()
+    return f"{there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs"
+
+
+def _short(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

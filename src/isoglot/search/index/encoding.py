@@ -1,0 +1,48 @@
+"""Encoding the shards of a plan: those that are finished are left out, the others go where the executor takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from isoglot.core.executors import Executor
+from isoglot.search.index.ledger import Ledger
+from isoglot.search.index.rate import Rate
+from isoglot.search.index.rows import Recipe
+from isoglot.search.index.shards import Planned, Shard
+
+
+class Encoding:
+    """A plan while it is carried out.
+
+    Attributes:
+        plan: the shards so far, in their order.
+        kept: how many of them were finished before.
+        documents, passages: that were encoded now.
+    """
+
+    def __init__(self, ledger: Ledger, rate: Rate) -> None:
+        self._ledger, self._rate = ledger, rate
+        self.plan: list[Planned] = []
+        self.kept = self.documents = self.passages = 0
+
+    def run(self, shards: Iterable[Shard], executor: Executor, recipe: Recipe) -> None:
+        """Finish all shards, and write the plan down.
+
+        Raises:
+            IsoglotError: one cannot be made, or not be written; those that are finished stay.
+        """
+        for shard, rows in executor.run(recipe.open, self._missing(shards)):
+            self._ledger.put(shard.address, rows)
+            self.documents += len(shard.documents)
+            self.passages += len(rows)
+            self._rate.show(shard.done, self.documents, self.passages)
+        self._ledger.write_plan(self.plan)
+
+    def _missing(self, shards: Iterable[Shard]) -> Iterator[Shard]:
+        for shard in shards:
+            self.plan.append(Planned(shard.address, len(shard.documents)))
+            if self._ledger.passages(shard.address) is None:
+                yield shard
+            else:
+                self.kept += 1
+                self._rate.show(shard.done, self.documents, self.passages)

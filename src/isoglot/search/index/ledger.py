@@ -1,0 +1,99 @@
+"""Which shards of a build are finished, and their rows: a file each, there whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import atomic_write, read_json, write_json
+from isoglot.search.index.shards import Planned
+
+SHARDS = "shards"  # folder below the index's, while a build is under way
+_PLAN = "plan.json"
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class Ledger:
+    """The finished shards of one index folder's build.
+
+    A shard's rows lie in a file that takes its name when it is complete; its entry, which is written after, says how
+    long that file is, so that one cut short by a crash of the machine is made again.
+
+    Args:
+        folder: of the index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / SHARDS
+
+    def passages(self, address: str) -> int | None:
+        """How many passages a finished shard has; None where it is not finished."""
+        entry = self.folder / f"{address}.json"
+        try:
+            if not entry.is_file():
+                return None
+            record = read_json(entry)
+            whole = self._rows(address).stat().st_size == record["bytes"]
+            return int(record["passages"]) if whole else None
+        except (OSError, InputError, KeyError, TypeError, ValueError):
+            return None
+
+    def put(self, address: str, rows: pa.Table) -> None:
+        """Note a shard as finished.
+
+        Raises:
+            IsoglotError: the disk is full.
+        """
+        path = self._rows(address)
+        with atomic_write(path) as temporary:
+            with (
+                pa.OSFile(str(temporary), "wb") as sink,
+                pa.ipc.new_file(sink, rows.schema, options=_COMPRESSED) as out,
+            ):
+                out.write_table(rows)
+            size = temporary.stat().st_size
+        write_json(self.folder / f"{address}.json", {"passages": len(rows), "bytes": size})
+
+    def schema(self, address: str) -> pa.Schema:
+        """Columns of a finished shard's rows.
+
+        Raises:
+            IsoglotError: they cannot be read.
+        """
+        return self._open(address).schema
+
+    def batches(self, address: str) -> Iterator[pa.RecordBatch]:
+        """A finished shard's rows.
+
+        Raises:
+            IsoglotError: they cannot be read.
+        """
+        reader = self._open(address)
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+
+    def write_plan(self, plan: list[Planned]) -> None:
+        """Write down which shards, in which order, make what is added."""
+        write_json(self.folder / _PLAN, [list(shard) for shard in plan])
+
+    def empty(self) -> bool:
+        """Whether no shard is finished."""
+        return not any(self.folder.glob("*.arrow"))
+
+    def forget(self) -> None:
+        """Remove everything: it is in the index now, or given up."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _rows(self, address: str) -> Path:
+        return self.folder / f"{address}.arrow"
+
+    def _open(self, address: str) -> pa.ipc.RecordBatchFileReader:
+        path = self._rows(address)
+        try:
+            return pa.ipc.open_file(pa.OSFile(str(path), "rb"))
+        except (OSError, pa.ArrowException) as error:
+            raise IsoglotError(f"{path}: cannot be read ({error}); remove it and run again with `resume`") from error

@@ -1,0 +1,103 @@
+"""Documents to rows of the passages table: split, encoded, cut into terms; nothing but the documents decides them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isoglot.documents.document import Document
+from isoglot.documents.splitting import Spans, shorten, split
+from isoglot.encoders.debias import Debias
+from isoglot.encoders.embedder import Encoder, Model
+from isoglot.languages.detection import detect
+from isoglot.search.index.columns import field_arrays
+from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
+from isoglot.search.index.lance import about, schema, searched
+from isoglot.search.index.protocol import Passage, Vectors, passage_id
+from isoglot.search.index.shards import Shard
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is needed to make rows of shards, here or elsewhere; picklable if `model` is.
+
+    Attributes:
+        model: opens the encoder.
+        name: of it, for messages.
+        length: tokens of a passage, all included.
+        dimension: of its vectors.
+        precision: as for `encode`.
+        debias: corrects the vectors.
+        probe: vectors (3, d) that the encoder has to give for the fixed texts; not compared when None.
+    """
+
+    model: Callable[[], Model]
+    name: str
+    length: int
+    dimension: int
+    precision: str
+    debias: Debias | None = None
+    probe: Sequence[Sequence[float]] | None = None
+
+    def open(self) -> Callable[[Shard], pa.Table]:
+        """Open the encoder and give the function from a shard to its rows.
+
+        Raises:
+            InputError: the encoder cannot be opened, or is another one than the index's.
+        """
+        model = self.model()
+        if self.probe is not None:
+            refuse_other(probe(model, self.precision), self.probe, self.name, self.name)
+        encoder = passage_encoder(model, self.length, self.precision)
+        spans, tokens = token_spans(model), room(model, self.length)
+
+        def rows(shard: Shard) -> pa.Table:
+            return self._rows(shard, encoder, spans, tokens)
+
+        return rows
+
+    def _rows(self, shard: Shard, encoder: Encoder, spans: Spans, tokens: int) -> pa.Table:
+        passages, hashes = list[Passage](), list[str]()
+        for document, digest in shard.documents:
+            made = list(_passages(document, spans, tokens))
+            passages += made
+            hashes += [digest] * len(made)
+        vectors = encoder([f"{passage.title} {passage.text}".strip() for passage in passages], "passage")
+        if self.debias is not None:
+            vectors = self.debias.apply(vectors, [passage.lang for passage in passages], "passage")
+        return rows_of(passages, hashes, vectors, self.dimension)
+
+
+def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors, dimension: int) -> pa.Table:
+    """Passages, the hashes of their documents and their vectors (n, d) as rows of the passages table."""
+    columns: dict[str, Any] = {
+        name: pa.array([getattr(passage, name) for passage in passages], pa.string())
+        for name in ("id", "document", "text", "lang")
+    }
+    columns["search_text"] = pa.array([searched(passage.text) for passage in passages], pa.string())
+    columns["search_title"] = pa.array([searched(passage.title) for passage in passages], pa.string())
+    columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
+    columns["hash"] = pa.array(hashes, pa.string())
+    for name in ("title", "source"):
+        columns[name] = pa.array([getattr(passage, name) or None for passage in passages], pa.string())
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, dimension)
+    own = pa.table({name: columns[name] for name in schema(dimension).names}, schema=schema(dimension))
+    for name, array in field_arrays(passages).items():
+        own = own.append_column(name, array)
+    return own
+
+
+def _passages(document: Document, spans: Spans, tokens: int) -> Iterator[Passage]:
+    """The pieces of a document, each with its (shortened) title."""
+    lang = document.lang or detect(f"{document.title}\n{document.text}")
+    title = shorten(document.title, spans=spans, tokens=tokens) if document.title else ""
+    left = tokens - (len(spans([title])[0]) if title else 0)
+    parts = split(document.text, lang, spans=spans, tokens=left)
+    for number, part in enumerate(parts, 1):
+        key = passage_id(document.id, number, len(parts))
+        yield Passage(key, document.id, part, lang, title, document.source, document.metadata)
