@@ -9,7 +9,7 @@ STAMP := $(VENV)/.isoglot-installed
 CLEAN := build/clean
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup quickstart test check fix docs dist
+.PHONY: setup quickstart test test-scale check fix docs dist
 
 setup: $(STAMP)
 
@@ -25,6 +25,10 @@ quickstart: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Workers and machines that are killed while they work; a quarter of an hour.
+test-scale: setup
+	$(BIN)/python -m pytest -m scale
 
 check: setup
 	$(BIN)/ruff check .

@@ -63,6 +63,7 @@ def test_a_worker_that_dies_costs_nothing(tmp_path, capfd):
     assert "ray: a worker died" in capfd.readouterr().err
 
 
+@pytest.mark.scale
 def test_a_worker_that_hangs_is_replaced_and_then_an_error(tmp_path, capfd):
     done = sorted(OnRay(workers=1, timeout=10).run(squares({1: (hang, str(tmp_path / "hung"))}), iter(range(3))))
     assert done == [(0, 0), (1, 1), (2, 4)]
