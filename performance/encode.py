@@ -1,97 +1,155 @@
-"""Encoding: isoglot's path against SentenceTransformer.encode with its defaults, and what it does to mAP.
+"""Encoding: isoglot against Sentence Transformers (its defaults, and bf16 autocast at its best batch size).
 
-    python performance/encode.py --data-dir ../shared/data/xquad-r
+    python performance/encode.py --data-dir ../shared/data/xquad-r --json results/encode.json
+    taskset -c 0 python performance/encode.py --threads 1 --clock processor     # on a machine that has other work
 
-The first questions of each language with all candidates of their paragraphs' languages, thinned to --texts texts;
-the same model, prompts and length on both sides. A counter in the model's forward pass shows how many texts were
-encoded: isoglot encodes each distinct one once.
+Questions of XQuAD-R and candidates in all languages present, thinned to about --texts texts; the same model, prompts
+and length on all sides, which take turns in one process. A first pass of each, not counted, makes every shape known
+and finds the two best batch sizes of bf16 autocast. In the end every ranking is scored: mAP shows what speed cost.
+
+The ceiling is the machine's product of two 2048 x 2048 matrices in bf16; an encoder's share counts two operations a
+weight of its layers and token, padding and attention not included.
 """
 
-import json
+import os
+import statistics
 import time
-from pathlib import Path
 
-import numpy as np
-from harness import finish, interleaved, median, parser, peak, rss
-
-from isoglot.data.benchmarks.benchmark import assemble
-from isoglot.data.benchmarks.lareqa import load_lareqa
-from isoglot.encoders.encoding import encode
-from isoglot.encoders.loading import load, quiet_libraries
-from isoglot.measuring.per_query import CROSS, MONO, POOL
-from isoglot.measuring.scoring import score
+from harness import finish, machine, parser, thinned
 
 LENGTH = 192
+SIZES = (8, 16, 32, 64, 128)
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
-def thinned(folder, texts):
-    """Some question groups with their answers and as many further candidates, in all languages present."""
-    whole = load_lareqa(Path(folder), "xquad-r")
-    languages = len(whole.languages)
-    groups = max(8, texts // (3 * languages))
-    kept = [q for q in range(len(whole.queries)) if whole.group[q] % max(1, len(whole.groups) // groups) == 0]
-    gold = {c for q in kept for c in whole.relevant(q).tolist()}
-    every = max(1, len(whole.candidates) * 3 // (2 * texts))
-    chosen = sorted(gold | set(range(0, len(whole.candidates), every)))
-    code = whole.languages
-    queries = [
-        (whole.queries.ids[q], code[whole.queries.lang[q]], whole.groups[whole.group[q]], whole.queries.texts[q])
-        for q in kept
-    ]
-    passages = [(whole.candidates.ids[c], code[whole.candidates.lang[c]], whole.candidates.texts[c]) for c in chosen]
-    answers = {whole.queries.ids[q]: [whole.candidates.ids[c] for c in whole.relevant(q)] for q in kept}
-    return assemble("thinned", queries, passages, answers, by="query")
+def timed(work):
+    """Seconds by either clock, and the result."""
+    before = {name: clock() for name, clock in CLOCKS.items()}
+    found = work()
+    return {name: clock() - before[name] for name, clock in CLOCKS.items()}, found
 
 
-def child(task):
-    quiet_libraries()
-    benchmark = thinned(task["data_dir"], task["texts"])
-    model = load(task["model"])
+def ceiling():
+    """Operations a second of the machine's own bf16 products: the best of ten, by either clock."""
+    import torch
+
+    size = 2048
+    left, right = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
+    found = [timed(lambda: left @ right)[0] for _ in range(10)]
+    return {name: 2 * size**3 / min(entry[name] for entry in found) for name in CLOCKS}
+
+
+def operations_a_token(model):
+    """Two for each weight of the layers."""
+    return 2 * sum(weights.numel() for weights in model[0].auto_model.encoder.parameters() if weights.ndim == 2)
+
+
+def sides(model, benchmark):
+    """What takes turns: name to a function that gives the vectors of queries and candidates."""
+    import torch
+
+    from isoglot.encoders.encoding import ModelEmbedder
+
+    queries, candidates = benchmark.queries.texts, benchmark.candidates.texts
+    embed = ModelEmbedder(model, length=LENGTH)
     model.max_seq_length = LENGTH
-    seen = []
-    model[0].register_forward_pre_hook(lambda module, given: seen.append(len(given[0]["input_ids"])))
-    sides = ((benchmark.queries.texts, "query"), (benchmark.candidates.texts, "passage"))
-    model.encode(["warm up"])
-    seen.clear()
-    before, started = rss(), time.perf_counter()
-    if task["run"] == "ours":
-        vectors = [encode(model, texts, role, length=LENGTH).vectors for texts, role in sides]
-    else:
-        (queries, _), (passages, _) = sides
-        vectors = [model.encode_query(queries), model.encode_document(passages)]
-    seconds = time.perf_counter() - started
-    result = score(benchmark, *(np.asarray(side, np.float32) for side in vectors))
-    return {
-        "seconds": seconds,
-        "peak_bytes": peak() - before,
-        "texts": sum(len(texts) for texts, _ in sides),
-        "distinct": sum(len(set(texts)) for texts, _ in sides),
-        "encoded": sum(seen),
-        "map": {setting: result.macro(setting, "map") for setting in (MONO, CROSS, POOL)},
-    }
+
+    def ours():
+        return [embed.encoded(texts, role) for texts, role in ((queries, "query"), (candidates, "passage"))]
+
+    def theirs(**how):
+        return [model.encode_query(queries, **how), model.encode_document(candidates, **how)]
+
+    def half(size):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return theirs(batch_size=size)
+
+    return {"isoglot": ours, "st": theirs, **{f"st-bf16-{size}": lambda size=size: half(size) for size in SIZES}}
 
 
 def main():
     made = parser(__doc__)
     made.add_argument("--data-dir", default="../shared/data/xquad-r", help="XQuAD-R files")
     made.add_argument("--model", default="embedded")
-    made.add_argument("--texts", type=int, default=3000, help="about how many to encode")
+    made.add_argument("--texts", type=int, default=600, help="about how many to encode")
+    made.add_argument("--threads", type=int, help="of torch; its own choice when not given")
+    made.add_argument("--clock", choices=CLOCKS, default="wall", help="which one the goals are held against")
     args = made.parse_args()
-    if args.child:
-        print(json.dumps(child(json.loads(args.child))))
-        return
-    task = {"data_dir": args.data_dir, "model": args.model, "texts": 200 if args.quick else args.texts}
-    tasks = {name: {**task, "run": name} for name in ("ours", "sentence_transformers")}
-    results = interleaved(__file__, tasks, 1 if args.quick else args.repeats)
-    ours, theirs = results["ours"], results["sentence_transformers"]
-    drop = max(abs(ours[0]["map"][setting] - theirs[0]["map"][setting]) for setting in (MONO, CROSS, POOL))
+    import numpy as np
+    import torch
+
+    from isoglot.encoders.loading import load, quiet_libraries
+    from isoglot.measuring.per_query import CROSS, MONO, POOL
+    from isoglot.measuring.scoring import score
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    quiet_libraries()
+    benchmark = thinned(args.data_dir, 150 if args.quick else args.texts)
+    model = load(args.model, device="cpu")
+    every = sides(model, benchmark)
+    if args.quick:
+        every = {name: work for name, work in every.items() if name not in ("st-bf16-64", "st-bf16-128")}
+    first = {name: timed(work) for name, work in every.items()}
+    half = sorted((name for name in first if "bf16" in name), key=lambda name: first[name][0][args.clock])
+    rounds, ceilings = [], []
+    for _ in range(2 if args.quick else args.repeats):
+        ceilings.append(ceiling())
+        rounds.append({name: timed(every[name])[0] for name in ("isoglot", "st", *half[:2])})
+    ours = first["isoglot"][1]
+    tokens = sum(side.tokens for side in ours)
+    texts = sum(len(side.vectors) for side in ours)
+
+    def middle(name, clock):
+        return statistics.median(entry[name][clock] for entry in rounds)
+
+    def ratio(name, clock):
+        return statistics.median(entry[name][clock] / entry["isoglot"][clock] for entry in rounds)
+
+    best = min(half[:2], key=lambda name: middle(name, args.clock))
+    found = {}
+    for clock in CLOCKS:
+        top = statistics.median(entry[clock] for entry in ceilings)
+        share = statistics.median(
+            operations_a_token(model) * tokens / entry["isoglot"][clock] / peak[clock]
+            for entry, peak in zip(rounds, ceilings, strict=True)
+        )
+        found[clock] = {
+            "texts_per_second": {name: texts / middle(name, clock) for name in rounds[0]},
+            "ratio": {name: ratio(name, clock) for name in rounds[0]},
+            "share_of_ceiling": share,
+            "ceiling_flops": top,
+        }
+    print(f"{texts} texts, {sum(side.texts for side in ours)} distinct, {tokens} tokens; load {os.getloadavg()[0]:.1f}")
+    for name in rounds[0]:
+        speeds = ", ".join(f"{clock} {found[clock]['texts_per_second'][name]:.0f}" for clock in CLOCKS)
+        print(f"{name:12} texts a second: {speeds}; isoglot's ratio {found[args.clock]['ratio'][name]:.2f}")
+    vectors = {"isoglot": [side.vectors for side in ours], "st": first["st"][1], best: first[best][1]}
+    scored = {
+        name: score(benchmark, *(np.asarray(side, np.float32) for side in both)) for name, both in vectors.items()
+    }
+    settings = (MONO, CROSS, POOL)
+    mean = {name: {setting: result.macro(setting, "map") for setting in settings} for name, result in scored.items()}
+    drop = max(abs(mean["isoglot"][setting] - mean["st"][setting]) for setting in settings)
+    chosen = found[args.clock]
+    tiles = machine()["amx"]
     finish(
         [
-            ("encode-speed", median(theirs, "seconds") / median(ours, "seconds"), 2, True),
+            ("encode-over-st", chosen["ratio"]["st"], 4 if tiles else 2, True),
+            ("encode-over-st-bf16", chosen["ratio"][best], 2, True),
+            ("encode-share-of-ceiling", chosen["share_of_ceiling"], 0.35, True),
             ("encode-map-change", drop, 0.002, False),
-            ("encode-texts-per-distinct", ours[0]["encoded"] / ours[0]["distinct"], 1, False),
         ],
-        {"results": results},
+        {
+            "clock": args.clock,
+            "texts": texts,
+            "tokens": tokens,
+            "best_bf16": best,
+            "first_pass": {name: seconds for name, (seconds, _) in first.items()},
+            "found": found,
+            "rounds": rounds,
+            "map": mean,
+        },
         args.json,
     )
 

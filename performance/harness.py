@@ -45,6 +45,28 @@ def interleaved(program, tasks, repeats):
     return results
 
 
+def thinned(folder, texts):
+    """Some question groups with their answers and as many further candidates, in all languages present."""
+    from isoglot.data.benchmarks.benchmark import assemble
+    from isoglot.data.benchmarks.lareqa import load_lareqa
+
+    whole = load_lareqa(Path(folder), "xquad-r")
+    languages = len(whole.languages)
+    groups = max(8, texts // (3 * languages))
+    kept = [q for q in range(len(whole.queries)) if whole.group[q] % max(1, len(whole.groups) // groups) == 0]
+    gold = {c for q in kept for c in whole.relevant(q).tolist()}
+    every = max(1, len(whole.candidates) * 3 // (2 * texts))
+    chosen = sorted(gold | set(range(0, len(whole.candidates), every)))
+    code = whole.languages
+    queries = [
+        (whole.queries.ids[q], code[whole.queries.lang[q]], whole.groups[whole.group[q]], whole.queries.texts[q])
+        for q in kept
+    ]
+    passages = [(whole.candidates.ids[c], code[whole.candidates.lang[c]], whole.candidates.texts[c]) for c in chosen]
+    answers = {whole.queries.ids[q]: [whole.candidates.ids[c] for c in whole.relevant(q)] for q in kept}
+    return assemble("thinned", queries, passages, answers, by="query")
+
+
 def median(results, key):
     """Median of one entry over repeats."""
     return statistics.median(result[key] for result in results)
@@ -102,12 +124,17 @@ def machine():
         if line.startswith("model name"):
             processor = line.partition(":")[2].strip()
             break
+    flags = next((line.split(":")[1].split() for line in _lines("/proc/cpuinfo") if line.startswith("flags")), [])
     for line in _lines("/proc/meminfo"):
         if line.startswith("MemTotal"):
             memory = round(int(line.split()[1]) / 1e6, 1)
     return {
         "processor": processor,
+        # Of the instructions for matrices and wide vectors, those that there are.
+        "flags": [name for name in flags if name.startswith(("amx", "avx"))],
+        "amx": "amx_bf16" in flags,
         "cores": os.cpu_count(),
+        "cores_allowed": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "memory_gb": memory,
         "bf16": bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),

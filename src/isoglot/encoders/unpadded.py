@@ -93,7 +93,8 @@ def can_unpad(model: SentenceTransformer) -> bool:
     first, *others = list(model)
     if type(first) is not Transformer:
         return False
-    hooked = any(part._forward_hooks or part._forward_pre_hooks for part in (model, first, first.auto_model))
+    watched = (model, first, *first.auto_model.modules())
+    hooked = any(part._forward_hooks or part._forward_pre_hooks for part in watched)
     return (
         model.device.type == "cpu"
         and not hooked
