@@ -15,15 +15,14 @@ from cyclopts import Parameter
 from isoglot.cli.benchmarks import IndexedBenchmark, open_source, source_settings
 from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.encoders import device_of, open_encoder
-from isoglot.cli.json_output import json_line
+from isoglot.cli.index_report import print_built, print_problems, print_versions, problems_in_words
+from isoglot.cli.keeping_up import KeepingUp, keep_watching
 from isoglot.cli.options import OutputDir, Switch
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
-    from isoglot.core.problems import Problems
-    from isoglot.search.index.manifest import Manifest
-    from isoglot.search.index.versions import Pruned
+    from isoglot.search.index.building import Built
 
 Ids = Annotated[tuple[str, ...], Parameter(negative="")]
 
@@ -37,6 +36,7 @@ def index(
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
+    keeping: Annotated[KeepingUp | None, Parameter(name="*")] = None,
     update: Switch = False,
     by_id: Switch = False,
     delete: Ids = (),
@@ -62,6 +62,7 @@ def index(
             at sentences.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         elsewhere: Where passages are encoded.
+        keeping: What keeps it at what folders hold.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.
         by_id: Records replace those of their ids, whatever file these came from (with --update).
         delete: Id of a document to delete (with --update); repeat it for more. Where no id is so, commas part ids.
@@ -78,29 +79,37 @@ def index(
     from isoglot.core.files import claimed_folder, shown
     from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
-    from isoglot.search.index.manifest import read_manifest
+    from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
     from isoglot.search.index.versions import prune as prune_versions
     from isoglot.search.index.versions import roll_back as roll
 
     if prune is not None and prune < 1:
         raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
-    chosen = source or IndexedBenchmark()
+    chosen, kept = source or IndexedBenchmark(), keeping or KeepingUp()
     if versions or roll_back is not None:
-        if inputs or chosen.benchmark or update or delete or delete_from or prune is not None:
+        if inputs or chosen.benchmark or kept.on or update or delete or delete_from or prune is not None:
             raise InputError("--versions and --roll-back stand alone; leave out inputs and the other flags")
         manifest = read_manifest(output_dir) if roll_back is None else roll(output_dir, roll_back)
-        _print_versions(manifest, as_json)
+        print_versions(manifest, as_json=as_json)
         return
-    if prune is not None and not (inputs or chosen.benchmark or update or delete or delete_from):
+    if prune is not None and not (inputs or chosen.benchmark or kept.on or update or delete or delete_from):
         pruned = prune_versions(output_dir, prune)
-        _print_versions(pruned.manifest, as_json, pruned)
+        print_versions(pruned.manifest, as_json=as_json, pruned=pruned)
         return
+    refused = {"benchmark": chosen.benchmark, "by_id": by_id, "delete": delete, "delete_from": delete_from}
+    kept.check(inputs, output_dir, **refused, overwrite=overwrite, resume=resume)
+    if kept.on:
+        # What there is decides: an index, one that was begun, or nothing.
+        update = (output_dir / FILE).is_file()
+        resume = not update and (output_dir / BUILDING).is_file()
     if (delete or delete_from) and not update:
         raise InputError("--delete: takes documents out of an index; give --update with it")
     if by_id and not update:
         raise InputError("--by-id: says what records replace; give --update with it")
     if moved_from is not None and not (update and len(inputs) == 1):
         raise InputError("--moved-from: says where one input was before; give --update and that input with it")
+    if moved_from is not None and kept.watch:
+        raise InputError("--moved-from: is for one run; give it with --sync once, then --watch without it")
     if chosen != IndexedBenchmark() and not chosen.benchmark:
         raise InputError("--data-dir, --rows, --langs and the like are of a benchmark; give --benchmark with them")
     if chosen.benchmark and inputs:
@@ -118,7 +127,7 @@ def index(
     else:
         name = model or "embedded"
         if inputs:
-            find_sources(list(inputs))  # before anything is replaced
+            find_sources(list(inputs), may_be_empty=kept.on and kept.share >= 1)  # before anything is replaced
         if debias is not None:
             load_debias(debias)
         _refuse_what_is_there(output_dir, overwrite=overwrite, resume=resume)
@@ -139,80 +148,81 @@ def index(
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
     with claim as folder:
         encoder = open_encoder(name, opening, devices)
+        how: dict[str, Any] = {
+            "name": _whole(name),
+            "debias": debias,
+            "length": opened.length,
+            "precision": opened.precision,
+            "options": opened.record(),
+            "ann_from": ann_from,
+            "most_deleted": kept.share,
+            "executor": executor,
+            "opener": partial(open_on, _whole(name), opening, opening.device),
+            "price": place.price_per_hour,
+        }
+
+        def record(done: Built) -> None:
+            write_run(
+                folder,
+                "index",
+                {
+                    "model": name,
+                    "inputs": [shown(path) for path in inputs],
+                    "length": opened.length,
+                    "update": update,
+                    "sync": kept.on,
+                    "benchmark": source_settings(chosen) if chosen.benchmark else None,
+                    "debias": str(debias) if debias else None,
+                    "delete": [*delete, *listed],
+                    "precision": opened.precision,
+                },
+                data={} if data is None else {"benchmark": data.checksum},
+                seed=None,
+                device=device_of(encoder),
+                seconds=done.seconds,
+                version=done.version.number,
+            )
+
+        if kept.watch:
+
+            def one_round(done: Built, said: str | None) -> str:
+                record(done)
+                problems = problems_in_words(done.problems)
+                if problems and problems != said:
+                    print(problems, file=sys.stderr, flush=True)
+                if done.changed or said is None:
+                    removal = None if prune is None else prune_versions(folder, prune)
+                    print_built(done, folder, removal, as_json=as_json)
+                return problems
+
+            keep_watching(inputs, folder, encoder, one_round, **how)
+            return
         try:
             built = build_index(
                 inputs if data is None else passage_documents(data),
                 folder,
                 encoder,
-                name=_whole(name),
-                debias=debias,
-                length=opened.length,
+                sync=kept.on,
                 update=update,
                 by_id=by_id,
                 delete=listed,
                 delete_lists=delete,
                 moved_from=moved_from,
-                precision=opened.precision,
-                options=opened.record(),
-                ann_from=ann_from,
-                executor=executor,
-                opener=partial(open_on, _whole(name), opening, opening.device),
-                price=place.price_per_hour,
+                **how,
             )
         except KeyboardInterrupt:
-            again = "--update" if update else "--resume"
+            again = "--sync" if kept.on else "--update" if update else "--resume"
             progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
             raise
-    settings: dict[str, Any] = {
-        "model": name,
-        "inputs": [shown(path) for path in inputs],
-        "length": opened.length,
-        "update": update,
-    }
-    settings["benchmark"] = source_settings(chosen) if chosen.benchmark else None
-    write_run(
-        folder,
-        "index",
-        {
-            **settings,
-            "debias": str(debias) if debias else None,
-            "delete": [*delete, *listed],
-            "precision": opened.precision,
-        },
-        data={} if data is None else {"benchmark": data.checksum},
-        seed=None,
-        device=device_of(encoder),
-        seconds=built.seconds,
-        version=built.version.number,
-    )
-    _report_problems(built.problems)
+    record(built)
+    print_problems(built.problems)
     if built.unknown:
         names = ", ".join(map(repr, built.unknown[:20])) + (", ..." if len(built.unknown) > 20 else "")
         refusal = f"not deleted, since there are no such documents: {len(built.unknown)} ({names})"
         if not inputs and not built.changed:
             raise InputError(f"{refusal}; nothing was done")
         print(f"isoglot: {refusal}", file=sys.stderr)
-    removal = None if prune is None else prune_versions(folder, prune)
-    counts = {key: getattr(built, key) for key in ("added", "replaced", "deleted", "unchanged", "folded")}
-    version = built.version
-    if as_json:
-        facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
-        facts |= {"shards": built.shards, "shards_kept": built.kept}
-        told = {"problems": built.problems.count, "unknown": list(built.unknown), "ann": version.ann}
-        record = {"version": version.number, **counts, **facts, **told}
-        print(json_line({**record, **_freed(removal), "seconds": round(built.seconds, 2)}))
-        return
-    done = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"
-    rate = f", {(built.added + built.replaced) / built.seconds:.0f} documents/s" if built.changed else ""
-    langs = ", ".join(f"{code} {count}" for code, count in version.languages.items())
-    if built.kept:
-        print(f"{built.kept} of {built.shards} shards were finished before")
-    print(
-        f"documents: {done} ({built.seconds:.1f} s{rate})\n"
-        f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})"
-    )
-    if removal is not None:
-        print(_removal(removal))
+    print_built(built, folder, None if prune is None else prune_versions(folder, prune), as_json=as_json)
 
 
 def _whole(name: str) -> str:
@@ -230,36 +240,3 @@ def _refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> Non
         raise InputError(
             f"{folder}: an index that was not finished; give --resume to go on, or --overwrite to replace it"
         )
-
-
-def _print_versions(manifest: Manifest, as_json: bool, pruned: Pruned | None = None) -> None:
-    from dataclasses import asdict
-
-    if as_json:
-        record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
-        print(json_line({**record, **_freed(pruned)}))
-        return
-    for version in manifest.versions:
-        mark = "*" if version.number == manifest.current else " "
-        print(
-            f"{mark} {version.number:>3}  {version.created}  {version.documents} documents, {version.passages} passages"
-        )
-    if pruned is not None:
-        print(_removal(pruned))
-
-
-def _freed(pruned: Pruned | None) -> dict[str, Any]:
-    return {} if pruned is None else {"removed": pruned.removed, "freed_bytes": pruned.freed}
-
-
-def _removal(pruned: Pruned) -> str:
-    numbers = ", ".join(map(str, pruned.removed)) or "none"
-    return f"versions removed: {numbers}; {pruned.freed / 2**20:.1f} MiB freed"
-
-
-def _report_problems(problems: Problems) -> None:
-    if problems.count or problems.warned:
-        counts = [f"{problems.count} passed over"] if problems.count else []
-        counts += [f"{problems.warned} to be checked"] if problems.warned else []
-        more = [f"... and {problems.unshown} more: {problems.summary()}"] if problems.unshown else []
-        print("\n".join([f"isoglot: {', '.join(counts)}:", *problems.shown, *more]), file=sys.stderr)

@@ -16,7 +16,12 @@ from isoglot.documents.roots import Root, extend_roots, name_of
 
 
 def find_sources(
-    inputs: Sequence[Path], problems: Problems | None = None, roots: Sequence[Root] | None = None
+    inputs: Sequence[Path],
+    problems: Problems | None = None,
+    roots: Sequence[Root] | None = None,
+    *,
+    unlisted: list[Path] | None = None,
+    may_be_empty: bool = False,
 ) -> list[Source]:
     """Files behind inputs, in a fixed order; a BEIR folder gives its corpus, other folders all files of known kinds.
 
@@ -26,6 +31,8 @@ def find_sources(
         inputs: files and folders.
         problems: told how many files of other kinds there are.
         roots: of the index that they go into; those of a new one when None.
+        unlisted: gets the folders that cannot be listed.
+        may_be_empty: whether folders that hold nothing are fine.
 
     Raises:
         InputError: an input that does not exist, is of an unknown kind, or holds nothing to index.
@@ -36,8 +43,8 @@ def find_sources(
         if not given.exists():
             raise InputError(f"{shown(given)}: no such file or folder")
         if given.is_dir():
-            own = list(_folder(given, problems))
-            if not own:
+            own = list(_folder(given, problems, [] if unlisted is None else unlisted))
+            if not own and not may_be_empty:
                 raise InputError(f"{shown(given)}: no file to index in this folder; the kinds are {', '.join(kinds())}")
         elif kind_of(given) is None:
             raise InputError(
@@ -47,7 +54,7 @@ def find_sources(
             own = [given]
         for path in own:
             found.setdefault(path.resolve(), path)
-    if not found:
+    if not found and not may_be_empty:
         raise InputError("nothing to index; name files or folders")
     roots = extend_roots(inputs, ()) if roots is None else roots
     sources, start = [], 0
@@ -65,7 +72,7 @@ def find_sources(
     return sources
 
 
-def _folder(folder: Path, problems: Problems) -> Iterator[Path]:
+def _folder(folder: Path, problems: Problems, unlisted: list[Path]) -> Iterator[Path]:
     for name in ("corpus.jsonl", "corpus.jsonl.gz"):
         if (folder / name).is_file():
             yield folder / name
@@ -73,6 +80,7 @@ def _folder(folder: Path, problems: Problems) -> Iterator[Path]:
     others: Counter[str] = Counter()
 
     def unreadable(error: OSError) -> None:
+        unlisted.append(Path(error.filename or folder))
         problems.add(shown(error.filename or folder), None, f"cannot be read ({error.strerror})")
 
     for root, folders, names in os.walk(folder, onerror=unreadable):

@@ -13,15 +13,25 @@ from isoglot.documents.finding import find_sources
 from isoglot.documents.kinds import reader_of
 
 
-def read_documents(sources: Sequence[Source], problems: Problems) -> Iterator[Document]:
-    """Stream documents in order; what cannot be read, also for want of a package, is noted and passed over."""
+def read_documents(
+    sources: Sequence[Source], problems: Problems, partial: set[str] | None = None
+) -> Iterator[Document]:
+    """Stream documents in order; what cannot be read, also for want of a package, is noted and passed over.
+
+    Args:
+        sources: files.
+        problems: told what is passed over.
+        partial: gets the names of the files that could not be read whole.
+    """
     for source in sources:
-        before, found = problems.count, False
+        before, found, others = problems.count, False, 0
         try:
             for document in reader_of(source.path)(source, problems):
                 found = True
                 if document.text:
+                    seen = problems.count
                     yield document
+                    others += problems.count - seen  # what whoever takes the documents finds
                 else:
                     problems.add(source.path, document.line, "no text")
         except MissingPackageError as error:
@@ -30,6 +40,8 @@ def read_documents(sources: Sequence[Source], problems: Problems) -> Iterator[Do
             problems.add(source.path, None, f"cannot be read ({error})")
         if not found and problems.count == before:
             problems.add(source.path, None, "the file holds no documents")
+        if partial is not None and problems.count - others > before:
+            partial.add(source.name)
 
 
 def read_files(inputs: Sequence[Path], problems: Problems | None = None) -> Iterator[Document]:

@@ -65,6 +65,20 @@ def name_of(path: Path, roots: Sequence[Root]) -> str:
     return f"./{below}" if any(other.name and _meet(below, other.name) for other in roots if other != root) else below
 
 
+def path_of(name: str, roots: Sequence[Root]) -> Path | None:
+    """Where a file of this name lies in an index with these roots: what `name_of` did, undone; None where none fits.
+
+    >>> path_of("fr/a.md", [Root("/docs", ""), Root("/docs/fr", "fr")])
+    PosixPath('/docs/fr/a.md')
+    """
+    named = [root for root in roots if root.name and (name == root.name or name.startswith(f"{root.name}/"))]
+    if named:
+        root = max(named, key=lambda root: len(root.name))
+        return Path(root.path) / name[len(root.name) + 1 :]
+    nameless = next((root for root in roots if not root.name), None)
+    return None if nameless is None else Path(nameless.path) / name.removeprefix("./")
+
+
 def move_root(roots: Sequence[Root], old: Path, new: Path) -> list[Root]:
     """Roots after a file or folder was moved; its documents keep their ids.
 

@@ -30,9 +30,10 @@ from isoglot.search.index.columns import LONGEST_NAME, MOST
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
+from isoglot.search.index.file_states import read_states, write_states
 from isoglot.search.index.intake import Intake, read_through
 from isoglot.search.index.ledger import Ledger
-from isoglot.search.index.manifest import BUILDING, Version
+from isoglot.search.index.manifest import BUILDING, FILE, Version
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
 from isoglot.search.index.resume import (
@@ -40,12 +41,14 @@ from isoglot.search.index.resume import (
     deciding,
     go_on_from,
     is_published,
+    nothing_begun,
     nothing_left_of_nothing,
     open_store,
 )
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
 from isoglot.search.index.store import Store, one_writer
+from isoglot.search.index.syncing import MOST_DELETED, check_sync, plan_sync
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def build_index(
     delete: Sequence[str] = (),
     delete_lists: Sequence[str] = (),
     moved_from: Path | None = None,
+    sync: bool = False,
+    most_deleted: float = MOST_DELETED,
     precision: Precision = "auto",
     options: Mapping[str, Any] | None = None,
     ann_from: int = approximate.PAYS_FROM,
@@ -119,6 +124,11 @@ def build_index(
             memory do; otherwise records with other files' ids are refused before anything is changed.
         delete: ids of documents to delete (with `update`), each as it is.
         delete_lists: ids, or ids between commas where no document is called so, as they are typed.
+        sync: make the index hold what files and folders hold: documents whose files left, or that these do not hold
+            any more, are deleted. Files are told apart by name, and read where their bytes changed. A new index is made
+            where there is none.
+        most_deleted: with `sync`, the largest share of the documents from these inputs that may be deleted at once;
+            more is refused, as by a folder that is not mounted, and nothing is changed.
         moved_from: where the first input was when it was indexed; its documents keep their ids.
         precision: as for `encode`.
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
@@ -128,7 +138,8 @@ def build_index(
         price: of a worker's hour, for what is said about the cost.
 
     Raises:
-        InputError: nothing to read, another encoder than the index's, or an unfinished build with other settings.
+        InputError: nothing to read, too much to delete, another encoder than the index's, or an unfinished build with
+            other settings.
         IsoglotError: the disk is full.
 
     Example:
@@ -145,28 +156,40 @@ def build_index(
     started = time.perf_counter()
     given = documents_given(documents, by_id=update)
     inputs, folder = given.files, Path(folder)
+    if sync:
+        check_sync(inputs, folder, most_deleted, alone=not (by_id or delete or delete_lists))
+        update = update or (folder / FILE).is_file()
     if isinstance(model, str):
         name, model = name or model, open_embedder(model, ModelOptions(length=length, precision=precision))
     name = name or index_name(model)
     problems = Problems(each=5)
     if given.records is None and (inputs or not update):
-        find_sources(inputs)  # before anything is opened
+        find_sources(inputs, may_be_empty=sync and most_deleted >= 1)  # before anything is opened
     folder.mkdir(parents=True, exist_ok=True)
     with one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision, options=options)
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
-        store, roots = open_store(folder, manifest, inputs, moved_from)
-        sources = find_sources(inputs, problems, roots) if inputs else []
-        intake, ledger = Intake(store), Ledger(folder)
-        doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
-        gone = set(doomed)
+        with nothing_begun(folder):
+            store, roots = open_store(folder, manifest, inputs, moved_from)
+            doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
+            plan = None
+            if sync:
+                # Where a build was killed, its tables were other ones, and all is looked at again.
+                known = read_states(folder, manifest.current) if is_published(store, manifest) else {}
+                plan = plan_sync(inputs, store, known, roots, problems, most_deleted)
+                doomed = plan.doomed
+            sources = plan.sources if plan else find_sources(inputs, problems, roots) if inputs else []
+            intake, ledger = Intake(store, plan.loose if plan else ()), Ledger(folder)
+            gone = set(doomed)
 
-        def held(document: Document) -> str:
-            return "" if document.id in gone else intake.held_by_another(document, by_id=by_id)
+            def held(document: Document) -> str:
+                return "" if document.id in gone else intake.held_by_another(document, by_id=by_id)
 
-        refuse_shared_ids(sources, held if store.hash_of else None)
-        deleted = store.delete(doomed)
-        found = given.records(problems) if given.records else read_documents(sources, problems)
+            refuse_shared_ids(sources, held if store.hash_of else None)
+        # Documents whose files left go only when others were stored: what has another name now keeps its vectors.
+        deleted = 0 if plan else store.delete(doomed)
+        cut_short: set[str] = set()
+        found = given.records(problems) if given.records else read_documents(sources, problems, cut_short)
         fresh = intake.changed(found, problems)
         if store.hash_of:
             fresh = read_through(fresh, folder)
@@ -185,6 +208,11 @@ def build_index(
         )
         encoding.run(cut(intake.new(fresh), [deciding(folder, manifest), precision]), where, recipe)
         _commit(store, ledger, encoding.plan, intake)
+        if plan:
+            deleted = store.delete([id for id in doomed if id not in intake.seen])
+            intake.unchanged += plan.unread
+            if plan.kept:
+                problems.warn(folder, None, f"{plan.kept} documents stay whose files could not be read")
         if intake.taken_over:
             problems.warn(
                 folder,
@@ -210,6 +238,8 @@ def build_index(
             manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from)
         (folder / BUILDING).unlink(missing_ok=True)
         ledger.forget()
+        if plan:
+            write_states(folder, manifest.current, plan.states(cut_short | intake.foreign))
     return Built(
         manifest.version,
         intake.documents - len(intake.stale),

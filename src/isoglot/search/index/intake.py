@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -19,16 +19,23 @@ from isoglot.search.index.store import Folded, Store, content, digest_of, dump, 
 class Intake:
     """Documents on their way into the store: `changed` and then `new` say what is to be done with each.
 
+    Args:
+        store: to put them into.
+        loose: ids whose file left or is read again: whichever file brings them may have them.
+
     Attributes:
+        seen: ids of all that came.
+        foreign: names of files that hold a document which the index has from another.
         stale: ids of stored documents that are replaced.
         folded: documents that say what another one says.
         documents, unchanged, taken_over: how many there were; `documents` are those that are new or replaced.
         first_taken_over: id of the first that took another's place.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._seen: set[str] = set()
+    def __init__(self, store: Store, loose: Container[str] = ()) -> None:
+        self._store, self._loose = store, loose
+        self.seen: set[str] = set()
+        self.foreign: set[str] = set()
         self._new: dict[str, str] = {}
         self.stale: dict[str, None] = {}
         self.folded: list[Folded] = []
@@ -38,19 +45,25 @@ class Intake:
     def changed(self, documents: Iterable[Document], problems: Problems) -> Iterator[Fresh]:
         """The documents that are not stored as they are; those that replace a stored one are noted in `stale`."""
         for document in documents:
-            if document.id in self._seen:
+            if document.id in self.seen:
+                self.foreign.add(document.file)
                 problems.add(
                     document.file, document.line, f"the id {document.id!r} was there before; the first one counts"
                 )
                 continue
-            self._seen.add(document.id)
+            self.seen.add(document.id)
             digest = digest_of(document)
             stored = self._store.hash_of.get(document.id)
-            if stored is not None and same_document(stored, digest):
+            other = stored is not None and not from_file(stored, document.file)
+            moved = other and document.id in self._loose
+            if stored is not None and same_document(stored, digest) and not moved:
                 self.unchanged += 1
+                if other:
+                    self.foreign.add(document.file)
                 continue
             if stored is not None:
-                self._take_over(document, stored)
+                if not moved:
+                    self._take_over(document, stored)
                 self.stale[document.id] = None
             self.documents += 1
             yield Fresh(replace(document, blocks=()), digest)
@@ -78,7 +91,9 @@ class Intake:
             by_id: whether a record may replace another file's record.
         """
         stored = self._store.hash_of.get(document.id)
-        if stored is None or from_file(stored, document.file) or same_document(stored, digest_of(document)):
+        if stored is None or document.id in self._loose or from_file(stored, document.file):
+            return ""
+        if same_document(stored, digest_of(document)):
             return ""
         if from_file(stored, document.id):
             return "a file in the index"

@@ -122,7 +122,21 @@ def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def nothing_begun(folder: Path) -> Iterator[None]:
+    """Where an update is refused before anything is stored, it was not begun; one that was killed before still was."""
+    begun = (folder / BUILDING).is_file()
+    try:
+        yield
+    except InputError:
+        if not begun and (folder / FILE).is_file():
+            (folder / BUILDING).unlink(missing_ok=True)
+        raise
+
+
 def is_published(store: Store, manifest: Manifest) -> bool:
     """Whether the tables hold nothing that the current version lacks (a killed build may have left more)."""
+    if not manifest.versions:
+        return False
     version = manifest.version
     return (store.passages.version, store.folded.version) == (version.passages_at, version.folded_at)

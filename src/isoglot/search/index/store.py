@@ -100,6 +100,15 @@ class Store:
                 self._aliases.setdefault(alias.same_as, []).append(alias)
         self._delete(self.folded, leftover)
 
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Each document with the name of the file that it came from; one of several passages comes as often."""
+        for table in (self.passages, self.folded):
+            for batch in _scan(table, ["document", "source", "hash"]):
+                columns = (batch[name].to_pylist() for name in ("document", "source", "hash"))
+                for document, source, digest in zip(*columns, strict=True):
+                    file = source or ""
+                    yield document, file if from_file(digest, file) else file.rpartition(":")[0]
+
     def put(self, passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors) -> None:
         """Add passages in one commit."""
         rows = rows_of(passages, hashes, vectors, self._dimension)

@@ -9,6 +9,7 @@ from pathlib import Path
 from isoglot.core.errors import InputError
 from isoglot.core.files import sha256
 from isoglot.core.progress import Progress
+from isoglot.search.index.file_states import SYNCED
 from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
 from isoglot.search.index.store import LOCK, one_writer
@@ -16,7 +17,7 @@ from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import OBJECTS, RECORD, Kept, Snapshot, current
 
 _AT_ONCE = 8
-_OWN = (LOCK, BUILDING)  # of the folder's own writers
+_OWN = (LOCK, BUILDING, SYNCED)  # of the folder's own writers
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+"""Bringing an index to what folders hold: which files are read again, and which documents leave with theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import shown
+from isoglot.core.problems import Problems
+from isoglot.documents.document import Source
+from isoglot.documents.finding import find_sources
+from isoglot.documents.given import MEMORY
+from isoglot.documents.kinds import holds_records
+from isoglot.documents.reading import read_documents
+from isoglot.documents.roots import Root, path_of, to_roots
+from isoglot.search.index.file_states import FileState, compared, is_as_it_was, read_states
+from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
+from isoglot.search.index.store import Store
+
+MOST_DELETED = 0.5
+
+
+@dataclass(frozen=True)
+class Sync:
+    """What there is to do.
+
+    Attributes:
+        sources: files to read.
+        files: all files there will be, by name, those of other inputs included.
+        loose: documents whose file left or is read again; another file may bring them.
+        doomed: those of them that no file holds any more.
+        kept: how many stay because their file could not be read.
+        unread: documents of files that are as they were.
+    """
+
+    sources: list[Source]
+    files: dict[str, FileState]
+    loose: frozenset[str]
+    doomed: list[str]
+    kept: int
+    unread: int
+
+    def states(self, partial: set[str]) -> dict[str, FileState]:
+        """The files as they are noted when all is done; `partial` are names of those that were not read whole."""
+        return {name: state._replace(whole=False) if name in partial else state for name, state in self.files.items()}
+
+
+def check_sync(inputs: Sequence[Path], folder: Path, most_deleted: float, *, alone: bool) -> None:
+    """Refuse what no index can be brought to.
+
+    Args:
+        inputs: files and folders.
+        folder: of the index.
+        most_deleted: a share.
+        alone: whether nothing else says what to replace and delete.
+
+    Raises:
+        InputError: documents in memory, an index within its own input, or another setting that cannot be.
+    """
+    if not inputs:
+        raise InputError("--sync: brings an index to what files and folders hold; name some")
+    if not alone:
+        raise InputError("--sync: finds out what to replace and delete; leave out --by-id, --delete and --delete-from")
+    if not 0 <= most_deleted <= 1:
+        raise InputError(f"--most-deleted {most_deleted:g}: expected a share from 0 to 1")
+    for given in inputs:
+        if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
+            within = folder.resolve().relative_to(given.resolve())
+            if not any(part.startswith(".") for part in within.parts):
+                raise InputError(
+                    f"{folder}: lies within {shown(given)}, so that the index would be among its own documents; put it "
+                    "elsewhere, or give it a name with a dot before it"
+                )
+
+
+def plan_sync(
+    inputs: Sequence[Path],
+    store: Store,
+    known: Mapping[str, FileState],
+    roots: Sequence[Root],
+    problems: Problems,
+    most_deleted: float = MOST_DELETED,
+) -> Sync:
+    """Find out what changed, before anything is stored.
+
+    Args:
+        inputs: files and folders.
+        store: of the index.
+        known: the files as they were read last.
+        roots: of the index.
+        problems: told what cannot be read.
+        most_deleted: largest share of the documents from these inputs that may go.
+
+    Raises:
+        InputError: an input is missing, or more documents would go.
+    """
+    unlisted: list[Path] = []
+    sources = find_sources(inputs, problems, roots, unlisted=unlisted, may_be_empty=most_deleted >= 1)
+    files, changed = compared(sources, known)
+    ids, partial = _ids(changed)
+    again = {source.name for source in changed}
+    ours, hidden = below(inputs, roots), below(unlisted, roots)
+    own = {document: file for document, file in store.files() if file != MEMORY and ours(file)}
+    loose = {document: file for document, file in own.items() if file not in files or file in again}
+    gone = {document: file for document, file in loose.items() if document not in ids}
+    # What is in a folder that cannot be listed, or in a file that cannot be read, may be there all the same.
+    doomed = [
+        document
+        for document, file in gone.items()
+        if not (file in partial or (file not in files and unlisted and hidden(file)))
+    ]
+    if len(doomed) > most_deleted * len(own):
+        raise InputError(
+            f"{', '.join(map(shown, inputs))}: {len(doomed)} of the {len(own)} documents that the index has from there "
+            f"are not there any more, and --most-deleted is {most_deleted:g}; nothing was changed. See whether the "
+            "folder is mounted and complete; give --most-deleted 1 to delete them"
+        )
+    files = {name: state for name, state in known.items() if not ours(name)} | files
+    return Sync(changed, files, frozenset(loose), doomed, len(gone) - len(doomed), len(own) - len(loose))
+
+
+def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
+    """Whether files and folders look as when the index was brought to them last; what they hold is not read."""
+    if not (folder / FILE).is_file() or (folder / BUILDING).is_file():
+        return False
+    manifest = read_manifest(folder)
+    roots = to_roots(manifest.roots)
+    ours = below(inputs, roots)
+    known = {name: state for name, state in read_states(folder, manifest.current).items() if ours(name)}
+    try:
+        sources = find_sources(inputs, None, roots)
+        return known.keys() == {source.name for source in sources} and all(
+            is_as_it_was(known[source.name], source) for source in sources
+        )
+    except (InputError, OSError):
+        return False  # bringing the index there says why
+
+
+def below(places: Sequence[Path], roots: Sequence[Root]) -> Callable[[str], bool]:
+    """Whether a file, by its name in an index with these roots, lies in one of some files and folders."""
+    resolved = [shown(place.resolve()) for place in places]
+
+    @cache
+    def lies(file: str) -> bool:
+        path = path_of(file, roots)
+        return path is not None and any(path.is_relative_to(place) for place in resolved)
+
+    return lies
+
+
+def _ids(sources: Sequence[Source]) -> tuple[set[str], set[str]]:
+    """Ids of all documents in files, and names of the files that cannot be read whole."""
+    seen = {source.name for source in sources if not holds_records(source.path)}
+    partial: set[str] = set()
+    records = [source for source in sources if holds_records(source.path)]
+    seen.update(document.id for document in read_documents(records, Problems(), partial))
+    return seen, partial
