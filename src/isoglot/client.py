@@ -57,6 +57,23 @@ class Ranked:
     score: float
 
 
+@dataclass(frozen=True)
+class Facet:
+    """How often the values of a field are there, as `Searcher.facets` counts them.
+
+    Attributes:
+        counts: passages that have each value, most first.
+        more: how many values there are besides.
+        passages: those that were counted.
+        without: those of them that have no value.
+    """
+
+    counts: Mapping[str | float | bool, int]
+    more: int
+    passages: int
+    without: int
+
+
 class Client:
     """A connection to a server, kept open; threads may share it.
 
@@ -118,6 +135,33 @@ class Client:
             asked["index"] = index
         hits = self._ask("GET", "search", params=asked)["hits"]
         return [Hit(**{name: hit[name] for name in Hit.__dataclass_fields__}) for hit in hits]
+
+    def facets(
+        self, names: Sequence[str], *, langs: Sequence[str] = (), where: str | None = None, index: str | None = None
+    ) -> dict[str, Facet]:
+        """Count the values of fields among all passages that a search with these languages and filter looks at.
+
+        Args:
+            names: of fields, such as `lang` and `source`; at most eight.
+            langs: only these languages; all where none is named.
+            where: only passages that are so.
+            index: name of the index; the server's first when None.
+
+        Raises:
+            ServerError: refused, failed, or not reached.
+        """
+        asked: dict[str, Any] = {"q": "", "k": 1, "facets": list(names), "lang": list(langs)}
+        asked |= {name: value for name, value in (("where", where), ("index", index)) if value is not None}
+        found = self._ask("GET", "search", params=asked)["facets"]
+        return {
+            name: Facet(
+                {entry["value"]: entry["count"] for entry in counted["values"]},
+                counted["more"],
+                counted["passages"],
+                counted["without"],
+            )
+            for name, counted in found.items()
+        }
 
     def embed(
         self, texts: Sequence[str], role: Literal["query", "passage"] = "passage", *, model: str | None = None

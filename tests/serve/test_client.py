@@ -57,6 +57,23 @@ def test_all_of_it(connect: Callable[[str | None], Client], tmp_path: Path) -> N
         assert best == Ranked(1, pytest.approx(cosine))
 
 
+def test_counts_are_those_of_the_searcher(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
+    own = searcher()
+    with connect(add_key(tmp_path / "keys.json", "counter")) as client:
+        for how in ({}, {"langs": ["en", "de"]}, {"where": "title LIKE 'So%'"}):
+            counted, expected = client.facets(["lang", "title"], **how), own.facets(["lang", "title"], **how)
+            assert [(name, dict(facet.counts)) for name, facet in counted.items()] == [
+                (name, dict(facet.counts)) for name, facet in expected.items()
+            ]
+            for name, facet in counted.items():
+                other = expected[name]
+                assert (facet.more, facet.passages, facet.without) == (other.more, other.passages, other.without)
+        assert client.facets(["lang"], where="title LIKE 'So%'")["lang"].counts == {"de": 1, "en": 1}
+        assert [hit.lang for hit in client.search("solar", where="lang = 'de'")] == ["de", "de"]
+        with pytest.raises(ServerError, match=r"422 .*colour.* lang"):
+            client.facets(["colour"])
+
+
 def test_refusals_carry_what_the_server_says(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="401 this server wants a key") as raised:
         connect(None).search("x")

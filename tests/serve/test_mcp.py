@@ -62,7 +62,34 @@ def test_search_finds_what_the_searcher_finds() -> None:
     expected = searcher().search("solar panel", k=3, langs=["en", "de"])
     assert [entry["id"] for entry in found.structured_content["results"]] == [hit.document for hit in expected]
     assert found.structured_content["results"][0]["url"] == "https://example.org/?a=1&b=2"
-    assert ask(create_mcp(searcher()), "search", query=" \x00").structured_content == {"results": []}
+    assert ask(create_mcp(searcher()), "search", query=" \x00").structured_content == {
+        "results": [],
+        "facets": {},
+    }
+
+
+def test_counts_and_filters_narrow_down() -> None:
+    server, own = create_mcp(searcher()), searcher()
+    found = ask(server, "search", query="solar", k=2, facets=["lang", "title"], where="lang IN ('de', 'en')")
+    assert len(found.structured_content["results"]) == 2
+    assert {entry["lang"] for entry in found.structured_content["results"]} <= {"de", "en"}
+    facets = found.structured_content["facets"]
+    # Three passages are English and two German, whatever the query.
+    assert facets["lang"]["values"] == [{"value": "en", "count": 3}, {"value": "de", "count": 2}]
+    assert (facets["lang"]["passages"], facets["lang"]["without"], facets["lang"]["more"]) == (5, 0, 0)
+    titles = own.facets(["title"], where="lang IN ('de', 'en')")["title"].counts
+    assert {entry["value"]: entry["count"] for entry in facets["title"]["values"]} == titles
+    counted = ask(server, "search", query="", facets=["lang"], langs=["hi"]).structured_content
+    assert counted["results"] == []
+    assert counted["facets"]["lang"]["values"] == [{"value": "hi", "count": 1}]
+    for arguments, said in (
+        ({"facets": ["colour"]}, "colour"),
+        ({"facets": ["lang"] * 9}, "at most 8"),
+        ({"where": "lang = "}, "where"),
+    ):
+        answer = ask(server, "search", query="solar", **arguments)
+        assert answer.is_error
+        assert said in answer.content[0].text
 
 
 def test_fetch_reads_a_document_in_its_order() -> None:

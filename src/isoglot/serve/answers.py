@@ -119,7 +119,7 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> 
             result(rank, hit, found.parts.get(hit.id), found.around.get(hit.id))
             for rank, hit in enumerate(found.hits, 1 + ask.offset)
         ],
-        facets={plain(name): _counts(facet) for name, facet in found.facets.items()},
+        facets=all_counts(found),
     )
 
 
@@ -151,6 +151,11 @@ def result(rank: int, hit: Hit, part: Snippet | None = None, around: Neighbours 
 
 def _beside(passages: Sequence[Passage]) -> list[Beside]:
     return [Beside(id=plain(passage.id), text=plain(passage.text)) for passage in passages]
+
+
+def all_counts(found: Answer) -> dict[str, Counts]:
+    """The counts of an answer, by field, as JSON."""
+    return {plain(name): _counts(facet) for name, facet in found.facets.items()}
 
 
 def _counts(facet: Facet) -> Counts:

@@ -15,6 +15,9 @@ from isoglot.search.searcher import Searcher
 from isoglot.search.snippets import Snippet, snippet
 from isoglot.serve.cleaning import plain
 
+MOST_FACETS = 8
+"""Fields that one request may have counted."""
+
 
 @dataclass(frozen=True)
 class Ask:

@@ -14,7 +14,8 @@ from isoglot.languages.codes import known_code
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.searcher import Searcher
-from isoglot.serve.asking import Ask
+from isoglot.serve.answers import Counts, all_counts
+from isoglot.serve.asking import MOST_FACETS, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.served import open_collections
 from isoglot.serve.settings import ServeSettings
@@ -41,6 +42,9 @@ class FoundPassages(BaseModel):
     """What search answers, best first."""
 
     results: list[FoundPassage]
+    facets: dict[str, Counts] = Field(
+        default_factory=dict, description="Of the fields asked for, over all passages that langs and where leave."
+    )
 
 
 class FetchedDocument(BaseModel):
@@ -92,6 +96,14 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
                 f"Fields: {', '.join(plain(name) for name in collection.fields()[:_FIELDS])}.",
             ),
         ] = None,
+        facets: Annotated[
+            list[str] | None,
+            Field(
+                max_length=MOST_FACETS,
+                description="Count these fields' values, such as lang: what there is to narrow down to by langs and "
+                "where. An empty query counts alone.",
+            ),
+        ] = None,
         offset: Annotated[int, Field(ge=0, le=limits.offset, description="Results to pass over.")] = 0,
         mode: Annotated[Mode, Field(description="By meaning, by words, or both.")] = "dense",
         fair: Annotated[Fair, Field(description="balanced: no language is preferred.")] = "none",
@@ -101,8 +113,10 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
         unknown = [code for code in wanted if code not in collection.languages]
         if unknown:
             raise ToolError(f"langs: there is no {plain(unknown[0])[:40]!r}; there are: {codes}")
-        ask = Ask(clean_query(query), None, k, wanted, mode, fair, where, offset)
-        hits = (await _answer(workers, collection.ask, ask)).hits
+        ask = Ask(
+            clean_query(query), None, k, wanted, mode, fair, where, offset, (), tuple(dict.fromkeys(facets or ()))
+        )
+        found = await _answer(workers, collection.ask, ask)
         return FoundPassages(
             results=[
                 FoundPassage(
@@ -113,8 +127,9 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
                     url=plain(str(hit.metadata.get("url") or hit.source)),
                     score=plain(float(hit.score)) or 0.0,
                 )
-                for hit in hits
-            ]
+                for hit in found.hits
+            ],
+            facets=all_counts(found),
         )
 
     @server.tool(title=f"Read a document of {name}", annotations=_READS)

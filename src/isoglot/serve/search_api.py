@@ -15,7 +15,7 @@ from isoglot.search.lookup import NoPassageError
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.snippets import LONGEST, SHORTEST
 from isoglot.serve.answers import Results, results
-from isoglot.serve.asking import Ask
+from isoglot.serve.asking import MOST_FACETS, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import documented, problem
@@ -23,7 +23,6 @@ from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 
 _LANGS = 500  # that a request may name
-_FACETS = 8
 _NEIGHBOURS = 5
 _ID = 2000  # characters
 
@@ -70,7 +69,7 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
     ]
     Facets = Annotated[
         list[Annotated[str, _Listed(fields)]] | None,
-        Query(max_length=_FACETS, description="Count this field's values among all that lang and where leave."),
+        Query(max_length=MOST_FACETS, description="Count this field's values among all that lang and where leave."),
     ]
     Snippet = Annotated[
         int | None,
