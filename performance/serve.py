@@ -3,12 +3,13 @@
     python performance/serve.py                    # 10,000 requests each at 1, 8 and 32 clients, JSON and page
     python performance/serve.py --quick
     python performance/serve.py --model embedded --repeated 0.9   # a real encoder, and nine of ten queries known
-    python performance/serve.py --requests 100000 --clients 8 --kinds json     # memory
+    python performance/serve.py --requests 100000 --clients 8 --kinds json     # memory, with its curve
 
 The server runs in a process of its own on this machine's loopback, over an exact index of seeded random passages in 11
 languages; the clients are threads of this process, each with one kept-alive connection, and share the machine with
 it. Without --model a query's vector is drawn from a seed, so that the figures are the server's own; beside them
-stands the same search called directly. Memory is the server's peak above what it held once it was ready.
+stands the same search called directly. Memory is the server's peak above what it held once it was ready; the record of
+--json has what it held after every fortieth of the requests.
 """
 
 from __future__ import annotations
@@ -78,8 +79,14 @@ def measure(args: argparse.Namespace) -> dict:
             rows = []
             for clients in (int(part) for part in args.clients.split(",")):
                 for kind in args.kinds.split(","):
-                    rows.append(load(port, kind, clients, args.requests, seed=clients, repeated=args.repeated))
-                    rows[-1]["server_mb"] = rss(server.pid)
+                    curve: list[tuple[int, float | None]] = []
+
+                    def held_at(done: int, curve: list = curve) -> None:
+                        curve.append((done, rss(server.pid)))
+
+                    how = {"seed": clients, "repeated": args.repeated, "told": held_at}
+                    rows.append(load(port, kind, clients, args.requests, **how))
+                    rows[-1] |= {"server_mb": rss(server.pid), "server_mb_after": curve}
                     say(rows[-1])
             server.send_signal(signal.SIGINT)
             ended = json.loads(server.stdout.readline())
@@ -112,10 +119,13 @@ def measure(args: argparse.Namespace) -> dict:
     }
 
 
-def load(port: int, kind: str, clients: int, requests: int, *, seed: int, repeated: float = 0.0) -> dict:
-    """Send requests over as many connections as clients; seconds from first byte sent to last byte read."""
+def load(port: int, kind: str, clients: int, requests: int, *, seed: int, repeated: float = 0.0, told=None) -> dict:
+    """Send requests over as many connections as clients; seconds from first byte sent to last byte read.
+
+    `told` gets the number of requests that are done, forty times.
+    """
     share = [requests // clients + (number < requests % clients) for number in range(clients)]
-    started = threading.Barrier(clients + 1)
+    started, counting, done = threading.Barrier(clients + 1), threading.Lock(), [0]
 
     def client(number: int) -> tuple[list[float], int]:
         draw = random.Random(f"{seed} {number}")
@@ -134,6 +144,10 @@ def load(port: int, kind: str, clients: int, requests: int, *, seed: int, repeat
             took.append(time.perf_counter() - at)
             right = body.count(b"<article>") == 10 if kind == "page" else body.count(b'"rank"') == 10
             errors += answer.status != 200 or not right
+            with counting:
+                done[0] += 1
+                if told is not None and done[0] % max(1, requests // 40) == 0:
+                    told(done[0])
         connection.close()
         return took, errors
 

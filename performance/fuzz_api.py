@@ -1,0 +1,111 @@
+"""What the OpenAPI document allows, and what it does not, at a real server: answers keep to the document.
+
+    python performance/fuzz_api.py                      # a minute
+    python performance/fuzz_api.py --seconds 600 --seed 7 --json results/fuzz-api.json
+
+schemathesis makes requests out of the server's own `/openapi.json`, round after round with other seeds, and checks
+every answer: no 500, only documented statuses, bodies and types, what is not allowed refused and what is allowed taken.
+Ends at the first fault with the smallest request that shows it, and exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from serve import rss
+
+# Filters that cannot be have tests of their own: here they are what the index can answer.
+schemathesis.openapi.format(
+    "isoglot-filter",
+    st.sampled_from(
+        ["lang = 'de'", "title IS NULL", "NOT (source LIKE 'https%' OR title = 'x')", "id IN ('d1', 'd2')"]
+    ),
+)
+
+
+def main() -> int:
+    """Send for as long as asked, and say what came."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--examples", type=int, default=50, help="of each operation in a round")
+    parser.add_argument("--json", type=Path, help="write the record here")
+    args = parser.parse_args()
+    command = [sys.executable, str(Path(__file__).parent / "serve.py"), "--child", "--passages", "500", "--all-routes"]
+    statuses: Counter[str] = Counter()
+    fault, rounds, grown = "", 0, 0.0
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ) as server,
+    ):
+        port = json.loads(server.stdout.readline())["port"]
+        schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json", wait_for_schema=60)
+        operations = [result.ok() for result in schema.get_all_operations()]
+        until, held = time.monotonic() + args.seconds, None
+        while time.monotonic() < until and not fault:
+            for operation in operations:
+                for mode in GenerationMode:
+                    fault = fault or round_of(operation, mode, args.seed + rounds, args.examples, statuses)
+            rounds += 1
+            held = held or rss(server.pid)
+        grown = (rss(server.pid) or 0) - (held or 0)
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+        log.seek(0)
+        said = log.read()
+        fault = fault or (said[said.index("Traceback") :][:4000] if "Traceback" in said else "")
+    record = {
+        "command": " ".join(["python", *sys.argv]),
+        "operations": [operation.label for operation in operations],
+        "rounds": rounds,
+        "answers": dict(sorted(statuses.items())),
+        "requests": statuses.total(),
+        "memory_growth_mb": round(grown, 1),
+        "fault": fault or None,
+    }
+    if args.json:
+        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=1))
+    return 1 if fault else 0
+
+
+def round_of(operation, mode, number: int, examples: int, statuses: Counter[str]) -> str:
+    """Requests of one operation, such as the document allows or such as it does not; what was wrong with an answer."""
+
+    @seed(number)
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case):
+        answer = case.call()
+        statuses[f"{operation.label} {answer.status_code}"] += 1
+        # An address or a body that is too long is refused as that, whatever else is wrong with it.
+        taken = [negative_data_rejection] if answer.status_code in (413, 414) else []
+        case.validate_response(answer, excluded_checks=taken)
+
+    try:
+        check()
+    except Unsatisfiable:
+        return ""  # nothing can be wrong with a request that has no parts
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - it is the fault that was looked for
+        return f"seed {number}, {operation.label}, {mode}: {error}"[:4000]
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
