@@ -93,6 +93,15 @@ def test_what_fails_the_checks_is_rejected(command, tmp_path, capsys):
     assert "rejected: 1 (query: the source, copied)" in capsys.readouterr().out
 
 
+def test_where_nothing_comes_there_are_no_rows(command, tmp_path, capsys):
+    """An endpoint that answers in prose: too few questions to give it up, and yet no success."""
+    with chat_server(lambda prompt, number: "Gern!") as (url, _):
+        assert command("--with", url, "--tries", 1) == 1
+    assert "nothing came of 2 requests (2 an answer without a JSON object (1 tries))" in capsys.readouterr().err
+    assert not (tmp_path / "more.jsonl").exists()
+    assert len((tmp_path / "more.rejects.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
 def test_a_spent_budget_says_what_is_left(command, tmp_path, capsys):
     with chat_server(german, usage=400) as (url, server):
         assert command("--with", url, "--budget-tokens", 600, "--concurrency", 1) == 1
@@ -111,7 +120,7 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
     def slowly(prompt, number):
         if number == 2:
             asked.set()
-            assert killed.wait(60)
+            assert killed.wait(300)
         return german(prompt, number)
 
     with chat_server(slowly) as (url, server):
@@ -120,7 +129,7 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
         program = f"from isoglot.cli import main\nmain({argv!r})"
         child = subprocess.Popen([sys.executable, "-c", program], env=environment)
         try:
-            assert asked.wait(60)
+            assert asked.wait(300)
         finally:
             child.kill()
             child.wait()
@@ -135,7 +144,9 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
     ("more", "said"),
     [
         (["--with", "nowhere/model/at/all"], "no sequence-to-sequence model"),
-        (["--with", "ftp://host/v1"], "no sequence-to-sequence model"),
+        (["--with", "ftp://host/v1"], "expected the address of an OpenAI-compatible API"),
+        (["--with", "http://host/v1", "--timeout", "0"], "--timeout 0: expected more than 0"),
+        (["--with", "http://host/v1", "--budget-tokens", "0"], "--budget-tokens 0: expected at least 1"),
         (["--with", "http://host/v1", "--concurrency", "0"], "at least one request"),
         (["--with", "http://host/v1", "--to", "klingon!"], "language code"),
     ],

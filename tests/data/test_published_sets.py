@@ -32,7 +32,7 @@ def miracl(tmp_path):
     return write(
         tmp_path / "miracl",
         {
-            f"{home}/topics/topics.miracl-v1.0-sw-train.tsv": "1\tNani?\n2\tWapi?\n3\tLini?\n",
+            f"{home}/topics/topics.miracl-v1.0-sw-train.tsv": "1\tNani?\n2\tWapi?\n3\tLini?\n4\tNgapi?\n",
             f"{home}/qrels/qrels.miracl-v1.0-sw-train.tsv": "1\tQ0\ta#0\t1\n1\tQ0\tb#0\t1\n1\tQ0\tc#0\t0\n"
             "1\tQ0\td#0\t0\n2\tQ0\ta#0\t1\n3\tQ0\tz#9\t1\n",
             "miracl-corpus-v1.0-sw/docs-0.jsonl.gz": lines(
@@ -55,7 +55,11 @@ def test_miracl_keeps_all_positives(miracl, tmp_path):
         Row("sw:1", "sw", "Nani?", "Jibu la pili.", "miracl", negatives=("C Sio jibu.",)),
         Row("sw:2", "sw", "Wapi?", "Jibu la kwanza.", "miracl", title="A"),
     ]
-    assert notes == {"queries without a relevant passage in the corpus": 1}
+    assert notes == {
+        "queries without a relevant passage in the corpus": 1,
+        "judged passages that the corpus lacks": 1,
+        "queries without a judgement": 1,
+    }
     target = tmp_path / "rows.jsonl"
     assert run(["data", "from-miracl", str(miracl), "-o", str(target), "--negatives", "0"]) == 0
     assert len(prepare([target], tmp_path / "prepared")) == 3

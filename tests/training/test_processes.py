@@ -125,6 +125,23 @@ def test_two_of_b_equal_one_of_2b(place, name, more):
             torch.testing.assert_close(together["grads"][key], grad, rtol=1e-4, atol=1e-5, msg=key)
 
 
+def test_gradients_may_travel_in_bf16(place):
+    """The loss of a step is what it was, gradients are within what 8 bits of mantissa and a sum of two can lose."""
+    exact = train(place, "wire-fp32", TWO, 2, stop=1)
+    rounded = train(place, "wire-bf16", replace(TWO, gradient_wire="bf16"), 2, stop=1)
+    ours, theirs = ([torch.load(run / f"first-{rank}.pt") for rank in (0, 1)] for run in (exact, rounded))
+    assert theirs[0]["loss"] == ours[0]["loss"]
+    different = 0
+    for key, grad in ours[0]["grads"].items():
+        got = theirs[0]["grads"][key]
+        assert got.dtype == torch.float32
+        assert torch.equal(got, theirs[1]["grads"][key])
+        assert torch.equal(got, got.bfloat16().float())
+        different += not torch.equal(got, grad)
+        torch.testing.assert_close(got, grad, rtol=2**-5, atol=2**-7 * grad.abs().max().item())
+    assert different
+
+
 def test_batches_of_both_ranks_and_resuming_with_another_number(place):
     one = train(place, "one-run", ONE, 1)
     two = train(place, "two-run", TWO, 2)

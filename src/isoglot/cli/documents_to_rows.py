@@ -16,6 +16,7 @@ from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
     from isoglot.curation.translated_pages.building import DocsRows, Outcome
+    from isoglot.curation.translated_pages.passages import Cut
 
 
 def from_docs(
@@ -154,7 +155,13 @@ def _encoders(model: str, length: int | None, align_with: str | None):  # type: 
 
     quiet_libraries()
     opened = cache(load)
-    cut = cache(lambda: cutter(opened(model), length))
+
+    @cache
+    def cut() -> Cut:
+        if align_with is not None:
+            opened(align_with)  # a wrong name is told even where identifiers and headings align all there is
+        return cutter(opened(model), length)
+
     if align_with is None:
         return lambda text, lang: cut()(text, lang), None
     return (

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
 from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
-from isoglot.cli.translating import beside, cache_file, open_chat, spent, write_rejects
+from isoglot.cli.translating import beside, cache_file, open_chat, require_some, spent, write_rejects
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
@@ -77,6 +77,7 @@ def generate(
 
     from isoglot.core.problems import Problems
     from isoglot.core.progress import Progress, progress_line
+    from isoglot.curation.answers.chat import SPENT
     from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.generation.building import Generated, generate_rows
     from isoglot.data.rows import read_rows, write_rows
@@ -84,6 +85,8 @@ def generate(
 
     if not passages or questions < 1:
         raise InputError("no passages given" if not passages else f"--questions {questions}: expected at least 1")
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: expected at least 1")
     if not with_.startswith(("http://", "https://")):
         raise InputError(f"--with {with_}: expected the address of an OpenAI-compatible API (http://HOST/v1)")
     refused = rejects or beside(output)
@@ -109,6 +112,7 @@ def generate(
                 yield row
                 progress.advance(outcome.passages - done)
                 done = outcome.passages
+        require_some(outcome.rows, outcome.rejects, outcome.reasons, refused)
 
     count = write_rows(made(), output)
     write_rejects(outcome.rejects, refused)
@@ -116,7 +120,7 @@ def generate(
     print(f"{count} rows for {len(subjects)} passages in {output}; {spent(chat)}; {rate:.1f} passages a second")
     for reason, number in outcome.reasons.most_common():
         print(f"rejected: {number} ({reason})")
-    unpaid = sum(number for reason, number in outcome.reasons.items() if "budget" in reason)
+    unpaid = outcome.reasons[SPENT]
     if unpaid:
         raise IsoglotError(
             f"the budget of {budget_tokens} tokens is spent, {unpaid} of {len(subjects)} passages were not asked "

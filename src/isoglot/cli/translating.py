@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,12 +63,15 @@ def translate(
         overwrite: Replace existing files.
     """
     from isoglot.core.progress import Progress
+    from isoglot.curation.answers.chat import SPENT
     from isoglot.curation.translation.filling import Outcome, fill, missing
     from isoglot.data.rows import Row, read_rows, write_rows
     from isoglot.languages.codes import normal_code
 
     if not rows or not to:
         raise InputError("no rows given; name row files" if not rows else "--to: no languages; such as --to de,fr")
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit}: expected at least 1")
     refused = rejects or beside(output)
     if not dry_run:
         for path in (output, refused):
@@ -91,6 +95,7 @@ def translate(
                 yield row
                 progress.advance(outcome.rows + len(outcome.rejects) - done)
                 done = outcome.rows + len(outcome.rejects)
+        require_some(outcome.rows, outcome.rejects, outcome.reasons, refused)
 
     count = write_rows(made(), output)
     write_rejects(outcome.rejects, refused)
@@ -100,7 +105,7 @@ def translate(
         print(f"rejected: {number} ({reason})")
     if outcome.rejects:
         print(f"{len(outcome.rejects)} rejects with their reasons in {refused}")
-    unpaid = sum(number for reason, number in outcome.reasons.items() if "budget" in reason)
+    unpaid = outcome.reasons[SPENT]
     if unpaid:
         raise IsoglotError(
             f"the budget of {budget_tokens} tokens is spent, {unpaid} of {len(tasks)} rows were not asked for; run "
@@ -116,7 +121,7 @@ def open_translator(with_: str, lm: str, cache: Path | None, **settings):  # typ
 
     store = AnswerStore(cache or cache_file(with_, lm))
     translator: Translator
-    if with_.startswith(("http://", "https://")):
+    if "://" in with_:
         chat = open_chat(with_, lm, store, settings)
         translator = ChatTranslator(chat)
         return translator, lambda: spent(chat)
@@ -157,6 +162,24 @@ def cache_file(with_: str, lm: str) -> Path:
     from isoglot.core.cache import cache_folder
 
     return cache_folder() / "answers" / f"{hashlib.sha256(f'{with_}#{lm}'.encode()).hexdigest()[:16]}.sqlite"
+
+
+def require_some(rows: int, rejects: list[dict[str, object]], reasons: Counter[str], path: Path) -> None:
+    """Write the rejects and stop where they are all there is: a file without rows would be of no use.
+
+    Raises:
+        IsoglotError: no row, and not for want of a budget.
+    """
+    from isoglot.curation.answers.chat import SPENT
+
+    if rows or not rejects or reasons[SPENT]:
+        return
+    write_rejects(rejects, path)
+    said = "; ".join(f"{number} {reason}" for reason, number in reasons.most_common(3))
+    raise IsoglotError(
+        f"nothing came of {len(rejects)} requests ({said}); no rows are written, the rejects stand in {path}. Where "
+        "the endpoint was at fault, run the same command again (with --overwrite): what was answered is kept"
+    )
 
 
 def write_rejects(rejects: list[dict[str, object]], path: Path) -> None:

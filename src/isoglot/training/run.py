@@ -43,7 +43,7 @@ from isoglot.training.lora import add_lora
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
 from isoglot.training.pivots import require_teacher, run_pivots
-from isoglot.training.processes import rank, world_size
+from isoglot.training.processes import in_turn, rank, world_size
 from isoglot.training.rows import run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model
@@ -156,7 +156,7 @@ def _train(
     if settings.align_teacher is not None:
         require_teacher(settings.align_teacher, any(term.pivots for term, _ in terms.values()))
     arguments = training_arguments(folder, settings)
-    with arguments.main_process_first(local=False, desc="preparing the rows"):
+    with in_turn():
         rows = run_rows(rows, checkpoints / "rows", langs)
     if settings.holdout:
         rows, select_on = hold_out(rows, settings.holdout, settings.seed)
@@ -182,13 +182,13 @@ def _train(
     )
     device = str(arguments.device)
     set_seed(settings.seed)
-    with arguments.main_process_first(desc="opening the model"):
+    with in_turn():
         if first:
             remove_incomplete(checkpoints)
         last = last_checkpoint(checkpoints, fixed) if resume else None
         encoder = load(model, device=device, **opening.arguments()) if isinstance(model, str) else model.to(device)
     numbers = sampler.rows()
-    with arguments.main_process_first(desc="tokenising"):
+    with in_turn():
         collator = run_collator(
             encoder,
             rows,
@@ -199,7 +199,7 @@ def _train(
             parallel=any(term.parallel for term, _ in terms.values()),
         )
     if any(term.pivots for term, _ in terms.values()):
-        with arguments.main_process_first(desc="encoding the pivot's texts"):
+        with in_turn():
             collator.pivots = run_pivots(encoder, rows, settings, checkpoints / "pivots", numbers)
     trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     if settings.lora is not None:

@@ -127,7 +127,12 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         signalled = loss.new_tensor(float(self._interruption.signalled), dtype=torch.float32)
         status = torch.stack([loss.detach().float(), signalled])
         if self.args.world_size > 1:
-            average_over_processes([p.grad for p in self.model.parameters() if p.grad is not None] + [status])
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            if self._settings.gradient_wire == "bf16":
+                average_over_processes(gradients, torch.bfloat16)
+                average_over_processes([status])
+            else:
+                average_over_processes([*gradients, status])
         self._unread = (step + 1, status, rows)
         if self.args.device.type == "cpu":
             self._read_agreement()

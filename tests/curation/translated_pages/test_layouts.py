@@ -53,6 +53,14 @@ def tree(*patterns, langs, pages):
         (["Documentation/process/a.rst", "Documentation/process/b.rst", "Documentation/gpu/c.rst",
           *tree("Documentation/translations/{lang}/process/{page}.rst", langs=["zh_CN", "it_IT"], pages=["a", "b"])],
          ["Documentation/translations/{lang}/{path}|Documentation/{path}"], "process/a", {"en", "it", "zh"}),
+        # Apple's bundles, with a language of their own for the originals, or with none
+        (tree("Help/{lang}.lproj/{page}.html", langs=["en", "zh-Hans", "pt-BR"], pages=["a", "x/b"]),
+         ["Help/{lang}.lproj/{path}"], "x/b", {"en", "pt", "zh"}),
+        (tree("Help/{lang}.lproj/{page}.html", langs=["Base", "de", "ja"], pages=["a", "x/b"]),
+         ["Help/{lang}.lproj/{path}|Help/Base.lproj/{path}"], "x/b", {"de", "en", "ja"}),
+        (tree("docs/{lang}/how-to/{page}.md", langs=["v1", "v2"], pages=["a", "b"])
+         + tree("{page}.{lang}.md", langs=["en", "de"], pages=["x"]),
+         ["{path}.{lang}.md"], "x", {"de", "en"}),
         # The language last, or first, in names
         (tree("docs/{page}/{lang}.md", langs=["en", "de"], pages=["a", "x/b"]),
          ["{path}/{lang}.md"], "docs/x/b", {"de", "en"}),

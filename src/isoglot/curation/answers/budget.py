@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import threading
 
+from isoglot.core.errors import InputError
+
 
 class Budget:
     """Tokens, reserved before a request and settled after it, so that requests at one time cannot overdraw it.
 
     Args:
         tokens: prompt and answer together; None sets no limit.
+
+    Raises:
+        InputError: fewer than one.
     """
 
     def __init__(self, tokens: int | None = None) -> None:
+        if tokens is not None and tokens < 1:
+            raise InputError(f"budget_tokens {tokens}: expected at least 1")
         self.tokens = tokens
         self.spent = 0
         self._reserved = 0

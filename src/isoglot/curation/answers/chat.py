@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SPENT = "the budget of tokens is spent"
+"""The fault of a question that was not asked for want of a budget."""
+
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
 _LONGEST_WAIT = 60.0
 _BYTES_A_TOKEN = 2  # at least, in any language: what a request may cost, before its answer says
@@ -109,6 +112,8 @@ class Chat:
             raise InputError("the address holds a name or password; put the key in OPENAI_API_KEY")
         if settings.concurrency < 1 or settings.tries < 1:
             raise InputError("expected at least one request at a time, and one try")
+        if not settings.timeout > 0:
+            raise InputError(f"timeout {settings.timeout:g}: expected more than 0 seconds")
         self._httpx = _httpx()
         self.settings, self.budget = settings, budget or Budget()
         self.asked = self.from_store = 0
@@ -171,7 +176,7 @@ class Chat:
                 self._sleep(min(_LONGEST_WAIT, fault.wait if fault.wait is not None else backoff))
             most = len(question.prompt.encode()) // _BYTES_A_TOKEN + question.most_tokens
             if not self.budget.reserve(most):
-                return Answered(question.subject, None, "the budget of tokens is spent")
+                return Answered(question.subject, None, SPENT)
             paid = 0
             try:
                 text, paid = self._post(client, question, attempt)

@@ -104,6 +104,8 @@ def _page_rows(
             read[lang] = read_page(folder / file, found.problems)
         except InputError as error:
             found.outcomes.append(Outcome(file, lang, "", None, str(error).partition(": ")[2] or str(error)))
+    if not versions:
+        found.outcomes.append(Outcome(page, "", "", None, "page in none of the languages to keep"))
     if len(read) < 2:
         found.outcomes += [Outcome(page, lang, "", None, "page in one language only") for lang in read]
         return

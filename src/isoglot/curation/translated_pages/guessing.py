@@ -11,6 +11,7 @@ from isoglot.curation.translated_pages.codes import folder_code
 from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, numbered, pages_of, without_ending
 
 _SEPARATORS = (".", "_", "-")
+_WORDS = {"an", "as", "in", "or", "so", "to"}  # codes of languages, but names end in them for another reason (`how-to`)
 _TRIED = 12  # patterns that get a closer look
 _LEAST_EXPLAINED = 0.3  # of the translations below a folder, by originals beside it
 _LEAST_SHARED = 0.5  # of a language's pages: with fewer in another language, its folder's name only looks like a code
@@ -89,7 +90,7 @@ def _templates(files: list[str]) -> dict[str, Pages]:
 
 
 def _in_folders(file: str) -> Iterator[tuple[str, str, str]]:
-    """Patterns, pages and languages, where a folder is a language or ends in one (`de`, `docs-de`)."""
+    """Patterns, pages and languages, where a folder is a language or holds one (`de`, `docs-de`, `de.lproj`)."""
     *folders, name = file.split("/")
     for at, folder in enumerate(folders):
         page = without_ending("/".join([*folders[at + 1 :], name]))
@@ -100,6 +101,10 @@ def _in_folders(file: str) -> Iterator[tuple[str, str, str]]:
                 yield f"{{path}}/{{lang}}/{name}", "/".join(folders[:at]), lang
         for head, separator, last in _ends(folder) if lang is None else ():
             yield "/".join([*folders[:at], f"{head}{separator}{{lang}}", "{path}"]), page, last
+        first, dot, rest = folder.partition(".")
+        begun = folder_code(first) if rest and lang is None else None
+        if begun is not None:
+            yield "/".join([*folders[:at], f"{{lang}}{dot}{rest}", "{path}"]), page, begun
 
 
 def _in_name(file: str) -> Iterator[tuple[str, str, str]]:
@@ -125,7 +130,7 @@ def _ends(name: str) -> Iterator[tuple[str, str, str]]:
     """What of a name stands before a separator and a language, the separator, the language."""
     for at, letter in enumerate(name):
         lang = folder_code(name[at + 1 :]) if letter in _SEPARATORS and at else None
-        if lang is not None:
+        if lang is not None and name[at + 1 :] not in _WORDS:
             yield name[:at], letter, lang
 
 

@@ -108,7 +108,7 @@ def _task(name: str) -> Any:
         task = mteb.get_task(name)
     except KeyError as error:
         said = str(error.args[0]) if error.args else "unknown"
-        raise InputError(f"benchmark mteb:{name}: {said}") from error
+        raise InputError(f"benchmark mteb:{name}: MTEB has no such task ({said})") from error
     if not hasattr(task, "k_values") or "text" not in task.metadata.modalities:
         raise InputError(f"benchmark mteb:{name}: a {task.metadata.type} task; expected retrieval of texts")
     return task

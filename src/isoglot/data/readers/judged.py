@@ -75,6 +75,12 @@ def judged_rows(
         judged = _judgements(place.qrels, topics, problems)
         wanted = {key for positives, others in judged.values() for key in (*positives, *others[:negatives])}
         texts = _passages(place.corpus, wanted, problems)
+        left_out += Counter(
+            {
+                "judged passages that the corpus lacks": len(wanted - texts.keys()),
+                "queries without a judgement": len(topics) - len(judged),
+            }
+        )
         for query, (positives, others) in judged.items():
             passages = [texts[key] for key in positives if key in texts]
             if not passages:

@@ -155,9 +155,11 @@ def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Count
             "passages": positives,
             "negatives": negatives,
         }
-        scores = [*(record.get("pos_scores") or []), *(record.get("neg_scores") or [])]
-        if record.get("pos_scores") and len(scores) == len(positives) + len(negatives):
-            converted["scores"] = scores
+        own, others = record.get("pos_scores") or [], record.get("neg_scores") or []
+        if own and (len(own), len(others)) == (len(positives), len(negatives)):
+            converted["scores"] = [*own, *others]
+        elif (own or others) and notes is not None:
+            notes["rows whose scores do not fit their passages: left out"] += 1
         return converted
 
     return _rows(sources, reading, convert, notes=notes)

@@ -10,6 +10,10 @@ from typing import IO
 from isoglot.core.errors import MissingPackageError
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 
+# polib reads the name in quotes without looking for the second one, and so loses a letter.
+_LINE = re.compile(
+    r'\s*(?:#.*|(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\s*\[\d+\])?|domain)\s*)?"(?:[^"\\]|\\.)*"\s*)?', re.DOTALL
+)
 _CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*(@\w+)?")
 
 
@@ -27,7 +31,13 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
     found = re.search(rb"charset=([\w.:-]+)", data[:4000])
     encoding = (found[1].decode() if found else "utf-8").replace("CHARSET", "utf-8")
     try:
-        catalogue = polib.pofile(data.decode(encoding))
+        text = data.decode(encoding).removeprefix("\ufeff")
+        broken = [number for number, line in enumerate(text.split("\n"), 1) if not _LINE.fullmatch(line)]
+        for number in broken:
+            notes.problems.add(file, number, 'not a line of a PO file; expected a comment or msgid "…", msgstr "…"')
+        if broken:
+            return
+        catalogue = polib.pofile(text)
     except (UnicodeDecodeError, LookupError) as error:
         notes.problems.add(file, None, f"not text in its charset {encoding!r} ({error})")
         return
@@ -38,7 +48,9 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
     lang = catalogue.metadata.get("Language", "").strip() or (wanted.langs[-1] if wanted.langs else _named(file))
     source = wanted.langs[0] if wanted.langs else "en"
     if not lang:
-        notes.problems.add(file, None, "of which language? Its header names none: add Language: or give the languages")
+        notes.problems.add(
+            file, None, "of which language? Its header names none: add Language: or give --langs SOURCE,TARGET"
+        )
         return
     for entry in catalogue:
         translation = entry.msgstr or entry.msgstr_plural.get(0, "")

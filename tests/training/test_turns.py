@@ -1,0 +1,72 @@
+"""Two machines of two processes each: who makes a file first, and what a mean over the wire comes to."""
+
+import multiprocessing
+import os
+import socket
+
+import pytest
+import torch
+
+from isoglot.training.processes import average_over_processes, in_turn
+
+WORLD = 4
+
+
+def work(rank, port, folders, found):
+    """One process of two machines; makes its machine's file where it is not there, then takes part in two means."""
+    node, local = divmod(rank, 2)
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(local), WORLD_SIZE=str(WORLD))
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo")
+    try:
+        made = []
+        for name, folder in folders.items():
+            file = folder / ("tokens" if name == "shared" else f"node-{node}")
+            with in_turn():
+                if not file.exists():
+                    file.write_text(str(rank))
+                    made.append(name)
+        means = []
+        for wire in (None, torch.bfloat16):
+            values = [torch.tensor([1 + 2**-8, float(rank)]), torch.full((2, 1), 3.0 * rank)]
+            average_over_processes(values, wire)
+            means.append([value.flatten().tolist() for value in values])
+        found.put((rank, made, means))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("shared", "apart")}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["isoglot.training.run"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = context.Queue()
+    processes = [context.Process(target=work, args=(rank, port, folders, found)) for rank in range(WORLD)]
+    for process in processes:
+        process.start()
+    said = {rank: (made, means) for rank, made, means in (found.get(timeout=300) for _ in processes)}
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return said
+
+
+def test_files_are_made_once_where_all_see_them_and_once_a_machine_where_not(said):
+    assert {rank: made for rank, (made, _) in said.items()} == {0: ["shared", "apart"], 1: [], 2: ["apart"], 3: []}
+
+
+def test_means_over_the_wire(said):
+    """1 + 2^-8 has nine bits: a quarter of it becomes 1/4 in bf16, and four of these are 1."""
+    for _, (exact, rounded) in said.values():
+        assert exact == [[1 + 2**-8, 1.5], [4.5, 4.5]]
+        assert rounded == [[1.0, 1.5], [4.5, 4.5]]
+
+
+def test_alone_nobody_waits():
+    with in_turn():
+        pass
