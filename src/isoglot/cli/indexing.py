@@ -48,13 +48,14 @@ def index(
     ann_from: int = 100_000,
     overwrite: Switch = False,
     resume: Switch = False,
+    local: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
     """Make documents searchable: JSONL, CSV, Parquet, BEIR folders, Markdown, text, HTML, PDF.
 
     Args:
         inputs: Files and folders.
-        output_dir: Folder of the index.
+        output_dir: Folder of the index; or its place in an object store, such as s3://bucket/index.
         source: A benchmark in place of files.
         model: The encoder: embedded (default), a folder, or a Hub id (id@revision).
         debias: A correction of language bias that `isoglot debias fit` wrote.
@@ -74,8 +75,10 @@ def index(
         ann_from: Passages from which an approximate index is built.
         overwrite: Replace what the folder holds.
         resume: Go on with a build that was interrupted.
+        local: Folder for the working copy of an index in an object store; the cache when not given.
         as_json: Print the result as JSON.
     """
+    given = locals()
     from isoglot.core.files import claimed_folder, shown
     from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
@@ -85,6 +88,11 @@ def index(
 
     if prune is not None and prune < 1:
         raise InputError(f"--prune {prune}: expected at least 1, how many of the newest versions to keep")
+    if _is_elsewhere(output_dir):
+        _in_store(given)
+        return
+    if local is not None:
+        raise InputError("--local: is of an index in an object store (-o s3://bucket/index); leave it out")
     chosen, kept = source or IndexedBenchmark(), keeping or KeepingUp()
     if versions or roll_back is not None:
         if inputs or chosen.benchmark or kept.on or update or delete or delete_from or prune is not None:
@@ -223,6 +231,42 @@ def index(
             raise InputError(f"{refusal}; nothing was done")
         print(f"isoglot: {refusal}", file=sys.stderr)
     print_built(built, folder, None if prune is None else prune_versions(folder, prune), as_json=as_json)
+
+
+def _is_elsewhere(output_dir: Path) -> bool:
+    from isoglot.search.replicas.place import as_address
+
+    return as_address(output_dir) is not None
+
+
+def _in_store(given: dict[str, Any]) -> None:
+    """The same with an index in an object store: in a working copy, under a lease, and published in the end."""
+    from isoglot.core.progress import progress_line
+    from isoglot.search.replicas.place import Place, as_address
+    from isoglot.search.replicas.snapshot import current
+    from isoglot.search.replicas.working import working_copy
+
+    address, local, kept = as_address(given["output_dir"]), given["local"], given["keeping"] or KeepingUp()
+    if kept.watch:
+        raise InputError("--watch: is of an index in a folder; run --sync now and then for one in an object store")
+    changes = given["update"] or given["roll_back"] is not None
+    new = not (changes or given["versions"]) and (given["prune"] is None or bool(given["inputs"]))
+    place = Place.at(str(address))
+    if kept.on:
+        found = current(place)
+        new = found is None or not found[0].number
+    with working_copy(place, local, new=new, overwrite=given["overwrite"]) as copy:
+        if not (copy.built and given["resume"]):
+            index(*given["inputs"], **{**_but(given, "inputs"), "output_dir": copy.folder, "local": None})
+        if given["versions"]:
+            return
+        done = copy.publish()
+    state = f"{done.files} files sent" if done.new else "nothing new to send"
+    progress_line(f"snapshot {done.snapshot.number} (version {done.snapshot.version}) at {address}: {state}")
+
+
+def _but(given: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key != name}
 
 
 def _whole(name: str) -> str:

@@ -107,7 +107,8 @@ class _Crew(Generic[Task, Result]):
     def __init__(self, ray: Any, how: OnRay, opener: Callable[[], Callable[[Task], Result]], own: bool) -> None:
         self._ray, self._how = ray, how
         try:
-            self._opener = ray.put(opener)
+            # Pickled by us, so that a worker which cannot read it says why.
+            self._opener = ray.put(ray.cloudpickle.dumps(opener))
         except TypeError as error:
             raise InputError(f"ray: the model cannot be sent to other processes ({_short(error)}); name it") from error
         self._lost: deque[_Flight[Task]] = deque()
@@ -173,7 +174,7 @@ class _Crew(Generic[Task, Result]):
             num_cpus=how.cpus, num_gpus=how.gpus, max_restarts=0, max_task_retries=0
         )
         worker = actor.remote(self._opener)
-        return _Member(worker, worker.open.remote(), time.monotonic())
+        return _Member(worker, worker.begin.remote(), time.monotonic())
 
     def _opened(self, member: _Member[Task]) -> None:
         try:
@@ -237,19 +238,25 @@ class _Crew(Generic[Task, Result]):
 class Worker:
     """What runs in an actor: opens what it works with once, then does one task after the other."""
 
-    def __init__(self, opener: Callable[[], Callable[[Any], Any]]) -> None:
+    def __init__(self, opener: bytes) -> None:
         self._opener = opener
         self._work: Callable[[Any], Any] | None = None
 
-    def open(self) -> None:
+    def begin(self) -> None:
+        """Open it before the first task."""
+        self.open()
+
+    def open(self) -> Callable[[Any], Any]:
         """Open it; a method of its own, since what a constructor raises comes home as a text only."""
-        self._work = self._opener()
+        from ray import cloudpickle
+
+        self._work = cloudpickle.loads(self._opener)()
+        return self._work
 
     def do(self, task: Any) -> Any:
         """The result of a task."""
-        if self._work is None:
-            self._work = self._opener()
-        return self._work(task)
+        work = self._work or self.open()
+        return work(task)
 
 
 def _package() -> Any:

@@ -13,11 +13,12 @@ from isoglot.search.index.file_states import SYNCED
 from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
 from isoglot.search.index.store import LOCK, one_writer
+from isoglot.search.replicas.lease import Lease, refuse_held
 from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import OBJECTS, RECORD, Kept, Snapshot, current
 
 _AT_ONCE = 8
-_OWN = (LOCK, BUILDING, SYNCED)  # of the folder's own writers
+_OWN = (LOCK, BUILDING, SYNCED, RECORD)  # of the folder's own writers, and of a pull
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Pushed:
     new: bool
 
 
-def push(folder: Path, place: Place) -> Pushed:
+def push(folder: Path, place: Place, lease: Lease | None = None) -> Pushed:
     """Make a place hold what an index folder holds: what it has already is not sent again.
 
     Readers see the old state or the new one. Killed anywhere, the old one stays, and the next push sends only what is
@@ -39,6 +40,7 @@ def push(folder: Path, place: Place) -> Pushed:
     Args:
         folder: of the index; its published version is what readers will see.
         place: where to.
+        lease: that the caller holds; when None, a writer that holds one is waited for or refuses.
 
     Raises:
         InputError: no index there, another process is writing it, another push came first, or the store does not keep
@@ -46,10 +48,18 @@ def push(folder: Path, place: Place) -> Pushed:
         IsoglotError: the store does not answer.
     """
     manifest = read_manifest(folder)
-    place.check_conditions()
+    if lease is None:
+        place.check_conditions()
+        refuse_held(place)
     with one_writer(folder):
         found = current(place)
         old, tag = (None, "") if found is None else found
+        if lease is not None and tag != lease.record_tag:
+            raise InputError(
+                f"{place.address}: another push came first, in spite of the lease; run again to build on it"
+            )
+        if old is not None and not old.number:
+            old = None
         number = 1 if old is None else old.number + 1
         there = _there(place, number)
         files, missing = _described(folder, old, number, there)
@@ -61,6 +71,8 @@ def push(folder: Path, place: Place) -> Pushed:
         snapshot = Snapshot(number, manifest.version.number, files, sorted(dropped))
         # Listed before the exchange: what a later writer sends is not among them.
         leftover = set(there) - {kept.key for kept in files.values()} - dropped
+        if lease is not None:
+            lease.renew()
         _publish(place, snapshot, tag)
     place.delete(sorted(leftover))
     sent = {kept.key: kept.size for kept, _ in missing}

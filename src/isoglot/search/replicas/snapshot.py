@@ -34,11 +34,12 @@ class Snapshot:
     """The files of an index at one moment.
 
     Attributes:
-        number: counts up from 1.
+        number: counts up from 1; 0 of a record that is there before the first snapshot is.
         version: the index's published version in it.
         files: what each file of the index folder holds, by its path with `/`.
         before: keys that the snapshot before this one held and this one does not; readers may still be at them.
         name: of this very snapshot, to tell it from another one of the same number.
+        holder: of the lease under which the record was written last; empty where there was none.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Snapshot:
     files: dict[str, Kept]
     before: list[str] = field(default_factory=list)
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    holder: str = ""
 
     def to_json(self) -> bytes:
         """The record's content."""
@@ -95,6 +97,6 @@ def pushed(place: Place) -> Snapshot:
         IsoglotError: the store does not answer.
     """
     found = current(place)
-    if found is None:
+    if found is None or not found[0].number:  # nothing yet, but somebody builds it
         raise InputError(f"{place.address}: no index there; push one with `isoglot push INDEX {place.address}`")
     return found[0]

@@ -1,0 +1,187 @@
+"""Indexing on several workers against one process, and what 10^8 and 10^9 passages would take.
+
+    python performance/scale_out.py [--model embedded]
+
+Passages of about a hundred words are indexed here and by 1, 2 and 4 Ray workers on this machine. Unless --model names
+an encoder, one is taken that waits --wait milliseconds a passage and computes nothing, as a process waits for its GPU:
+that measures what plan, transfers, ledger and splitting leave of the workers' time, on a machine that has fewer cores
+than workers. A rate is counted from the moment when as many shards are finished as there are workers, so that starting
+Ray and opening models are not in it; the whole time is printed beside it. Efficiency is the rate by that of one process
+and the number of workers. Driver figures (documents a second that are read and planned, bytes of memory a document) and
+bytes on disk are measured too. The projection is arithmetic with the flags below, assumptions that are printed with
+it; nothing of that size was built.
+"""
+
+import json
+import math
+import os
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from harness import finish, interleaved, median, parser, rss
+from scale import passages
+
+from isoglot.core.executors import Here
+from isoglot.core.on_ray import OnRay
+from isoglot.encoders.opening import open_embedder
+from isoglot.search.index import shards
+from isoglot.search.index.building import build_index
+
+ASSUMED = {
+    "workers": (16, "GPU workers"),
+    "gpu_rate": (12_000.0, "passages a second that a GPU encodes"),
+    "price_per_hour": (3.0, "of one worker, and of the driver, in dollars"),
+    "drivers_rate": (0.0, "documents a second that the driver reads and plans; 0 takes the measured figure"),
+    "dimension": (384, "of the vectors"),
+    "network": (1.0, "gigabytes a second between machine and object store"),
+    "nvme": (3.0, "gigabytes a second that a replica reads at random"),
+    "round_trip": (50.0, "milliseconds of a request to the object store"),
+    "probes": (24, "partitions that a search reads, of as many as the square root of the passages"),
+}
+
+
+class Waiting:
+    """Waits for a device that is not there; vectors say nothing."""
+
+    name = "waiting"
+
+    def __init__(self, milliseconds, dimension):
+        self.milliseconds, self.dimension = milliseconds, dimension
+
+    def __call__(self, texts, role):
+        if role == "passage":
+            time.sleep(self.milliseconds * len(texts) / 1000)
+        return [[1.0 + len(text) % 7, *[1.0] * (self.dimension - 1)] for text in texts]
+
+
+class Timed:
+    """An executor that notes when each result came."""
+
+    def __init__(self, inner):
+        self.inner, self.workers, self.at = inner, inner.workers, []
+
+    def run(self, opener, tasks):
+        for task, rows in self.inner.run(opener, tasks):
+            self.at.append((time.perf_counter(), len(rows)))
+            yield task, rows
+
+
+def building(task):
+    """Seconds for an index, and passages a second while all workers work."""
+    shards.CHUNK = task["shard"]
+    executor = Timed(OnRay(workers=task["workers"]) if task["workers"] else Here())
+    model = open_embedder(task["model"]) if task["model"] else Waiting(task["wait"], task["dimension"])
+    with tempfile.TemporaryDirectory() as scratch:
+        docs, folder = Path(scratch) / "docs.jsonl", Path(scratch) / "index"
+        with docs.open("w", encoding="utf-8") as out:
+            out.writelines(
+                json.dumps({"id": each["docid"], "title": each["title"], "text": each["text"], "lang": "en"}) + "\n"
+                for each in passages(task["size"])
+            )
+        started = time.perf_counter()
+        built = build_index([docs], folder, model, name="m", executor=executor)
+        seconds = time.perf_counter() - started
+        disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    full = executor.at[max(0, executor.workers - 1) :]
+    return {
+        "seconds": seconds,
+        "rate": sum(rows for _, rows in full[1:]) / (full[-1][0] - full[0][0]),
+        "disk_per_passage": disk / built.version.passages,
+        "passages": built.version.passages,
+    }
+
+
+def planning(task):
+    """What the driver does by itself: documents a second, and bytes of memory that stay for each."""
+
+    class Nobody:
+        workers = 1
+
+        def run(self, opener, tasks):
+            self.before, self.started, self.count = rss(), time.perf_counter(), 0
+            for shard in tasks:
+                self.count += len(shard.documents)
+            self.seconds, self.memory = time.perf_counter() - self.started, rss() - self.before
+            raise KeyboardInterrupt
+            yield
+
+    nobody = Nobody()
+    with tempfile.TemporaryDirectory() as scratch:
+        docs = Path(scratch) / "docs.jsonl"
+        with docs.open("w", encoding="utf-8") as out:
+            out.writelines(
+                json.dumps({"id": f"{n:012}", "text": f"Passage {n} " + "of some words " * 40, "lang": "en"}) + "\n"
+                for n in range(task["size"])
+            )
+        with suppress(KeyboardInterrupt):
+            build_index([docs], Path(scratch) / "index", Waiting(0, 8), name="m", executor=nobody)
+    return {"rate": nobody.count / nobody.seconds, "bytes": nobody.memory / nobody.count}
+
+
+def projected(count, args, disk, read, memory, efficiency):
+    """Hours, dollars, gigabytes and milliseconds for a number of passages, one a document."""
+    encode = count / (args.gpu_rate * args.workers * efficiency)
+    plan = count / (args.drivers_rate or read)
+    hours = max(encode, plan) / 3600
+    partitions = math.sqrt(count)
+    read_bytes = args.probes * count / partitions * args.dimension  # 8-bit vectors
+    gigabytes = disk * count / 1e9
+    return {
+        "encode_hours": encode / 3600,
+        "plan_hours": plan / 3600,
+        "hours": hours,
+        "dollars": hours * (args.workers + 1) * args.price_per_hour,
+        "gigabytes": gigabytes,
+        "driver_disk_gigabytes": 2 * gigabytes,
+        "driver_memory_gigabytes": memory * count / 1e9,
+        "pull_minutes": gigabytes / args.network / 60,
+        "search_nvme_milliseconds": read_bytes / args.nvme / 1e6,
+        "search_store_milliseconds": 2 * args.round_trip + read_bytes / args.network / 1e6,
+    }
+
+
+def main():
+    made = parser(__doc__)
+    made.add_argument("--model", help="an encoder; one that waits when not given")
+    made.add_argument("--wait", type=float, default=20.0, help="milliseconds a passage")
+    made.add_argument("--passages", type=int, nargs="+", default=[10**8, 10**9], help="to project to")
+    for name, (value, what) in ASSUMED.items():
+        made.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{what} ({value:g})")
+    made.set_defaults(repeats=3)
+    args = made.parse_args()
+    if args.child:
+        task = json.loads(args.child)
+        print(json.dumps({"build": building, "plan": planning}[task["run"]](task)))
+        return
+    size, shard = (256, 16) if args.quick else (1024, 32)
+    common = {"size": size, "shard": shard, "model": args.model, "wait": args.wait, "dimension": args.dimension}
+    tasks = {f"{workers}": {"run": "build", "workers": workers, **common} for workers in (0, 1, 2, 4)}
+    tasks["plan"] = {"run": "plan", "size": 20_000 if args.quick else 200_000}
+    results = interleaved(__file__, tasks, 1 if args.quick else args.repeats)
+    here = median(results["0"], "rate")
+    efficiency = {w: median(results[str(w)], "rate") / (w * here) for w in (1, 2, 4)}
+    print(f"{os.cpu_count()} cores; passages a second and seconds for {results['0'][0]['passages']}, start included:")
+    print(f"  one process  {here:8.1f}  {median(results['0'], 'seconds'):6.1f} s")
+    for w, share in efficiency.items():
+        rate, seconds = median(results[str(w)], "rate"), median(results[str(w)], "seconds")
+        print(f"  {w} worker{'s' if w > 1 else ' '}    {rate:8.1f}  {seconds:6.1f} s  efficiency {share:.2f}")
+    read, memory = median(results["plan"], "rate"), median(results["plan"], "bytes")
+    disk = median(results["0"], "disk_per_passage")
+    print(f"driver: {read:.0f} documents a second read and planned, {memory:.0f} bytes of memory each; ", end="")
+    print(f"{disk:.0f} bytes a passage on disk")
+    assumed = {name: getattr(args, name) for name in ASSUMED}
+    print("assumed: " + "; ".join(f"{ASSUMED[name][1]} {value:g}" for name, value in assumed.items()))
+    curve = {n: projected(n, args, disk, read, memory, min(1.0, efficiency[4])) for n in args.passages}
+    for n, figures in curve.items():
+        print(f"{n:,} passages: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
+    finish(
+        [(f"efficiency-{w}", share, 0.8, True) for w, share in efficiency.items()],
+        {"assumed": assumed, "efficiency": efficiency, "curve": curve, "results": results, "wait": args.wait},
+        args.json,
+    )
+
+
+if __name__ == "__main__":
+    main()

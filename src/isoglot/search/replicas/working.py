@@ -1,0 +1,117 @@
+"""An index in an object store, changed by one writer at a time: a working copy here, a lease there, one exchange."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.files import write_text
+from isoglot.search.index.ledger import SHARDS
+from isoglot.search.index.manifest import FILE
+from isoglot.search.replicas.lease import TERM, Lease
+from isoglot.search.replicas.opening import folder_of
+from isoglot.search.replicas.place import Place
+from isoglot.search.replicas.pulling import pull
+from isoglot.search.replicas.pushing import Pushed, push
+from isoglot.search.replicas.snapshot import RECORD, Snapshot, current, parse
+
+
+@dataclass
+class WorkingCopy:
+    """A folder of this machine that holds what a place does, until it is changed and published.
+
+    Attributes:
+        folder: of the index; what an interrupted build had finished is there.
+        built: whether it holds a whole index that was never published, since the build was cut short just then.
+    """
+
+    folder: Path
+    built: bool
+    _lease: Lease
+
+    def publish(self) -> Pushed:
+        """Make the place hold what the folder does.
+
+        Raises:
+            InputError: another writer published meanwhile.
+            IsoglotError: the lease was lost, or the store does not answer.
+        """
+        done = push(self.folder, self._lease.place, self._lease)
+        _remember(self.folder, done.snapshot)
+        return done
+
+
+@contextmanager
+def working_copy(
+    place: Place, local: Path | None = None, *, new: bool, overwrite: bool = False, term: float = TERM
+) -> Iterator[WorkingCopy]:
+    """Hold the lease of a place for a block, with a copy of what is there.
+
+    Args:
+        place: of the index.
+        local: folder for working copies; the cache when None.
+        new: whether an index is to be made; one that is there is refused, or replaced with `overwrite`.
+        overwrite: see `new`.
+        term: of the lease, in seconds.
+
+    Raises:
+        InputError: another writer holds the lease, the store keeps to no conditions, or there is (no) index.
+        IsoglotError: the store does not answer, or the disk is full.
+    """
+    home = folder_of(f"{place.address}#working", local)
+    folder = home / "index"
+    lease = Lease.take(place, term)
+    with lease.kept():
+        found = current(place)
+        there = found[0] if found is not None and found[0].number else None
+        if new:
+            if there is not None and not overwrite:
+                raise InputError(
+                    f"{place.address}: this index is finished; give `update` to add to it, or `overwrite` to replace it"
+                )
+            if there is None and _remembered(folder) is not None:
+                shutil.rmtree(folder)  # of an index that is not there any more
+        elif _remembered(folder) != (there.name if there is not None else ""):
+            _renew(place, home, folder)
+        built = new and (folder / FILE).is_file() and _remembered(folder) is None
+        yield WorkingCopy(folder, built, lease)
+
+
+def _renew(place: Place, home: Path, folder: Path) -> None:
+    """Make the folder what the place holds; finished shards stay, since they go by what they hold."""
+    pulled = pull(place, home / "pulled")
+    fresh, shards = home / "index.part", folder / SHARDS
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        shutil.copytree(pulled.folder, fresh, copy_function=_link)
+        if shards.is_dir():
+            shards.replace(fresh / SHARDS)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.replace(folder)
+    except OSError as error:
+        raise IsoglotError(f"{folder}: cannot be written ({error.strerror or error}); make room") from error
+
+
+def _link(source: str, target: str) -> None:
+    """A second name, where the file system has such; files of an index are replaced and never changed."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _remember(folder: Path, snapshot: Snapshot) -> None:
+    write_text(folder / RECORD, snapshot.to_json().decode())
+
+
+def _remembered(folder: Path) -> str | None:
+    """Name of the snapshot that a working copy was made of, or published as; None where there is none."""
+    try:
+        return parse((folder / RECORD).read_bytes(), str(folder)).name
+    except (OSError, InputError):
+        return None
