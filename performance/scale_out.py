@@ -7,9 +7,9 @@ an encoder, one is taken that waits --wait milliseconds a passage and computes n
 that measures what plan, transfers, ledger and splitting leave of the workers' time, on a machine that has fewer cores
 than workers. A rate is counted from the moment when as many shards are finished as there are workers, so that starting
 Ray and opening models are not in it; the whole time is printed beside it. Efficiency is the rate by that of one process
-and the number of workers. Driver figures (documents a second that are read and planned, bytes of memory a document) and
-bytes on disk are measured too. The projection is arithmetic with the flags below, assumptions that are printed with
-it; nothing of that size was built.
+and the number of workers. Driver figures (documents a second of a core that are read and planned, bytes of memory a
+document) and bytes on disk are measured too. The projection is arithmetic with the flags below, assumptions that are
+printed with it; nothing of that size was built.
 """
 
 import json
@@ -94,16 +94,16 @@ def building(task):
 
 
 def planning(task):
-    """What the driver does by itself: documents a second, and bytes of memory that stay for each."""
+    """What the driver does by itself: documents a second of its processor, and bytes of memory that stay for each."""
 
     class Nobody:
         workers = 1
 
         def run(self, opener, tasks):
-            self.before, self.started, self.count = rss(), time.perf_counter(), 0
+            self.before, self.started, self.count = rss(), time.process_time(), 0
             for shard in tasks:
                 self.count += len(shard.documents)
-            self.seconds, self.memory = time.perf_counter() - self.started, rss() - self.before
+            self.seconds, self.memory = time.process_time() - self.started, rss() - self.before
             raise KeyboardInterrupt
             yield
 
@@ -132,6 +132,7 @@ def projected(count, args, disk, read, memory, efficiency):
         "encode_hours": encode / 3600,
         "plan_hours": plan / 3600,
         "hours": hours,
+        "workers_that_one_driver_feeds": (args.drivers_rate or read) / (args.gpu_rate * efficiency),
         "dollars": hours * (args.workers + 1) * args.price_per_hour,
         "gigabytes": gigabytes,
         "driver_disk_gigabytes": 2 * gigabytes,
@@ -145,7 +146,7 @@ def projected(count, args, disk, read, memory, efficiency):
 def main():
     made = parser(__doc__)
     made.add_argument("--model", help="an encoder; one that waits when not given")
-    made.add_argument("--wait", type=float, default=20.0, help="milliseconds a passage")
+    made.add_argument("--wait", type=float, default=50.0, help="milliseconds a passage")
     made.add_argument("--passages", type=int, nargs="+", default=[10**8, 10**9], help="to project to")
     for name, (value, what) in ASSUMED.items():
         made.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{what} ({value:g})")
@@ -169,7 +170,9 @@ def main():
         print(f"  {w} worker{'s' if w > 1 else ' '}    {rate:8.1f}  {seconds:6.1f} s  efficiency {share:.2f}")
     read, memory = median(results["plan"], "rate"), median(results["plan"], "bytes")
     disk = median(results["0"], "disk_per_passage")
-    print(f"driver: {read:.0f} documents a second read and planned, {memory:.0f} bytes of memory each; ", end="")
+    print(
+        f"driver: {read:.0f} documents a second of a core read and planned, {memory:.0f} bytes of memory each; ", end=""
+    )
     print(f"{disk:.0f} bytes a passage on disk")
     assumed = {name: getattr(args, name) for name in ASSUMED}
     print("assumed: " + "; ".join(f"{ASSUMED[name][1]} {value:g}" for name, value in assumed.items()))

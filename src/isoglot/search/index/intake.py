@@ -66,7 +66,8 @@ class Intake:
                     self._take_over(document, stored)
                 self.stale[document.id] = None
             self.documents += 1
-            yield Fresh(replace(document, blocks=()), digest)
+            # Blocks are of no use any more, and would travel with the document.
+            yield Fresh(replace(document, blocks=()) if document.blocks else document, digest)
 
     def new(self, changed: Iterable[Fresh]) -> Iterator[Fresh]:
         """Those that say something new; others are noted in `folded`. What is stale must be gone from the store."""

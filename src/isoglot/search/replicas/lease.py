@@ -48,13 +48,13 @@ class Lease:
         self.record_tag = ""
 
     @classmethod
-    def take(cls, place: Place, term: float = TERM, *, sleep: Callable[[float], object] = time.sleep) -> Lease:
+    def take(cls, place: Place, term: float = TERM, *, sleep: Callable[[float], object] | None = None) -> Lease:
         """Take the lease of a place; where another one holds it, see first whether that one lives.
 
         Args:
             place: the index's; tried for whether it keeps to conditions.
             term: seconds.
-            sleep: lets seconds pass.
+            sleep: lets seconds pass; `time.sleep` when None.
 
         Raises:
             InputError: another writer holds it, or the store does not keep to conditions.
@@ -148,7 +148,7 @@ class Lease:
         self.record_tag = now[1]
 
 
-def refuse_held(place: Place, *, sleep: Callable[[float], object] = time.sleep) -> None:
+def refuse_held(place: Place, *, sleep: Callable[[float], object] | None = None) -> None:
     """Stop where a writer that lives holds the lease of a place.
 
     Raises:
@@ -158,7 +158,7 @@ def refuse_held(place: Place, *, sleep: Callable[[float], object] = time.sleep) 
     _free(place, TERM, sleep)
 
 
-def _free(place: Place, term: float, sleep: Callable[[float], object]) -> str:
+def _free(place: Place, term: float, sleep: Callable[[float], object] | None) -> str:
     """The tag of a lease that nobody holds, or whose holder gives no sign of life; empty where there is none yet."""
     found = place.read(KEY)
     if found is None:
@@ -169,7 +169,7 @@ def _free(place: Place, term: float, sleep: Callable[[float], object]) -> str:
     term = max(term, float(record.get("term", term)))
     progress_line(f"{place.address}: {record['holder']} holds the lease; waiting up to {term:g} s for a sign of life")
     for _ in range(2 * _SIGNS):
-        sleep(term / (2 * _SIGNS))
+        (sleep or time.sleep)(term / (2 * _SIGNS))
         now = place.read(KEY)
         if now is None:
             return ""
