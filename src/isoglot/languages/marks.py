@@ -7,6 +7,9 @@ signs of Thai, Lao, Khmer and the scripts of India, voicing marks of kana, the b
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
+from unicodedata import category
 
 from isoglot.languages.scripts import script_of
 
@@ -40,6 +43,27 @@ def without_marks(text: str) -> str:
     ('ete', 'е', 2)
     """
     return _MARKED.sub(_bare, text)
+
+
+@lru_cache(maxsize=1)
+def combining() -> tuple[int, ...]:
+    """The code points of all combining marks but selectors of variants of the last plane, in ascending order."""
+    return tuple(code for code in range(0x300, 0x1F000) if category(chr(code))[0] == "M")
+
+
+def ranges(codes: Iterable[int]) -> str:
+    """The inside of a character class of code points, which ascend.
+
+    >>> ranges([97, 98, 99, 120])
+    'a-cx-x'
+    """
+    spans: list[list[int]] = []
+    for code in codes:
+        if spans and code == spans[-1][1] + 1:
+            spans[-1][1] = code
+        else:
+            spans.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in spans)
 
 
 def _bare(found: re.Match[str]) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from unicodedata import category, normalize
+from unicodedata import normalize
 
 from isoglot.languages.letters import IGNORABLE, LETTERS
-from isoglot.languages.marks import without_marks
+from isoglot.languages.marks import combining, ranges, without_marks
 
 _IGNORED = re.compile(f"[{IGNORABLE}]+")
 # Letters that were once written with a joiner: chillus of Malayalam, and ta without a vowel in Bengali.
@@ -108,9 +108,8 @@ def _folded_cluster(cluster: str) -> str:
 @lru_cache(maxsize=1)
 def _followers() -> re.Pattern[str]:
     """Characters that the form of the one before may depend on: marks, ignorables, vowels of a syllable block."""
-    marks = "".join(char for char in map(chr, range(0x300, 0x1F000)) if category(char)[0] == "M")
     vowels = "\u1160-\u11ff\ud7b0-\ud7ff\u314f-\u3163\uffc2-\uffdc\uff9e\uff9f\u0e32\u0e33\u0eb2\u0eb3"
-    return re.compile(f"[{marks}{vowels}{IGNORABLE}]")
+    return re.compile(f"[{ranges(combining())}{vowels}{IGNORABLE}]")
 
 
 @lru_cache(maxsize=1)

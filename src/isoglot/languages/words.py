@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 from unicodedata import category
+
+from isoglot.languages.marks import combining, ranges
 
 # Written without spaces between words, or (Korean) with endings on them that no other word for it shares: Thai, Lao,
 # Myanmar, Tai scripts, Hangul, Khmer, Buginese, Balinese, Javanese, kana, Bopomofo, Han, Yi, Vai, cuneiform,
@@ -36,12 +37,10 @@ def is_unspaced(word: str) -> bool:
 def word_pattern() -> re.Pattern[str]:
     """A word with its combining marks, a stretch of a script without spaces, or one sign such as an emoji."""
     unspaced = _unspaced()
-    marks = _ranges(
-        code for code in range(0x300, 0x1F000) if category(chr(code))[0] == "M" and not is_unspaced(chr(code))
-    )
+    marks = ranges(code for code in combining() if not is_unspaced(chr(code)))
     word = f"[^\\W{unspaced}]+(?:[{marks}]+[^\\W{unspaced}]*)*"
     # A fraction's stroke is what NFKC makes of ½.
-    signs = _ranges(
+    signs = ranges(
         code for code in range(0xA0, 0x1FC00) if category(chr(code)) in {"So", "Sc", "Sm"} and code != 0x2044
     )
     flag = "[\U0001f1e6-\U0001f1ff]{2}"
@@ -82,7 +81,7 @@ def _unspaced() -> str:
     """Letters, digits and marks of the blocks, without their punctuation."""
     bounds = [[int(end, 16) for end in block.split("-")] for block in _BLOCKS.split()]
     codes = (code for first, last in bounds for code in range(first, last + 1))
-    return _ranges(code for code in codes if category(chr(code))[0] in "LMN") + _HAN
+    return ranges(code for code in codes if category(chr(code))[0] in "LMN") + _HAN
 
 
 @lru_cache(maxsize=1)
@@ -92,16 +91,4 @@ def _starts_unspaced() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _cluster() -> re.Pattern[str]:
-    codes = (code for code in range(0xE00, 0x1F000) if category(chr(code))[0] == "M")
-    return re.compile(f"(?:[{_BEFORE}](?=.))?.[{_ranges(codes)}]*", re.DOTALL)
-
-
-def _ranges(codes: Iterable[int]) -> str:
-    """The inside of a character class."""
-    spans: list[list[int]] = []
-    for code in codes:
-        if spans and code == spans[-1][1] + 1:
-            spans[-1][1] = code
-        else:
-            spans.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in spans)
+    return re.compile(f"(?:[{_BEFORE}](?=.))?.[{ranges(combining())}]*", re.DOTALL)

@@ -103,6 +103,15 @@ def test_a_folder_that_only_looks_like_a_language_is_none():
     assert layout.langs == {"de", "en"}
 
 
+def test_messages_of_a_program_are_not_taken_for_its_pages():
+    pages = tree("docs/{lang}/{page}.md", langs=["en", "de"], pages=["a", "b"])
+    messages = tree("res/values-{lang}/{page}.xml", langs=["en", "de", "fr", "it"], pages=["strings", "arrays"])
+    lists = tree("{lang}/{page}.txt", langs=["en", "de", "fr", "it"], pages=["words", "names"])
+    assert [str(layout) for layout in guess_layouts([*pages, *messages, *lists], "en")] == ["docs/{lang}/{path}"]
+    manual = tree("manual/{lang}/{page}.xml", langs=["en", "de"], pages=["book"])
+    assert [str(layout) for layout in guess_layouts(manual, "en")] == ["manual/{lang}/{path}"]
+
+
 def test_nothing_is_guessed_where_nothing_is_translated():
     assert guess_layouts(["a.md", "b/c.md", "de.md", "en.md"], "en") == ()
     assert guess_layouts(["go/README.md", "js/README.md", "ts/README.md", "my-page.md", "page.md"], "en") == ()

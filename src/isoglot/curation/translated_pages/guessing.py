@@ -18,6 +18,8 @@ _LEAST_SHARED = 0.5  # of a language's pages: with fewer in another language, it
 _LEAST_WORTH = 0.02  # of a further layout, against the best
 _SAME_NAME = 400  # files of one name that are compared
 
+_SELDOM_PAGES = (".xml", ".txt")  # of programs more often than of people: `res/values-de/strings.xml`
+
 Pages = dict[str, dict[str, str]]
 """For each path, its file in each language."""
 
@@ -26,14 +28,20 @@ def guess_layouts(files: Iterable[str], pivot: str) -> tuple[Layout, ...]:
     """Layouts of a folder's files, best first; none where no page is there in two languages.
 
     A folder or the end of a file's name is taken for a language where it reads like one and most of its pages are
-    there in another language too: under the same pattern, or (for the pivot) where no language is named.
+    there in another language too: under the same pattern, or (for the pivot) where no language is named. XML and plain
+    texts, which programs keep their messages in, count where no other documents are there in two languages.
 
     Args:
         files: paths under the folder, with slashes.
         pivot: the language of pages that stand where no language is named.
     """
-    left = [file for file in files if PurePosixPath(file).suffix.lower() in ENDINGS]
-    found: list[Layout] = []
+    documents = [file for file in files if PurePosixPath(file).suffix.lower() in ENDINGS]
+    written = [file for file in documents if PurePosixPath(file).suffix.lower() not in _SELDOM_PAGES]
+    return _layouts(written, pivot) or _layouts(documents, pivot)
+
+
+def _layouts(files: list[str], pivot: str) -> tuple[Layout, ...]:
+    left, found = files, list[Layout]()
     best_worth, langs = 0, set[str]()
     while True:
         worth, layout = _best(left, pivot)
