@@ -160,7 +160,7 @@ def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monke
         )
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
-    for host, port, says in (("127.0.0.1", 65536, "--port 65536"), ("no such host", 0, "--host no such host")):
+    for host, port, says in (("127.0.0.1", 65536, "port 65536"), ("no such host", 0, "host no such host")):
         with pytest.raises(InputError, match=says):
             listen(host, port)
 
