@@ -121,7 +121,7 @@ def test_a_corrupt_file_never_gets_the_name(server, tmp_path):
         fetch(server, tmp_path)
     message = str(caught.value)
     assert caught.value.exit_code == 1
-    for words in (server.host, "de.json", SHA256["xquad-r"]["de"], "--data-dir"):
+    for words in (server.host, "de.json", SHA256["xquad-r"]["de"], "`data_dir`"):
         assert words in message
     assert contents(tmp_path) == {}
 

@@ -116,7 +116,7 @@ def test_regime_names(text, name, alpha):
 def test_what_is_no_regime(text):
     with pytest.raises(InputError) as caught:
         parse_regime(text)
-    assert "regime" in str(caught.value) or "--alpha" in str(caught.value)
+    assert "regime" in str(caught.value) or "alpha" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_no_regime(text):
     ],
 )
 def test_sampling_that_cannot_work(field, value):
-    with pytest.raises(InputError, match=f"--{field.replace('_', '-')}"):
+    with pytest.raises(InputError, match=f"^{field} "):
         Sampling(**{field: value})
 
 
@@ -160,22 +160,22 @@ def test_sampling_that_cannot_work(field, value):
     ],
 )
 def test_training_that_cannot_work(field, value):
-    with pytest.raises(InputError, match=f"--{field.replace('_', '-')}"):
+    with pytest.raises(InputError, match=f"^{field} "):
         TrainSettings(**{field: value})
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"regimes": ()}, "--regimes ''"),
+        ({"regimes": ()}, "regimes ''"),
         ({"regimes": ("x-y", "x-y")}, "each once"),
         ({"regimes": ("x-y", "hybrid", "hybrid-0.5")}, "two of them are hybrid-0.5"),
         ({"regimes": ("x-y", "nonsense")}, "'nonsense'"),
-        ({"seeds": ()}, "--seeds ''"),
+        ({"seeds": ()}, "seeds ''"),
         ({"seeds": (1, 1)}, "each once"),
-        ({"seeds": (-1,)}, "--seeds"),
-        ({"resamples": 1}, "--resamples 1"),
-        ({"length": 0}, "--length 0"),
+        ({"seeds": (-1,)}, "seeds '-1'"),
+        ({"resamples": 1}, "resamples 1"),
+        ({"length": 0}, "length 0"),
     ],
 )
 def test_studies_that_cannot_work(values, words):

@@ -195,7 +195,7 @@ def test_names_may_be_given_by_domain_and_with_ports() -> None:
     [
         (["http://a.org"], "", [], "hosts 'http://a.org': expected a name alone"),
         ([], "search", [], "root_path 'search': expected a path such as /search"),
-        ([], "/a?b", [], "--root-path"),
+        ([], "/a?b", [], "root_path"),
         ([], "", ["proxy.local"], "trusted proxy 'proxy.local': expected an address or a network"),
     ],
 )

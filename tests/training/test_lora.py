@@ -213,12 +213,12 @@ def test_two_processes_train_as_one(place):
     assert losses(place / "together") == pytest.approx(losses(place / "alone"), rel=1e-3)
 
 
-def test_settings_name_their_flags(place, tmp_path):
+def test_settings_name_what_cannot_work(place, tmp_path):
     for more, message in (
-        ({"rank": 0}, "--lora-rank 0"),
-        ({"rank": 4, "alpha": -1.0}, "--lora-alpha -1"),
-        ({"rank": 4, "dropout": 1.0}, "--lora-dropout 1"),
-        ({"rank": 4, "targets": " , "}, "--lora-targets"),
+        ({"rank": 0}, r"^lora\.rank 0"),
+        ({"rank": 4, "alpha": -1.0}, r"^lora\.alpha -1"),
+        ({"rank": 4, "dropout": 1.0}, r"^lora\.dropout 1"),
+        ({"rank": 4, "targets": " , "}, r"^lora\.targets"),
     ):
         with pytest.raises(InputError, match=message):
             LoraSettings(**more)

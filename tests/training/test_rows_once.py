@@ -82,7 +82,7 @@ def test_the_same_files_and_languages_are_opened(place, tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_refused_leaves_nothing(place, tmp_path):
-    for settings, message in ((replace(FAST, batch_size=99), "--batch-size 24"), (FAST, "no such model")):
+    for settings, message in ((replace(FAST, batch_size=99), "`batch_size` 24"), (FAST, "no such model")):
         model = "./no-such" if message == "no such model" else str(place / "model")
         with pytest.raises(InputError, match=message):
             train(model, place / "rows.jsonl", tmp_path / "out", settings)

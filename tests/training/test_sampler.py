@@ -278,8 +278,8 @@ def test_the_largest_batch_that_an_error_names_works(sampling, table):
         HybridBatchSampler(table, sampling, 1000)
     except InputError as error:
         message = str(error)
-    assert "1000" in message or "the rows hold no" in message or "--pivot en" in message
-    found = re.search(r"--batch-size (\d+) or less", message)
+    assert "1000" in message or "the rows hold no" in message or "pivot en" in message
+    found = re.search(r"`batch_size` (\d+) or less", message)
     assert (found is None) == (build(table, sampling, 2) is None)
     if found is None:
         return
@@ -292,10 +292,10 @@ def test_the_largest_batch_that_an_error_names_works(sampling, table):
 @pytest.mark.parametrize(
     ("sampling", "batch", "more", "words"),
     [
-        (Sampling(), 1, {}, "--batch-size 1"),
-        (Sampling(), 2, {"steps": 0}, "--max-steps 0"),
+        (Sampling(), 1, {}, "batch_size 1"),
+        (Sampling(), 2, {"steps": 0}, "steps 0"),
         (Sampling(), 2, {"processes": 0}, "0 processes"),
-        (Sampling(), 2, {"seed": -1}, "--seed -1"),
+        (Sampling(), 2, {"seed": -1}, "seed -1"),
         (Sampling("en-en", pivot="fr"), 2, {}, "pivot fr: not in the rows; there are: de, en, th, zh"),
         (Sampling("x-x-mono"), 7, {}, "batch of 7 pairs is too large for monolingual batches: at most 6"),
         (Sampling("x-y"), 4, {"processes": 2}, "batch of 8 pairs is too large for cross-lingual batches"),
