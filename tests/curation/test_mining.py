@@ -136,10 +136,10 @@ def test_random_picks_repeat_with_their_seed(prepared):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"negatives": 0}, "--negatives 0"),
-        ({"range_min": 5, "range_max": 6}, "--range-min 5, --range-max 6"),
-        ({"language": "de"}, "--language 'de'"),
-        ({"relative_margin": 1.0}, "--relative-margin"),
+        ({"negatives": 0}, "negatives 0"),
+        ({"range_min": 5, "range_max": 6}, "range_min 5 with `range_max` 6"),
+        ({"language": "de"}, "language 'de'"),
+        ({"relative_margin": 1.0}, "relative_margin"),
     ],
 )
 def test_settings_that_cannot_work(wrong, message):

@@ -150,7 +150,7 @@ def test_overlap_counts_groups_queries_and_passages(tmp_path):
     with pytest.raises(InputError) as caught:
         refuse_overlap(found, "mine")
     message = str(caught.value)
-    for words in ("1 groups, 1 queries, 1 passages", "group 'wiki-7'", "WIE HOCH", "mine", "--allow-overlap"):
+    for words in ("1 groups, 1 queries, 1 passages", "group 'wiki-7'", "WIE HOCH", "mine", "`allow_overlap`"):
         assert words in message
 
 

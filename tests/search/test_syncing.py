@@ -301,8 +301,8 @@ def test_one_that_was_killed_goes_on(home: Home, monkeypatch: pytest.MonkeyPatch
     [
         ({"delete": ["a.md"]}, "finds out what to replace and delete"),
         ({"by_id": True}, "finds out what to replace and delete"),
-        ({"most_deleted": 1.5}, "--most-deleted 1.5: expected a share from 0 to 1"),
-        ({"most_deleted": float("nan")}, "--most-deleted nan"),
+        ({"most_deleted": 1.5}, "most_deleted 1.5: expected a share from 0 to 1"),
+        ({"most_deleted": float("nan")}, "most_deleted nan"),
     ],
 )
 def test_bad_settings(home: Home, how: dict[str, object], words: str) -> None:

@@ -61,11 +61,11 @@ def check_sync(inputs: Sequence[Path], folder: Path, most_deleted: float, *, alo
         InputError: documents in memory, an index within its own input, or another setting that cannot be.
     """
     if not inputs:
-        raise InputError("--sync: brings an index to what files and folders hold; name some")
+        raise InputError("sync: brings an index to what files and folders hold; name some")
     if not alone:
-        raise InputError("--sync: finds out what to replace and delete; leave out --by-id, --delete and --delete-from")
+        raise InputError("sync: finds out what to replace and delete; leave out `by_id`, `delete` and `delete_from`")
     if not 0 <= most_deleted <= 1:
-        raise InputError(f"--most-deleted {most_deleted:g}: expected a share from 0 to 1")
+        raise InputError(f"most_deleted {most_deleted:g}: expected a share from 0 to 1")
     for given in inputs:
         if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
             within = folder.resolve().relative_to(given.resolve())
@@ -115,8 +115,8 @@ def plan_sync(
     if len(doomed) > most_deleted * len(own):
         raise InputError(
             f"{', '.join(map(shown, inputs))}: {len(doomed)} of the {len(own)} documents that the index has from there "
-            f"are not there any more, and --most-deleted is {most_deleted:g}; nothing was changed. See whether the "
-            "folder is mounted and complete; give --most-deleted 1 to delete them"
+            f"are not there any more, and `most_deleted` is {most_deleted:g}; nothing was changed. See whether the "
+            "folder is mounted and complete; give `most_deleted` 1 to delete them"
         )
     files = {name: state for name, state in known.items() if not ours(name)} | files
     return Sync(changed, files, frozenset(loose), doomed, len(gone) - len(doomed), len(own) - len(loose))
