@@ -150,10 +150,12 @@ def index(
     from isoglot.encoders.opening import open_on
     from isoglot.search.index.building import build_index
     from isoglot.search.index.deletion import read_ids
+    from isoglot.search.index.lance import require_lancedb
     from isoglot.search.measured import passage_documents
 
     listed = read_ids(delete_from) if delete_from else []
     claim = nullcontext(output_dir) if update else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
+    require_lancedb()  # before a model is opened
     with claim as folder:
         encoder = open_encoder(name, opening, devices)
         how: dict[str, Any] = {

@@ -59,13 +59,22 @@ def connect(folder: Path) -> Any:
     Raises:
         MissingPackageError: lancedb is not installed.
     """
+    return require_lancedb().connect(str(folder / "lance"))
+
+
+def require_lancedb() -> Any:
+    """The package that indexes are kept with.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
     # Lance would log warnings of its own beside our errors.
     os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
     except ImportError as error:
         raise MissingPackageError("indexes are kept in LanceDB: pip install 'isoglot[search]'") from error
-    return lancedb.connect(str(folder / "lance"))
+    return lancedb
 
 
 def table_uri(folder: Path, table: str) -> str:
