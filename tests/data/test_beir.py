@@ -119,6 +119,25 @@ def test_everything_wrong_is_named_at_once(folder):
         assert part in str(caught.value)
 
 
+def test_a_second_grade_is_refused_and_a_repeated_one_is_not(folder):
+    path = folder / "qrels" / "test.tsv"
+    written = path.read_text()
+    path.write_text(f"{written}\nde-q0\tde3\t0\n")
+    assert load_beir(folder).grades.tolist() == [1] * 8
+    path.write_text(f"{written}\nde-q0\tde0\t0\n")
+    for opened in (load_beir, stream_beir):
+        with pytest.raises(InputError, match=r"tsv:11: query 'de-q0' judges passage 'de0' again, with 0 instead of 1"):
+            opened(folder)
+
+
+@pytest.mark.parametrize("score", ["nan", "True", "-inf", "null"])
+def test_a_judgement_in_the_first_line_is_no_header(folder, score):
+    path = folder / "qrels" / "test.tsv"
+    path.write_text(path.read_text().replace("query-id\tcorpus-id\tscore", f"de-q0\tde3\t{score}"))
+    with pytest.raises(InputError, match=f"tsv:1: score '{score}' is not a number"):
+        load_beir(folder)
+
+
 def test_qrels_without_a_line(folder):
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n")
     with pytest.raises(InputError, match=r"test\.tsv: judges no query"):

@@ -76,6 +76,9 @@ def test_grades_are_kept_and_below_one_is_not_relevant(tmp_path):
     assert data.notes == data.benchmark().notes == ("7 queries without judgements are left out",)
     assert data.benchmark().grades.tolist() == [3, 1]
     assert data.checksum != before
+    qrels.write_text("0 Q0 1#0 1\n0 Q0 1#0 0\n")
+    with pytest.raises(InputError, match=r"tsv:2: query '0' judges passage '1#0' again, with 0 instead of 1"):
+        load_miracl(tmp_path, langs="th")
     qrels.write_text("0 Q0 1#0 nan\n")
     with pytest.raises(InputError, match="grade 'nan' is not a number"):
         load_miracl(tmp_path, langs="th")

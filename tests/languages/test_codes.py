@@ -14,7 +14,7 @@ from isoglot.languages.table import parse_codes, temporary_languages
 @pytest.mark.parametrize(
     ("normal", "spellings"),
     [
-        ("de", "de DE deu ger de-DE de_AT de-1996 deu_Latn de-Latn-CH de-DE-u-co-phonebk"),
+        ("de", "de DE deu ger de-DE de_AT de-1996 deu_Latn de-Latn-CH de-DE-u-co-phonebk de_DE.UTF-8"),
         ("zh", "zh ZH zho chi cmn zh-CN zh_CN zh-Hans zh_SG zh-Hani zho_Hans zh-cmn zh-Hans-CN"),
         ("zh-Hant", "zh-Hant zh-TW zh_HK zh-MO ZHO_HANT zh-hant-tw cmn-Hant"),
         ("yue", "yue zh-yue yue-Hant yue-HK"),
@@ -27,7 +27,7 @@ from isoglot.languages.table import parse_codes, temporary_languages
         ("no", "no nb nor nob nb-NO no_NO"),
         ("nn", "nn nno nn-NO"),
         ("sr", "sr srp sr-Cyrl sr-RS srp_Cyrl"),
-        ("sr-Latn", "sr-Latn sh sr_latn sr-Latn-RS sr-ME"),
+        ("sr-Latn", "sr-Latn sh sr_latn sr-Latn-RS sr-ME sr_RS.UTF-8@latin"),
         ("pt", "pt por pt-BR pt_PT"),
         ("pa-Arab", "pa-Arab pa-PK pan-Arab"),
         ("fa", "fa fas per pes prs fa-AF"),

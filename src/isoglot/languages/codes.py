@@ -14,8 +14,10 @@ UNKNOWN = "und"
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 # The language of these is the other one: two names of one language would be two languages in every figure.
 _SAME = {"fil": "tl", "nb": "no"}
-# language[_territory]@modifier, as gettext names folders of translations.
-_LOCALE = re.compile(r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?@(?P<modifier>\w+)")
+# language[_territory][.codeset][@modifier], as gettext names folders of translations and systems their locales.
+_LOCALE = re.compile(
+    r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?(?P<codeset>\.[\w-]+)?(@(?P<modifier>\w+))?"
+)
 _MODIFIERS = {
     "latin": "Latn",
     "cyrillic": "Cyrl",
@@ -43,8 +45,8 @@ def normal_code(text: str) -> str:
     ['de', 'de', 'de', 'he', 'zh', 'zh', 'zh', 'en']
     >>> [normal_code(text) for text in ("zh-TW", "zh-Hant-HK", "sr-Latn", "sr-Cyrl-RS", "pa-PK", "arz", "nn")]
     ['zh-Hant', 'zh-Hant', 'sr-Latn', 'sr', 'pa-Arab', 'arz', 'nn']
-    >>> [normal_code(text) for text in ("sr_RS@latin", "uz@cyrillic", "de_DE@euro")]
-    ['sr-Latn', 'uz-Cyrl', 'de']
+    >>> [normal_code(text) for text in ("sr_RS@latin", "uz@cyrillic", "de_DE@euro", "de_DE.UTF-8")]
+    ['sr-Latn', 'uz-Cyrl', 'de', 'de']
     """
     import langcodes
 
@@ -75,10 +77,10 @@ def normal_code(text: str) -> str:
 def _of_locale(text: str) -> str:
     """A locale's name as a code, its modifier as a script where it is one."""
     found = _LOCALE.fullmatch(text)
-    if found is None:
+    if found is None or not (found["codeset"] or found["modifier"]):
         return text
     language, territory, modifier = found.group("language", "territory", "modifier")
-    script = _MODIFIERS.get(modifier.lower())
+    script = _MODIFIERS.get((modifier or "").lower())
     return "-".join(part for part in (language, script, territory) if part)
 
 

@@ -18,7 +18,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.download import is_offline
 from isoglot.data.benchmarks.named import Subset
-from isoglot.data.benchmarks.qrels import grade_of
+from isoglot.data.benchmarks.qrels import grade_of, unambiguous
 from isoglot.data.parquet_rows import columns_named, parquet_rows
 from isoglot.data.records import jsonl_records, table_rows
 from isoglot.languages.table import parse_codes
@@ -152,7 +152,7 @@ def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "ful
         topics, qrels, _ = places[lang]
         own = {f"{lang}:{key}": text for path in topics for key, text in _topics(path, problems)}
         for path in qrels:
-            for number, query, passage, grade in _qrels(path, problems):
+            for number, query, passage, grade in unambiguous(_qrels(path, problems), path, problems):
                 if f"{lang}:{query}" not in own:
                     problems.add(path, number, f"query {query!r} is not among the topics")
                     continue

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.problems import Problems
 from isoglot.data.records import raw_lines
 
+_NO_NAMES = ("nan", "inf", "-inf", "true", "false", "none", "null")  # of a column: the first line is a header otherwise
+
 
 def judgements(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, float]]:
-    """Yield (line number, query id, passage id, grade) of each judgement of a file.
+    """Yield (line number, query id, passage id, grade) of each judgement of a file, repeated ones once.
 
     Args:
         path: lines of query, passage and grade between tabs (BEIR, with or without a header), or of query, iteration,
             passage and grade between any white space (TREC); gzipped where the name ends in .gz.
-        problems: gathers malformed lines, which are skipped.
+        problems: gathers malformed lines, which are skipped, and passages that are judged twice with two grades.
 
     Raises:
         InputError: no such file, or a broken gzip file.
     """
+    return unambiguous(_lines(path, problems), path, problems)
+
+
+def unambiguous(
+    found: Iterable[tuple[int, str, str, float]], path: Path, problems: Problems
+) -> Iterator[tuple[int, str, str, float]]:
+    """Judgements as `judgements` yields them, each once; a second grade of one is a problem, as for trec_eval."""
+    grades: dict[tuple[str, str], float] = {}
+    for number, query, passage, grade in found:
+        before = grades.setdefault((query, passage), grade)
+        if before != grade:
+            problems.add(
+                path, number, f"query {query!r} judges passage {passage!r} again, with {grade:g} instead of {before:g}"
+            )
+        else:
+            yield number, query, passage, grade
+
+
+def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, float]]:
     first = True
     for number, line in raw_lines(path):
         try:
@@ -39,7 +60,7 @@ def judgements(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, 
         grade = grade_of(fields[-1])
         if grade is not None:
             yield number, fields[0], fields[-2], grade
-        elif not header:
+        elif not header or fields[-1].lower() in _NO_NAMES:
             problems.add(path, number, f"score {fields[-1]!r} is not a number")
 
 
