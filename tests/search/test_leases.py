@@ -131,8 +131,9 @@ def test_two_builders_in_one_place(place, tmp_path):
         with working_copy(place, tmp_path / home, new=False) as copy:
             build_index([{"id": key, "text": f"The {key}."}], copy.folder, embed, update=True)
             copy.publish()
-    with Searcher.open(pull(place, tmp_path / "here").folder, embed) as searcher:
-        assert {hit.document for hit in searcher.search("the", k=9)} == {"tide", "moon", "sun", "star"}
+    searcher = Searcher.open(pull(place, tmp_path / "here").folder, embed)
+    assert {hit.document for hit in searcher.search("the", k=9)} == {"tide", "moon", "sun", "star"}
+    searcher.close()
     assert pushed(place).number == 4
 
 

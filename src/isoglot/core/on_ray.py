@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
 import time
 import warnings
@@ -283,12 +284,13 @@ def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
             # Other libraries warn of forks; Ray's processes are programs of their own.
             warnings.simplefilter("ignore", RuntimeWarning)
             if address:
+                _knock(address)
                 ray.init(address=address, **quiet)
             else:
                 cores = max(os.cpu_count() or 1, math.ceil(how.workers * how.cpus))
                 here: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
                 ray.init(address="local", num_cpus=cores, **here, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         where = address or "this machine"
         raise InputError(
             f"ray: no cluster can be reached at {where} ({_short(error)}); give its head, as ray=HOST:PORT"
@@ -299,6 +301,17 @@ def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
             yield not address
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody is at an address: Ray itself tries for minutes.
+
+    Raises:
+        OSError: nobody is.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _told(error: Any) -> IsoglotError:
