@@ -47,7 +47,8 @@ def test_spellings_of_one_language(normal, spellings):
 @pytest.mark.parametrize(
     ("text", "hint"),
     [("jp", "'ja'"), ("cz", "'cs'"), ("German", "'de'"), ("vietnamese", "'vi'"), ("xx", ""), ("German!", ""), ("", "")]
-    + [(text, "") for text in ("c", "??", "en_US.UTF-8", "x-mine", "de--AT", "de-", "12", "dé", "en fr", "a" * 300)],
+    + [(text, "") for text in ("en_US.bytes", "de.md", "is.numeric", "de@")]
+    + [(text, "") for text in ("c", "??", "x-mine", "de--AT", "de-", "12", "dé", "en fr", "a" * 300)],
 )
 def test_what_is_no_code(text, hint):
     with pytest.raises(InputError, match="is not a language code such as 'de'") as caught:

@@ -16,7 +16,9 @@ TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _SAME = {"fil": "tl", "nb": "no"}
 # language[_territory][.codeset][@modifier], as gettext names folders of translations and systems their locales.
 _LOCALE = re.compile(
-    r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?(?P<codeset>\.[\w-]+)?(@(?P<modifier>\w+))?"
+    r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?"
+    r"(?P<codeset>\.(?i:utf-?8|iso-?8859-?\d+|(cp|windows-?|koi8-?|euc-?|gb|big5|tis-?|sjis|shiftjis)\w*))?"
+    r"(@(?P<modifier>\w+))?"
 )
 _MODIFIERS = {
     "latin": "Latn",
