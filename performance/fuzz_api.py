@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from traceback import format_exception
 
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
@@ -92,7 +93,7 @@ def round_of(operation, mode, number: int, examples: int, statuses: Counter[str]
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case):
-        answer = case.call()
+        answer = case.call(timeout=120)
         statuses[f"{operation.label} {answer.status_code}"] += 1
         # An address or a body that is too long is refused as that, whatever else is wrong with it.
         taken = [negative_data_rejection] if answer.status_code in (413, 414) else []
@@ -103,7 +104,7 @@ def round_of(operation, mode, number: int, examples: int, statuses: Counter[str]
     except Unsatisfiable:
         return ""  # nothing can be wrong with a request that has no parts
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - it is the fault that was looked for
-        return f"seed {number}, {operation.label}, {mode}: {error}"[:4000]
+        return f"seed {number}, {operation.label}, {mode}: {''.join(format_exception(error))[-4000:]}"
     return ""
 
 

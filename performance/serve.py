@@ -3,6 +3,7 @@
     python performance/serve.py                    # 10,000 requests each at 1, 8 and 32 clients, JSON and page
     python performance/serve.py --quick
     python performance/serve.py --model embedded --repeated 0.9   # a real encoder, and nine of ten queries known
+    python performance/serve.py --model embedded --queries atlas  # questions that people might ask, in 11 languages
     python performance/serve.py --requests 100000 --clients 8 --kinds json     # memory, with its curve
 
 The server runs in a process of its own on this machine's loopback, over an exact index of seeded random passages in 11
@@ -28,6 +29,7 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,6 +52,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the full record here")
     parser.add_argument(
         "--repeated", type=float, default=0.0, metavar="SHARE", help="share of the queries that are out of 100, 0 to 1"
+    )
+    parser.add_argument(
+        "--queries", choices=["made-up", "atlas"], default="made-up", help="six words of syllables, or real questions"
     )
     parser.add_argument("--all-routes", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -74,6 +79,7 @@ def measure(args: argparse.Namespace) -> dict:
         try:
             ready = json.loads(server.stdout.readline())
             port = ready["port"]
+            query(random.Random(0), args.queries)  # read now: a client that connects and says nothing is let go of
             load(port, "json", 1, min(100, args.requests), seed=1)  # warm
             held = rss(server.pid)
             rows = []
@@ -84,7 +90,7 @@ def measure(args: argparse.Namespace) -> dict:
                     def held_at(done: int, curve: list = curve) -> None:
                         curve.append((done, rss(server.pid)))
 
-                    how = {"seed": clients, "repeated": args.repeated, "told": held_at}
+                    how = {"seed": clients, "repeated": args.repeated, "told": held_at, "queries": args.queries}
                     rows.append(load(port, kind, clients, args.requests, **how))
                     rows[-1] |= {"server_mb": rss(server.pid), "server_mb_after": curve}
                     say(rows[-1])
@@ -110,6 +116,7 @@ def measure(args: argparse.Namespace) -> dict:
         "machine": {"cpus": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
         "load_average": os.getloadavg(),
         "repeated": args.repeated,
+        "queries": args.queries,
         "passages": args.passages,
         "model": args.model,
         "direct_ms": ready["direct_ms"],
@@ -119,7 +126,17 @@ def measure(args: argparse.Namespace) -> dict:
     }
 
 
-def load(port: int, kind: str, clients: int, requests: int, *, seed: int, repeated: float = 0.0, told=None) -> dict:
+def load(
+    port: int,
+    kind: str,
+    clients: int,
+    requests: int,
+    *,
+    seed: int,
+    repeated: float = 0.0,
+    told=None,
+    queries: str = "made-up",
+) -> dict:
     """Send requests over as many connections as clients; seconds from first byte sent to last byte read.
 
     `told` gets the number of requests that are done, forty times.
@@ -136,14 +153,16 @@ def load(port: int, kind: str, clients: int, requests: int, *, seed: int, repeat
         for _ in range(share[number]):
             # One of a hundred that everybody asks, or one that nobody asked before.
             one = random.Random(draw.randrange(100)) if draw.random() < repeated else draw
-            words = quote(" ".join(word(one.randrange(5000)) for _ in range(6)))
+            words = quote(query(one, queries))
             at = time.perf_counter()
             connection.request("GET", PATHS[kind].format(words))
             answer = connection.getresponse()
             body = answer.read()
             took.append(time.perf_counter() - at)
             right = body.count(b"<article>") == 10 if kind == "page" else body.count(b'"rank"') == 10
-            errors += answer.status != 200 or not right
+            if answer.status != 200 or not right:
+                errors += 1
+                sys.stderr.write(f"{answer.status} after {took[-1]:.2f} s: {body[:300]!r}\n")
             with counting:
                 done[0] += 1
                 if told is not None and done[0] % max(1, requests // 40) == 0:
@@ -220,6 +239,21 @@ def encoder(model: str | None):
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def query(draw: random.Random, queries: str) -> str:
+    """Six made-up words, or a question of the atlas corpus with a number that makes it one of its own."""
+    if queries == "atlas":
+        return f"{draw.choice(atlas_questions())} {draw.randrange(10_000)}"
+    return " ".join(word(draw.randrange(5000)) for _ in range(6))
+
+
+@cache
+def atlas_questions() -> list[str]:
+    """The questions of the atlas corpus, in its 11 languages."""
+    from isoglot.studies.atlas_study import atlas
+
+    return [json.loads(line)["query"] for line in atlas("train").read_text(encoding="utf-8").splitlines()]
 
 
 def word(number: int) -> str:

@@ -1,0 +1,146 @@
+"""Thousands of connections that say nothing, and whether those who ask notice them.
+
+    python performance/idle_connections.py                    # 3,000 silent connections
+    python performance/idle_connections.py --silent 1000 --json results/idle-connections.json
+
+Probes and searches are sent over loopback to a server in a process of its own, first alone and then while so many
+connections are open, each in one of three states: silent from the beginning, silent in the middle of a head, and kept
+alive after an answer. They are opened anew as the server lets go of them. Fails where a request is refused or answered
+with anything but 200, or where the server has not let go of all of them in the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from serve import rss
+
+BEGINNINGS = (b"", b"GET /search?q=ka HTTP/1.1\r\nHost: local", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+ASKED = ("/livez", "/readyz", "/search?q=ka+lo&k=3")
+
+
+def main() -> int:
+    """Measure without and with the others, and say what came."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--silent", type=int, default=3000)
+    parser.add_argument("--requests", type=int, default=300, help="of each kind, without and with the others")
+    parser.add_argument("--json", type=Path, help="write the record here")
+    args = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(args.silent + 1000, hard), hard))
+    command = [sys.executable, str(Path(__file__).parent / "serve.py"), "--child", "--passages", "500"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as server:
+        port = json.loads(server.stdout.readline())["port"]
+        asked(port, 20)
+        rows = [{"silent": 0, **asked(port, args.requests)}]
+        held = rss(server.pid)
+        others = Others(port, args.silent)
+        try:
+            rows.append({"silent": len(others.open), **asked(port, args.requests, others.refresh)})
+            grown = (rss(server.pid) or 0) - (held or 0)
+            left = others.wait(60)
+        finally:
+            others.close()
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+    faults = sum(row["faults"] for row in rows)
+    record = {
+        "command": " ".join(["python", *sys.argv]),
+        "load_average": os.getloadavg(),
+        "rows": rows,
+        "opened": others.opened,
+        "still_open_after_60_s": left,
+        "memory_growth_mb": round(grown, 1),
+    }
+    if args.json:
+        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=1))
+    return 1 if faults or left else 0
+
+
+class Others:
+    """Connections that say nothing, or nothing more."""
+
+    def __init__(self, port: int, number: int) -> None:
+        self.port, self.opened = port, 0
+        self.open: dict[int, socket.socket] = {}
+        self.poll = select.poll()
+        for _ in range(number):
+            self._another()
+
+    def _another(self) -> None:
+        one = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        one.sendall(BEGINNINGS[self.opened % 3])
+        self.opened += 1
+        self.open[one.fileno()] = one
+        self.poll.register(one.fileno(), select.POLLIN)
+
+    def refresh(self) -> None:
+        """Open anew those that were ended."""
+        for _ in range(self._ended()):
+            self._another()
+
+    def wait(self, seconds: float) -> int:
+        """How many are open after so many seconds without new ones; it ends when none is."""
+        until = time.monotonic() + seconds
+        while self.open and time.monotonic() < until:
+            self._ended(200)
+        return len(self.open)
+
+    def _ended(self, milliseconds: int = 0) -> int:
+        ended = 0
+        for number, _ in self.poll.poll(milliseconds):
+            try:
+                over = not self.open[number].recv(65_536)
+            except ConnectionResetError:
+                over = True
+            if over:
+                self.poll.unregister(number)
+                self.open.pop(number).close()
+                ended += 1
+        return ended
+
+    def close(self) -> None:
+        """End all."""
+        for one in self.open.values():
+            one.close()
+
+
+def asked(port: int, requests: int, between=lambda: None) -> dict:
+    """Milliseconds of each kind of request, each over a connection of its own, as balancers send probes."""
+    took: dict[str, list[float]] = {path: [] for path in ASKED}
+    faults = 0
+    for number in range(requests):
+        if number % 20 == 0:
+            between()
+        for path in ASKED:
+            at = time.perf_counter()
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            client.request("GET", path)
+            answer = client.getresponse()
+            answer.read()
+            client.close()
+            took[path].append(1000 * (time.perf_counter() - at))
+            faults += answer.status != 200
+    figures = {}
+    for path, values in took.items():
+        p50, p99 = np.percentile(values, [50, 99])
+        figures[path] = {"p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
+    return {"requests": requests * len(ASKED), "faults": faults, **figures}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
