@@ -49,7 +49,7 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
     source = wanted.langs[0] if wanted.langs else "en"
     if not lang:
         notes.problems.add(
-            file, None, "of which language? Its header names none: add Language: or give --langs SOURCE,TARGET"
+            file, None, "of which language? Its header names none: add Language: or give `langs` SOURCE,TARGET"
         )
         return
     for entry in catalogue:
