@@ -170,7 +170,7 @@ def test_the_command_writes_to_an_address(tmp_path, monkeypatch, capsys, refused
     more = str(write(tmp_path / "e.jsonl", [{"id": "fluss", "text": "Der Fluss", "lang": "de"}]))
     with object_store() as endpoint, faulty(endpoint, refused=refused, lost=lost, seed=3) as network:
         reach(monkeypatch.setenv, network)
-        address = f"s3://{BUCKET}/built"
+        address = f"s3://{BUCKET}/built-{refused}-{lost}"
         assert run(["index", "-o", address, "--update", "--delete", "x", *local]) == 2
         assert "no index there" in capsys.readouterr().err
         assert run(["index", docs, "-o", address, "--model", model, "--json", *local]) == 0

@@ -274,10 +274,8 @@ def _package() -> Any:
 @contextmanager
 def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
     """Connect to the cluster, or start a runtime here that ends with the block; gives whether it is our own."""
-    if ray.is_initialized():
-        yield False
-        return
     address = how.address or os.environ.get("RAY_ADDRESS")
+    open_already = ray.is_initialized()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
         with warnings.catch_warnings():
@@ -285,6 +283,9 @@ def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
             warnings.simplefilter("ignore", RuntimeWarning)
             if address:
                 _knock(address)
+            if open_already:
+                pass
+            elif address:
                 ray.init(address=address, **quiet)
             else:
                 cores = max(os.cpu_count() or 1, math.ceil(how.workers * how.cpus))
@@ -295,6 +296,9 @@ def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
         raise InputError(
             f"ray: no cluster can be reached at {where} ({_short(error)}); give its head, as ray=HOST:PORT"
         ) from error
+    if open_already:
+        yield False
+        return
     try:
         # What Ray's daemons notice it prints to standard output, where results are.
         with redirect_stdout(sys.stderr):
