@@ -132,7 +132,7 @@ def test_the_commands(tmp_path, capfd):
     assert run(["index", file, "-o", str(tmp_path / "i"), "--model", model, "--json", *elsewhere]) == 0
     assert json.loads(capfd.readouterr().out)["shards"] == 1
     rows = [
-        {"id": str(n), "lang": lang, "query": f"{word} {n}", "passage": f"{word} {n} {n}"}
+        {"group": str(n), "lang": lang, "query": f"{word} {n}", "passage": f"{word} {n} {n}"}
         for n in range(8)
         for lang, word in (("de", "Berg"), ("en", "mountain"))
     ]
