@@ -68,10 +68,14 @@ def main():
     print(f"\n{MACHINES} machines, seconds of the mean (share of a step that computes for {COMPUTED} s)")
     for entry in read_off:
         shares = " ".join(f"{share:.2f}" for share in entry["efficiency"])
-        print(f"{entry['model']:34} {entry['wire']} {entry['gbit']:4} GbE {entry['seconds']:7.3f} s  ({shares})")
+        print(
+            f"{entry['model']:34} {entry['wire']} {entry['gbit']:4} GbE {entry['network']:7.3f} s network "
+            f"{entry['copying']:7.3f} s copying here  ({shares})"
+        )
     harness.finish(
         [],
         {
+            "load": os.getloadavg(),
             "measured": measured,
             "read_off": read_off,
             "assumed": {
@@ -100,9 +104,10 @@ def project(copying):
         for wire, width in (("fp32", 4), ("bf16", 2)):
             for gbit in LINKS:
                 sent = millions * 1e6 * width * 2 * (MACHINES - 1) / MACHINES
-                seconds = sent * 8 / (gbit * 1e9 * EFFICIENCY) + millions * 4 * copying[wire]
-                share = [computed / (computed + seconds) for computed in COMPUTED]
-                yield {"model": model, "wire": wire, "gbit": gbit, "seconds": seconds, "efficiency": share}
+                network, copied = sent * 8 / (gbit * 1e9 * EFFICIENCY), millions * 4 * copying[wire]
+                share = [computed / (computed + network + copied) for computed in COMPUTED]
+                entry = {"model": model, "wire": wire, "gbit": gbit, "network": network, "copying": copied}
+                yield {**entry, "efficiency": share}
 
 
 def child(task):

@@ -34,7 +34,7 @@ from isoglot.training.checkpoints import (
     remove_incomplete,
     require_same,
 )
-from isoglot.training.facts import fixed_facts, model_name, run_facts
+from isoglot.training.facts import fixed_facts, model_name, run_facts, weights_checksum
 from isoglot.training.inputs import run_collator, used_tokens
 from isoglot.training.interruption import Interruption
 from isoglot.training.launch import require_known_launch, require_one_run
@@ -187,6 +187,9 @@ def _train(
             remove_incomplete(checkpoints)
         last = last_checkpoint(checkpoints, fixed) if resume else None
         encoder = load(model, device=device, **opening.arguments()) if isinstance(model, str) else model.to(device)
+    if processes > 1:
+        # A name may stand for another folder on another machine.
+        require_one_run({"weights": weights_checksum(encoder)})
     numbers = sampler.rows()
     with in_turn():
         collator = run_collator(
