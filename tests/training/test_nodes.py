@@ -46,6 +46,7 @@ def launch(home, *arguments):
     return [agent.returncode for agent in agents], said
 
 
+@pytest.mark.scale
 @pytest.mark.timeout(900)
 def test_a_killed_rank_and_a_resumed_run_end_as_an_uninterrupted_one(tmp_path):
     tiny_encoder(tmp_path, dropout=0.1, length=96)
