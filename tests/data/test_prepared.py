@@ -174,3 +174,11 @@ def test_describe(tmp_path):
     assert "4 rows, 3 groups, 2 different passages (2 groups share one), 2 languages" in text
     assert "German (de)" in text
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_a_name_that_a_terminal_would_obey_is_shown_escaped(tmp_path):
+    row = {"group": "g", "query": "?", "dataset": "a\x1b[31m\u202eb"}
+    text = "".join(json.dumps({**row, "lang": lang, "passage": f"passage {lang}"}) + "\n" for lang in ("de", "en"))
+    (tmp_path / "rows.jsonl").write_text(text)
+    said = render(describe(prepare([tmp_path / "rows.jsonl"], tmp_path / "p", show_progress=False)))
+    assert "data sets: a\\x1b[31m\\u202eb (2 rows)" in said

@@ -16,7 +16,8 @@ from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Of the marks of direction only those that turn letters round, which right-to-left text never needs.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 

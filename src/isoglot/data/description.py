@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isoglot.core.columns import aligned, column_width, pad
+from isoglot.core.files import printable
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.languages.table import language
@@ -66,7 +67,8 @@ def render(facts: dict[str, Any]) -> str:
         f"repeated in one language: {facts['repeated_queries']} queries, {facts['repeated_passages']} passages",
         "data sets: "
         + ", ".join(
-            f"{name} ({count} rows{', bitext: cross-lingual batches only' if name in facts['cross_only'] else ''})"
+            f"{printable(name)} ({count} rows"
+            f"{', bitext: cross-lingual batches only' if name in facts['cross_only'] else ''})"
             for name, count in facts["datasets"].items()
         ),
         "",
