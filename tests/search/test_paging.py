@@ -223,3 +223,17 @@ def test_doctest():
     done = doctest.testmod(collapsing)
     assert done.attempted
     assert not done.failed
+
+
+def test_the_words_of_a_passage_are_looked_for_once_however_deep_a_page_lies(monkeypatch):
+    made, asked = passages(), Counter()
+
+    def counted(text):
+        asked[text] += 1
+        return text
+
+    monkeypatch.setattr(collapsing, "words_of", counted)
+    searcher = Searcher(MemoryIndex(made, embed([passage.text for passage in made], "passage")), embed)
+    assert len(searcher.search("common word1", k=1, offset=60, fair="balanced", collapse=("text",))) == 1
+    assert len(asked) > 60
+    assert set(asked.values()) == {1}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from isoglot.search.candidates import Candidate, best
 from isoglot.search.collapsing import Collapse, identity
+from isoglot.search.index.protocol import Passage
 
 DEEPEST = 10_000  # passages that an index is asked for at a time
 _FURTHER = 4
@@ -60,11 +61,19 @@ class _Pages:
         self._looked = look(depth)
         self.shown: list[Candidate] = []
         self._seen: set[tuple[str, str]] = set()
+        self._keys: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
 
     def show(self, page: list[Candidate]) -> None:
         self.shown += page
         for candidate in page:
-            self._seen.update(identity(candidate.passage, self._collapse))
+            self._seen.update(self._identity(candidate.passage))
+
+    def _identity(self, passage: Passage) -> tuple[tuple[str, str], ...]:
+        # Every page looks at all candidates again, and the words of a text take long to find.
+        place = (passage.document, passage.id)
+        if place not in self._keys:
+            self._keys[place] = identity(passage, self._collapse)
+        return self._keys[place]
 
     def left(self, k: int) -> list[Candidate]:
         """What no page has shown, a whole page of every language that has so many."""
@@ -82,7 +91,7 @@ class _Pages:
         also: dict[int, list[str]] = {}
         rest = []
         for candidate in self._looked.candidates:
-            keys = identity(candidate.passage, self._collapse)
+            keys = self._identity(candidate.passage)
             if any(key in self._seen for key in keys):
                 continue
             same = next((first[key] for key in keys if key in first), None)
