@@ -125,6 +125,8 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)
+    finally:
+        app.config = []  # a recipe is of one call
 
 
 def _fail(message: str, code: int) -> int:
