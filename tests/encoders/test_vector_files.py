@@ -288,7 +288,7 @@ def test_broken_shards_and_encoders_are_reported(tmp_path):
     with pytest.raises(InputError, match="not a readable shard"):
         encode_shards(entries(), tmp_path, open_fake, {})
     write_json(tmp_path / COMPLETE, {})
-    with pytest.raises(InputError, match=r"complete\.json: does not say how many shards"):
+    with pytest.raises(InputError, match=r"complete\.json: does not count its shards"):
         gather(tmp_path, ["q0"], ["p0"])
     write_json(tmp_path / COMPLETE, {"shards": 1, "vectors": 1})
     with pytest.raises(InputError, match="not a readable Parquet"):
