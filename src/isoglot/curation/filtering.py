@@ -56,7 +56,7 @@ def filter_rows(model: Model, rows: Prepared, *, top: int = 20, cross_encoder: C
         InputError: `top` below 1.
     """
     if top < 1:
-        raise InputError(f"a top of {top}: expected at least 1")
+        raise InputError(f"top {top}: expected at least 1")
     queries, passages = rows.column("query"), rows.passages()
     asked = encode(model, queries, "query", what="queries").vectors
     texts = encode(model, passages, "passage", what="passages").vectors
