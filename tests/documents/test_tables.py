@@ -150,6 +150,15 @@ def test_parquet_of_programs_that_do_not_say_what_is_text(tmp_path):
         assert told[0].startswith(f"{path}:2: no text but bytes; expected")
 
 
+def test_damaged_names_of_columns_in_parquet_are_named(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": ["Brot"]}), path)
+    path.write_bytes(path.read_bytes().replace(b"text", b"tex\xf1"))
+    documents, told = read(path)
+    assert not documents
+    assert f"{path}: not a readable Parquet file" in told[0]
+
+
 def test_times_that_python_cannot_hold_are_named(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": ["a"], "at": pa.array([2**50], pa.timestamp("ms"))}), path)
