@@ -7,20 +7,16 @@ import pytest
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.core.on_ray import OnRay
+from support.ray_runtime import ray_runtime
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def runtime():
     """One runtime for all tests here, on this machine, without a page of its own."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(
-        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        _node_ip_address="127.0.0.1", object_store_memory=100 * 2**20,
-    )  # fmt: skip
-    yield
-    ray.shutdown()
+    with ray_runtime():
+        yield
 
 
 def squares(faults):

@@ -17,6 +17,7 @@ from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.manifest import read_manifest
 from support.dying import CountingWords
 from support.encoders import wide_encoder
+from support.ray_runtime import ray_runtime
 from support.rows import write_jsonl as write
 
 ray = pytest.importorskip("ray")
@@ -25,15 +26,8 @@ SIZE = 16
 
 @pytest.fixture(scope="module")
 def runtime():
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    ray.init(
-        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        _node_ip_address="127.0.0.1", object_store_memory=100 * 2**20,
-    )  # fmt: skip
-    yield
-    ray.shutdown()
-    patch.undo()
+    with ray_runtime():
+        yield
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Starts that would train apart or wrongly are refused."""
 
-import multiprocessing
 import os
-import socket
 
 import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.training.launch import require_known_launch
+from support.ranks import run_ranks
 
 
 @pytest.mark.parametrize(
@@ -62,20 +61,10 @@ def work(rank, port, facts, versions, found):
 
 def test_processes_that_differ_do_not_go_on():
     """In the checkpoint that they see, or in a version of what trains."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    found = context.Queue()
     facts = [{"lr": 0.1, "checkpoint": "checkpoint-4"}, {"lr": 0.1, "checkpoint": None}]
     versions = dict.fromkeys(("isoglot", "Python", "torch", "transformers"), ("1.2", "1.3"))
-    processes = [context.Process(target=work, args=(rank, port, facts, versions, found)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    said = {found.get(timeout=120) for _ in range(2 * (1 + len(versions)))}
-    for process in processes:
-        process.join(60)
+    answers = 2 * (1 + len(versions))
+    said = set(run_ranks(work, 2, lambda rank, port, found: (rank, port, facts, versions, found), answers=answers))
     told = dict(said)
     assert len(said) == len(told) == 1 + len(versions)  # both processes say the same
     assert told["checkpoint"].startswith(

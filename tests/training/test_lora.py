@@ -1,9 +1,7 @@
 """LoRA: adapters that train, resume, merge and load; encoders and decoders, chunks and processes."""
 
 import json
-import multiprocessing
 import os
-import socket
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +20,7 @@ from isoglot.training.run import train
 from isoglot.training.settings import LoraSettings, TrainSettings, flat_settings
 from support.encoders import tiny_encoder
 from support.models import gemma3, qwen3
+from support.ranks import run_ranks
 from support.rows import tiny_rows
 
 LORA = LoraSettings(rank=4, dropout=0.1)
@@ -199,17 +198,7 @@ def work(home, name, settings, rank, world, port):
 def test_two_processes_train_as_one(place):
     settings = replace(FAST, lora=LoraSettings(rank=4), max_steps=3)
     run(place, "qwen", place / "alone", replace(settings, batch_size=8))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    processes = [context.Process(target=work, args=(place, "together", settings, rank, 2, port)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        assert process.exitcode == 0
+    run_ranks(work, 2, lambda rank, port, _: (place, "together", settings, rank, 2, port))
     assert losses(place / "together") == pytest.approx(losses(place / "alone"), rel=1e-3)
 
 

@@ -1,9 +1,7 @@
 """Losses and regimes of a user's own: what they are given, that they train, and what is refused."""
 
 import json
-import multiprocessing
 import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.sampling.strata import Plans, pair_plan
 from isoglot.training.settings import TrainSettings
 from support.encoders import tiny_encoder
+from support.ranks import run_ranks
 from support.rows import tiny_rows
 
 FAST = TrainSettings(
@@ -108,17 +107,7 @@ def test_an_own_loss_over_two_processes_trains_as_one(place):
         replace(FAST, batch_size=8),
         loss=own_info_nce,
     )
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    processes = [context.Process(target=work, args=(place, "together", FAST, rank, 2, port)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        assert process.exitcode == 0
+    run_ranks(work, 2, lambda rank, port, _: (place, "together", FAST, rank, 2, port))
     alone, together = (logged(place / name) for name in ("alone", "together"))
     assert [line["loss"] for line in together] == pytest.approx([line["loss"] for line in alone], rel=1e-4)
     assert [line["grad_norm"] for line in together] == pytest.approx([line["grad_norm"] for line in alone], rel=1e-3)

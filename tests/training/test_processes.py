@@ -1,9 +1,7 @@
 """Two processes over gloo: the same loss and gradients as one, and batches that keep their promises."""
 
 import json
-import multiprocessing
 import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from safetensors.torch import load_file
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.settings import TrainSettings
 from support.encoders import tiny_encoder
+from support.ranks import run_ranks
 from support.rows import tiny_rows
 
 ONE = TrainSettings(
@@ -86,19 +85,8 @@ def work(home, name, settings, rank, world, port, stop):
 
 
 def train(home, name, settings, world, stop=0):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
     (home / name).mkdir(exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    arguments = [(home, name, settings, rank, world, port, stop) for rank in range(world)]
-    processes = [context.Process(target=work, args=given) for given in arguments]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        assert process.exitcode == 0
+    run_ranks(work, world, lambda rank, port, _: (home, name, settings, rank, world, port, stop))
     return home / name
 
 

@@ -1,8 +1,6 @@
 """Row files given to a training are prepared once, whoever asks again."""
 
-import multiprocessing
 import os
-import socket
 from dataclasses import replace
 
 import pytest
@@ -14,6 +12,7 @@ from isoglot.training.rows import run_rows
 from isoglot.training.run import train
 from isoglot.training.settings import TrainSettings
 from support.encoders import tiny_encoder
+from support.ranks import run_ranks
 from support.rows import parallel_rows, tiny_rows, write_jsonl
 
 FAST = TrainSettings(batch_size=4, max_steps=4, save_steps=1, warmup_steps=1, device="cpu", precision="fp32")
@@ -103,16 +102,6 @@ def work(home, rank, port):
 
 
 def test_of_several_processes_the_first_prepares(place):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    processes = [context.Process(target=work, args=(place, rank, port)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        assert process.exitcode == 0
+    run_ranks(work, 2, lambda rank, port, _: (place, rank, port))
     assert [path.name for path in place.glob("prepared-by-*")] == ["prepared-by-0"]
     assert (place / "out" / "model.safetensors").is_file()

@@ -1,13 +1,12 @@
 """Two machines of two processes each: who makes a file first, and what a mean over the wire comes to."""
 
-import multiprocessing
 import os
-import socket
 
 import pytest
 import torch
 
 from isoglot.training.processes import average_over_processes, in_turn
+from support.ranks import run_ranks
 
 WORLD = 4
 
@@ -40,20 +39,8 @@ def work(rank, port, folders, found):
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
     folders = {name: tmp_path_factory.mktemp(name) for name in ("shared", "apart")}
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    found = context.Queue()
-    processes = [context.Process(target=work, args=(rank, port, folders, found)) for rank in range(WORLD)]
-    for process in processes:
-        process.start()
-    said = {rank: (made, means) for rank, made, means in (found.get(timeout=300) for _ in processes)}
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    return said
+    said = run_ranks(work, WORLD, lambda rank, port, found: (rank, port, folders, found), answers=WORLD)
+    return {rank: (made, means) for rank, made, means in said}
 
 
 def test_files_are_made_once_where_all_see_them_and_once_a_machine_where_not(said):
