@@ -190,6 +190,7 @@ def load(
 
 def child(count: int, model: str | None, *, all_routes: bool = False) -> None:
     """The server; prints its port when it is ready, and its peak of memory when it was told to stop."""
+    from isoglot.core.waiting import wait_asleep
     from isoglot.encoders.encoding import as_encoder
     from isoglot.search.index.memory import MemoryIndex
     from isoglot.search.index.protocol import Passage
@@ -197,6 +198,7 @@ def child(count: int, model: str | None, *, all_routes: bool = False) -> None:
     from isoglot.serve.app import create_app
     from isoglot.serve.server import listen, run
 
+    wait_asleep()  # as the command does
     draw = random.Random(0)
     passages = [
         Passage(f"d{row}", f"d{row}", " ".join(word(draw.randrange(5000)) for _ in range(60)), LANGS[row % len(LANGS)])

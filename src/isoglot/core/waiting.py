@@ -17,3 +17,8 @@ def wait_asleep() -> None:
     if not any(name in os.environ for name in _OWN):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ["KMP_BLOCKTIME"] = "0"
+
+
+def asleep() -> bool:
+    """Whether the environment says that they sleep."""
+    return os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE"

@@ -15,6 +15,7 @@ from isoglot.encoders.devices import resolve_precision
 from isoglot.encoders.embedder import Encoded, Encoder, Model, Role, Vectors, is_transformer, name_of, readable
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import preset_of, prompt_of
+from isoglot.encoders.threads import threads_for
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -181,8 +182,9 @@ def encode_distinct(
     vectors = np.empty((len(distinct), 0), dtype=np.float32)
     with Progress(f"encoding {what}", len(distinct)) as progress, torch.inference_mode():
         for chosen in _batches(lengths[order], device):
-            found = vectors_of(tokens, order[chosen]).float()
-            batch = torch.nn.functional.normalize(found[:, :width])
+            with threads_for(int(lengths[order[chosen]].sum())):
+                found = vectors_of(tokens, order[chosen]).float()
+                batch = torch.nn.functional.normalize(found[:, :width])
             if not vectors.shape[1]:
                 vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
             vectors[order[chosen]] = batch.cpu().numpy()

@@ -58,6 +58,16 @@ def whole_registers(length: int) -> int:
     return -(-length // _MULTIPLE) * _MULTIPLE
 
 
+def round_size(tokens: int) -> int:
+    """The rows, from 1, that a product is given for so many tokens: one of eight sizes between two powers of two.
+
+    >>> [round_size(tokens) for tokens in (1, 16, 130, 257, 4000)]
+    [16, 16, 144, 288, 4096]
+    """
+    step = max(_MULTIPLE, 1 << max(0, tokens.bit_length() - 4))
+    return -(-tokens // step) * step
+
+
 class _Block(NamedTuple):
     """Texts of similar length: their places among all padded ones, and which of these hold a token."""
 
@@ -90,10 +100,12 @@ class Layers:
             lengths: (texts,) in descending order.
         """
         blocks, places = _blocks(lengths, self._dtype)
-        hidden = hidden.to(self._dtype)
+        tokens = len(hidden)
+        # Rows of zeros after the last text: a product of another size is made ready first, and kept, by oneDNN.
+        hidden = functional.pad(hidden.to(self._dtype), (0, 0, 0, round_size(tokens) - tokens))
         for layer in self._layers:
             hidden = layer(hidden, places, blocks)
-        return hidden
+        return hidden[:tokens]
 
 
 class _Layer:
@@ -112,7 +124,7 @@ class _Layer:
 
     def __call__(self, hidden: Tensor, places: Tensor, blocks: list[_Block]) -> Tensor:
         padded = self._seen(hidden).index_select(0, places)
-        mixed = torch.empty_like(hidden)
+        mixed = torch.zeros_like(hidden)
         for block in blocks:
             texts, longest = block.shape
             query, key, value = padded[block.places].view(texts, longest, 3, self._heads, -1).permute(2, 0, 3, 1, 4)

@@ -94,6 +94,7 @@ def run(
         KeyboardInterrupt: it was SIGINT, after everything was closed.
     """
     import uvicorn
+    from threadpoolctl import threadpool_limits
 
     from isoglot.serve.connections import Punctual, allow_connections
 
@@ -120,7 +121,8 @@ def run(
         who = "who has a key" if keyed else "anyone who reaches this machine"
         progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")
     allow_connections()
-    with taken:
+    # Several searches run at a time: a product of each on all cores would have them wait for one another.
+    with taken, threadpool_limits(1, user_api="blas"):
         draining_server(config, drain, leave).run(sockets=[taken])
 
 
