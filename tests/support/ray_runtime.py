@@ -11,8 +11,12 @@ import pytest
 
 
 @contextmanager
-def ray_runtime() -> Iterator[None]:
-    """Two cores, no page of its own, nothing told to anybody; workers import what this process imports."""
+def ray_runtime(**environment: str) -> Iterator[None]:
+    """Two cores, no page of its own, nothing told to anybody; workers import what this process imports.
+
+    Args:
+        environment: of the workers, beside what this process has.
+    """
     import ray
 
     with pytest.MonkeyPatch.context() as patch:
@@ -21,6 +25,7 @@ def ray_runtime() -> Iterator[None]:
         ray.init(
             address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
             _node_ip_address="127.0.0.1", object_store_memory=100 * 2**20,
+            runtime_env={"env_vars": environment},
         )  # fmt: skip
         try:
             yield

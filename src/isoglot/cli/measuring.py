@@ -67,7 +67,7 @@ def evaluate(
         ranking: How the index is searched.
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
-        elsewhere: Where the model encodes.
+        elsewhere: Where the model encodes, and streamed passages are searched.
         debias: A correction of language bias that `isoglot debias fit` wrote.
         relevant_from: The lowest grade that counts as relevant, for all measures but nDCG, which takes the grades
             themselves.

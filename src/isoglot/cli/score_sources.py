@@ -101,7 +101,7 @@ class FromModel:
         vectors = folder / "vectors"
         vectors.mkdir(exist_ok=True)
         encode_to(data, vectors, self.name, self.options, self.devices, executor=self.executor)
-        return _score_shards(data, vectors, self.name, how), device_name(None)
+        return _score_shards(data, vectors, self.name, how, self.executor), device_name(None)
 
     def _score_elsewhere(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Encode on the executor's workers, and score what comes back."""
@@ -126,6 +126,7 @@ class FromVectors:
 
     place: Path
     model: str | None
+    executor: Executor | None = None
 
     @property
     def name(self) -> str:
@@ -133,8 +134,13 @@ class FromVectors:
         return self.model or str(self.place)
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """A correction or runs for streamed passages."""
+        """A correction or runs for streamed passages, workers for those in memory."""
         _check_vectors(how, streamed)
+        if self.executor is not None and not streamed:
+            raise InputError(
+                "--on: with --vectors it says where streamed passages are searched (of miracl: --subset full); "
+                "those that are in memory are searched here, leave it out"
+            )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Read and score."""
@@ -145,7 +151,7 @@ class FromVectors:
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Read and score in blocks."""
-        return _score_shards(data, self.place, self.name, how), "cpu"
+        return _score_shards(data, self.place, self.name, how, self.executor), "cpu"
 
     def settings(self) -> dict[str, Any]:
         """Where they lie."""
@@ -210,8 +216,10 @@ def score_source(
     from isoglot.cli.measuring_values import parse_runs
 
     runs = parse_runs(run)
-    if executor is not None and (index is not None or runs is not None or vectors is not None):
-        raise InputError("--on: says where a model encodes; leave it out with --index, --run and --vectors")
+    if executor is not None and (index is not None or runs is not None):
+        raise InputError(
+            "--on: says where a model encodes and vectors are searched; leave it out with --index and --run"
+        )
     if index is not None:
         if vectors is not None or runs is not None:
             raise InputError("--index: give it alone, or --vectors, or --run")
@@ -228,7 +236,7 @@ def score_source(
     if runs is not None:
         return FromRun(run, runs, run_pool)
     if vectors is not None:
-        return FromVectors(vectors, model)
+        return FromVectors(vectors, model, executor)
     return FromModel(model or "embedded", options, devices, executor)
 
 
@@ -264,10 +272,20 @@ def _score_vectors(
     return score(data, queries, candidates, name=name, trained=trained, relevant_from=how.relevant_from)
 
 
-def _score_shards(data: StreamedCorpus, vectors: Path, name: str, how: Scoring) -> Evaluation:
+def _score_shards(
+    data: StreamedCorpus, vectors: Path, name: str, how: Scoring, executor: Executor | None
+) -> Evaluation:
     """Score a corpus whose passages lie on disk as vectors, in blocks."""
     from isoglot.measuring.evaluating import trained_languages
     from isoglot.measuring.scoring import score_shards
 
-    trained, size = trained_languages(name), {"depth": how.depth, "memory": how.memory}
-    return score_shards(data, vectors, name=name, trained=trained, relevant_from=how.relevant_from, **size)
+    return score_shards(
+        data,
+        vectors,
+        name=name,
+        depth=how.depth,
+        memory=how.memory,
+        executor=executor,
+        trained=trained_languages(name),
+        relevant_from=how.relevant_from,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
@@ -14,11 +15,17 @@ class Executor(Protocol):
 
     Attributes:
         workers: how many work at the same time.
+        threads: that each of them has for products.
     """
 
     @property
     def workers(self) -> int:
         """How many work at the same time."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """How many threads each has for products."""
         ...
 
     def run(
@@ -41,6 +48,7 @@ class Here:
     """Does tasks in this process, one after the other."""
 
     workers = 1
+    threads = os.cpu_count() or 1
 
     def run(
         self, opener: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]

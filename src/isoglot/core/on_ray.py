@@ -56,6 +56,11 @@ class OnRay:
                 f"cpus {self.cpus:g}, gpus {self.gpus:g}, timeout {self.timeout:g}: expected none below 0, and time"
             )
 
+    @property
+    def threads(self) -> int:
+        """How many threads each worker has for products: one a core."""
+        return max(1, int(self.cpus))
+
     def run(
         self, opener: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
     ) -> Iterator[tuple[Task, Result]]:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
+from isoglot.core.executors import Executor
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.vector_files import Floats, Shard, read_shards, vector_files
-from isoglot.measuring.ranks import query_of, score_blocks
+from isoglot.measuring.best import Best, Part, nothing_yet, search_part
+from isoglot.measuring.ranks import query_of
+from isoglot.measuring.search_elsewhere import search_elsewhere
 
 MEMORY = 2**31
 DEPTH = 1000
-
-
-class Best(NamedTuple):
-    """The best passages of each query, best first.
-
-    Attributes:
-        positions: in reading order, int64 (Q, k); -1 where there are fewer.
-        scores: float32 (Q, k).
-        langs: language numbers, int16 (Q, k); -1 where there are fewer.
-    """
-
-    positions: NDArray[np.int64]
-    scores: Floats
-    langs: NDArray[np.int16]
 
 
 class Found(NamedTuple):
@@ -75,7 +65,9 @@ def query_vectors(place: Path, ids: list[str]) -> Floats:
     return vectors
 
 
-def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memory: int = MEMORY) -> Found:
+def search_shards(
+    place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memory: int = MEMORY, executor: Executor | None = None
+) -> Found:
     """Search every query in its own language and in all together.
 
     Nothing is kept for a passage that is neither relevant nor among the best of a query, so memory does not grow with
@@ -86,9 +78,11 @@ def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memo
         data: the queries, and which passages are relevant to them.
         depth: passages kept for a query.
         memory: bytes for a block of passages and its scores, beside the results and one shard.
+        executor: whose workers search, instead of this process; see `search_elsewhere`.
 
     Raises:
-        InputError: vectors missing, given twice, broken, or of a language that the queries do not have.
+        InputError: vectors missing, given twice, broken, or of a language that the queries do not have; or workers that
+            compute otherwise than this process.
     """
     ids = [key for key, _, _ in data.queries]
     number = {code: index for index, code in enumerate(data.languages)}
@@ -96,36 +90,17 @@ def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memo
     queries = query_vectors(place, ids)
     wanted = [key for query in ids for key in data.answers[query]]
     positions = dict.fromkeys(wanted, -1)
-    own = _empty(len(ids), depth)
+    own = nothing_yet(len(ids), depth)
     # In one language the pool is that language's own.
-    pooled = _empty(len(ids), depth) if len(number) > 1 else own
+    pooled = nothing_yet(len(ids), depth) if len(number) > 1 else own
     sizes = np.zeros(len(number), np.int64)
-    # A passage costs its vector twice (as read, and as padded for the product) and a score for each of 128 queries.
-    rows = max(1, memory // 2 // (8 * queries.shape[1] + 512))
-    start = 0
-    files = vector_files(place)
-    with Progress("searching", len(files)) as progress:
-        before: Path | None = None
-        for shard in read_shards(place, role="passage"):
-            progress.advance(shard.path != before)
-            before = shard.path
-            passages = _passages(shard)
-            unknown = sorted(set(passages.langs) - number.keys())
-            if unknown:
-                named = ", ".join(code or "no language" for code in unknown)
-                raise InputError(f"{shard.path}: passages in {named}; encode with the same `langs`")
-            lang = np.array([number[code] for code in passages.langs], np.int16)
-            sizes += np.bincount(lang, minlength=len(number))
-            for row, key in enumerate(passages.ids):
-                if key in positions:
-                    if positions[key] >= 0:
-                        raise InputError(f"{shard.path}: passage id {key!r} is given twice; encode again")
-                    positions[key] = start + row
-            unit = _unit(passages)
-            for first in range(0, len(unit), rows):
-                part = slice(first, first + rows)
-                _search(queries, query_lang, unit[part], lang[part], start + first, own, pooled, memory // 2)
-            start += len(unit)
+    with Progress("searching", len(vector_files(place))) as progress:
+        parts = _parts(place, number, positions, sizes, progress)
+        if executor is not None:
+            search_elsewhere(queries, query_lang, parts, own, pooled, executor, memory)
+        else:
+            for part in parts:
+                search_part(queries, query_lang, part, own, pooled, memory)
     lost = [key for key, position in positions.items() if position < 0]
     if lost:
         raise InputError(
@@ -133,6 +108,30 @@ def search_shards(place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memo
             "encode the whole corpus"
         )
     return Found(own, pooled, np.array([positions[key] for key in wanted], np.int64), sizes.tolist())
+
+
+def _parts(
+    place: Path, number: dict[str, int], positions: dict[str, int], sizes: NDArray[np.int64], progress: Progress
+) -> Iterator[Part]:
+    """The passages of a folder in parts; notes where relevant ones stand and how many each language has."""
+    start, before = 0, None
+    for shard in read_shards(place, role="passage"):
+        progress.advance(shard.path != before)
+        before = shard.path
+        passages = _passages(shard)
+        unknown = sorted(set(passages.langs) - number.keys())
+        if unknown:
+            named = ", ".join(code or "no language" for code in unknown)
+            raise InputError(f"{shard.path}: passages in {named}; encode with the same `langs`")
+        lang = np.array([number[code] for code in passages.langs], np.int16)
+        sizes += np.bincount(lang, minlength=len(number))
+        for row, key in enumerate(passages.ids):
+            if key in positions:
+                if positions[key] >= 0:
+                    raise InputError(f"{shard.path}: passage id {key!r} is given twice; encode again")
+                positions[key] = start + row
+        yield Part(start, _unit(passages), lang)
+        start += len(lang)
 
 
 def ranks_of(best: Best, offsets: NDArray[np.int64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -151,59 +150,6 @@ def ties_of(best: Best, offsets: NDArray[np.int64], ranks: NDArray[np.float64]) 
     query, place = query_of(offsets)[found], ranks[found].astype(np.int64) - 1
     own = best.scores[query, place]
     return sum(int((best.scores[q] == score).sum()) - 1 for q, score in zip(query, own, strict=True))
-
-
-def _search(
-    queries: Floats,
-    query_lang: NDArray[np.int16],
-    passages: Floats,
-    passage_lang: NDArray[np.int16],
-    start: int,
-    own: Best,
-    pooled: Best,
-    block_bytes: int,
-) -> None:
-    everything = np.arange(len(passages))
-    inside = {int(lang): np.flatnonzero(passage_lang == lang) for lang in np.unique(passage_lang)}
-    for first, scores in score_blocks(queries, passages, block_bytes):
-        for query, row in enumerate(scores, first):
-            columns = inside.get(int(query_lang[query]))
-            if columns is not None:
-                _keep(own, query, row, columns, passage_lang, start)
-            if pooled is not own:
-                _keep(pooled, query, row, everything, passage_lang, start)
-
-
-def _keep(
-    best: Best,
-    query: int,
-    scores: Floats,
-    columns: NDArray[np.int64],
-    langs: NDArray[np.int16],
-    start: int,
-) -> None:
-    """Put what beats the worst of a query's best among them; of equal scores the one that came first stays."""
-    depth = best.scores.shape[1]
-    own = scores if len(columns) == len(scores) else scores[columns]
-    near = np.flatnonzero(own > best.scores[query, -1])
-    if not len(near):
-        return
-    if len(near) > depth:
-        near = near[own[near] >= np.partition(own[near], -depth)[-depth]]
-    found = columns[near]
-    order = np.argsort(-np.concatenate((best.scores[query], own[near])), kind="stable")[:depth]
-    pairs: tuple[tuple[NDArray[Any], NDArray[Any]], ...] = (
-        (best.positions, start + found),
-        (best.scores, own[near]),
-        (best.langs, langs[found]),
-    )
-    for kept, new in pairs:
-        kept[query] = np.concatenate((kept[query], new))[order]
-
-
-def _empty(queries: int, depth: int) -> Best:
-    shape = (queries, depth)
-    return Best(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int16))
 
 
 def _passages(shard: Shard) -> Shard:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
+from isoglot.core.executors import Executor
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.measuring import language_bias
@@ -115,6 +116,7 @@ def score_shards(
     name: str,
     depth: int = DEPTH,
     memory: int = MEMORY,
+    executor: Executor | None = None,
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
@@ -126,10 +128,11 @@ def score_shards(
         name: of the model.
         depth: passages kept for a query; a relevant one beyond them counts as never found.
         memory: bytes; see `search_shards`.
+        executor: whose workers search, instead of this process.
         trained: languages the model was trained on, where known.
         relevant_from: as in `score_ranks`.
     """
-    found = search_shards(place, data, depth=depth, memory=memory)
+    found = search_shards(place, data, depth=depth, memory=memory, executor=executor)
     position = dict(zip((key for query, _, _ in data.queries for key in data.answers[query]), found.gold, strict=True))
     benchmark = relevant_only(data)
     gold = np.array([position[benchmark.candidates.ids[index]] for index in benchmark.gold], np.int64)

@@ -1,0 +1,117 @@
+"""Exact search by workers elsewhere, each of a run of passages at a time; what they find is merged here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from isoglot.core.errors import InputError
+from isoglot.core.executors import Executor
+from isoglot.measuring.arithmetic import Arithmetic, arithmetic_here
+from isoglot.measuring.best import Best, Floats, Part, Several, above, floors_of, found_in, merge, search_part
+
+_RUN = 65_536  # passages for a worker at a time, where there is memory for them
+
+
+class _Run(NamedTuple):
+    """Passages for a worker, and the scores that are too low, float32 (Q,): in a query's language, and in all."""
+
+    parts: list[Part]
+    own: Floats
+    pooled: Floats | None
+
+
+class _Asked(NamedTuple):
+    """What every worker searches for, and how."""
+
+    queries: Floats
+    langs: NDArray[np.int16]
+    depth: int
+    memory: int
+    arithmetic: Arithmetic
+
+
+def search_elsewhere(
+    queries: Floats,
+    query_lang: NDArray[np.int16],
+    parts: Iterable[Part],
+    own: Best,
+    pooled: Best,
+    executor: Executor,
+    memory: int,
+) -> None:
+    """Let workers search every query in parts of a corpus; arguments as in `search_part`.
+
+    Products have the shapes that they have here, so the result has the bits of a search in one process whose BLAS takes
+    as many threads as a worker's.
+
+    Args:
+        queries: float32 (Q, d), unit length.
+        query_lang: language numbers, int16 (Q,).
+        parts: passages in reading order; read a few runs ahead.
+        own: changed.
+        pooled: changed.
+        executor: whose workers search.
+        memory: bytes for a block of passages and its scores, on each worker, and for the runs on their way from here.
+
+    Raises:
+        InputError: a worker's BLAS is another one, or computes otherwise.
+    """
+    with threadpool_limits(executor.threads, user_api="blas"):
+        wanted = arithmetic_here(queries.shape[1])
+    asked = _Asked(queries, query_lang, own.scores.shape[1], memory, wanted)
+    # Two of each worker, here and as they are sent; one that is gathered and one in the reader's hands.
+    rows = max(1, min(_RUN, memory // (8 * queries.shape[1] * (2 * executor.workers + 2))))
+
+    def runs() -> Iterator[_Run]:
+        for some in _gathered(parts, rows):
+            # What others have found by now need not be found again, nor sent.
+            yield _Run(some, floors_of(own), None if pooled is own else floors_of(pooled))
+
+    for _, (of_own, of_all) in executor.run(partial(_opened, asked), runs()):
+        merge(own, of_own)
+        if of_all is not None:
+            merge(pooled, of_all)
+
+
+def _gathered(parts: Iterable[Part], rows: int) -> Iterator[list[Part]]:
+    """Parts, as they are, by the run: as many as it takes to have so many passages."""
+    run: list[Part] = []
+    count = 0
+    for part in parts:
+        run.append(part)
+        count += len(part.vectors)
+        if count >= rows:
+            yield run
+            run, count = [], 0
+    if run:
+        yield run
+
+
+def _opened(asked: _Asked) -> Callable[[_Run], tuple[Several, Several | None]]:
+    """For a worker: from a run to the best of it.
+
+    Raises:
+        InputError: it would compute otherwise than is wanted.
+    """
+    threadpool_limits(asked.arithmetic.threads, user_api="blas")
+    here = arithmetic_here(asked.queries.shape[1])
+    if here != asked.arithmetic:
+        raise InputError(
+            f"a worker computes otherwise ({here}) than this machine ({asked.arithmetic}), so that ranks would depend "
+            "on who searched; take machines of one kind with the same NumPy, or set OPENBLAS_CORETYPE on all"
+        )
+    return partial(_search, asked)
+
+
+def _search(asked: _Asked, run: _Run) -> tuple[Several, Several | None]:
+    own = above(run.own, asked.depth)
+    pooled = own if run.pooled is None else above(run.pooled, asked.depth)
+    for part in run.parts:
+        search_part(asked.queries, asked.langs, part, own, pooled, asked.memory)
+    return found_in(own), None if pooled is own else found_in(pooled)
