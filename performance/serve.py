@@ -5,12 +5,17 @@
     python performance/serve.py --model embedded --repeated 0.9   # a real encoder, and nine of ten queries known
     python performance/serve.py --model embedded --queries atlas  # questions that people might ask, in 11 languages
     python performance/serve.py --requests 100000 --clients 8 --kinds json     # memory, with its curve
+    python performance/serve.py --model embedded --index stored --repeated 0.9 --narrowed 0.5 --half  # as used
 
 The server runs in a process of its own on this machine's loopback, over an exact index of seeded random passages in 11
 languages; the clients are threads of this process, each with one kept-alive connection, and share the machine with
 it. Without --model a query's vector is drawn from a seed, so that the figures are the server's own; beside them
 stands the same search called directly. Memory is the server's peak above what it held once it was ready; the record of
 --json has what it held after every fortieth of the requests.
+
+--index stored serves an index on disk as `isoglot index` makes one, instead of one in memory. --narrowed has a share of
+the requests carry a filter and ask for counts of two fields. --half measures every row again with requests that come
+at a constant rate, half of the row's own throughput, each timed from when it was due.
 """
 
 from __future__ import annotations
@@ -31,12 +36,14 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote
+from tempfile import TemporaryDirectory
+from urllib.parse import quote, urlencode
 
 import numpy as np
 
 LANGS = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 DIMENSION = 384
+NARROWED = "&" + urlencode({"where": "year >= 2013", "facets": ["lang", "year"]}, doseq=True)
 PATHS = {"json": "/search?k=10&q={}", "page": "/?view=one&k=10&q={}"}
 
 
@@ -56,13 +63,18 @@ def main() -> int:
     parser.add_argument(
         "--queries", choices=["made-up", "atlas"], default="made-up", help="six words of syllables, or real questions"
     )
+    parser.add_argument("--index", choices=["memory", "stored"], default="memory", help="what is searched")
+    parser.add_argument(
+        "--narrowed", type=float, default=0.0, metavar="SHARE", help="share with a filter and facets, 0 to 1"
+    )
+    parser.add_argument("--half", action="store_true", help="again at half of each row's throughput")
     parser.add_argument("--all-routes", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.quick:
         args.requests, args.passages = 200, 1000
     if args.child:
-        child(args.passages, args.model, all_routes=args.all_routes)
+        child(args.passages, args.model, stored=args.index == "stored", all_routes=args.all_routes)
         return 0
     record = measure(args)
     print_record(record)
@@ -73,7 +85,7 @@ def main() -> int:
 
 def measure(args: argparse.Namespace) -> dict:
     """Every kind of answer at every number of clients, in turn."""
-    command = [sys.executable, __file__, "--child", "--passages", str(args.passages)]
+    command = [sys.executable, __file__, "--child", "--passages", str(args.passages), "--index", args.index]
     command += ["--model", args.model] if args.model else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -82,7 +94,8 @@ def measure(args: argparse.Namespace) -> dict:
             query(random.Random(0), args.queries)  # read now: a client that connects and says nothing is let go of
             load(port, "json", 1, min(100, args.requests), seed=1)  # warm
             held = rss(server.pid)
-            rows = []
+            rows: list[dict] = []
+            halves: list[dict] = []
             for clients in (int(part) for part in args.clients.split(",")):
                 for kind in args.kinds.split(","):
                     curve: list[tuple[int, float | None]] = []
@@ -90,26 +103,33 @@ def measure(args: argparse.Namespace) -> dict:
                     def held_at(done: int, curve: list = curve) -> None:
                         curve.append((done, rss(server.pid)))
 
-                    how = {"seed": clients, "repeated": args.repeated, "told": held_at, "queries": args.queries}
-                    rows.append(load(port, kind, clients, args.requests, **how))
+                    how = {name: getattr(args, name) for name in ("repeated", "narrowed", "queries")}
+                    rows.append(load(port, kind, clients, args.requests, seed=clients, told=held_at, **how))
                     rows[-1] |= {"server_mb": rss(server.pid), "server_mb_after": curve}
                     say(rows[-1])
+                    if args.half:
+                        how["rate"] = rows[-1]["per_second"] / 2
+                        halves.append(load(port, kind, clients, args.requests, seed=clients + 100, **how))
+                        say(halves[-1])
             server.send_signal(signal.SIGINT)
             ended = json.loads(server.stdout.readline())
             server.wait(20)
         finally:
             server.kill()
-    errors = sum(row["errors"] for row in rows)
+    errors = sum(row["errors"] for row in rows + halves)
     goals = [goal("errors", errors, 0), goal("clean_exit", ended["signal"], "SIGINT")]
     if held is not None:
         # The first row's requests fill caches; a single one is held against what there was before it.
         first = held if len(rows) == 1 else rows[0]["server_mb"]
         goals.append(goal("memory_growth_mb", round(rows[-1]["server_mb"] - first, 1), 100))
     speeds = {row["clients"]: row["per_second"] for row in rows if row["kind"] == "json"}
-    if args.model and {1, 32} <= set(speeds):
+    if args.model and {1, 32} <= set(speeds) and not args.repeated:
         # Queries of many clients are encoded together.
         times = round(speeds[32] / speeds[1], 2)
         goals.append({"name": "throughput_32_to_1", "measured": times, "wanted": 4, "reached": times >= 4})
+    for row in halves:
+        times = round(row["p99_ms"] / row["p50_ms"], 2)
+        goals.append(goal(f"half_load_p99_to_p50_{row['kind']}_{row['clients']}", times, 2))
     return {
         "command": " ".join(["python", "performance/serve.py", *sys.argv[1:]]),
         "commit": commit(),
@@ -117,11 +137,14 @@ def measure(args: argparse.Namespace) -> dict:
         "load_average": os.getloadavg(),
         "repeated": args.repeated,
         "queries": args.queries,
+        "narrowed": args.narrowed,
+        "index": args.index,
         "passages": args.passages,
         "model": args.model,
         "direct_ms": ready["direct_ms"],
         "peak_mb_above_ready": ended["peak_mb"],
         "rows": rows,
+        "half_load": halves,
         "goals": goals,
     }
 
@@ -136,10 +159,13 @@ def load(
     repeated: float = 0.0,
     told=None,
     queries: str = "made-up",
+    narrowed: float = 0.0,
+    rate: float | None = None,
 ) -> dict:
     """Send requests over as many connections as clients; seconds from first byte sent to last byte read.
 
-    `told` gets the number of requests that are done, forty times.
+    `told` gets the number of requests that are done, forty times. With a rate (requests a second) each is sent when it
+    is due, or as soon after as a connection is free, and timed from when it was due.
     """
     share = [requests // clients + (number < requests % clients) for number in range(clients)]
     started, counting, done = threading.Barrier(clients + 1), threading.Lock(), [0]
@@ -150,12 +176,17 @@ def load(
         connection.connect()
         took, errors = [], 0
         started.wait()
-        for _ in range(share[number]):
+        began = time.perf_counter()
+        for turn in range(share[number]):
             # One of a hundred that everybody asks, or one that nobody asked before.
             one = random.Random(draw.randrange(100)) if draw.random() < repeated else draw
             words = quote(query(one, queries))
+            path = PATHS[kind].format(words) + (NARROWED if draw.random() < narrowed else "")
             at = time.perf_counter()
-            connection.request("GET", PATHS[kind].format(words))
+            if rate is not None:
+                at = began + (turn * clients + number) / rate
+                time.sleep(max(0.0, at - time.perf_counter()))
+            connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read()
             took.append(time.perf_counter() - at)
@@ -180,6 +211,7 @@ def load(
     return {
         "kind": kind,
         "clients": clients,
+        "rate": rate,
         "requests": requests,
         "errors": sum(errors for _, errors in results),
         "per_second": round(requests / seconds, 1),
@@ -188,24 +220,51 @@ def load(
     }
 
 
-def child(count: int, model: str | None, *, all_routes: bool = False) -> None:
+def child(count: int, model: str | None, *, stored: bool = False, all_routes: bool = False) -> None:
     """The server; prints its port when it is ready, and its peak of memory when it was told to stop."""
     from isoglot.core.waiting import wait_asleep
-    from isoglot.encoders.encoding import as_encoder
     from isoglot.search.index.memory import MemoryIndex
     from isoglot.search.index.protocol import Passage
     from isoglot.search.searcher import Searcher
-    from isoglot.serve.app import create_app
-    from isoglot.serve.server import listen, run
 
     wait_asleep()  # as the command does
     draw = random.Random(0)
     passages = [
-        Passage(f"d{row}", f"d{row}", " ".join(word(draw.randrange(5000)) for _ in range(60)), LANGS[row % len(LANGS)])
+        Passage(
+            f"d{row}",
+            f"d{row}",
+            " ".join(word(draw.randrange(5000)) for _ in range(60)),
+            LANGS[row % len(LANGS)],
+            metadata={"year": 2000 + draw.randrange(26)},
+        )
         for row in range(count)
     ]
     vectors = unit(np.random.default_rng(0).standard_normal((count, DIMENSION), np.float32))
-    searcher = Searcher(MemoryIndex(passages, vectors), encoder(model), model_name=model or "seeded")
+    with TemporaryDirectory(prefix="isoglot-serve-") as scratch:
+        index = stored_index(Path(scratch) / "index", passages, vectors) if stored else MemoryIndex(passages, vectors)
+        answer_until_told(Searcher(index, encoder(model), model_name=model or "seeded"), model, all_routes=all_routes)
+
+
+def stored_index(home: Path, passages: list, vectors: np.ndarray):
+    """An index on disk, exact in its vectors."""
+    from isoglot.search.index.lance import LanceIndex
+    from isoglot.search.index.manifest import Manifest
+    from isoglot.search.index.publishing import publish
+    from isoglot.search.index.store import Store
+
+    store = Store(home, DIMENSION)
+    store.put(passages, [passage.id for passage in passages], vectors)
+    store.read_state()
+    publish(home, store, Manifest("seeded", DIMENSION, 192, []), ann_from=len(passages) + 1)
+    return LanceIndex(home)
+
+
+def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
+    """Say the port and the time of a search without a server, then serve until the signal comes."""
+    from isoglot.encoders.encoding import as_encoder
+    from isoglot.serve.app import create_app
+    from isoglot.serve.server import listen, run
+
     took = []
     for number in range(50):
         at = time.perf_counter()

@@ -219,6 +219,27 @@ def test_facets_count_what_the_filter_leaves(both):
         both.facets(["lang"], langs=["fr"])
 
 
+def test_what_was_counted_once_is_kept_and_nobody_can_change_it():
+    class Counting(MemoryIndex):
+        counted = 0
+
+        def tally(self, *args):
+            self.counted += 1
+            return super().tally(*args)
+
+    made = [Passage("a", "a", "one", "en", metadata={"n": 1}), Passage("b", "b", "two", "en", metadata={"n": True})]
+    index = Counting(made, embed(["one", "two"], "passage"))
+    searcher = Searcher(index, embed)
+    for _ in range(3):
+        found = searcher.facets(["lang", "n"])
+        assert found["lang"].counts == {"en": 2}
+        found["lang"].counts.clear()
+    assert index.counted == 2
+    for where, left in (("n = 1", [1.0]), ("n = true", [True])):
+        assert str([*searcher.facets(["n"], where=where)["n"].counts]) == str(left)
+    assert index.counted == 4
+
+
 def test_doctest():
     done = doctest.testmod(collapsing)
     assert done.attempted

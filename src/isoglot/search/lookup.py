@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from isoglot.core.errors import InputError
@@ -14,6 +15,7 @@ from isoglot.search.query_checks import check_langs
 
 FACET_VALUES = 100
 MOST_NEIGHBOURS = 20
+_FACETS_KEPT = 256  # an open index does not change, and every page of results asks for the same counts
 
 
 class NoPassageError(InputError):
@@ -60,6 +62,7 @@ class Lookup:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._languages: dict[str, int] | None = None
+        self._counted = lru_cache(maxsize=_FACETS_KEPT)(self._count)
 
     def languages(self) -> dict[str, int]:
         """Passages in each language of the index."""
@@ -105,7 +108,11 @@ class Lookup:
         wanted = None if langs is None else list(dict.fromkeys(known_code(code) or code for code in langs))
         check_langs(wanted, self.languages())
         tree = None if where is None else checked_filter(where, fields)
-        return {name: self._facet(field_named(name, fields, "facets"), wanted, tree, values) for name in names}
+        among = None if wanted is None else tuple(wanted)
+        found = {
+            name: self._counted(field_named(name, fields, "facets"), among, tree, repr(tree), values) for name in names
+        }
+        return {name: facet._replace(counts=dict(facet.counts)) for name, facet in found.items()}
 
     def document(self, id: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document.
@@ -139,7 +146,10 @@ class Lookup:
         """Let go of the index."""
         self._index.close()
 
-    def _facet(self, field: str, langs: Sequence[str] | None, where: Filter | None, values: int) -> Facet:
+    def _count(
+        self, field: str, langs: tuple[str, ...] | None, where: Filter | None, spelled: str, values: int
+    ) -> Facet:
+        # Spelled out as well, since True and 1 are equal, and not the same filter.
         counts, passages, without = self._index.tally(field, langs, where)
         # Equal counts in the order of their values: an answer does not depend on how the index is stored.
         ordered = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry[0])))
