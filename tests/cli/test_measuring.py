@@ -9,7 +9,8 @@ from isoglot.cli.measuring_values import parse_memory
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import assemble
-from isoglot.measuring.comparing import compare, load_runs, stacked
+from isoglot.measuring.comparing import compare, run_folders, stacked
+from isoglot.measuring.evaluation import load_evaluation
 from isoglot.measuring.scoring import score
 
 LANGS = ("de", "en", "th")
@@ -28,6 +29,10 @@ def evaluated(folder, quality, seed=0, groups=30, trained=None, checksum="same")
     score(benchmark, q.astype(np.float32), p.astype(np.float32), name=folder.name, trained=trained).save(folder)
     write_json(folder / "run.json", {"verb": "evaluate", "data": {"benchmark": checksum}})
     return folder
+
+
+def loaded(specs):
+    return [(name, load_evaluation(folder)) for name, folder in run_folders(specs)]
 
 
 def output(capsys, *argv):
@@ -189,12 +194,12 @@ def test_compare_in_words_and_numbers(tmp_path, capsys):
 
 def test_runs_of_one_name_are_seeds(tmp_path, capsys):
     one, two, base = (evaluated(tmp_path / name, q, s) for name, q, s in (("x/e", 1, 1), ("y/e", 1, 2), ("b", 0.5, 3)))
-    stacks = stacked(load_runs([f"base={base}", f"tuned={one}", f"tuned={two}"]))
+    stacks = stacked(loaded([f"base={base}", f"tuned={one}", f"tuned={two}"]))
     assert [(stack.regime, len(stack.matrices["multilingual", "map"])) for stack in stacks] == [
         ("base", 1),
         ("tuned", 2),
     ]
-    assert [name for name, _ in load_runs([str(one), str(two)])] == ["x/e", "y/e"]
+    assert [name for name, _ in run_folders([str(one), str(two)])] == ["x/e", "y/e"]
     code, out, _ = output(capsys, "compare", f"base={base}", f"tuned={one}", f"tuned={two}", "--resamples", 50)
     assert code == 0
     assert "and seeds too" in out
@@ -206,7 +211,7 @@ def test_a_study_folder_brings_its_runs(tmp_path):
     evaluated(tmp_path / "runs" / "hybrid-0.5-seed1", 1.0, 5)
     evaluated(tmp_path / "runs" / "base", 0.5, 6)
     write_json(tmp_path / "study.json", {})
-    assert [name for name, _ in load_runs([str(tmp_path)])] == ["base", "hybrid-0.5", "hybrid-0.5"]
+    assert [name for name, _ in run_folders([str(tmp_path)])] == ["base", "hybrid-0.5", "hybrid-0.5"]
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
@@ -228,7 +233,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
 
 
 def test_holm_is_over_the_languages_of_one_comparison(tmp_path):
-    runs = load_runs([str(evaluated(tmp_path / "a", 0.6)), str(evaluated(tmp_path / "b", 0.7, 1))])
+    runs = loaded([str(evaluated(tmp_path / "a", 0.6)), str(evaluated(tmp_path / "b", 0.7, 1))])
     found = compare(stacked(runs), resamples=400, measures=(("monolingual", "map"),))
     by_slice = {entry.slice: entry for entry in found}
     assert set(LANGS) | {"all", "family:Indo-European", "script:Latin"} == by_slice.keys()

@@ -45,7 +45,7 @@ def read_documents(
 
 
 def read_files(inputs: Sequence[Path], problems: Problems | None = None) -> Iterator[Document]:
-    """Stream the documents of files and folders, as they would get into a new index.
+    """Stream the documents of files and folders, as a new index would have them.
 
     Args:
         inputs: files and folders.

@@ -52,30 +52,8 @@ def macro_mean(values: Array) -> float:
     >>> macro_mean(np.array([[1.0, 0.0, np.nan], [0.0, np.nan, np.nan]]))
     0.25
     """
-    return float(bootstrap_macro(values, np.ones((1, len(values)), np.float32))[0])
-
-
-def bootstrap_macro(values: Array, weights: Array) -> Floats:
-    """Macro mean under every row of weights.
-
-    Args:
-        values: floats (G, C), NaN where missing.
-        weights: (R, G), from `group_weights`.
-
-    Returns:
-        float64 (R,). A cell none of whose groups was drawn is left out; NaN where no cell is left.
-    """
-    present = ~np.isnan(values)
-    filled = np.where(present, values, 0.0).astype(np.float64)
-    means = np.empty(len(weights))
-    step = max(1, CHUNK_BYTES // (8 * max(1, sum(values.shape))))
-    for start in range(0, len(weights), step):
-        part = weights[start : start + step].astype(np.float64)
-        count = part @ present.astype(np.float64)
-        cells = np.divide(part @ filled, count, out=np.zeros_like(count), where=count > 0)
-        kept = np.count_nonzero(count, axis=1)
-        means[start : start + step] = np.where(kept > 0, cells.sum(axis=1) / np.maximum(kept, 1), np.nan)
-    return means
+    cells = _mean_present(np.asarray(values, np.float64).T)
+    return float(_mean_present(cells[None])[0])
 
 
 def interval(values: Array, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
@@ -288,7 +266,7 @@ def _draw(
 
 def _mean_present(values: Array) -> Array:
     """Mean of each row over its present values, NaN where there are none."""
-    if not np.isnan(values).any():
+    if values.shape[1] and not np.isnan(values).any():
         mean: Array = values.mean(axis=1)
         return mean
     present = ~np.isnan(values)

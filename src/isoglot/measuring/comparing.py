@@ -14,7 +14,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
-from isoglot.measuring.evaluation import Evaluation, load_evaluation
+from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 
 Floats = NDArray[np.float64]
@@ -111,18 +111,6 @@ def stacked(runs: list[tuple[str, Evaluation]]) -> list[Stack]:
 def _said(evaluation: Evaluation) -> str:
     languages = ",".join(evaluation.languages)
     return f"{evaluation.benchmark} {languages} ({len(evaluation.groups)} question groups)"
-
-
-def load_runs(specs: Sequence[str]) -> list[tuple[str, Evaluation]]:
-    """Read evaluations: (name, evaluation) each, in the order given.
-
-    Args:
-        specs: as `run_folders` takes them.
-
-    Raises:
-        InputError: as `run_folders`, or a folder whose files are not of one evaluation.
-    """
-    return [(name, load_evaluation(folder)) for name, folder in run_folders(specs)]
 
 
 def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from isoglot.core.problems import Problems
 from isoglot.data.rows import Row
-from isoglot.documents.finding import find_sources
-from isoglot.documents.reading import read_documents
+from isoglot.documents.reading import read_files
 from isoglot.languages.codes import UNKNOWN
 from isoglot.languages.detection import detect
 
@@ -66,7 +65,7 @@ def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, d
     Raises:
         InputError: nothing to read.
     """
-    for document in read_documents(find_sources(paths), problems):
+    for document in read_files(paths, problems):
         lang = document.lang or detect(f"{document.title}\n{document.text}")
         if lang == UNKNOWN:
             problems.add(document.file, document.line, "its language cannot be told")

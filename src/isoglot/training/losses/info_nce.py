@@ -123,10 +123,6 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
             loss = torch.stack(total).sum() if total else batch.per_query.sum() * 0.0
         return Measured(loss, batch.per_query.detach(), {name: value.detach() for name, value in terms.items()})
 
-    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
-        """Loss of (B, d) embeddings per column; see the class for `labels`."""
-        return self.compare(pair_batch(embeddings, labels, self.temperature, gather=self.gather_across_devices)).loss
-
     def get_config_dict(self) -> dict[str, Any]:
         """What the model card records."""
         return {"temperature": self.temperature, "gather_across_devices": self.gather_across_devices}
