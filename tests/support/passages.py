@@ -52,7 +52,7 @@ def _metadata(number):
 def write_index(folder: Path, passages, vectors, *, model="hand", probe=None, **about) -> Path:
     """Publish passages as the next version of an index folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = Store(folder, vectors.shape[1])
+    store = Store(folder, vectors.shape[1], about.get("numbers", "float32"))
     if store.passages.count_rows():
         store.passages.delete("true")
     if passages:

@@ -26,6 +26,7 @@ def print_built(built: Built, folder: Path, removal: Pruned | None, *, as_json: 
         facts = {"documents": version.documents, "passages": version.passages, "languages": version.languages}
         facts |= {"shards": built.shards, "shards_kept": built.kept}
         told = {"problems": built.problems.count, "unknown": list(built.unknown), "ann": version.ann}
+        told |= {"numbers": built.numbers, "recall": version.recall}
         record = {"version": version.number, **counts, **facts, **told}
         print(json_line({**record, **_freed(removal), "seconds": round(built.seconds, 2)}), flush=True)
         return
@@ -39,6 +40,11 @@ def print_built(built: Built, folder: Path, removal: Pruned | None, *, as_json: 
         f"version {version.number} of {folder}: {version.passages} passages of {version.documents} documents ({langs})",
         flush=True,
     )
+    from isoglot.search.index.stored_vectors import in_words
+
+    shortened = in_words(built.numbers, version.recall)
+    if shortened:
+        print(shortened, flush=True)
     if removal is not None:
         print(_removal(removal), flush=True)
 
@@ -46,13 +52,18 @@ def print_built(built: Built, folder: Path, removal: Pruned | None, *, as_json: 
 def print_versions(manifest: Manifest, *, as_json: bool, pruned: Pruned | None = None) -> None:
     """Say which versions there are."""
     if as_json:
-        record = {"current": manifest.current, "versions": [asdict(version) for version in manifest.versions]}
+        record = {"current": manifest.current, "numbers": manifest.numbers}
+        record["versions"] = [asdict(version) for version in manifest.versions]
         print(json_line({**record, **_freed(pruned)}))
         return
+    from isoglot.search.index.stored_vectors import in_words
+
     for version in manifest.versions:
+        shortened = in_words(manifest.numbers, version.recall)
         mark = "*" if version.number == manifest.current else " "
         print(
             f"{mark} {version.number:>3}  {version.created}  {version.documents} documents, {version.passages} passages"
+            + (f"; {shortened}" if shortened else "")
         )
     if pruned is not None:
         print(_removal(pruned))

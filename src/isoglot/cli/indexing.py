@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -45,6 +45,7 @@ def index(
     versions: Switch = False,
     roll_back: int | None = None,
     prune: int | None = None,
+    numbers: Literal["float32", "float16", "int8"] | None = None,
     ann_from: int = 100_000,
     overwrite: Switch = False,
     resume: Switch = False,
@@ -72,6 +73,8 @@ def index(
         versions: List the published versions.
         roll_back: Number of the version that searches shall see.
         prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
+        numbers: Numbers that a new index keeps its vectors in: float32 (default), float16, or int8, which is searched
+            exactly only; what they lose is measured.
         ann_from: Passages from which an approximate index is built.
         overwrite: Replace what the folder holds.
         resume: Go on with a build that was interrupted.
@@ -164,6 +167,7 @@ def index(
             "length": opened.length,
             "precision": opened.precision,
             "options": opened.record(),
+            "numbers": numbers,
             "ann_from": ann_from,
             "most_deleted": kept.share,
             "executor": executor,
@@ -185,6 +189,7 @@ def index(
                     "debias": str(debias) if debias else None,
                     "delete": [*delete, *listed],
                     "precision": opened.precision,
+                    "numbers": numbers,
                 },
                 data={} if data is None else {"benchmark": data.checksum},
                 seed=None,

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from isoglot.search.index.protocol import Vectors
+from isoglot.search.index.stored_vectors import to_matrix, units
 
 PAYS_FROM = 100_000  # rows; below, exact search takes some milliseconds
 LOOKED_AT = 1_000_000  # passages left by a filter that are compared
@@ -86,12 +85,6 @@ def probes_for(ann: Mapping[str, Any], passages: int, among: int) -> int:
     return min(2 * partitions, max(probes, math.ceil(2 * partitions * LOOKED_AT / max(1, among))))
 
 
-def to_matrix(table: pa.Table | pa.RecordBatch) -> Vectors:
-    """The `vector` column as float32 (n, d)."""
-    matrix: Vectors = pc.list_flatten(table["vector"]).to_numpy().reshape(len(table), -1)
-    return matrix
-
-
 def _recall(table: Any, vectors: Vectors, exact: list[set[str]], probes: int) -> tuple[float, float]:
     """Mean recall@10, and the median milliseconds of a search."""
     found, seconds = [], []
@@ -104,22 +97,17 @@ def _recall(table: Any, vectors: Vectors, exact: list[set[str]], probes: int) ->
 
 def _exact(table: Any, vectors: Vectors) -> list[set[str]]:
     """The same for many vectors by exact search, in one pass over the table."""
-    units = _units(vectors)
+    asked = units(vectors)
     scores = np.full((len(vectors), _K + 1), -np.inf, np.float32)
     ids = np.full(scores.shape, "", dtype=object)
     for batch in table.search().select(["id", "vector"]).to_batches(8192):
-        found = units @ _units(to_matrix(batch)).T
+        found = asked @ units(to_matrix(batch)).T
         near = np.argpartition(-found, min(_K, found.shape[1] - 1), axis=1)[:, : _K + 1]
         scores = np.concatenate([scores, np.take_along_axis(found, near, axis=1)], axis=1)
         ids = np.concatenate([ids, np.asarray(batch["id"].to_pylist(), dtype=object)[near]], axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")[:, : _K + 1]
         scores, ids = np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
     return [set(line[1:]) - {""} for line in ids.tolist()]
-
-
-def _units(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
 def _search(table: Any, vector: Vectors, probes: int) -> set[str]:

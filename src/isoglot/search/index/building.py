@@ -25,7 +25,7 @@ from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from isoglot.search.index import approximate
+from isoglot.search.index import approximate, stored_vectors
 from isoglot.search.index.columns import LONGEST_NAME, MOST
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.encoder_check import index_name
@@ -33,7 +33,7 @@ from isoglot.search.index.encoding import Encoding
 from isoglot.search.index.file_states import read_states, write_states
 from isoglot.search.index.intake import Intake, read_through
 from isoglot.search.index.ledger import Ledger
-from isoglot.search.index.manifest import BUILDING, FILE, Version
+from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
 from isoglot.search.index.resume import (
@@ -48,6 +48,7 @@ from isoglot.search.index.resume import (
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
 from isoglot.search.index.store import Store, one_writer
+from isoglot.search.index.stored_vectors import COMPARED, Numbers
 from isoglot.search.index.syncing import MOST_DELETED, check_sync, plan_sync
 
 
@@ -63,6 +64,7 @@ class Built:
         seconds: wall time.
         changed: whether a version was published.
         shards: that the documents added and replaced were encoded in.
+        numbers: that the index keeps its vectors in.
         kept: shards of these that an earlier run, which did not come to its end, had finished.
     """
 
@@ -78,6 +80,7 @@ class Built:
     changed: bool
     shards: int = 0
     kept: int = 0
+    numbers: str = "float32"
 
 
 def build_index(
@@ -97,6 +100,7 @@ def build_index(
     most_deleted: float = MOST_DELETED,
     precision: Precision = "auto",
     options: Mapping[str, Any] | None = None,
+    numbers: Numbers | None = None,
     ann_from: int = approximate.PAYS_FROM,
     executor: Executor | None = None,
     opener: Callable[[], Model] | None = None,
@@ -132,6 +136,8 @@ def build_index(
         moved_from: where the first input was when it was indexed; its documents keep their ids.
         precision: as for `encode`.
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
+        numbers: that a new index keeps its vectors in: float32 (when None), float16, or int8, which takes a byte and is
+            searched exactly only. What they lose is measured and kept in the manifest. An update keeps to the index's.
         ann_from: passages from which an ANN index is built.
         executor: where shards are encoded; in this process when None.
         opener: opens the model where the executor's workers are; the model itself goes there when None.
@@ -167,7 +173,17 @@ def build_index(
         find_sources(inputs, may_be_empty=sync and most_deleted >= 1)  # before anything is opened
     folder.mkdir(parents=True, exist_ok=True)
     with one_writer(folder), nothing_left_of_nothing(folder):
-        manifest = go_on_from(folder, model, name, debias, length, update=update, precision=precision, options=options)
+        manifest = go_on_from(
+            folder,
+            model,
+            name,
+            debias,
+            length,
+            update=update,
+            precision=precision,
+            options=options,
+            numbers=numbers,
+        )
         correction = load_debias(folder / DEBIAS) if manifest.debias else None
         with nothing_begun(folder):
             store, roots = open_store(folder, manifest, inputs, moved_from)
@@ -208,6 +224,7 @@ def build_index(
         )
         encoding.run(cut(intake.new(fresh), [deciding(folder, manifest), precision]), where, recipe)
         _commit(store, ledger, encoding.plan, intake)
+        recall = _recall(manifest, ledger, encoding.plan)
         if plan:
             deleted = store.delete([id for id in doomed if id not in intake.seen])
             intake.unchanged += plan.unread
@@ -235,7 +252,7 @@ def build_index(
             raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
         if changed or not is_published(store, manifest):
             changed = True
-            manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from)
+            manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from, recall=recall)
         (folder / BUILDING).unlink(missing_ok=True)
         ledger.forget()
         if plan:
@@ -253,11 +270,24 @@ def build_index(
         changed,
         len(encoding.plan),
         encoding.kept,
+        manifest.numbers,
     )
 
 
 def _itself(model: Model) -> Model:
     return model
+
+
+def _recall(manifest: Manifest, ledger: Ledger, plan: Sequence[Planned]) -> dict[str, Any] | None:
+    """What the index's numbers lose, among what is new; the figure before where that was of more passages."""
+    before = manifest.version.recall if manifest.versions else None
+    if manifest.numbers == "float32":
+        return None
+    rows = sum(ledger.passages(shard.address) or 0 for shard in plan)
+    if not rows or (before is not None and min(rows, COMPARED) < before["passages"]):
+        return before
+    batches = (batch for shard in plan for batch in ledger.batches(shard.address))
+    return stored_vectors.recall(batches, rows, manifest.dimension, manifest.numbers)
 
 
 def _commit(store: Store, ledger: Ledger, plan: Sequence[Planned], intake: Intake) -> None:

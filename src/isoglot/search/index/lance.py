@@ -24,10 +24,12 @@ from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, to_sql
 from isoglot.search.filters.tree import Filter
-from isoglot.search.index.approximate import probes_for, to_matrix
+from isoglot.search.index import scanning
+from isoglot.search.index.approximate import probes_for
 from isoglot.search.index.columns import add_up, fields_in
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.stored_vectors import to_matrix, vector_type
 
 PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
@@ -38,7 +40,7 @@ _BATCH = 8192  # passages in memory
 _FOREVER = timedelta(days=36_500)
 
 
-def schema(dimension: int) -> pa.Schema:
+def schema(dimension: int, numbers: str = "float32") -> pa.Schema:
     """Columns of the passages table.
 
     `search_text` and `search_title` are terms between blanks, which the full-text indexes are made of. `hash` is of the
@@ -47,7 +49,7 @@ def schema(dimension: int) -> pa.Schema:
     at the others, and at the columns of the metadata (`columns`), which come as the documents bring them.
     """
     texts = ["id", "document", "text", *SEARCHED, "lang", "title", "source", "about", "hash"]
-    return pa.schema([*((name, pa.string()) for name in texts), ("vector", pa.list_(pa.float32(), dimension))])
+    return pa.schema([*((name, pa.string()) for name in texts), ("vector", vector_type(dimension, numbers))])
 
 
 FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as", "source", "metadata", "hash")])
@@ -157,8 +159,11 @@ class LanceIndex:
         if not self._version.passages or (langs is not None and not langs):
             return []
         with self._reading():
-            query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
             condition = self._condition(langs, where)
+            if self.manifest.numbers == "int8":
+                rows, scores = scanning.nearest(self._table, vector, k, SHOWN, condition, self._version.passages)
+                return _found(rows, scores)
+            query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
             if condition is not None:
                 query = query.where(condition)
             ann = None if exact else self._version.ann
@@ -224,7 +229,7 @@ class LanceIndex:
             rows = self._table.search().where(f"id = {quoted(id)}").limit(1).select([*SHOWN, "vector"]).to_arrow()
         if not len(rows):
             return None
-        return _found(rows, [0.0])[0].passage, np.array(rows["vector"][0].as_py(), np.float32)
+        return _found(rows, [0.0])[0].passage, to_matrix(rows)[0]
 
     def passages(self) -> Iterator[Passage]:
         """All passages, as they are stored, a batch in memory at a time."""

@@ -11,6 +11,7 @@ from isoglot.core.files import read_json, write_json
 from isoglot.documents.roots import Root, to_roots
 
 FORMAT = 5
+_SHORTENED = 6  # with vectors in other numbers than float32, which earlier ones would read wrongly
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # there while a build is under way
 
@@ -26,6 +27,7 @@ class Version:
         languages: passages in each.
         created: UTC, ISO 8601.
         ann: None where search is exact; else `probes`, `refine`, `recall` (at 10, against exact) and `seconds`.
+        recall: what the numbers of the vectors lose (see `stored_vectors.recall`); None for float32.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Version:
     languages: dict[str, int]
     created: str
     ann: dict[str, Any] | None = None
+    recall: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Manifest:
         debias: whether `debias.npz` corrects passages and queries.
         options: how the encoder was opened (see `ModelOptions.record`), so that it opens the same again.
         roots: the files and folders given so far, and what the ids of their documents begin with.
+        numbers: that vectors are kept in: float32, float16 or int8.
         current: number of the version that readers see.
         versions: all published ones, oldest first.
     """
@@ -62,6 +66,7 @@ class Manifest:
     debias: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     roots: tuple[Root, ...] = ()
+    numbers: str = "float32"
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 
@@ -85,7 +90,12 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the file atomically: the moment at which readers see a new version."""
-        write_json(folder / FILE, {"isoglot_index": FORMAT, **asdict(self)})
+        record = asdict(self)
+        if self.numbers == "float32":  # as isoglots that know of no other numbers read it
+            del record["numbers"]
+            for version in record["versions"]:
+                del version["recall"]
+        write_json(folder / FILE, {"isoglot_index": FORMAT if self.numbers == "float32" else _SHORTENED, **record})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -103,12 +113,12 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
     record = read_json(path)
     found = record.pop("isoglot_index", None) if isinstance(record, dict) else None
-    if found != FORMAT:
+    if found not in (FORMAT, _SHORTENED):
         raise InputError(
             f"{path}: index format {found}, this isoglot reads format {FORMAT}; "
             + (
                 "update isoglot, or make the index again"
-                if isinstance(found, int) and found > FORMAT
+                if isinstance(found, int) and found > _SHORTENED
                 else f"make the index again with `isoglot index INPUT... -o {folder} --overwrite`"
             )
         )

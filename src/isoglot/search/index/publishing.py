@@ -16,14 +16,26 @@ from isoglot.search.index.lance import SAMPLES, index_columns, settle
 from isoglot.search.index.manifest import Manifest, Version
 from isoglot.search.index.memory import SAMPLED
 from isoglot.search.index.store import Store, writing
+from isoglot.search.index.stored_vectors import to_matrix
 from isoglot.search.index.tags import tag
 
 
-def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) -> Manifest:
-    """Index words and vectors, draw the samples, and make the new version the one that readers see."""
+def publish(
+    folder: Path, store: Store, manifest: Manifest, *, ann_from: int, recall: dict[str, Any] | None = None
+) -> Manifest:
+    """Index words and vectors, draw the samples, and make the new version the one that readers see.
+
+    Args:
+        folder: of the index.
+        store: its tables.
+        manifest: to go on from.
+        ann_from: passages from which an ANN index is built; vectors of integers are always searched exactly.
+        recall: of the numbers that vectors are kept in (see `stored_vectors.recall`).
+    """
     table = store.passages
     languages, documents, folded = store.counts()
     passages = sum(languages.values())
+    with_ann = passages >= ann_from and manifest.numbers != "int8"
     number = max((version.number for version in manifest.versions), default=0) + 1
     found: dict[str, Any] | None = None
     with writing(folder):
@@ -32,11 +44,11 @@ def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) ->
             progress_line(f"indexing the words of {passages} passages")
         if passages and "text" not in indexed:
             index_columns(table)
-        if passages >= ann_from and "vector" not in indexed:
+        if with_ann and "vector" not in indexed:
             progress_line(f"building the ANN index over {passages} passages")
             approximate.build(table)
         settle(table, keep=bool(manifest.versions))
-        if passages >= ann_from:
+        if with_ann:
             found = approximate.tune(table, passages)
             progress_line(
                 f"ANN: recall@10 {found['recall']:.3f} against exact search, {found['probes']} of "
@@ -53,6 +65,7 @@ def publish(folder: Path, store: Store, manifest: Manifest, *, ann_from: int) ->
         languages=languages,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         ann=found,
+        recall=recall,
     )
     with writing(folder):
         tag(store, version)
@@ -73,6 +86,6 @@ def _write_samples(path: Path, table: Any) -> None:
         rows = np.flatnonzero(langs == lang)
         if len(rows) > SAMPLED:
             rows = np.sort(rng.choice(rows, SAMPLED, replace=False))
-        samples[str(lang)] = approximate.to_matrix(table.take_offsets(rows.tolist()).select(["vector"]).to_arrow())
+        samples[str(lang)] = to_matrix(table.take_offsets(rows.tolist()).select(["vector"]).to_arrow())
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **samples)

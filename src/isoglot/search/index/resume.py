@@ -17,6 +17,7 @@ from isoglot.search.index.encoder_check import passage_length, probe, refuse_oth
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
 from isoglot.search.index.store import LOCK, Store, stored
+from isoglot.search.index.stored_vectors import vector_type
 
 DEBIAS = "debias.npz"
 _BY = "plan"  # how a build goes about: written into its state
@@ -32,6 +33,7 @@ def go_on_from(
     update: bool,
     precision: str,
     options: Mapping[str, Any] | None = None,
+    numbers: str | None = None,
 ) -> Manifest:
     """The index's manifest to go on from; a new one (without versions) where the index is new."""
     vectors = probe(model, precision)
@@ -42,7 +44,11 @@ def go_on_from(
             raise InputError(f"length {length}: the index has passages of {manifest.length} tokens; leave it out")
         if debias is not None and not (manifest.debias and sha256(debias) == sha256(folder / DEBIAS)):
             raise InputError(f"debias {debias}: not the correction that the index was made with; index again")
+        if numbers is not None and numbers != manifest.numbers:
+            raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
         return manifest
+    numbers = numbers or "float32"
+    vector_type(int(vectors.shape[1]), numbers)
     if debias is not None:
         fitted = load_debias(debias)
         if fitted.dimension != vectors.shape[1]:
@@ -59,6 +65,7 @@ def go_on_from(
         probe=vectors.round(6).tolist(),
         debias=debias is not None,
         options=dict(options or {}),
+        numbers=numbers,
     )
 
 
@@ -94,7 +101,7 @@ def open_store(
     by_plan = record is None or record.get("by") == _BY
     if not manifest.versions and record is not None and by_plan:
         shutil.rmtree(folder / "lance", ignore_errors=True)
-    store = Store(folder, manifest.dimension)
+    store = Store(folder, manifest.dimension, manifest.numbers)
     if manifest.versions and by_plan:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
     store.read_state()

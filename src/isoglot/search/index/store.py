@@ -28,6 +28,7 @@ from isoglot.search.index.lance import (
 )
 from isoglot.search.index.protocol import Passage, Vectors, passage_id
 from isoglot.search.index.rows import rows_of
+from isoglot.search.index.stored_vectors import to_column, to_matrix
 
 LOCK = ".lock"
 _CONTENT = 24  # characters of a document's hash that are of what it says
@@ -53,9 +54,10 @@ class Store:
     Args:
         folder: of the index.
         dimension: of the vectors.
+        numbers: that vectors are kept in, where the tables are new.
     """
 
-    def __init__(self, folder: Path, dimension: int) -> None:
+    def __init__(self, folder: Path, dimension: int, numbers: str = "float32") -> None:
         self._dimension = dimension
         database = connect(folder)
         with writing(folder):
@@ -64,7 +66,7 @@ class Store:
                 database.open_table(name)
                 if (folder / "lance" / f"{name}.lance").is_dir()
                 else database.create_table(name, schema=columns)
-                for name, columns in ((PASSAGES, schema(dimension)), (FOLDED, FOLDED_SCHEMA))
+                for name, columns in ((PASSAGES, schema(dimension, numbers)), (FOLDED, FOLDED_SCHEMA))
             )
         self.folder = folder
         self.hash_of: dict[str, str] = {}
@@ -119,7 +121,8 @@ class Store:
 
         Args:
             schemas: of all the batches, in their order.
-            batches: rows as `rows_of` makes them; read as they are written.
+            batches: rows as `rows_of` makes them; read as they are written, and their vectors shortened to the table's
+                numbers.
         """
         with writing(self.folder):
             there = self.passages.schema
@@ -292,6 +295,9 @@ def _conform(batch: pa.RecordBatch, there: pa.Schema) -> pa.RecordBatch:
     """The columns of a table, empty where the batch has none."""
     names = set(batch.schema.names)
     arrays = [batch[field.name] if field.name in names else pa.nulls(len(batch), field.type) for field in there]
+    place = there.get_field_index("vector")
+    if arrays[place].type != there.field(place).type:
+        arrays[place] = to_column(to_matrix(batch), there.field(place).type)
     return pa.RecordBatch.from_arrays(arrays, schema=there)
 
 
