@@ -265,13 +265,13 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
         fit(
             str(place / "model"),
             prepared,
-            tmp_path,
+            tmp_path / "out",
             replace(SETTINGS, max_steps=3, sampling=Sampling(xy="per-example")),
         )
     finally:
         module.load = real
     assert "1 passages hold nothing that the tokenizer knows" in capfd.readouterr().err
-    assert (tmp_path / "model.safetensors").exists()
+    assert (tmp_path / "out" / "model.safetensors").exists()
 
 
 def test_tokens_of_the_drawn_rows_alone_train_the_same(place, tmp_path, monkeypatch):

@@ -131,6 +131,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path,
         train(str(tiny_model), rows, tmp_path, settings)
     assert (tmp_path / "checkpoints" / "checkpoint-4").is_dir()
     assert not (tmp_path / "run.json").exists()
+    with pytest.raises(InputError, match=r"not finished; give `resume` to go on with it, `overwrite` to start anew"):
+        train(str(tiny_model), rows, tmp_path, settings)
+    assert (tmp_path / "checkpoints" / "checkpoint-4").is_dir()
 
     other = TrainSettings(settings.sampling, **{**FAST, "lr": 2e-3}, save_steps=2)
     with pytest.raises(InputError, match=r"checkpoint-4: made with another lr .*; give the same settings"):
@@ -160,6 +163,31 @@ def test_a_finished_run_with_other_settings_is_refused(rows, tiny_model, trained
     other = TrainSettings(settings.sampling, **{**FAST, "max_steps": 7}, save_steps=0)
     with pytest.raises(InputError, match="made with another max_steps"):
         train(str(tiny_model), rows, folder, other, resume=True)
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_folder_holds_is_replaced_only_when_told(rows, tiny_model, tmp_path):
+    settings = TrainSettings(**{**FAST, "max_steps": 1}, save_steps=0)
+    folder = train(str(tiny_model), rows, tmp_path / "out", settings)
+    before = contents(folder)
+    with pytest.raises(InputError, match=r"out: not empty; give `overwrite` to replace it or another `folder`"):
+        train(str(tiny_model), rows, folder, settings)
+    # Told to, but refused before a step: all is as it was.
+    wide = TrainSettings(**{**FAST, "batch_size": 500})
+    with pytest.raises(InputError, match="`batch_size`"):
+        train(str(tiny_model), rows, folder, wide, overwrite=True)
+    with pytest.raises(InputError, match=r"`overwrite` would remove the model to train"):
+        train(str(folder), rows, folder, settings, overwrite=True)
+    assert contents(folder) == before
+    (folder / "notes.txt").write_text("of the first training")
+    longer = TrainSettings(**{**FAST, "max_steps": 2}, save_steps=0)
+    train(str(tiny_model), rows, folder, longer, overwrite=True)
+    assert json.loads((folder / "run.json").read_text())["steps"] == 2
+    assert not (folder / "notes.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_loss_that_is_no_number_stops_the_run(rows, tiny_model, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,29 +43,27 @@ def train(
         overwrite: Replace what the folder holds.
         resume: Go on from the last complete checkpoint.
     """
-    from isoglot.core.files import claimed_folder
     from isoglot.encoders.loading import locate
-    from isoglot.training.processes import rank
 
     if not rows:
         raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")
     locate(model)
-    # Of several processes the first makes the folder, and only it writes there.
-    claim = nullcontext(output_dir) if rank() else claimed_folder(output_dir, overwrite=overwrite, resume=resume)
-    with claim as folder:
-        from isoglot.training.run import train as run
 
-        run(
-            model,
-            rows,
-            folder,
-            settings or TrainSettings(),
-            langs=codes_of(langs),
-            resume=resume,
-            options=options,
-        )
+    from isoglot.training.processes import rank
+    from isoglot.training.run import train as run
+
+    run(
+        model,
+        rows,
+        output_dir,
+        settings or TrainSettings(),
+        langs=codes_of(langs),
+        resume=resume,
+        overwrite=overwrite,
+        options=options,
+    )
     if rank() == 0:
-        print(f"model in {folder}")
+        print(f"model in {output_dir}")
 
 
 def study(

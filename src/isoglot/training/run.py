@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import distributed
 from transformers import TrainerCallback, set_seed
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import read_json
+from isoglot.core.files import claimed_folder, read_json
 from isoglot.core.run_record import device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
@@ -62,6 +62,7 @@ def train(
     *,
     langs: Iterable[str] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     loss: LossFunction | LossTerm | None = None,
     select_on: Prepared | Benchmark | Scorer | None = None,
     callbacks: Sequence[TrainerCallback] = (),
@@ -80,7 +81,8 @@ def train(
         folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
         settings: how to train; its batch size is one process's.
         langs: train on these languages only.
-        resume: go on from the last complete checkpoint in `folder`, if there is one.
+        resume: go on from the last complete checkpoint in `folder`, if there is one; a finished run is left as it is.
+        overwrite: replace what the folder holds, once the training has begun.
         loss: any function of a `PairBatch` to a scalar, in place of the settings' weighted losses.
         select_on: rows, a benchmark, or a function of the model to numbers with a `score` among them, measured every
             `settings.eval_steps` in place of a held-out share; the weights with the largest score are the result.
@@ -91,7 +93,8 @@ def train(
         The folder.
 
     Raises:
-        InputError: settings that do not fit the rows, or a checkpoint or a finished run of other settings.
+        InputError: a folder that is not empty without `resume` or `overwrite`, settings that do not fit the rows, or a
+            checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
 
@@ -113,27 +116,44 @@ def train(
     folder, settings = Path(folder), settings or TrainSettings()
     _check_selection(settings, select_on)
     require_known_launch()
-    folder.mkdir(parents=True, exist_ok=True)
     checkpoints = folder / "checkpoints"
-    try:
-        return _train(
-            model,
-            rows,
-            folder,
-            checkpoints,
-            settings,
-            langs,
-            resume,
-            loss,
-            select_on,
-            callbacks,
-            options or LoadOptions(),
+    if overwrite and isinstance(model, str) and Path(model).resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder}: `overwrite` would remove the model to train, {model}; give another `folder`")
+    with _claimed(folder, overwrite=overwrite, resume=resume):
+        try:
+            return _train(
+                model,
+                rows,
+                folder,
+                checkpoints,
+                settings,
+                langs,
+                resume,
+                loss,
+                select_on,
+                callbacks,
+                options or LoadOptions(),
+            )
+        except InputError:
+            # Refused: prepared rows without a step behind them would only be in the way of the next try.
+            if rank() == 0 and not complete_checkpoints(checkpoints):
+                shutil.rmtree(checkpoints, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
+    """Of several processes the first makes the folder, and only it writes there."""
+    if rank():
+        yield
+        return
+    if not (overwrite or resume) and complete_checkpoints(folder / "checkpoints"):
+        raise InputError(
+            f"{folder}: holds a training that is not finished; give `resume` to go on with it, `overwrite` to start "
+            "anew, or another `folder`"
         )
-    except InputError:
-        # Refused: prepared rows without a step behind them would only be in the way of the next try.
-        if rank() == 0 and not complete_checkpoints(checkpoints):
-            shutil.rmtree(checkpoints, ignore_errors=True)
-        raise
+    with claimed_folder(folder, overwrite=overwrite, resume=resume):
+        yield
 
 
 def _train(
