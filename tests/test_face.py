@@ -10,6 +10,7 @@ from isoglot.encoders.loading import load
 NAMES = {
     "Benchmark",
     "HybridBatchSampler",
+    "IsoglotError",
     "Language",
     "MultilingualEvaluator",
     "Prepared",

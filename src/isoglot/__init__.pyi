@@ -1,3 +1,4 @@
+from .core.errors import IsoglotError as IsoglotError
 from .core.version import __version__ as __version__
 from .data.benchmarks.benchmark import Benchmark as Benchmark
 from .data.benchmarks.named import load_benchmark as load_benchmark

@@ -1,5 +1,6 @@
 """Rows as users have them: whatever holds the same rows is prepared the same."""
 
+import io
 import json
 from pathlib import Path
 
@@ -120,6 +121,15 @@ def test_errors_name_rows_and_leave_no_folder(cache):
     [
         ([], "no rows given"),
         (iter(()), "no rows given"),
+        (pd.DataFrame(), "no rows: "),
+        (pd.DataFrame(ROWS)[:0], "no rows: "),
+        (pa.Table.from_pylist(ROWS)[:0], "no rows: "),
+        (pl.DataFrame(ROWS).lazy(), r"given as LazyFrame; give its frame, with `\.collect\(\)`"),
+        (io.StringIO("{}"), "given as StringIO; give the path of the file"),
+        (
+            datasets.DatasetDict({"train": datasets.Dataset.from_list(FULL)}),
+            r"given as DatasetDict; give one of its splits \(train\), such as data\['train'\]",
+        ),
         (7, "given as int; expected row files"),
         ([1, 2], "given as list of int"),
         ({"group": 1, "lang": "de"}, "no table of columns"),
@@ -128,7 +138,7 @@ def test_errors_name_rows_and_leave_no_folder(cache):
         (Path("nowhere.jsonl"), "no such file"),
         ([ROWS[0], "rows.jsonl"], "row 2: expected a JSON object, got str"),
     ],
-    ids=range(9),
+    ids=range(15),
 )
 def test_what_is_no_rows_is_refused(given, words):
     with pytest.raises(InputError, match=words):

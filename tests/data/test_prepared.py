@@ -103,6 +103,25 @@ def test_further_passages_of_a_query_are_rows_of_its_group(tmp_path):
     assert found.table.component[12] == found.table.component[0]
 
 
+def test_only_prepared_rows_are_replaced(tmp_path):
+    rows = parallel_rows(3)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "one.txt").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis: holds other things than prepared rows, which stay"):
+        prepare(rows, tmp_path / "thesis", show_progress=False)
+    with pytest.raises(InputError, match=r"one\.txt: is a file; expected a folder"):
+        prepare(rows, tmp_path / "thesis" / "one.txt", show_progress=False)
+    assert (tmp_path / "thesis" / "one.txt").read_text() == "years of work"
+    (tmp_path / "out").mkdir()
+    assert len(prepare(rows, tmp_path / "out", show_progress=False)) == 12
+    assert len(prepare(rows[:4], tmp_path / "out", show_progress=False)) == 4
+
+
+def test_prepared_rows_say_what_they_are(tmp_path):
+    found = prepare(parallel_rows(3), tmp_path / "out", show_progress=False)
+    assert repr(found) == f"<Prepared: 12 rows, 3 groups, languages de, en, hi, zh, in {tmp_path / 'out'}>"
+
+
 def test_bad_rows_and_bad_files(tmp_path):
     with pytest.raises(InputError, match="no rows given"):
         prepare([], tmp_path / "out")

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 
 class IsoglotError(Exception):
-    """Base of all errors raised on purpose; its message says what was seen, what was expected, what to do."""
+    """Base of all errors raised on purpose; its message says what was seen, what was expected, what to do.
+
+    Attributes:
+        exit_code: of the command line: 1, or 2 where the input or the usage is at fault, 3 where a gate was missed.
+
+    Example:
+        >>> from isoglot import IsoglotError, prepare
+        >>> try:
+        ...     prepare("nowhere.jsonl")
+        ... except IsoglotError as error:
+        ...     print(error, error.exit_code)
+        nowhere.jsonl: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows 2
+    """
 
     exit_code = 1
 

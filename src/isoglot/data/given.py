@@ -49,6 +49,9 @@ def rows_given(given: Any) -> Given:
     """
     if isinstance(given, (str, Path)):
         given = [given]
+    remedy = _remedy(given)
+    if remedy is not None:
+        raise InputError(f"rows are given as {type(given).__name__}; {remedy}")
     if isinstance(given, Mapping):
         return _columns(given)
     if hasattr(given, "__arrow_c_stream__"):
@@ -70,6 +73,17 @@ def rows_given(given: Any) -> Given:
     if again:
         return _records(lambda: iter(given), again=True)
     return _records(lambda: chain([first], stream), again=False)
+
+
+def _remedy(given: Any) -> str | None:
+    """What to give in place of something that holds rows, but cannot be read as they are; None for all else."""
+    if hasattr(given, "read"):
+        return "give the path of the file"
+    if hasattr(given, "collect") and not hasattr(given, "__arrow_c_stream__"):
+        return "give its frame, with `.collect()`"
+    if isinstance(given, Mapping) and any(hasattr(part, "column_names") for part in given.values()):
+        return f"give one of its splits ({', '.join(map(str, given))}), such as data[{next(iter(given))!r}]"
+    return None
 
 
 def files_given(paths: Iterable[Path | str]) -> list[Path]:

@@ -55,6 +55,10 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __repr__(self) -> str:
+        languages = ", ".join(self.table.languages)
+        return f"<Prepared: {len(self)} rows, {self.table.groups} groups, languages {languages}, in {self.folder}>"
+
     def batches(self, names: Sequence[str], rows: Ints | None = None) -> Iterator[pa.RecordBatch]:
         """Some columns, a few thousand rows at a time, in the order of the rows; nothing else is read.
 
@@ -113,8 +117,9 @@ def prepare(
         rows: paths or globs of row files (see `isoglot.data.rows`), one or several; an iterable of dicts or `Row`s; a
             mapping of columns; a frame of pandas or polars, a `pyarrow.Table`, a `datasets.Dataset`; or a prepared
             folder, which is opened as it is.
-        folder: where the prepared files go; replaced as a whole when everything was read. When None they go to the
-            cache (`ISOGLOT_CACHE`), under a checksum of the content: the same rows are laid out once.
+        folder: where the prepared files go; prepared rows that are there are replaced as a whole when everything was
+            read, anything else is refused. When None they go to the cache (`ISOGLOT_CACHE`), under a checksum of the
+            content: the same rows are laid out once.
         langs: keep only these languages, in any spelling.
         show_progress: a row counter on stderr.
 
@@ -123,7 +128,8 @@ def prepare(
 
     Raises:
         InputError: malformed or repeated rows (all are gathered, with their file and line, or the 1-based row in
-            memory), a missing file or column, or a language without rows.
+            memory), a missing file or column, no rows at all, a language without rows, or a folder that holds
+            something else.
 
     Example:
         >>> from isoglot import prepare
@@ -144,10 +150,20 @@ def prepare(
     if folder is None:
         return _in_cache(given, langs, show_progress)
     folder = Path(folder)
+    _refuse_to_replace(folder)
     with atomic_folder(folder) as temporary:
         problems = Problems()
         write_prepared(given.rows(problems), problems, temporary, langs, show_progress=show_progress)
     return open_prepared(folder)
+
+
+def _refuse_to_replace(folder: Path) -> None:
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; expected a folder for the prepared rows, or none yet")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "rows.arrow").is_file():
+        raise InputError(
+            f"{folder}: holds something other than prepared rows, which stays; give another folder, or none"
+        )
 
 
 def open_prepared(folder: Path) -> Prepared:

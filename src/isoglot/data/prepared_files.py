@@ -49,7 +49,7 @@ def write_prepared(
         show_progress: a row counter on stderr.
 
     Raises:
-        InputError: there were problems, repeated rows, or a language without rows.
+        InputError: there were problems, repeated rows, no rows at all, or a language without rows.
     """
     languages: dict[str, int] = {}
     datasets: dict[str, int] = {}
@@ -104,6 +104,8 @@ def write_prepared(
         if batch:
             flush()
     problems.raise_if_any("Mend these lines or take them out; docs/data.md describes the format.")
+    if not present:
+        raise InputError("no rows: what was given has columns, but nothing in them")
     if langs is not None and (not langs or not set(langs) <= present):
         missing = f"no rows in {', '.join(sorted(set(langs) - present))}" if langs else "an empty list"
         raise InputError(f"langs: {missing}; there are: {', '.join(sorted(present))}")
