@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -84,6 +85,16 @@ def test_what_goes_wrong_for_good_is_told(fault, kind, words):
 def test_nobody_can_begin():
     with pytest.raises(IsoglotError, match=r"within 3 seconds; each wants 64 CPUs and 0 GPUs, the cluster has 2 CPUs"):
         list(OnRay(cpus=64, timeout=3).run(squares({}), iter(range(3))))
+
+
+def test_a_head_that_listens_where_ray_does_not_look(monkeypatch):
+    import ray
+
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.3")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"at {address} .something answers at 127.0.0.1, but Ray .* at 127.0.0.3"):
+            list(OnRay(address=address).run(squares({}), iter(range(3))))
 
 
 def test_tasks_are_read_a_few_ahead_only():

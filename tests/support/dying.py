@@ -12,6 +12,23 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def machine_dies():
+    """End the machine of Ray's that this process works on: its daemon, its workers, and this one among them."""
+    import psutil
+
+    workers = psutil.Process().parent().children(recursive=True)
+    daemon_dies()
+    for worker in workers:
+        if worker.pid != os.getpid():
+            worker.kill()
+    die()
+
+
+def daemon_dies():
+    """End Ray's daemon on the machine that this process works on, as a whole machine looks whose network is gone."""
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
 def die_after_calls(number):
     """Die when this thread has called that many more Python functions, whosever they are."""
     left = number
@@ -88,12 +105,13 @@ class CountingWords:
     Args:
         book: file that it writes to.
         dies_at: a word; the first process that meets it dies.
+        way: of dying.
     """
 
     name = "words"
 
-    def __init__(self, book, dies_at=None):
-        self.book, self.dies_at = str(book), dies_at
+    def __init__(self, book, dies_at=None, way=die):
+        self.book, self.dies_at, self._way = str(book), dies_at, way
 
     def __call__(self, texts, role):
         from support.serving import embed
@@ -101,7 +119,7 @@ class CountingWords:
         mark = f"{self.book}.died"
         if self.dies_at and any(self.dies_at in text for text in texts) and not os.path.exists(mark):
             open(mark, "w").close()
-            die()
+            self._way()
         with open(self.book, "a") as book:
             book.write(f"{len(texts)}\n")
         return embed(texts, role)

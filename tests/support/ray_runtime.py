@@ -31,3 +31,25 @@ def ray_runtime(**environment: str) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def ray_cluster(machines: int) -> Iterator[str]:
+    """A head that takes no work, and machines of one core each, all of them processes; gives the head's address."""
+    from ray.cluster_utils import Cluster
+
+    # Another loopback address, since Ray takes 127.0.0.1 for this machine's name in its network.
+    each = {"node_ip_address": "127.0.0.2", "object_store_memory": 100 * 2**20}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # A machine that is gone is found out in seconds instead of most of a minute.
+        soon = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_timeout_ms": 2000}
+        head = {**each, "num_cpus": 0, "include_dashboard": False, "_system_config": soon}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for _ in range(machines):
+                cluster.add_node(num_cpus=1, **each)
+            yield cluster.address
+        finally:
+            cluster.shutdown()

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
-import sys
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.progress import progress_line
+from isoglot.core.ray_cluster import brief, ray_package, ray_runtime
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -79,8 +75,8 @@ class OnRay:
         first = next(waiting, None)
         if first is None:
             return
-        ray = _package()
-        with _runtime(ray, self) as own:
+        ray = ray_package()
+        with ray_runtime(ray, self.address, cores=math.ceil(self.workers * self.cpus)) as own:
             crew: _Crew[Task, Result] = _Crew(ray, self, opener, own)
             try:
                 yield from crew.run(first, waiting)
@@ -116,7 +112,7 @@ class _Crew(Generic[Task, Result]):
             # Pickled by us, so that a worker which cannot read it says why.
             self._opener = ray.put(ray.cloudpickle.dumps(opener))
         except TypeError as error:
-            raise InputError(f"ray: the model cannot be sent to other processes ({_short(error)}); name it") from error
+            raise InputError(f"ray: the model cannot be sent to other processes ({brief(error)}); name it") from error
         self._lost: deque[_Flight[Task]] = deque()
         self._stillborn = 0  # workers that died before they were open, since the last one that was
         self._alone_since = time.monotonic()  # when there was a worker the last time
@@ -161,7 +157,7 @@ class _Crew(Generic[Task, Result]):
                 except self._ray.exceptions.RayTaskError as error:
                     raise _told(error) from error
                 except self._ray.exceptions.RayError as error:
-                    self._replace(member, f"died ({_short(error)})")
+                    self._replace(member, f"died ({brief(error)})")
                     continue
                 flight = member.tasks.pop(ref)
                 member.since = time.monotonic()
@@ -191,10 +187,10 @@ class _Crew(Generic[Task, Result]):
             self._stillborn += 1
             if self._stillborn >= self._how.attempts:
                 raise IsoglotError(
-                    f"ray: {self._stillborn} workers died before they could begin ({_short(error)}); is there memory "
+                    f"ray: {self._stillborn} workers died before they could begin ({brief(error)}); is there memory "
                     "for the model on their machines, and the same isoglot?"
                 ) from error
-            self._replace(member, f"died before it could begin ({_short(error)})")
+            self._replace(member, f"died before it could begin ({brief(error)})")
             return
         member.ready, member.since, self._stillborn = True, time.monotonic(), 0
 
@@ -265,77 +261,14 @@ class Worker:
         return work(task)
 
 
-def _package() -> Any:
-    # Nothing is told to anybody, and the head's log is not ours.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingPackageError("workers elsewhere are Ray's: pip install 'isoglot[ray]'") from error
-    return ray
-
-
-@contextmanager
-def _runtime(ray: Any, how: OnRay) -> Iterator[bool]:
-    """Connect to the cluster, or start a runtime here that ends with the block; gives whether it is our own."""
-    address = how.address or os.environ.get("RAY_ADDRESS")
-    open_already = ray.is_initialized()
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    try:
-        with warnings.catch_warnings():
-            # Other libraries warn of forks; Ray's processes are programs of their own.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            if address:
-                _knock(address)
-            if open_already:
-                pass
-            elif address:
-                ray.init(address=address, **quiet)
-            else:
-                cores = max(os.cpu_count() or 1, math.ceil(how.workers * how.cpus))
-                here: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-                ray.init(address="local", num_cpus=cores, **here, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
-        where = address or "this machine"
-        raise InputError(
-            f"ray: no cluster can be reached at {where} ({_short(error)}); give its head, as ray=HOST:PORT"
-        ) from error
-    if open_already:
-        yield False
-        return
-    try:
-        # What Ray's daemons notice it prints to standard output, where results are.
-        with redirect_stdout(sys.stderr):
-            yield not address
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """See whether anybody is at an address: Ray itself tries for minutes.
-
-    Raises:
-        OSError: nobody is.
-    """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
 def _told(error: Any) -> IsoglotError:
     """What a worker raised, as it would have been raised here."""
     cause = error.cause
     if isinstance(cause, IsoglotError):
         return cause
-    return IsoglotError(f"ray: a worker failed ({type(cause).__name__}: {_short(cause)})")
+    return IsoglotError(f"ray: a worker failed ({type(cause).__name__}: {brief(cause)})")
 
 
 def _resources(ray: Any) -> str:
     there = ray.cluster_resources()
     return f"{there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs"
-
-
-def _short(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__

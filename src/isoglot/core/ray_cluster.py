@@ -1,0 +1,120 @@
+"""Reaching a Ray cluster, or starting a runtime of Ray's on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+from isoglot.core.errors import InputError, MissingPackageError
+
+_TRIES = "2"  # of 20 to 40 seconds each, to speak with a head; Ray's own are 20
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def ray_package() -> Any:
+    """The module `ray`.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    # Nothing is told to anybody, and the head's log is not ours.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingPackageError("workers elsewhere are Ray's: pip install 'isoglot[ray]'") from error
+    return ray
+
+
+@contextmanager
+def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
+    """Connect to a cluster, or start a runtime here that ends with the block; gives whether it is our own.
+
+    Args:
+        ray: the module.
+        address: of the cluster's head; what RAY_ADDRESS names, or else a runtime here, when None.
+        cores: that a runtime here says it has, if this machine has fewer.
+
+    Raises:
+        InputError: no cluster there.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    open_already = ray.is_initialized()
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    try:
+        with warnings.catch_warnings():
+            # Other libraries warn of forks; Ray's processes are programs of their own.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            if address:
+                _knock(ray, address)
+            if open_already:
+                pass
+            elif address:
+                with _few_tries():
+                    ray.init(address=address, **quiet)
+            else:
+                here: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+                ray.init(address="local", num_cpus=max(os.cpu_count() or 1, cores), **here, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        where = address or "this machine"
+        raise InputError(
+            f"ray: no cluster can be reached at {where} ({brief(error)}); give its head, as ray=HOST:PORT. One that "
+            "`ray start` made asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH where it is a copy"
+        ) from error
+    if open_already:
+        yield False
+        return
+    try:
+        # What Ray's daemons notice it prints to standard output, where results are.
+        with redirect_stdout(sys.stderr):
+            yield not address
+    finally:
+        ray.shutdown()
+
+
+def brief(error: BaseException) -> str:
+    """The first line of what an error says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _knock(ray: Any, address: str) -> None:
+    """See whether anybody is at an address: Ray itself tries for minutes.
+
+    Raises:
+        OSError: nobody is, or nobody where Ray looks.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    socket.create_connection((host, int(port)), timeout=10).close()
+    if host in _LOOPBACK and not address.startswith("ray://"):
+        # Ray takes these for this machine's address in its network, where a head may not listen.
+        there = ray.util.get_node_ip_address()
+        try:
+            socket.create_connection((there, int(port)), timeout=10).close()
+        except OSError as error:
+            raise OSError(
+                f"something answers at {host}, but Ray looks for it at {there}; to stay within a machine, start the "
+                "head with --node-ip-address 127.0.0.2 and give that"
+            ) from error
+
+
+@contextmanager
+def _few_tries() -> Iterator[None]:
+    """Have Ray give up after a minute where what answers is no head: else it tries for a quarter hour."""
+    name = "RAY_gcs_server_port_wait_time_s"  # read as a number of tries
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = _TRIES
+    try:
+        yield
+    finally:
+        del os.environ[name]
