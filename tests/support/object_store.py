@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import random
 import threading
 import urllib.request
@@ -29,10 +30,28 @@ def object_store() -> Iterator[str]:
 
 
 @contextmanager
-def faulty(endpoint: str, *, refused: float = 0.0, lost: float = 0.0, seed: int = 0) -> Iterator[str]:
-    """A network before a store: this share of requests gets a 503, of this share the answer to a PUT is lost."""
+def faulty(
+    endpoint: str,
+    *,
+    refused: float = 0.0,
+    lost: float = 0.0,
+    seed: int = 0,
+    before_put: tuple[int, Callable[[], None]] | None = None,
+    after_put: tuple[int, Callable[[], None]] | None = None,
+) -> Iterator[str]:
+    """A network before a store.
+
+    Args:
+        endpoint: of the store.
+        refused: share of requests that get a 503.
+        lost: share of PUT requests that are done and get no answer.
+        seed: of chance.
+        before_put: what happens to the store when so many PUT requests have come, before it gets the last of them.
+        after_put: what happens to it when it has done so many, before the client hears of the last; nor will it.
+    """
     host = endpoint.removeprefix("http://")
     chance, lock = random.Random(seed), threading.Lock()
+    came, went = itertools.count(1), itertools.count(1)
 
     def drawn() -> float:
         with lock:
@@ -51,11 +70,22 @@ def faulty(endpoint: str, *, refused: float = 0.0, lost: float = 0.0, seed: int 
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
+            if before_put and self.command == "PUT" and next(came) == before_put[0]:
+                before_put[1]()
             connection = http.client.HTTPConnection(host, timeout=30)
-            connection.request(self.command, self.path, body, dict(self.headers))
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
+            try:
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                content = answer.read()
+            except (OSError, http.client.HTTPException):  # the store is gone: so is the connection
+                self.close_connection = True
+                return
+            finally:
+                connection.close()
+            if after_put and self.command == "PUT" and next(went) == after_put[0]:
+                after_put[1]()
+                self.close_connection = True
+                return
             if self.command == "PUT" and drawn() < lost:
                 self.close_connection = True
                 return
