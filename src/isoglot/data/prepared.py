@@ -161,9 +161,7 @@ def _refuse_to_replace(folder: Path) -> None:
     if folder.is_file():
         raise InputError(f"{folder}: is a file; expected a folder for the prepared rows, or none yet")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "rows.arrow").is_file():
-        raise InputError(
-            f"{folder}: holds something other than prepared rows, which stays; give another folder, or none"
-        )
+        raise InputError(f"{folder}: holds other things than prepared rows, which stay; give another folder, or none")
 
 
 def open_prepared(folder: Path) -> Prepared:
