@@ -181,3 +181,12 @@ def test_encoding_leaves_no_gradients(model):
 def test_a_dtype_that_is_none_is_refused_with_those_there_are(tiny_model):
     with pytest.raises(InputError, match="dtype 'int3': expected one of bfloat16, float16, float32, auto"):
         load(str(tiny_model), dtype="int3")
+
+
+def test_what_is_no_name_or_no_option_is_refused(tiny_model):
+    with pytest.raises(InputError, match="model: given as int; expected a name or a folder"):
+        load(7)
+    with pytest.raises(InputError, match="prompts: given as str; expected texts by role"):
+        load(str(tiny_model), prompts="query: ")
+    with pytest.raises(InputError, match=r"cannot be loaded .*unexpected keyword argument 'attention'"):
+        load(str(tiny_model), model_kwargs={"attention": "eager"})

@@ -66,8 +66,8 @@ def test_a_torch_tensor_and_a_name():
         ({"q1": QUERIES[0]}, "a dict with 'q1'; expected"),
         ({}, "a dict with nothing; expected"),
         ((QUERIES, [["a"] * 4] * 4), "vectors of passages: list that is no array of numbers"),
-        (QUERIES, "model: ndarray is none; expected a Sentence Transformer"),
-        (None, "model: NoneType is none; expected"),
+        (QUERIES, "model: given as ndarray; expected a Sentence Transformer"),
+        (None, "model: given as NoneType; expected"),
     ],
 )
 def test_vectors_that_do_not_fit(vectors, says):
@@ -99,7 +99,7 @@ def test_the_published_benchmark_by_name(shared_data):
 
 
 def test_what_is_no_benchmark(tmp_path):
-    with pytest.raises(InputError, match="benchmark: dict is none; expected a Benchmark, or what load_benchmark opens"):
+    with pytest.raises(InputError, match="benchmark: given as dict; expected a Benchmark, or what load_benchmark"):
         evaluate(letters, {"queries": {}})
     with pytest.raises(InputError, match=r"langs 'de': benchmark is open already"):
         evaluate(letters, BENCHMARK, langs="de")

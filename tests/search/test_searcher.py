@@ -336,6 +336,10 @@ def test_several_queries_find_what_each_finds_alone(settings):
     assert searcher.search_many([]) == []
     with pytest.raises(InputError, match="0 characters"):
         searcher.search_many(["fine", " "])
+    with pytest.raises(InputError, match="queries: given as one text; expected a list of texts"):
+        searcher.search_many("text 7")
+    with pytest.raises(InputError, match="the query is given as int; expected a text"):
+        searcher.search(7)
 
 
 def test_coroutines_search_at_the_same_time(searcher):

@@ -102,7 +102,7 @@ def _knock(ray: Any, address: str) -> None:
         except OSError as error:
             raise OSError(
                 f"something answers at {host}, but Ray looks for it at {there}; to stay within a machine, start the "
-                "head with --node-ip-address 127.0.0.2 and give that"
+                "head with `ray start --head --node-ip-address 127.0.0.2` and give that"
             ) from error
 
 

@@ -75,6 +75,10 @@ def load(
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
+    if not isinstance(name, str):
+        raise InputError(f"model: given as {type(name).__name__}; expected a name or a folder, as text")
+    if prompts is not None and not isinstance(prompts, Mapping):
+        raise InputError(f"prompts: given as {type(prompts).__name__}; expected texts by role, query and passage")
     path, named = locate(name)
     if named and revision and named != revision:
         raise InputError(f"{name}: revision {revision!r} is another one than the name's; give one of them")
@@ -100,7 +104,7 @@ def load(
             merge_adapter(backbone_of(model))
         if not _says_how(path, revision):
             model = pooled(model, backbone_of(model), preset, name)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"

@@ -101,8 +101,8 @@ def evaluate(
     else:
         if not isinstance(model, str | Path) and not callable(model):
             raise InputError(
-                f"model: {type(model).__name__} is none; expected a Sentence Transformer, a name or folder, a function "
-                "from (texts, role) to an array of one vector a text, or vectors as (queries, passages)"
+                f"model: given as {type(model).__name__}; expected a Sentence Transformer, a name or folder, a "
+                "function from (texts, role) to an array of one vector a text, or vectors as (queries, passages)"
             )
         embedder = open_embedder(str(model) if isinstance(model, Path) else model, options, devices=devices)
         sides, called = encode_sides(embedder, data), embedder.name

@@ -46,7 +46,7 @@ def opened_benchmark(
         raise InputError("benchmark: its passages are streamed; give benchmark.benchmark(), which reads them")
     if not isinstance(benchmark, Benchmark):
         raise InputError(
-            f"benchmark: {type(benchmark).__name__} is none; expected a Benchmark, or what load_benchmark opens: a "
+            f"benchmark: given as {type(benchmark).__name__}; expected a Benchmark, or what load_benchmark opens: a "
             "name such as 'xquad-r', or a path"
         )
     for name, value in (("data_dir", data_dir), ("langs", langs)):

@@ -18,8 +18,10 @@ def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
     """Refuse what `Searcher.search` does not take.
 
     Raises:
-        InputError: an empty or endless query, or an argument out of its range.
+        InputError: an empty or endless query, one that is no text, or an argument out of its range.
     """
+    if not isinstance(query, str):
+        raise InputError(f"the query is given as {type(query).__name__}; expected a text")
     if not query.strip() or len(query) > LONGEST_QUERY:
         raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
     if not 1 <= k <= LARGEST_K:

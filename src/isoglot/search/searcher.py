@@ -232,6 +232,8 @@ class Searcher(Lookup):
         Raises:
             InputError: as `search`; nothing is searched for then.
         """
+        if isinstance(queries, str):
+            raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
         return self._find(
             queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse), vectors
         )
