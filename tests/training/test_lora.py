@@ -227,3 +227,20 @@ def test_a_base_that_is_gone_is_named(place, trained, tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"adapts model .*gone"):
         load(str(tmp_path), device="cpu")
+
+
+def test_adapters_may_be_asked_for_beside_the_settings(place, tmp_path):
+    plain = replace(FAST, lora=None, max_steps=2)
+    beside = run(place, "bert", tmp_path / "beside", plain, lora=LORA)
+    within = run(place, "bert", tmp_path / "within", replace(plain, lora=LORA))
+    assert losses(beside) == losses(within)
+    assert (beside / "adapter_config.json").exists()
+    for how, words in (
+        ({"settings": FAST, "lora": LoraSettings(rank=2)}, "lora: the settings hold others"),
+        ({"lora": {"rank": 4}}, "lora: got dict; expected a LoraSettings"),
+        ({"settings": {"max_steps": 2}}, "settings: got dict; expected a TrainSettings"),
+        ({"select_on": "xquad-r"}, "select_on: got str; expected prepared rows, a benchmark"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run(place, "bert", tmp_path / "refused", **how)
+    assert not (tmp_path / "refused").exists()

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ from isoglot.training.rows import run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model
 from isoglot.training.selection import Scorer, Selection, hold_out, scorer
-from isoglot.training.settings import TrainSettings
+from isoglot.training.settings import LoraSettings, TrainSettings
 from isoglot.training.speed.packing import lean
 from isoglot.training.speed.token_table import prepare_token_table, restore_token_table
 from isoglot.training.trainer import HybridTrainer
@@ -60,6 +61,7 @@ def train(
     folder: Path | str,
     settings: TrainSettings | None = None,
     *,
+    lora: LoraSettings | None = None,
     langs: Iterable[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -80,6 +82,7 @@ def train(
             first process, into the output folder. `settings.holdout` keeps a share out to select the model on.
         folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
         settings: how to train; its batch size is one process's.
+        lora: adapters in place of the weights, as `settings.lora`.
         langs: train on these languages only.
         resume: go on from the last complete checkpoint in `folder`, if there is one; a finished run is left as it is.
         overwrite: replace what the folder holds, once the training has begun.
@@ -93,8 +96,8 @@ def train(
         The folder.
 
     Raises:
-        InputError: a folder that is not empty without `resume` or `overwrite`, settings that do not fit the rows, or a
-            checkpoint or a finished run of other settings.
+        InputError: settings of another kind, a folder that is not empty without `resume` or `overwrite`, settings that
+            do not fit the rows, or a checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
 
@@ -113,7 +116,7 @@ def train(
         >>> sorted(path.name for path in trained.iterdir() if path.name in ("run.json", "training.jsonl"))
         ['run.json', 'training.jsonl']
     """
-    folder, settings = Path(folder), settings or TrainSettings()
+    folder, settings = Path(folder), _settings_of(settings, lora)
     _check_selection(settings, select_on)
     require_known_launch()
     checkpoints = folder / "checkpoints"
@@ -139,6 +142,19 @@ def train(
             if rank() == 0 and not complete_checkpoints(checkpoints):
                 shutil.rmtree(checkpoints, ignore_errors=True)
             raise
+
+
+def _settings_of(settings: TrainSettings | None, lora: LoraSettings | None) -> TrainSettings:
+    if settings is not None and not isinstance(settings, TrainSettings):
+        raise InputError(f"settings: got {type(settings).__name__}; expected a TrainSettings of isoglot.training")
+    if lora is not None and not isinstance(lora, LoraSettings):
+        raise InputError(f"lora: got {type(lora).__name__}; expected a LoraSettings of isoglot.training")
+    settings = settings or TrainSettings()
+    if lora is None:
+        return settings
+    if settings.lora not in (None, lora):
+        raise InputError("lora: the settings hold others; give one of the two")
+    return replace(settings, lora=lora)
 
 
 @contextmanager
@@ -294,6 +310,11 @@ def _train(
 
 
 def _check_selection(settings: TrainSettings, select_on: Any) -> None:
+    if select_on is not None and not isinstance(select_on, (Prepared, Benchmark)) and not callable(select_on):
+        raise InputError(
+            f"select_on: got {type(select_on).__name__}; expected prepared rows, a benchmark (`load_benchmark` opens "
+            "one by name), or a function of the model"
+        )
     if select_on is not None and settings.holdout:
         raise InputError(f"holdout {settings.holdout:g}: the model is already selected on what select_on gives")
     if settings.patience and not settings.holdout and select_on is None:
