@@ -7,22 +7,14 @@ from isoglot.search import Searcher, build_index
 from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.pulling import pull
 from isoglot.search.replicas.pushing import push
-from isoglot.search.replicas.snapshot import RECORD, pushed
+from isoglot.search.replicas.snapshot import pushed
 from isoglot.search.replicas.working import working_copy
+from support.copies import contents, embed
 from support.object_store import BUCKET, faulty, reach
 from support.seaweed import seaweedfs
 
 pytestmark = pytest.mark.scale
 DOCUMENTS = [{"id": f"d{n}", "text": f"The tide number {n}."} for n in range(40)]
-
-
-def embed(texts, role):
-    return [[text.count("e"), text.count("a"), 1] for text in texts]
-
-
-def contents(folder):
-    own = (RECORD, ".lock")
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name not in own}
 
 
 @pytest.fixture(scope="module")

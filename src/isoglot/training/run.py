@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from isoglot.encoders.adapters import merge_adapter
 from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
 from isoglot.encoders.options import LoadOptions
 from isoglot.encoders.packing import can_pack
+from isoglot.training.argument_checks import check_selection, settings_of
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import (
     complete_checkpoints,
@@ -116,8 +116,8 @@ def train(
         >>> sorted(path.name for path in trained.iterdir() if path.name in ("run.json", "training.jsonl"))
         ['run.json', 'training.jsonl']
     """
-    folder, settings = Path(folder), _settings_of(settings, lora)
-    _check_selection(settings, select_on)
+    folder, settings = Path(folder), settings_of(settings, lora)
+    check_selection(settings, select_on)
     require_known_launch()
     checkpoints = folder / "checkpoints"
     if overwrite and isinstance(model, str) and Path(model).resolve().is_relative_to(folder.resolve()):
@@ -142,19 +142,6 @@ def train(
             if rank() == 0 and not complete_checkpoints(checkpoints):
                 shutil.rmtree(checkpoints, ignore_errors=True)
             raise
-
-
-def _settings_of(settings: TrainSettings | None, lora: LoraSettings | None) -> TrainSettings:
-    if settings is not None and not isinstance(settings, TrainSettings):
-        raise InputError(f"settings: got {type(settings).__name__}; expected a TrainSettings of isoglot.training")
-    if lora is not None and not isinstance(lora, LoraSettings):
-        raise InputError(f"lora: got {type(lora).__name__}; expected a LoraSettings of isoglot.training")
-    settings = settings or TrainSettings()
-    if lora is None:
-        return settings
-    if settings.lora not in (None, lora):
-        raise InputError("lora: the settings hold others; give one of the two")
-    return replace(settings, lora=lora)
 
 
 @contextmanager
@@ -307,20 +294,6 @@ def _train(
     if first:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return folder
-
-
-def _check_selection(settings: TrainSettings, select_on: Any) -> None:
-    if select_on is not None and not isinstance(select_on, (Prepared, Benchmark)) and not callable(select_on):
-        raise InputError(
-            f"select_on: got {type(select_on).__name__}; expected prepared rows, a benchmark (`load_benchmark` opens "
-            "one by name), or a function of the model"
-        )
-    if select_on is not None and settings.holdout:
-        raise InputError(f"holdout {settings.holdout:g}: the model is already selected on what select_on gives")
-    if settings.patience and not settings.holdout and select_on is None:
-        raise InputError(
-            "patience: stopping early needs something to measure on; give `holdout` 0.05 too, or select_on"
-        )
 
 
 def _run(trainer: HybridTrainer, last: Path | None, folder: Path, settings: TrainSettings) -> None:
