@@ -190,7 +190,7 @@ def load(
             answer = connection.getresponse()
             body = answer.read()
             took.append(time.perf_counter() - at)
-            right = body.count(b"<article>") == 10 if kind == "page" else body.count(b'"rank"') == 10
+            right = body.count(b"<article") == 10 if kind == "page" else body.count(b'"rank"') == 10
             if answer.status != 200 or not right:
                 errors += 1
                 sys.stderr.write(f"{answer.status} after {took[-1]:.2f} s: {body[:300]!r}\n")
