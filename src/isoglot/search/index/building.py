@@ -15,23 +15,19 @@ from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
-from isoglot.documents.document import Document
 from isoglot.documents.finding import find_sources
 from isoglot.documents.given import MEMORY, documents_given
-from isoglot.documents.reading import read_documents
-from isoglot.documents.shared_ids import refuse_shared_ids
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, stored_vectors
-from isoglot.search.index.columns import LONGEST_NAME, MOST
-from isoglot.search.index.deletion import resolve_ids
+from isoglot.search.index.beginning import begin, fresh_documents, warn_of_surprises
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
-from isoglot.search.index.file_states import read_states, write_states
-from isoglot.search.index.intake import Intake, read_through
+from isoglot.search.index.file_states import write_states
+from isoglot.search.index.intake import Intake
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version
 from isoglot.search.index.publishing import publish
@@ -43,13 +39,12 @@ from isoglot.search.index.resume import (
     is_published,
     nothing_begun,
     nothing_left_of_nothing,
-    open_store,
 )
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
 from isoglot.search.index.store import Store, one_writer
 from isoglot.search.index.stored_vectors import COMPARED, Numbers
-from isoglot.search.index.syncing import MOST_DELETED, check_sync, plan_sync
+from isoglot.search.index.syncing import MOST_DELETED, check_sync
 
 
 @dataclass(frozen=True)
@@ -174,85 +169,43 @@ def build_index(
     folder.mkdir(parents=True, exist_ok=True)
     with one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(
-            folder,
-            model,
-            name,
-            debias,
-            length,
-            update=update,
-            precision=precision,
-            options=options,
-            numbers=numbers,
+            folder, model, name, debias, length, update=update, precision=precision, options=options, numbers=numbers
         )
-        correction = load_debias(folder / DEBIAS) if manifest.debias else None
+        opened = opener if executor is not None and opener is not None else partial(_itself, model)
+        recipe = _recipe(folder, manifest, opened, name, precision, probed=executor is not None)
         with nothing_begun(folder):
-            store, roots = open_store(folder, manifest, inputs, moved_from)
-            doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
-            plan = None
-            if sync:
-                # Where a build was killed, its tables were other ones, and all is looked at again.
-                known = read_states(folder, manifest.current) if is_published(store, manifest) else {}
-                plan = plan_sync(inputs, store, known, roots, problems, most_deleted)
-                doomed = plan.doomed
-            sources = plan.sources if plan else find_sources(inputs, problems, roots) if inputs else []
-            intake, ledger = Intake(store, plan.loose if plan else ()), Ledger(folder)
-            gone = set(doomed)
-
-            def held(document: Document) -> str:
-                return "" if document.id in gone else intake.held_by_another(document, by_id=by_id)
-
-            refuse_shared_ids(sources, held if store.hash_of else None)
+            begun = begin(
+                folder,
+                manifest,
+                inputs,
+                problems,
+                by_id=by_id,
+                delete=delete,
+                delete_lists=delete_lists,
+                moved_from=moved_from,
+                most_deleted=most_deleted if sync else None,
+            )
+        store, intake, plan, ledger = begun.store, begun.intake, begun.plan, Ledger(folder)
         # Documents whose files left go only when others were stored: what has another name now keeps its vectors.
-        deleted = 0 if plan else store.delete(doomed)
+        deleted = 0 if plan else store.delete(begun.doomed)
         cut_short: set[str] = set()
-        found = given.records(problems) if given.records else read_documents(sources, problems, cut_short)
-        fresh = intake.changed(found, problems)
-        if store.hash_of:
-            fresh = read_through(fresh, folder)
-            store.delete(intake.stale)
+        fresh = fresh_documents(begun, given, folder, problems, cut_short)
         where = executor or Here()
-        progress = Rate(sum(source.size for source in sources), where.workers, price)
-        encoding = Encoding(ledger, progress)
-        recipe = Recipe(
-            opener if executor is not None and opener is not None else partial(_itself, model),
-            name,
-            manifest.length,
-            manifest.dimension,
-            precision,
-            correction,
-            manifest.probe if executor is not None else None,
-        )
-        encoding.run(cut(intake.new(fresh), [deciding(folder, manifest), precision]), where, recipe)
+        encoding = Encoding(ledger, Rate(sum(source.size for source in begun.sources), where.workers, price))
+        encoding.run(cut(fresh, [deciding(folder, manifest), precision]), where, recipe)
         _commit(store, ledger, encoding.plan, intake)
         recall = _recall(manifest, ledger, encoding.plan)
         if plan:
-            deleted = store.delete([id for id in doomed if id not in intake.seen])
+            deleted = store.delete([id for id in begun.doomed if id not in intake.seen])
             intake.unchanged += plan.unread
-            if plan.kept:
-                problems.warn(folder, None, f"{plan.kept} documents stay whose files could not be read")
-        if intake.taken_over:
-            problems.warn(
-                folder,
-                None,
-                f"{intake.taken_over} documents that came from elsewhere had the same ids and were replaced, such as "
-                f"{intake.first_taken_over!r}; the version before holds them",
-            )
-        if store.no_room_for:
-            names = sorted(store.no_room_for)
-            more = ", ..." if len(names) > 10 else ""
-            problems.warn(
-                folder,
-                None,
-                f"{len(names)} fields of metadata are shown but cannot be filtered by: an index has {MOST} columns for "
-                f"them, and names of {LONGEST_NAME} characters ({', '.join(name[:40] for name in names[:10])}{more})",
-            )
-        changed = bool(intake.documents or deleted or intake.folded or not manifest.versions)
+        warn_of_surprises(begun, folder, problems)
         if not encoding.plan and not store.hash_of and not update:
             problems.raise_if_any("There is no document left to index.")
             raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
-        if changed or not is_published(store, manifest):
-            changed = True
-            manifest = publish(folder, store, replace(manifest, roots=tuple(roots)), ann_from=ann_from, recall=recall)
+        changed = bool(intake.documents or deleted or intake.folded) or not is_published(store, manifest)
+        if changed:
+            manifest = replace(manifest, roots=tuple(begun.roots))
+            manifest = publish(folder, store, manifest, ann_from=ann_from, recall=recall)
         (folder / BUILDING).unlink(missing_ok=True)
         ledger.forget()
         if plan:
@@ -264,13 +217,28 @@ def build_index(
         deleted,
         intake.unchanged,
         len(intake.folded),
-        tuple(unknown),
+        tuple(begun.unknown),
         problems,
         time.perf_counter() - started,
         changed,
         len(encoding.plan),
         encoding.kept,
         manifest.numbers,
+    )
+
+
+def _recipe(
+    folder: Path, manifest: Manifest, opened: Callable[[], Model], name: str, precision: Precision, *, probed: bool
+) -> Recipe:
+    """How rows are made; `probed` where another process opens the model, which may not be the index's."""
+    return Recipe(
+        opened,
+        name,
+        manifest.length,
+        manifest.dimension,
+        precision,
+        load_debias(folder / DEBIAS) if manifest.debias else None,
+        manifest.probe if probed else None,
     )
 
 

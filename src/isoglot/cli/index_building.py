@@ -1,0 +1,215 @@
+"""`isoglot index` with documents: the encoder is opened, the index built or brought up to date, and told of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from isoglot.cli.benchmarks import open_source, source_settings
+from isoglot.cli.encoders import device_of, open_encoder
+from isoglot.cli.index_report import print_built, print_problems, problems_in_words
+from isoglot.cli.index_request import IndexRequest
+from isoglot.cli.keeping_up import keep_watching
+from isoglot.core.errors import InputError
+from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.core.on_ray import OnRay
+    from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.data.benchmarks.streamed import StreamedCorpus
+    from isoglot.search.index.building import Built
+
+
+def build(asked: IndexRequest) -> None:
+    """Build an index in a folder or bring it up to date, once or for as long as its folders are watched.
+
+    Raises:
+        InputError: nothing to index, a folder that holds something else, or an encoder that is not the index's.
+        IsoglotError: the disk is full, or workers elsewhere fail.
+    """
+    executor = asked.elsewhere.executor(asked.devices)
+    name, opening = _encoder(asked)
+    data = _benchmark(asked)
+
+    from isoglot.search.index.deletion import read_ids
+    from isoglot.search.index.lance import require_lancedb
+
+    listed = read_ids(asked.delete_from) if asked.delete_from else []
+    claim = _claimed(asked)
+    require_lancedb()  # before a model is opened
+    with claim as folder:
+        encoder = open_encoder(name, opening, asked.devices)
+        how = _how(asked, name, opening, executor)
+        record = partial(_record, asked, folder, name, listed, data, encoder)
+        if asked.keeping.watch:
+            _watch(asked, folder, encoder, record, how)
+            return
+        built = _once(asked, folder, encoder, listed, data, how)
+    record(built)
+    _tell(asked, folder, built)
+
+
+def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
+    """The model to open and how; a new index is refused here where something is wrong with what it is made of."""
+    from isoglot.documents.finding import find_sources
+    from isoglot.encoders.debias import load_debias
+    from isoglot.search.index.manifest import read_manifest
+    from isoglot.search.index.resume import refuse_what_is_there
+
+    kept = asked.keeping
+    if asked.update:
+        there = read_manifest(asked.output_dir)
+        return asked.model or there.model, replace(asked.options.filled(there.options), length=there.length)
+    if asked.inputs:
+        find_sources(list(asked.inputs), may_be_empty=kept.on and kept.share >= 1)  # before anything is replaced
+    if asked.debias is not None:
+        load_debias(asked.debias)
+    refuse_what_is_there(asked.output_dir, overwrite=asked.overwrite, resume=asked.resume)
+    return asked.model or "embedded", asked.options
+
+
+def _benchmark(asked: IndexRequest) -> Benchmark | StreamedCorpus | None:
+    if not asked.source.benchmark:
+        return None
+    with TemporaryDirectory(prefix="isoglot-") as scratch:
+        return open_source(asked.source, Path(scratch))
+
+
+def _claimed(asked: IndexRequest) -> AbstractContextManager[Path]:
+    from isoglot.core.files import claimed_folder
+
+    if asked.update:
+        return nullcontext(asked.output_dir)
+    return claimed_folder(asked.output_dir, overwrite=asked.overwrite, resume=asked.resume)
+
+
+def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay | None) -> dict[str, Any]:
+    """The arguments of `build_index` that are the same for every round."""
+    from isoglot.encoders.opening import open_on
+
+    return {
+        "name": _whole(name),
+        "debias": asked.debias,
+        "length": asked.options.length,
+        "precision": asked.options.precision,
+        "options": asked.options.record(),
+        "numbers": asked.numbers,
+        "ann_from": asked.ann_from,
+        "most_deleted": asked.keeping.share,
+        "executor": executor,
+        "opener": partial(open_on, _whole(name), opening, opening.device),
+        "price": asked.elsewhere.price_per_hour,
+    }
+
+
+def _once(
+    asked: IndexRequest,
+    folder: Path,
+    encoder: Any,
+    listed: Sequence[str],
+    data: Benchmark | StreamedCorpus | None,
+    how: dict[str, Any],
+) -> Built:
+    """Build; who stops it is told how to go on."""
+    from isoglot.core.progress import progress_line
+    from isoglot.search.index.building import build_index
+    from isoglot.search.measured import passage_documents
+
+    kept = asked.keeping
+    try:
+        return build_index(
+            asked.inputs if data is None else passage_documents(data),
+            folder,
+            encoder,
+            sync=kept.on,
+            update=asked.update,
+            by_id=asked.by_id,
+            delete=listed,
+            delete_lists=asked.delete,
+            moved_from=asked.moved_from,
+            resume=asked.resume,
+            **how,
+        )
+    except KeyboardInterrupt:
+        again = "--sync" if kept.on else "--update" if asked.update else "--resume"
+        progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
+        raise
+
+
+def _watch(asked: IndexRequest, folder: Path, encoder: Any, record: Any, how: dict[str, Any]) -> None:
+    """Build again whenever files change, and tell of each round."""
+    from isoglot.search.index.versions import prune
+
+    def one_round(done: Built, said: str | None) -> str:
+        record(done)
+        problems = problems_in_words(done.problems)
+        if problems and problems != said:
+            print(problems, file=sys.stderr, flush=True)
+        if done.changed or said is None:
+            removal = None if asked.prune is None else prune(folder, asked.prune)
+            print_built(done, folder, removal, as_json=asked.as_json)
+        return problems
+
+    keep_watching(asked.inputs, folder, encoder, one_round, **how)
+
+
+def _record(
+    asked: IndexRequest,
+    folder: Path,
+    name: str,
+    listed: Sequence[str],
+    data: Benchmark | StreamedCorpus | None,
+    encoder: Any,
+    done: Built,
+) -> None:
+    """Write the run's record into the folder."""
+    from isoglot.core.files import shown
+    from isoglot.core.run_record import write_run
+
+    write_run(
+        folder,
+        "index",
+        {
+            "model": name,
+            "inputs": [shown(path) for path in asked.inputs],
+            "length": asked.options.length,
+            "update": asked.update,
+            "sync": asked.keeping.on,
+            "benchmark": source_settings(asked.source) if asked.source.benchmark else None,
+            "debias": str(asked.debias) if asked.debias else None,
+            "delete": [*asked.delete, *listed],
+            "precision": asked.options.precision,
+            "numbers": asked.numbers,
+        },
+        data={} if data is None else {"benchmark": data.checksum},
+        seed=None,
+        device=device_of(encoder),
+        seconds=done.seconds,
+        version=done.version.number,
+    )
+
+
+def _tell(asked: IndexRequest, folder: Path, built: Built) -> None:
+    """Print what was done, and what could not be."""
+    from isoglot.search.index.versions import prune
+
+    print_problems(built.problems)
+    if built.unknown:
+        names = ", ".join(map(repr, built.unknown[:20])) + (", ..." if len(built.unknown) > 20 else "")
+        refusal = f"not deleted, since there are no such documents: {len(built.unknown)} ({names})"
+        if not asked.inputs and not built.changed:
+            raise InputError(f"{refusal}; nothing was done")
+        print(f"isoglot: {refusal}", file=sys.stderr)
+    removal = None if asked.prune is None else prune(folder, asked.prune)
+    print_built(built, folder, removal, as_json=asked.as_json)
+
+
+def _whole(name: str) -> str:
+    """A model's name as every folder understands it."""
+    return name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve())

@@ -1,0 +1,92 @@
+"""What `isoglot index` was asked for, and which of its flags do not go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from isoglot.cli.benchmarks import IndexedBenchmark
+from isoglot.cli.elsewhere import Elsewhere
+from isoglot.cli.keeping_up import KeepingUp
+from isoglot.core.errors import InputError
+from isoglot.encoders.options import ModelOptions
+
+
+@dataclass(frozen=True)
+class IndexRequest:
+    """The arguments and flags of `isoglot index`, which says what each of them means."""
+
+    inputs: tuple[Path, ...]
+    output_dir: Path
+    source: IndexedBenchmark
+    model: str | None
+    debias: Path | None
+    options: ModelOptions
+    devices: str | None
+    elsewhere: Elsewhere
+    keeping: KeepingUp
+    update: bool
+    by_id: bool
+    delete: tuple[str, ...]
+    delete_from: Path | None
+    moved_from: Path | None
+    versions: bool
+    roll_back: int | None
+    prune: int | None
+    numbers: str | None
+    ann_from: int
+    overwrite: bool
+    resume: bool
+    local: Path | None
+    as_json: bool
+
+    @property
+    def changes_documents(self) -> bool:
+        """Whether it says anything about documents, and not about versions alone."""
+        named = self.inputs or self.source.benchmark or self.keeping.on
+        return bool(named or self.update or self.delete or self.delete_from)
+
+    def settled(self) -> IndexRequest:
+        """The same, where an index is kept at what folders hold: what there is decides whether it is updated.
+
+        Raises:
+            InputError: flags that do not go with that.
+        """
+        from isoglot.search.index.manifest import BUILDING, FILE
+
+        self.keeping.check(
+            self.inputs,
+            self.output_dir,
+            benchmark=self.source.benchmark,
+            by_id=self.by_id,
+            delete=self.delete,
+            delete_from=self.delete_from,
+            overwrite=self.overwrite,
+            resume=self.resume,
+        )
+        if not self.keeping.on:
+            return self
+        # An index, one that was begun, or nothing.
+        update = (self.output_dir / FILE).is_file()
+        return replace(self, update=update, resume=not update and (self.output_dir / BUILDING).is_file())
+
+    def check(self) -> None:
+        """Refuse flags that do not go together.
+
+        Raises:
+            InputError: naming them.
+        """
+        if (self.delete or self.delete_from) and not self.update:
+            raise InputError("--delete: takes documents out of an index; give --update with it")
+        if self.by_id and not self.update:
+            raise InputError("--by-id: says what records replace; give --update with it")
+        if self.moved_from is not None and not (self.update and len(self.inputs) == 1):
+            raise InputError("--moved-from: says where one input was before; give --update and that input with it")
+        if self.moved_from is not None and self.keeping.watch:
+            raise InputError("--moved-from: is for one run; give it with --sync once, then --watch without it")
+        if self.source != IndexedBenchmark() and not self.source.benchmark:
+            raise InputError("--data-dir, --rows, --langs and the like are of a benchmark; give --benchmark with them")
+        if self.source.benchmark and self.inputs:
+            raise InputError("--benchmark: its passages are indexed in place of files; leave the inputs out")
+        if not self.inputs and not self.source.benchmark and not (self.delete or self.delete_from):
+            raise InputError("nothing to index; name files or folders, or a benchmark")

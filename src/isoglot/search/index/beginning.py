@@ -1,0 +1,117 @@
+"""What a build finds before it stores anything: what is there, what is given, and what is to be done with each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoglot.core.problems import Problems
+from isoglot.documents.document import Document, Source
+from isoglot.documents.finding import find_sources
+from isoglot.documents.given import GivenDocuments
+from isoglot.documents.reading import read_documents
+from isoglot.documents.roots import Root
+from isoglot.documents.shared_ids import refuse_shared_ids
+from isoglot.search.index.columns import LONGEST_NAME, MOST
+from isoglot.search.index.deletion import resolve_ids
+from isoglot.search.index.file_states import read_states
+from isoglot.search.index.intake import Intake, read_through
+from isoglot.search.index.manifest import Manifest
+from isoglot.search.index.resume import is_published, open_store
+from isoglot.search.index.shards import Fresh
+from isoglot.search.index.store import Store
+from isoglot.search.index.syncing import Sync, plan_sync
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A build that nothing was refused of, and that has stored nothing yet.
+
+    Attributes:
+        store, roots: as they were (see `open_store`).
+        sources: files to read.
+        intake: of their documents.
+        plan: what there is to do to bring an index to its files; None where that is not asked for.
+        doomed: ids to delete.
+        unknown: ids to delete that are not there.
+    """
+
+    store: Store
+    roots: list[Root]
+    sources: list[Source]
+    intake: Intake
+    plan: Sync | None
+    doomed: list[str]
+    unknown: list[str]
+
+
+def begin(
+    folder: Path,
+    manifest: Manifest,
+    inputs: Sequence[Path],
+    problems: Problems,
+    *,
+    by_id: bool,
+    delete: Sequence[str],
+    delete_lists: Sequence[str],
+    moved_from: Path | None,
+    most_deleted: float | None,
+) -> Begun:
+    """Look at what is there and at what is given; `most_deleted` where the index is brought to its files.
+
+    Raises:
+        InputError: what cannot be done with these.
+    """
+    store, roots = open_store(folder, manifest, inputs, moved_from)
+    doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
+    plan = None
+    if most_deleted is not None:
+        # Where a build was killed, its tables were other ones, and all is looked at again.
+        known = read_states(folder, manifest.current) if is_published(store, manifest) else {}
+        plan = plan_sync(inputs, store, known, roots, problems, most_deleted)
+        doomed = plan.doomed
+    sources = plan.sources if plan else find_sources(inputs, problems, roots) if inputs else []
+    intake = Intake(store, plan.loose if plan else ())
+    gone = set(doomed)
+
+    def held(document: Document) -> str:
+        return "" if document.id in gone else intake.held_by_another(document, by_id=by_id)
+
+    refuse_shared_ids(sources, held if store.hash_of else None)
+    return Begun(store, roots, sources, intake, plan, doomed, unknown)
+
+
+def fresh_documents(
+    begun: Begun, given: GivenDocuments, folder: Path, problems: Problems, cut_short: set[str]
+) -> Iterator[Fresh]:
+    """The documents to encode; those that they replace are deleted first. `cut_short` gets files not read whole."""
+    found = given.records(problems) if given.records else read_documents(begun.sources, problems, cut_short)
+    changed = begun.intake.changed(found, problems)
+    if begun.store.hash_of:
+        changed = read_through(changed, folder)
+        begun.store.delete(begun.intake.stale)
+    return begun.intake.new(changed)
+
+
+def warn_of_surprises(begun: Begun, folder: Path, problems: Problems) -> None:
+    """Note what was done otherwise than one might think."""
+    intake, plan, no_room_for = begun.intake, begun.plan, begun.store.no_room_for
+    if plan and plan.kept:
+        problems.warn(folder, None, f"{plan.kept} documents stay whose files could not be read")
+    if intake.taken_over:
+        problems.warn(
+            folder,
+            None,
+            f"{intake.taken_over} documents that came from elsewhere had the same ids and were replaced, such as "
+            f"{intake.first_taken_over!r}; the version before holds them",
+        )
+    if no_room_for:
+        names = sorted(no_room_for)
+        more = ", ..." if len(names) > 10 else ""
+        problems.warn(
+            folder,
+            None,
+            f"{len(names)} fields of metadata are shown but cannot be filtered by: an index has {MOST} columns for "
+            f"them, and names of {LONGEST_NAME} characters ({', '.join(name[:40] for name in names[:10])}{more})",
+        )
