@@ -95,7 +95,7 @@ building.build_index([Path({str(documents)!r})], {str(tmp_path / "ray")!r}, word
     assert killed.returncode == -signal.SIGKILL
     monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     words = CountingWords(tmp_path / "second.book")
-    built = build_index([documents], tmp_path / "ray", words, name="m", executor=OnRay(workers=2))
+    built = build_index([documents], tmp_path / "ray", words, name="m", executor=OnRay(workers=2), resume=True)
     assert (built.shards, built.kept) == (10, finished)
     assert words.shards(SIZE) == 10 - finished
     build_index([documents], tmp_path / "here", CountingWords(tmp_path / "here.book"), name="m")

@@ -263,7 +263,7 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, monkeypatch, dyin
         LanceIndex(tmp_path / "i")
     monkeypatch.setattr(shards, "CHUNK", 16)
     counting = Counting()
-    built = build_index([docs], tmp_path / "i", counting, name="m")
+    built = build_index([docs], tmp_path / "i", counting, name="m", resume=True)
     assert (built.added, built.shards, built.kept) == (420, 25, there)
     assert counting.texts == 3 + 16 * (25 - there)  # three texts tell encoders apart
     assert not (tmp_path / "i" / "shards").exists()
@@ -272,6 +272,42 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, monkeypatch, dyin
     passages, folded = contents(tmp_path / "i")
     assert [document for document, _ in passages] == sorted(f"d{n}" for n in range(400))
     assert [document for document, _ in folded] == sorted(f"copy{n}" for n in range(20))
+
+
+def test_an_index_that_is_there_is_replaced_on_request_only(tmp_path):
+    notes, folder = [{"id": "a", "text": "Eins."}], tmp_path / "i"
+    build_index(notes, folder, embed)
+    before = everything(folder)
+    for given in ({}, {"resume": True}, {"resume": True, "overwrite": True}):
+        with pytest.raises(InputError, match="this index is finished; give `update` to add to it, or `overwrite`"):
+            build_index([{"id": "b", "text": "Zwei."}], folder, embed, **given)
+    with pytest.raises(InputError, match="overwrite: replaces an index, which `update` and `sync` go on with"):
+        build_index(notes, folder, embed, update=True, overwrite=True)
+    with pytest.raises(InputError, match="There is no document left to index"):
+        build_index([write(tmp_path / "bare.jsonl", [{"text": ""}])], folder, embed, overwrite=True)
+    assert everything(folder) == before
+    assert build_index([{"id": "b", "text": "Zwei."}], folder, embed, overwrite=True).version.number == 1
+    assert [document for document, _ in contents(folder)[0]] == ["b"]
+
+
+def test_an_unfinished_index_is_gone_on_with_or_replaced_on_request_only(tmp_path, monkeypatch):
+    notes, folder = [{"id": "a", "text": "Eins."}], tmp_path / "i"
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    def interrupted(**given):
+        with monkeypatch.context() as patch:
+            patch.setattr("isoglot.search.index.building.publish", stop)
+            with pytest.raises(KeyboardInterrupt):
+                build_index(notes, folder, embed, **given)
+
+    interrupted()
+    with pytest.raises(InputError, match="was not finished; give `resume` to go on, or `overwrite` to replace it"):
+        build_index(notes, folder, embed)
+    assert build_index(notes, folder, embed, resume=True).kept == 1
+    interrupted(overwrite=True)
+    assert build_index(notes, folder, embed, overwrite=True).kept == 0
 
 
 def everything(folder):

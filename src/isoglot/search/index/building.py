@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
-from isoglot.core.files import shown
+from isoglot.core.files import claimed_folder, shown
 from isoglot.core.problems import Problems
 from isoglot.documents.finding import find_sources
 from isoglot.documents.given import MEMORY, documents_given
@@ -39,6 +40,7 @@ from isoglot.search.index.resume import (
     is_published,
     nothing_begun,
     nothing_left_of_nothing,
+    refuse_what_is_there,
 )
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
@@ -91,6 +93,8 @@ def build_index(
     delete: Sequence[str] = (),
     delete_lists: Sequence[str] = (),
     moved_from: Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
     sync: bool = False,
     most_deleted: float = MOST_DELETED,
     precision: Precision = "auto",
@@ -106,7 +110,7 @@ def build_index(
     The documents that are new are cut into shards, which are encoded one by one or, by an executor, wherever there are
     workers; the same documents give the same ids and vectors either way. When all are finished they are stored in one
     commit, and readers see nothing of it before the last step writes the manifest. A build that was killed reads its
-    input again and encodes no shard that is finished.
+    input again, with `resume`, and encodes no shard that is finished.
 
     Args:
         documents: files and folders; or documents in memory: dicts with `text` and, as far as there are, `id`, `title`,
@@ -129,6 +133,9 @@ def build_index(
         most_deleted: with `sync`, the largest share of the documents from these inputs that may be deleted at once;
             more is refused, as by a folder that is not mounted, and nothing is changed.
         moved_from: where the first input was when it was indexed; its documents keep their ids.
+        overwrite: replace the index that the folder holds, and all else in it; it is put aside first, and comes back
+            where the new one fails before it has stored anything.
+        resume: go on with a build that was interrupted, with the same documents and settings. Updates need no leave.
         precision: as for `encode`.
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
         numbers: that a new index keeps its vectors in: float32 (when None), float16, or int8, which takes a byte and is
@@ -139,8 +146,8 @@ def build_index(
         price: of a worker's hour, for what is said about the cost.
 
     Raises:
-        InputError: nothing to read, too much to delete, another encoder than the index's, or an unfinished build with
-            other settings.
+        InputError: nothing to read, too much to delete, another encoder than the index's, an index that is there
+            already, or an unfinished build with other settings.
         IsoglotError: the disk is full.
 
     Example:
@@ -160,6 +167,10 @@ def build_index(
     if sync:
         check_sync(inputs, folder, most_deleted, alone=not (by_id or delete or delete_lists))
         update = update or (folder / FILE).is_file()
+    if overwrite and (update or sync):
+        raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
+    if not update and not sync:
+        refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
     if isinstance(model, str):
         name, model = name or model, open_embedder(model, ModelOptions(length=length, precision=precision))
     name = name or index_name(model)
@@ -167,7 +178,8 @@ def build_index(
     if given.records is None and (inputs or not update):
         find_sources(inputs, may_be_empty=sync and most_deleted >= 1)  # before anything is opened
     folder.mkdir(parents=True, exist_ok=True)
-    with one_writer(folder), nothing_left_of_nothing(folder):
+    claim = claimed_folder(folder, overwrite=True) if overwrite and not resume else nullcontext()
+    with claim, one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(
             folder, model, name, debias, length, update=update, precision=precision, options=options, numbers=numbers
         )

@@ -69,6 +69,25 @@ def go_on_from(
     )
 
 
+def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuse to make a new index where there is one, finished or not.
+
+    Args:
+        folder: of the index.
+        overwrite: whether it shall be replaced.
+        resume: whether a build that was not finished shall be gone on with.
+
+    Raises:
+        InputError: saying what may be given.
+    """
+    if (folder / FILE).is_file() and (resume or not overwrite):
+        raise InputError(f"{folder}: this index is finished; give `update` to add to it, or `overwrite` to replace it")
+    if (folder / BUILDING).is_file() and not (resume or overwrite):
+        raise InputError(
+            f"{folder}: an index that was not finished; give `resume` to go on, or `overwrite` to replace it"
+        )
+
+
 def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """What decides the rows of a document in an index."""
     return {
