@@ -19,10 +19,11 @@ from isoglot.encoders.debias import Sample, center
 from isoglot.encoders.encoding import encode
 from isoglot.search.index import approximate, shards, store
 from isoglot.search.index.building import build_index
-from isoglot.search.index.lance import LanceIndex, connect, reason, settle
+from isoglot.search.index.lance import LanceIndex, connect, reason
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
+from isoglot.search.index.upkeep import settle
 from isoglot.search.index.versions import roll_back
 from isoglot.search.searcher import Searcher
 from support.encoders import wide_encoder

@@ -13,7 +13,7 @@ from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.turns import turn
 from isoglot.search.filters.tree import Filter
 from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
-from isoglot.search.index.protocol import Found, Index, Passage
+from isoglot.search.index.protocol import ByLanguage, Found, Index, Passage
 
 
 @dataclass
@@ -56,8 +56,11 @@ def nearest(
     samples = {code: (index.sample(code) @ vector)[None] for code in apart}
     known = [scores for scores in samples.values() if scores.size]
     standing = []
-    for code in apart:
-        near = index.nearest(vector, depth, [code], where)
+    if isinstance(index, ByLanguage):
+        each = index.nearest_in_each(vector, depth, apart, where)
+    else:
+        each = [index.nearest(vector, depth, [code], where) for code in apart]
+    for code, near in zip(apart, each, strict=True):
         if not near:
             continue
         own = samples[code] if samples[code].size else np.array([[score for _, score in near]])

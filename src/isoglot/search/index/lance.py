@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import warnings
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from isoglot.search.filters.tree import Filter
 from isoglot.search.index import scanning
 from isoglot.search.index.approximate import probes_for
 from isoglot.search.index.columns import add_up, fields_in
+from isoglot.search.index.fetched import Fetched, Row
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.resident import Ids, Resident, fits
 from isoglot.search.index.stored_vectors import to_matrix, vector_type
 
 PASSAGES, FOLDED = "passages", "folded"
@@ -37,7 +39,6 @@ SHOWN = ["id", "text", "about"]
 SEARCHED = ["search_text", "search_title"]
 _OWN_PLACES = re.compile(r"lance error: |LanceError\(\w+\): |,? /\S+\.rs:\d+(:\d+)?")
 _BATCH = 8192  # passages in memory
-_FOREVER = timedelta(days=36_500)
 
 
 def schema(dimension: int, numbers: str = "float32") -> pa.Schema:
@@ -110,6 +111,9 @@ class LanceIndex:
             self._table = self._open()
         self._version: Version = self.manifest.version
         self._samples: dict[str, Vectors] | None = None
+        self._loading = threading.Lock()
+        self._resident: Resident | None = None
+        self._fetched = Fetched(self._table, SHOWN)
         with self._reading():
             self._fields = fields_in(self._table.schema)
         self._count = lru_cache(maxsize=1024)(self._count_rows)
@@ -129,6 +133,23 @@ class LanceIndex:
             table = connect(self.folder).open_table(PASSAGES)
             table.checkout(self.manifest.version.passages_at)
         return table
+
+    @property
+    def _stays_in_memory(self) -> bool:
+        return self._version.ann is None and fits(self._version.passages, self.dimension)
+
+    def _vectors(self) -> Resident:
+        with self._loading:
+            if self._resident is None:
+                self._resident = Resident(self._table, self._version.passages, self.dimension)
+            return self._resident
+
+    def _read(self, ids: Ids, scores: Vectors) -> list[Found]:
+        if not Path(table_uri(self.folder, PASSAGES)).is_dir():
+            # What is in memory could still be found, until the first search that needs the disk.
+            raise FileNotFoundError(self.folder)
+        rows = self._fetched.rows(ids.tolist())
+        return [_found_row(row, score) for row, score in zip(rows, scores.tolist(), strict=True)]
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(self.folder, self._version.number)
@@ -159,6 +180,8 @@ class LanceIndex:
         if not self._version.passages or (langs is not None and not langs):
             return []
         with self._reading():
+            if self._stays_in_memory:
+                return self._read(*self._vectors().nearest(vector, k, langs, self._condition(None, where)))
             condition = self._condition(langs, where)
             if self.manifest.numbers == "int8":
                 rows, scores = scanning.nearest(self._table, vector, k, SHOWN, condition, self._version.passages)
@@ -174,6 +197,20 @@ class LanceIndex:
                 query = query.nprobes(probes).refine_factor(ann["refine"])
             table = query.select([*SHOWN, "_distance"]).to_arrow()
         return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
+
+    def nearest_in_each(
+        self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
+    ) -> list[list[Found]]:
+        """As `nearest` in each language by itself; what is in memory is compared once, and fetched at once."""
+        if not self._version.passages or not self._stays_in_memory:
+            return [self.nearest(vector, k, [lang], where) for lang in langs]
+        with self._reading():
+            near = self._vectors().nearest_in_each(vector, k, langs, self._condition(None, where))
+            if not near:
+                return []
+            ids, scores = zip(*near, strict=True)
+            found = iter(self._read(np.concatenate(ids), np.concatenate(scores)))
+            return [list(islice(found, len(some))) for some in ids]
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
@@ -248,8 +285,10 @@ class LanceIndex:
                     yield [found.passage for found in _found(table, [0.0] * len(table))], to_matrix(table)
 
     def close(self) -> None:
-        """Let go of the table."""
-        self._table = None
+        """Let go of the table, and of what is in memory."""
+        with self._loading:
+            self._table = self._resident = None
+            self._fetched = Fetched(None, SHOWN)
 
 
 @contextmanager
@@ -289,33 +328,6 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def index_columns(table: Any) -> None:
-    """Index the terms of titles and texts, and languages."""
-    from lancedb.index import FTS, Bitmap
-
-    table.create_index("lang", config=Bitmap(), replace=True)
-    for name in SEARCHED:
-        # All folding and cutting is done, the same for every script; a word may be of any length.
-        words = FTS(
-            base_tokenizer="whitespace", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
-            max_token_length=None,
-        )  # fmt: skip
-        table.create_index(name, config=words, replace=True)
-
-
-def settle(table: Any, *, keep: bool) -> None:
-    """Put small pieces together and bring the indexes up to date.
-
-    Args:
-        table: to settle.
-        keep: earlier versions stay; in a new index nobody reads them, and their files go.
-    """
-    with warnings.catch_warnings():
-        # Lance warns that readers of older versions would fail: there are none.
-        warnings.simplefilter("ignore", UserWarning)
-        table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
-
-
 def searched(text: str) -> str:
     """The terms of a text or a query, between blanks."""
     return " ".join(search_terms(search_form(text)))
@@ -330,7 +342,9 @@ def about(passage: Passage) -> str:
 
 def _found(table: pa.Table, scores: Any) -> list[Found]:
     columns = [table[name].to_pylist() for name in SHOWN]
-    return [
-        Found(Passage(id=str(key), text=str(text), **json.loads(shown)), float(score))
-        for key, text, shown, score in zip(*columns, scores, strict=True)
-    ]
+    return [_found_row(tuple(map(str, row)), float(score)) for *row, score in zip(*columns, scores, strict=True)]
+
+
+def _found_row(row: Row, score: float) -> Found:
+    key, text, shown = row
+    return Found(Passage(id=key, text=text, **json.loads(shown)), score)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,3 +125,13 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Let go of files."""
+
+
+@runtime_checkable
+class ByLanguage(Protocol):
+    """What an index may have besides, where searching languages one by one would do the same work for each."""
+
+    def nearest_in_each(
+        self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
+    ) -> list[list[Found]]:
+        """What `Index.nearest` finds in each of the languages by itself."""

@@ -1,0 +1,131 @@
+"""Exact search in vectors that stay in memory: Lance reads and decodes all of them anew at every search."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from isoglot.search.index.protocol import Vectors
+from isoglot.search.index.stored_vectors import to_matrix, units
+
+MOST_BYTES = 256 * 2**20
+CONDITIONS = 256  # a bit for every passage each
+_BATCH = 8192
+
+Rows = NDArray[np.int64]
+Ids = NDArray[np.uint64]
+
+
+def fits(passages: int, dimension: int) -> bool:
+    """Whether the vectors of so many passages take no more memory than is given to them, as float32."""
+    return passages * dimension * np.dtype(np.float32).itemsize <= MOST_BYTES
+
+
+class Resident:
+    """The unit vectors (n, d) and languages of a table, read once; threads may share one.
+
+    Args:
+        table: of one version, with `vector` and `lang`.
+        passages: in it.
+        dimension: of the vectors.
+    """
+
+    def __init__(self, table: Any, passages: int, dimension: int) -> None:
+        self._table = table
+        vectors = np.empty((passages, dimension), np.float32)
+        ids, langs = np.empty(passages, np.uint64), np.empty(passages, np.int32)
+        self._codes: dict[str, int] = {}
+        end = 0
+        scan = table.search().select(["lang", "vector"]).with_row_id(True).limit(passages)
+        for batch in scan.to_batches(_BATCH):
+            start, end = end, end + len(batch)
+            vectors[start:end] = units(to_matrix(batch))
+            ids[start:end] = batch["_rowid"].to_numpy()
+            langs[start:end] = self._coded(batch["lang"])
+        self._vectors, self._ids, self._langs = vectors[:end], ids[:end], langs[:end]
+        # Compaction may leave them in another order than the table's.
+        self._by_id = np.argsort(self._ids, kind="stable")
+        self._conditions: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
+        self._changing = threading.Lock()
+
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None, condition: str | None
+    ) -> tuple[Ids, Vectors]:
+        """The k passages of highest cosine, best first; equal ones in the order of the table.
+
+        Args:
+            vector: (d,), of any length.
+            k: how many.
+            langs: languages to search; all when None.
+            condition: SQL of what else is searched among; None for all.
+
+        Returns:
+            Their row ids, and their cosines.
+        """
+        return self._best(self._scores(vector), k, self._among(langs, condition))
+
+    def nearest_in_each(
+        self, vector: Vectors, k: int, langs: Sequence[str], condition: str | None
+    ) -> list[tuple[Ids, Vectors]]:
+        """As `nearest` in each of the languages by itself, the vector compared with every passage once."""
+        scores = self._scores(vector)
+        return [self._best(scores, k, self._among([lang], condition)) for lang in langs]
+
+    def _scores(self, vector: Vectors) -> Vectors:
+        query = np.asarray(vector, np.float32)
+        query = query / max(float(np.linalg.norm(query)), 1e-12)
+        # No product of BLAS: that adds up a row's numbers differently by where the row stands, so that equal passages
+        # differ; and its threads spin after each, on cores that other searches could use.
+        scores: Vectors = np.einsum("ij,j->i", self._vectors, query)
+        return scores
+
+    def _best(self, scores: Vectors, k: int, among: Rows | None) -> tuple[Ids, Vectors]:
+        own = scores if among is None else scores[among]
+        k = min(k, len(own))
+        if k < 1:
+            return self._ids[:0], own[:0]
+        least = np.partition(own, len(own) - k)[len(own) - k]
+        near = np.flatnonzero(~(own < least))
+        near = near[np.argsort(-own[near], kind="stable")[:k]]
+        return self._ids[near if among is None else among[near]], own[near]
+
+    def _among(self, langs: Sequence[str] | None, condition: str | None) -> Rows | None:
+        if langs is None and condition is None:
+            return None
+        mask = np.ones(len(self._ids), bool)
+        if langs is not None:
+            mask = np.isin(self._langs, [self._codes[lang] for lang in langs if lang in self._codes])
+        if condition is not None:
+            mask &= np.unpackbits(self._holding(condition), count=len(mask)).view(bool)
+        return np.flatnonzero(mask)
+
+    def _holding(self, condition: str) -> NDArray[np.uint8]:
+        """Which passages a condition holds for, a bit each."""
+        with self._changing:
+            if condition in self._conditions:
+                self._conditions.move_to_end(condition)
+                return self._conditions[condition]
+        mask = np.zeros(len(self._ids), bool)
+        scan = self._table.search().select(["lang"]).with_row_id(True).where(condition).limit(len(mask))
+        for batch in scan.to_batches(_BATCH):
+            ids = batch["_rowid"].to_numpy()
+            mask[self._by_id[np.searchsorted(self._ids, ids, sorter=self._by_id)]] = True
+        bits = np.packbits(mask)
+        with self._changing:
+            self._conditions[condition] = bits
+            while len(self._conditions) > CONDITIONS:
+                self._conditions.popitem(last=False)
+        return bits
+
+    def _coded(self, langs: Any) -> NDArray[np.int32]:
+        found = pc.dictionary_encode(langs)
+        names = found.dictionary.to_pylist()
+        codes = np.array([self._codes.setdefault(lang, len(self._codes)) for lang in names], np.int32)
+        coded: NDArray[np.int32] = codes[found.indices.to_numpy()]
+        return coded

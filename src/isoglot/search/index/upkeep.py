@@ -1,0 +1,38 @@
+"""What a table needs after it was written: indexes of its columns, and few pieces."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import timedelta
+from typing import Any
+
+from isoglot.search.index.lance import SEARCHED
+
+_FOREVER = timedelta(days=36_500)
+
+
+def index_columns(table: Any) -> None:
+    """Index the terms of titles and texts, and languages."""
+    from lancedb.index import FTS, Bitmap
+
+    table.create_index("lang", config=Bitmap(), replace=True)
+    for name in SEARCHED:
+        # All folding and cutting is done, the same for every script; a word may be of any length.
+        words = FTS(
+            base_tokenizer="whitespace", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
+            max_token_length=None,
+        )  # fmt: skip
+        table.create_index(name, config=words, replace=True)
+
+
+def settle(table: Any, *, keep: bool) -> None:
+    """Put small pieces together and bring the indexes up to date.
+
+    Args:
+        table: to settle.
+        keep: earlier versions stay; in a new index nobody reads them, and their files go.
+    """
+    with warnings.catch_warnings():
+        # Lance warns that readers of older versions would fail: there are none.
+        warnings.simplefilter("ignore", UserWarning)
+        table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
