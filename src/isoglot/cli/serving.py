@@ -60,7 +60,7 @@ def serve(
         model: The encoder of the index, where it lies elsewhere now.
         compare_model: The encoder of the second index, where it lies elsewhere now.
         options: How encoders are opened, where not as they were for the index.
-        rerank: A cross-encoder behind /v1/rerank, folder or Hub id; else the encoders compare by cosine there.
+        rerank: Behind /v1/rerank: a cross-encoder or another encoder, by folder or Hub id; else the indexes' own.
         allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
         root_path: Path under which a reverse proxy shows this server, such as /search.
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
@@ -74,7 +74,7 @@ def serve(
     """
     require_packages()
     from isoglot.core.errors import InputError
-    from isoglot.encoders.cross_encoder import load_cross_encoder
+    from isoglot.encoders.judging import open_judge
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
     from isoglot.search.index.about import About
@@ -119,7 +119,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        judges = {} if rerank is None else {Path(rerank).name: load_cross_encoder(rerank)}
+        judges = {} if rerank is None else {Path(rerank).name: open_judge(rerank)}
         app = create_app(searchers, settings, embed=embed, judges=judges)
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
 

@@ -7,6 +7,8 @@ from .encoding import ModelEmbedder as ModelEmbedder
 from .encoding import encode as encode
 from .endpoint import Endpoint as Endpoint
 from .functions import FunctionEmbedder as FunctionEmbedder
+from .judging import CosineJudge as CosineJudge
+from .judging import open_judge as open_judge
 from .loading import load as load
 from .opening import open_embedder as open_embedder
 from .options import ModelOptions as ModelOptions

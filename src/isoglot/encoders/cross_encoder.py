@@ -10,6 +10,8 @@ from isoglot.encoders.loading import locate
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
+_HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")  # architectures by the end of their names
+
 
 def load_cross_encoder(
     name: str, *, device: str | None = None, length: int | None = None, trust_remote_code: bool = False
@@ -23,7 +25,7 @@ def load_cross_encoder(
         trust_remote_code: run Python code that comes with the model.
 
     Raises:
-        InputError: no such model, or one with several outputs.
+        InputError: no such model, one with several outputs, or one without a part that scores pairs.
     """
     from sentence_transformers import CrossEncoder
 
@@ -35,6 +37,10 @@ def load_cross_encoder(
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"cross-encoder {name}: cannot be loaded ({first})") from error
+    named = getattr(model.config, "architectures", None) or []
+    if any(kind.endswith(_HEADLESS) for kind in named):
+        # Its scores would come from weights that were drawn a moment ago.
+        raise InputError(f"cross-encoder {name}: {named[0]} has no part that scores pairs, so it is no cross-encoder")
     if model.num_labels != 1:
         raise InputError(f"cross-encoder {name}: has {model.num_labels} outputs; expected one relevance score")
     return model

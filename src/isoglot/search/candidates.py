@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
+from isoglot.encoders.judging import Judge
 from isoglot.encoders.turns import turn
 from isoglot.search.filters.tree import Filter
 from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
@@ -113,16 +113,16 @@ def best(candidates: Sequence[Candidate], places: int, quota: float) -> list[Can
     return [candidates[position] for position in keep]
 
 
-def reranked(judge: Any, query: str, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates in the order of a cross-encoder's scores.
+def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates in the order of a judge's scores.
 
     Args:
-        judge: a cross-encoder: `predict` takes pairs of a query and a passage, and gives one score for each.
+        judge: a cross-encoder, say.
         query: the query.
         candidates: any order.
 
     Raises:
-        InputError: the cross-encoder gives several scores a pair.
+        InputError: the judge gives several scores a pair.
     """
     pairs = [(query, f"{candidate.passage.title} {candidate.passage.text}".strip()) for candidate in candidates]
     with turn(judge):

@@ -1,31 +1,28 @@
-"""Cross-encoders that score the best passages anew, opened at the first need."""
+"""Models that score the best passages anew, opened at the first need."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from isoglot.encoders.cross_encoder import load_cross_encoder
+from isoglot.encoders.judging import Judge, open_judge
 from isoglot.search.candidates import Candidate, reranked
-
-if TYPE_CHECKING:
-    from sentence_transformers import CrossEncoder
 
 
 class Rerankers:
-    """Cross-encoders by name; each is loaded once, whichever thread asks first."""
+    """Judges by name; each is opened once, whichever thread asks first."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, CrossEncoder] = {}
+        self._loaded: dict[str, Judge] = {}
         self._loading = threading.Lock()
 
     def __call__(self, query: str, candidates: list[Candidate], *, model: str | Any) -> list[Candidate]:
-        """Candidates in the order of a cross-encoder's scores.
+        """Candidates in the order of a model's scores.
 
         Args:
             query: as it was asked.
             candidates: any.
-            model: folder, Hub id, or object with `predict`.
+            model: what `open_judge` takes, or a judge.
 
         Raises:
             InputError: it cannot be loaded, or gives several scores a pair.
@@ -34,8 +31,8 @@ class Rerankers:
             return []
         return reranked(self._opened(model) if isinstance(model, str) else model, query, candidates)
 
-    def _opened(self, name: str) -> CrossEncoder:
+    def _opened(self, name: str) -> Judge:
         with self._loading:
             if name not in self._loaded:
-                self._loaded[name] = load_cross_encoder(name)
+                self._loaded[name] = open_judge(name)
         return self._loaded[name]

@@ -181,7 +181,8 @@ class Searcher(Lookup):
             quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
             query_lang: language of the query, for a corrected index; guessed when None. One that the correction was not
                 fitted on counts as the mix of all, like `und`.
-            rerank: a cross-encoder that scores the 50 (or k) best anew: folder, Hub id, or object with `predict`.
+            rerank: what scores the 50 (or k) best anew: a cross-encoder or another encoder, by folder or Hub id, or an
+                object with `predict`.
             expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
             vector: the query's (d,), where `query_vectors` has made it before.
 

@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
+from isoglot.encoders.judging import Judge
 from isoglot.search.searcher import Searcher
 from isoglot.serve import api, embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
@@ -49,7 +50,7 @@ def create_app(
     settings: ServeSettings | None = None,
     *,
     embed: Mapping[str, Embedder] | None = None,
-    judges: Mapping[str, rerank.Judge] | None = None,
+    judges: Mapping[str, Judge] | None = None,
 ) -> FastAPI:
     """The server's application, for any ASGI server.
 
@@ -58,7 +59,7 @@ def create_app(
             side by side. They stay the caller's: closing the application does not close them.
         settings: limits.
         embed: the models behind `/v1/embeddings`, by the same names; without any there is no such route.
-        judges: cross-encoders behind `/v1/rerank`, by name; models that embed compare by cosine there.
+        judges: what scores pairs behind `/v1/rerank`, by name; models that embed compare by cosine there.
 
     Raises:
         UnavailableError: an index does not answer.

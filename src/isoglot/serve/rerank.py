@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
+from isoglot.encoders.judging import Judge
 from isoglot.encoders.turns import turn
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.openai_errors import documented
@@ -18,14 +19,6 @@ from isoglot.serve.workers import Workers
 
 _Scores = Callable[[str, list[str]], tuple[list[float], int | None]]
 """A query and documents to a score for each, and tokens read where they are known."""
-
-
-class Judge(Protocol):
-    """A cross-encoder: scores pairs of a query and a text, such as Sentence Transformers' `CrossEncoder`."""
-
-    def predict(self, pairs: Any, /) -> Any:
-        """Scores of pairs, shape (n,)."""
-        ...
 
 
 class RerankedText(BaseModel):
@@ -60,7 +53,7 @@ class Reranking(BaseModel):
 def router(
     collections: Sequence[Collection], judges: Mapping[str, Judge], workers: Workers, settings: ServeSettings
 ) -> APIRouter:
-    """The route: cross-encoders first, then the indexes whose model can embed; there must be one."""
+    """The route: judges first, then the indexes whose model can embed; there must be one."""
     models: dict[str, _Scores] = {name: _by_judge(name, judge) for name, judge in judges.items()}
     models.update({entry.name: _by_cosine(entry) for entry in collections if entry.embed and entry.name not in models})
     default, named = next(iter(models)), ", ".join(models)
