@@ -1,5 +1,6 @@
 """Processes that are killed at a chosen point of their own work, so that no test has to time a kill."""
 
+import itertools
 import os
 import signal
 import sys
@@ -43,17 +44,25 @@ def die_after_calls(number):
     sys.setprofile(count)
 
 
-def dies_around(owner, name, *, after, call=1):
-    """Let this process die at that call of a function (or of a context: at its start or its end), before or after."""
-    whole, calls = getattr(owner, name), 0
+def dies_around(owner, name, *, after, call=1, when=lambda *args, **keywords: True):
+    """Let this process die at that call of a function (or of a context: at its start or its end), before or after.
+
+    Calls may come from several threads at once, and end in another order than they began.
+
+    Args:
+        owner, name: of the function.
+        after: or before.
+        call: the number of the call, from 1.
+        when: says by its arguments whether a call counts.
+    """
+    whole, calls = getattr(owner, name), itertools.count(1)
 
     def mortal(*args, **keywords):
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
+        last = when(*args, **keywords) and next(calls) == call
+        if last and not after:
             die()
         result = whole(*args, **keywords)
-        if calls == call:
+        if last:
             if not hasattr(result, "__exit__"):
                 die()
             leave = result.__exit__
