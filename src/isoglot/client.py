@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import IsoglotError, MissingPackageError
 
 try:
@@ -47,6 +48,8 @@ class Hit:
     parts: Mapping[str, float | None]
     source: str
     metadata: Mapping[str, Any]
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True)

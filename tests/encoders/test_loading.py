@@ -12,6 +12,7 @@ from isoglot.encoders import presets
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import backbone_of, load, locate, quiet_libraries
+from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import backbone
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
@@ -190,3 +191,30 @@ def test_what_is_no_name_or_no_option_is_refused(tiny_model):
         load(str(tiny_model), prompts="query: ")
     with pytest.raises(InputError, match=r"cannot be loaded .*unexpected keyword argument 'attention'"):
         load(str(tiny_model), model_kwargs={"attention": "eager"})
+
+
+@pytest.mark.parametrize("length", [0, -1, 3])
+def test_lengths_that_hold_nothing(tiny_model, length):
+    with pytest.raises(InputError, match=f"length {length}: expected at least 4 tokens"):
+        load(str(tiny_model), length=length)
+
+
+@pytest.mark.parametrize("length", [12.5, "12", True])
+def test_lengths_that_are_no_whole_number(tiny_model, length):
+    with pytest.raises(InputError, match="expected a whole number of tokens, at least 4"):
+        load(str(tiny_model), length=length)
+    with pytest.raises(InputError, match="expected a whole number of tokens, at least 4"):
+        ModelOptions(length=length)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("device", 0), ("revision", 1), ("model_kwargs", "{}"), ("prompts", "query: "), ("prompts", {"query": 1})],
+)
+def test_arguments_of_another_kind(tiny_model, argument, value):
+    with pytest.raises(InputError, match=f"^{argument}: .*given as (int|str); expected"):
+        load(str(tiny_model), **{argument: value})
+
+
+def test_a_folder_as_a_path(tiny_model):
+    assert load(tiny_model, device="cpu", length=8).isoglot_backbone.encode_length == 8

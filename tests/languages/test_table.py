@@ -7,7 +7,7 @@ from isoglot.core.errors import InputError
 from isoglot.languages import codes, iso_codes, scripts
 from isoglot.languages.known import listed
 from isoglot.languages.scripts import NAMES
-from isoglot.languages.table import by_family, language, parse_codes, slices
+from isoglot.languages.table import by_family, given_codes, language, parse_codes, register_language, slices
 from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling import regimes
 from isoglot.training.sampling.regimes import Sampling, parse_regime
@@ -188,3 +188,27 @@ def test_settings_in_one_flat_dict():
     flat = flat_settings(TrainSettings(sampling=Sampling("x-y", xy="per-example"), lr=1e-3))
     assert (flat["regime"], flat["xy"], flat["lr"], flat["max_steps"]) == ("x-y", "per-example", 1e-3, 300)
     assert "sampling" not in flat
+
+
+@pytest.mark.parametrize("code", [5, None, ["de"], b"de"])
+def test_codes_that_are_no_text(code):
+    for ask in (language, codes.normal_code, lambda code: register_language(code, name="Deutsch")):
+        with pytest.raises(InputError, match=r"language.*: given as (int|None|NoneType|list|bytes); expected"):
+            ask(code)
+    assert codes.known_code(code) is None
+
+
+def test_a_language_registered_with_something_else_than_texts():
+    with pytest.raises(InputError, match="name: given as int; expected a text"):
+        register_language("qya", name=5)
+    with pytest.raises(InputError, match="family: given as int; expected a text"):
+        register_language("qya", name="Quenya", family=5)
+
+
+def test_codes_as_arguments_give_them():
+    assert given_codes(None) is None
+    assert given_codes("zh_CN, DE,") == given_codes(["zh", "de"]) == ("zh", "de")
+    with pytest.raises(InputError, match=r"langs: given as int; expected codes such as \['de', 'en'\]"):
+        given_codes(5)
+    with pytest.raises(InputError, match=r"langs: holds 5; expected codes"):
+        given_codes(["de", 5])

@@ -27,6 +27,9 @@ class Problems:
         self._of: Counter[str] = Counter()
         self._kinds: Counter[str] = Counter()
 
+    def __repr__(self) -> str:
+        return f"<Problems: {self.count}, notes {self.warned}>"
+
     def add(self, file: Path | str, line: int | None, message: str) -> None:
         """Note one problem at a file and (1-based) line."""
         self.count += 1

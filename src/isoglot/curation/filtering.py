@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.near_duplicates import NEAR, contains, grams
@@ -32,6 +33,8 @@ class Filtered(NamedTuple):
 
     reasons: list[str | None]
     ranks: NDArray[np.int64]
+
+    __repr__ = brief
 
     @property
     def counts(self) -> Counter[str]:

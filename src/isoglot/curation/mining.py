@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.near_duplicates import NEAR, contains, normalise
@@ -85,6 +86,8 @@ class Mined(NamedTuple):
     negatives: list[tuple[str, ...]]
     skipped: dict[str, int]
     short: int
+
+    __repr__ = brief
 
 
 def mine(

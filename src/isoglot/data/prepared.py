@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from isoglot.core.brief import few
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import atomic_folder, read_json
@@ -25,7 +26,7 @@ from isoglot.data.given import Given, rows_given
 from isoglot.data.prepared_files import ARRAYS, FORMAT, Placed, write_prepared
 from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS
-from isoglot.languages.codes import known_code
+from isoglot.languages.table import given_codes
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Prepared:
         return len(self.table)
 
     def __repr__(self) -> str:
-        languages = ", ".join(self.table.languages)
+        languages = few(self.table.languages)
         return f"<Prepared: {len(self)} rows, {self.table.groups} groups, languages {languages}, in {self.folder}>"
 
     def batches(self, names: Sequence[str], rows: Ints | None = None) -> Iterator[pa.RecordBatch]:
@@ -108,7 +109,7 @@ def prepare(
     rows: Any,
     folder: Path | str | None = None,
     *,
-    langs: Iterable[str] | None = None,
+    langs: str | Iterable[str] | None = None,
     show_progress: bool = True,
 ) -> Prepared:
     """Read, check and lay out rows; streams, so memory holds a few numbers a group and nothing a row.
@@ -120,7 +121,7 @@ def prepare(
         folder: where the prepared files go; prepared rows that are there are replaced as a whole when everything was
             read, anything else is refused. When None they go to the cache (`ISOGLOT_CACHE`), under a checksum of the
             content: the same rows are laid out once.
-        langs: keep only these languages, in any spelling.
+        langs: keep only these languages, in any spelling; several, or one text with commas.
         show_progress: a row counter on stderr.
 
     Returns:
@@ -142,18 +143,14 @@ def prepare(
     found = _already(rows, langs is not None)
     if found is not None:
         return found
-    given = rows_given(rows)
-    if isinstance(langs, str):
-        langs = langs.split(",")
-    if langs is not None:
-        langs = tuple(dict.fromkeys(known_code(code.strip()) or code.strip() for code in langs if code.strip()))
+    given, codes = rows_given(rows), given_codes(langs)
     if folder is None:
-        return _in_cache(given, langs, show_progress)
+        return _in_cache(given, codes, show_progress)
     folder = Path(folder)
     _refuse_to_replace(folder)
     with atomic_folder(folder) as temporary:
         problems = Problems()
-        write_prepared(given.rows(problems), problems, temporary, langs, show_progress=show_progress)
+        write_prepared(given.rows(problems), problems, temporary, codes, show_progress=show_progress)
     return open_prepared(folder)
 
 

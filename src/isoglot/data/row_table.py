@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.data.big_arrays import Ints, Room, parts
 from isoglot.data.lookups import lay_out
@@ -53,6 +54,8 @@ class RowTable:
     dataset_components: Ints
     parallel_components: Ints
     cross_only: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.lang)

@@ -11,6 +11,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.core.problems import Problems
@@ -49,6 +50,8 @@ class Row:
     translated_by: str | None = None
     generated_by: str | None = None
     kind: Kind = "qa"
+
+    __repr__ = brief
 
     @property
     def passage_text(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.brief import brief
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.page import Block, Page
@@ -42,6 +43,8 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     done: int = 0
     blocks: tuple[Block, ...] = field(default=(), repr=False, compare=False)
+
+    __repr__ = brief
 
     @property
     def source(self) -> str:

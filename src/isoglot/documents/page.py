@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from isoglot.core.brief import brief
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -41,6 +43,8 @@ class Page:
     lang: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+
+    __repr__ = brief
 
     @property
     def text(self) -> str:

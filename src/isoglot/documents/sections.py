@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from isoglot.core.brief import brief
 from isoglot.documents.page import Page
 
 
@@ -21,6 +22,8 @@ class Section(NamedTuple):
     title: str
     ident: str
     text: str
+
+    __repr__ = brief
 
 
 def sections(page: Page) -> list[Section]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
+from isoglot.encoders.devices import require_device
 from isoglot.encoders.loading import locate
+from isoglot.encoders.options import LEAST
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -14,7 +18,7 @@ _HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")  # architectures by the e
 
 
 def load_cross_encoder(
-    name: str, *, device: str | None = None, length: int | None = None, trust_remote_code: bool = False
+    name: str | Path, *, device: str | None = None, length: int | None = None, trust_remote_code: bool = False
 ) -> CrossEncoder:
     """Open a cross-encoder with one output.
 
@@ -25,11 +29,15 @@ def load_cross_encoder(
         trust_remote_code: run Python code that comes with the model.
 
     Raises:
-        InputError: no such model, one with several outputs, or one without a part that scores pairs.
+        InputError: no such model or device, a model with several outputs, or one without a part that scores pairs.
     """
     from sentence_transformers import CrossEncoder
 
-    path, revision = locate(name, what="cross-encoder")
+    check_kind("cross-encoder", name, (str, Path), "a folder or a Hub id")
+    if length is not None:
+        check_whole("length", length, LEAST, "tokens")
+    require_device(device)
+    path, revision = locate(str(name), what="cross-encoder")
     try:
         model = CrossEncoder(
             path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code

@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.encoders.embedder import Role, Vectors
@@ -64,6 +65,8 @@ class Debias:
     model: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     fitted: dict[str, int] = field(default_factory=dict)
+
+    __repr__ = brief
 
     @property
     def dimension(self) -> int:

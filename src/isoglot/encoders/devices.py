@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -17,6 +18,8 @@ def require_device(device: str | None) -> None:
     """
     import torch
 
+    if device is not None:
+        check_kind("device", device, str, "a name such as 'cpu' or 'cuda:1'")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device

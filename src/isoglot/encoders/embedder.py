@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias,
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -53,6 +55,8 @@ class Encoded(NamedTuple):
     seconds: float
     length: int | None = None
     was_cut: NDArray[np.bool_] = np.zeros(0, np.bool_)
+
+    __repr__ = brief
 
     @property
     def cut(self) -> int:

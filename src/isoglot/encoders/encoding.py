@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.encoders.devices import resolve_precision
 from isoglot.encoders.embedder import Encoded, Encoder, Model, Role, Vectors, is_transformer, name_of, readable
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import preset_of, prompt_of
+from isoglot.encoders.options import LEAST
 from isoglot.encoders.threads import threads_for
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from isoglot.encoders.tokens import Tokens
     from isoglot.encoders.unpadded import Unpadded
 
-LEAST = 4  # tokens of a text: the special ones and something between them
 TOKENS_A_BATCH = 4096
 
 
@@ -97,8 +98,8 @@ class ModelEmbedder:
     def __init__(
         self, model: SentenceTransformer, *, name: str | None = None, length: int | None = None, precision: str = "auto"
     ) -> None:
-        if length is not None and length < LEAST:
-            raise InputError(f"length {length}: expected at least {LEAST} tokens")
+        if length is not None:
+            check_whole("length", length, LEAST, "tokens")
         self.model, self.name, self.device = model, name or name_of(model), str(model.device)
         self.length = encoding_length(model, length)
         self._half = resolve_precision(precision, self.device) == "bf16"

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
-from isoglot.encoders.options import Dtype
+from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import pooled
 from isoglot.encoders.presets import Backbone, backbone
 
@@ -32,7 +33,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
 def load(
-    name: str = EMBEDDED,
+    name: str | Path = EMBEDDED,
     *,
     device: str | None = None,
     dtype: Dtype | torch.dtype | None = None,
@@ -62,7 +63,8 @@ def load(
         length: tokens kept of a text when measuring and searching; the preset's when None.
 
     Raises:
-        InputError: no such folder or model, a folder that is no model, or a device that is not there.
+        InputError: no such folder or model, a folder that is no model, a device that is not there, or an argument of
+            another kind than it says here.
 
     Example:
         With `encoder` as the folder of a tiny model; `embedded` has 384 dimensions.
@@ -75,10 +77,19 @@ def load(
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
-    if not isinstance(name, str):
-        raise InputError(f"model: given as {type(name).__name__}; expected a name or a folder, as text")
-    if prompts is not None and not isinstance(prompts, Mapping):
-        raise InputError(f"prompts: given as {type(prompts).__name__}; expected texts by role, query and passage")
+    check_kind("model", name, (str, Path), "`embedded`, a folder, or a Hub id")
+    name = str(name)
+    for argument, value, kind, expected in (
+        ("revision", revision, str, "a commit, tag or branch of a Hub id"),
+        ("model_kwargs", model_kwargs, Mapping, "a dict of what transformers' from_pretrained takes"),
+        ("prompts", prompts, Mapping, "texts by role, query and passage"),
+    ):
+        if value is not None:
+            check_kind(argument, value, kind, expected)
+    for role, prompt in (prompts or {}).items():
+        check_kind(f"prompts: {role!r}", prompt, str, "a text")
+    if length is not None:
+        check_whole("length", length, LEAST, "tokens")
     path, named = locate(name)
     if named and revision and named != revision:
         raise InputError(f"{name}: revision {revision!r} is another one than the name's; give one of them")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.device_pool import DevicePool
 from isoglot.encoders.devices import require_device
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_embedder(
-    model: Model | str, options: ModelOptions | None = None, *, devices: str | Sequence[str] = ()
+    model: Model | str, options: ModelOptions | None = None, *, devices: str | Sequence[str | int] = ()
 ) -> Encoder:
     """Open a model, once, for any number of texts.
 
@@ -39,6 +40,8 @@ def open_embedder(
         >>> embed(["Wie hoch ist der Ararat?"], "query").shape  # doctest: +SKIP
         (1, 384)
     """
+    if options is not None:
+        check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
     chosen = options or ModelOptions()
     places = split_devices(devices)
     by_name = isinstance(model, str) and not model.startswith(PREFIX)

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from isoglot.core.arguments import check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
 Dtype = Literal["bfloat16", "float16", "float32"]
+LEAST = 4  # tokens of a text: the special ones and something between them
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,15 @@ class ModelOptions(LoadOptions):
         device: Such as cpu or cuda; chosen by torch when not given.
     """
 
-    length: Annotated[int | None, Parameter(validator=Number(gte=4))] = None
+    length: Annotated[int | None, Parameter(validator=Number(gte=LEAST))] = None
     precision: Precision = "auto"
     device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: a length that no text can have.
+        """
+        if self.length is not None:
+            check_whole("length", self.length, LEAST, "tokens")

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import IsoglotError
 from isoglot.encoders.embedder import Embedder
 
@@ -45,14 +46,21 @@ def worker_embedder() -> Embedder:
     return _embedder
 
 
-def split_devices(devices: str | Sequence[str] | None) -> tuple[str, ...]:
+def split_devices(devices: str | Sequence[str | int] | None) -> tuple[str, ...]:
     """Names of devices: numbers are CUDA's.
 
-    >>> split_devices("0,1"), split_devices("cpu, cpu")
-    (('cuda:0', 'cuda:1'), ('cpu', 'cpu'))
+    Raises:
+        InputError: something else than names and numbers.
+
+    >>> split_devices("0,1"), split_devices(["cpu", "cpu"]), split_devices([0, 1])
+    (('cuda:0', 'cuda:1'), ('cpu', 'cpu'), ('cuda:0', 'cuda:1'))
     """
-    parts = devices.split(",") if isinstance(devices, str) else devices or ()
-    names = (part.strip() for part in parts)
+    expected = "names of devices: '0,1' of CUDA's, or 'cpu,cpu'"
+    parts = devices.split(",") if isinstance(devices, str) else () if devices is None else devices
+    check_kind("devices", parts, (list, tuple), expected)
+    for part in parts:
+        check_kind("devices: one of them", part, (str, int), expected)
+    names = (str(part).strip() for part in parts)
     return tuple(f"cuda:{name}" if name.isdecimal() else name for name in names if name)
 
 

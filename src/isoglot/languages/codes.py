@@ -29,7 +29,6 @@ _MODIFIERS = {
 _NO_SCRIPT = {"Zyyy", "Zzzz", "Zinh"}
 
 
-@lru_cache(maxsize=8192)
 def normal_code(text: str) -> str:
     """The one spelling of a language code: BCP 47, ISO 639-1 letters where there are such, the script if it differs.
 
@@ -41,7 +40,7 @@ def normal_code(text: str) -> str:
         text: a code such as `de`, `DE`, `deu`, `de_AT`, `zh-TW`, `srp_Latn`; or one that was registered.
 
     Raises:
-        InputError: not well formed, or a language that the IANA registry lacks and nobody registered.
+        InputError: no text, not well formed, or a language that the IANA registry lacks and nobody registered.
 
     >>> [normal_code(text) for text in ("DE", "deu", "de_AT", "iw", "zh-CN", "zho_Hans", "cmn", "en-US")]
     ['de', 'de', 'de', 'he', 'zh', 'zh', 'zh', 'en']
@@ -50,6 +49,18 @@ def normal_code(text: str) -> str:
     >>> [normal_code(text) for text in ("sr_RS@latin", "uz@cyrillic", "de_DE@euro", "de_DE.UTF-8")]
     ['sr-Latn', 'uz-Cyrl', 'de', 'de']
     """
+    if not isinstance(text, str):
+        raise InputError(f"language code {text!r}: given as {type(text).__name__}; expected a text such as 'de'")
+    return _normal_code(text)
+
+
+def forget_codes() -> None:
+    """Read every code anew: after a language was registered it may stand for another one."""
+    _normal_code.cache_clear()
+
+
+@lru_cache(maxsize=8192)
+def _normal_code(text: str) -> str:
     import langcodes
 
     given = _of_locale(text.strip()).replace("_", "-")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
-from isoglot.languages.codes import TAG, known_code, macrolanguage, normal_code, usual_script
+from isoglot.languages.codes import TAG, forget_codes, known_code, macrolanguage, usual_script
 from isoglot.languages.known import REGISTERED, Language, known, listed
 from isoglot.languages.scripts import NAMES, RIGHT_TO_LEFT, script_name
 
 _WRITTEN = {"Hans": "Simplified", "Hant": "Traditional"}
 
 
-@cache
 def language(code: str) -> Language:
     """Describe a code, in any spelling.
 
@@ -24,6 +24,9 @@ def language(code: str) -> Language:
     Args:
         code: BCP 47, ISO 639 in two or three letters, or one that was registered.
 
+    Raises:
+        InputError: no text.
+
     Example:
         >>> from isoglot import language
         >>> language("th").family
@@ -31,6 +34,12 @@ def language(code: str) -> Language:
         >>> language("zh-TW").name, language("arz").right_to_left, language("sr-Latn").script
         ('Chinese (Traditional)', True, 'Latin')
     """
+    check_kind("language", code, str, "a code such as 'de' or 'zh-Hant'")
+    return _described(code)
+
+
+@cache
+def _described(code: str) -> Language:
     normal = known_code(code) or code
     base, _, written = normal.partition("-")
     entry = REGISTERED.get(normal) or listed().get(normal)
@@ -77,6 +86,9 @@ def register_language(
         >>> register_language("qya", name="Quenya", script="Latn")
         Language(code='qya', name='Quenya', family='qya', script='Latin', right_to_left=False)
     """
+    check_kind("language", code, str, "a code such as 'qya'")
+    for argument, value in (("name", name), ("family", family), ("script", script)):
+        check_kind(argument, "" if value is None and argument != "name" else value, str, "a text")
     if not name.strip():
         raise InputError(f"language {code!r}: the name is empty")
     normal = known_code(code) or _own_code(code)
@@ -108,8 +120,8 @@ def temporary_languages() -> Iterator[None]:
 
 
 def _forget_answers() -> None:
-    normal_code.cache_clear()
-    language.cache_clear()
+    forget_codes()
+    _described.cache_clear()
 
 
 def parse_codes(text: str | None, available: tuple[str, ...], what: str = "langs") -> tuple[str, ...]:
@@ -136,6 +148,33 @@ def parse_codes(text: str | None, available: tuple[str, ...], what: str = "langs
         raise InputError(f"{what} {text!r}: {seen}; there are: {', '.join(available)}")
     chosen = {known_code(code) or code for code in wanted}
     return tuple(code for code in available if (known_code(code) or code) in chosen)
+
+
+def given_codes(langs: str | Iterable[str] | None, what: str = "langs") -> tuple[str, ...] | None:
+    """Codes as an argument gives them, each once and in its normal form (or as it is where it has none); None for all.
+
+    Args:
+        langs: several codes, or one text with commas.
+        what: the argument that is named in the error.
+
+    Raises:
+        InputError: neither.
+
+    >>> given_codes("zh_CN, DE"), given_codes(["de", "DE"])
+    (('zh', 'de'), ('de',))
+    """
+    if langs is None:
+        return None
+    expected = "codes such as ['de', 'en'], or one text, 'de,en'"
+    parts = langs.split(",") if isinstance(langs, str) else langs
+    check_kind(what, parts, Iterable, expected)
+    found: dict[str, None] = {}
+    for code in parts:
+        if not isinstance(code, str):
+            raise InputError(f"{what}: holds {code!r}; expected {expected}")
+        if code.strip():
+            found[known_code(code) or code.strip()] = None
+    return tuple(found)
 
 
 def by_family(codes: tuple[str, ...]) -> dict[str, list[str]]:

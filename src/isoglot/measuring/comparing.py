@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run
 from isoglot.languages.table import slices
@@ -62,6 +63,8 @@ class Stack(NamedTuple):
     cells: dict[tuple[str, str], tuple[tuple[str, str], ...]]
     matrices: dict[tuple[str, str], Floats]
     trained: tuple[str, ...] | None = None
+
+    __repr__ = brief
 
     def part(self, key: tuple[str, str], langs: set[str]) -> Floats:
         """Cells whose query language is among `langs`, (seeds, groups, cells)."""

@@ -33,7 +33,7 @@ def evaluate(
     name: str | None = None,
     length: int | None = None,
     precision: Precision = "auto",
-    devices: str | Sequence[str] = (),
+    devices: str | Sequence[str | int] = (),
     debias: Debias | None = None,
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import few
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import Benchmark
@@ -33,6 +34,8 @@ from isoglot.measuring.per_query import (
 from isoglot.measuring.top10 import save_hits
 
 _PAIR_FIGURES = ("map", "recall@1", "recall@10", "ndcg@10")
+# What an evaluation prints of each setting, and how.
+_PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance": ".1f"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,19 @@ class Evaluation:
     intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
     top: NDArray[np.int32] | None = field(default=None, repr=False, compare=False)
     cut: dict[str, float] | None = None
+
+    def __repr__(self) -> str:
+        pool = f", {sum(self.candidates.values())} candidates" if self.candidates else ""
+        lines = [
+            f"<Evaluation of {self.model} on {self.benchmark}: {len(self.groups)} question groups{pool}, "
+            f"languages {few(self.languages)}"
+        ]
+        for setting in (MONO, CROSS, POOL):
+            means = {measure: self.macro(setting, measure) for measure in _PRINTED}
+            known = [f"{name} {mean:{_PRINTED[name]}}" for name, mean in means.items() if mean == mean]
+            if known:
+                lines.append(f"  {setting}: {', '.join(known)}")
+        return "\n".join(lines) + ">"
 
     def macro(self, setting: str, measure: str) -> float:
         """Macro mean over languages (or ordered pairs); NaN where the setting has no such value."""

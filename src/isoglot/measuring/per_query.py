@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 
@@ -40,6 +41,8 @@ class Values:
     measure: str
     cells: tuple[Cell, ...]
     matrix: Floats
+
+    __repr__ = brief
 
     def numbers(self, languages: set[str]) -> NDArray[np.int64]:
         """Numbers of the columns whose query language is among `languages`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isoglot.encoders.embedder import Vectors, readable
-from isoglot.languages.codes import known_code
+from isoglot.languages.table import given_codes
 from isoglot.search.candidates import Candidate, fuse, matching, nearest
 from isoglot.search.collapsing import Collapse, check_collapse
 from isoglot.search.filters.checking import Fields, checked_filter
@@ -49,7 +49,8 @@ class Asked:
         Raises:
             InputError: a query or a setting that cannot be.
         """
-        wanted = None if self.langs is None else list(dict.fromkeys(known_code(code) or code for code in self.langs))
+        codes = given_codes(self.langs)
+        wanted = None if codes is None else list(codes)
         for query in queries:
             check_query(query, self.k, self.mode, self.fair, self.quota)
         check_offset(self.offset, self.k, None if self.rerank is None else self.depth)

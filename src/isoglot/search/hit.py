@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from isoglot.core.brief import brief
 from isoglot.search.candidates import Candidate
 
 
@@ -33,6 +34,8 @@ class Hit:
     parts: Mapping[str, float] = field(default_factory=dict)
     document: str = ""
     also: tuple[str, ...] = ()
+
+    __repr__ = brief
 
 
 def to_hit(candidate: Candidate) -> Hit:

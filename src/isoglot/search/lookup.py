@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from isoglot.core.arguments import check_whole
 from isoglot.core.errors import InputError
-from isoglot.languages.codes import known_code
+from isoglot.languages.table import given_codes
 from isoglot.search.filters.checking import Fields, checked_filter, field_named
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index.protocol import Index, Passage
@@ -103,12 +104,10 @@ class Lookup:
         fields = self.fields()
         if isinstance(names, str):
             raise InputError(f"facets {names!r}: expected a sequence of names")
-        if values < 1:
-            raise InputError(f"values {values}: expected at least 1")
-        wanted = None if langs is None else list(dict.fromkeys(known_code(code) or code for code in langs))
-        check_langs(wanted, self.languages())
+        check_whole("values", values, 1)
+        among = given_codes(langs)
+        check_langs(among, self.languages())
         tree = None if where is None else checked_filter(where, fields)
-        among = None if wanted is None else tuple(wanted)
         found = {
             name: self._counted(field_named(name, fields, "facets"), among, tree, repr(tree), values) for name in names
         }
@@ -133,8 +132,7 @@ class Lookup:
             NoPassageError: there is no such passage.
             InputError: the number is not 0 to 20.
         """
-        if not 0 <= number <= MOST_NEIGHBOURS:
-            raise InputError(f"neighbours {number}: expected 0 to {MOST_NEIGHBOURS}")
+        check_whole("neighbours", number, 0, most=MOST_NEIGHBOURS)
         found = self._index.passage(id)
         if found is None:
             raise NoPassageError(id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
+from isoglot.core.arguments import check_number, check_whole
 from isoglot.core.errors import InputError
 
 Mode = Literal["dense", "lexical", "hybrid"]
@@ -24,14 +25,12 @@ def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
         raise InputError(f"the query is given as {type(query).__name__}; expected a text")
     if not query.strip() or len(query) > LONGEST_QUERY:
         raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
-    if not 1 <= k <= LARGEST_K:
-        raise InputError(f"k {k}: expected 1 to {LARGEST_K}")
+    check_whole("k", k, 1, most=LARGEST_K)
     if mode not in get_args(Mode):
         raise InputError(f"mode {mode!r}: expected one of {', '.join(get_args(Mode))}")
     if fair not in get_args(Fair):
         raise InputError(f"fair {fair!r}: expected one of {', '.join(get_args(Fair))}")
-    if not 0 <= quota <= 1:
-        raise InputError(f"quota {quota}: expected 0 to 1")
+    check_number("quota", quota, "0 to 1", lambda share: 0 <= share <= 1)
 
 
 def check_offset(offset: int, k: int, reranked: int | None) -> None:
@@ -45,8 +44,7 @@ def check_offset(offset: int, k: int, reranked: int | None) -> None:
     Raises:
         InputError: an offset below 0, or a page too far down.
     """
-    if offset < 0:
-        raise InputError(f"offset {offset}: expected 0 or more")
+    check_whole("offset", offset, 0)
     if offset + k > LAST:
         raise InputError(f"offset {offset} with `k` {k}: results can be read up to the {LAST}th; narrow the search")
     if reranked is not None and offset and offset + k > reranked:

@@ -62,6 +62,10 @@ class Searcher(Lookup):
         self._renew: Callable[[], Searcher | None] = lambda: None
         self.version: int | None = None
 
+    def __repr__(self) -> str:
+        version = "" if self.version is None else f", version {self.version} of the index"
+        return f"<Searcher: model {self.model_name or '(not named)'}{version}>"
+
     @classmethod
     def open(
         cls,

@@ -26,6 +26,9 @@ class Quickstart:
     study: Study
     summary: str
 
+    def __repr__(self) -> str:
+        return repr(self.study)
+
 
 def atlas(split: str) -> Path:
     """The embedded corpus's `train` or `test` rows: questions and passages in 11 languages, CC BY 4.0."""

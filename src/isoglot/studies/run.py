@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import device_name, read_run, write_run
@@ -20,13 +21,14 @@ from isoglot.measuring.comparing import Comparison, compare, stacked
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
 from isoglot.measuring.top10 import load_hits
-from isoglot.studies.report import StudyReport, headline_rows, write_report
+from isoglot.studies.report import StudyReport, headline_rows, summary, write_report
 from isoglot.studies.settings import StudySettings
 from isoglot.training.run import train
 from isoglot.training.sampling.regimes import parse_regime
 from isoglot.training.settings import TrainSettings, flat_settings
 
 BASE = "base"
+_PRINTED = 6  # regimes
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,31 @@ class Run:
     seed: int | None
     evaluation: Evaluation
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True)
 class Study:
-    """All runs and what separates them."""
+    """All runs and what separates them.
+
+    Attributes:
+        runs: the untouched base, then every regime with every seed.
+        comparisons: of every regime with those before it.
+        report: as Markdown.
+        rows: regime and its headline figures, a row each.
+        folder: that all of it lies in.
+    """
 
     runs: list[Run]
     comparisons: list[Comparison]
     report: str
     rows: list[list[str]]
     folder: Path
+
+    def __repr__(self) -> str:
+        more = [f"... ({len(self.rows)} regimes)"] if len(self.rows) > _PRINTED else []
+        table = summary(self.rows[:_PRINTED]).splitlines()
+        return "\n  ".join([f"<Study in {self.folder}: {len(self.runs)} runs", *table, *more]) + ">"
 
 
 def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: StudySettings | None = None) -> Study:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
-from isoglot.encoders.options import LoadOptions
+from isoglot.encoders.options import LEAST, LoadOptions
 from isoglot.training.sampling.regimes import parse_regime
 from isoglot.training.settings import TrainSettings
 
@@ -47,16 +48,22 @@ class StudySettings:
         Raises:
             InputError: no regime or seed, one given twice, an unknown regime, or a number out of range.
         """
+        check_kind("train", self.train, TrainSettings, "a TrainSettings of isoglot.training")
+        check_kind("options", self.options, LoadOptions, "a LoadOptions of isoglot.encoders.options")
+        check_kind("model", self.model, str, "a name or a folder, as text")
         for name, values in (("regimes", self.regimes), ("seeds", self.seeds)):
+            example = type(self).__dataclass_fields__[name].default
+            check_kind(name, values, (list, tuple), f"several, such as {example}")
             if not values or len(set(values)) != len(values):
                 raise InputError(f"{name} {','.join(map(str, values))!r}: expected at least one, each once")
+        for text in self.regimes:
+            check_kind("regimes: one of them", text, str, "a name, such as 'hybrid-0.5'")
         names = [parse_regime(text, self.train.sampling).name for text in self.regimes]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(f"regimes {','.join(self.regimes)!r}: two of them are {twice[0]}; give each once")
-        if min(self.seeds) < 0:
-            raise InputError(f"seeds {','.join(map(str, self.seeds))!r}: expected numbers from 0")
-        if self.length is not None and self.length < 4:
-            raise InputError(f"length {self.length}: expected at least 4")
-        if self.resamples < 2:
-            raise InputError(f"resamples {self.resamples}: expected at least 2")
+        for seed in self.seeds:
+            check_whole("seeds", seed, 0)
+        if self.length is not None:
+            check_whole("length", self.length, LEAST, "tokens")
+        check_whole("resamples", self.resamples, 2)

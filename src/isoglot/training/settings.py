@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
+from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 from isoglot.training.sampling.regimes import Sampling
@@ -21,7 +22,6 @@ _LEAST = {
     "max_steps": 1,
     "warmup_steps": 0,
     "save_steps": 0,
-    "weight_decay": 0,
     "seed": 0,
     "chunk": 1,
     "grad_cache": 1,
@@ -58,12 +58,12 @@ class LoraSettings:
         Raises:
             InputError: one that cannot work, with its name.
         """
-        if self.rank < 1:
-            raise InputError(f"lora.rank {self.rank}: expected at least 1")
-        if self.alpha is not None and not 0 < self.alpha < math.inf:
-            raise InputError(f"lora.alpha {self.alpha}: expected a positive number")
-        if not 0.0 <= self.dropout < 1.0:
-            raise InputError(f"lora.dropout {self.dropout}: expected a share from 0 to below 1")
+        check_whole("lora.rank", self.rank, 1)
+        if self.alpha is not None:
+            check_number("lora.alpha", self.alpha, "a positive number", lambda alpha: alpha > 0)
+        check_number("lora.dropout", self.dropout, "a share from 0 to below 1", lambda share: 0 <= share < 1)
+        if self.targets is not None:
+            check_kind("lora.targets", self.targets, (str, list, tuple), "names of layers, such as 'q_proj,v_proj'")
         if self.targets is not None and not self.target_names:
             raise InputError(f"lora.targets {self.targets!r}: expected names of layers, such as q_proj,v_proj")
 
@@ -157,13 +157,17 @@ class TrainSettings:
         Raises:
             InputError: one that cannot work, with its name.
         """
+        check_kind("sampling", self.sampling, Sampling, "a Sampling of isoglot.training, such as Sampling('hybrid')")
+        if self.lora is not None:
+            check_kind("lora", self.lora, LoraSettings, "a LoraSettings of isoglot.training")
+        check_kind("loss", self.loss, (list, tuple), "several NAME=WEIGHT, such as ('margin=0.5',)")
         for name in ("temperature", "lr", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} {getattr(self, name)}: expected a positive number")
+            check_number(name, getattr(self, name), "a positive number", lambda number: number > 0)
+        check_number("weight_decay", self.weight_decay, "a number of at least 0", lambda number: number >= 0)
         for name, least in _LEAST.items():
             number = getattr(self, name)
-            if number is not None and not number >= least:
-                raise InputError(f"{name} {number}: expected at least {least}")
+            if number is not None:
+                check_whole(name, number, least)
         for name, value, allowed in (
             ("embeddings", self.token_table, get_args(Embeddings)),
             ("precision", self.precision, get_args(Precision)),
@@ -177,12 +181,10 @@ class TrainSettings:
             )
         for loss in _OWN:
             weight = getattr(self, f"loss_{loss}")
-            if not 0.0 <= weight < math.inf:
-                raise InputError(f"loss_{loss} {weight}: expected a weight of 0 or more")
+            check_number(f"loss_{loss}", weight, "a weight of 0 or more", lambda weight: weight >= 0)
         if not any(self.loss_weights.values()):
             raise InputError("all losses have weight 0; give `loss_info_nce`, `loss_symmetric` or another a weight")
-        if not 0.0 <= self.holdout < 1.0:
-            raise InputError(f"holdout {self.holdout}: expected a share from 0 to below 1, such as 0.05")
+        check_number("holdout", self.holdout, "a share from 0 to below 1, such as 0.05", lambda share: 0 <= share < 1)
 
     @property
     def token_table(self) -> Embeddings:
@@ -199,6 +201,7 @@ class TrainSettings:
         weights = {name: getattr(self, f"loss_{name}") for name in _OWN}
         given: set[str] = set()
         for entry in self.loss:
+            check_kind("loss", entry, str, "NAME=WEIGHT, such as 'margin=0.5'")
             name, _, text = entry.partition("=")
             name = name.strip()
             try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from isoglot.core.brief import brief
 from isoglot.curation.answers.chat import Chat
 from isoglot.curation.filtering import QUOTED_GRAMS
 from isoglot.curation.generation.prompts import Asked, generation_question
@@ -27,6 +28,8 @@ class Generated:
     rows: int = 0
     rejects: list[dict[str, Any]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+
+    __repr__ = brief
 
     def reject(self, subject: Subject, lang: str, question: str, reason: str) -> None:
         """Note a question that gives no row."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
@@ -52,6 +53,8 @@ class DocsRows:
     rows: list[Row] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+
+    __repr__ = brief
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
         """Rows by how they were aligned; sections by why they were left out."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from isoglot.core.brief import brief
 from isoglot.curation.answers.chat import Chat
 from isoglot.curation.answers.checks import translation_fault
 from isoglot.curation.translation.in_context import queries_in_context
@@ -49,6 +50,8 @@ class Outcome:
     rows: int = 0
     rejects: list[dict[str, Any]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+
+    __repr__ = brief
 
 
 def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Task]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
@@ -95,6 +96,8 @@ class BeirCorpus:
     folder: Path
     split: str
     notes: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     @property
     def checksum(self) -> str:

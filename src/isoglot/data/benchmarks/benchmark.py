@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief, few
 from isoglot.core.errors import InputError
 from isoglot.data.prepared import Prepared
 from isoglot.languages.codes import normal_code
@@ -24,6 +25,8 @@ class Texts:
     ids: list[str]
     texts: list[str]
     lang: NDArray[np.int16]
+
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,6 +58,12 @@ class Benchmark:
     gold: NDArray[np.int64]
     grades: NDArray[np.float32]
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return (
+            f"<Benchmark {self.name}: {len(self.queries)} queries in {len(self.groups)} groups, "
+            f"{len(self.candidates)} candidates, {len(self.gold)} relevant, languages {few(self.languages)}>"
+        )
 
     @property
     def checksum(self) -> str:

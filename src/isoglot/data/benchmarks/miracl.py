@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
@@ -55,6 +56,8 @@ class Miracl:
     files: dict[str, list[Path]]
     subset: Subset
     notes: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     @property
     def name(self) -> str:

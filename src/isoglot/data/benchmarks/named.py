@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.streamed import StreamedCorpus
+from isoglot.languages.table import given_codes
 
 Subset = Literal["full", "hard-negatives"]
+_MORE = ("context", "rows", "scratch", "split", "stream", "subset")  # what `load_benchmark` takes besides
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,12 @@ def load_benchmark(
     """
     folder = None if data_dir is None else Path(data_dir)
     asked = {"subset": "hard-negatives", **more}
-    codes = langs if langs is None or isinstance(langs, str) else ",".join(langs)
-    found = open_benchmark(Request(str(name), data_dir=folder, langs=codes, offline=offline, **asked))
+    wrong = sorted(asked.keys() - set(_MORE))
+    if wrong:
+        raise InputError(f"load_benchmark takes no {wrong[0]}; expected some of {', '.join(_MORE)}")
+    if asked["subset"] not in get_args(Subset):
+        raise InputError(f"subset {asked['subset']!r}: expected one of {', '.join(get_args(Subset))}")
+    codes = given_codes(langs)
+    joined = None if codes is None else ",".join(codes)
+    found = open_benchmark(Request(str(name), data_dir=folder, langs=joined, offline=offline, **asked))
     return found if isinstance(found, Benchmark) else found.benchmark()

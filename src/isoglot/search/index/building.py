@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
 from isoglot.core.files import claimed_folder, shown
@@ -78,6 +79,8 @@ class Built:
     shards: int = 0
     kept: int = 0
     numbers: str = "float32"
+
+    __repr__ = brief
 
 
 def build_index(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.documents.roots import Root, to_roots
@@ -40,6 +41,8 @@ class Version:
     created: str
     ann: dict[str, Any] | None = None
     recall: dict[str, Any] | None = None
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.brief import brief
+
 if TYPE_CHECKING:
     from isoglot.search.filters.checking import Fields
     from isoglot.search.filters.tree import Filter
@@ -40,6 +42,8 @@ class Passage:
     title: str = ""
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    __repr__ = brief
 
 
 def passage_id(document: str, number: int, of: int) -> str:

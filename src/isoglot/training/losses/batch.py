@@ -11,6 +11,7 @@ from sentence_transformers.util import all_gather, all_gather_with_grad
 from torch import Tensor
 from torch.nn import functional
 
+from isoglot.core.brief import brief
 from isoglot.training.losses.alignment import Pivots
 from isoglot.training.losses.terms import scores
 
@@ -57,6 +58,8 @@ class PairBatch:
     languages: tuple[str, ...]
     temperature: float
     pivots: Pivots | None = None
+
+    __repr__ = brief
 
     @cached_property
     def own(self) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
@@ -69,6 +70,8 @@ class Sampling:
         Raises:
             InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
         """
+        for name in ("regime", "pivot", "alpha_points"):
+            check_kind(name, getattr(self, name), str, "a text")
         if self.regime not in REGIMES:
             raise InputError(f"regime {self.regime!r}: expected one of {', '.join(REGIMES.names())}")
         for name, value, allowed in (
@@ -82,11 +85,9 @@ class Sampling:
             ("dataset_exponent", self.dataset_exponent),
             ("language_exponent", self.language_exponent),
         ):
-            if not math.isfinite(exponent):
-                raise InputError(f"{name} {exponent}: expected a finite number")
+            check_number(name, exponent, "a finite number", math.isfinite)
         for name, probability in (("alpha", self.alpha), ("alpha_end", self.alpha_end)):
-            if not 0.0 <= probability <= 1.0:
-                raise InputError(f"{name} {probability}: expected a probability from 0 to 1")
+            check_number(name, probability, "a probability from 0 to 1", lambda number: 0 <= number <= 1)
         if self.alpha_schedule == "piecewise":
             parse_points(self.alpha_points)
         elif self.alpha_points:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.data.row_table import RowTable
 from isoglot.training.sampling.regimes import REGIMES, Sampling
@@ -33,6 +34,8 @@ class Batch(NamedTuple):
     passage_lang: str | None
     queries: Rows
     passages: Rows
+
+    __repr__ = brief
 
 
 class HybridBatchSampler:

@@ -1,0 +1,80 @@
+"""What a function was given, held against what it takes: a refusal names the argument, what came and what would do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Integral, Real
+
+from isoglot.core.errors import InputError
+
+
+def check_kind(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Refuse a value of another kind.
+
+    Args:
+        name: of the argument.
+        value: given.
+        kinds: that will do.
+        expected: the same in words.
+
+    Raises:
+        InputError: another one.
+
+    >>> check_kind("rows", 5, dict, "a dict")
+    Traceback (most recent call last):
+    isoglot.core.errors.InputError: rows: given as int; expected a dict
+    """
+    if not isinstance(value, kinds):
+        raise InputError(f"{name}: given as {'None' if value is None else type(value).__name__}; expected {expected}")
+
+
+def check_whole(name: str, value: object, least: int, unit: str = "", *, most: int | None = None) -> None:
+    """Refuse what is no whole number of at least `least`; NumPy's are whole numbers, True is none.
+
+    Args:
+        name: of the argument.
+        value: given.
+        least: the smallest that will do.
+        unit: what is counted, for the message.
+        most: the largest that will do.
+
+    Raises:
+        InputError: another kind, or a number out of bounds.
+
+    >>> check_whole("length", 0, 4, "tokens")
+    Traceback (most recent call last):
+    isoglot.core.errors.InputError: length 0: expected at least 4 tokens
+    """
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if is_whole and value >= least and (most is None or value <= most):
+        return
+    counted = f" {unit}" if unit else ""
+    if most is not None:
+        expected = f"{least} to {most}{counted}"
+    elif is_whole:
+        expected = f"at least {least}{counted}"
+    else:
+        expected = f"a whole number{f' of{counted}' if unit else ''}, at least {least}"
+    raise InputError(f"{name} {value if is_whole else repr(value)}: expected {expected}")
+
+
+def check_number(name: str, value: object, expected: str, fits: Callable[[float], bool]) -> None:
+    """Refuse what is no finite number, or one out of bounds; NumPy's are numbers, True is none.
+
+    Args:
+        name: of the argument.
+        value: given.
+        expected: which numbers will do, in words.
+        fits: whether one will do.
+
+    Raises:
+        InputError: another kind of value, or another number.
+
+    >>> check_number("lr", "fast", "a positive number", lambda lr: lr > 0)
+    Traceback (most recent call last):
+    isoglot.core.errors.InputError: lr 'fast': expected a positive number
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not fits(value):
+        raise InputError(f"{name} {value if is_number else repr(value)}: expected {expected}")

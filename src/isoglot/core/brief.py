@@ -1,0 +1,60 @@
+"""How a value that holds many texts or numbers prints: its fields, each cut to what fits on a line."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import fields
+from typing import Any
+
+
+def brief(value: Any) -> str:
+    """A dataclass or NamedTuple as it prints: fields that hold nothing are left out, arrays told by their shape.
+
+    Args:
+        value: whose fields are shown; those with `repr=False` are not.
+
+    >>> from typing import NamedTuple
+    >>> class Note(NamedTuple):
+    ...     text: str
+    ...     lang: str | None = None
+    ...     __repr__ = brief
+    >>> Note("Der Mond zieht das Meer an, und die Flut steigt zweimal am Tag.")
+    Note(text='Der Mond zieht das Meer...eigt zweimal am Tag.')
+    """
+    names = getattr(value, "_fields", None) or [field.name for field in fields(value) if field.repr]
+    held = ((name, getattr(value, name)) for name in names)
+    shown = ", ".join(f"{name}={_BRIEF.repr(one)}" for name, one in held if not _is_nothing(one))
+    return f"{type(value).__qualname__}({shown})"
+
+
+def few(names: tuple[str, ...] | list[str], most: int = 12) -> str:
+    """Names in a row; of many the first ones, and how many there are.
+
+    >>> few(("de", "en", "th"), most=2)
+    'de, en, ... (3)'
+    """
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])}, ... ({len(names)})"
+
+
+class _Brief(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 50
+        self.maxdict = self.maxlist = self.maxtuple = 4
+        self.maxlevel = 3
+
+    def repr_ndarray(self, value: Any, level: int) -> str:
+        return f"<{str(value.dtype).removeprefix('torch.')} {'x'.join(map(str, value.shape))}>"
+
+    # By the names of their types, so that nothing is imported.
+    repr_memmap = repr_Tensor = repr_ndarray  # noqa: N815
+
+    def repr_float(self, value: float, level: int) -> str:
+        return f"{value:.6g}"
+
+
+_BRIEF = _Brief()
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, tuple, list, dict)) and not value)

@@ -1,0 +1,35 @@
+import doctest
+
+import numpy as np
+import pytest
+
+from isoglot.core import arguments
+from isoglot.core.arguments import check_number, check_whole
+from isoglot.core.errors import InputError
+
+
+def test_examples():
+    assert doctest.testmod(arguments).failed == 0
+
+
+@pytest.mark.parametrize("value", [True, 4.0, "4", None, [4]])
+def test_what_is_no_whole_number(value):
+    with pytest.raises(InputError, match=r"^length .*: expected a whole number of tokens, at least 4$"):
+        check_whole("length", value, 4, "tokens")
+
+
+def test_whole_numbers():
+    check_whole("length", np.int64(4), 4)
+    with pytest.raises(InputError, match=r"^length 3: expected at least 4$"):
+        check_whole("length", np.int64(3), 4)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, float("nan"), float("inf")])
+def test_what_is_no_number(value):
+    with pytest.raises(InputError, match=r"^lr .*: expected a positive number$"):
+        check_number("lr", value, "a positive number")
+
+
+def test_numbers():
+    assert check_number("lr", np.float32(0.5), "a positive number") == 0.5
+    assert check_number("lr", 2, "a positive number") == 2.0
