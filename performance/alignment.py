@@ -1,8 +1,9 @@
 """Held-out articles of a LAReQA folder: where a model's cross-lingual errors are, and what linear maps would mend.
 
-python performance/alignment.py mlqa-r --split parts     # writes parts/train and parts/held as LAReQA folders
-python performance/alignment.py mlqa-r --split parts --models base=embedded --maps
-python performance/alignment.py mlqa-r --split parts --models base=embedded,hybrid=runs/hybrid --save held
+    python performance/alignment.py mlqa-r --split parts     # writes parts/train and parts/held as LAReQA folders
+    python performance/alignment.py mlqa-r --split parts --models base=embedded --quick    # German and English alone
+    python performance/alignment.py mlqa-r --split parts --models base=embedded --maps
+    python performance/alignment.py mlqa-r --split parts --models base=embedded,hybrid=runs/hybrid --save held
 
 No setting may be chosen on the benchmark that is reported. A fifth of the questions, whole articles in every language,
 is held out; the rest trains. To keep scoring cheap, the candidates are all golds and a third of the other sentences
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from harness import unit
 
 from isoglot.core.files import claimed_folder
 from isoglot.data.benchmarks.benchmark import Texts
@@ -37,11 +39,13 @@ def main():
     parser.add_argument("--split", type=Path, required=True, help="where train/ and held/ go, or are already")
     parser.add_argument("--models", default="", help="comma-separated LABEL=MODEL to score")
     parser.add_argument("--save", type=Path, help="folder for each model's figures, for isoglot compare")
+    parser.add_argument("--quick", action="store_true", help="German and English alone")
     parser.add_argument("--maps", action="store_true", help="fit linear maps to English on the training part, too")
     given = parser.parse_args()
     if not (given.split / "held").is_dir():
         split(given.folder, given.split)
-    benchmark = thinned(load_lareqa(given.split / "held", "held"))
+    langs = "de,en" if given.quick else None
+    benchmark = with_a_third(load_lareqa(given.split / "held", "held", langs=langs))
     paragraph = {
         sentence.id: hash(sentence.context)
         for _, sentences, _ in read_lareqa(given.split / "held", None, published={})
@@ -95,7 +99,7 @@ def split(folder, target):
             (target / part / f"{lang}.json").write_text(text, encoding="utf-8")
 
 
-def thinned(benchmark):
+def with_a_third(benchmark):
     """The benchmark with all golds and a third of the other candidates."""
     kept = np.zeros(len(benchmark.candidates), dtype=bool)
     kept[benchmark.gold] = True
@@ -113,10 +117,6 @@ def line(benchmark, vectors):
     pool = found.macro("multilingual", "map")
     values = (found.macro("monolingual", "map"), found.macro("cross_lingual", "map"), pool)
     return " | ".join(f"{value:.3f}" for value in values) + f" | {found.macro('multilingual', 'rank_distance'):.0f}"
-
-
-def unit(vectors):
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def report(label, benchmark, vectors, paragraph):

@@ -1,6 +1,7 @@
 """`isoglot search` from a cold start, against importing Sentence Transformers and opening the model.
 
     python performance/cold_start.py --json results/cold_start.json
+    python performance/cold_start.py --quick     # each once
 
 Every alternative is a process of its own, in turn; the page cache is warm. `--clock processor` goes by the processor's
 time, which other work on the machine changes less than the clock on the wall.

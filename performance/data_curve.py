@@ -5,6 +5,8 @@
       --train "--negatives 1 --max-steps 50 --lr 1e-4 --temperature .02 --query-length 64 --passage-length 96" \\
       --evaluate "--benchmark xquad-r --data-dir xquad-r"
 
+    python performance/data_curve.py rows.jsonl --quick -o curve     # 16, 32 and 64 groups, one seed, two steps
+
 A seed draws the groups (smaller sizes are parts of larger ones) and seeds the training; both regimes of a seed see the
 same groups and as many steps. What is in the folder already is not made again. The fit is a straight line over the
 logarithm of the groups, by least squares over all trainings; what it says beyond the largest size is an extrapolation,
@@ -42,7 +44,11 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--train", type=shlex.split, default=[], help="further flags of isoglot train")
     parser.add_argument("--evaluate", type=shlex.split, default=[], help="further flags of isoglot evaluate")
+    parser.add_argument("--quick", action="store_true", help="16, 32 and 64 groups, one seed, two steps of eight")
     given = parser.parse_args()
+    if given.quick:
+        given.sizes, given.seeds = "16,32,64", "0"
+        given.train += ["--max-steps", "2", "--batch-size", "8"]
     groups: dict[str, list[str]] = {}
     for line in given.rows.read_text(encoding="utf-8").splitlines():
         groups.setdefault(json.loads(line)["group"], []).append(line)

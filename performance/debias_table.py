@@ -3,6 +3,8 @@
     python performance/debias_table.py --models base=embedded,hybrid=runs/hybrid-0.5-0/model \
         --data-dir ../shared/data/xquad-r --fit-lareqa ../shared/data/mlqa-r -o results/debias
 
+    python performance/debias_table.py --data-dir ../shared/data/xquad-r --quick -o debias  # three languages, 60 rows
+
 Each model is scored as it is, after `center`, `lir` and `shift` (fitted on other rows, and beside that on the
 benchmark's own unlabelled texts), and with the searcher's `balanced` ranking. Every text is encoded once a model.
 Writes table.md and table.json: monolingual, cross-lingual and multilingual mAP and rank distance with 95 %

@@ -1,6 +1,7 @@
 """Encoding: isoglot against Sentence Transformers (its defaults, and bf16 autocast at its best batch size).
 
     python performance/encode.py --data-dir ../shared/data/xquad-r --json results/encode.json
+    python performance/encode.py --quick     # 150 texts, two rounds, the default batch size of each
     taskset -c 0 python performance/encode.py --threads 1 --clock processor     # on a machine that has other work
 
 Questions of XQuAD-R and candidates in all languages present, thinned to about --texts texts; the same model, prompts

@@ -1,6 +1,7 @@
 """Scoring vectors: isoglot against the obvious NumPy loop, and against pytrec_eval through ir_measures.
 
     python performance/evaluate.py --data-dir ../shared/data/xquad-r
+    python performance/evaluate.py --quick     # three made-up languages of 150 groups
 
 (a) mAP, R@1, R@10, nDCG@10 and rank distance in all settings against a loop with one argsort a query and pool;
 (b) the ranking measures of 500 queries against pytrec_eval; (c) seconds for every measure at XQuAD-R's full size

@@ -1,6 +1,7 @@
 """What the OpenAPI document allows, and what it does not, at a real server: answers keep to the document.
 
     python performance/fuzz_api.py                      # a minute
+    python performance/fuzz_api.py --quick              # one round of ten requests of each operation
     python performance/fuzz_api.py --seconds 600 --seed 7 --json results/fuzz-api.json
 
 schemathesis makes requests out of the server's own `/openapi.json`, round after round with other seeds, and checks
@@ -12,24 +13,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 from traceback import format_exception
 
 import schemathesis
+from harness import Served, rss_mb, write
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
-
-from serve import rss
 
 # Filters that cannot be have tests of their own: here they are what the index can answer.
 schemathesis.openapi.format(
@@ -43,20 +39,19 @@ schemathesis.openapi.format(
 def main() -> int:
     """Send for as long as asked, and say what came."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one round, ten requests of each operation")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", type=int, default=50, help="of each operation in a round")
     parser.add_argument("--json", type=Path, help="write the record here")
     args = parser.parse_args()
-    command = [sys.executable, str(Path(__file__).parent / "serve.py"), "--child", "--passages", "500", "--all-routes"]
+    if args.quick:
+        args.seconds, args.examples = 1, 10
     statuses: Counter[str] = Counter()
-    fault, rounds, grown = "", 0, 0.0
-    with (
-        tempfile.TemporaryFile("w+") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ) as server,
-    ):
-        port = json.loads(server.stdout.readline())["port"]
-        schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json", wait_for_schema=60)
+    fault, rounds = "", 0
+    with Served("--passages", "500", "--all-routes") as server:
+        address = f"http://127.0.0.1:{server.port}/openapi.json"
+        schema = schemathesis.openapi.from_url(address, wait_for_schema=60)
         operations = [result.ok() for result in schema.get_all_operations()]
         until, held = time.monotonic() + args.seconds, None
         while time.monotonic() < until and not fault:
@@ -64,12 +59,9 @@ def main() -> int:
                 for mode in GenerationMode:
                     fault = fault or round_of(operation, mode, args.seed + rounds, args.examples, statuses)
             rounds += 1
-            held = held or rss(server.pid)
-        grown = (rss(server.pid) or 0) - (held or 0)
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-        log.seek(0)
-        said = log.read()
+            held = held or rss_mb(server.pid)
+        grown = (rss_mb(server.pid) or 0) - (held or 0)
+        _, said = server.end()
         fault = fault or (said[said.index("Traceback") :][:4000] if "Traceback" in said else "")
     record = {
         "command": " ".join(["python", *sys.argv]),
@@ -80,8 +72,7 @@ def main() -> int:
         "memory_growth_mb": round(grown, 1),
         "fault": fault or None,
     }
-    if args.json:
-        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(record, args.json)
     print(json.dumps(record, indent=1))
     return 1 if fault else 0
 

@@ -1,6 +1,7 @@
 """Damaged and random files through every reader: none may end in anything but documents and named problems.
 
     python performance/fuzz_readers.py              # 100,000 inputs, some minutes on one core
+    python performance/fuzz_readers.py --quick      # 2,000 inputs
     python performance/fuzz_readers.py --inputs 2000 --seed 7
 
 Two thirds of the inputs are samples of each kind with bytes changed, cut or doubled, outside or inside of what they
@@ -215,12 +216,13 @@ def _parquet() -> bytes:
 def main() -> int:
     """Run and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="2,000 inputs")
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     given = parser.parse_args()
     started = time.monotonic()
-    seen, crashes = fuzz(given.inputs, given.seed, given.seconds)
+    seen, crashes = fuzz(2000 if given.quick else given.inputs, given.seed, given.seconds)
     for what, count in sorted(seen.items()):
         print(f"{what:<28} {count:>8}")
     for crash in crashes[:10]:

@@ -1,6 +1,7 @@
 """Damaged bytes at a real server: it answers, or ends the connection, and goes on; nothing of it is a fault of ours.
 
     python performance/fuzz_server.py                      # a minute
+    python performance/fuzz_server.py --quick              # ten seconds
     python performance/fuzz_server.py --seconds 600 --seed 7
 
 Requests of every route with bytes changed, cut, doubled and put together, chunked bodies, several on a connection, some
@@ -14,18 +15,15 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import random
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 
-from serve import rss, word
+from harness import Served, rss_mb
+
+from serve import word
 
 HEAD = "Host: localhost\r\nAccept-Language: ar;q=0.5, de\r\n"
 JSON = HEAD + "Content-Type: application/json\r\n"
@@ -77,20 +75,16 @@ def damaged(draw: random.Random) -> bytes:
 def main() -> int:
     """Send for as long as asked, and say what came."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="ten seconds")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     draw, counts, faults = random.Random(args.seed), Counter(), []
-    folder = Path(__file__).parent
-    command = [sys.executable, str(folder / "serve.py"), "--child", "--passages", "500", "--all-routes"]
-    with (
-        tempfile.TemporaryFile("w+") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ) as server,
-    ):
-        port = json.loads(server.stdout.readline())["port"]
+    with Served("--passages", "500", "--all-routes") as server:
+        port = server.port
         whole(port, 0)  # it listens before it is ready
         open_ones: list[socket.socket] = []
-        held, until, sent = None, time.monotonic() + args.seconds, 0
+        held, until, sent = None, time.monotonic() + (10 if args.quick else args.seconds), 0
         while time.monotonic() < until and not faults:
             content = damaged(draw)
             sent += 1
@@ -101,14 +95,11 @@ def main() -> int:
             except OSError as error:
                 faults.append(f"the server takes no connection: {error}")
             if sent == 1000:
-                held = rss(server.pid)
+                held = rss_mb(server.pid)
             if faults:
                 print(f"seed {args.seed}, request {sent}: {content!r}\n{faults}", flush=True)
-        grown = (rss(server.pid) or 0) - (held or 0) if held else 0
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-        log.seek(0)
-        said = log.read()
+        grown = (rss_mb(server.pid) or 0) - (held or 0) if held else 0
+        _, said = server.end()
         if "Traceback" in said:
             faults += [each[:4000] for each in said.split("Traceback")[1:3]]
         if grown > 100:

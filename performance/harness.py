@@ -1,14 +1,23 @@
-"""What the benchmark programs share: child processes, interleaving, goals, the machine's description."""
+"""What the programs share: child processes, interleaving, a server of made-up passages, goals, texts, the machine.
+
+Every program has `--quick`: a smoke figure in under a minute, of which the docstring's line says what it leaves out.
+"""
 
 import argparse
 import json
 import platform
+import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.resources import files
 from pathlib import Path
+
+_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def parser(description):
@@ -67,15 +76,37 @@ def thinned(folder, texts):
     return assemble("thinned", queries, passages, answers, by="query")
 
 
+def atlas_rows():
+    """Rows of the project's own corpus, as dicts."""
+    for name in ("train", "test"):
+        for line in (files("isoglot") / "atlas" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)
+
+
+def markdown_pages(folder):
+    """(name of the collection, language, text without code) of the Markdown files in LANG/ folders."""
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(place.rglob("*.md")):
+            yield folder.parent.name, place.name, _FENCES.sub("", path.read_text(encoding="utf-8"))
+
+
 def median(results, key):
     """Median of one entry over repeats."""
     return statistics.median(result[key] for result in results)
 
 
-def rss():
-    """Resident bytes of this process now."""
-    with open("/proc/self/statm") as stream:
+def rss(pid="self"):
+    """Resident bytes of a process now: of this one, or of another by its id."""
+    with open(f"/proc/{pid}/statm") as stream:
         return int(stream.read().split()[1]) * resource.getpagesize()
+
+
+def rss_mb(pid):
+    """The same in MiB; None where the system does not say."""
+    try:
+        return round(rss(pid) / 2**20, 1)
+    except OSError:
+        return None
 
 
 def private():
@@ -85,8 +116,53 @@ def private():
 
 
 def peak():
-    """Largest resident bytes of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest resident bytes of this process so far (of this program alone: ru_maxrss would count the parent's too)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+
+
+def unit(vectors):
+    """Rows of length 1, float32."""
+    import numpy as np
+
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Served:
+    """A server of made-up passages (`serve.py`) in a process of its own, for the time of a block.
+
+    Args:
+        flags: of `serve.py`, such as `--passages 500`.
+    """
+
+    def __init__(self, *flags):
+        self._command = [sys.executable, str(Path(__file__).parent / "serve.py"), "--child", *flags]
+
+    def __enter__(self):
+        self._log = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=self._log, text=True)
+        self.ready = json.loads(self._process.stdout.readline())
+        self.port, self.pid = self.ready["port"], self._process.pid
+        return self
+
+    def end(self):
+        """Stop it as Ctrl-C does; its last line of output, as JSON, and what it said on stderr."""
+        self._process.send_signal(signal.SIGINT)
+        out, _ = self._process.communicate(timeout=30)
+        self._log.seek(0)
+        return json.loads(out.splitlines()[-1]), self._log.read()
+
+    def __exit__(self, kind, error, trace):
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+
+def write(record, path):
+    """Write a record of a program that has no goals, where a file was asked for."""
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def finish(goals, record, path):
@@ -107,9 +183,7 @@ def finish(goals, record, path):
     print("\n".join(lines))
     if path:
         command = [Path(sys.argv[0]).name, *sys.argv[1:]]
-        record = {"command": command, "commit": _commit(), "machine": machine(), **record}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**record, "goals": lines}, indent=1) + "\n")
+        write({"command": command, "commit": commit(), "machine": machine(), **record, "goals": lines}, path)
     sys.exit(3 if missed else 0)
 
 
@@ -151,7 +225,8 @@ def _lines(path):
         return []
 
 
-def _commit():
+def commit():
+    """Of the repository that this program stands in; None outside of one."""
     done = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
     )

@@ -1,6 +1,7 @@
 """Thousands of connections that say nothing, and whether those who ask notice them.
 
     python performance/idle_connections.py                    # 3,000 silent connections
+    python performance/idle_connections.py --quick            # 200, and 30 requests of each kind
     python performance/idle_connections.py --silent 1000 --json results/idle-connections.json
 
 Probes and searches are sent over loopback to a server in a process of its own, first alone and then while so many
@@ -17,16 +18,13 @@ import json
 import os
 import resource
 import select
-import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-
-from serve import rss
+from harness import Served, rss_mb, write
 
 BEGINNINGS = (b"", b"GET /search?q=ka HTTP/1.1\r\nHost: local", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
 ASKED = ("/livez", "/readyz", "/search?q=ka+lo&k=3")
@@ -35,27 +33,28 @@ ASKED = ("/livez", "/readyz", "/search?q=ka+lo&k=3")
 def main() -> int:
     """Measure without and with the others, and say what came."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="200 silent connections, 30 requests of each kind")
     parser.add_argument("--silent", type=int, default=3000)
     parser.add_argument("--requests", type=int, default=300, help="of each kind, without and with the others")
     parser.add_argument("--json", type=Path, help="write the record here")
     args = parser.parse_args()
+    if args.quick:
+        args.silent, args.requests = 200, 30
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(args.silent + 1000, hard), hard))
-    command = [sys.executable, str(Path(__file__).parent / "serve.py"), "--child", "--passages", "500"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as server:
-        port = json.loads(server.stdout.readline())["port"]
+    with Served("--passages", "500") as server:
+        port = server.port
         asked(port, 20)
         rows = [{"silent": 0, **asked(port, args.requests)}]
-        held = rss(server.pid)
+        held = rss_mb(server.pid)
         others = Others(port, args.silent)
         try:
             rows.append({"silent": len(others.open), **asked(port, args.requests, others.refresh)})
-            grown = (rss(server.pid) or 0) - (held or 0)
+            grown = (rss_mb(server.pid) or 0) - (held or 0)
             left = others.wait(60)
         finally:
             others.close()
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
+        server.end()
     faults = sum(row["faults"] for row in rows)
     record = {
         "command": " ".join(["python", *sys.argv]),
@@ -65,8 +64,7 @@ def main() -> int:
         "still_open_after_60_s": left,
         "memory_growth_mb": round(grown, 1),
     }
-    if args.json:
-        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(record, args.json)
     print(json.dumps(record, indent=1))
     return 1 if faults or left else 0
 

@@ -1,6 +1,7 @@
 """Products in 8 bits against prepacked bf16 ones, at the shapes of multilingual-e5-small's layers.
 
     taskset -c 0 python performance/int8.py --json results/int8.json
+    python performance/int8.py --quick     # three products of each kind
 
 `dynamic` is torch's dynamic quantisation (float32 in and out, the range found at every call) by its faster engine;
 `static` a product of numbers that are 8 bits already, and `rounding` what it takes to make them from bf16.

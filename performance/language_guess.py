@@ -1,15 +1,14 @@
 """How often the language of a short text is guessed right: the project's own `atlas`, and folders of your own.
 
     python performance/language_guess.py
+    python performance/language_guess.py --quick     # every tenth text
     python performance/language_guess.py --lareqa xquad-r mlqa-r --pages fastapi-docs/docs
 
 A text counts where it has a letter. `und` is the answer where nothing reaches the threshold.
 """
 
-import json
 import re
 from collections import Counter
-from importlib.resources import files
 from pathlib import Path
 
 import harness
@@ -22,19 +21,16 @@ from isoglot.languages.sentences import segments
 WANTED = 2.0  # percent, not guessed or wrong
 LEAST = 25  # characters of a paragraph
 _HEADING = re.compile(r"#+ +(.*?)\s*(\{[^}]*\})?\s*")
-_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}|`[^`]*`|\]\([^)]*\)|^///?.*$|[*_\[\]#]", re.MULTILINE)
 
 
 def atlas():
     """(kind, language, text) of its questions, its passages' sentences, and whole passages."""
-    for name in ("train", "test"):
-        for line in (files("isoglot") / "atlas" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            yield "atlas questions", row["lang"], row["query"]
-            yield "atlas passages", row["lang"], row["passage"]
-            for sentence in segments(row["passage"], row["lang"]):
-                yield "atlas sentences", row["lang"], sentence.strip()
+    for row in harness.atlas_rows():
+        yield "atlas questions", row["lang"], row["query"]
+        yield "atlas passages", row["lang"], row["passage"]
+        for sentence in segments(row["passage"], row["lang"]):
+            yield "atlas sentences", row["lang"], sentence.strip()
 
 
 def questions(folder):
@@ -46,19 +42,16 @@ def questions(folder):
 
 def pages(folder):
     """Headings and paragraphs of Markdown files in LANG/ folders, without code; zh-hant counts as Chinese."""
-    name = folder.parent.name
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        lang = normal_code(place.name).partition("-")[0]
-        for path in sorted(place.rglob("*.md")):
-            text = _FENCES.sub("", path.read_text(encoding="utf-8"))
-            for line in text.splitlines():
-                found = _HEADING.fullmatch(line)
-                if found:
-                    yield f"{name} headings", lang, _MARKUP.sub("", found[1].replace("`", ""))
-            for paragraph in text.split("\n\n"):
-                said = _MARKUP.sub("", paragraph).strip()
-                if len(said) >= LEAST:
-                    yield f"{name} paragraphs", lang, said
+    for name, code, text in harness.markdown_pages(folder):
+        lang = normal_code(code).partition("-")[0]
+        for line in text.splitlines():
+            found = _HEADING.fullmatch(line)
+            if found:
+                yield f"{name} headings", lang, _MARKUP.sub("", found[1].replace("`", ""))
+        for paragraph in text.split("\n\n"):
+            said = _MARKUP.sub("", paragraph).strip()
+            if len(said) >= LEAST:
+                yield f"{name} paragraphs", lang, said
 
 
 def main():

@@ -1,7 +1,7 @@
 """What a step of training costs on several machines: measured over loopback, fitted, read off for eight machines.
 
-python performance/nodes.py                # 1, 2 and 4 processes, gradients of 2 to 64 MB
-python performance/nodes.py --quick        # 1 and 2 processes, fewer sizes
+    python performance/nodes.py                # 1, 2 and 4 processes, gradients of 2 to 64 MB
+    python performance/nodes.py --quick        # 1 and 2 processes, fewer sizes
 
 A step is computed, then the gradients of all processes become their mean (`training.processes`), one after the other.
 Each process runs one thread. The mean costs a + b * bytes; a and b are fitted to the shortest of the repeats of all

@@ -1,6 +1,7 @@
 """Two processes that encode at once on the same cores, against one after the other.
 
     python performance/processes.py
+    python performance/processes.py --quick     # 100 texts, once
     python performance/processes.py --pin 0     # all threads on one core, though OpenMP counted more: the hardest case
 
 Each process does what `isoglot encode` does, over the same texts. `asleep` is how isoglot's command has threads wait,

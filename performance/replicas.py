@@ -1,6 +1,7 @@
 """Two replicas of an index behind HAProxy, under load, while all that can happen happens: nobody may notice.
 
     python performance/replicas.py
+    python performance/replicas.py --quick        # two clients, 50 passages, no longer than the events take
     python performance/replicas.py --clients 8 --seconds 90
 
 An object store, two `isoglot serve s3://...` and HAProxy (with examples/replicas/haproxy.cfg) run on this machine's
@@ -28,6 +29,8 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness import write
+
 HERE = Path(__file__).resolve().parent
 CONFIGURATION = HERE.parent / "examples" / "replicas" / "haproxy.cfg"
 BUCKET, ADDRESS = "books", "s3://books/index"
@@ -37,16 +40,18 @@ REFRESH, DRAIN = 2, 6
 def main() -> int:
     """Run, print, and say whether nobody noticed anything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two clients, 50 passages, as short as the events allow")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=90, help="how long to search at least")
     parser.add_argument("--passages", type=int, default=300)
     parser.add_argument("--json", type=Path, help="write the record here")
     args = parser.parse_args()
+    if args.quick:
+        args.clients, args.passages, args.seconds = 2, 50, 0
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replicas-")))
         record = Trial(work, stack, args).run()
-    if args.json:
-        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(record, args.json)
     print(json.dumps({name: value for name, value in record.items() if name != "events"}))
     return 0 if record["errors"] == 0 and record["mixed"] == 0 and record["in_time"] else 3
 
@@ -117,7 +122,7 @@ class Trial:
             client.join(60)
         self.say("done")
         return {
-            "command": "python performance/replicas.py",
+            "command": " ".join(["python", "performance/replicas.py", *sys.argv[1:]]),
             "clients": self.args.clients,
             "answers": self.answers,
             "errors": len(self.errors),

@@ -1,6 +1,7 @@
 """MIRACL at its real size: what the English corpus of 33 million passages costs, projected from measured curves.
 
     python performance/scale.py
+    python performance/scale.py --quick     # a hundredth of the sizes, once
 
 (a) encoding: made-up passages of MIRACL's length, in MIRACL's own files, through the shards that `isoglot encode`
 writes; and once more as after a kill, when everything is read and checked and nothing is encoded. (b) exact search:

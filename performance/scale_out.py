@@ -1,6 +1,7 @@
 """Indexing on several workers against one process, and what 10^8 and 10^9 passages would take.
 
     python performance/scale_out.py [--model embedded]
+    python performance/scale_out.py --quick     # 256 passages, each number of workers once
 
 Passages of about a hundred words are indexed here and by 1, 2 and 4 Ray workers on this machine. Unless --model names
 an encoder, one is taken that waits --wait milliseconds a passage and computes nothing, as a process waits for its GPU:

@@ -14,7 +14,6 @@ held after imports. isoglot's path and LanceDB's own call run interleaved in one
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from curve import fit
+from harness import machine, peak
 
 DIMENSION, CLUSTERS, NOISE, K = 384, 1000, 0.8, 10
 TUNED_ON = 200
@@ -82,17 +82,11 @@ def figures(search, queries, right):
     return {"p50_ms": round(float(p50), 3), "p99_ms": round(float(p99), 3), "recall@10": round(recall(found, right), 4)}
 
 
-def peak_mb() -> float:
-    """Peak memory of this process so far (of this program alone: ru_maxrss would count the parent's too)."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
 def child_faiss(kind: str, folder: Path):
     """One faiss index."""
     import faiss
 
-    before = peak_mb()
+    before = peak() / 2**20
     vectors, queries, right = load_data(folder)
     started = time.perf_counter()
     tune = None
@@ -126,7 +120,7 @@ def child_faiss(kind: str, folder: Path):
     path.unlink()
     result = figures(search, queries[TUNED_ON:], right[TUNED_ON:])
     return [{"system": f"faiss-{kind}", "build_s": round(built, 2), "disk_mb": round(disk / 2**20, 1), **result,
-             "setting": setting, "memory_mb": round(peak_mb() - before)}]  # fmt: skip
+             "setting": setting, "memory_mb": round(peak() / 2**20 - before)}]  # fmt: skip
 
 
 def child_isoglot(folder: Path):
@@ -137,7 +131,7 @@ def child_isoglot(folder: Path):
     from isoglot.search.index.publishing import publish
     from isoglot.search.index.store import Store
 
-    before = peak_mb()
+    before = peak() / 2**20
     vectors, queries, right = load_data(folder)
     home = folder / "index"
     started = time.perf_counter()
@@ -157,7 +151,7 @@ def child_isoglot(folder: Path):
     index = LanceIndex(home)
     found += measure_pair("ann", index, queries, right, built + built_ann, home)
     for entry in found:
-        entry["memory_mb"] = round(peak_mb() - before)
+        entry["memory_mb"] = round(peak() / 2**20 - before)
         if "ann" in entry["system"]:
             entry["setting"] = index.manifest.version.ann
     return found
@@ -334,7 +328,7 @@ def main() -> None:
         return
     sizes = [2000] if args.quick else [int(float(size)) for size in args.rows.split(",")]
     entries, interrupted, encoding = [], False, None
-    record = {"command": " ".join(["python", *sys.argv]), "machine": machine()}
+    record = {"command": " ".join(["python", *sys.argv]), "machine": machine(), "load": os.getloadavg()}
     try:
         for rows in sizes:
             for entry in run(rows, 100 if args.quick else args.queries, systems):
@@ -386,11 +380,6 @@ def keep(path, record: dict) -> None:
         from isoglot.core.files import write_json
 
         write_json(path, record)
-
-
-def machine() -> dict:
-    """Platform, cores and load."""
-    return {"platform": platform.platform(), "cpus": os.cpu_count(), "load": os.getloadavg()}
 
 
 if __name__ == "__main__":

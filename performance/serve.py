@@ -26,9 +26,7 @@ import json
 import os
 import platform
 import random
-import resource
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -40,6 +38,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlencode
 
 import numpy as np
+from harness import Served, commit, peak, rss_mb, unit, write
 
 LANGS = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 DIMENSION = 384
@@ -78,44 +77,37 @@ def main() -> int:
         return 0
     record = measure(args)
     print_record(record)
-    if args.json:
-        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(record, args.json)
     return 0 if all(goal["reached"] for goal in record["goals"]) else 3
 
 
 def measure(args: argparse.Namespace) -> dict:
     """Every kind of answer at every number of clients, in turn."""
-    command = [sys.executable, __file__, "--child", "--passages", str(args.passages), "--index", args.index]
-    command += ["--model", args.model] if args.model else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            ready = json.loads(server.stdout.readline())
-            port = ready["port"]
-            query(random.Random(0), args.queries)  # read now: a client that connects and says nothing is let go of
-            load(port, "json", 1, min(100, args.requests), seed=1)  # warm
-            held = rss(server.pid)
-            rows: list[dict] = []
-            halves: list[dict] = []
-            for clients in (int(part) for part in args.clients.split(",")):
-                for kind in args.kinds.split(","):
-                    curve: list[tuple[int, float | None]] = []
+    flags = ["--passages", str(args.passages), "--index", args.index]
+    flags += ["--model", args.model] if args.model else []
+    rows: list[dict] = []
+    halves: list[dict] = []
+    with Served(*flags) as server:
+        port = server.port
+        query(random.Random(0), args.queries)  # read now: a client that connects and says nothing is let go of
+        load(port, "json", 1, min(100, args.requests), seed=1)  # warm
+        held = rss_mb(server.pid)
+        for clients in (int(part) for part in args.clients.split(",")):
+            for kind in args.kinds.split(","):
+                curve: list[tuple[int, float | None]] = []
 
-                    def held_at(done: int, curve: list = curve) -> None:
-                        curve.append((done, rss(server.pid)))
+                def held_at(done: int, curve: list = curve) -> None:
+                    curve.append((done, rss_mb(server.pid)))
 
-                    how = {name: getattr(args, name) for name in ("repeated", "narrowed", "queries")}
-                    rows.append(load(port, kind, clients, args.requests, seed=clients, told=held_at, **how))
-                    rows[-1] |= {"server_mb": rss(server.pid), "server_mb_after": curve}
-                    say(rows[-1])
-                    if args.half:
-                        how["rate"] = rows[-1]["per_second"] / 2
-                        halves.append(load(port, kind, clients, args.requests, seed=clients + 100, **how))
-                        say(halves[-1])
-            server.send_signal(signal.SIGINT)
-            ended = json.loads(server.stdout.readline())
-            server.wait(20)
-        finally:
-            server.kill()
+                how = {name: getattr(args, name) for name in ("repeated", "narrowed", "queries")}
+                rows.append(load(port, kind, clients, args.requests, seed=clients, told=held_at, **how))
+                rows[-1] |= {"server_mb": rss_mb(server.pid), "server_mb_after": curve}
+                say(rows[-1])
+                if args.half:
+                    how["rate"] = rows[-1]["per_second"] / 2
+                    halves.append(load(port, kind, clients, args.requests, seed=clients + 100, **how))
+                    say(halves[-1])
+        ended, _ = server.end()
     errors = sum(row["errors"] for row in rows + halves)
     goals = [goal("errors", errors, 0), goal("clean_exit", ended["signal"], "SIGINT")]
     if held is not None:
@@ -141,7 +133,7 @@ def measure(args: argparse.Namespace) -> dict:
         "index": args.index,
         "passages": args.passages,
         "model": args.model,
-        "direct_ms": ready["direct_ms"],
+        "direct_ms": server.ready["direct_ms"],
         "peak_mb_above_ready": ended["peak_mb"],
         "rows": rows,
         "half_load": halves,
@@ -270,7 +262,7 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
         at = time.perf_counter()
         searcher.search(f"warm {number}", k=10)
         took.append((time.perf_counter() - at) * 1000)
-    ready = peak_mb()
+    ready = peak() / 2**20
     taken = listen("127.0.0.1", 0)
     port = taken.getsockname()[1]
     print(json.dumps({"port": port, "direct_ms": round(float(np.median(took)), 2)}), flush=True)
@@ -281,7 +273,7 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
         run(create_app({"index": searcher}, embed=embed), taken)
     except KeyboardInterrupt:
         ended = "SIGINT"
-    print(json.dumps({"signal": ended, "peak_mb": round(peak_mb() - ready, 1)}), flush=True)
+    print(json.dumps({"signal": ended, "peak_mb": round(peak() / 2**20 - ready, 1)}), flush=True)
 
 
 def encoder(model: str | None):
@@ -296,10 +288,6 @@ def encoder(model: str | None):
         return unit(np.array(rows, np.float32))
 
     return seeded
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def query(draw: random.Random, queries: str) -> str:
@@ -321,27 +309,6 @@ def word(number: int) -> str:
     """A made-up word for a number."""
     syllables = ("ka", "lo", "mi", "ter", "sun", "vor", "be", "dra", "ne", "po")
     return "".join(syllables[int(digit)] for digit in str(number))
-
-
-def peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def rss(pid: int) -> float | None:
-    """What a process holds now, in MiB; None where the system does not say."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return round(int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1024, 1)
-
-
-def commit() -> str | None:
-    try:
-        return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def goal(name: str, measured: object, wanted: object) -> dict:

@@ -3,6 +3,7 @@
 Same model, same rows, same precision, token table trained on both sides:
 
     python performance/train_step.py                  # CPU, batches of 32 and 64
+    python performance/train_step.py --quick          # the smallest batch, two steps, bf16 alone
     python performance/train_step.py --device cuda    # batches of 128 and 512, bf16 against bf16
 """
 

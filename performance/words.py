@@ -1,16 +1,15 @@
 """How well words find passages: the terms of `isoglot`, beside words as ICU's dictionaries cut them.
 
     python performance/words.py
+    python performance/words.py --quick     # about a hundred queries of each language
     python performance/words.py --lareqa xquad-r mlqa-r --pages fastapi-docs/docs
 
 BM25 of LanceDB, one language at a time: a question looks for its paragraph, a heading for the text under it. MRR, and
 how many look for theirs in vain among the first 100.
 """
 
-import json
 import re
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 
 import harness
@@ -27,17 +26,14 @@ from isoglot.languages.words import search_terms
 DEPTH = 100
 LEAST = 80  # characters under a heading
 _SECTION = re.compile(r"^#+ +", re.MULTILINE)
-_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _MARKUP = re.compile(r"\]\([^)]*\)|\{[^}]*\}|[*_\[\]`]")
 WAYS = {"icu": search_form, "whitespace": lambda text: " ".join(search_terms(search_form(text)))}
 
 
 def atlas():
     """(collection, language, query, passage) of the project's own data."""
-    for name in ("train", "test"):
-        for line in (files("isoglot") / "atlas" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            yield "atlas", row["lang"], row["query"], row["passage"]
+    for row in harness.atlas_rows():
+        yield "atlas", row["lang"], row["query"], row["passage"]
 
 
 def questions(folder):
@@ -49,12 +45,11 @@ def questions(folder):
 
 def pages(folder):
     """Headings of Markdown files in LANG/ folders, with the text under them, without code."""
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for path in sorted(place.rglob("*.md")):
-            for part in _SECTION.split(_FENCES.sub("", path.read_text(encoding="utf-8")))[1:]:
-                heading, _, text = _MARKUP.sub("", part).partition("\n")
-                if any(map(str.isalpha, heading)) and len(text.strip()) >= LEAST:
-                    yield folder.parent.name, normal_code(place.name), heading, text
+    for name, code, page in harness.markdown_pages(folder):
+        for part in _SECTION.split(page)[1:]:
+            heading, _, text = _MARKUP.sub("", part).partition("\n")
+            if any(map(str.isalpha, heading)) and len(text.strip()) >= LEAST:
+                yield name, normal_code(code), heading, text
 
 
 def ranks(tokenizer, pairs):
