@@ -141,7 +141,12 @@ class Served:
     def __enter__(self):
         self._log = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=self._log, text=True)
-        self.ready = json.loads(self._process.stdout.readline())
+        said = self._process.stdout.readline()
+        if not said:
+            self._process.wait()
+            self._log.seek(0)
+            sys.exit(f"the server does not start:\n{self._log.read()[-3000:]}")
+        self.ready = json.loads(said)
         self.port, self.pid = self.ready["port"], self._process.pid
         return self
 

@@ -237,9 +237,9 @@ def test_adapters_may_be_asked_for_beside_the_settings(place, tmp_path):
     assert (beside / "adapter_config.json").exists()
     for how, words in (
         ({"settings": FAST, "lora": LoraSettings(rank=2)}, "lora: the settings hold others"),
-        ({"lora": {"rank": 4}}, "lora: got dict; expected a LoraSettings"),
-        ({"settings": {"max_steps": 2}}, "settings: got dict; expected a TrainSettings"),
-        ({"select_on": "xquad-r"}, "select_on: got str; expected prepared rows, a benchmark"),
+        ({"lora": {"rank": 4}}, "lora: given as dict; expected a LoraSettings"),
+        ({"settings": {"max_steps": 2}}, "settings: given as dict; expected a TrainSettings"),
+        ({"select_on": "xquad-r"}, "select_on: given as str; expected prepared rows, a benchmark"),
     ):
         with pytest.raises(InputError, match=words):
             run(place, "bert", tmp_path / "refused", **how)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,41 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
-from isoglot.encoders.loading import prompt_of
+from isoglot.encoders.loading import preset_of, prompt_of
 from isoglot.encoders.presets import Backbone
 from isoglot.encoders.tokens import tokenize, tokenize_rows
 from isoglot.training.collator import Negatives, TokenCollator
+from isoglot.training.losses.named import LossTerm
+from isoglot.training.pivots import run_pivots
+from isoglot.training.processes import in_turn
 from isoglot.training.settings import TrainSettings
+
+
+def tokenized(
+    model: SentenceTransformer,
+    rows: Prepared,
+    settings: TrainSettings,
+    home: Path,
+    numbers: Ints | None,
+    terms: Sequence[LossTerm],
+) -> TokenCollator:
+    """What makes batches of row numbers; token ids and pivots' vectors are made first, by one process after the other.
+
+    Args:
+        model: whose tokenizer and prompts.
+        rows: of the run.
+        settings: of the run.
+        home: folder of what serves this run alone.
+        numbers: ascending, of the rows that are drawn; all when None.
+        terms: of the loss, which say what they need of a batch.
+    """
+    with in_turn():
+        parallel = any(term.parallel for term in terms)
+        made = run_collator(model, rows, settings, preset_of(model), home / "tokens", numbers, parallel=parallel)
+    if any(term.pivots for term in terms):
+        with in_turn():
+            made.pivots = run_pivots(model, rows, settings, home / "pivots", numbers)
+    return made
 
 
 def run_collator(

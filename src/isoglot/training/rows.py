@@ -8,11 +8,12 @@ from typing import Any
 
 from isoglot.core.files import read_json, write_json
 from isoglot.data.prepared import Prepared, open_prepared, prepare
+from isoglot.languages.table import given_codes
 
 _MADE_FROM = "made_from.json"
 
 
-def run_rows(rows: Any, home: Path, langs: Iterable[str] | None = None) -> Prepared:
+def run_rows(rows: Any, home: Path, langs: str | Iterable[str] | None = None) -> Prepared:
     """Open prepared rows, or prepare row files into `home` unless it holds them already; rows in memory are cached.
 
     Args:
@@ -23,10 +24,10 @@ def run_rows(rows: Any, home: Path, langs: Iterable[str] | None = None) -> Prepa
     Raises:
         InputError: as `prepare`.
     """
-    files = _files(rows)
+    files, codes = _files(rows), given_codes(langs)
     if files is None:
-        return prepare(rows, langs=langs)
-    kept = None if langs is None else list(langs)
+        return prepare(rows, langs=codes)
+    kept = None if codes is None else list(codes)
     stats = [path.stat() for path in files]
     made_from = {
         "files": [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(files, stats, strict=True)],

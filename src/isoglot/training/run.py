@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,58 +10,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from torch import distributed
 from transformers import TrainerCallback, set_seed
 
-from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import claimed_folder, read_json
+from isoglot.core.errors import InputError
+from isoglot.core.files import claimed_folder
 from isoglot.core.run_record import device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
-from isoglot.encoders.adapters import merge_adapter
-from isoglot.encoders.loading import backbone_of, load, preset_of, quiet_libraries
+from isoglot.encoders.loading import backbone_of, load, quiet_libraries
 from isoglot.encoders.options import LoadOptions
 from isoglot.encoders.packing import can_pack
-from isoglot.training.argument_checks import check_selection, settings_of
+from isoglot.training.argument_checks import check_selection, check_training, settings_of
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import (
     complete_checkpoints,
     last_checkpoint,
-    load_trainable,
     remove_incomplete,
     require_same,
 )
 from isoglot.training.facts import fixed_facts, model_name, run_facts, weights_checksum
-from isoglot.training.inputs import run_collator, used_tokens
+from isoglot.training.failures import run_steps
+from isoglot.training.inputs import tokenized, used_tokens
 from isoglot.training.interruption import Interruption
 from isoglot.training.launch import require_known_launch, require_one_run
 from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.lora import add_lora
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
-from isoglot.training.pivots import require_teacher, run_pivots
+from isoglot.training.pivots import require_teacher
 from isoglot.training.processes import in_turn, rank, world_size
 from isoglot.training.rows import run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
-from isoglot.training.saving import save_model
-from isoglot.training.selection import Scorer, Selection, hold_out, scorer
+from isoglot.training.saving import save_model, take_result
+from isoglot.training.selection import Scorer, hold_out, selection_of
 from isoglot.training.settings import LoraSettings, TrainSettings
 from isoglot.training.speed.packing import lean
-from isoglot.training.speed.token_table import prepare_token_table, restore_token_table
+from isoglot.training.speed.token_table import prepare_token_table
 from isoglot.training.trainer import HybridTrainer
 
 
 def train(
-    model: str | SentenceTransformer,
+    model: str | Path | SentenceTransformer,
     rows: Any,
     folder: Path | str,
     settings: TrainSettings | None = None,
     *,
     lora: LoraSettings | None = None,
-    langs: Iterable[str] | None = None,
+    langs: str | Iterable[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     loss: LossFunction | LossTerm | None = None,
@@ -83,7 +80,7 @@ def train(
         folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
         settings: how to train; its batch size is one process's.
         lora: adapters in place of the weights, as `settings.lora`.
-        langs: train on these languages only.
+        langs: train on these languages only; several codes, or one text with commas.
         resume: go on from the last complete checkpoint in `folder`, if there is one; a finished run is left as it is.
         overwrite: replace what the folder holds, once the training has begun.
         loss: any function of a `PairBatch` to a scalar, in place of the settings' weighted losses.
@@ -96,8 +93,8 @@ def train(
         The folder.
 
     Raises:
-        InputError: settings of another kind, a folder that is not empty without `resume` or `overwrite`, settings that
-            do not fit the rows, or a checkpoint or a finished run of other settings.
+        InputError: an argument of another kind, a folder that is not empty without `resume` or `overwrite`, settings
+            that do not fit the rows, or a checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
 
@@ -116,7 +113,9 @@ def train(
         >>> sorted(path.name for path in trained.iterdir() if path.name in ("run.json", "training.jsonl"))
         ['run.json', 'training.jsonl']
     """
+    check_training(model, folder, loss, callbacks, options)
     folder, settings = Path(folder), settings_of(settings, lora)
+    model = str(model) if isinstance(model, Path) else model
     check_selection(settings, select_on)
     require_known_launch()
     checkpoints = folder / "checkpoints"
@@ -165,7 +164,7 @@ def _train(
     folder: Path,
     checkpoints: Path,
     settings: TrainSettings,
-    langs: Iterable[str] | None,
+    langs: str | Iterable[str] | None,
     resume: bool,
     loss: LossFunction | LossTerm | None,
     select_on: Prepared | Benchmark | Scorer | None,
@@ -213,30 +212,12 @@ def _train(
     if processes > 1:
         # A name may stand for another folder on another machine.
         require_one_run({"weights": weights_checksum(encoder)})
-    numbers = sampler.rows()
-    with in_turn():
-        collator = run_collator(
-            encoder,
-            rows,
-            settings,
-            preset_of(encoder),
-            checkpoints / "tokens",
-            numbers,
-            parallel=any(term.parallel for term, _ in terms.values()),
-        )
-    if any(term.pivots for term, _ in terms.values()):
-        with in_turn():
-            collator.pivots = run_pivots(encoder, rows, settings, checkpoints / "pivots", numbers)
+    collator = tokenized(encoder, rows, settings, checkpoints, sampler.rows(), [term for term, _ in terms.values()])
     trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     if settings.lora is not None:
         add_lora(encoder, settings.lora)
     prepare_token_table(backbone_of(encoder), settings.token_table, used_tokens(collator))
-    selection = None
-    if select_on is not None:
-        score = scorer(select_on, settings) if isinstance(select_on, (Prepared, Benchmark)) else select_on
-        selection = Selection(score, checkpoints, settings.eval_steps, settings.patience, first=first)
-        if last is not None:
-            selection.restore(read_json(last / "complete.json").get("selection"))
+    selection = None if select_on is None else selection_of(select_on, settings, checkpoints, last)
     batch_log = BatchLog(folder, rows.table, rank()) if settings.log_batches else None
     interruption = Interruption()
     trainer = HybridTrainer(
@@ -262,16 +243,11 @@ def _train(
     )
     way = lean(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
     with interruption.on_signals(), way:
-        _run(trainer, last, folder, settings)
+        run_steps(trainer, last, folder, settings)
     if interruption.agreed and trainer.state.global_step < settings.max_steps:
         raise KeyboardInterrupt
-    if first and selection is not None and selection.best_step:
-        load_trainable(encoder, selection.best_weights)
-    restore_token_table(backbone_of(encoder))
-    if settings.lora is not None and settings.lora.merge:
-        merge_adapter(backbone_of(encoder))
-    for parameter in trainable:
-        parameter.requires_grad_(True)
+    best = selection.best_weights if first and selection is not None and selection.best_step else None
+    take_result(encoder, settings, best, trainable)
     if first:
         save_model(encoder, folder, model_name(model), settings)
         more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
@@ -294,35 +270,6 @@ def _train(
     if first:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return folder
-
-
-def _run(trainer: HybridTrainer, last: Path | None, folder: Path, settings: TrainSettings) -> None:
-    try:
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-    except torch.cuda.OutOfMemoryError as error:
-        raise _out_of_memory(settings) from error
-    except MemoryError as error:
-        raise _out_of_memory(settings) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error) or "not enough memory" in str(error):
-            raise _out_of_memory(settings) from error
-        raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
-            raise
-        raise IsoglotError(
-            f"{folder}: cannot be written ({error.strerror or error}); make room, then go on with `resume`"
-        ) from error
-
-
-def _out_of_memory(settings: TrainSettings) -> IsoglotError:
-    if settings.grad_cache:
-        advice = f"give a smaller `grad_cache` (now {settings.grad_cache}) or shorter `passage_length`"
-    else:
-        advice = "`grad_cache` 16 keeps the same batch in a fraction of the memory; or give a smaller `batch_size`"
-    return IsoglotError(
-        f"out of memory with `batch_size` {settings.batch_size}; {advice}; `resume` goes on from the last checkpoint"
-    )
 
 
 def _chunk(model: SentenceTransformer, device: str) -> int | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import IsoglotError
 from isoglot.core.files import write_text
-from isoglot.encoders.adapters import write_adapter
+from isoglot.encoders.adapters import merge_adapter, write_adapter
 from isoglot.encoders.loading import backbone_of
+from isoglot.training.checkpoints import load_trainable
 from isoglot.training.settings import TrainSettings, flat_settings
+from isoglot.training.speed.token_table import restore_token_table
 
 
 @contextmanager
@@ -26,6 +29,26 @@ def _adapter_only(model: SentenceTransformer) -> Iterator[None]:
         yield
     finally:
         del encoder.save_pretrained
+
+
+def take_result(
+    model: SentenceTransformer, settings: TrainSettings, best: Path | None, trainable: Iterable[torch.nn.Parameter]
+) -> None:
+    """Give a model its best weights, in the form that a plain one has; what trained before the run may train again.
+
+    Args:
+        model: as the last step left it.
+        settings: of the run.
+        best: file of the weights that were selected; None keeps the last ones.
+        trainable: parameters that trained before the run.
+    """
+    if best is not None:
+        load_trainable(model, best)
+    restore_token_table(backbone_of(model))
+    if settings.lora is not None and settings.lora.merge:
+        merge_adapter(backbone_of(model))
+    for parameter in trainable:
+        parameter.requires_grad_(True)
 
 
 def save_model(model: SentenceTransformer, folder: Path, base: str, settings: TrainSettings) -> None:

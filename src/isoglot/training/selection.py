@@ -16,12 +16,14 @@ from torch import distributed
 from transformers import TrainerCallback
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import read_json
 from isoglot.data.benchmarks.benchmark import Benchmark, from_rows
 from isoglot.data.big_arrays import Room
 from isoglot.data.prepared import Prepared
 from isoglot.data.row_table import RowTable
 from isoglot.measuring.evaluating import evaluate
 from isoglot.training.checkpoints import save_trainable
+from isoglot.training.processes import rank
 from isoglot.training.settings import TrainSettings
 
 Scorer = Callable[[SentenceTransformer], dict[str, float]]
@@ -149,6 +151,24 @@ class Selection(TrainerCallback):  # type: ignore[misc]
         if not isinstance(measured, dict) or not isinstance(measured.get("score"), Real):
             raise InputError(f"select_on gave {measured!r}; expected numbers by name, among them `score`")
         return {name: float(value) for name, value in measured.items()}
+
+
+def selection_of(
+    select_on: Prepared | Benchmark | Scorer, settings: TrainSettings, folder: Path, last: Path | None
+) -> Selection:
+    """What selects the model of a run, going on from what its last checkpoint kept.
+
+    Args:
+        select_on: rows, a benchmark, or a function of the model.
+        settings: how often, and how patiently.
+        folder: where the best weights are kept.
+        last: checkpoint that the run goes on from; None at the beginning.
+    """
+    score = scorer(select_on, settings) if isinstance(select_on, (Prepared, Benchmark)) else select_on
+    selection = Selection(score, folder, settings.eval_steps, settings.patience, first=rank() == 0)
+    if last is not None:
+        selection.restore(read_json(last / "complete.json").get("selection"))
+    return selection
 
 
 def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepared:
