@@ -12,8 +12,9 @@ from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import assemble
 from isoglot.measuring import bootstrap, language_bias
 from isoglot.measuring.evaluating import trained_languages
-from isoglot.measuring.evaluation import load_evaluation, pair_summary
+from isoglot.measuring.evaluation import load_evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at
+from isoglot.measuring.metrics_record import pair_summary
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
 from isoglot.measuring.scoring import score
 

@@ -1,2 +1,4 @@
 from .auditing import audit as audit
+from .mining import Mined as Mined
+from .mining import MineSettings as MineSettings
 from .mining import mine as mine

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import near_overlap, overlap
 from isoglot.data.description import describe
-from isoglot.data.prepared import Prepared
+from isoglot.data.prepared import Prepared, prepare
 from isoglot.data.row_table import RowTable
 from isoglot.languages.checking import in_language, in_script
 from isoglot.languages.detection import identifier_if_there
+from isoglot.measuring.given import opened_benchmark
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 
@@ -39,33 +42,41 @@ class Tokeniser(NamedTuple):
 
 
 def audit(
-    rows: Prepared,
+    rows: Any,
     *,
     sampling: Sampling | None = None,
     batch_size: int = 32,
     batches: int = 1000,
     seed: int = 0,
-    benchmark: Benchmark | None = None,
+    benchmark: Benchmark | str | Path | None = None,
     near: bool = True,
     tokeniser: Tokeniser | None = None,
 ) -> dict[str, Any]:
     """Check rows; the last entry, `problems`, sums up what ought to be looked at.
 
     Args:
-        rows: prepared rows.
+        rows: prepared rows, or anything that `isoglot.prepare` takes.
         sampling: the regime they are meant for.
         batch_size: pairs in one global batch.
         batches: how many are drawn for the dry run.
         seed: of the dry run.
-        benchmark: texts that must not be trained on.
+        benchmark: texts that must not be trained on; or a name or path that `isoglot.load_benchmark` opens.
         near: also look for near duplicates of the benchmark (datasketch).
         tokeniser: of the encoder to be trained; None leaves lengths out.
 
     Returns:
         Facts by section: `coverage`, `unusable`, `collisions`, `made`, `writing`, `tokens`, `overlap`, `batches` and
         `problems` (each `{"kind", "count", "message"}`). Sections that were not asked for are None.
+
+    Raises:
+        InputError: rows or a benchmark that cannot be read, or an argument of another kind.
     """
-    chosen = sampling or Sampling()
+    if sampling is not None:
+        check_kind("sampling", sampling, Sampling, "a Sampling of isoglot.training")
+    check_whole("batch_size", batch_size, 2)
+    check_whole("batches", batches, 1)
+    rows, chosen = prepare(rows), sampling or Sampling()
+    against = None if benchmark is None else opened_benchmark(benchmark)
     facts: dict[str, Any] = {
         "coverage": describe(rows),
         "unusable": _unusable(rows, batch_size),
@@ -73,7 +84,7 @@ def audit(
         "made": _made(rows),
         "writing": _writing(rows),
         "tokens": None if tokeniser is None else _tokens(rows, tokeniser, chosen.pivot),
-        "overlap": None if benchmark is None else _overlap(rows, benchmark, near),
+        "overlap": None if against is None else _overlap(rows, against, near),
         "batches": _batches(rows, chosen, batch_size, batches, seed),
     }
     return {**facts, "problems": _problems(facts, batch_size)}

@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.near_duplicates import NEAR, contains, normalise
-from isoglot.data.prepared import Prepared
+from isoglot.data.prepared import Prepared, prepare
+from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.ranks import BLOCK_BYTES
 
 NegativeLanguage = Literal["query", "passage", "any", "mix"]
@@ -62,17 +67,26 @@ class MineSettings:
         Raises:
             InputError: one that cannot work, with its name.
         """
-        if self.negatives < 1:
-            raise InputError(f"negatives {self.negatives}: expected at least 1")
+        check_whole("negatives", self.negatives, 1)
+        check_whole("range_min", self.range_min, 0)
+        check_whole("seed", self.seed, 0)
+        if self.range_max is not None:
+            check_whole("range_max", self.range_max, 1)
+        for name in ("max_score", "min_score", "absolute_margin"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), "a number", lambda number: True)
+        if self.pick not in ("top", "random"):
+            raise InputError(f"pick {self.pick!r}: expected one of top, random")
         if self.language not in get_args(NegativeLanguage):
             raise InputError(f"language {self.language!r}: expected one of {', '.join(get_args(NegativeLanguage))}")
-        if self.range_min < 0 or self.stop - self.range_min < self.negatives:
+        if self.stop - self.range_min < self.negatives:
             raise InputError(
                 f"range_min {self.range_min} with `range_max` {self.stop}: expected a window of at least "
                 f"{self.negatives} ranks from 0 on (`negatives`)"
             )
-        if self.relative_margin is not None and not 0 <= self.relative_margin < 1:
-            raise InputError(f"relative_margin {self.relative_margin}: expected a share from 0 to below 1")
+        if self.relative_margin is not None:
+            share = "a share from 0 to below 1"
+            check_number("relative_margin", self.relative_margin, share, lambda margin: 0 <= margin < 1)
 
     @property
     def stop(self) -> int:
@@ -91,26 +105,32 @@ class Mined(NamedTuple):
 
 
 def mine(
-    model: Model,
-    rows: Prepared,
+    model: Model | str | Path,
+    rows: Any,
     settings: MineSettings | None = None,
     *,
     length: int | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
 ) -> Mined:
     """Find hard negatives for every row among the passages of all rows.
 
     Args:
-        model: any encoder.
-        rows: prepared rows.
+        model: what `isoglot.encoders.open_embedder` takes: a name or folder, a Sentence Transformer, a function.
+        rows: prepared rows, or anything that `isoglot.prepare` takes.
         settings: what counts as a negative.
         length: tokens kept, as in `isoglot.encoders.encoding.encode`.
         precision: of the encoder.
+
+    Raises:
+        InputError: settings of another kind, no such model, or rows that cannot be read.
     """
-    chosen = settings or MineSettings()
-    queries = encode(model, rows.column("query"), "query", length=length, precision=precision, what="queries").vectors
-    passages = encode(model, rows.passages(), "passage", length=length, precision=precision, what="passages").vectors
-    return mine_vectors(queries, passages, rows, chosen)
+    if settings is not None:
+        check_kind("settings", settings, MineSettings, "a MineSettings of isoglot.curation")
+    rows = prepare(rows)
+    encoder = open_embedder(model, ModelOptions(length=length, precision=precision))
+    queries = encode(encoder, rows.column("query"), "query", what="queries").vectors
+    passages = encode(encoder, rows.passages(), "passage", what="passages").vectors
+    return mine_vectors(queries, passages, rows, settings or MineSettings())
 
 
 def mine_vectors(

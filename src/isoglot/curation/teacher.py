@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isoglot.core.progress import Progress
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -43,13 +47,23 @@ def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size:
     return scores
 
 
-def score_with_encoder(rows: Prepared, model: Model, *, length: int | None = None, precision: str = "auto") -> Scores:
-    """Cosines of each query with its passage and its negatives, a tuple a row: the passage's first."""
+def score_with_encoder(
+    rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
+) -> Scores:
+    """Cosines of each query with its passage and its negatives, a tuple a row: the passage's first.
+
+    Args:
+        rows: prepared rows.
+        model: what `isoglot.encoders.open_embedder` takes.
+        length: tokens kept of a text.
+        precision: of the encoder.
+    """
+    encoder = open_embedder(model, ModelOptions(length=length, precision=precision))
     answers = [(text, *(found or ())) for text, found in zip(rows.passages(), rows.column("negatives"), strict=True)]
     counts = [len(found) for found in answers]
-    queries = encode(model, rows.column("query"), "query", length=length, precision=precision).vectors
+    queries = encode(encoder, rows.column("query"), "query").vectors
     flat = [text for found in answers for text in found]
-    passages = encode(model, flat, "passage", length=length, precision=precision).vectors
+    passages = encode(encoder, flat, "passage").vectors
     owner = np.repeat(np.arange(len(rows)), counts)
     cosines = np.concatenate(
         [

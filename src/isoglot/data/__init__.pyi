@@ -5,3 +5,4 @@ from .benchmarks.named import register_benchmark as register_benchmark
 from .opening import open_rows as open_rows
 from .prepared import Prepared as Prepared
 from .prepared import prepare as prepare
+from .rows import Row as Row

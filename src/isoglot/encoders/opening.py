@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isoglot.core.arguments import check_kind
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def open_embedder(
-    model: Model | str, options: ModelOptions | None = None, *, devices: str | Sequence[str | int] = ()
+    model: Model | str | Path, options: ModelOptions | None = None, *, devices: str | Sequence[str | int] = ()
 ) -> Encoder:
     """Open a model, once, for any number of texts.
 
@@ -42,6 +43,7 @@ def open_embedder(
     """
     if options is not None:
         check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
+    model = str(model) if isinstance(model, Path) else model
     chosen = options or ModelOptions()
     places = split_devices(devices)
     by_name = isinstance(model, str) and not model.startswith(PREFIX)

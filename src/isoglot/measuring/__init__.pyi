@@ -1,3 +1,4 @@
 from .comparing import compare as compare
 from .evaluating import evaluate as evaluate
 from .evaluation import Evaluation as Evaluation
+from .evaluation import load_evaluation as load_evaluation

@@ -104,7 +104,7 @@ def evaluate(
                 f"model: given as {type(model).__name__}; expected a Sentence Transformer, a name or folder, a "
                 "function from (texts, role) to an array of one vector a text, or vectors as (queries, passages)"
             )
-        embedder = open_embedder(str(model) if isinstance(model, Path) else model, options, devices=devices)
+        embedder = open_embedder(model, options, devices=devices)
         sides, called = encode_sides(embedder, data), embedder.name
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
         trained = trained or (trained_languages(str(place)) if place is not None else None)

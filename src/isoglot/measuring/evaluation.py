@@ -14,17 +14,15 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.languages.table import slices
-from isoglot.measuring.bootstrap import Interval, intervals, minimal_detectable
+from isoglot.measuring.bootstrap import Interval, intervals
+from isoglot.measuring.metrics_record import metrics_record
 from isoglot.measuring.per_query import (
-    ALL,
     CROSS,
-    DELETION,
     MONO,
     POOL,
     TABLE,
     Floats,
     Values,
-    cells_of,
     column_means,
     mean_of,
     read_table,
@@ -33,7 +31,6 @@ from isoglot.measuring.per_query import (
 )
 from isoglot.measuring.top10 import save_hits
 
-_PAIR_FIGURES = ("map", "recall@1", "recall@10", "ndcg@10")
 # What an evaluation prints of each setting, and how.
 _PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance": ".1f"}
 
@@ -117,60 +114,7 @@ class Evaluation:
 
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        means = {key: np.array(column_means(values.matrix)) for key, values in self.values.items()}
-
-        def figures(setting: str, languages: set[str]) -> dict[str, float]:
-            own = {
-                name: mean_of(means[where, name][values.numbers(languages)])
-                for (where, name), values in self.values.items()
-                if where == setting
-            }
-            return {name: mean for name, mean in own.items() if languages == set(self.languages) or mean == mean}
-
-        settings = {setting: figures(setting, set(self.languages)) for setting in (MONO, CROSS, POOL)}
-        asking = {cell[0] for (where, name), v in self.values.items() if where == POOL for cell in v.cells}
-        shares = self._pool_shares()
-        if shares:
-            settings[POOL]["pool_share"] = mean_of(np.array([shares.get(lang, np.nan) for lang in sorted(asking)]))
-        per_language: dict[str, Any] = {
-            lang: {"candidates": self.candidates.get(lang), "pool_share": shares.get(lang)}
-            | {where: own for where in (MONO, CROSS, POOL) if (own := figures(where, {lang}))}
-            for lang in self.languages
-        }
-        pairs: dict[str, dict[str, float]] = {}
-        for (setting, measure), values in self.values.items():
-            if setting in (MONO, CROSS) and measure in _PAIR_FIGURES:
-                for (x, y), mean in zip(values.cells, means[setting, measure].tolist(), strict=True):
-                    pairs.setdefault(f"{x}>{y}", {})[measure] = mean
-        return {
-            "benchmark": self.benchmark,
-            "model": self.model,
-            "languages": list(self.languages),
-            **settings,
-            "per_language": per_language,
-            "slices": {
-                name: {"languages": own, **{where: figures(where, set(own)) for where in (MONO, CROSS, POOL)}}
-                for name, own in self.slices().items()
-                if name not in ("all", *self.languages)
-            },
-            "pairs": dict(sorted(pairs.items())),
-            "pair_summary": {
-                measure: pair_summary(self.pair_matrix(measure), self.languages)
-                for measure in _PAIR_FIGURES
-                if (MONO, measure) in self.values and (CROSS, measure) in self.values
-            },
-            **self._deletion(means),
-            **self._distraction(),
-            "intervals": {
-                name: {part: _interval_record(found) for part, found in own.items()}
-                for name, own in self.intervals.items()
-            },
-            "trained_languages": None if self.trained is None else list(self.trained),
-            "depth": self.depth,
-            "notes": list(self.notes),
-            **({} if self.cut is None else {"cut": self.cut}),
-            "ties": self.ties,
-        }
+        return metrics_record(self)
 
     def save(self, folder: Path, benchmark: Benchmark | None = None) -> None:
         """Write `metrics.json` and `per_query.parquet` into an existing folder.
@@ -183,63 +127,6 @@ class Evaluation:
             save_hits(folder, benchmark, self.top)
         write_values(folder / TABLE, self.benchmark, self.groups, list(self.values.values()))
         write_json(folder / "metrics.json", self.metrics())
-
-    def _pool_shares(self) -> dict[str, float]:
-        total = sum(self.candidates.values())
-        return {lang: size / total for lang, size in self.candidates.items()} if total else {}
-
-    def _distraction(self) -> dict[str, Any]:
-        """What passages in other languages cost, where only the query's own language answers it."""
-        if (POOL, "comp@10") in self.values or (POOL, "map") not in self.values or len(self.languages) < 2:
-            return {}
-        measures = [name for where, name in self.values if where == MONO and (POOL, name) in self.values]
-        drops = {name: self.values[MONO, name].matrix - self.values[POOL, name].matrix for name in measures}
-        means = {name: column_means(matrix) for name, matrix in drops.items()}
-        return {
-            "distraction": {name: mean_of(np.array(own)) for name, own in means.items()}
-            | {
-                "per_language": {
-                    lang: {name: own[index] for name, own in means.items()} for index, lang in enumerate(self.languages)
-                }
-            }
-        }
-
-    def _deletion(self, means: dict[tuple[str, str], Floats]) -> dict[str, Any]:
-        """The heatmap: query language, then deleted language."""
-        values = self.values.get((DELETION, "map"))
-        if values is None:
-            return {}
-        heatmap: dict[str, dict[str, float]] = {}
-        for (x, y), mean in zip(values.cells, means[DELETION, "map"].tolist(), strict=True):
-            heatmap.setdefault(x, {})[y] = mean
-        return {DELETION: {"map": mean_of(means[DELETION, "map"]), "heatmap": heatmap}}
-
-
-def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
-    """What a pair matrix (rows: query language) says in three figures.
-
-    Returns:
-        `gap_to_diagonal`: mean over ordered pairs x != y of (m[x, x] + m[y, y]) / 2 - m[x, y];
-        `asymmetry`: mean over unordered pairs of |m[x, y] - m[y, x]|; `worst` and `worst_pair`: the lowest m[x, y],
-        x != y. NaN, and None for the pair, where no pair has what is needed.
-
-    >>> pair_summary(np.array([[0.8, 0.6], [0.5, 0.6]]), ("de", "th"))["worst_pair"]
-    'th>de'
-    """
-    other = ~np.eye(len(matrix), dtype=bool)
-    diagonal = np.diagonal(matrix)
-    gaps = ((diagonal[:, None] + diagonal) / 2 - matrix)[other]
-    upper = np.triu(other)
-    swaps = np.abs(matrix - matrix.T)[upper]
-    away = np.where(other, matrix, np.nan)
-    known = not np.isnan(away).all()
-    x, y = divmod(int(np.nanargmin(away)), len(matrix)) if known else (0, 0)
-    return {
-        "gap_to_diagonal": mean_of(gaps),
-        "asymmetry": mean_of(swaps),
-        "worst": float(away[x, y]) if known else float("nan"),
-        "worst_pair": f"{languages[x]}>{languages[y]}" if known else None,
-    }
 
 
 def load_evaluation(folder: Path) -> Evaluation:
@@ -278,34 +165,5 @@ def load_evaluation(folder: Path) -> Evaluation:
         ) from error
 
 
-def _interval_record(found: Interval) -> dict[str, Any]:
-    """An interval as JSON; `detectable` is for two such runs whose queries have nothing in common.
-
-    A paired comparison shares its queries and finds smaller differences: `isoglot compare` says which.
-    """
-    return {
-        "estimate": found.estimate,
-        "low": found.low,
-        "high": found.high,
-        "standard_error": found.standard_error,
-        "groups": found.groups,
-        "detectable": minimal_detectable(2**0.5 * found.standard_error),
-    }
-
-
 def _interval(record: dict[str, Any]) -> Interval:
     return Interval(record["estimate"], record["low"], record["high"], None, record["groups"], record["standard_error"])
-
-
-__all__ = [
-    "ALL",
-    "CROSS",
-    "DELETION",
-    "MONO",
-    "POOL",
-    "Evaluation",
-    "Values",
-    "cells_of",
-    "load_evaluation",
-    "pair_summary",
-]

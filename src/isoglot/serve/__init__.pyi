@@ -1,1 +1,2 @@
 from .app import create_app as create_app
+from .settings import ServeSettings as ServeSettings

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
 from isoglot.encoders.judging import Judge
@@ -63,9 +64,11 @@ def create_app(
 
     Raises:
         UnavailableError: an index does not answer.
-        InputError: the file of keys cannot be read, or an origin is none.
-        ValueError: no searcher.
+        InputError: no searcher, something else than searchers by name, a file of keys that cannot be read, or an
+            origin that is none.
     """
+    if settings is not None:
+        check_kind("settings", settings, ServeSettings, "a ServeSettings of isoglot.serve")
     limits = settings or ServeSettings()
     collections = open_collections(searchers, embed)
     workers = Workers(limits.threads, limits.waiting, limits.seconds)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
-from isoglot.core.errors import IsoglotError
+from isoglot.core.arguments import check_kind
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.search.filters.tokens import FilterError
@@ -165,10 +166,14 @@ def open_collections(
 
     Raises:
         UnavailableError: one does not answer.
-        ValueError: there is none.
+        InputError: there is none, or something else than searchers by name.
     """
+    expected = "open indexes by name, such as {'notes': Searcher.open('notes-index')}"
+    check_kind("searchers", searchers, Mapping, expected)
     if not searchers:
-        raise ValueError("nothing to serve: give at least one searcher")
+        raise InputError(f"searchers: there is none; expected {expected}")
+    for name, searcher in searchers.items():
+        check_kind(f"searchers: {name!r}", searcher, Searcher, "an open index, as Searcher.open gives it")
     return [Collection(name, searcher, (embed or {}).get(name)) for name, searcher in searchers.items()]
 
 

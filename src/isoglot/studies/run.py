@@ -8,18 +8,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
-from isoglot.data.prepared import Prepared
+from isoglot.data.prepared import Prepared, prepare
 from isoglot.encoders.loading import load
 from isoglot.encoders.options import LoadOptions
 from isoglot.measuring.comparing import Comparison, compare, stacked
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
+from isoglot.measuring.given import opened_benchmark
 from isoglot.measuring.top10 import load_hits
 from isoglot.studies.report import StudyReport, headline_rows, summary, write_report
 from isoglot.studies.settings import StudySettings
@@ -66,12 +68,14 @@ class Study:
         return "\n  ".join([f"<Study in {self.folder}: {len(self.runs)} runs", *table, *more]) + ">"
 
 
-def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: StudySettings | None = None) -> Study:
+def study(
+    rows: Any, benchmark: Benchmark | str | Path, folder: Path | str, settings: StudySettings | None = None
+) -> Study:
     """Evaluate the base, then train and evaluate every regime with every seed, and report.
 
     Args:
-        rows: prepared training rows.
-        benchmark: what every run is measured on.
+        rows: training rows, prepared or anything that `isoglot.prepare` takes.
+        benchmark: what every run is measured on; or a name or path that `isoglot.load_benchmark` opens.
         folder: output folder, made where it is missing; complete runs in it are kept.
         settings: what to compare.
 
@@ -80,7 +84,8 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: St
         folder, and one folder a run in `runs`.
 
     Raises:
-        InputError: training rows stand in the benchmark, or settings that do not fit the rows.
+        InputError: training rows stand in the benchmark, settings that do not fit the rows, rows or a benchmark that
+            cannot be read, or an argument of another kind.
 
     Example:
         With `encoder` as a model's folder or name and `folder` as a `pathlib.Path`:
@@ -102,6 +107,10 @@ def study(rows: Prepared, benchmark: Benchmark, folder: Path | str, settings: St
         >>> [run.regime for run in found.runs], (folder / "study" / "report.html").is_file()
         (['base', 'hybrid-0.5'], True)
     """
+    if settings is not None:
+        check_kind("settings", settings, StudySettings, "a StudySettings of isoglot.studies")
+    check_kind("folder", folder, (str, Path), "the output folder, as text or a path")
+    rows, benchmark = prepare(rows), opened_benchmark(benchmark)
     folder, settings = Path(folder), settings or StudySettings()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()

@@ -159,7 +159,10 @@ def assemble(
     number = {code: index for index, code in enumerate(languages)}
     bare = sorted({entry[1] for entry in queries} - {entry[1] for entry in candidates})
     if bare:
-        raise InputError(f"benchmark {name}: queries but no candidates in {', '.join(bare)}")
+        raise InputError(
+            f"benchmark {name}: queries but no candidates in {', '.join(bare)}; add passages in it, or leave its "
+            "queries out"
+        )
     queries = sorted(queries, key=lambda entry: number[entry[1]])
     candidates = sorted(candidates, key=lambda entry: number[entry[1]])
     position = {entry[0]: index for index, entry in enumerate(candidates)}
@@ -169,8 +172,14 @@ def assemble(
             raise InputError(
                 f"benchmark {name}: {len(twice)} {what} ids repeat ({', '.join(twice[:3])}); give each text its own id"
             )
-    if len({entry[1:3] for entry in queries}) != len(queries):
-        raise InputError(f"benchmark {name}: two queries of one group in one language; give each its own group")
+    shared = [entry for entry, count in Counter(entry[1:3] for entry in queries).items() if count > 1]
+    if shared:
+        lang, group = shared[0]
+        ids = ", ".join(repr(entry[0]) for entry in queries if entry[1:3] == shared[0])
+        raise InputError(
+            f"benchmark {name}: two queries of one group in one language ({ids} of {group!r} in {lang}); give each its "
+            "own group"
+        )
     graded = {key: {one: grade for one, grade in _grades(found) if grade >= 1} for key, found in answers.items()}
     absent = sorted({key for found in graded.values() for key in found} - position.keys())
     if absent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.search.index.about import About
@@ -97,6 +98,7 @@ def split_place(place: Path | str) -> tuple[str, str]:
     >>> split_place("qdrant://localhost:6333/docs"), split_place("notes: mine"), split_place("memory:idx")
     (('qdrant', '//localhost:6333/docs'), ('lance', 'notes: mine'), ('memory', 'idx'))
     """
+    check_kind("index", place, (str, Path), "the folder of an index, or a place such as 'memory:FOLDER'")
     name, colon, rest = (str(place), "", "") if isinstance(place, Path) else place.partition(":")
     if colon and name in STORES:
         return name, rest
