@@ -24,12 +24,19 @@ def test_whole_numbers():
         check_whole("length", np.int64(3), 4)
 
 
-@pytest.mark.parametrize("value", [True, "1", None, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [True, "1", None, float("nan"), float("inf"), 0, np.float32(-1)])
 def test_what_is_no_number(value):
     with pytest.raises(InputError, match=r"^lr .*: expected a positive number$"):
-        check_number("lr", value, "a positive number")
+        check_number("lr", value, "a positive number", lambda lr: lr > 0)
 
 
 def test_numbers():
-    assert check_number("lr", np.float32(0.5), "a positive number") == 0.5
-    assert check_number("lr", 2, "a positive number") == 2.0
+    check_number("lr", np.float32(0.5), "a positive number", lambda lr: lr > 0)
+    check_number("lr", 2, "a positive number", lambda lr: lr > 0)
+
+
+def test_whole_numbers_up_to_some():
+    check_whole("k", 10, 1, most=10)
+    for value in (0, 11, "5", 2.5):
+        with pytest.raises(InputError, match=r"^k .*: expected 1 to 10$"):
+            check_whole("k", value, 1, most=10)

@@ -134,7 +134,7 @@ def test_a_search(tmp_path):
     assert is_short(repr(built))
     assert is_short(repr(built.problems))
     searcher = Searcher.open(tmp_path / "index", embed)
-    assert repr(searcher) == "<Searcher: model embed, version 1 of the index>"
+    assert repr(searcher) == "<Searcher: model function:embed, version 1 of the index>"
     hits = searcher.search("Mond")
     assert "id='note-de'" in repr(hits)
     assert is_short(repr(hits))

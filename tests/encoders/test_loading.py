@@ -185,7 +185,7 @@ def test_a_dtype_that_is_none_is_refused_with_those_there_are(tiny_model):
 
 
 def test_what_is_no_name_or_no_option_is_refused(tiny_model):
-    with pytest.raises(InputError, match="model: given as int; expected a name or a folder"):
+    with pytest.raises(InputError, match="model: given as int; expected `embedded`, a folder"):
         load(7)
     with pytest.raises(InputError, match="prompts: given as str; expected texts by role"):
         load(str(tiny_model), prompts="query: ")

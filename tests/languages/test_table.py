@@ -173,7 +173,7 @@ def test_training_that_cannot_work(field, value):
         ({"regimes": ("x-y", "nonsense")}, "'nonsense'"),
         ({"seeds": ()}, "seeds ''"),
         ({"seeds": (1, 1)}, "each once"),
-        ({"seeds": (-1,)}, "seeds '-1'"),
+        ({"seeds": (-1,)}, "seeds -1"),
         ({"resamples": 1}, "resamples 1"),
         ({"length": 0}, "length 0"),
     ],

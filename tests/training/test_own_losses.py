@@ -151,7 +151,7 @@ def test_a_loss_that_is_no_scalar_is_refused():
         with pytest.raises(InputError, match=f"loss 'mine' gave {seen}; expected a scalar"):
             loss.compare(batch)
     LOSSES.register("own-five", 5)
-    with pytest.raises(InputError, match="expected a function of a batch, got int"):
+    with pytest.raises(InputError, match="given as int; expected a function of a batch"):
         weighted_terms({"own-five": 1.0})
 
 

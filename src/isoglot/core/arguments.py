@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 from isoglot.core.errors import InputError
 
@@ -29,7 +31,7 @@ def check_kind(name: str, value: object, kinds: type | tuple[type, ...], expecte
         raise InputError(f"{name}: given as {'None' if value is None else type(value).__name__}; expected {expected}")
 
 
-def check_whole(name: str, value: object, least: int, unit: str = "", *, most: int | None = None) -> None:
+def check_whole(name: str, value: Any, least: int, unit: str = "", *, most: int | None = None) -> None:
     """Refuse what is no whole number of at least `least`; NumPy's are whole numbers, True is none.
 
     Args:
@@ -59,7 +61,7 @@ def check_whole(name: str, value: object, least: int, unit: str = "", *, most: i
     raise InputError(f"{name} {value if is_whole else repr(value)}: expected {expected}")
 
 
-def check_number(name: str, value: object, expected: str, fits: Callable[[float], bool]) -> None:
+def check_number(name: str, value: Any, expected: str, fits: Callable[[float], bool]) -> None:
     """Refuse what is no finite number, or one out of bounds; NumPy's are numbers, True is none.
 
     Args:
@@ -78,3 +80,29 @@ def check_number(name: str, value: object, expected: str, fits: Callable[[float]
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not fits(value):
         raise InputError(f"{name} {value if is_number else repr(value)}: expected {expected}")
+
+
+def check_function(name: str, value: Any, takes: int, expected: str) -> None:
+    """Refuse what is no function of so many arguments; of one that does not tell them (written in C) the first is seen.
+
+    Args:
+        name: of the argument, or of what is registered.
+        value: given.
+        takes: how many arguments it is called with.
+        expected: what they are, and what it gives, in words.
+
+    Raises:
+        InputError: nothing that can be called, or not with so many.
+
+    >>> check_function("loss 'margin'", lambda: 1, 1, "a function of a batch")
+    Traceback (most recent call last):
+    isoglot.core.errors.InputError: loss 'margin': too many positional arguments; expected a function of a batch
+    """
+    if not callable(value):
+        raise InputError(f"{name}: given as {type(value).__name__}; expected {expected}")
+    try:
+        inspect.signature(value).bind(*[None] * takes)
+    except TypeError as error:
+        raise InputError(f"{name}: {error}; expected {expected}") from error
+    except ValueError:
+        return

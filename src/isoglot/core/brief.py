@@ -17,9 +17,10 @@ def brief(value: Any) -> str:
     >>> class Note(NamedTuple):
     ...     text: str
     ...     lang: str | None = None
-    ...     __repr__ = brief
+    ...     def __repr__(self) -> str:
+    ...         return brief(self)
     >>> Note("Der Mond zieht das Meer an, und die Flut steigt zweimal am Tag.")
-    Note(text='Der Mond zieht das Meer...eigt zweimal am Tag.')
+    Note(text='Der Mond zieht das Mee... steigt zweimal am Tag.')
     """
     names = getattr(value, "_fields", None) or [field.name for field in fields(value) if field.repr]
     held = ((name, getattr(value, name)) for name in names)

@@ -43,7 +43,7 @@ class Registry(Generic[T]):
         Raises:
             InputError: a name that could not stand in a flag: empty, or with a space, a comma, `=` or `:`.
         """
-        if not name or any(sign in name for sign in " \t\n,=:"):
+        if not isinstance(name, str) or not name or any(sign in name for sign in " \t\n,=:"):
             raise InputError(f"{self.what} {name!r}: expected a name without spaces, commas, `=` and `:`")
         self._registered[name] = value
         return value

@@ -34,7 +34,8 @@ class Filtered(NamedTuple):
     reasons: list[str | None]
     ranks: NDArray[np.int64]
 
-    __repr__ = brief
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def counts(self) -> Counter[str]:

@@ -101,7 +101,8 @@ class Mined(NamedTuple):
     skipped: dict[str, int]
     short: int
 
-    __repr__ = brief
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def mine(

@@ -140,6 +140,11 @@ def _columns(given: Mapping[str, Any]) -> Given:
 def _arrow(given: Any) -> Given:
     if isinstance(given, pa.RecordBatchReader):
         return _batches(lambda: iter(given), again=False)
+    try:
+        pa.RecordBatchReader.from_stream(given).close()
+    except pa.ArrowException as error:
+        # One column, such as a series of pandas or polars.
+        raise InputError(f"rows are given as {type(given).__name__}, which is no table ({error}); {_KINDS}") from error
     return _batches(lambda: pa.RecordBatchReader.from_stream(given), again=True)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import few
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
@@ -140,6 +141,8 @@ def prepare(
         >>> len(prepared), prepared.table.languages
         (2, ('de', 'en'))
     """
+    if folder is not None:
+        check_kind("folder", folder, (str, Path), "where the prepared files go, as text or a path")
     found = _already(rows, langs is not None)
     if found is not None:
         return found

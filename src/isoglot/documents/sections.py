@@ -23,7 +23,8 @@ class Section(NamedTuple):
     ident: str
     text: str
 
-    __repr__ = brief
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def sections(page: Page) -> list[Section]:

@@ -56,7 +56,8 @@ class Encoded(NamedTuple):
     length: int | None = None
     was_cut: NDArray[np.bool_] = np.zeros(0, np.bool_)
 
-    __repr__ = brief
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def cut(self) -> int:

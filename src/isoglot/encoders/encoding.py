@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.arguments import check_whole
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.encoders.devices import resolve_precision
@@ -62,6 +62,12 @@ def encode(
         >>> encode(lambda texts, role: [[len(text), 0] for text in texts], ["a", "bb"], "query").vectors.tolist()
         [[1.0, 0.0], [1.0, 0.0]]
     """
+    check_kind("texts", texts, (list, tuple), "a list of texts")
+    odd = [text for text in texts if not isinstance(text, str)]
+    if odd:
+        raise InputError(f"texts: hold {odd[0]!r}; expected texts alone")
+    if role not in get_args(Role):
+        raise InputError(f"role {role!r}: expected one of {', '.join(get_args(Role))}")
     if is_transformer(model):
         return ModelEmbedder(model, length=length, precision=precision).encoded(texts, role, what=what)
     if length is not None:

@@ -64,7 +64,8 @@ class Stack(NamedTuple):
     matrices: dict[tuple[str, str], Floats]
     trained: tuple[str, ...] | None = None
 
-    __repr__ = brief
+    def __repr__(self) -> str:
+        return brief(self)
 
     def part(self, key: tuple[str, str], langs: set[str]) -> Floats:
         """Cells whose query language is among `langs`, (seeds, groups, cells)."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
@@ -89,6 +90,9 @@ def evaluate(
         >>> round(evaluate((queries, passages), benchmark).macro("multilingual", "map"), 4)
         0.8333
     """
+    if debias is not None:
+        check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
+    check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)
     data, options = opened_benchmark(benchmark, data_dir, langs), ModelOptions(length=length, precision=precision)
     place = Path(model) if isinstance(model, str | Path) and str(model) != EMBEDDED else None
     ready = place if place is not None and holds_vectors(place) else model if is_pair(model) else None

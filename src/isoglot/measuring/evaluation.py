@@ -20,6 +20,7 @@ from isoglot.measuring.per_query import (
     CROSS,
     MONO,
     POOL,
+    SETTINGS,
     TABLE,
     Floats,
     Values,
@@ -84,7 +85,17 @@ class Evaluation:
         return "\n".join(lines) + ">"
 
     def macro(self, setting: str, measure: str) -> float:
-        """Macro mean over languages (or ordered pairs); NaN where the setting has no such value."""
+        """Macro mean over languages (or ordered pairs); NaN where the setting has no such value.
+
+        Args:
+            setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
+            measure: such as `map`, `ndcg@10`, `recall@100`, `rank_distance`.
+
+        Raises:
+            InputError: another setting.
+        """
+        if setting not in SETTINGS:
+            raise InputError(f"setting {setting!r}: expected one of {', '.join(SETTINGS)}")
         values = self.values.get((setting, measure))
         return float("nan") if values is None else mean_of(np.array(column_means(values.matrix)))
 
@@ -97,7 +108,10 @@ class Evaluation:
         number = {code: index for index, code in enumerate(self.languages)}
         matrix = np.full((len(number), len(number)), np.nan)
         for setting in (MONO, CROSS):
-            values = self.values[setting, measure]
+            values = self.values.get((setting, measure))
+            if values is None:
+                there = ", ".join(name for where, name in self.values if where == setting)
+                raise InputError(f"measure {measure!r}: not measured here; there are: {there}")
             for (x, y), mean in zip(values.cells, column_means(values.matrix), strict=True):
                 matrix[number[x], number[y]] = mean
         return matrix
@@ -116,25 +130,28 @@ class Evaluation:
         """The content of `metrics.json`."""
         return metrics_record(self)
 
-    def save(self, folder: Path, benchmark: Benchmark | None = None) -> None:
-        """Write `metrics.json` and `per_query.parquet` into an existing folder.
+    def save(self, folder: Path | str, benchmark: Benchmark | None = None) -> None:
+        """Write `metrics.json` and `per_query.parquet` into a folder.
 
         Args:
-            folder: where to.
+            folder: where to; made where it is missing.
             benchmark: what was measured on, for the best candidates of every query too (`top10.parquet`), where known.
         """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         if benchmark is not None and self.top is not None:
             save_hits(folder, benchmark, self.top)
         write_values(folder / TABLE, self.benchmark, self.groups, list(self.values.values()))
         write_json(folder / "metrics.json", self.metrics())
 
 
-def load_evaluation(folder: Path) -> Evaluation:
+def load_evaluation(folder: Path | str) -> Evaluation:
     """Read a saved evaluation back.
 
     Raises:
         InputError: files missing or not of this kind.
     """
+    folder = Path(folder)
     record = read_json(folder / "metrics.json")
     table = read_table(folder / TABLE)
     try:

@@ -22,6 +22,7 @@ Cell = tuple[str, str]
 
 MONO, CROSS, POOL = "monolingual", "cross_lingual", "multilingual"
 DELETION = "one_target_deletion"  # its cells are (query language, deleted language)
+SETTINGS = (MONO, CROSS, POOL, DELETION)
 ALL = "all"  # the passage language of the pooled setting
 TABLE = "per_query.parquet"
 

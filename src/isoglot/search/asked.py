@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
+from isoglot.core.arguments import check_kind
+from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors, readable
 from isoglot.languages.table import given_codes
 from isoglot.search.candidates import Candidate, fuse, matching, nearest
@@ -49,6 +51,19 @@ class Asked:
         Raises:
             InputError: a query or a setting that cannot be.
         """
+        check_kind("queries", queries, (list, tuple), "a list of texts")
+        if self.where is not None:
+            check_kind("where", self.where, (str, *get_args(Filter)), "a filter as text, such as 'year >= 2020'")
+        if self.rerank is not None and not isinstance(self.rerank, str) and not hasattr(self.rerank, "predict"):
+            raise InputError(
+                f"rerank: given as {type(self.rerank).__name__}; expected a cross-encoder: a folder, a Hub id, or an "
+                "object with `predict`"
+            )
+        if self.expand is not None and not callable(self.expand):
+            raise InputError(
+                f"expand: given as {type(self.expand).__name__}; expected a function of a query to a query, such as an "
+                "Expander of isoglot.search.expansion"
+            )
         codes = given_codes(self.langs)
         wanted = None if codes is None else list(codes)
         for query in queries:

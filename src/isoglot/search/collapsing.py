@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from isoglot.core.errors import InputError
@@ -36,6 +36,9 @@ def check_collapse(collapse: Sequence[str]) -> None:
         InputError: something else than `document` and `text`.
     """
     known = get_args(Collapse)
-    wrong = [collapse] if isinstance(collapse, str) else [name for name in collapse if name not in known]
+    whole = isinstance(collapse, str) or not isinstance(collapse, Iterable)
+    wrong = [collapse] if whole else [name for name in collapse if name not in known]
     if wrong:
-        raise InputError(f"collapse {wrong[0]!r}: expected a sequence of {' and '.join(map(repr, known))}")
+        raise InputError(
+            f"collapse {wrong[0]!r}: expected a sequence of {' and '.join(map(repr, known))}, such as [{known[0]!r}]"
+        )

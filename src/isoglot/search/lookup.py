@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from isoglot.core.arguments import check_whole
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.languages.table import given_codes
 from isoglot.search.filters.checking import Fields, checked_filter, field_named
@@ -102,8 +102,7 @@ class Lookup:
             {'de': 12, 'fr': 7}
         """
         fields = self.fields()
-        if isinstance(names, str):
-            raise InputError(f"facets {names!r}: expected a sequence of names")
+        check_kind("facets", names, (list, tuple), "names of fields, such as ['lang']")
         check_whole("values", values, 1)
         among = given_codes(langs)
         check_langs(among, self.languages())

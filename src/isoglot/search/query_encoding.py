@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from typing import Any
 
+import numpy as np
+
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Vectors, readable
@@ -26,12 +30,36 @@ def query_code(code: str | None, there: Collection[str]) -> str | None:
     """
     if code is None or code in there:
         return code
+    check_kind("query_lang", code, str, "a code such as 'de'")
     try:
         return normal_code(code)
     except InputError as error:
         raise InputError(
             f"query_lang {error}; {UNKNOWN!r} stands for a language without one; leave it out to have it guessed"
         ) from error
+
+
+def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
+    """Vectors of queries that were made before, float32 (n, d), one a query.
+
+    Args:
+        vectors: an array or nested lists.
+        queries: how many there are.
+        dimension: of the index.
+
+    Raises:
+        InputError: another shape, or no numbers.
+    """
+    try:
+        rows = np.asarray(vectors, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"vector: no array of numbers ({error}); expected what `query_vectors` makes") from error
+    if rows.shape != (queries, dimension):
+        raise InputError(
+            f"vector: {rows.shape[1:] if queries == 1 else rows.shape} numbers; expected what `query_vectors` makes, "
+            f"{dimension} numbers a query"
+        )
+    return rows
 
 
 def query_vectors(encoder: Encoder, texts: Sequence[str], lang: str | None, debias: Debias | None) -> Vectors:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
@@ -25,7 +26,7 @@ from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.protocol import Index
 from isoglot.search.lookup import Lookup, NoPassageError
 from isoglot.search.query_checks import Fair, Mode
-from isoglot.search.query_encoding import query_code, query_vectors
+from isoglot.search.query_encoding import as_rows, query_code, query_vectors
 from isoglot.search.reranking import Rerankers
 from isoglot.search.stores.named import open_place
 from isoglot.search.stores.protocol import Opened
@@ -105,6 +106,8 @@ class Searcher(Lookup):
             >>> [hit.lang for hit in searcher.search("la pampa", fair="balanced")]
             ['es', 'de']
         """
+        if options is not None:
+            check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
         chosen = options or ModelOptions()
         chosen = chosen if device is None else replace(chosen, device=device)
         return cls._over(open_place(path), model, chosen, light)
@@ -188,14 +191,14 @@ class Searcher(Lookup):
             rerank: what scores the 50 (or k) best anew: a cross-encoder or another encoder, by folder or Hub id, or an
                 object with `predict`.
             expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
-            vector: the query's (d,), where `query_vectors` has made it before.
+            vector: the query's (d,) of length 1, where `query_vectors` has made it before.
 
         Raises:
             InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
                 be.
         """
         asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse)
-        return self._find([query], asked, None if vector is None else vector[None])[0]
+        return self._find([query], asked, None if vector is None else as_rows([vector], 1, self._index.dimension))[0]
 
     def search_many(
         self,
@@ -239,9 +242,10 @@ class Searcher(Lookup):
         """
         if isinstance(queries, str):
             raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
-        return self._find(
-            queries, Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse), vectors
-        )
+        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse)
+        check_kind("queries", queries, (list, tuple), "a list of texts")
+        rows = None if vectors is None else as_rows(vectors, len(queries), self._index.dimension)
+        return self._find(queries, asked, rows)
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
         """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.

@@ -5,6 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from isoglot.core.arguments import check_kind, check_number, check_whole
+
+_LEAST = {
+    "query_characters": 1,
+    "results": 1,
+    "offset": 0,
+    "sample": 1,
+    "url_bytes": 1,
+    "body_bytes": 1,
+    "inputs": 1,
+    "input_characters": 1,
+    "documents": 1,
+    "threads": 1,
+    "waiting": 0,
+    "together": 1,
+    "remembered": 0,
+}
+
 
 @dataclass(frozen=True)
 class ServeSettings:
@@ -57,3 +75,17 @@ class ServeSettings:
     remembered: int = 4096
     refresh: float = 0.0
     seconds: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one that cannot work, with its name.
+        """
+        for name in ("hosts", "proxies", "origins"):
+            check_kind(name, getattr(self, name), (list, tuple), "several texts")
+        for name, least in _LEAST.items():
+            check_whole(name, getattr(self, name), least)
+        for name in ("gather", "refresh"):
+            check_number(name, getattr(self, name), "seconds of 0 or more", lambda number: number >= 0)
+        check_number("seconds", self.seconds, "more than 0 of them", lambda number: number > 0)

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import claimed_folder, sha256, write_text
 from isoglot.core.run_record import read_run, write_run
@@ -56,6 +57,7 @@ def average_models(
         PosixPath('runs/both')
     """
     started = time.perf_counter()
+    check_kind("models", models, (list, tuple), "two or more folders")
     output, shares = Path(output), _shares(len(models), weights)
     members = [open_member(str(model), share) for model, share in zip(models, shares, strict=True)]
     for member in members:
@@ -78,6 +80,10 @@ def average_models(
 
 
 def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
+    if weights is not None:
+        check_kind("weights", weights, (list, tuple), "a number for each model")
+        for weight in weights:
+            check_number("weights: one of them", weight, "a finite number", math.isfinite)
     if count < 2:
         raise InputError(f"{count} model{'' if count == 1 else 's'} given; an average takes two or more")
     given = list(weights) if weights is not None else [1.0] * count

@@ -137,9 +137,11 @@ def train(
                 options or LoadOptions(),
             )
         except InputError:
-            # Refused: prepared rows without a step behind them would only be in the way of the next try.
+            # Refused: what has no step behind it would only be in the way of the next try.
             if rank() == 0 and not complete_checkpoints(checkpoints):
                 shutil.rmtree(checkpoints, ignore_errors=True)
+                for log in (folder / "training.jsonl", *folder.glob("batches-*.jsonl")):
+                    log.unlink(missing_ok=True)
             raise
 
 

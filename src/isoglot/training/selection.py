@@ -150,6 +150,10 @@ class Selection(TrainerCallback):  # type: ignore[misc]
             model.train(training)
         if not isinstance(measured, dict) or not isinstance(measured.get("score"), Real):
             raise InputError(f"select_on gave {measured!r}; expected numbers by name, among them `score`")
+        if math.isnan(measured["score"]):
+            raise InputError(
+                "select_on gave a `score` of NaN, which no other is better or worse than; expected a number"
+            )
         return {name: float(value) for name, value in measured.items()}
 
 

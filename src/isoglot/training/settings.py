@@ -32,6 +32,7 @@ _LEAST = {
     "query_length": 4,
     "passage_length": 4,
 }
+_OPTIONAL = ("chunk", "grad_cache", "query_length", "passage_length")
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class TrainSettings:
         check_number("weight_decay", self.weight_decay, "a number of at least 0", lambda number: number >= 0)
         for name, least in _LEAST.items():
             number = getattr(self, name)
-            if number is not None:
+            if number is not None or name not in _OPTIONAL:
                 check_whole(name, number, least)
         for name, value, allowed in (
             ("embeddings", self.token_table, get_args(Embeddings)),

@@ -9,7 +9,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.qrels import grade_of
-from isoglot.languages.codes import normal_code
+from isoglot.languages.codes import known_code, normal_code
 
 _REMEDY = (
     "Expected queries={id: text}, passages={id: text}, qrels={query id: {passage id: grade}} and languages={id: code}, "
@@ -33,6 +33,8 @@ def benchmark_of_dicts(
     for label, value in given.items():
         if not isinstance(value, Mapping):
             problems.add(label, None, f"expected a dict, got {type(value).__name__}")
+    if isinstance(languages, str) and known_code(languages) is None:
+        problems.add("languages", None, f"{languages!r} is not a language code such as 'de'")
     problems.raise_if_any(_REMEDY)
     asked = {key: text for key in queries if (text := _text("queries", key, queries[key], problems)) is not None}
     texts = {key: text for key in passages if (text := _text("passages", key, passages[key], problems)) is not None}

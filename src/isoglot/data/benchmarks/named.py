@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.data.benchmarks.benchmark import Benchmark
@@ -74,8 +75,9 @@ def register_benchmark(name: str, opener: Opener) -> Opener:
         opener: makes the benchmark of a `Request`, of which it may ignore what does not concern it.
 
     Raises:
-        InputError: a name that could not stand in a flag.
+        InputError: no function, or a name that could not stand in a flag.
     """
+    check_function(f"benchmark {name!r}", opener, 1, "a function of a Request to a Benchmark")
     return BENCHMARKS.register(name, opener)
 
 
@@ -87,7 +89,14 @@ def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
     """
     name, _, argument = request.name.partition(":")
     if name in BENCHMARKS:
-        return BENCHMARKS.get(name)(replace(request, name=name, argument=argument))
+        opener = BENCHMARKS.get(name)
+        check_function(f"benchmark {name!r}", opener, 1, "a function of a Request to a Benchmark")
+        found = opener(replace(request, name=name, argument=argument))
+        if not isinstance(found, Benchmark) and not callable(getattr(found, "benchmark", None)):
+            raise InputError(
+                f"benchmark {name!r}: its opener gave {type(found).__name__}; expected a Benchmark or a StreamedCorpus"
+            )
+        return found
     path = Path(request.name)
     if not path.exists():
         raise InputError(
@@ -133,6 +142,8 @@ def load_benchmark(
         >>> load_benchmark("rows", rows=rows).candidates.ids
         ['de:1']
     """
+    if data_dir is not None:
+        check_kind("data_dir", data_dir, (str, Path), "the folder of its files, as text or a path")
     folder = None if data_dir is None else Path(data_dir)
     asked = {"subset": "hard-negatives", **more}
     wrong = sorted(asked.keys() - set(_MORE))

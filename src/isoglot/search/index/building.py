@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
@@ -86,7 +87,7 @@ class Built:
 def build_index(
     documents: Any,
     folder: Path | str,
-    model: Model | str,
+    model: Model | str | Path,
     *,
     name: str | None = None,
     debias: Path | None = None,
@@ -165,6 +166,13 @@ def build_index(
         (2, {'de': 1, 'es': 1})
     """
     started = time.perf_counter()
+    check_kind("folder", folder, (str, Path), "the folder of the index, as text or a path")
+    if options is not None:
+        check_kind("options", options, Mapping, "a dict of how the encoder was opened, as ModelOptions.record gives it")
+    if isinstance(delete, str) or isinstance(delete_lists, str):
+        raise InputError("delete: given as one text; expected a list of ids")
+    check_number("most_deleted", most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
+    model = str(model) if isinstance(model, Path) else model
     given = documents_given(documents, by_id=update)
     inputs, folder = given.files, Path(folder)
     if sync:

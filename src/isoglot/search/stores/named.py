@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.arguments import check_kind
+from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.search.index.about import About
 from isoglot.search.stores.protocol import Open, Opened, StoreKind, Write, Writer
 
 FOLDER = "lance"  # what a place without a name is
+_OPENER = "a function of what follows the colon to an Index, or a StoreKind"
 STORES: Registry[Any] = Registry(
     "isoglot.stores",
     "store",
@@ -50,6 +51,7 @@ def register_store(name: str, open: Open, *, write: Write | None = None) -> Open
         >>> open_place("nothing:at-all").index.languages()
         {}
     """
+    check_function(f"store {name!r}", open, 1, _OPENER)
     STORES.register(name, StoreKind(open, write))
     return open
 
@@ -67,6 +69,8 @@ def open_place(place: Path | str | Opened) -> Opened:
         return place
     name, rest = split_place(place)
     opened = _kind(name).open(rest)
+    if not isinstance(opened, Opened) and not hasattr(opened, "nearest"):
+        raise InputError(f"store {name!r}: gave {type(opened).__name__} for {rest!r}; expected an Index or an Opened")
     return opened if isinstance(opened, Opened) else Opened(opened)
 
 
@@ -111,6 +115,5 @@ def _kind(name: str) -> StoreKind:
     found = STORES.get(name)
     if isinstance(found, StoreKind):
         return found
-    if not callable(found):
-        raise InputError(f"store {name!r}: expected a function or a StoreKind, got {type(found).__name__}")
+    check_function(f"store {name!r}", found, 1, _OPENER)
     return StoreKind(found)

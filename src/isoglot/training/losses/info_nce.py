@@ -106,7 +106,7 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
         """The weighted sum of the terms of one batch.
 
         Raises:
-            InputError: a term gave something other than a scalar.
+            InputError: a term gave something other than a scalar, or none of them has a gradient.
         """
         terms: dict[str, Tensor] = {}
         # Temperatures are small: bfloat16 products would blur the logits of a user's function as well.
@@ -121,6 +121,11 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
                 terms[name] = value
             total = [self._terms[name][1] * value for name, value in terms.items()]
             loss = torch.stack(total).sum() if total else batch.per_query.sum() * 0.0
+        if batch.queries.requires_grad and torch.is_grad_enabled() and not loss.requires_grad:
+            raise InputError(
+                f"loss {', '.join(map(repr, terms))} gave numbers without a gradient; make them of the batch's "
+                "vectors, such as `batch.queries`, and do not detach these"
+            )
         return Measured(loss, batch.per_query.detach(), {name: value.detach() for name, value in terms.items()})
 
     def get_config_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from isoglot.core.errors import InputError
+from isoglot.core.arguments import check_function
 from isoglot.core.registry import Registry
 from isoglot.training.losses.alignment import align, align_regression, align_scores
 from isoglot.training.losses.batch import PairBatch
@@ -108,6 +108,9 @@ def register_loss(name: str, function: LossFunction, *, parallel: bool = False, 
     Returns:
         The function.
 
+    Raises:
+        InputError: no function, or a name that could not stand in a flag.
+
     Example:
         >>> def spread(batch):
         ...     return (batch.queries @ batch.queries.T).square().mean()
@@ -115,7 +118,7 @@ def register_loss(name: str, function: LossFunction, *, parallel: bool = False, 
         >>> "spread" in LOSSES
         True
     """
-    LOSSES.register(name, LossTerm(function, parallel, pivots))
+    LOSSES.register(name, LossTerm(loss_term(function, name).function, parallel, pivots))
     return function
 
 
@@ -123,12 +126,11 @@ def loss_term(value: Any, name: str = "loss") -> LossTerm:
     """A registered or given thing as a term.
 
     Raises:
-        InputError: it cannot be called.
+        InputError: it cannot be called with a batch.
     """
     if isinstance(value, LossTerm):
         return value
-    if not callable(value):
-        raise InputError(f"loss {name!r}: expected a function of a batch, got {type(value).__name__}")
+    check_function(f"loss {name!r}", value, 1, "a function of a batch to a scalar")
     return LossTerm(value, value in _WANT_PARALLEL, value in _WANT_PIVOTS)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from isoglot.core.arguments import check_kind, check_number
+from isoglot.core.arguments import check_function, check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
@@ -145,9 +145,23 @@ def register_regime(name: str, function: RegimeFunction) -> RegimeFunction:
 
     Returns:
         The function.
+
+    Raises:
+        InputError: no function, or a name that could not stand in a flag.
     """
+    check_regime(name, function)
     REGIMES.register(name, function)
     return function
+
+
+def check_regime(name: str, function: object) -> None:
+    """Refuse what makes no plans.
+
+    Raises:
+        InputError: no function of three arguments.
+    """
+    expected = "a function of a RowTable, a Sampling and a batch size to the `Plans` of its batches"
+    check_function(f"regime {name!r}", function, 3, expected)
 
 
 def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.brief import brief
-from isoglot.core.errors import InputError
 from isoglot.data.row_table import RowTable
-from isoglot.training.sampling.regimes import REGIMES, Sampling
+from isoglot.training.sampling.regimes import REGIMES, Sampling, check_regime
 from isoglot.training.sampling.strata import Plans
 from isoglot.training.sampling.walks import Rows, Stream
 
@@ -35,7 +35,8 @@ class Batch(NamedTuple):
     queries: Rows
     passages: Rows
 
-    __repr__ = brief
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class HybridBatchSampler:
@@ -87,14 +88,14 @@ class HybridBatchSampler:
         seed: int = 0,
         processes: int = 1,
     ) -> None:
-        if batch_size < 2:
-            raise InputError(f"batch_size {batch_size}: in-batch negatives need at least 2 pairs")
-        if steps is not None and steps < 1:
-            raise InputError(f"steps {steps}: expected at least 1")
-        if processes < 1:
-            raise InputError(f"{processes} processes: expected at least 1")
-        if seed < 0:
-            raise InputError(f"seed {seed}: expected a number from 0")
+        check_kind("table", table, RowTable, "the table of prepared rows, such as prepare(...).table")
+        if sampling is not None:
+            check_kind("sampling", sampling, Sampling, "a Sampling of isoglot.training")
+        check_whole("batch_size", batch_size, 2, "pairs: the others are a query's negatives")
+        if steps is not None:
+            check_whole("steps", steps, 1)
+        check_whole("processes", processes, 1)
+        check_whole("seed", seed, 0)
         self.table = table
         self.sampling = sampling or Sampling()
         self.pairs = batch_size
@@ -104,7 +105,15 @@ class HybridBatchSampler:
         self.steps = steps if steps is not None else max(1, len(table) // (batch_size * processes))
         # What is yielded is 2B indices: accelerate compares lengths with this.
         self.batch_size = 2 * batch_size
-        self._plans: Plans = REGIMES.get(self.sampling.regime)(table, self.sampling, batch_size * processes)
+        self._plans = self._planned(batch_size * processes)
+
+    def _planned(self, batch: int) -> Plans:
+        name = self.sampling.regime
+        regime = REGIMES.get(name)
+        check_regime(name, regime)
+        plans = regime(self.table, self.sampling, batch)
+        check_kind(f"regime {name!r}: its plans", plans, Plans, "Plans of mono_plan, pair_plan or mixed_plan")
+        return plans  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
         return self.steps * self.processes
