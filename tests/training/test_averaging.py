@@ -109,7 +109,7 @@ def test_the_record_names_models_shares_and_languages(three, tmp_path):
         (["{0}"], "1 model given; an average takes two or more"),
         (["{0}", "{1}", "--weights", "1"], "1 weights for 2 models"),
         (["{0}", "{1}", "--weights", "1,-1"], "do not add up to 0"),
-        (["{0}", "{1}", "--weights", "1,nan"], "finite numbers"),
+        (["{0}", "{1}", "--weights", "1,nan"], "finite number"),
         (["{0}", "nowhere/at/all"], "no such model folder"),
         (["{0}", "{empty}"], "no .safetensors weights"),
         (["{0}", "{broken}"], "not a readable safetensors file"),

@@ -294,7 +294,7 @@ def test_the_largest_batch_that_an_error_names_works(sampling, table):
     [
         (Sampling(), 1, {}, "batch_size 1"),
         (Sampling(), 2, {"steps": 0}, "steps 0"),
-        (Sampling(), 2, {"processes": 0}, "0 processes"),
+        (Sampling(), 2, {"processes": 0}, "processes 0"),
         (Sampling(), 2, {"seed": -1}, "seed -1"),
         (Sampling("en-en", pivot="fr"), 2, {}, "pivot fr: not in the rows; there are: de, en, th, zh"),
         (Sampling("x-x-mono"), 7, {}, "batch of 7 pairs is too large for monolingual batches: at most 6"),

@@ -159,7 +159,7 @@ def test_the_best_measured_weights_are_the_result(place, monkeypatch):
 
         return score
 
-    monkeypatch.setattr(sys.modules["isoglot.training.run"], "scorer", scorer)
+    monkeypatch.setattr(sys.modules["isoglot.training.selection"], "scorer", scorer)
     folder = place / "best"
     folder.mkdir()
     train(str(place / "model"), rows_of(place), folder, settings())
@@ -177,7 +177,7 @@ def test_the_best_measured_weights_are_the_result(place, monkeypatch):
 def test_patience_stops_the_run(place, monkeypatch):
     scores = iter([0.5, 0.4, 0.3, 0.9])
     monkeypatch.setattr(
-        sys.modules["isoglot.training.run"], "scorer", lambda held, given: lambda model: {"score": next(scores)}
+        sys.modules["isoglot.training.selection"], "scorer", lambda held, given: lambda model: {"score": next(scores)}
     )
     folder = place / "patient"
     folder.mkdir()

@@ -73,7 +73,7 @@ def audit(
     """
     if sampling is not None:
         check_kind("sampling", sampling, Sampling, "a Sampling of isoglot.training")
-    check_whole("batch_size", batch_size, 2)
+    check_whole("batch_size", batch_size, 1)
     check_whole("batches", batches, 1)
     rows, chosen = prepare(rows), sampling or Sampling()
     against = None if benchmark is None else opened_benchmark(benchmark)
