@@ -148,7 +148,7 @@ def test_balanced_search_is_the_same_above_the_bound(made, monkeypatch):
 def test_conditions_are_kept_apart_and_scanned_once(made):
     folder, passages, _ = made
     table = watched(folder)
-    vectors = Resident(table, len(passages), DIMENSION)
+    vectors = Resident(table, len(passages))
     assert table.scans == [["lang", "vector"]]
     (query,) = queries(1)
     years = {
@@ -170,7 +170,7 @@ def test_conditions_asked_for_longest_ago_are_forgotten(made, monkeypatch):
     monkeypatch.setattr(resident, "CONDITIONS", 2)
     folder, passages, _ = made
     table = watched(folder)
-    vectors = Resident(table, len(passages), DIMENSION)
+    vectors = Resident(table, len(passages))
     (query,) = queries(1)
     for year in (2000, 2001, 2000, 2002, 2000):
         vectors.nearest(query, 3, None, f"meta_number_year = {year}")

@@ -141,7 +141,7 @@ class LanceIndex:
     def _vectors(self) -> Resident:
         with self._loading:
             if self._resident is None:
-                self._resident = Resident(self._table, self._version.passages, self.dimension)
+                self._resident = Resident(self._table, self._version.passages)
             return self._resident
 
     def _read(self, ids: Ids, scores: Vectors) -> list[Found]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from isoglot.search.index.protocol import Vectors
-from isoglot.search.index.stored_vectors import to_matrix, units
+from isoglot.search.index.stored_vectors import to_matrix
 
 MOST_BYTES = 256 * 2**20
 CONDITIONS = 256  # a bit for every passage each
@@ -28,27 +28,31 @@ def fits(passages: int, dimension: int) -> bool:
 
 
 class Resident:
-    """The unit vectors (n, d) and languages of a table, read once; threads may share one.
+    """The vectors and languages of a table, read once; threads may share one.
 
     Args:
         table: of one version, with `vector` and `lang`.
         passages: in it.
-        dimension: of the vectors.
     """
 
-    def __init__(self, table: Any, passages: int, dimension: int) -> None:
+    def __init__(self, table: Any, passages: int) -> None:
         self._table = table
-        vectors = np.empty((passages, dimension), np.float32)
-        ids, langs = np.empty(passages, np.uint64), np.empty(passages, np.int32)
         self._codes: dict[str, int] = {}
-        end = 0
+        # As they come, which for float32 is as they lie on disk: a copy would be a good part of the first search.
+        self._parts: list[Vectors] = []
+        lengths: list[Vectors] = [np.empty(0, np.float32)]
+        ids: list[Ids] = [np.empty(0, np.uint64)]
+        langs: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
         scan = table.search().select(["lang", "vector"]).with_row_id(True).limit(passages)
         for batch in scan.to_batches(_BATCH):
-            start, end = end, end + len(batch)
-            vectors[start:end] = units(to_matrix(batch))
-            ids[start:end] = batch["_rowid"].to_numpy()
-            langs[start:end] = self._coded(batch["lang"])
-        self._vectors, self._ids, self._langs = vectors[:end], ids[:end], langs[:end]
+            if len(batch):
+                matrix = to_matrix(batch)
+                self._parts.append(matrix)
+                lengths.append(np.sqrt(np.einsum("ij,ij->i", matrix, matrix)))
+                ids.append(batch["_rowid"].to_numpy())
+                langs.append(self._coded(batch["lang"]))
+        self._lengths = np.maximum(np.concatenate(lengths), 1e-12)
+        self._ids, self._langs = np.concatenate(ids), np.concatenate(langs)
         # Compaction may leave them in another order than the table's.
         self._by_id = np.argsort(self._ids, kind="stable")
         self._conditions: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
@@ -82,7 +86,8 @@ class Resident:
         query = query / max(float(np.linalg.norm(query)), 1e-12)
         # No product of BLAS: that adds up a row's numbers differently by where the row stands, so that equal passages
         # differ; and its threads spin after each, on cores that other searches could use.
-        scores: Vectors = np.einsum("ij,j->i", self._vectors, query)
+        products = [np.einsum("ij,j->i", part, query) for part in self._parts]
+        scores: Vectors = np.concatenate([np.empty(0, np.float32), *products]) / self._lengths
         return scores
 
     def _best(self, scores: Vectors, k: int, among: Rows | None) -> tuple[Ids, Vectors]:
