@@ -87,8 +87,7 @@ class Resident:
         # No product of BLAS: that adds up a row's numbers differently by where the row stands, so that equal passages
         # differ; and its threads spin after each, on cores that other searches could use.
         products = [np.einsum("ij,j->i", part, query) for part in self._parts]
-        scores: Vectors = np.concatenate([np.empty(0, np.float32), *products]) / self._lengths
-        return scores
+        return np.asarray(np.concatenate([np.empty(0, np.float32), *products]) / self._lengths, np.float32)
 
     def _best(self, scores: Vectors, k: int, among: Rows | None) -> tuple[Ids, Vectors]:
         own = scores if among is None else scores[among]
