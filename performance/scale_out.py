@@ -8,8 +8,12 @@ an encoder, one is taken that waits --wait milliseconds a passage and computes n
 that measures what plan, transfers, ledger and splitting leave of the workers' time, on a machine that has fewer cores
 than workers. A rate is counted from the moment when as many shards are finished as there are workers, so that starting
 Ray and opening models are not in it; the whole time is printed beside it. Efficiency is the rate by that of one process
-and the number of workers. Driver figures (documents a second of a core that are read and planned, bytes of memory a
-document) and bytes on disk are measured too. The projection is arithmetic with the flags below, assumptions that are
+and the number of workers. Driver figures (documents a second of a core that are read and planned, its memory) and bytes
+on disk are measured too; the memory by itself, at any number of short records, with
+
+    python performance/scale_out.py --plan 1000000 2000000 5000000 --repeats 1
+
+The projection is arithmetic with the flags below, assumptions that are
 printed with it; nothing of that size was built.
 """
 
@@ -21,7 +25,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from harness import finish, interleaved, median, parser, rss
+from harness import finish, interleaved, median, parser, peak, rss
 from scale import passages
 
 from isoglot.core.executors import Here
@@ -41,6 +45,9 @@ ASSUMED = {
     "round_trip": (50.0, "milliseconds of a request to the object store"),
     "probes": (24, "partitions that a search reads, of as many as the square root of the passages"),
 }
+
+
+SPREAD, WORDS = 2_654_435_761, "of some words " * 40  # ids in no order
 
 
 class Waiting:
@@ -95,16 +102,16 @@ def building(task):
 
 
 def planning(task):
-    """What the driver does by itself: documents a second of its processor, and bytes of memory that stay for each."""
+    """What the driver does by itself: documents a second of its processor, and the most memory that it takes."""
 
     class Nobody:
         workers = 1
 
         def run(self, opener, tasks):
-            self.before, self.started, self.count = rss(), time.process_time(), 0
+            before, started, self.count = rss(), time.process_time(), 0
             for shard in tasks:
                 self.count += len(shard.documents)
-            self.seconds, self.memory = time.process_time() - self.started, rss() - self.before
+            self.seconds, self.memory = time.process_time() - started, peak() - before
             raise KeyboardInterrupt
             yield
 
@@ -113,12 +120,22 @@ def planning(task):
         docs = Path(scratch) / "docs.jsonl"
         with docs.open("w", encoding="utf-8") as out:
             out.writelines(
-                json.dumps({"id": f"{n:012}", "text": f"Passage {n} " + "of some words " * 40, "lang": "en"}) + "\n"
+                json.dumps({"id": f"{n * SPREAD % 10**12:012}", "text": f"Passage {n} {WORDS}", "lang": "en"}) + "\n"
                 for n in range(task["size"])
             )
         with suppress(KeyboardInterrupt):
             build_index([docs], Path(scratch) / "index", Waiting(0, 8), name="m", executor=nobody)
-    return {"rate": nobody.count / nobody.seconds, "bytes": nobody.memory / nobody.count}
+    return {"rate": nobody.count / nobody.seconds, "bytes": nobody.memory, "documents": nobody.count}
+
+
+def driver(results):
+    """Print what the driver does by itself, and give its memory in bytes, the fewest documents first."""
+    plans = [found for name, found in results.items() if name.startswith("plan-")]
+    for found in plans:
+        rate, megabytes = median(found, "rate"), median(found, "bytes") / 1e6
+        print(f"driver: {found[0]['documents']:,} records read and planned", end=", ")
+        print(f"{rate:,.0f} a second of a core, in {megabytes:.0f} MB of memory")
+    return [median(found, "bytes") for found in plans]
 
 
 def projected(count, args, disk, read, memory, efficiency):
@@ -137,7 +154,7 @@ def projected(count, args, disk, read, memory, efficiency):
         "dollars": hours * (args.workers + 1) * args.price_per_hour,
         "gigabytes": gigabytes,
         "driver_disk_gigabytes": 2 * gigabytes,
-        "driver_memory_gigabytes": memory * count / 1e9,
+        "driver_memory_gigabytes": memory / 1e9,
         "pull_minutes": gigabytes / args.network / 60,
         "search_nvme_milliseconds": read_bytes / args.nvme / 1e6,
         "search_store_milliseconds": 2 * args.round_trip + read_bytes / args.network / 1e6,
@@ -148,6 +165,7 @@ def main():
     made = parser(__doc__)
     made.add_argument("--model", help="an encoder; one that waits when not given")
     made.add_argument("--wait", type=float, default=50.0, help="milliseconds a passage")
+    made.add_argument("--plan", type=int, nargs="+", metavar="DOCUMENTS", help="only read and plan so many records")
     made.add_argument("--passages", type=int, nargs="+", default=[10**8, 10**9], help="to project to")
     for name, (value, what) in ASSUMED.items():
         made.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{what} ({value:g})")
@@ -157,10 +175,16 @@ def main():
         task = json.loads(args.child)
         print(json.dumps({"build": building, "plan": planning}[task["run"]](task)))
         return
+    plans = args.plan or ([20_000, 40_000] if args.quick else [500_000, 1_000_000])
+    planned = {f"plan-{count}": {"run": "plan", "size": count} for count in plans}
+    if args.plan:
+        results = interleaved(__file__, planned, args.repeats)
+        memory = driver(results)
+        finish([("memory-growth", memory[-1] / memory[0], 1.1, False)], {"results": results}, args.json)
     size, shard = (256, 16) if args.quick else (1024, 32)
     common = {"size": size, "shard": shard, "model": args.model, "wait": args.wait, "dimension": args.dimension}
     tasks = {f"{workers}": {"run": "build", "workers": workers, **common} for workers in (0, 1, 2, 4)}
-    tasks["plan"] = {"run": "plan", "size": 20_000 if args.quick else 200_000}
+    tasks |= planned
     results = interleaved(__file__, tasks, 1 if args.quick else args.repeats)
     here = median(results["0"], "rate")
     efficiency = {w: median(results[str(w)], "rate") / (w * here) for w in (1, 2, 4)}
@@ -169,11 +193,8 @@ def main():
     for w, share in efficiency.items():
         rate, seconds = median(results[str(w)], "rate"), median(results[str(w)], "seconds")
         print(f"  {w} worker{'s' if w > 1 else ' '}    {rate:8.1f}  {seconds:6.1f} s  efficiency {share:.2f}")
-    read, memory = median(results["plan"], "rate"), median(results["plan"], "bytes")
-    disk = median(results["0"], "disk_per_passage")
-    print(
-        f"driver: {read:.0f} documents a second of a core read and planned, {memory:.0f} bytes of memory each; ", end=""
-    )
+    memory = driver(results)[-1]  # of any number, see LargeDict
+    read, disk = median(results[f"plan-{plans[-1]}"], "rate"), median(results["0"], "disk_per_passage")
     print(f"{disk:.0f} bytes a passage on disk")
     assumed = {name: getattr(args, name) for name in ASSUMED}
     print("assumed: " + "; ".join(f"{ASSUMED[name][1]} {value:g}" for name, value in assumed.items()))

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from isoglot.core.large_dict import LargeDict
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Source
 from isoglot.documents.kinds import holds_records
 from isoglot.documents.reading import read_documents
 
 
-def refuse_shared_ids(sources: Sequence[Source], held: Callable[[Document], str] | None = None) -> None:
+def refuse_shared_ids(sources: Sequence[Source], scratch: Path, held: Callable[[Document], str] | None = None) -> None:
     """Refuse files whose records have ids of another file's records, or of a file, but say something else.
 
     Files of records are read once more for this, where there are several files or documents to compare with.
 
     Args:
         sources: the files.
+        scratch: folder with room for what is noted of each document, where there are many.
         held: what an index holds in place of a document: words for what another file said under its id, or nothing;
             None where there is nothing to compare with.
 
@@ -27,18 +30,18 @@ def refuse_shared_ids(sources: Sequence[Source], held: Callable[[Document], str]
     if held is None and (not records or len(sources) == 1):
         return
     shared = Problems()
-    files: dict[str, tuple[str, int]] = {}
+    files = LargeDict(scratch)  # by id: what the first document of that id says, and its file
     for source in sources:
-        if source not in records:
-            files[source.name] = (source.name, 0)
+        if not holds_records(source.path):
+            files[source.name] = f"0 {source.name}"
             there = held(Document(source.name, "", file=source.name)) if held is not None else ""
             if there:
                 shared.add(source.path, None, f"its id {source.name!r} is that of {there}")
     for document in read_documents(records, Problems()):
         if document.id == document.source:
             continue  # it has none of its own
-        said = hash((document.lang, document.title, document.text))
-        file, other = files.setdefault(document.id, (document.file, said))
+        said = str(hash((document.lang, document.title, document.text)))
+        other, _, file = files.setdefault(document.id, f"{said} {document.file}").partition(" ")
         there = held(document) if held is not None else ""
         if file != document.file and other != said:
             shared.add(document.file, document.line, f"the id {document.id!r} is that of another text in {file}")

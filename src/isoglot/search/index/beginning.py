@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Begun:
     sources: list[Source]
     intake: Intake
     plan: Sync | None
-    doomed: list[str]
+    doomed: Collection[str]
     unknown: list[str]
 
 
@@ -64,7 +64,8 @@ def begin(
         InputError: what cannot be done with these.
     """
     store, roots = open_store(folder, manifest, inputs, moved_from)
-    doomed, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
+    known_ids, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
+    doomed: Collection[str] = dict.fromkeys(known_ids)
     plan = None
     if most_deleted is not None:
         # Where a build was killed, its tables were other ones, and all is looked at again.
@@ -73,12 +74,11 @@ def begin(
         doomed = plan.doomed
     sources = plan.sources if plan else find_sources(inputs, problems, roots) if inputs else []
     intake = Intake(store, plan.loose if plan else ())
-    gone = set(doomed)
 
     def held(document: Document) -> str:
-        return "" if document.id in gone else intake.held_by_another(document, by_id=by_id)
+        return "" if document.id in doomed else intake.held_by_another(document, by_id=by_id)
 
-    refuse_shared_ids(sources, held if store.hash_of else None)
+    refuse_shared_ids(sources, folder, held if store.hash_of else None)
     return Begun(store, roots, sources, intake, plan, doomed, unknown)
 
 
@@ -87,7 +87,7 @@ def fresh_documents(
 ) -> Iterator[Fresh]:
     """The documents to encode; those that they replace are deleted first. `cut_short` gets files not read whole."""
     found = given.records(problems) if given.records else read_documents(begun.sources, problems, cut_short)
-    changed = begun.intake.changed(found, problems)
+    changed: Iterable[Fresh] = begun.intake.changed(found, problems)
     if begun.store.hash_of:
         changed = read_through(changed, folder)
         begun.store.delete(begun.intake.stale)

@@ -219,7 +219,7 @@ def build_index(
         _commit(store, ledger, encoding.plan, intake)
         recall = _recall(manifest, ledger, encoding.plan)
         if plan:
-            deleted = store.delete([id for id in begun.doomed if id not in intake.seen])
+            deleted = store.delete(id for id in begun.doomed if id not in intake.seen)
             intake.unchanged += plan.unread
         warn_of_surprises(begun, folder, problems)
         if not encoding.plan and not store.hash_of and not update:
@@ -292,4 +292,3 @@ def _commit(store: Store, ledger: Ledger, plan: Sequence[Planned], intake: Intak
         store.add((ledger.schema(shard.address) for shard in plan), batches())
     if intake.folded:
         store.fold(intake.folded)
-    intake.committed()

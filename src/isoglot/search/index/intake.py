@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
-import tempfile
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError
+from isoglot.core.large_dict import LargeDict
+from isoglot.core.large_list import LargeList
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document
 from isoglot.search.index.shards import Fresh
@@ -24,9 +23,9 @@ class Intake:
         loose: ids whose file left or is read again: whichever file brings them may have them.
 
     Attributes:
-        seen: ids of all that came.
+        seen: ids of all that came, as keys.
         foreign: names of files that hold a document which the index has from another.
-        stale: ids of stored documents that are replaced.
+        stale: ids of stored documents that are replaced, as keys.
         folded: documents that say what another one says.
         documents, unchanged, taken_over: how many there were; `documents` are those that are new or replaced.
         first_taken_over: id of the first that took another's place.
@@ -34,11 +33,10 @@ class Intake:
 
     def __init__(self, store: Store, loose: Container[str] = ()) -> None:
         self._store, self._loose = store, loose
-        self.seen: set[str] = set()
+        self.seen = LargeDict(store.folder)
         self.foreign: set[str] = set()
-        self._new: dict[str, str] = {}
-        self.stale: dict[str, None] = {}
-        self.folded: list[Folded] = []
+        self.stale = LargeDict(store.folder)
+        self.folded: LargeList[Folded] = LargeList(store.folder)
         self.documents = self.unchanged = self.taken_over = 0
         self.first_taken_over = ""
 
@@ -51,7 +49,7 @@ class Intake:
                     document.file, document.line, f"the id {document.id!r} was there before; the first one counts"
                 )
                 continue
-            self.seen.add(document.id)
+            self.seen[document.id] = ""
             digest = digest_of(document)
             stored = self._store.hash_of.get(document.id)
             other = stored is not None and not from_file(stored, document.file)
@@ -64,25 +62,22 @@ class Intake:
             if stored is not None:
                 if not moved:
                     self._take_over(document, stored)
-                self.stale[document.id] = None
+                self.stale[document.id] = ""
             self.documents += 1
             # Blocks are of no use any more, and would travel with the document.
             yield Fresh(replace(document, blocks=()) if document.blocks else document, digest)
 
     def new(self, changed: Iterable[Fresh]) -> Iterator[Fresh]:
         """Those that say something new; others are noted in `folded`. What is stale must be gone from the store."""
+        first_with = self._store.first_with
         for document, digest in changed:
             said = content(digest)
-            first = self._store.first_with.get(said) or self._new.get(said)
+            first = first_with.get(said)
             if first is None:
-                self._new[said] = document.id
+                first_with[said] = document.id
                 yield Fresh(document, digest)
             else:
                 self.folded.append(Folded(document.id, first, document.source, dump(document.metadata), digest))
-
-    def committed(self) -> None:
-        """Tell the store that all of it is stored."""
-        self._store.first_with |= self._new
 
     def held_by_another(self, document: Document, *, by_id: bool = False) -> str:
         """What the index holds under a document's id that another file said; empty where it may be replaced.
@@ -113,8 +108,8 @@ class Intake:
         self.taken_over += 1
 
 
-def read_through(changed: Iterable[Fresh], folder: Path) -> Iterator[Fresh]:
-    """Read all documents now, and give them afterwards from a file without a name.
+def read_through(changed: Iterable[Fresh], folder: Path) -> LargeList[Fresh]:
+    """Read all documents now, to give them afterwards.
 
     What an update replaces must be known as a whole before it is told which documents say what a stored one says.
 
@@ -125,18 +120,7 @@ def read_through(changed: Iterable[Fresh], folder: Path) -> Iterator[Fresh]:
     Raises:
         IsoglotError: the disk is full.
     """
-    try:
-        stream: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        for entry in changed:
-            pickle.dump(entry, stream)
-        end = stream.tell()
-        stream.seek(0)
-    except OSError as error:
-        raise IsoglotError(f"{folder}: cannot be written ({error.strerror or error}); make room") from error
-    return _from(stream, end)
-
-
-def _from(stream: IO[bytes], end: int) -> Iterator[Fresh]:
-    with stream:
-        while stream.tell() < end:
-            yield pickle.load(stream)
+    kept: LargeList[Fresh] = LargeList(folder)
+    for entry in changed:
+        kept.append(entry)
+    return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,7 @@ def publish(
                 f"ANN: recall@10 {found['recall']:.3f} against exact search, {found['probes']} of "
                 f"{found['partitions']} partitions probed, {found['milliseconds']:.1f} ms a search"
             )
-        _write_samples(folder / SAMPLES / f"{number}.npz", table)
+        _write_samples(folder / SAMPLES / f"{number}.npz", table, languages)
     version = Version(
         number=number,
         passages_at=table.version,
@@ -75,18 +76,33 @@ def publish(
     return published
 
 
-def _write_samples(path: Path, table: Any) -> None:
-    """Keep the vectors of up to 256 random passages of each language."""
-    langs = np.array(
-        [lang for batch in table.search().select(["lang"]).to_batches() for lang in batch["lang"].to_pylist()],
-        dtype=str,
-    )
+def _write_samples(path: Path, table: Any, languages: Mapping[str, int]) -> None:
+    """Keep the vectors of up to 256 random passages of each language, of which there are so many."""
     rng = np.random.default_rng(0)
-    samples = {}
-    for lang in np.unique(langs):
-        rows = np.flatnonzero(langs == lang)
-        if len(rows) > SAMPLED:
-            rows = np.sort(rng.choice(rows, SAMPLED, replace=False))
-        samples[str(lang)] = to_matrix(table.take_offsets(rows.tolist()).select(["vector"]).to_arrow())
+    drawn = {
+        lang: np.sort(rng.choice(count, SAMPLED, replace=False)) if count > SAMPLED else np.arange(count)
+        for lang, count in sorted(languages.items())
+    }
+    samples = {
+        lang: to_matrix(table.take_offsets(rows).select(["vector"]).to_arrow())
+        for lang, rows in _rows_of(table, drawn).items()
+    }
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **samples)
+
+
+def _rows_of(table: Any, drawn: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]) -> dict[str, list[int]]:
+    """Rows of passages of which is said how many of their language come before them, in ascending order."""
+    found: dict[str, list[int]] = {lang: [] for lang in drawn}
+    before = dict.fromkeys(drawn, 0)
+    start = 0
+    for batch in table.search().select(["lang"]).to_batches():
+        langs = batch["lang"].dictionary_encode()
+        codes = langs.indices.to_numpy()
+        for code, lang in enumerate(langs.dictionary.to_pylist()):
+            rows, first = np.flatnonzero(codes == code), before[lang]
+            before[lang] += len(rows)
+            own = drawn[lang][slice(*np.searchsorted(drawn[lang], (first, before[lang])))] - first
+            found[lang] += (start + rows[own]).tolist()
+        start += len(batch)
+    return found

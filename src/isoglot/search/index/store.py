@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
+from isoglot.core.large_dict import LargeDict
+from isoglot.core.large_list import LargeList
 from isoglot.documents.document import Document
 from isoglot.search.index.columns import column_values, room_for
 from isoglot.search.index.lance import (
@@ -33,6 +37,7 @@ from isoglot.search.index.stored_vectors import to_column, to_matrix
 LOCK = ".lock"
 _CONTENT = 24  # characters of a document's hash that are of what it says
 _FILE_END = 32  # where those of its file end; the others are of its metadata
+_BATCH = 8192  # rows in memory
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class Folded:
 class Store:
     """The two tables of an index folder, open for writing: passages, and the documents folded into them.
 
-    What it holds in memory is one short text for each document: its id, and the hash of what it says.
+    What it knows of each document, its id and the hash of what it says, is in memory up to some number of them, and
+    beyond that on disk.
 
     Args:
         folder: of the index.
@@ -69,9 +75,8 @@ class Store:
                 for name, columns in ((PASSAGES, schema(dimension, numbers)), (FOLDED, FOLDED_SCHEMA))
             )
         self.folder = folder
-        self.hash_of: dict[str, str] = {}
-        self.first_with: dict[str, str] = {}
-        self._aliases: dict[str, list[Folded]] = {}
+        self.hash_of = LargeDict(folder)
+        self.first_with = LargeDict(folder)
         self.no_room_for: set[str] = set()
         """Fields of metadata that filters cannot look at: an index has so many columns only."""
 
@@ -85,7 +90,7 @@ class Store:
 
     def read_state(self) -> None:
         """Learn which documents are there."""
-        self.hash_of, self.first_with, self._aliases = {}, {}, {}
+        self.hash_of, self.first_with = LargeDict(self.folder), LargeDict(self.folder)
         for batch in _scan(self.passages, ["document", "hash"]):
             for document, digest in zip(batch["document"].to_pylist(), batch["hash"].to_pylist(), strict=True):
                 self.hash_of[document] = digest
@@ -97,9 +102,8 @@ class Store:
                 # A kill between promoting a duplicate and forgetting that it was one leaves it in both tables.
                 if alias.document in self.hash_of or alias.same_as not in self.hash_of:
                     leftover.append(alias.document)
-                    continue
-                self.hash_of[alias.document] = alias.hash
-                self._aliases.setdefault(alias.same_as, []).append(alias)
+                else:
+                    self.hash_of[alias.document] = alias.hash
         self._delete(self.folded, leftover)
 
     def files(self) -> Iterator[tuple[str, str]]:
@@ -138,44 +142,55 @@ class Store:
             conformed = (_conform(batch, there) for batch in batches if len(batch))
             self.passages.add(pa.RecordBatchReader.from_batches(there, conformed))
 
-    def fold(self, found: Sequence[Folded]) -> None:
-        """Note documents that say what others say."""
+    def fold(self, found: Iterable[Folded]) -> None:
+        """Note documents that say what others say, in one commit."""
+        batches = (
+            pa.RecordBatch.from_pylist([vars(entry) for entry in some], schema=FOLDED_SCHEMA)
+            for some in _batched(found, _BATCH)
+        )
         with writing(self.folder):
-            self.folded.add(pa.Table.from_pylist([vars(entry) for entry in found], schema=FOLDED_SCHEMA))
-        for entry in found:
-            self._aliases.setdefault(entry.same_as, []).append(entry)
+            self.folded.add(pa.RecordBatchReader.from_batches(FOLDED_SCHEMA, batches))
 
     def delete(self, documents: Iterable[str]) -> int:
         """Delete documents by id; a document folded into a deleted one takes its place. Returns how many were there."""
-        present = [document for document in dict.fromkeys(documents) if document in self.hash_of]
-        gone = set(present)
-        bare = []
-        for document in present:
-            heirs = [alias for alias in self._aliases.pop(document, []) if alias.document not in gone]
+        gone = LargeDict(self.folder)
+        for document in documents:
+            if document in self.hash_of:
+                gone[document] = ""
+        if not gone:
+            return 0
+        heirs, bare = self._heirs(gone), LargeList[str](self.folder)
+        for document in gone:
             digest = self.hash_of.pop(document)
             if self.first_with.get(content(digest)) == document:
-                if heirs:
-                    self._promote(document, heirs)
+                if document in heirs:
+                    self._promote(document, heirs[document])
                 else:
                     del self.first_with[content(digest)]
                     bare.append(document)
         self._delete(self.passages, bare)
-        self._delete(self.folded, present)
-        for aliases in self._aliases.values():
-            aliases[:] = [alias for alias in aliases if alias.document not in gone]
-        return len(present)
+        self._delete(self.folded, gone)
+        return len(gone)
 
     def counts(self) -> tuple[dict[str, int], int, int]:
         """Passages in each language, how many documents have passages of their own, and how many are folded."""
-        languages: dict[str, int] = {}
+        languages: Counter[str] = Counter()
         for batch in _scan(self.passages, ["lang"]):
-            for lang in batch["lang"].to_pylist():
-                languages[lang] = languages.get(lang, 0) + 1
+            languages.update(batch["lang"].to_pylist())
         return dict(sorted(languages.items())), len(self.first_with), int(self.folded.count_rows())
+
+    def _heirs(self, gone: Container[str]) -> dict[str, list[Folded]]:
+        """The documents that say what some others say, which go, and do not go with them: by those, in their order."""
+        found: dict[str, list[Folded]] = {}
+        for batch in _scan(self.folded, FOLDED_SCHEMA.names):
+            for record in batch.to_pylist():
+                if record["same_as"] in gone and record["document"] not in gone:
+                    found.setdefault(record["same_as"], []).append(Folded(**record))
+        return found
 
     def _promote(self, document: str, heirs: list[Folded]) -> None:
         """Give a document's passages to the first of its duplicates."""
-        first, others = heirs[0], heirs[1:]
+        first = heirs[0]
         name = quoted(first.document)
         with writing(self.folder):
             # Its passages have one title and language, and so one `about`.
@@ -203,18 +218,15 @@ class Store:
                     **column_values(heir, self.passages.schema),
                 },
             )
-            if others:
+            if len(heirs) > 1:
                 self.folded.update(where=f"same_as = {quoted(document)}", values={"same_as": first.document})
         self._delete(self.folded, [first.document])
         self.first_with[content(first.hash)] = first.document
-        moved = [Folded(alias.document, first.document, alias.source, alias.metadata, alias.hash) for alias in others]
-        if moved:
-            self._aliases[first.document] = moved
 
-    def _delete(self, table: Any, documents: Sequence[str]) -> None:
+    def _delete(self, table: Any, documents: Iterable[str]) -> None:
         with writing(self.folder):
-            for start in range(0, len(documents), 500):
-                table.delete(f"document IN ({', '.join(map(quoted, documents[start : start + 500]))})")
+            for some in _batched(documents, 500):
+                table.delete(f"document IN ({', '.join(map(quoted, some))})")
 
 
 def digest_of(document: Document) -> str:
@@ -301,5 +313,11 @@ def _conform(batch: pa.RecordBatch, there: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=there)
 
 
+def _batched(values: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    rest = iter(values)
+    while some := tuple(islice(rest, size)):
+        yield some
+
+
 def _scan(table: Any, columns: list[str]) -> Iterator[Any]:
-    return iter(table.search().select(columns).to_batches(8192))
+    return iter(table.search().select(columns).to_batches(_BATCH))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import shown
+from isoglot.core.large_dict import LargeDict
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Source
 from isoglot.documents.finding import find_sources
@@ -38,8 +39,8 @@ class Sync:
 
     sources: list[Source]
     files: dict[str, FileState]
-    loose: frozenset[str]
-    doomed: list[str]
+    loose: Container[str]
+    doomed: Collection[str]
     kept: int
     unread: int
 
@@ -100,18 +101,24 @@ def plan_sync(
     unlisted: list[Path] = []
     sources = find_sources(inputs, problems, roots, unlisted=unlisted, may_be_empty=most_deleted >= 1)
     files, changed = compared(sources, known)
-    ids, partial = _ids(changed)
+    ids, partial = _ids(changed, store.folder)
     again = {source.name for source in changed}
     ours, hidden = below(inputs, roots), below(unlisted, roots)
-    own = {document: file for document, file in store.files() if file != MEMORY and ours(file)}
-    loose = {document: file for document, file in own.items() if file not in files or file in again}
-    gone = {document: file for document, file in loose.items() if document not in ids}
-    # What is in a folder that cannot be listed, or in a file that cannot be read, may be there all the same.
-    doomed = [
-        document
-        for document, file in gone.items()
-        if not (file in partial or (file not in files and unlisted and hidden(file)))
-    ]
+    own, loose, doomed = (LargeDict(store.folder) for _ in range(3))
+    gone = 0
+    for document, file in store.files():
+        if file == MEMORY or document in own or not ours(file):
+            continue
+        own[document] = ""
+        if file in files and file not in again:
+            continue
+        loose[document] = ""
+        if document in ids:
+            continue
+        gone += 1
+        # What is in a folder that cannot be listed, or in a file that cannot be read, may be there all the same.
+        if not (file in partial or (file not in files and unlisted and hidden(file))):
+            doomed[document] = ""
     if len(doomed) > most_deleted * len(own):
         raise InputError(
             f"{', '.join(map(shown, inputs))}: {len(doomed)} of the {len(own)} documents that the index has from there "
@@ -119,7 +126,7 @@ def plan_sync(
             "folder is mounted and complete; give `most_deleted` 1 to delete them"
         )
     files = {name: state for name, state in known.items() if not ours(name)} | files
-    return Sync(changed, files, frozenset(loose), doomed, len(gone) - len(doomed), len(own) - len(loose))
+    return Sync(changed, files, loose, doomed, gone - len(doomed), len(own) - len(loose))
 
 
 def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
@@ -151,10 +158,11 @@ def below(places: Sequence[Path], roots: Sequence[Root]) -> Callable[[str], bool
     return lies
 
 
-def _ids(sources: Sequence[Source]) -> tuple[set[str], set[str]]:
-    """Ids of all documents in files, and names of the files that cannot be read whole."""
-    seen = {source.name for source in sources if not holds_records(source.path)}
+def _ids(sources: Sequence[Source], scratch: Path) -> tuple[LargeDict, set[str]]:
+    """Ids of all documents in files, as keys, and names of the files that cannot be read whole."""
+    seen = LargeDict(scratch)
+    seen.update((source.name, "") for source in sources if not holds_records(source.path))
     partial: set[str] = set()
     records = [source for source in sources if holds_records(source.path)]
-    seen.update(document.id for document in read_documents(records, Problems(), partial))
+    seen.update((document.id, "") for document in read_documents(records, Problems(), partial))
     return seen, partial
