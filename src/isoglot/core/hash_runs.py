@@ -69,7 +69,7 @@ class _Run:
         self.rows, first = 0, list[Integers]()
         for part in parts:
             self._file.write(part.tobytes())
-            first.append(part[-self.rows % BLOCK :: BLOCK, 0])  # of each block
+            first.append(part[-self.rows % BLOCK :: BLOCK, 0].copy())  # of each block, and not the part behind it
             self.rows += len(part)
         self._file.flush()
         self._first = np.concatenate(first)
