@@ -246,7 +246,7 @@ def test_searches(searcher, named, words):
 
 def test_other_questions_to_an_index(searcher):
     refused("queries: given as int; expected a list of texts", searcher.search_many, 5)
-    refused("facets: given as int; expected names of fields", searcher.facets, 5)
+    refused("facets: given as int; expected a sequence of names", searcher.facets, 5)
     refused("neighbours '1': expected 0 to 20", searcher.neighbours, "tides", "1")
     refused("options: given as int; expected a ModelOptions", Searcher.open, "index", options=5)
     refused("index: given as int; expected the folder of an index", Searcher.open, 5)

@@ -235,7 +235,7 @@ STUDY = ["study", *ROWS, "--model", "{tiny}", "--benchmark", "rows", "--benchmar
         ([*STUDY, "--regimes", "x-y,x-y"], ["--regimes 'x-y,x-y'"]),
         ([*STUDY, "--seeds", "1,one"], ["--seeds", "one"]),
         ([*STUDY, "--seeds", "1,1"], ["--seeds '1,1'"]),
-        ([*STUDY, "--seeds=-1"], ["--seeds '-1'"]),
+        ([*STUDY, "--seeds=-1"], ["--seeds -1"]),
         ([*STUDY, "--resamples", "0"], ["--resamples 0"]),
         ([*STUDY], ["overlap the benchmark", "--allow-overlap"]),
         ([*STUDY, "--langs", "fr"], ["--langs: no rows in fr"]),

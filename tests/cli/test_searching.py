@@ -95,7 +95,7 @@ def test_a_line_shows_where_the_words_are(capsys, index):
         (["tides", "--where", ""], "--where: the filter is empty"),
         (["tides", "--facets", "nothing"], "--facets: there is no field 'nothing'"),
         (["tides", "--collapse", "title"], "--collapse 'title': expected a sequence of 'document' and 'text'"),
-        (["tides", "--offset", "-1"], "--offset -1: expected 0 or more"),
+        (["tides", "--offset", "-1"], "--offset -1: expected at least 0"),
         (["tides", "--neighbours", "99"], "--neighbours 99: expected 0 to 20"),
         (["tides", "--like", "n1"], "one of these"),
         ([], "one of these"),

@@ -141,7 +141,7 @@ def test_reranked_pages_end_where_reranking_ends(searcher):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"offset": -1}, "offset -1: expected 0 or more"),
+        ({"offset": -1}, "offset -1: expected at least 0"),
         ({"offset": 1995}, "offset 1995 with `k` 10: results can be read up to the 2000th"),
         ({"collapse": ("title",)}, "collapse 'title': expected a sequence of 'document' and 'text'"),
         ({"collapse": "document"}, "collapse 'document': expected a sequence"),

@@ -330,7 +330,7 @@ def test_api_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
 
 
 def test_nothing_to_serve_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(InputError, match="searchers: there is none"):
         create_app({})
 
 

@@ -102,7 +102,7 @@ class Lookup:
             {'de': 12, 'fr': 7}
         """
         fields = self.fields()
-        check_kind("facets", names, (list, tuple), "names of fields, such as ['lang']")
+        check_kind("facets", names, (list, tuple), "a sequence of names, such as ['lang']")
         check_whole("values", values, 1)
         among = given_codes(langs)
         check_langs(among, self.languages())
