@@ -46,6 +46,8 @@ autoclass_content = "class"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+# Attributes of one name in several classes (`text`): a type that is called so would be linked to one of them.
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = "isoglot"
