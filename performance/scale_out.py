@@ -28,6 +28,7 @@ from harness import finish, interleaved, median, parser, peak, rss
 from scale import passages
 
 from isoglot.core.executors import Here
+from isoglot.core.large_dict import MOST
 from isoglot.core.on_ray import OnRay
 from isoglot.encoders.opening import open_embedder
 from isoglot.search.index import shards
@@ -137,6 +138,13 @@ def driver(results):
     return [median(found, "bytes") for found in plans]
 
 
+def growth(plans, memories):
+    """The goal for what each further document takes; below so many documents they are kept in memory."""
+    if len(plans) < 2 or plans[0] < 2 * MOST:
+        return []
+    return [("driver-bytes-a-document", (memories[-1] - memories[0]) / (plans[-1] - plans[0]), 30, False)]
+
+
 def projected(count, args, disk, read, memory, efficiency):
     """Hours, dollars, gigabytes and milliseconds for a number of passages, one a document."""
     encode = count / (args.gpu_rate * args.workers * efficiency)
@@ -178,8 +186,7 @@ def main():
     planned = {f"plan-{count}": {"run": "plan", "size": count} for count in plans}
     if args.plan:
         results = interleaved(__file__, planned, args.repeats)
-        memory = driver(results)
-        finish([("memory-growth", memory[-1] / memory[0], 1.25, False)], {"results": results}, args.json)
+        finish(growth(plans, driver(results)), {"results": results}, args.json)
     size, shard = (256, 16) if args.quick else (1024, 32)
     common = {"size": size, "shard": shard, "model": args.model, "wait": args.wait, "dimension": args.dimension}
     tasks = {f"{workers}": {"run": "build", "workers": workers, **common} for workers in (0, 1, 2, 4)}
@@ -192,7 +199,8 @@ def main():
     for w, share in efficiency.items():
         rate, seconds = median(results[str(w)], "rate"), median(results[str(w)], "seconds")
         print(f"  {w} worker{'s' if w > 1 else ' '}    {rate:8.1f}  {seconds:6.1f} s  efficiency {share:.2f}")
-    memory = driver(results)[-1]  # of any number, see LargeDict
+    memories = driver(results)
+    memory = memories[-1]  # of any number, see LargeDict
     read, disk = median(results[f"plan-{plans[-1]}"], "rate"), median(results["0"], "disk_per_passage")
     print(f"{disk:.0f} bytes a passage on disk")
     assumed = {name: getattr(args, name) for name in ASSUMED}
@@ -201,7 +209,7 @@ def main():
     for n, figures in curve.items():
         print(f"{n:,} passages: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
     finish(
-        [(f"efficiency-{w}", share, 0.8, True) for w, share in efficiency.items()],
+        [*((f"efficiency-{w}", share, 0.8, True) for w, share in efficiency.items()), *growth(plans, memories)],
         {"assumed": assumed, "efficiency": efficiency, "curve": curve, "results": results, "wait": args.wait},
         args.json,
     )

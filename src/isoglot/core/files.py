@@ -19,6 +19,7 @@ from isoglot.core.errors import InputError, IsoglotError
 # Of the marks of direction only those that turn letters round, which right-to-left text never needs.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 
+_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # making one takes longer than a line
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -197,7 +198,7 @@ def json_line(value: Any) -> str:
     '{"a": null, "b": "\ufffd"}'
     """
     try:
-        line = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+        line = _ONE_LINE.encode(value)
     except (TypeError, ValueError):  # keys that are no texts, or numbers that JSON does not have
         line = json.dumps(without_nan(value), ensure_ascii=False, default=str)
     return _SURROGATES.sub("\ufffd", line)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,7 @@ def from_file(digest: str, file: str) -> bool:
     return digest[_CONTENT:_FILE_END] == file_tag(file)
 
 
+@lru_cache
 def file_tag(file: str) -> str:
     """Short hash of a file's name."""
     return hashlib.blake2b(file.encode(errors="replace"), digest_size=4).hexdigest()
@@ -300,7 +302,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def dump(metadata: Any) -> str:
     """Metadata as JSON."""
-    return json_line(dict(metadata))
+    return json_line(dict(metadata)) if metadata else "{}"
 
 
 def _conform(batch: pa.RecordBatch, there: pa.Schema) -> pa.RecordBatch:
