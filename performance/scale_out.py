@@ -8,12 +8,14 @@ an encoder, one is taken that waits --wait milliseconds a passage and computes n
 that measures what plan, transfers, ledger and splitting leave of the workers' time, on a machine that has fewer cores
 than workers. A rate is counted from the moment when as many shards are finished as there are workers, so that starting
 Ray and opening models are not in it; the whole time is printed beside it. Efficiency is the rate by that of one process
-and the number of workers. Driver figures (documents a second of a core that are read and planned, its memory) and bytes
-on disk are measured too; the memory by itself, at any number of short records, with
+and the number of workers. Driver figures (documents a second of a core that are read and planned, its memory) are
+measured too; the memory by itself, at any number of short records, with
 
     python performance/scale_out.py --plan 1000000 2000000 5000000 --repeats 1
 
-The projection is arithmetic with the flags below, assumptions that are printed with it; nothing of that size was built.
+So are bytes on disk of an index in 32, 16 and 8 bits, whose vectors are random numbers (ones that repeat would take
+less): what four times as many passages take more, so that what every index has once is not in it. The projection is
+arithmetic with the flags below, assumptions that are printed with it; nothing of that size was built.
 """
 
 import json
@@ -21,9 +23,11 @@ import math
 import os
 import tempfile
 import time
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 from harness import finish, interleaved, median, parser, peak, rss
 from scale import passages
 
@@ -33,6 +37,7 @@ from isoglot.core.on_ray import OnRay
 from isoglot.encoders.opening import open_embedder
 from isoglot.search.index import shards
 from isoglot.search.index.building import build_index
+from isoglot.search.index.stored_vectors import NUMBERS
 
 ASSUMED = {
     "workers": (16, "GPU workers"),
@@ -44,6 +49,13 @@ ASSUMED = {
     "nvme": (3.0, "gigabytes a second that a replica reads at random"),
     "round_trip": (50.0, "milliseconds of a request to the object store"),
     "probes": (24, "partitions that a search reads, of as many as the square root of the passages"),
+    **{
+        f"bytes_{numbers}": (
+            0.0,
+            f"bytes of a passage in {numbers} without approximate index; 0 takes the measured ones",
+        )
+        for numbers in NUMBERS
+    },
 }
 
 
@@ -64,6 +76,18 @@ class Waiting:
         return [[1.0 + len(text) % 7, *[1.0] * (self.dimension - 1)] for text in texts]
 
 
+class Noise:
+    """Random numbers, the same for the same text: as those of real vectors, they cannot be stored shorter."""
+
+    name = "noise"
+
+    def __init__(self, dimension):
+        self.dimension = dimension
+
+    def __call__(self, texts, role):
+        return [np.random.default_rng(zlib.crc32(text.encode())).normal(size=self.dimension) for text in texts]
+
+
 class Timed:
     """An executor that notes when each result came."""
 
@@ -82,23 +106,42 @@ def building(task):
     executor = Timed(OnRay(workers=task["workers"]) if task["workers"] else Here())
     model = open_embedder(task["model"]) if task["model"] else Waiting(task["wait"], task["dimension"])
     with tempfile.TemporaryDirectory() as scratch:
-        docs, folder = Path(scratch) / "docs.jsonl", Path(scratch) / "index"
-        with docs.open("w", encoding="utf-8") as out:
-            out.writelines(
-                json.dumps({"id": each["docid"], "title": each["title"], "text": each["text"], "lang": "en"}) + "\n"
-                for each in passages(task["size"])
-            )
+        docs, folder = written(Path(scratch) / "docs.jsonl", task["size"]), Path(scratch) / "index"
         started = time.perf_counter()
         built = build_index([docs], folder, model, name="m", executor=executor)
         seconds = time.perf_counter() - started
-        disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     full = executor.at[max(0, executor.workers - 1) :]
     return {
         "seconds": seconds,
         "rate": sum(rows for _, rows in full[1:]) / (full[-1][0] - full[0][0]),
-        "disk_per_passage": disk / built.version.passages,
         "passages": built.version.passages,
     }
+
+
+def written(path, size):
+    """Passages as a file of records."""
+    with path.open("w", encoding="utf-8") as out:
+        out.writelines(
+            json.dumps({"id": each["docid"], "title": each["title"], "text": each["text"], "lang": "en"}) + "\n"
+            for each in passages(size)
+        )
+    return path
+
+
+def keeping(task):
+    """Bytes on disk of one more passage, in each kind of numbers."""
+    figures = {}
+    for numbers in NUMBERS:
+        points = []
+        for size in (task["size"], 4 * task["size"]):
+            with tempfile.TemporaryDirectory() as scratch:
+                docs, folder = written(Path(scratch) / "docs.jsonl", size), Path(scratch) / "index"
+                built = build_index([docs], folder, Noise(task["dimension"]), name="m", numbers=numbers)
+                disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            points.append((built.version.passages, disk))
+        (few, less), (many, more) = points
+        figures[numbers] = (more - less) / (many - few)
+    return figures
 
 
 def planning(task):
@@ -145,14 +188,16 @@ def growth(plans, memories):
     return [("driver-bytes-a-document", (memories[-1] - memories[0]) / (plans[-1] - plans[0]), 30, False)]
 
 
-def projected(count, args, disk, read, memory, efficiency):
+def projected(count, numbers, args, disk, read, memory, efficiency):
     """Hours, dollars, gigabytes and milliseconds for a number of passages, one a document."""
     encode = count / (args.gpu_rate * args.workers * efficiency)
     plan = count / (args.drivers_rate or read)
     hours = max(encode, plan) / 3600
-    partitions = math.sqrt(count)
-    read_bytes = args.probes * count / partitions * args.dimension  # 8-bit vectors
-    gigabytes = disk * count / 1e9
+    # The approximate index holds half a byte for each number, three factors and the row's address; bytes have none.
+    approximate = 0 if numbers == "int8" else args.dimension / 2 + 23
+    share = 1 if numbers == "int8" else args.probes / math.sqrt(count)
+    read_bytes = share * count * (args.dimension if numbers == "int8" else approximate)
+    gigabytes = (disk[numbers] + approximate) * count / 1e9
     return {
         "encode_hours": encode / 3600,
         "plan_hours": plan / 3600,
@@ -160,7 +205,8 @@ def projected(count, args, disk, read, memory, efficiency):
         "workers_that_one_driver_feeds": (args.drivers_rate or read) / (args.gpu_rate * efficiency),
         "dollars": hours * (args.workers + 1) * args.price_per_hour,
         "gigabytes": gigabytes,
-        "driver_disk_gigabytes": 2 * gigabytes,
+        # Until the commit is done it also has the finished shards, which are in 32 bits, and hashes of documents.
+        "driver_disk_gigabytes": gigabytes + (disk["float32"] + 130) * count / 1e9,
         "driver_memory_gigabytes": memory / 1e9,
         "pull_minutes": gigabytes / args.network / 60,
         "search_nvme_milliseconds": read_bytes / args.nvme / 1e6,
@@ -180,7 +226,7 @@ def main():
     args = made.parse_args()
     if args.child:
         task = json.loads(args.child)
-        print(json.dumps({"build": building, "plan": planning}[task["run"]](task)))
+        print(json.dumps({"build": building, "plan": planning, "keep": keeping}[task["run"]](task)))
         return
     plans = args.plan or ([20_000, 40_000] if args.quick else [500_000, 1_000_000])
     planned = {f"plan-{count}": {"run": "plan", "size": count} for count in plans}
@@ -191,6 +237,7 @@ def main():
     common = {"size": size, "shard": shard, "model": args.model, "wait": args.wait, "dimension": args.dimension}
     tasks = {f"{workers}": {"run": "build", "workers": workers, **common} for workers in (0, 1, 2, 4)}
     tasks |= planned
+    tasks["keep"] = {"run": "keep", "size": 500 if args.quick else 2000, "dimension": args.dimension}
     results = interleaved(__file__, tasks, 1 if args.quick else args.repeats)
     here = median(results["0"], "rate")
     efficiency = {w: median(results[str(w)], "rate") / (w * here) for w in (1, 2, 4)}
@@ -201,13 +248,17 @@ def main():
         print(f"  {w} worker{'s' if w > 1 else ' '}    {rate:8.1f}  {seconds:6.1f} s  efficiency {share:.2f}")
     memories = driver(results)
     memory = memories[-1]  # of any number, see LargeDict
-    read, disk = median(results[f"plan-{plans[-1]}"], "rate"), median(results["0"], "disk_per_passage")
-    print(f"{disk:.0f} bytes a passage on disk")
+    read = median(results[f"plan-{plans[-1]}"], "rate")
+    disk = {each: getattr(args, f"bytes_{each}") or median(results["keep"], each) for each in NUMBERS}
+    print("bytes a passage on disk: " + ", ".join(f"{each} {value:.0f}" for each, value in disk.items()))
     assumed = {name: getattr(args, name) for name in ASSUMED}
     print("assumed: " + "; ".join(f"{ASSUMED[name][1]} {value:g}" for name, value in assumed.items()))
-    curve = {n: projected(n, args, disk, read, memory, min(1.0, efficiency[4])) for n in args.passages}
-    for n, figures in curve.items():
-        print(f"{n:,} passages: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
+    share = min(1.0, efficiency[4])
+    curve = {n: {each: projected(n, each, args, disk, read, memory, share) for each in NUMBERS} for n in args.passages}
+    for n, kinds in curve.items():
+        for each, figures in kinds.items():
+            told = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            print(f"{n:,} passages in {each}: {told}")
     finish(
         [*((f"efficiency-{w}", share, 0.8, True) for w, share in efficiency.items()), *growth(plans, memories)],
         {"assumed": assumed, "efficiency": efficiency, "curve": curve, "results": results, "wait": args.wait},

@@ -37,7 +37,9 @@ STEPS = {
     "folded documents": "store.Store, 'fold'",
     "the index of words": "publishing, 'index_columns'",
     "the approximate index": "approximate, 'build'",
-    "the tables' last state": "publishing, 'settle'",
+    "a segment of it": "segments, 'write_json', when=lambda path, record: path.name == 'segment.json'",
+    "its commit": "segments, 'commit'",
+    "the tables' last state": "publishing, 'settle', call=2",
     "the manifest": "manifest.Manifest, 'write'",
     "a file that is sent": "place.Place, 'upload', call=3",
     "the last sign of life": "lease.Lease, 'renew'",
@@ -78,7 +80,7 @@ def dies(program):
 from pathlib import Path
 from isoglot.cli import run
 from isoglot.core.on_ray import OnRay
-from isoglot.search.index import approximate, building, ledger, manifest, publishing, shards, store
+from isoglot.search.index import approximate, building, ledger, manifest, publishing, segments, shards, store
 from isoglot.search.replicas import lease, place, snapshot, working
 from support.dying import CountingWords, dies_around
 """

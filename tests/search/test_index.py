@@ -15,6 +15,7 @@ import pytest
 from isoglot import load
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.executors import Here
 from isoglot.encoders.debias import Sample, center
 from isoglot.encoders.encoding import encode
 from isoglot.search.index import approximate, shards, store
@@ -558,7 +559,7 @@ def test_small_partitions_survive_bringing_the_index_up_to_date(tmp_path):
     table = connect(tmp_path).create_table("t", schema=schema)
     for start in range(0, 5000, 1000):
         table.add(rows(start, start + 1000))
-    approximate.build(table)
+    approximate.build(tmp_path, table, Here(), tmp_path / "kept", "k")
     built = ranked()
     assert built >= approximate.partitions(5000) / 2
     settle(table, keep=True)

@@ -51,6 +51,7 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
         with warnings.catch_warnings():
             # Other libraries warn of forks; Ray's processes are programs of their own.
             warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
             if address:
                 _knock(ray, address)
             if open_already:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from isoglot.core.executors import Executor
+from isoglot.search.index import segments
 from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.stored_vectors import to_matrix, units
 
@@ -18,17 +21,29 @@ WANTED = 0.95
 _QUERIES, _K, _REFINE = 200, 10, 4
 
 
-def build(table: Any) -> None:
-    """Build (or build again) the IVF index with 8-bit vectors.
+def build(folder: Path, table: Any, executor: Executor, kept: Path, key: str) -> None:
+    """Build the IVF index with 4-bit vectors, in segments; with 8-bit ones, at once, where they cannot be coded so.
 
     It is told the size of a partition, which it remembers: told their number, Lance would join them to ones of its
     own size the next time it brings the index up to date, and a search would read half of a million vectors.
-    """
-    from lancedb.index import IvfSq
 
+    Args:
+        folder: of the index.
+        table: of its passages.
+        executor: where segments are made.
+        kept: folder for what is finished of it.
+        key: of the table's content.
+    """
     rows = table.count_rows()
-    config = IvfSq(distance_type="cosine", target_partition_size=rows // partitions(rows))
-    table.create_index("vector", config=config, replace=True)
+    if table.schema.field("vector").type.list_size % segments.STEP:
+        from lancedb.index import IvfSq
+
+        config = IvfSq(distance_type="cosine", target_partition_size=rows // partitions(rows))
+        table.create_index("vector", config=config, replace=True)
+        return
+    uri = str(folder / "lance" / f"{table.name}.lance")
+    segments.build(uri, segments.train(uri, partitions(rows), rows, kept, key), executor, kept)
+    table.checkout_latest()
 
 
 def partitions(rows: int) -> int:

@@ -228,7 +228,8 @@ def build_index(
         changed = bool(intake.documents or deleted or intake.folded) or not is_published(store, manifest)
         if changed:
             manifest = replace(manifest, roots=tuple(begun.roots))
-            manifest = publish(folder, store, manifest, ann_from=ann_from, recall=recall)
+            how: dict[str, Any] = {"ann_from": ann_from, "recall": recall, "executor": where, "ledger": ledger}
+            manifest = publish(folder, store, manifest, **how)
         (folder / BUILDING).unlink(missing_ok=True)
         ledger.forget()
         if plan:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import atomic_write, read_json, write_json
+from isoglot.core.files import atomic_write, read_json, sha256, write_json
 from isoglot.search.index.shards import Planned
 
 SHARDS = "shards"  # folder below the index's, while a build is under way
@@ -79,6 +79,16 @@ class Ledger:
     def write_plan(self, plan: list[Planned]) -> None:
         """Write down which shards, in which order, make what is added."""
         write_json(self.folder / _PLAN, [list(shard) for shard in plan])
+
+    def plan_digest(self) -> str:
+        """SHA-256 of the written plan: equal ones, equal rows; empty where there is none."""
+        path = self.folder / _PLAN
+        return sha256(path) if path.is_file() else ""
+
+    @property
+    def approximate(self) -> Path:
+        """Folder for what is finished of an approximate index."""
+        return self.folder / "approximate"
 
     def empty(self) -> bool:
         """Whether no shard is finished."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from isoglot.core.executors import Executor, Here
 from isoglot.core.files import atomic_write
 from isoglot.core.progress import progress_line
 from isoglot.search.index import approximate
 from isoglot.search.index.lance import SAMPLES
+from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import Manifest, Version
 from isoglot.search.index.memory import SAMPLED
 from isoglot.search.index.store import Store, writing
@@ -23,7 +27,14 @@ from isoglot.search.index.upkeep import index_columns, settle
 
 
 def publish(
-    folder: Path, store: Store, manifest: Manifest, *, ann_from: int, recall: dict[str, Any] | None = None
+    folder: Path,
+    store: Store,
+    manifest: Manifest,
+    *,
+    ann_from: int,
+    recall: dict[str, Any] | None = None,
+    executor: Executor | None = None,
+    ledger: Ledger | None = None,
 ) -> Manifest:
     """Index words and vectors, draw the samples, and make the new version the one that readers see.
 
@@ -33,6 +44,8 @@ def publish(
         manifest: to go on from.
         ann_from: passages from which an ANN index is built; vectors of integers are always searched exactly.
         recall: of the numbers that vectors are kept in (see `stored_vectors.recall`).
+        executor: where the ANN index is built; in this process when None.
+        ledger: of the build, where what is finished of the ANN index outlasts a kill; nothing does when None.
     """
     table = store.passages
     languages, documents, folded = store.counts()
@@ -48,7 +61,10 @@ def publish(
             index_columns(table)
         if with_ann and "vector" not in indexed:
             progress_line(f"building the ANN index over {passages} passages")
-            approximate.build(table)
+            settle(table, keep=bool(manifest.versions))  # first, since every file gets a segment
+            with _kept(ledger) as kept:
+                key = f"{manifest.current} {ledger.plan_digest() if ledger else ''}"
+                approximate.build(folder, table, executor or Here(), kept, key)
         settle(table, keep=bool(manifest.versions))
         if with_ann:
             found = approximate.tune(table, passages)
@@ -74,6 +90,15 @@ def publish(
     published = replace(manifest, current=number, versions=[*manifest.versions, version])
     published.write(folder)
     return published
+
+
+@contextmanager
+def _kept(ledger: Ledger | None) -> Iterator[Path]:
+    if ledger is not None:
+        yield ledger.approximate
+        return
+    with TemporaryDirectory(prefix="isoglot-approximate-") as scratch:
+        yield Path(scratch)
 
 
 def _write_samples(path: Path, table: Any, languages: Mapping[str, int]) -> None:

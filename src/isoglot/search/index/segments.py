@@ -1,0 +1,254 @@
+"""The approximate index in segments, one for each file of the table: made wherever there are workers, and put together.
+
+All segments have the same centroids and the same rotation, so that their codes mean the same wherever they were made:
+Lance joins them without loss. Of segments of 8-bit scalar quantisation each has a scale of its own: Lance 13 joins them
+all the same, takes one scale for all, and does not find what it should.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from isoglot.core.errors import MissingPackageError
+from isoglot.core.executors import Executor
+from isoglot.core.files import atomic_folder, atomic_write, read_json, write_json
+
+NAME = "vector_idx"  # of the index, as LanceDB calls it
+BITS = 4  # of each number of a vector (RaBitQ, Gao and Long 2024)
+STEP = 8  # numbers of a vector are a multiple of this, or it cannot be coded so
+_FORM = 1  # of what is kept: another one, and nothing that was made before is used
+_SAMPLED, _ROUNDS = 256, 50  # vectors for each centroid, and rounds of k-means, as Lance's own
+_RECORD = "segment.json"
+_OFFSET = np.uint64(0xFFFF_FFFF)  # the part of a row's address that is its place in its file
+
+
+class Plan(NamedTuple):
+    """What all segments have in common: centroids (p, d), a rotation, and how many rows a partition shall have."""
+
+    centroids: Any
+    rotation: str
+    partition_size: int
+
+    def digest(self) -> bytes:
+        """Hash of all of it."""
+        said = json.dumps([_FORM, BITS, self.rotation, self.partition_size]).encode()
+        return hashlib.blake2b(said + pc.list_flatten(self.centroids).to_numpy().tobytes(), digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file of the table to index.
+
+    Attributes:
+        fragment: Lance's number of the file.
+        address: hash of all that decides the segment.
+        vectors: an Arrow array of vectors, of all rows that were ever in the file, in their order.
+        joined: whether it is one of several that become one.
+    """
+
+    fragment: int
+    address: str
+    vectors: Any
+    joined: bool
+
+
+class Segment(NamedTuple):
+    """A finished segment: what Lance says about it, and its files by name."""
+
+    record: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def build(uri: str, plan: Plan, executor: Executor, kept: Path) -> None:
+    """Index the vectors of a table that has no index of them: a segment a file, then one commit.
+
+    Args:
+        uri: of the table.
+        plan: see `train`.
+        executor: where segments are made.
+        kept: folder for finished ones; those that are there, of the same vectors and plan, are not made again.
+
+    Raises:
+        IsoglotError: one cannot be made.
+    """
+    dataset = lance_package().dataset(uri)
+    folders: list[Path] = []
+
+    def missing() -> Iterator[Task]:
+        fragments = dataset.get_fragments()
+        for fragment in fragments:
+            task = _task(fragment, plan, joined=len(fragments) > 1)
+            folders.append(kept / task.address)
+            if not folders[-1].is_dir():
+                yield task
+
+    for task, segment in executor.run(partial(_maker, plan), missing()):
+        with atomic_folder(kept / task.address) as folder:
+            for name, content in segment.files.items():
+                (folder / name).write_bytes(content)
+            write_json(folder / _RECORD, segment.record)
+    commit(uri, folders)
+
+
+def train(uri: str, partitions: int, rows: int, kept: Path, key: str) -> Plan:
+    """Centroids by k-means on some vectors of a table, and a random rotation.
+
+    Args:
+        uri: of the table.
+        partitions: how many centroids.
+        rows: in the table.
+        kept: folder for the result: training is chance, and what goes on after a kill wants the same.
+        key: of the table's content; what was trained under another one is not used.
+    """
+    path = kept / f"trained-{hashlib.blake2b(f'{key} {partitions} {rows}'.encode(), digest_size=8).hexdigest()}.arrow"
+    if path.is_file():
+        with pa.ipc.open_file(str(path)) as reader:
+            table = reader.read_all()
+        return Plan(
+            table["centroids"].combine_chunks(), table.schema.metadata[b"rotation"].decode(), rows // partitions
+        )
+    lance = lance_package()
+    from lance.indices import IndicesBuilder
+    from lance.lance import indices
+
+    dataset = lance.dataset(uri)
+    sampled = max(1, min(_SAMPLED, rows // partitions))
+    model = IndicesBuilder(dataset, "vector").train_ivf(
+        partitions, distance_type="cosine", sample_rate=sampled, max_iters=_ROUNDS
+    )
+    rotation = indices.build_rq_model(dataset.schema.field("vector").type.list_size, num_bits=BITS)
+    table = pa.table({"centroids": model.centroids}).replace_schema_metadata({"rotation": rotation})
+    with atomic_write(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as out:
+        out.write_table(table)
+    return Plan(model.centroids, rotation, rows // partitions)
+
+
+def lance_package() -> Any:
+    """The module `lance`.
+
+    Raises:
+        MissingPackageError: pylance is not installed.
+    """
+    try:
+        # It would tell of every partition that a segment has nothing for.
+        os.environ.setdefault("LANCE_LOG", "error")
+        import lance
+    except ImportError as error:
+        raise MissingPackageError("approximate indexes take pylance: pip install 'isoglot[search]'") from error
+    return lance
+
+
+def _task(fragment: Any, plan: Plan, *, joined: bool) -> Task:
+    rows = fragment.scanner(columns=["vector"], with_row_address=True).to_table()
+    vectors = rows["vector"].combine_chunks()
+    if len(rows) < fragment.physical_rows:
+        # Rows keep their places when others are deleted. What stands there is never found.
+        at = (rows["_rowaddr"].to_numpy() & _OFFSET).astype(np.int64)
+        source = np.zeros(fragment.physical_rows, np.int64)
+        source[at] = np.arange(len(rows))
+        vectors = vectors.take(pa.array(source))
+    digest = hashlib.blake2b(plan.digest(), digest_size=16)
+    digest.update(f"{fragment.fragment_id} {vectors.type} {joined}".encode())
+    digest.update(pc.list_flatten(vectors).to_numpy().tobytes())
+    return Task(fragment.fragment_id, digest.hexdigest(), vectors, joined)
+
+
+def _maker(plan: Plan) -> Callable[[Task], Segment]:
+    return partial(_make, plan)
+
+
+def _make(plan: Plan, task: Task) -> Segment:
+    """Index one file's vectors in a table of their own, where the file has the number that it has in the real one."""
+    lance = lance_package()
+    from lance.fragment import LanceFragment
+
+    with TemporaryDirectory(prefix="isoglot-segment-") as scratch:
+        uri = str(Path(scratch) / "vectors.lance")
+        schema = pa.schema([("vector", task.vectors.type)])
+        written = LanceFragment.create(uri, pa.table([task.vectors], schema=schema), fragment_id=0)
+        # Lance numbers files as they come: the file stands for those before it, too, which nobody reads.
+        files = [written] * (task.fragment + 1)
+        dataset = lance.LanceDataset.commit(uri, lance.LanceOperation.Overwrite(schema, files))
+        made = dataset.create_index_uncommitted(
+            "vector",
+            "IVF_RQ",
+            name=NAME,
+            metric="cosine",
+            num_partitions=len(plan.centroids),
+            target_partition_size=plan.partition_size,
+            ivf_centroids=plan.centroids,
+            num_bits=BITS,
+            rabitq_model=plan.rotation,
+            skip_transpose=task.joined,  # codes row by row, which is how Lance joins them
+            fragment_ids=[task.fragment],
+        )
+        folder = Path(uri) / "_indices" / made.uuid
+        contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    address, details = made.index_details
+    record = {
+        "uuid": made.uuid,
+        "index_version": made.index_version,
+        "fragment": task.fragment,
+        "details": [address, base64.b64encode(details).decode("ascii")],
+    }
+    return Segment(record, contents)
+
+
+def commit(uri: str, folders: list[Path]) -> None:
+    """Put finished segments beside their table, join them to one, and make that its index.
+
+    Args:
+        uri: of the table.
+        folders: of the segments, one for each of its files.
+    """
+    from lance.dataset import Index, IndexFile
+
+    dataset = lance_package().dataset(uri)
+    homes, segments = [], []
+    for folder in folders:
+        record = read_json(folder / _RECORD)
+        homes.append(Path(uri) / "_indices" / record["uuid"])
+        shutil.rmtree(homes[-1], ignore_errors=True)
+        paths = [path for path in sorted(folder.iterdir()) if path.name != _RECORD]
+        homes[-1].mkdir(parents=True)
+        for path in paths:
+            _link(path, homes[-1] / path.name)
+        address, details = record["details"]
+        segments.append(
+            Index(
+                uuid=record["uuid"],
+                name=NAME,
+                fields=[dataset.lance_schema.field_case_insensitive("vector").id()],
+                dataset_version=dataset.version,
+                fragment_ids={record["fragment"]},
+                index_version=record["index_version"],
+                files=[IndexFile(path=path.name, size_bytes=path.stat().st_size) for path in paths],
+                index_details=(address, base64.b64decode(details)),
+            )
+        )
+    whole = dataset.merge_existing_index_segments(segments)  # of one, that one
+    dataset.commit_existing_index_segments(NAME, "vector", [whole])
+    for home in homes:
+        if home.name != whole.uuid:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # no links on this file system
+        shutil.copyfile(source, target)
