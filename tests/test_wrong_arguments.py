@@ -157,7 +157,7 @@ def test_models_and_their_options(tiny_model):
 @pytest.mark.parametrize(
     ("devices", "words"),
     [
-        (["nowhere"], "device nowhere: not usable here"),
+        (["nowhere"], "devices nowhere: not usable here"),
         (0, "devices: given as int; expected names of devices"),
         ([0.5], "devices: one of them: given as float"),
     ],

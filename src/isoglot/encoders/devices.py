@@ -10,8 +10,12 @@ from isoglot.core.errors import InputError
 Precision = Literal["auto", "bf16", "fp32"]
 
 
-def require_device(device: str | None) -> None:
+def require_device(device: str | None, what: str = "device") -> None:
     """Check that torch can compute on a device.
+
+    Args:
+        device: its name; None for the one that torch takes.
+        what: the argument that named it.
 
     Raises:
         InputError: it cannot, or there is none of that name.
@@ -19,11 +23,11 @@ def require_device(device: str | None) -> None:
     import torch
 
     if device is not None:
-        check_kind("device", device, str, "a name such as 'cpu' or 'cuda:1'")
+        check_kind(what, device, str, "a name such as 'cpu' or 'cuda:1'")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
-        raise InputError(f"device {device}: not usable here ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{what} {device}: not usable here ({str(error).splitlines()[0]})") from error
 
 
 def fast_bf16(device: str) -> bool:

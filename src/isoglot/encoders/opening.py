@@ -50,6 +50,7 @@ def open_embedder(
     if places and not (by_name or is_transformer(model)):
         raise InputError(f"devices {', '.join(places)}: only models that are opened here take several; leave it out")
     if len(places) == 1:
+        require_device(places[0], "devices")
         chosen, places = replace(chosen, device=places[0]), ()
     if places:
         if by_name:
@@ -72,10 +73,10 @@ def open_embedder(
 
 def open_on(model: SentenceTransformer | str, options: ModelOptions, device: str | None) -> Encoder:
     """In a process of its own: a model by name, or one that came along."""
+    require_device(device, "devices")
     if isinstance(model, str):
         quiet_libraries()
         return open_embedder(model, replace(options, device=device))
-    require_device(device)
     return open_embedder(model.to(device), options)
 
 
