@@ -245,7 +245,8 @@ def cost_curve(entries: list[dict], rows: float = 1e8) -> list[dict]:
     many centroids as the square root of the rows. An ANN search: a fixed part, and one for each centroid and each row
     of the probed partitions; at `rows` as many partitions are probed as at the largest size.
     """
-    exact = [entry for entry in entries if entry["system"] == "isoglot-exact" and "error" not in entry]
+    # Vectors of the smaller sizes stay in memory, those of `rows` would not: they are compared as LanceDB does.
+    exact = [entry for entry in entries if entry["system"] == "lancedb-exact" and "error" not in entry]
     ann = [entry for entry in entries if entry["system"] == "isoglot-ann" and "error" not in entry]
     if len({entry["rows"] for entry in exact}) < 2 or len({entry["rows"] for entry in ann}) < 2:
         return []  # one size says nothing about growth

@@ -1,6 +1,8 @@
 """Vectors that stay in memory are searched as Lance's own scan of the table does, and read once."""
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -261,3 +263,47 @@ def test_a_hit_of_one_search_is_not_changed_by_another(made):
     first = index.nearest(query, 1)[0].passage
     first.metadata["year"] = "changed"
     assert index.nearest(query, 1)[0].passage.metadata["year"] != "changed"
+
+
+@pytest.fixture
+def kept_vectors(monkeypatch):
+    """References to all vectors that are read into memory, which do not keep them there."""
+    made = []
+
+    class Noted(Resident):
+        def __init__(self, *args):
+            made.append(weakref.ref(self))
+            super().__init__(*args)
+
+    monkeypatch.setattr("isoglot.search.index.lance.Resident", Noted)
+    return made
+
+
+def test_what_is_let_go_of_is_freed_at_once(made, kept_vectors):
+    """A server replaces what it has open by the next version: nobody closes the old one, nor may it stay."""
+    folder, _, _ = made
+
+    def embed(texts, role):
+        return np.eye(len(texts), DIMENSION, dtype=np.float32)  # as the index says of its encoder
+
+    searcher = Searcher.open(folder, embed)
+    searcher.search("x", where="year > 2003")
+    searcher.facets(["lang"])
+    (kept,) = kept_vectors
+    assert kept() is not None
+    gc.disable()
+    try:
+        del searcher
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+def test_a_closed_index_holds_nothing(made, kept_vectors):
+    folder, _, _ = made
+    index = LanceIndex(folder)
+    index.nearest(queries(1)[0], 5)
+    (kept,) = kept_vectors
+    assert kept() is not None
+    index.close()
+    assert kept() is None

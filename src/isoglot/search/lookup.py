@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from isoglot.core.arguments import check_kind, check_whole
@@ -63,7 +63,8 @@ class Lookup:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._languages: dict[str, int] | None = None
-        self._counted = lru_cache(maxsize=_FACETS_KEPT)(self._count)
+        # Of the index and not of this: who refers to itself is let go of late, and what the index has in memory.
+        self._counted = lru_cache(maxsize=_FACETS_KEPT)(partial(_count, index))
 
     def languages(self) -> dict[str, int]:
         """Passages in each language of the index."""
@@ -143,11 +144,12 @@ class Lookup:
         """Let go of the index."""
         self._index.close()
 
-    def _count(
-        self, field: str, langs: tuple[str, ...] | None, where: Filter | None, spelled: str, values: int
-    ) -> Facet:
-        # Spelled out as well, since True and 1 are equal, and not the same filter.
-        counts, passages, without = self._index.tally(field, langs, where)
-        # Equal counts in the order of their values: an answer does not depend on how the index is stored.
-        ordered = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry[0])))
-        return Facet(dict(ordered[:values]), max(0, len(ordered) - values), passages, without)
+
+def _count(
+    index: Index, field: str, langs: tuple[str, ...] | None, where: Filter | None, spelled: str, values: int
+) -> Facet:
+    # Spelled out as well, since True and 1 are equal, and not the same filter.
+    counts, passages, without = index.tally(field, langs, where)
+    # Equal counts in the order of their values: an answer does not depend on how the index is stored.
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry[0])))
+    return Facet(dict(ordered[:values]), max(0, len(ordered) - values), passages, without)

@@ -60,7 +60,7 @@ class Searcher(Lookup):
         self.model_name = model_name
         self._opening = threading.Lock()
         self._rerankers = Rerankers()
-        self._renew: Callable[[], Searcher | None] = lambda: None
+        self._renew: Callable[[Searcher], Searcher | None] = lambda now: None
         self.version: int | None = None
 
     def __repr__(self) -> str:
@@ -119,9 +119,9 @@ class Searcher(Lookup):
         searcher._opener = partial(open_like, about, model, options, light=light)
         searcher.version = opened.version
 
-        def renew() -> Searcher | None:
+        def renew(now: Searcher) -> Searcher | None:
             again = opened.renew()
-            return None if again is None else cls._over(again, searcher._encoder or model, options, light)
+            return None if again is None else cls._over(again, now._encoder or model, options, light)
 
         searcher._renew = renew
         return searcher
@@ -132,7 +132,7 @@ class Searcher(Lookup):
         Raises:
             InputError: there is no index any more, or one of another format.
         """
-        return self._renew()
+        return self._renew(self)
 
     def warm(self) -> None:
         """Load the encoder now.

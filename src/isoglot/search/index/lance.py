@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from itertools import islice
@@ -116,7 +116,8 @@ class LanceIndex:
         self._fetched = Fetched(self._table, SHOWN)
         with self._reading():
             self._fields = fields_in(self._table.schema)
-        self._count = lru_cache(maxsize=1024)(self._count_rows)
+        # Of the table's method, not one of this: what refers to itself is let go of late, with all that is in memory.
+        self._count: Callable[[str | None], int] = lru_cache(maxsize=1024)(self._table.count_rows)
 
     def _condition(self, langs: Sequence[str] | None, where: Filter | None) -> str | None:
         """SQL of what is searched among; None for all passages."""
@@ -124,9 +125,6 @@ class LanceIndex:
         if where is not None:
             parts.append(to_sql(where, self._fields))
         return " AND ".join(parts) or None
-
-    def _count_rows(self, condition: str | None) -> int:
-        return self._version.passages if condition is None else int(self._table.count_rows(condition))
 
     def _open(self) -> Any:
         with reading(self.folder):
@@ -288,7 +286,7 @@ class LanceIndex:
         """Let go of the table, and of what is in memory."""
         with self._loading:
             self._table = self._resident = None
-            self._fetched = Fetched(None, SHOWN)
+            self._fetched, self._count = Fetched(None, SHOWN), lambda condition: 0
 
 
 @contextmanager
