@@ -9,7 +9,7 @@ STAMP := $(VENV)/.isoglot-installed
 CLEAN := build/clean
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup quickstart test test-scale check fix docs dist
+.PHONY: setup quickstart test test-faults test-scale check fix docs dist
 
 setup: $(STAMP)
 
@@ -29,6 +29,10 @@ test: setup
 # Workers and machines that are killed while they work; a quarter of an hour.
 test-scale: setup
 	$(BIN)/python -m pytest -m scale
+
+# Of these what takes half a minute: an object store behind a network that refuses requests and loses answers.
+test-faults: setup
+	$(BIN)/python -m pytest -m scale -k network tests/search/test_seaweedfs.py
 
 check: setup
 	$(BIN)/ruff check .
