@@ -167,7 +167,7 @@ def test_several_devices_give_the_vectors_of_one(tiny_model, tmp_path):
 
 
 def test_devices_that_cannot_be(tiny_model):
-    with pytest.raises(InputError, match="device toaster"):
+    with pytest.raises(InputError, match="devices toaster"):
         open_embedder(str(tiny_model), devices="toaster")
     with pytest.raises(InputError, match="no such model folder"):
         open_embedder("./no", devices="cpu,cpu")

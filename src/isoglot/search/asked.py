@@ -56,8 +56,8 @@ class Asked:
             check_kind("where", self.where, (str, *get_args(Filter)), "a filter as text, such as 'year >= 2020'")
         if self.rerank is not None and not isinstance(self.rerank, str) and not hasattr(self.rerank, "predict"):
             raise InputError(
-                f"rerank: given as {type(self.rerank).__name__}; expected a cross-encoder: a folder, a Hub id, or an "
-                "object with `predict`"
+                f"rerank: given as {type(self.rerank).__name__}; expected a model: a folder, a Hub id, or an object "
+                "with `predict`"
             )
         if self.expand is not None and not callable(self.expand):
             raise InputError(
