@@ -234,7 +234,7 @@ def test_mining_takes_names_of_models_and_rows_as_they_are(tiny_model):
         ({"collapse": 5}, "collapse 5: expected a sequence"),
         ({"where": 5}, "where: given as int; expected a filter as text"),
         ({"query_lang": 5}, "query_lang: given as int; expected a code"),
-        ({"rerank": 5}, "rerank: given as int; expected a cross-encoder"),
+        ({"rerank": 5}, "rerank: given as int; expected a model"),
         ({"expand": "http://127.0.0.1/v1"}, "expand: given as str; expected a function"),
         ({"vector": [1.0, 2.0]}, "vector: (2,) numbers; expected what `query_vectors` makes, 3 numbers a query"),
         ({"vector": "abc"}, "vector: no array of numbers"),
