@@ -90,6 +90,11 @@ def markdown_pages(folder):
             yield folder.parent.name, place.name, _FENCES.sub("", path.read_text(encoding="utf-8"))
 
 
+def bytes_below(folder):
+    """Of all files in a folder and its folders."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def median(results, key):
     """Median of one entry over repeats."""
     return statistics.median(result[key] for result in results)

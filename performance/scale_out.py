@@ -28,7 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from harness import finish, interleaved, median, parser, peak, rss
+from harness import bytes_below, finish, interleaved, median, parser, peak, rss
 from scale import passages
 
 from isoglot.core.executors import Here
@@ -137,7 +137,7 @@ def keeping(task):
             with tempfile.TemporaryDirectory() as scratch:
                 docs, folder = written(Path(scratch) / "docs.jsonl", size), Path(scratch) / "index"
                 built = build_index([docs], folder, Noise(task["dimension"]), name="m", numbers=numbers)
-                disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+                disk = bytes_below(folder)
             points.append((built.version.passages, disk))
         (few, less), (many, more) = points
         figures[numbers] = (more - less) / (many - few)

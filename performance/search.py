@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from curve import fit
-from harness import machine, peak
+from harness import bytes_below, machine, peak
 
 DIMENSION, CLUSTERS, NOISE, K = 384, 1000, 0.8, 10
 TUNED_ON = 200
@@ -182,7 +182,7 @@ def measure_pair(what: str, index, queries, right, built: float, home: Path):
             started = time.perf_counter()
             results[name].append(ways[name](query))
             spent[name].append(1000 * (time.perf_counter() - started))
-    disk = sum(path.stat().st_size for path in home.rglob("*") if path.is_file()) / 2**20
+    disk = bytes_below(home) / 2**20
     ratio = float(np.median(np.array(spent["isoglot"]) / np.array(spent["lancedb"])))
     found = []
     for name in ways:

@@ -24,7 +24,7 @@ from isoglot.search.replicas.snapshot import current, pushed
 from isoglot.search.replicas.working import working_copy
 from support.dying import CountingWords
 from support.encoders import wide_encoder
-from support.object_store import BUCKET, object_store, reach
+from support.object_store import BUCKET, reach
 from support.rows import write_jsonl as write
 
 SIZE = 16
@@ -54,12 +54,6 @@ KILLS = [
 ]
 # Where workers of Ray's are at work or have just been; what comes later is one code for all executors.
 ON_RAY = [(step, after) for step in ("a shard's entry", "the plan", "the commit") for after in (False, True)]
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with object_store() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place
 from support.copies import contents
 from support.encoders import wide_encoder
-from support.object_store import BUCKET, object_store, reach
+from support.object_store import BUCKET, reach
 from support.passages import some_passages, write_index
 from support.rows import write_jsonl as write
 
@@ -29,12 +29,6 @@ from support.rows import write_jsonl as write
 @pytest.fixture(params=["float16", "int8"])
 def numbers(request):
     return request.param
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with object_store() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

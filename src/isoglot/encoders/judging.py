@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.files import read_json
+from isoglot.core.recent import Recent
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.embedder import Embedder, Role
 from isoglot.encoders.encoding import as_encoder
@@ -42,9 +41,8 @@ class CosineJudge:
     """
 
     def __init__(self, embed: Embedder, *, kept: int = KEPT) -> None:
-        self._encoder, self._kept = as_encoder(embed), kept
-        self._vectors: OrderedDict[tuple[Role, str], NDArray[np.float32]] = OrderedDict()
-        self._changing = threading.Lock()
+        self._encoder = as_encoder(embed)
+        self._vectors = Recent[tuple[Role, str], NDArray[np.float32]](kept)
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float32]:
         """Cosines (n,) of pairs of a query and a passage."""
@@ -54,19 +52,13 @@ class CosineJudge:
         return found
 
     def _of(self, role: Role, texts: list[str]) -> NDArray[np.float32]:
-        distinct = [(role, text) for text in dict.fromkeys(texts)]
-        with self._changing:
-            found = {key: self._vectors[key] for key in distinct if key in self._vectors}
-        new = [key for key in distinct if key not in found]
+        kept = {text: self._vectors.get((role, text)) for text in texts}
+        found = {text: vector for text, vector in kept.items() if vector is not None}
+        new = [text for text in kept if text not in found]
         if new:
-            found |= zip(new, self._encoder([text for _, text in new], role), strict=True)
-        with self._changing:
-            for key in distinct:
-                self._vectors[key] = found[key]
-                self._vectors.move_to_end(key)
-            while len(self._vectors) > self._kept:
-                self._vectors.popitem(last=False)
-        return np.array([found[role, text] for text in texts], np.float32)
+            for text, vector in zip(new, self._encoder(new, role), strict=True):
+                found[text] = self._vectors[role, text] = vector.copy()  # a view would keep the whole batch's array
+        return np.array([found[text] for text in texts], np.float32)
 
 
 def open_judge(name: str, *, device: str | None = None) -> Judge:

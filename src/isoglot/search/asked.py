@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 
 from isoglot.core.arguments import check_kind
@@ -54,7 +55,7 @@ class Asked:
         check_kind("queries", queries, (list, tuple), "a list of texts")
         if self.where is not None:
             check_kind("where", self.where, (str, *get_args(Filter)), "a filter as text, such as 'year >= 2020'")
-        if self.rerank is not None and not isinstance(self.rerank, str) and not hasattr(self.rerank, "predict"):
+        if self.rerank is not None and not isinstance(self.rerank, (str, Path)) and not hasattr(self.rerank, "predict"):
             raise InputError(
                 f"rerank: given as {type(self.rerank).__name__}; expected a model: a folder, a Hub id, or an object "
                 "with `predict`"

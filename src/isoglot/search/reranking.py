@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from isoglot.encoders.judging import Judge, open_judge
@@ -29,7 +30,7 @@ class Rerankers:
         """
         if not candidates:
             return []
-        return reranked(self._opened(model) if isinstance(model, str) else model, query, candidates)
+        return reranked(self._opened(str(model)) if isinstance(model, (str, Path)) else model, query, candidates)
 
     def _opened(self, name: str) -> Judge:
         with self._loading:

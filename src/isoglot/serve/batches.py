@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
+from isoglot.core.recent import Recent
 from isoglot.encoders.embedder import Vectors
 from isoglot.serve.workers import BusyError
 
@@ -43,8 +43,8 @@ class Batches:
         remembered: int = 0,
         made_by: Callable[[], object] = lambda: None,
     ) -> None:
-        self._kept: OrderedDict[str, Vectors] = OrderedDict()
-        self._remembered, self._made_by, self._maker = remembered, made_by, made_by()
+        self._kept = Recent[str, Vectors](remembered)
+        self._made_by, self._maker = made_by, made_by()
         self._encode, self._told = encode, told
         self._gather, self._most, self._waiting, self._seconds = gather, most, waiting, seconds
         self._texts: list[tuple[str, asyncio.Future[Vectors]]] = []
@@ -83,15 +83,7 @@ class Batches:
         if maker is not self._maker:
             self._kept.clear()
             self._maker = maker
-        if text in self._kept:
-            self._kept.move_to_end(text)
         return self._kept.get(text)
-
-    def _keep(self, text: str, vector: Vectors, maker: object) -> None:
-        if maker is self._maker and self._remembered:
-            self._kept[text] = vector
-            if len(self._kept) > self._remembered:
-                self._kept.popitem(last=False)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,7 +108,8 @@ class Batches:
                 self._running = 0
             self._told(time.monotonic() - self._since)
             for (text, answer), vector in zip(batch, vectors, strict=True):
-                self._keep(text, vector.copy(), maker)  # a view would keep the whole batch's array
+                if maker is self._maker:
+                    self._kept[text] = vector.copy()  # a view would keep the whole batch's array
                 if not answer.done():
                     answer.set_result(vector)
 

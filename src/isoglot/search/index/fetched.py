@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
+
+from isoglot.core.recent import Recent
 
 MOST_BYTES = 32 * 2**20
 _ROW = 200  # bytes that a row takes besides its texts
@@ -24,10 +24,8 @@ class Fetched:
     """
 
     def __init__(self, table: Any, columns: Sequence[str], *, most: int = MOST_BYTES) -> None:
-        self._table, self._columns, self._most = table, list(columns), most
-        self._kept: OrderedDict[int, Row] = OrderedDict()
-        self._bytes = 0
-        self._changing = threading.Lock()
+        self._table, self._columns = table, list(columns)
+        self._kept = Recent[int, Row](most, size)
 
     def rows(self, ids: Sequence[int]) -> list[Row]:
         """The columns of these rows, in this order.
@@ -35,30 +33,16 @@ class Fetched:
         Args:
             ids: as the table numbers its rows.
         """
-        rows: dict[int, Row] = {}
-        with self._changing:
-            for id in ids:
-                if id in self._kept:
-                    self._kept.move_to_end(id)
-                    rows[id] = self._kept[id]
-        missing = [id for id in dict.fromkeys(ids) if id not in rows]
+        kept = {id: self._kept.get(id) for id in ids}
+        rows = {id: row for id, row in kept.items() if row is not None}
+        missing = [id for id in kept if id not in rows]
         if missing:
             found = self._table.take_row_ids(missing).select(self._columns).with_row_id().to_arrow()
             # They come in the order of the table.
             columns = [found[name].to_pylist() for name in ("_rowid", *self._columns)]
-            fetched = {id: tuple(map(str, row)) for id, *row in zip(*columns, strict=True)}
-            rows |= fetched
-            self._keep(fetched)
+            for id, *row in zip(*columns, strict=True):
+                rows[id] = self._kept[id] = tuple(map(str, row))
         return [rows[id] for id in ids]
-
-    def _keep(self, fetched: dict[int, Row]) -> None:
-        with self._changing:
-            for id, row in fetched.items():
-                if id not in self._kept:
-                    self._kept[id] = row
-                    self._bytes += size(row)
-            while self._bytes > self._most:
-                self._bytes -= size(self._kept.popitem(last=False)[1])
 
 
 def size(row: Row) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from isoglot.core.recent import Recent
 from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.stored_vectors import to_matrix
 
@@ -55,8 +54,7 @@ class Resident:
         self._ids, self._langs = np.concatenate(ids), np.concatenate(langs)
         # Compaction may leave them in another order than the table's.
         self._by_id = np.argsort(self._ids, kind="stable")
-        self._conditions: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
-        self._changing = threading.Lock()
+        self._conditions = Recent[str, NDArray[np.uint8]](CONDITIONS)
 
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None, condition: str | None
@@ -111,20 +109,15 @@ class Resident:
 
     def _holding(self, condition: str) -> NDArray[np.uint8]:
         """Which passages a condition holds for, a bit each."""
-        with self._changing:
-            if condition in self._conditions:
-                self._conditions.move_to_end(condition)
-                return self._conditions[condition]
+        known = self._conditions.get(condition)
+        if known is not None:
+            return known
         mask = np.zeros(len(self._ids), bool)
         scan = self._table.search().select(["lang"]).with_row_id(True).where(condition).limit(len(mask))
         for batch in scan.to_batches(_BATCH):
             ids = batch["_rowid"].to_numpy()
             mask[self._by_id[np.searchsorted(self._ids, ids, sorter=self._by_id)]] = True
-        bits = np.packbits(mask)
-        with self._changing:
-            self._conditions[condition] = bits
-            while len(self._conditions) > CONDITIONS:
-                self._conditions.popitem(last=False)
+        bits = self._conditions[condition] = np.packbits(mask)
         return bits
 
     def _coded(self, langs: Any) -> NDArray[np.int32]:
