@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -9,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,8 +50,14 @@ class SeaweedFS:
         self.starts += 1
         deadline = time.monotonic() + 120
         while not self._writes():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"SeaweedFS does not start; see {self._folder / 'log'}")
+            # Asked without a pause, one of the many connections comes from the port that it goes to: it reaches itself,
+            # and takes the port from the store.
+            try:
+                self._process.wait(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() < deadline:
+                    continue
+            raise RuntimeError(f"SeaweedFS does not start; see {self._folder / 'log'}")
 
     def kill(self) -> None:
         """End it by SIGKILL."""
@@ -68,7 +74,7 @@ class SeaweedFS:
     def _writes(self) -> bool:
         """Whether a file can be written to it: it answers before it has found its volumes."""
         url = f"http://127.0.0.1:{self._ports['filer']}/ready"
-        with suppress(OSError, urllib.error.URLError):
+        with suppress(OSError, http.client.HTTPException):
             body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + os.urandom(9000)
             body += b"\r\n--x--\r\n"
             kind = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -90,10 +96,10 @@ def seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Free ports below 50,000: SeaweedFS also takes those 10,000 further on."""
+    """Free ports below those of clients: SeaweedFS also takes those 10,000 further on."""
     found: list[int] = []
-    start = 20_000 + os.getpid() * 7 % 25_000
-    for port in range(start, 50_000):
+    start = 10_000 + os.getpid() * 7 % 12_000
+    for port in range(start, 22_700):
         both = (("127.0.0.1", port), ("127.0.0.1", port + 10_000))
         with suppress(OSError), socket.create_server(both[0]), socket.create_server(both[1]):
             found.append(port)
