@@ -125,7 +125,6 @@ class ModelEmbedder:
 
         model, name = self.model, what or role
         prompt = prompt_of(model, role)
-        model.eval()
         return encode_distinct(
             texts,
             lambda distinct: tokenize(model, distinct, prompt=prompt, length=self.length, what=name, notice=True),
@@ -140,11 +139,10 @@ class ModelEmbedder:
         """What gives the vectors of some texts, longest first: without padding where that is the same function."""
         from isoglot.encoders.unpadded import Unpadded, can_unpad
 
-        if not can_unpad(self.model):
-            return self._padded
         if self._unpadded is None or not self._unpadded.is_current():
-            self._unpadded = Unpadded(self.model, half=self._half)
-        return self._unpadded
+            self.model.eval()
+            self._unpadded = Unpadded(self.model, half=self._half) if can_unpad(self.model) else None
+        return self._unpadded or self._padded
 
     def _padded(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         import torch

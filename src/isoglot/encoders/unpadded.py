@@ -33,7 +33,7 @@ class Unpadded:
 
     def __init__(self, model: SentenceTransformer, *, half: bool) -> None:
         self._model, self._backbone = model, model[0].auto_model
-        self._state = _state(self._backbone)
+        self._state = _state(model)
         config, layers = self._backbone.config, self._backbone.encoder.layer
         activation = layers[0].intermediate.intermediate_act_fn
         shape = Shape(
@@ -45,8 +45,8 @@ class Unpadded:
         self._layers = Layers(_weights(layers), shape, half=half)
 
     def is_current(self) -> bool:
-        """Whether the model's weights are still those that were copied."""
-        return self._state == _state(self._backbone)
+        """Whether the model is still made of the same modules, in the same mode, with the weights that were copied."""
+        return self._state == _state(self._model)
 
     def __call__(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         """Sentence embeddings (n, d) of texts by number, the longest first, as the model's last module gives them.
@@ -127,6 +127,18 @@ def _weights(layers: nn.ModuleList) -> dict[str, Tensor]:
     return found
 
 
-def _state(backbone: Any) -> list[tuple[int, int]]:
-    """Changes with every change of the layers' weights: where each lies, and how often it was written."""
-    return [(weights.data_ptr(), weights._version) for weights in backbone.encoder.parameters()]
+def _state(model: nn.Module) -> list[object]:
+    """Changes with every module that another one takes the place of, every hook, and every change of the weights.
+
+    Read at every call: torch's own iterators over modules and parameters take half as long as a short text's layers.
+    """
+    found: list[object] = []
+    left: list[nn.Module] = [model]
+    while left:
+        module = left.pop()
+        found += (module, module.training, len(module._forward_hooks), len(module._forward_pre_hooks))
+        for weights in module._parameters.values():
+            if weights is not None:
+                found += (weights.data_ptr(), weights._version)  # where it lies, and how often it was written
+        left.extend(part for part in module._modules.values() if part is not None)
+    return found
