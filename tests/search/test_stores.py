@@ -14,9 +14,11 @@ from isoglot.search.searcher import Searcher
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import STORES, open_place, register_store, split_place, write_place
 from isoglot.search.stores.protocol import Opened
+from support.opensearch_places import OPENSEARCH, opensearch_place
 from support.passages import DIMENSION, some_passages, write_index
 
-KINDS = ["array", "lance", "memory", "qdrant"]
+KINDS = ["array", "lance", "memory", "qdrant", *OPENSEARCH]
+DATABASES = ["qdrant", *OPENSEARCH]
 TIED = np.full(DIMENSION, DIMENSION**-0.5, np.float32)  # the vector of three passages, one in each language
 
 
@@ -24,11 +26,19 @@ def opened(kind, passages, vectors, home) -> Opened:
     if kind == "array":
         return Opened(MemoryIndex(passages, vectors))
     folder = write_index(home / "index", passages, vectors)
+    if kind in DATABASES:
+        export_index(folder, place_of(kind, home))
+        return open_place(place_of(kind, home))
+    return open_place(f"{kind}:{folder}")
+
+
+def place_of(kind, home) -> str:
+    """Where a database's kind keeps the index of a test, whose folder tells it from others."""
     if kind == "qdrant":
         pytest.importorskip("qdrant_client")
-        export_index(folder, f"qdrant:{home / 'qdrant'}")
-        return open_place(f"qdrant:{home / 'qdrant'}")
-    return open_place(f"{kind}:{folder}")
+        return f"qdrant:{home / 'qdrant'}"
+    pytest.importorskip("opensearchpy")
+    return opensearch_place(kind, home)
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +231,9 @@ def test_an_empty_index_answers_with_nothing(empty):
     assert Searcher(empty).search("Fluss", vector=TIED, mode="hybrid") == []
 
 
-@pytest.mark.parametrize("kind", ["qdrant"])
+@pytest.mark.parametrize("kind", DATABASES)
 def test_what_is_removed_is_found_by_nothing_any_more(kind, collection, tmp_path):
-    place = f"{kind}:{tmp_path / 'qdrant'}"
+    place = place_of(kind, tmp_path)
     gone = [passage.id for passage in collection[0] if passage.document == "en/o'clock 7"]
     before = opened(kind, *collection, tmp_path)
     about = before.about
@@ -243,10 +253,10 @@ def test_what_is_removed_is_found_by_nothing_any_more(kind, collection, tmp_path
 
 
 def test_names_and_places():
-    assert {"lance", "memory", "qdrant"} <= set(STORES.names())
+    assert {"lance", "memory", "qdrant", "opensearch"} <= set(STORES.names())
     assert split_place("a:b") == ("lance", "a:b")
     assert split_place("./memory:x") == ("lance", "./memory:x")
-    with pytest.raises(InputError, match=r"no store named 'milvus'; there are: .*lance, memory, qdrant"):
+    with pytest.raises(InputError, match=r"no store named 'milvus'; there are: .*lance, memory, .*qdrant"):
         open_place("milvus://host/index")
 
 
@@ -270,7 +280,7 @@ def test_a_store_of_ones_own_is_opened_by_name_with_the_model_that_is_given(coll
     assert len(Searcher.open("shelf:x").search("Fluss", mode="lexical", k=3)) == 3
     with pytest.raises(InputError, match="gives vectors of 3 dimensions, but the index holds 8"):
         Searcher.open("shelf:x", lambda texts, role: [[len(text), 1, 2] for text in texts]).search("Fluss")
-    with pytest.raises(InputError, match="'shelf' is only read; expected a place that begins with one of qdrant:"):
+    with pytest.raises(InputError, match=r"'shelf' is only read; expected a place that begins with one of .*qdrant:"):
         write_place("shelf:x", None)
 
 

@@ -20,6 +20,7 @@ STORES: Registry[Any] = Registry(
         FOLDER: "isoglot.search.stores.folders:LANCE",
         "memory": "isoglot.search.stores.folders:MEMORY",
         "qdrant": "isoglot.search.stores.qdrant:QDRANT",
+        "opensearch": "isoglot.search.stores.opensearch:OPENSEARCH",
         "s3": "isoglot.search.replicas.opening:S3",
         "gs": "isoglot.search.replicas.opening:GS",
         "az": "isoglot.search.replicas.opening:AZ",

@@ -1,0 +1,263 @@
+"""An index in OpenSearch: vectors by inner product, our own terms by BM25, languages and metadata as filters."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import json_line
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import search_terms
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import column, field_of
+from isoglot.search.filters.tree import Filter
+from isoglot.search.filters.values import Kind
+from isoglot.search.index.about import About
+from isoglot.search.index.memory import K1, SAMPLED
+from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.stores import opensearch_requests as requests
+from isoglot.search.stores.kept import Kept, fields_of, point_id
+from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of, has, none_of
+from isoglot.search.stores.opensearch_layout import ABOUT, KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
+from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place
+from isoglot.search.stores.protocol import Opened, StoreKind, Writer
+
+EXACT = 10_000  # passages that are compared one by one
+WINDOW = 10_000  # results of one request, and neighbours of one vector: the server's own limits
+_LEAST = 100  # neighbours that are looked for, however few are wanted
+_CLAUSES = 1024  # terms of a query, as the server has it where nobody set another number
+_PAGE = 1000
+
+
+class OpenSearchIndex:
+    """An index that `isoglot export` made, open for reading.
+
+    Args:
+        server: that has it.
+        place: of the index.
+        kept: what the index says about itself.
+        exact: among up to so many passages the nearest are found by comparing each, among more through HNSW.
+    """
+
+    def __init__(self, server: Server, place: OpenSearchPlace, kept: Kept, *, exact: int = EXACT) -> None:
+        self._client, self._place, self._about, self._exact = server.client, place, kept.about, exact
+        self._fields = fields_of(kept.columns)
+        # Since version 3 the server leaves out the constant factor of BM25.
+        self._factor = K1 + 1 if server.version >= (3, 0) and server.version < (7, 0) else 1.0
+        self._counted = lru_cache(maxsize=1000)(self._count_of)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self._about.dimension
+
+    def languages(self) -> dict[str, int]:
+        """Passages in each language, codes in alphabetical order."""
+        counts = self._values("lang", "text", condition_of(None, None, self._fields))
+        return dict(sorted((str(lang), count) for lang, count in counts.items()))
+
+    def fields(self) -> Fields:
+        """The fields that filters may name."""
+        return self._fields
+
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
+        """The k passages of highest cosine, best first, equal ones by their ids.
+
+        Among few passages each is compared; among many they are found through the server's HNSW index.
+        """
+        if langs is not None and not langs:
+            return []
+        condition = condition_of(langs, where, self._fields)
+        values = np.asarray(vector, np.float32).tolist()
+        query: Query
+        if k > WINDOW or self._counted(json_line(condition)) <= self._exact:
+            params = {"field": VECTOR, "query_value": values, "space_type": "innerproduct"}
+            script = {"lang": "knn", "source": "knn_score", "params": params}
+            query = {"script_score": {"query": condition, "script": script}}
+        else:
+            asked: Query = {"vector": values, "k": max(k, _LEAST)}
+            query = {"knn": {VECTOR: asked if "match_all" in condition else {**asked, "filter": condition}}}
+        return [Found(passage, cosine_of(score)) for passage, score in self._ranked(query, k)]
+
+    def matching(
+        self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
+        """The k passages that match a query's words best (BM25), best first.
+
+        Raises:
+            InputError: more terms than the server takes.
+        """
+        terms = list(dict.fromkeys(search_terms(search_form(query))))
+        if not terms or (langs is not None and not langs):
+            return []
+        if len(terms) > _CLAUSES:
+            raise InputError(
+                f"{self._place.shown}: the query has {len(terms)} different words and signs, and OpenSearch looks for "
+                f"up to {_CLAUSES} at a time; shorten it, or search by meaning alone"
+            )
+        words: Query = {"match": {TERMS: {"query": " ".join(terms)}}}
+        condition = condition_of(langs, where, self._fields)
+        asked = words if "match_all" in condition else {"bool": {"must": [words], "filter": [condition]}}
+        return [Found(passage, score * self._factor) for passage, score in self._ranked(asked, k, words=True)]
+
+    def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
+        """How often each value of a field is there, counted by the server."""
+        counts: Counter[str | float | bool] = Counter()
+        if langs is not None and not langs:
+            return Tally(counts, 0, 0)
+        condition = condition_of(langs, where, self._fields)
+        kinds: list[Kind] = [kind for kind in ("text", "number", "boolean") if kind in self._fields[field]]
+        # A text that is a number, too, counts as text; what is in a list counts where there is no single value.
+        for place, kind in enumerate(kinds):
+            counts.update(self._values(field, kind, _without(condition, field, kinds[:place])))
+        single = _without(condition, field, kinds)
+        for kind in ("texts", "numbers"):
+            if kind in self._fields[field]:
+                counts.update(self._values(field, kind, single))
+                kinds.append(kind)
+        return Tally(counts, self._count(condition), self._count(_without(condition, field, kinds)))
+
+    def sample(self, lang: str) -> Vectors:
+        """Up to 256 vectors of a language's passages: those of the lowest keys, which are hashes."""
+        body = {"query": condition_of([lang], None, self._fields), "_source": [VECTOR]}
+        found = self._hits(body, SAMPLED, sort=[{KEY: "asc"}], most=SAMPLED)
+        rows = [vector_of(hit["_source"]) for hit in found]
+        return np.asarray(rows, np.float32).reshape(len(rows), self.dimension)
+
+    def document(self, document: str) -> list[Passage]:
+        """All passages of a document, in their order; none where there is no such document."""
+        body = {"query": {"term": {"document": {"value": term_of(document)}}}, "_source": [PASSAGE]}
+        return in_order(passage_of(hit["_source"]) for hit in self._hits(body, _PAGE))
+
+    def passage(self, id: str) -> tuple[Passage, Vectors] | None:
+        """A passage and its vector (d,); None where there is no such passage."""
+        body = {"query": {"ids": {"values": [point_id(id)]}}, "_source": [PASSAGE, VECTOR]}
+        found = self._hits(body, 1, most=1)
+        return (passage_of(found[0]["_source"]), vector_of(found[0]["_source"])) if found else None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def _ranked(self, query: Query, k: int, *, words: bool = False) -> Iterator[tuple[Passage, float]]:
+        body = {"query": query, "_source": [PASSAGE], "track_total_hits": False}
+        for hit in self._hits(body, WINDOW, sort=[{"_score": "desc"}, {"id": "asc"}], most=k, words=words):
+            yield passage_of(hit["_source"]), float(hit["_score"])
+
+    def _values(self, field: str, kind: Kind, among: Query) -> dict[str | float | bool, int]:
+        """Each value of a kind with the number of passages that have it."""
+        name = column(field, kind)
+        if kind == "boolean":
+            counts = {
+                value: self._count(all_of([among, {"term": {name: {"value": value}}}])) for value in (False, True)
+            }
+            return {value: count for value, count in counts.items() if count}
+        with asking(self._place):
+            return dict(requests.values(self._client, self._place.index, among, name))
+
+    def _hits(self, body: requests.Body, page: int, **how: Any) -> list[dict[str, Any]]:
+        with asking(self._place):
+            return list(requests.hits(self._client, self._place.index, body, page, **how))
+
+    def _count(self, among: Query) -> int:
+        with asking(self._place):
+            return requests.count(self._client, self._place.index, among)
+
+    def _count_of(self, among: str) -> int:
+        return self._count(json.loads(among))
+
+
+def cosine_of(score: float) -> float:
+    """The inner product that OpenSearch made a score of, which is never below 0.
+
+    Source: OpenSearch documentation, *k-NN vector, Spaces*: d + 1 for a product d above 0, else 1 / (1 - d).
+
+    >>> cosine_of(1.5), cosine_of(0.5)
+    (0.5, -1.0)
+    """
+    return score - 1 if score >= 1 else 1 - 1 / score
+
+
+def read_about(client: Any, place: OpenSearchPlace) -> tuple[Kept, str]:
+    """What an index says about itself, and its name where the place is an alias.
+
+    Raises:
+        InputError: no such index, an alias of several, or one that `isoglot export` did not make.
+    """
+    with asking(place):
+        told = client.indices.get_mapping(index=place.index)
+    if len(told) != 1:
+        raise InputError(
+            f"{place.shown}: {len(told)} indexes are called so ({', '.join(sorted(told))}); name one of them"
+        )
+    ((name, there),) = told.items()
+    there = there.get("mappings", {})
+    kept = there.get("_meta", {}).get(ABOUT)
+    if not isinstance(kept, dict) or "about" not in kept:
+        raise InputError(f"{place.shown}: the index {place.index!r} was not made by `isoglot export`; name another one")
+    columns = [column for column in there.get("properties", {}) if field_of(column) is not None]
+    about = About.from_text(kept["about"], place.shown)
+    return Kept(about, bool(kept.get("finished")), tuple(sorted(columns))), name
+
+
+def open_opensearch(rest: str) -> Opened:
+    """Open an index for reading.
+
+    Raises:
+        InputError: no such place, no answer, no such index, or an unfinished export.
+        IsoglotError: the server fails.
+        MissingPackageError: opensearch-py is not installed.
+    """
+    place = to_place(rest)
+    return _opened(connect(place), place)
+
+
+def _opened(server: Server, place: OpenSearchPlace) -> Opened:
+    try:
+        kept, _ = read_about(server.client, place)
+        kept.check_finished(place.shown)
+    except BaseException:
+        server.client.close()
+        raise
+    index = OpenSearchIndex(server, place, kept)
+    return Opened(index, kept.about, kept.about.version, partial(_renewed, server, place, kept))
+
+
+def _renewed(server: Server, place: OpenSearchPlace, before: Kept) -> Opened | None:
+    now, _ = read_about(server.client, place)
+    return _opened(connect(place), place) if now.is_newer_than(before) else None
+
+
+def write_opensearch(rest: str, about: About, overwrite: bool) -> Writer:
+    """Open an index for writing; made where it is missing.
+
+    Raises:
+        InputError: it holds another encoder's vectors, was not made by `isoglot export`, or the server has no k-NN.
+        IsoglotError: the server fails.
+        MissingPackageError: opensearch-py is not installed.
+    """
+    place = to_place(rest)
+    server = connect(place)
+    from isoglot.search.stores.opensearch_writer import OpenSearchWriter
+
+    try:
+        return OpenSearchWriter(server.client, place, about, overwrite=overwrite)
+    except BaseException:
+        server.client.close()
+        raise
+
+
+OPENSEARCH = StoreKind(open_opensearch, write_opensearch)
+
+
+def _without(among: Query, field: str, kinds: Sequence[Kind]) -> Query:
+    """Those of them that have no value of these kinds in a field."""
+    return all_of([among, none_of([has(field, kind) for kind in kinds])]) if kinds else among

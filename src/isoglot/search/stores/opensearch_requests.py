@@ -1,0 +1,85 @@
+"""Requests to OpenSearch whose answers are whole: every page of them, and no shard left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from isoglot.core.errors import IsoglotError
+
+Body = Mapping[str, Any]
+BY_ID: Sequence[Body] = ({"id": "asc"},)
+_WHOLE = {"allow_partial_search_results": "false"}
+_BUCKETS = 1000
+
+
+def search(client: Any, index: str, body: Body, *, words: bool = False) -> dict[str, Any]:
+    """One answer.
+
+    Args:
+        client: of opensearch-py.
+        index: to search.
+        body: of the request.
+        words: how rare a word is is asked of all shards first, not of each by itself.
+
+    Raises:
+        IsoglotError: some of the index did not answer in time.
+    """
+    params = {**_WHOLE, "search_type": "dfs_query_then_fetch"} if words else dict(_WHOLE)
+    answer: dict[str, Any] = client.search(index=index, body=dict(body), params=params)
+    if answer.get("timed_out") or answer.get("_shards", {}).get("failed"):
+        raise IsoglotError(f"index {index}: some of its shards did not answer; see that the server is well")
+    return answer
+
+
+def hits(
+    client: Any,
+    index: str,
+    body: Body,
+    page: int,
+    *,
+    sort: Sequence[Body] = BY_ID,
+    most: int | None = None,
+    words: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """What a search finds, page by page: each page begins after the last one's end, however deep that is.
+
+    Args:
+        client: of opensearch-py.
+        index: to search.
+        body: of the request, without size and order.
+        page: hits of a request, up to 10,000.
+        sort: by what; its last part tells all documents apart.
+        most: hits at the end; all of them when None.
+        words: see `search`.
+    """
+    asked, left = {**body, "sort": list(sort)}, most
+    while left is None or left > 0:
+        size = page if left is None else min(page, left)
+        found = search(client, index, {**asked, "size": size}, words=words)["hits"]["hits"]
+        yield from found
+        if len(found) < size:
+            return
+        asked["search_after"] = found[-1]["sort"]
+        left = None if left is None else left - size
+
+
+def values(client: Any, index: str, query: Body, field: str) -> Iterator[tuple[Any, int]]:
+    """Each value of a field among what a query finds, with the number of documents that have it."""
+    composite: dict[str, Any] = {"size": _BUCKETS, "sources": [{"value": {"terms": {"field": field}}}]}
+    while True:
+        body = {"query": query, "size": 0, "track_total_hits": False, "aggs": {"values": {"composite": composite}}}
+        told = search(client, index, body)["aggregations"]["values"]
+        for bucket in told["buckets"]:
+            yield bucket["key"]["value"], int(bucket["doc_count"])
+        if len(told["buckets"]) < _BUCKETS:
+            return
+        composite["after"] = told["after_key"]
+
+
+def count(client: Any, index: str, query: Body) -> int:
+    """How many documents a query finds."""
+    answer = client.count(index=index, body={"query": query})
+    if answer.get("_shards", {}).get("failed"):
+        raise IsoglotError(f"index {index}: some of its shards did not answer; see that the server is well")
+    return int(answer["count"])

@@ -1,0 +1,38 @@
+"""OpenSearch indexes for tests: of a stand-in, and of a real server where one is named."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import urllib.request
+from contextlib import ExitStack
+from functools import cache, lru_cache
+from pathlib import Path
+
+from support.opensearch_server import opensearch_server
+
+SERVER = os.environ.get("ISOGLOT_TEST_OPENSEARCH", "").rstrip("/")  # http://localhost:9200, without security
+OPENSEARCH = ["opensearch", *(["opensearch server"] if SERVER else [])]
+
+
+def opensearch_place(kind: str, home: Path) -> str:
+    """A place of its own for a folder, the same each time; what a test leaves on a real server goes at the end."""
+    index = "isoglot-test-" + hashlib.blake2b(str(home).encode(), digest_size=8).hexdigest()
+    if kind == "opensearch":
+        return f"opensearch://{_stand_in()}/{index}"
+    _gone_at_the_end(f"{SERVER}/{index}")
+    return f"opensearch:{SERVER}/{index}"
+
+
+@lru_cache(maxsize=1)
+def _stand_in() -> str:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(opensearch_server()).address
+
+
+@cache
+def _gone_at_the_end(url: str) -> None:
+    request = urllib.request.Request(f"{url}?ignore_unavailable=true", method="DELETE")
+    atexit.register(lambda: urllib.request.urlopen(request, timeout=60).close())

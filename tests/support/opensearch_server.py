@@ -1,0 +1,348 @@
+"""A stand-in for an OpenSearch server, written after its public documentation, that refuses what the server refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from support.opensearch_queries import RefusedError, Searched, known_keys
+
+_ANALYZERS = {"standard", "simple", "whitespace", "stop", "keyword", "pattern", "fingerprint"}
+_COMMON = {"type", "index", "doc_values", "store", "meta", "copy_to", "null_value"}
+_PARAMETERS = {
+    "keyword": _COMMON | {"ignore_above", "norms", "index_options", "similarity", "normalizer", "fields"},
+    "text": {"type", "index", "store", "analyzer", "search_analyzer", "index_options", "norms", "similarity", "fields"},
+    "double": _COMMON | {"coerce", "ignore_malformed"},
+    "long": _COMMON | {"coerce", "ignore_malformed"},
+    "boolean": _COMMON,
+    "object": {"type", "enabled", "dynamic", "properties"},
+    "knn_vector": {"type", "dimension", "method", "space_type", "mode", "compression_level", "data_type", "store"},
+}
+_ROOT = {
+    "dynamic",
+    "_meta",
+    "_source",
+    "_routing",
+    "properties",
+    "date_detection",
+    "numeric_detection",
+    "dynamic_templates",
+}
+_SPACES = {"lucene": {"l2", "cosinesimil", "innerproduct"}, "faiss": {"l2", "cosinesimil", "innerproduct", "hamming"}}
+_SETTINGS = re.compile(
+    r"index\.(knn|knn\.algo_param\.ef_search|number_of_(shards|replicas)|refresh_interval|similarity\.\w+\.\w+|"
+    r"mapping\.total_fields\.limit|max_result_window)\Z"
+)
+_NAME = re.compile(r'[^A-Z ,:"*+\\|<>/?#_\-][^A-Z ,:"*+\\|<>/?#]*\Z')
+_FIELDS, _TERM, _ID = 1000, 32_766, 512
+
+
+class StandIn:
+    """The indexes of a server, and what is to go wrong.
+
+    Attributes:
+        version: that it says it has.
+        user: name and password that it wants; None for anybody.
+        forbidden: requests whose path has this are refused to that user.
+        knn: whether the plugin is there.
+        busy: how many documents of the next bulk requests are refused as one too many.
+        failing: whether a shard does not answer.
+        requests: method and path of each.
+        address: of it.
+    """
+
+    def __init__(self) -> None:
+        self.version, self.user, self.forbidden = "2.19.0", None, None
+        self.knn, self.busy, self.failing = True, 0, False
+        self.requests: list[str] = []
+        self.address = ""
+        self.indexes: dict[str, dict[str, Any]] = {}
+        self.aliases: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
+        url = urlsplit(target)
+        path = [unquote(part) for part in url.path.split("/") if part]
+        params = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        with self._lock:
+            self.requests.append(f"{method} {url.path}")
+            if self.user is not None:
+                given = headers.get("authorization", "")
+                if given != "Basic " + base64.b64encode(":".join(self.user).encode()).decode():
+                    return 401, "Unauthorized"
+            try:
+                if self.forbidden is not None and self.forbidden in url.path:
+                    raise RefusedError("security_exception", "no permissions for [indices:...] and User [name=x]", 403)
+                return self._route(method, path, params, body)
+            except RefusedError as refusal:
+                return refusal.status, {"error": _error(refusal), "status": refusal.status}
+
+    def _route(self, method: str, path: list[str], params: dict[str, str], body: bytes) -> tuple[int, Any]:
+        if not path and method == "GET":
+            version = {"number": self.version, "distribution": "opensearch", "lucene_version": "9.12.1"}
+            return 200, {"name": "one", "cluster_name": "c", "version": version, "tagline": "The OpenSearch Project"}
+        last = path[-1] if path and path[-1].startswith("_") else ""
+        found = {
+            ("HEAD", ""): self._exists, ("PUT", ""): self._create, ("DELETE", ""): self._delete,
+            ("GET", "_mapping"): self._mapping, ("PUT", "_mapping"): self._update,
+            ("POST", "_bulk"): self._bulk, ("PUT", "_bulk"): self._bulk,
+            ("POST", "_search"): self._search, ("GET", "_search"): self._search,
+            ("POST", "_count"): self._count, ("POST", "_refresh"): self._refresh,
+        }.get((method, last))  # fmt: skip
+        if found is None or len(path) != (2 if last else 1):
+            raise RefusedError(
+                "illegal_argument_exception", f"no handler found for uri [/{'/'.join(path)}] and method [{method}]"
+            )
+        allowed = {"_search": {"allow_partial_search_results", "preference", "search_type"}}.get(last, set())
+        for name in params:
+            if name not in allowed:
+                raise RefusedError("illegal_argument_exception", f"request contains unrecognized parameter: [{name}]")
+        return found(path[0], body)
+
+    def _index(self, name: str, *, write: bool = False) -> dict[str, Any]:
+        names = self.aliases.get(name, [name])
+        if write and names != [name]:
+            raise RefusedError(
+                "illegal_argument_exception",
+                f"The provided expression [{name}] matches an alias, specify the corresponding concrete indices",
+            )
+        if names[0] not in self.indexes:
+            raise RefusedError("index_not_found_exception", f"no such index [{name}]", 404)
+        return self.indexes[names[0]]
+
+    def _exists(self, name: str, body: bytes) -> tuple[int, Any]:
+        return (200 if name in self.indexes or name in self.aliases else 404), None
+
+    def _create(self, name: str, body: bytes) -> tuple[int, Any]:
+        if not _NAME.match(name) or len(name.encode()) > 255:
+            raise RefusedError("invalid_index_name_exception", f"Invalid index name [{name}]")
+        if name in self.indexes:
+            raise RefusedError("resource_already_exists_exception", f"index [{name}] already exists")
+        asked = known_keys(_json(body), {"settings", "mappings", "aliases"}, "create index")
+        settings = _flat(asked.get("settings", {}))
+        for key in settings:
+            if not _SETTINGS.match(key) or (key.startswith("index.knn") and not self.knn):
+                raise RefusedError(
+                    "settings_exception",
+                    f"unknown setting [{key}] please check that any required plugins are installed, or check the "
+                    "breaking changes documentation for removed settings",
+                )
+        index = {"settings": settings, "mappings": {"properties": {}}, "documents": {}, "shown": {}}
+        self._merge(index, asked.get("mappings", {}))
+        self.indexes[name] = index
+        return 200, {"acknowledged": True, "shards_acknowledged": True, "index": name}
+
+    def _delete(self, name: str, body: bytes) -> tuple[int, Any]:
+        self._index(name, write=True)
+        del self.indexes[name]
+        return 200, {"acknowledged": True}
+
+    def _mapping(self, name: str, body: bytes) -> tuple[int, Any]:
+        self._index(name)
+        return 200, {one: {"mappings": self.indexes[one]["mappings"]} for one in self.aliases.get(name, [name])}
+
+    def _update(self, name: str, body: bytes) -> tuple[int, Any]:
+        self._merge(self._index(name), _json(body))
+        return 200, {"acknowledged": True}
+
+    def _merge(self, index: dict[str, Any], new: Any) -> None:
+        for key in new:
+            if key not in _ROOT:
+                raise RefusedError(
+                    "mapper_parsing_exception", f"Root mapping definition has unsupported parameters:  [{key}]"
+                )
+        there = index["mappings"]
+        properties = dict(there["properties"])
+        for name, property in new.get("properties", {}).items():
+            self._check(name, property, index["settings"])
+            if name in properties and properties[name] != property:
+                raise RefusedError("illegal_argument_exception", f"mapper [{name}] cannot be changed")
+            properties[name] = property
+        if len(properties) > _FIELDS:
+            raise RefusedError("illegal_argument_exception", f"Limit of total fields [{_FIELDS}] has been exceeded")
+        there |= {**new, "properties": properties}
+
+    def _check(self, name: str, property: Any, settings: dict[str, Any]) -> None:
+        kind = property.get("type")
+        if kind not in _PARAMETERS or (kind == "knn_vector" and not self.knn):
+            raise RefusedError("mapper_parsing_exception", f"No handler for type [{kind}] declared on field [{name}]")
+        for key in property:
+            if key not in _PARAMETERS[kind]:
+                raise RefusedError(
+                    "mapper_parsing_exception", f"unknown parameter [{key}] on mapper [{name}] of type [{kind}]"
+                )
+        if property.get("analyzer", "standard") not in _ANALYZERS:
+            raise RefusedError(
+                "mapper_parsing_exception", f"analyzer [{property['analyzer']}] has not been configured in mappings"
+            )
+        similarity = property.get("similarity", "BM25")
+        if similarity not in {"BM25", "boolean"} and f"index.similarity.{similarity}.type" not in settings:
+            raise RefusedError("mapper_parsing_exception", f"Unknown Similarity type [{similarity}] for field [{name}]")
+        if kind == "knn_vector":
+            method = known_keys(property["method"], {"name", "engine", "space_type", "parameters"}, "method")
+            fits = 0 < property["dimension"] <= 16_000 and method["name"] == "hnsw" and settings.get("index.knn")
+            if not fits or method["space_type"] not in _SPACES[method["engine"]]:
+                raise RefusedError("mapper_parsing_exception", f"Validation failed for the method of [{name}]")
+
+    def _bulk(self, name: str, body: bytes) -> tuple[int, Any]:
+        index = self._index(name)
+        if not body.endswith(b"\n"):
+            raise RefusedError("illegal_argument_exception", "The bulk request must be terminated by a newline [\\n]")
+        lines, items = iter(body.split(b"\n")[:-1]), []
+        for line in lines:
+            ((action, told),) = _json(line).items()
+            if action not in {"index", "create", "delete"} or set(told) - {"_index", "_id", "routing"}:
+                raise RefusedError("illegal_argument_exception", f"Malformed action/metadata line, found [{action}]")
+            source = None if action == "delete" else next(lines)
+            item = {"_index": name, "_id": told["_id"], "status": 200}
+            try:
+                if self.busy > 0:
+                    self.busy -= 1
+                    raise RefusedError(
+                        "rejected_execution_exception", "rejected execution of coordinating operation", 429
+                    )
+                if source is not None:
+                    self._put(index, told["_id"], _json(source, "mapper_parsing_exception"))
+                elif index["documents"].pop(told["_id"], None) is None:
+                    item |= {"status": 404, "result": "not_found"}
+            except RefusedError as refusal:
+                item |= {"status": refusal.status, "error": _error(refusal)}
+            items.append({action: item})
+        return 200, {
+            "took": 1,
+            "errors": any("error" in one for item in items for one in item.values()),
+            "items": items,
+        }
+
+    def _put(self, index: dict[str, Any], key: str, source: dict[str, Any]) -> None:
+        if len(key.encode()) > _ID:
+            raise RefusedError("illegal_argument_exception", f"id is too long, must be no longer than {_ID} bytes")
+        properties = index["mappings"]["properties"]
+        for name, value in source.items():
+            if name not in properties:
+                if index["mappings"].get("dynamic") == "strict":
+                    raise RefusedError(
+                        "strict_dynamic_mapping_exception",
+                        f"mapping set to strict, dynamic introduction of [{name}] within [_doc] is not allowed",
+                    )
+                continue
+            _parse(name, properties[name], value)
+        index["documents"][key] = source
+
+    def _refresh(self, name: str, body: bytes) -> tuple[int, Any]:
+        index = self._index(name)
+        index["shown"] = dict(index["documents"])
+        return 200, {"_shards": {"total": 1, "successful": 1, "failed": 0}}
+
+    def _search(self, name: str, body: bytes) -> tuple[int, Any]:
+        if self.failing:
+            raise RefusedError("search_phase_execution_exception", "Partial shards failure", 503)
+        index = self._index(name)
+        excluded = index["mappings"].get("_source", {}).get("excludes", [])
+        found = self._searched(index).search(_json(body))
+        for hit in found["hits"]["hits"]:
+            for field in excluded:
+                hit.get("_source", {}).pop(field, None)
+        return 200, found
+
+    def _count(self, name: str, body: bytes) -> tuple[int, Any]:
+        asked = known_keys(_json(body), {"query"}, "count")
+        count = len(self._searched(self._index(name)).scores(asked["query"]))
+        return 200, {"count": count, "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0}}
+
+    def _searched(self, index: dict[str, Any]) -> Searched:
+        legacy = int(self.version.partition(".")[0]) < 3
+        return Searched(index["mappings"]["properties"], index["shown"], legacy=legacy)
+
+
+@contextmanager
+def opensearch_server() -> Iterator[StandIn]:
+    """A stand-in on this machine, empty."""
+    standing = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one piece: two wait for each other on one connection
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            status, said = standing.answer(self.command, self.path, self.headers, body)
+            kind = "text/plain" if isinstance(said, str) else "application/json"
+            written = b"" if said is None else (said if isinstance(said, str) else json.dumps(said)).encode()
+            self.send_response(status)
+            self.send_header("content-type", f"{kind}; charset=UTF-8")
+            self.send_header("content-length", str(len(written)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(written)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    standing.address = f"127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield standing
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _error(refusal: RefusedError) -> dict[str, Any]:
+    told = {"type": refusal.kind, "reason": refusal.reason}
+    return {"root_cause": [told], **told}
+
+
+def _json(body: bytes, kind: str = "parsing_exception") -> Any:
+    def no_number(name: str) -> None:
+        raise RefusedError(kind, f"Non-standard token '{name}'")
+
+    try:
+        return json.loads(body.decode(), parse_constant=no_number)
+    except ValueError as error:
+        raise RefusedError(kind, f"failed to parse: {error}") from error
+
+
+def _flat(settings: Any, before: str = "") -> dict[str, Any]:
+    found = {}
+    for key, value in settings.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found
+
+
+def _parse(name: str, property: dict[str, Any], value: Any) -> None:
+    """Refuse a value that is none of its field's type."""
+    kind, values = property["type"], value if isinstance(value, list) else [value]
+    if kind == "object":
+        fits = isinstance(value, dict)
+    elif kind == "knn_vector":
+        fits = isinstance(value, list) and len(value) == property["dimension"]
+        fits = fits and all(isinstance(one, (int, float)) and math.isfinite(one) for one in value)
+    elif kind in {"keyword", "text"}:
+        fits = all(isinstance(one, str) for one in values)
+        longest = max((len(one.encode()) for one in values if isinstance(one, str)), default=0)
+        if kind == "keyword" and longest > _TERM:
+            raise RefusedError(
+                "illegal_argument_exception", f'Document contains at least one immense term in field="{name}"'
+            )
+    elif kind == "boolean":
+        fits = all(isinstance(one, bool) for one in values)
+    else:
+        wanted = int if kind == "long" else (int, float)
+        fits = all(isinstance(one, wanted) and not isinstance(one, bool) for one in values)
+    if not fits:
+        raise RefusedError("mapper_parsing_exception", f"failed to parse field [{name}] of type [{kind}]")
