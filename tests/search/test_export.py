@@ -1,11 +1,8 @@
 import json
+import pkgutil
 
 import numpy as np
 import pytest
-
-pytest.importorskip("qdrant_client")
-
-from qdrant_client import QdrantClient, models
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
@@ -13,16 +10,16 @@ from isoglot.encoders.debias import Sample, center
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
-from isoglot.search.stores import qdrant_writer
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place, register_store
 from isoglot.search.stores.protocol import Opened
+from support.databases import EMBEDDED, embedded_place
 from support.passages import DIMENSION, some_passages, write_index
 
 
-@pytest.fixture
-def place(tmp_path):
-    return f"qdrant:{tmp_path / 'q'}"
+@pytest.fixture(params=EMBEDDED)
+def place(request, tmp_path):
+    return embedded_place(request.param, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,9 @@ def test_words_score_as_in_memory(index, place):
 
 
 def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):
-    put, batches = qdrant_writer.QdrantWriter.put, []
+    kind = place.partition(":")[0]
+    writer = {"milvus": "milvus_writer.MilvusWriter", "qdrant": "qdrant_writer.QdrantWriter"}[kind]
+    put, batches = pkgutil.resolve_name(f"isoglot.search.stores.{writer}").put, []
 
     def twice(self, passages, digests, vectors):
         if len(batches) == 2:
@@ -56,7 +55,7 @@ def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):
         put(self, passages, digests, vectors)
 
     with monkeypatch.context() as patch:
-        patch.setattr(qdrant_writer.QdrantWriter, "put", twice)
+        patch.setattr(f"isoglot.search.stores.{writer}.put", twice)
         with pytest.raises(KeyboardInterrupt):
             export_index(index, place, batch=20)
     with pytest.raises(InputError, match="its export was not finished; run the same `isoglot export` command again"):
@@ -94,7 +93,10 @@ def test_another_encoders_collection_is_left_alone_but_replaced_on_demand(index,
     opened.index.close()
 
 
-def test_a_collection_that_is_not_ours_is_never_touched(index, tmp_path, place):
+def test_a_collection_that_is_not_ours_is_never_touched(index, tmp_path):
+    place = embedded_place("qdrant", tmp_path)
+    from qdrant_client import QdrantClient, models
+
     client = QdrantClient(path=str(tmp_path / "q"))
     client.create_collection("isoglot", vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT))
     client.upsert("isoglot", points=[models.PointStruct(id=1, vector=[1, 2], payload={"theirs": True})])
@@ -188,7 +190,9 @@ def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told
         export_index(index, "shelf:a")
 
 
-def test_the_command_exports_and_lists(index, place, capsys):
+def test_the_command_exports_and_lists(index, place, tmp_path, capsys):
+    for kind in EMBEDDED:
+        embedded_place(kind, tmp_path)
     assert run(["export", str(index), place]) == 0
     out = capsys.readouterr().out
     assert "passages: 72 added" in out
@@ -200,14 +204,16 @@ def test_the_command_exports_and_lists(index, place, capsys):
     assert capsys.readouterr().out.count("Fluss") >= 2
     assert run(["list", "stores"]) == 0
     listed = capsys.readouterr().out
-    assert all(f"{name}  " in listed for name in ("lance", "memory", "qdrant"))
+    assert all(f"{name}  " in listed for name in ("lance", "memory", "milvus", "qdrant"))
     for args, words in (
         (["export", str(index), "somewhere"], "the store 'lance' is only read"),
         (["export", str(index), "qdrant://"], "expected qdrant://HOST:PORT/COLLECTION"),
-        (["export", str(index), "milvus://h/x"], "no store named 'milvus'"),
+        (["export", str(index), "milvus://"], "expected milvus://HOST:PORT/COLLECTION"),
+        (["export", str(index), "weaviate://h/x"], "no store named 'weaviate'"),
         (["export", str(index), place, "--batch", "0"], "--batch 0: expected at least 1"),
         (["export", str(index / "none"), place], "no index there"),
-        (["search", place + "x", "Fluss"], "no Qdrant folder there"),
+        (["search", f"qdrant:{tmp_path / 'x'}", "Fluss"], "no Qdrant folder there"),
+        (["search", f"milvus:{tmp_path / 'x.db'}", "Fluss"], "no file of Milvus Lite there"),
     ):
         assert run(args) == 2, args
         assert words in capsys.readouterr().err

@@ -14,11 +14,12 @@ from isoglot.search.searcher import Searcher
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import STORES, open_place, register_store, split_place, write_place
 from isoglot.search.stores.protocol import Opened
+from support.databases import EMBEDDED, embedded_place
 from support.opensearch_places import OPENSEARCH, opensearch_place
 from support.passages import DIMENSION, some_passages, write_index
 
-KINDS = ["array", "lance", "memory", "qdrant", *OPENSEARCH]
-DATABASES = ["qdrant", *OPENSEARCH]
+DATABASES = [*EMBEDDED, *OPENSEARCH]
+KINDS = ["array", "lance", "memory", *DATABASES]
 TIED = np.full(DIMENSION, DIMENSION**-0.5, np.float32)  # the vector of three passages, one in each language
 
 
@@ -34,9 +35,8 @@ def opened(kind, passages, vectors, home) -> Opened:
 
 def place_of(kind, home) -> str:
     """Where a database's kind keeps the index of a test, whose folder tells it from others."""
-    if kind == "qdrant":
-        pytest.importorskip("qdrant_client")
-        return f"qdrant:{home / 'qdrant'}"
+    if kind in EMBEDDED:
+        return embedded_place(kind, home)
     pytest.importorskip("opensearchpy")
     return opensearch_place(kind, home)
 
@@ -253,11 +253,11 @@ def test_what_is_removed_is_found_by_nothing_any_more(kind, collection, tmp_path
 
 
 def test_names_and_places():
-    assert {"lance", "memory", "qdrant", "opensearch"} <= set(STORES.names())
+    assert {"lance", "memory", "milvus", "qdrant", "opensearch"} <= set(STORES.names())
     assert split_place("a:b") == ("lance", "a:b")
     assert split_place("./memory:x") == ("lance", "./memory:x")
-    with pytest.raises(InputError, match=r"no store named 'milvus'; there are: .*lance, memory, .*qdrant"):
-        open_place("milvus://host/index")
+    with pytest.raises(InputError, match=r"no store named 'weaviate'; there are: .*lance, memory, .*qdrant"):
+        open_place("weaviate://host/index")
 
 
 def test_a_store_of_ones_own_is_opened_by_name_with_the_model_that_is_given(collection):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.checking import OWN_FIELDS, Fields
 from isoglot.search.filters.tree import Among, And, Date, Filter, Like, Missing, Not, Or, Value
 from isoglot.search.filters.values import LISTS, OWN, Kind, kind_of
 
@@ -35,6 +36,18 @@ def field_of(name: str) -> tuple[str, Kind] | None:
     return None
 
 
+def fields_of(columns: Iterable[str]) -> Fields:
+    """The fields that some columns hold, the passages' own ones first; names that are none of theirs are passed over.
+
+    >>> list(fields_of(["vector", "meta_number_year"]))
+    ['lang', 'source', 'document', 'title', 'id', 'year']
+    """
+    found: dict[str, set[Kind]] = {}
+    for field, kind in filter(None, map(field_of, columns)):
+        found.setdefault(field, set()).add(kind)
+    return {**OWN_FIELDS, **dict(sorted(found.items()))}
+
+
 _KINDS: tuple[Kind, ...] = ("text", "number", "boolean", "date", "texts", "numbers")
 
 
@@ -46,10 +59,10 @@ def to_sql(tree: Filter, fields: Fields) -> str:
     if isinstance(tree, Not):
         return f"(NOT {to_sql(tree.inner, fields)})"
     if isinstance(tree, (And, Or)):
-        return _balanced([to_sql(part, fields) for part in tree.parts], " AND " if isinstance(tree, And) else " OR ")
+        return balanced([to_sql(part, fields) for part in tree.parts], " AND " if isinstance(tree, And) else " OR ")
     kinds = fields[tree.field]
     if isinstance(tree, Missing):
-        return _balanced([f"({column(tree.field, kind)} IS NULL)" for kind in sorted(kinds)], " AND ")
+        return balanced([f"({column(tree.field, kind)} IS NULL)" for kind in sorted(kinds)], " AND ")
     if isinstance(tree, Like):
         name = column(tree.field, "text")
         return f"({name} IS NOT NULL AND {name} LIKE {literal(_pattern(tree.pattern))})"
@@ -62,7 +75,7 @@ def to_sql(tree: Filter, fields: Fields) -> str:
     if tree.operator == "=" and LISTS.get(kind) in kinds:
         name = column(tree.field, LISTS[kind])
         parts.append(f"({name} IS NOT NULL AND array_has({name}, {literal(tree.value)}))")
-    return _balanced(parts, " OR ")
+    return balanced(parts, " OR ")
 
 
 def literal(value: Value) -> str:
@@ -91,7 +104,7 @@ def _among(tree: Among, fields: Fields) -> str:
         if wanted and LISTS.get(kind) in kinds:
             name = column(tree.field, LISTS[kind])
             parts.append(f"({name} IS NOT NULL AND array_has_any({name}, [{', '.join(wanted)}]))")
-    return _balanced(parts, " OR ")
+    return balanced(parts, " OR ")
 
 
 def _single(name: str, sign: str, value: Value) -> str:
@@ -114,9 +127,9 @@ def _pattern(pattern: str) -> str:
     return re.sub(r"\\(.)|\\\Z", escaped, pattern, flags=re.DOTALL)
 
 
-def _balanced(parts: list[str], sign: str) -> str:
+def balanced(parts: list[str], sign: str) -> str:
     """Parts in brackets, halved again and again: a long chain would be a deep tree to whoever reads it."""
     if len(parts) < 2:
         return parts[0] if parts else "false"
     half = len(parts) // 2
-    return f"({_balanced(parts[:half], sign)}{sign}{_balanced(parts[half:], sign)})"
+    return f"({balanced(parts[:half], sign)}{sign}{balanced(parts[half:], sign)})"

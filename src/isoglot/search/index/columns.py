@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isoglot.search.filters.checking import OWN_FIELDS, Fields
 from isoglot.search.filters.sql import PREFIX, column, field_of, literal
 from isoglot.search.filters.values import LISTS, Kind, metadata_values
 from isoglot.search.index.protocol import Passage, Tally
@@ -25,17 +24,6 @@ _TYPES: Mapping[Kind, pa.DataType] = {
     "texts": pa.list_(pa.string()),
     "numbers": pa.list_(pa.float64()),
 }
-
-
-def fields_in(schema: pa.Schema) -> Fields:
-    """The fields that a table's columns hold, the passages' own ones first."""
-    found: dict[str, set[Kind]] = {name: set(kinds) for name, kinds in OWN_FIELDS.items()}
-    for name in schema.names:
-        known = field_of(name)
-        if known is not None:
-            found.setdefault(known[0], set()).add(known[1])
-    own = {name: found.pop(name) for name in OWN_FIELDS}
-    return {**own, **dict(sorted(found.items()))}
 
 
 def field_columns(passages: Sequence[Passage]) -> dict[str, list[Any]]:

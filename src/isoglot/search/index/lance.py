@@ -22,11 +22,11 @@ from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
-from isoglot.search.filters.sql import column, to_sql
+from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index import scanning
 from isoglot.search.index.approximate import probes_for
-from isoglot.search.index.columns import add_up, fields_in
+from isoglot.search.index.columns import add_up
 from isoglot.search.index.fetched import Fetched, Row
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
@@ -115,7 +115,7 @@ class LanceIndex:
         self._resident: Resident | None = None
         self._fetched = Fetched(self._table, SHOWN)
         with self._reading():
-            self._fields = fields_in(self._table.schema)
+            self._fields = fields_of(self._table.schema.names)
         # Of the table's method, not one of this: what refers to itself is let go of late, with all that is in memory.
         self._count: Callable[[str | None], int] = lru_cache(maxsize=1024)(self._table.count_rows)
 

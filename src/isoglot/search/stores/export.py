@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.protocol import Passage, Vectors
 from isoglot.search.stores.folders import about_folder
 from isoglot.search.stores.named import write_place
-from isoglot.search.stores.protocol import Writer
-from isoglot.search.stores.term_weights import terms_of
+from isoglot.search.stores.protocol import Weighing, Writer
+from isoglot.search.stores.term_weights import term_number, terms_of
 
 BATCH = 256
 _REMOVED = 1000  # ids in one request
@@ -47,7 +48,8 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
     """Bring a store to the published version of an index folder.
 
     Passages that are there already, the same to the byte, are passed over: so an export that was stopped goes on, and
-    one after an update moves what changed. Memory holds one batch, and id and digest of every passage that is there.
+    one after an update moves what changed. Memory holds one batch, and id and digest of every passage that is there;
+    for stores that do not count terms themselves, also how many passages have each.
 
     Args:
         folder: of the index.
@@ -70,6 +72,8 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
         added, replaced, unchanged, gone = _move(index, writer, batch, version.passages)
         for start in range(0, len(gone), _REMOVED):
             writer.remove(gone[start : start + _REMOVED])
+        if isinstance(writer, Weighing):
+            writer.weigh(_frequencies(index))
         there = writer.finish()
     finally:
         writer.close()
@@ -110,3 +114,7 @@ def digest_of(passage: Passage, vector: Vectors) -> str:
 def _mean_terms(index: LanceIndex) -> float:
     lengths = np.fromiter((len(terms_of(passage)) for passage in index.passages()), np.int64)
     return float(lengths.mean()) if lengths.size else 0.0
+
+
+def _frequencies(index: LanceIndex) -> Counter[int]:
+    return Counter(number for passage in index.passages() for number in set(map(term_number, terms_of(passage))))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from isoglot.core.errors import InputError
-from isoglot.search.filters.checking import OWN_FIELDS, Fields
-from isoglot.search.filters.sql import field_of
-from isoglot.search.filters.values import Kind
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import column
+from isoglot.search.filters.values import values_in
 from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import refuse_other
+from isoglot.search.index.protocol import Tally
+
+PAYLOAD = ("id", "document", "text", "lang", "title", "source", "metadata")
 
 
 class Kept(NamedTuple):
@@ -44,14 +48,6 @@ class Kept(NamedTuple):
             raise InputError(f"{shown}: its export was not finished; run the same `isoglot export` command again")
 
 
-def fields_of(columns: Iterable[str]) -> Fields:
-    """The fields that these columns hold, the passages' own ones first."""
-    found: dict[str, set[Kind]] = {}
-    for field, kind in filter(None, map(field_of, sorted(columns))):
-        found.setdefault(field, set()).add(kind)
-    return {**OWN_FIELDS, **dict(sorted(found.items()))}
-
-
 def point_id(passage: str) -> str:
     """A passage's id as databases take one: a UUID that is a hash of it."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, passage))
@@ -76,3 +72,31 @@ def refuse_other_vectors(ours: About, theirs: About, shown: str, what: str) -> N
             f"{shown}: the {what} holds vectors of {theirs.model}, and those of {ours.model} differ; "
             f"name another {what}, or replace this one with `overwrite`"
         ) from error
+
+
+def tally_of(rows: Iterable[Mapping[str, Any]], field: str, fields: Fields) -> Tally:
+    """How often each value of a field is there, from one pass over the stored columns of passages.
+
+    Args:
+        rows: of each passage what stands under the names that `column` gives; nothing, or None, is no value.
+        field: one of the fields.
+        fields: of the index.
+    """
+    kinds = {kind: column(field, kind) for kind in fields[field]}
+    counts: Counter[str | float | bool] = Counter()
+    passages = without = 0
+    for row in rows:
+        values = values_in({kind: value for kind, key in kinds.items() if (value := row.get(key)) is not None})
+        counts.update(values)
+        passages, without = passages + 1, without + (not values)
+    return Tally(counts, passages, without)
+
+
+def no_collection(shown: str, collection: str) -> InputError:
+    """The error of a place without its collection."""
+    return InputError(f"{shown}: no collection {collection!r} there; make it with `isoglot export INDEX {shown}`")
+
+
+def not_ours(shown: str, collection: str) -> InputError:
+    """The error of a collection that something else made."""
+    return InputError(f"{shown}: the collection {collection!r} was not made by `isoglot export`; name another one")

@@ -19,6 +19,7 @@ STORES: Registry[Any] = Registry(
     {
         FOLDER: "isoglot.search.stores.folders:LANCE",
         "memory": "isoglot.search.stores.folders:MEMORY",
+        "milvus": "isoglot.search.stores.milvus:MILVUS",
         "qdrant": "isoglot.search.stores.qdrant:QDRANT",
         "opensearch": "isoglot.search.stores.opensearch:OPENSEARCH",
         "s3": "isoglot.search.replicas.opening:S3",

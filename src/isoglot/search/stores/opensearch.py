@@ -15,14 +15,14 @@ from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
-from isoglot.search.filters.sql import column, field_of
+from isoglot.search.filters.sql import column, field_of, fields_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import K1, SAMPLED
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
 from isoglot.search.stores import opensearch_requests as requests
-from isoglot.search.stores.kept import Kept, fields_of, point_id
+from isoglot.search.stores.kept import Kept, point_id
 from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of, has, none_of
 from isoglot.search.stores.opensearch_layout import ABOUT, KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from isoglot.search.index.about import About
 from isoglot.search.index.protocol import Index, Passage, Vectors
@@ -48,6 +48,14 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go, finished or not; what was put stays for the next time."""
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """What a writer may have besides, where the store leaves it to whoever asks how rare a term is."""
+
+    def weigh(self, frequencies: Mapping[int, int]) -> None:
+        """Keep how many passages have each term, by the term's number; said once, before `finish`."""
 
 
 Open = Callable[[str], Opened | Index]

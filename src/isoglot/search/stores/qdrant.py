@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from isoglot.core.errors import InputError
 from isoglot.search.filters.checking import Fields
-from isoglot.search.filters.sql import column
+from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
-from isoglot.search.filters.values import values_in
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import SAMPLED
 from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.stores.kept import PAYLOAD, Kept, no_collection, not_ours, point_id, tally_of
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
 from isoglot.search.stores.term_weights import query_numbers
 
 DENSE, WORDS = "dense", "words"
 ABOUT = "isoglot"  # the key of the collection's metadata that is ours
-PAYLOAD = ("id", "document", "text", "lang", "title", "source", "metadata")
 _PAGE = 1000
-
-
-class Kept(NamedTuple):
-    """What a collection's metadata says.
-
-    Attributes:
-        about: the encoder.
-        finished: whether the first export was.
-        columns: keys of the payload that hold metadata for filters.
-    """
-
-    about: About
-    finished: bool
-    columns: tuple[str, ...]
 
 
 class QdrantIndex:
@@ -53,8 +36,6 @@ class QdrantIndex:
     """
 
     def __init__(self, client: Any, place: QdrantPlace, about: About, columns: Sequence[str]) -> None:
-        from isoglot.search.stores.qdrant_filter import fields_of
-
         self._client, self._place, self._about = client, place, about
         self._fields = fields_of(columns)
 
@@ -92,19 +73,13 @@ class QdrantIndex:
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
         """How often each value of a field is there, from one pass over the passages that are asked for."""
-        counts: Counter[str | float | bool] = Counter()
-        passages = without = 0
         if langs is not None and not langs:
-            return Tally(counts, 0, 0)
-        kinds = {kind: column(field, kind) for kind in self._fields[field]}
+            return Tally(Counter(), 0, 0)
+        keys = [column(field, kind) for kind in self._fields[field]]
         condition = self._condition(langs, where)
         with asking(self._place):
-            for point in scroll(self._client, self._place.collection, condition, list(kinds.values())):
-                held = {kind: value for kind, key in kinds.items() if (value := point.payload.get(key)) is not None}
-                values = values_in(held)
-                counts.update(values)
-                passages, without = passages + 1, without + (not values)
-        return Tally(counts, passages, without)
+            points = scroll(self._client, self._place.collection, condition, keys)
+            return tally_of((point.payload for point in points), field, self._fields)
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages: those of the lowest point ids, which are hashes."""
@@ -158,11 +133,6 @@ class QdrantIndex:
         return [Found(_passage(point.payload), float(point.score)) for point in answer.points]
 
 
-def point_id(passage: str) -> str:
-    """A passage's id as Qdrant takes it: a UUID that is a hash of it."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, passage))
-
-
 def scroll(client: Any, collection: str, condition: Any = None, fields: Sequence[str] = PAYLOAD) -> Iterator[Any]:
     """All points that meet a condition, with these fields of their payload."""
     after = None
@@ -190,15 +160,10 @@ def read_about(client: Any, place: QdrantPlace) -> Kept:
     """
     with asking(place):
         if not client.collection_exists(place.collection):
-            raise InputError(
-                f"{place.shown}: no collection {place.collection!r} there; make it with "
-                f"`isoglot export INDEX {place.shown}`"
-            )
+            raise no_collection(place.shown, place.collection)
         kept = (client.get_collection(place.collection).config.metadata or {}).get(ABOUT)
     if not isinstance(kept, dict) or "about" not in kept:
-        raise InputError(
-            f"{place.shown}: the collection {place.collection!r} was not made by `isoglot export`; name another one"
-        )
+        raise not_ours(place.shown, place.collection)
     return Kept(About.from_text(kept["about"], place.shown), bool(kept.get("finished")), tuple(kept.get("columns", ())))
 
 
@@ -217,8 +182,7 @@ def open_qdrant(rest: str) -> Opened:
 def _opened(client: Any, place: QdrantPlace) -> Opened:
     try:
         kept = read_about(client, place)
-        if not kept.finished:
-            raise InputError(f"{place.shown}: its export was not finished; run the same `isoglot export` command again")
+        kept.check_finished(place.shown)
     except BaseException:
         client.close()
         raise
@@ -229,9 +193,8 @@ def _opened(client: Any, place: QdrantPlace) -> Opened:
 def _renewed(client: Any, place: QdrantPlace, before: Kept) -> Opened | None:
     if place.folder is not None:
         return None  # nobody else can have written to it
-    now = read_about(client, place)
-    same = now.about.to_text() == before.about.to_text() and now.columns == before.columns
-    return _opened(connect(place, make=False), place) if now.finished and not same else None
+    newer = read_about(client, place).is_newer_than(before)
+    return _opened(connect(place, make=False), place) if newer else None
 
 
 def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:

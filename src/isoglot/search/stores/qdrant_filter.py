@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from qdrant_client import models
 
 from isoglot.core.errors import InputError
-from isoglot.search.filters.checking import OWN_FIELDS, Fields
-from isoglot.search.filters.sql import column, field_of
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import column
 from isoglot.search.filters.tree import Among, And, Compare, Date, Filter, Like, Missing, Not, Or, Value
 from isoglot.search.filters.values import LISTS, kind_of
 
 _RANGES = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-
-
-def fields_of(columns: Iterable[str]) -> Fields:
-    """The fields that a collection's payload has, the passages' own ones first; `columns` as `column` names them."""
-    found: dict[str, set[Any]] = {}
-    for field, kind in filter(None, map(field_of, sorted(columns))):
-        found.setdefault(field, set()).add(kind)
-    return {**OWN_FIELDS, **dict(sorted(found.items()))}
 
 
 def condition_of(langs: Sequence[str] | None, where: Filter | None, fields: Fields) -> models.Filter | None:

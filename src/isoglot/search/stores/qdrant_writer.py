@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import IsoglotError
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
-from isoglot.search.index.encoder_check import refuse_other
 from isoglot.search.index.protocol import Passage, Vectors
-from isoglot.search.stores.qdrant import ABOUT, DENSE, PAYLOAD, WORDS, Kept, point_id, read_about, scroll
+from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, refuse_other_vectors
+from isoglot.search.stores.qdrant import ABOUT, DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking
 from isoglot.search.stores.term_weights import passage_weights
 
@@ -104,14 +104,7 @@ class QdrantWriter:
         known = read_about(self._client, self._place)
         if overwrite:
             return None
-        theirs, ours = known.about, self._about
-        try:
-            refuse_other(np.asarray(ours.probe, np.float32), theirs.probe, ours.model, theirs.model)
-        except InputError as error:
-            raise InputError(
-                f"{self._place.shown}: the collection holds vectors of {theirs.model}, and those of {ours.model} "
-                "differ; name another collection, or replace this one with `overwrite`"
-            ) from error
+        refuse_other_vectors(self._about, known.about, self._place.shown, "collection")
         return known
 
     def _create(self) -> None:

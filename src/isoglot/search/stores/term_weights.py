@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.index.memory import K1, B
 from isoglot.search.index.protocol import Passage
+
+LARGEST = 2**32 - 3  # the last two are not taken: some stores have 2^32 - 1 for no term, and one may stand for no words
 
 
 def terms_of(passage: Passage) -> list[str]:
@@ -40,7 +43,24 @@ def query_numbers(query: str) -> list[int]:
     return list(dict.fromkeys(map(term_number, search_terms(search_form(query)))))
 
 
+def inverse_frequency(passages: int, having: int) -> float:
+    """The part of BM25 that is the term's, for stores that leave it to whoever asks.
+
+    log(1 + (N - n + 1/2) / (n + 1/2)).
+
+    Args:
+        passages: N, of the collection.
+        having: n, how many of them have the term.
+
+    >>> round(inverse_frequency(3, 1), 4)  # log(1 + 2.5 / 1.5)
+    0.9808
+    """
+    having = min(having, passages)
+    return math.log(1 + (passages - having + 0.5) / (having + 0.5))
+
+
 @lru_cache(maxsize=100_000)
 def term_number(term: str) -> int:
     """A term as a number of 32 bits; of a million terms some hundred share theirs with another one."""
-    return int.from_bytes(hashlib.blake2b(term.encode(errors="replace"), digest_size=4).digest(), "big")
+    number = int.from_bytes(hashlib.blake2b(term.encode(errors="replace"), digest_size=4).digest(), "big")
+    return min(number, LARGEST)

@@ -1,0 +1,228 @@
+"""An index in Milvus: vectors by cosine, words as sparse vectors, languages, ids and metadata as scalar fields."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import fields_of
+from isoglot.search.filters.tree import Filter
+from isoglot.search.filters.values import OWN
+from isoglot.search.index.about import About
+from isoglot.search.index.memory import SAMPLED
+from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.stores.kept import PAYLOAD, no_collection, not_ours, point_id, tally_of
+from isoglot.search.stores.milvus_beside import Beside, Described, fields_there
+from isoglot.search.stores.milvus_filter import COLUMNS, equal, expression_of
+from isoglot.search.stores.milvus_place import Connection, connect, to_place
+from isoglot.search.stores.protocol import Opened, StoreKind, Writer
+from isoglot.search.stores.term_weights import query_numbers
+
+POINT, DENSE, WORDS, DIGEST = "point", "dense", "words", "digest"
+FIELDS = frozenset({POINT, DENSE, WORDS, DIGEST, COLUMNS, *PAYLOAD})
+ALL = f'{POINT} != ""'
+MOST = 16_384  # results of a search
+_MORE = 16  # results beyond k, to see whether those at its end are equal
+
+
+class MilvusIndex:
+    """A collection that `isoglot export` made, open for reading.
+
+    Args:
+        connection: to its place.
+        described: what the collection says about itself.
+    """
+
+    def __init__(self, connection: Connection, described: Described) -> None:
+        self._connection, self._described = connection, described
+        self._collection = connection.place.collection
+        self._beside = Beside(connection)
+        self._fields = fields_of(described.columns)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self._described.about.dimension
+
+    def languages(self) -> dict[str, int]:
+        """Passages in each language, codes in alphabetical order."""
+        counts = {lang: self._connection.count(self._collection, equal("lang", lang)) for lang in self._described.langs}
+        return {lang: count for lang, count in sorted(counts.items()) if count}
+
+    def fields(self) -> Fields:
+        """The fields that filters may name."""
+        return self._fields
+
+    def nearest(
+        self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
+        """The k passages of highest cosine, best first; a server finds them through an index of its own choice.
+
+        Raises:
+            InputError: k is more than Milvus answers with, or the filter asks for what it does not compare.
+        """
+        return self._search(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where)
+
+    def matching(
+        self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
+    ) -> list[Found]:
+        """The k passages that match a query's words best (BM25), best first.
+
+        Raises:
+            InputError: as `nearest`.
+        """
+        numbers = query_numbers(query)
+        if not numbers or not self._described.passages:
+            return []
+        weights = self._beside.weights(numbers, self._described.passages)
+        return [found for found in self._search(weights, WORDS, k, langs, where) if found.score > 0]
+
+    def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
+        """How often each value of a field is there, from one pass over the passages that are asked for."""
+        if langs is not None and not langs:
+            return Tally(Counter(), 0, 0)
+        wanted = [field if field in OWN else COLUMNS]
+        rows = self._rows(expression_of(langs, where, self._fields) or ALL, wanted)
+        return tally_of((_columns(row) for row in rows), field, self._fields)
+
+    def sample(self, lang: str) -> Vectors:
+        """Up to 256 vectors of a language's passages: those of the lowest points, which are hashes of their ids."""
+        here = self._connection.count(self._collection, equal("lang", lang))
+        share, rows = 1.5 * SAMPLED / max(here, 1), list[dict[str, Any]]()
+        while len(rows) < min(SAMPLED, here):
+            below = "" if share >= 1 else f' and {POINT} < "{int(share * 2**32):08x}"'
+            rows = list(self._rows(equal("lang", lang) + below, [POINT, DENSE]))
+            if share >= 1:
+                break  # passages may go between one answer and the next
+            share *= 2
+        rows = sorted(rows, key=lambda row: str(row[POINT]))[:SAMPLED]
+        return np.asarray([row[DENSE] for row in rows], np.float32).reshape(len(rows), self.dimension)
+
+    def document(self, document: str) -> list[Passage]:
+        """All passages of a document, in their order; none where there is no such document."""
+        return in_order(map(_passage, self._rows(equal("document", document), PAYLOAD)))
+
+    def passage(self, id: str) -> tuple[Passage, Vectors] | None:
+        """A passage and its vector (d,); None where there is no such passage."""
+        rows = self._connection.ask(
+            "get", collection_name=self._collection, ids=[point_id(id)], output_fields=[*PAYLOAD, DENSE]
+        )
+        return (_passage(rows[0]), np.asarray(rows[0][DENSE], np.float32)) if rows else None
+
+    def close(self) -> None:
+        """Let go of the connection, or of the file."""
+        self._connection.close()
+
+    def _rows(self, condition: str, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+        return self._connection.rows(self._collection, condition, fields)
+
+    def _search(self, query: Any, field: str, k: int, langs: Sequence[str] | None, where: Filter | None) -> list[Found]:
+        if langs is not None and not langs:
+            return []
+        if k > MOST:
+            raise InputError(f"k {k}: Milvus answers a search with {MOST} passages at most; ask for fewer")
+        limit = min(k + _MORE, MOST)
+        while True:
+            answer = self._connection.ask(
+                "search",
+                collection_name=self._collection,
+                data=[query],
+                anns_field=field,
+                limit=limit,
+                filter=expression_of(langs, where, self._fields),
+                output_fields=list(PAYLOAD),
+            )
+            found = [Found(_passage(hit["entity"]), float(hit["distance"])) for hit in answer[0]]
+            # Among equal ones Milvus takes any: all of them have to be there for the same to be taken each time.
+            if len(found) < limit or limit == MOST or found[-1].score < found[k - 1].score:
+                return sorted(found, key=lambda one: (-one.score, one.passage.id))[:k]
+            limit = min(4 * limit, MOST)
+
+
+def is_there(connection: Connection) -> bool:
+    """Whether a place's collection exists; it can be searched then.
+
+    Raises:
+        InputError: something else made it.
+    """
+    place, beside = connection.place, Beside(connection)
+    there = fields_there(connection, place.collection)
+    if there is None:
+        return False
+    if there != FIELDS or not beside.is_there():
+        raise not_ours(place.shown, place.collection)
+    for collection in (beside.name, place.collection):
+        connection.ask("load_collection", collection_name=collection)
+    return True
+
+
+def open_milvus(rest: str) -> Opened:
+    """Open a collection for reading.
+
+    Raises:
+        InputError: no such place, no such collection, an unfinished export, or a file that another process has open.
+        IsoglotError: no answer from the server.
+        MissingPackageError: pymilvus or Milvus Lite is not installed.
+    """
+    place = to_place(rest)
+    return _opened(connect(place, make=False))
+
+
+def _opened(connection: Connection) -> Opened:
+    place, beside = connection.place, Beside(connection)
+    try:
+        if not is_there(connection):
+            raise no_collection(place.shown, place.collection)
+        mark, described = beside.mark(), beside.read()
+        described.check_finished(place.shown)
+    except BaseException:
+        connection.close()
+        raise
+    index = MilvusIndex(connection, described)
+    return Opened(index, described.about, described.about.version, partial(_renewed, connection, mark))
+
+
+def _renewed(connection: Connection, mark: str) -> Opened | None:
+    if connection.place.file is not None:
+        return None  # nobody else can have written to it
+    beside = Beside(connection)
+    if beside.mark() == mark or not beside.read().finished:
+        return None
+    return _opened(connect(connection.place, make=False))
+
+
+def write_milvus(rest: str, about: About, overwrite: bool) -> Writer:
+    """Open a collection for writing; made where it is missing.
+
+    Raises:
+        InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
+        IsoglotError: no answer from the server.
+        MissingPackageError: pymilvus or Milvus Lite is not installed.
+    """
+    from isoglot.search.stores.milvus_writer import MilvusWriter
+
+    connection = connect(to_place(rest), make=True)
+    try:
+        return MilvusWriter(connection, about, overwrite=overwrite)
+    except BaseException:
+        connection.close()
+        raise
+
+
+MILVUS = StoreKind(open_milvus, write_milvus)
+
+
+def _columns(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's values under the names of its columns; an empty text is none."""
+    return row[COLUMNS] if COLUMNS in row else {name: value or None for name, value in row.items()}
+
+
+def _passage(row: Any) -> Passage:
+    return Passage(**{**{name: row[name] for name in PAYLOAD}, "metadata": json.loads(row["metadata"])})

@@ -1,0 +1,194 @@
+"""What a Milvus collection says about itself, in one beside it: its encoder, and how many passages have each term.
+
+Milvus keeps no text of any length with a collection, and the inverse frequencies of terms only for texts that its own
+analyzers have split. So both are rows of a collection of their own. A description is written in parts under a name of
+its own, then pointed to, so that nobody reads half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from isoglot.core.errors import InputError
+from isoglot.search.index.about import About
+from isoglot.search.stores.kept import Kept
+from isoglot.search.stores.milvus_place import Connection
+from isoglot.search.stores.term_weights import inverse_frequency
+
+KEY, TEXT, NUMBER, NOTHING = "key", "text", "number", "nothing"
+LONGEST = 65_535  # bytes of a text
+_BESIDE = "_isoglot"  # after a collection's name, that of the one beside it
+_POINTER = "told"
+_PART = 60_000
+_AT_ONCE = 2000
+_AGAIN = 3
+_REMEDY = "export it again with `isoglot export --overwrite`"
+
+
+class Described(NamedTuple):
+    """What a collection says about itself.
+
+    Attributes:
+        about: the encoder.
+        finished: whether the first export was.
+        columns: keys of the metadata for filters.
+        langs: languages that any passage has had.
+        passages: at the end of the last export.
+    """
+
+    about: About
+    finished: bool = False
+    columns: Sequence[str] = ()
+    langs: Sequence[str] = ()
+    passages: int = 0
+
+    def check_finished(self, shown: str) -> None:
+        """Refuse what an export left unfinished.
+
+        Raises:
+            InputError: it did.
+        """
+        Kept(self.about, self.finished, ()).check_finished(shown)
+
+    def to_text(self) -> str:
+        """As JSON of ASCII, in which characters are bytes."""
+        return json.dumps({**self._asdict(), "about": self.about.to_text()})
+
+
+class Beside:
+    """The collection beside a collection.
+
+    Args:
+        connection: to its place.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.name = connection.place.collection + _BESIDE
+
+    def is_there(self) -> bool:
+        """Whether it exists and is as `make` makes it."""
+        return fields_there(self._connection, self.name) == {KEY, TEXT, NUMBER, NOTHING}
+
+    def make(self) -> None:
+        """Make it."""
+        from pymilvus import DataType
+
+        schema = self._connection.schema("what isoglot knows about the collection of this name")
+        schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=100)
+        schema.add_field(TEXT, DataType.VARCHAR, max_length=LONGEST)
+        schema.add_field(NUMBER, DataType.INT64)
+        schema.add_field(NOTHING, DataType.FLOAT_VECTOR, dim=2)  # Milvus has no collections without vectors
+        indexes = self._connection.index_params()
+        indexes.add_index(NOTHING, index_type="FLAT", metric_type="L2")
+        self._connection.ask(
+            "create_collection",
+            collection_name=self.name,
+            schema=schema,
+            index_params=indexes,
+            consistency_level="Strong",
+        )
+
+    def drop(self) -> None:
+        """Delete it."""
+        self._connection.ask("drop_collection", collection_name=self.name)
+
+    def mark(self) -> str:
+        """What changes with the description; empty where there is none yet."""
+        return self._texts([_POINTER]).get(_POINTER, "")
+
+    def told(self) -> str:
+        """What `tell` wrote last; empty where it never did.
+
+        Raises:
+            InputError: some of it is gone.
+        """
+        for _ in range(_AGAIN):  # it may be written anew between one answer and the next
+            keys = _parts(self.mark())
+            parts = self._texts(keys)
+            if parts.keys() == set(keys):
+                return "".join(parts[key] for key in keys)
+        raise InputError(f"{self._connection.place.shown}: a part of what it says about itself is gone; {_REMEDY}")
+
+    def tell(self, described: Described) -> None:
+        """Keep a description in the place of the one before."""
+        text, before = described.to_text(), self.mark()
+        parts = [text[start : start + _PART] for start in range(0, len(text), _PART)]
+        mark = f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()} {len(parts)}"
+        if mark != before:
+            self._put([_row(key, part, 0) for key, part in zip(_parts(mark), parts, strict=True)])
+            self._put([_row(_POINTER, mark, 0)])
+            self._forget(_parts(before))
+
+    def read(self) -> Described:
+        """The description.
+
+        Raises:
+            InputError: broken, or of another format.
+        """
+        shown = self._connection.place.shown
+        try:
+            record = json.loads(self.told())
+            about = record.pop("about")
+            described = Described(About("", 0), **record)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{shown}: what it says about itself is broken ({error}); {_REMEDY}") from error
+        return described._replace(about=About.from_text(about, shown))
+
+    def weights(self, numbers: Sequence[int], passages: int) -> dict[int, float]:
+        """Inverse frequencies of terms by their numbers, among so many passages."""
+        keys = {_term(number): number for number in numbers}
+        rows = self._connection.ask("get", collection_name=self.name, ids=list(keys), output_fields=[KEY, NUMBER])
+        having = {keys[row[KEY]]: int(row[NUMBER]) for row in rows}
+        return {number: inverse_frequency(passages, having.get(number, 0)) for number in numbers}
+
+    def weigh(self, frequencies: Mapping[int, int]) -> None:
+        """Keep how many passages have each term; only what is new or changed is sent."""
+        wanted = dict(frequencies)
+        gone = []
+        for row in self._connection.rows(self.name, f"{NUMBER} > 0", [KEY, NUMBER]):
+            number = int(row[KEY].rpartition("/")[2])
+            if number not in wanted:
+                gone.append(row[KEY])
+            elif wanted[number] == int(row[NUMBER]):
+                del wanted[number]
+        self._put([_row(_term(number), "", count) for number, count in wanted.items()])
+        self._forget(gone)
+
+    def _texts(self, keys: Sequence[str]) -> dict[str, str]:
+        if not keys:
+            return {}
+        rows = self._connection.ask("get", collection_name=self.name, ids=list(keys), output_fields=[KEY, TEXT])
+        return {row[KEY]: row[TEXT] for row in rows}
+
+    def _put(self, rows: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(rows), _AT_ONCE):
+            self._connection.ask("upsert", collection_name=self.name, data=list(rows[start : start + _AT_ONCE]))
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), _AT_ONCE):
+            self._connection.ask("delete", collection_name=self.name, ids=list(keys[start : start + _AT_ONCE]))
+
+
+def fields_there(connection: Connection, collection: str) -> set[str] | None:
+    """Names of a collection's fields; None where there is no such collection."""
+    if not connection.ask("has_collection", collection_name=collection):
+        return None
+    described = connection.ask("describe_collection", collection_name=collection)
+    return {field["name"] for field in described["fields"]}
+
+
+def _row(key: str, text: str, number: int) -> dict[str, Any]:
+    return {KEY: key, TEXT: text, NUMBER: number, NOTHING: [0.0, 0.0]}
+
+
+def _parts(mark: str) -> list[str]:
+    name, _, count = mark.partition(" ")
+    return [f"{_POINTER}/{name}/{number}" for number in range(int(count or 0))]
+
+
+def _term(number: int) -> str:
+    return f"term/{number}"

@@ -1,0 +1,130 @@
+"""A filter as the expression that Milvus looks at before it searches.
+
+Milvus' versions differ in what the opposite of a comparison with a missing value is, so no expression asks for it:
+`NOT` is taken down to the comparisons, each of which then says what it is where the value is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isoglot.core.errors import InputError
+from isoglot.search.filters.checking import Fields
+from isoglot.search.filters.sql import balanced, column
+from isoglot.search.filters.tree import Among, And, Compare, Date, Filter, Like, Missing, Not, Or, Value
+from isoglot.search.filters.values import LISTS, OWN, Kind, kind_of
+
+COLUMNS = "fields"  # the field of JSON that holds the metadata, under the names that `column` gives
+_OPPOSITE = {"=": "!=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def expression_of(langs: Sequence[str] | None, where: Filter | None, fields: Fields) -> str:
+    """What is searched among; empty for all passages.
+
+    Raises:
+        InputError: the filter asks for what Milvus does not compare.
+
+    >>> from isoglot.search.filters.parsing import parse_filter
+    >>> expression_of(["de"], parse_filter("NOT year > 2000"), {"year": ["number"]})
+    'lang in ["de"] and (not exists fields["meta_number_year"] or fields["meta_number_year"] <= 2000.0)'
+    """
+    parts = [] if langs is None else [f"lang in {_list(langs)}"]
+    if where is not None:
+        parts.append(_expression(where, fields, True))
+    return " and ".join(parts)
+
+
+def equal(field: str, value: str) -> str:
+    """Condition: one of the passages' own fields is this text."""
+    return f"{field} == {_literal(value)}"
+
+
+def _expression(tree: Filter, fields: Fields, holds: bool) -> str:
+    """The expression of a filter that holds, or that does not hold."""
+    if isinstance(tree, Not):
+        return _expression(tree.inner, fields, not holds)
+    if isinstance(tree, (And, Or)):
+        sign = " and " if isinstance(tree, And) is holds else " or "
+        return balanced([_expression(part, fields, holds) for part in tree.parts], sign)
+    if isinstance(tree, Missing):
+        absent = [_there(_key(tree.field, kind), not holds) for kind in sorted(fields[tree.field])]
+        return balanced(absent, " and " if holds else " or ")
+    return balanced(_tests(tree, fields, holds), " or " if holds else " and ")
+
+
+def _tests(tree: Compare | Among | Like, fields: Fields, holds: bool) -> list[str]:
+    """Tests of which one has to be passed, or, of a condition that does not hold, all."""
+    if isinstance(tree, Like):
+        if "_" in tree.pattern or "\\" in tree.pattern:
+            raise InputError(
+                f"where: {tree.field!r} LIKE {tree.pattern!r}: for Milvus patterns have % only; leave _ and \\ out, or "
+                "search the index folder"
+            )
+        key = _key(tree.field, "text")
+        return [_test(key, f"{'' if holds else 'not '}({key} like {_literal(tree.pattern)})", holds)]
+    if isinstance(tree, Compare) and tree.operator != "=":
+        key = _key(tree.field, kind_of(tree.value))
+        value: Value | int = tree.value
+        if isinstance(value, Date):
+            value = value.start if tree.operator in {"<", ">="} else value.end - 1
+        sign = tree.operator if holds else _OPPOSITE[tree.operator]
+        return [_test(key, f"{key} {sign} {_literal(value)}", holds)]
+    return _equal(tree.field, tree.values if isinstance(tree, Among) else (tree.value,), fields, holds)
+
+
+def _equal(field: str, values: Sequence[Value], fields: Fields, holds: bool) -> list[str]:
+    tests = []
+    for day in values:
+        if isinstance(day, Date):
+            key = _key(field, "date")
+            ends = (
+                f"{key} >= {day.start} and {key} < {day.end}" if holds else f"{key} < {day.start} or {key} >= {day.end}"
+            )
+            tests.append(_test(key, f"({ends})", holds))
+    kinds: tuple[Kind, ...] = ("text", "number", "boolean")
+    for kind in kinds:
+        wanted = [value for value in values if kind_of(value) == kind]
+        if wanted and kind in fields[field]:
+            key = _key(field, kind)
+            tests.append(_test(key, _among(key, wanted, holds), holds))
+        if wanted and LISTS.get(kind) in fields[field]:
+            key = _key(field, LISTS[kind])
+            tests.append(_test(key, f"{'' if holds else 'not '}json_contains_any({key}, {_list(wanted)})", holds))
+    return tests
+
+
+def _among(key: str, values: Sequence[Value], holds: bool) -> str:
+    if key in OWN:
+        return f"{key} {'in' if holds else 'not in'} {_list(values)}"
+    # Milvus Lite has no IN for what stands within JSON.
+    each = [f"{key} {'==' if holds else '!='} {_literal(value)}" for value in values]
+    return balanced(each, " or " if holds else " and ")
+
+
+def _test(key: str, test: str, holds: bool) -> str:
+    """A test of a value that is there; what compares a missing one does not hold."""
+    if not holds:
+        return f"({_there(key, False)} or {test})"
+    return f"({_there(key, True)} and {test})" if key in OWN else f"({test})"
+
+
+def _there(key: str, there: bool) -> str:
+    """Whether a value is there; the passages' own fields are empty texts where it is not."""
+    if key in OWN:
+        return f'{key} {"!=" if there else "=="} ""'
+    return f"{'' if there else 'not '}exists {key}"
+
+
+def _key(field: str, kind: Kind) -> str:
+    return field if field in OWN else f'{COLUMNS}["{column(field, kind)}"]'
+
+
+def _list(values: Sequence[Value]) -> str:
+    return f"[{', '.join(map(_literal, values))}]"
+
+
+def _literal(value: Value | int) -> str:
+    if isinstance(value, str):
+        return f'"{value.translate(_ESCAPED)}"'
+    return str(value).lower() if isinstance(value, bool) else repr(value)

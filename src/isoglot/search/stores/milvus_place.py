@@ -1,0 +1,255 @@
+"""Where a Milvus collection is, a server's or a file's of this machine; asking it, and its errors as messages."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+
+TOKEN = "MILVUS_TOKEN"
+OLDEST = (2, 5)
+_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,200}"
+_SERVER = re.compile(rf"(?:(?P<scheme>https?):)?//(?P<host>[^/?#@\s]+)/(?P<collection>{_NAME})/?\Z")
+_FILE = re.compile(rf"(?P<file>.*[^/\\]\.db)(?:/(?P<collection>{_NAME}))?/?\Z", re.DOTALL)
+_LOCAL = "isoglot"  # the collection of a file where none is named
+_REACH, _ANSWER, _LOAD = 10, 60, 600  # seconds: until a server answers at all, asks and writes, takes a collection in
+_PAGE = 2000
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True)
+class MilvusPlace:
+    """A collection.
+
+    Attributes:
+        shown: the place as it was given.
+        url: of the server; empty for a file.
+        file: None for a server.
+        collection: its name.
+    """
+
+    shown: str
+    url: str
+    file: Path | None
+    collection: str
+
+
+def to_place(rest: str) -> MilvusPlace:
+    """Read what follows `milvus:`.
+
+    Raises:
+        InputError: neither `//HOST:PORT/COLLECTION` nor `FILE.db`, or a password stands in it.
+
+    >>> to_place("//localhost/docs").url, to_place("https://m.example.org/docs").url, to_place("a/b.db").collection
+    ('http://localhost:19530', 'https://m.example.org:443', 'isoglot')
+    """
+    shown = f"milvus:{rest}"
+    found = _SERVER.match(rest)
+    if found is not None:
+        port = "" if ":" in found["host"].rpartition("]")[2] else ":443" if found["scheme"] == "https" else ":19530"
+        return MilvusPlace(shown, f"{found['scheme'] or 'http'}://{found['host']}{port}", None, found["collection"])
+    if "@" in rest.partition("//")[2].partition("/")[0]:
+        raise InputError(f"milvus: the place holds a user's name or password (not shown here); put it in {TOKEN}")
+    file = None if rest.startswith(("//", "http:", "https:")) else _FILE.match(rest)
+    if file is None:
+        raise InputError(
+            f"{shown}: expected milvus://HOST:PORT/COLLECTION, milvus:https://HOST/COLLECTION, or "
+            "milvus:FILE.db/COLLECTION; names of collections have letters, digits and underscores"
+        )
+    return MilvusPlace(shown, "", Path(file["file"]), file["collection"] or _LOCAL)
+
+
+class Connection:
+    """A client of one place; whatever it raises is one clear message.
+
+    Args:
+        client: of pymilvus.
+        place: of the collection.
+        stop: ends what was started for it.
+    """
+
+    def __init__(self, client: Any, place: MilvusPlace, stop: Callable[[], None] = lambda: None) -> None:
+        self._client, self._stop, self.place = client, stop, place
+
+    def ask(self, what: str, **how: Any) -> Any:
+        """The answer to a method of the client.
+
+        Raises:
+            InputError: the server wants another token.
+            IsoglotError: no answer, or one that is an error.
+        """
+        with _asking(self.place):
+            return getattr(self._client, what)(timeout=_LOAD if what == "load_collection" else _ANSWER, **how)
+
+    def rows(self, collection: str, condition: str, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """All rows that meet a condition, with these fields.
+
+        Raises:
+            IsoglotError: as `ask`.
+        """
+        pages = self.ask(
+            "query_iterator",
+            collection_name=collection,
+            filter=condition,
+            output_fields=list(fields),
+            batch_size=_PAGE,
+        )
+        while True:
+            with _asking(self.place):
+                page = pages.next()
+            if not page:
+                pages.close()
+                return
+            yield from page
+
+    def count(self, collection: str, condition: str) -> int:
+        """How many rows meet a condition."""
+        answer = self.ask("query", collection_name=collection, filter=condition, output_fields=["count(*)"])
+        return int(answer[0]["count(*)"])
+
+    def index_params(self) -> Any:
+        """An empty description of indexes."""
+        return self._client.prepare_index_params()
+
+    def schema(self, description: str) -> Any:
+        """An empty description of fields."""
+        return self._client.create_schema(auto_id=False, enable_dynamic_field=False, description=description)
+
+    def close(self) -> None:
+        """Let go of the connection, and of the file."""
+        try:
+            self._client.close()
+        finally:
+            self._stop()
+
+
+def connect(place: MilvusPlace, *, make: bool) -> Connection:
+    """A connection to the place.
+
+    Args:
+        place: a server's collection or a file's.
+        make: a file that is not there is made.
+
+    Raises:
+        MissingPackageError: pymilvus or Milvus Lite is not installed.
+        InputError: no such file, another process has it open, no server there, or one that is too old.
+    """
+    try:
+        from pymilvus import MilvusClient
+    except ImportError as error:
+        raise MissingPackageError("Milvus takes its client: pip install 'isoglot[milvus]'") from error
+    for name in ("pymilvus", "milvus_lite"):
+        # They write tracebacks of what they raise as well; what is raised is told here, once.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if place.file is not None:
+        return _open_file(MilvusClient, place, place.file, make)
+    with _asking(place, reaching=True):
+        client = MilvusClient(uri=place.url, token=os.environ.get(TOKEN, ""), timeout=_REACH, dedicated=True)
+    connection = Connection(client, place)
+    try:
+        _refuse_old(place, connection.ask("get_server_version"))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open_file(client_of: Callable[..., Any], place: MilvusPlace, file: Path, make: bool) -> Connection:
+    """A connection to Milvus Lite, which answers on a free port of this machine alone until it is closed."""
+    try:
+        from milvus_lite.adapter.grpc.server import start_server_in_thread
+        from milvus_lite.exceptions import DataDirLockedError, MilvusLiteError
+    except ImportError as error:
+        raise MissingPackageError("a file of Milvus takes Milvus Lite 3: pip install 'isoglot[milvus]'") from error
+    if not (file / "LOCK").is_file():
+        if not make:
+            raise InputError(
+                f"{place.shown}: no file of Milvus Lite there; make one with `isoglot export INDEX {place.shown}`"
+            )
+        if file.is_file() or (file.is_dir() and any(file.iterdir())):
+            raise InputError(f"{place.shown}: {file} is there, and is none of Milvus Lite 3; name another one")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        server, database, port = start_server_in_thread(str(file.absolute()), "127.0.0.1", 0)
+    except DataDirLockedError as error:
+        raise InputError(
+            f"{place.shown}: this file is open already, here or in another process, and only one may have it; "
+            "a Milvus server takes many"
+        ) from error
+    except (MilvusLiteError, ValueError) as error:
+        raise IsoglotError(f"{place.shown}: cannot be opened ({error})") from error
+    except OSError as error:
+        raise IsoglotError(f"{place.shown}: cannot be opened ({error.strerror or error})") from error
+
+    def stop() -> None:
+        server.stop(grace=None).wait()
+        database.close()
+
+    try:
+        with _asking(place, reaching=True):
+            # A proxy of the environment is for the world outside, and Milvus Lite hangs up on who asks if it lives.
+            direct = {"grpc.enable_http_proxy": 0, "grpc.keepalive_time_ms": 2**31 - 1}
+            return Connection(
+                client_of(uri=f"http://127.0.0.1:{port}", timeout=_REACH, dedicated=True, grpc_options=direct),
+                place,
+                stop,
+            )
+    except BaseException:
+        stop()
+        raise
+
+
+def _refuse_old(place: MilvusPlace, version: Any) -> None:
+    found = _VERSION.match(str(version))
+    if found is not None and (int(found[1]), int(found[2])) < OLDEST:
+        raise InputError(f"{place.shown}: the server is Milvus {version}; expected {OLDEST[0]}.{OLDEST[1]} or newer")
+
+
+@contextmanager
+def _asking(place: MilvusPlace, *, reaching: bool = False) -> Iterator[None]:
+    """Turn what the client raises into one clear message."""
+    import grpc
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except (MilvusException, grpc.RpcError) as error:
+        code, said = _told(error)
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            raise InputError(f"{place.shown}: the server wants another token; put it in {TOKEN}") from error
+        where = place.url or place.shown
+        if reaching:
+            raise InputError(
+                f"{place.shown}: no answer from {where} ({said}); see that a Milvus server runs there, then do the "
+                "same again"
+            ) from error
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            raise IsoglotError(
+                f"{place.shown}: no answer from {where} ({said}); see that the server runs, then do the same again"
+            ) from error
+        raise IsoglotError(f"{place.shown}: Milvus answers {said}") from error
+    except OSError as error:
+        raise IsoglotError(f"{place.shown}: {error.strerror or error}; make room, then do the same again") from error
+
+
+def _told(error: BaseException) -> tuple[Any, str]:
+    """An error's code of gRPC, where one is at its root, and what it says, without the token."""
+    import grpc
+
+    said = " ".join(str(getattr(error, "message", "") or error).split())[:200]
+    token = os.environ.get(TOKEN)
+    said = said.replace(token, "...") if token else said
+    root = error
+    while not isinstance(root, grpc.RpcError):
+        cause = root.__cause__
+        if cause is None or cause is root:  # the client raises errors from themselves
+            return getattr(error, "code", None), said
+        root = cause
+    return root.code(), said

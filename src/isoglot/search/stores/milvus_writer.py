@@ -1,0 +1,170 @@
+"""Writing an index into Milvus: two collections made, filled, and marked as finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import json_line
+from isoglot.search.index.about import About
+from isoglot.search.index.columns import field_columns
+from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.stores.kept import PAYLOAD, not_ours, point_id, refuse_other_vectors
+from isoglot.search.stores.milvus import ALL, DENSE, DIGEST, POINT, WORDS, is_there
+from isoglot.search.stores.milvus_beside import LONGEST, Beside, Described, fields_there
+from isoglot.search.stores.milvus_filter import COLUMNS
+from isoglot.search.stores.milvus_place import Connection
+from isoglot.search.stores.term_weights import LARGEST, passage_weights
+
+_NO_WORDS = {LARGEST + 1: 1.0}  # the sparse vector of a passage without words: Milvus takes no empty ones
+_ROWS = 256  # in one request, which has 64 MB at most
+_SHOWN = 3
+
+
+class MilvusWriter:
+    """A collection open for writing.
+
+    Args:
+        connection: to its place.
+        about: the encoder of what will be put.
+        overwrite: a collection that is there goes first.
+
+    Raises:
+        InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
+    """
+
+    def __init__(self, connection: Connection, about: About, *, overwrite: bool) -> None:
+        self._connection, self._about = connection, about
+        self._collection, self._beside = connection.place.collection, Beside(connection)
+        self._described = Described(about)
+        # Whose it is comes first: a collection that is not ours is not ours to delete.
+        there = is_there(connection)
+        if there and not overwrite:
+            known = self._beside.read()
+            refuse_other_vectors(about, known.about, connection.place.shown, "collection")
+            self._about = replace(about, mean_terms=known.about.mean_terms)
+            self._described = known  # until all is there: who follows the collection opens it again at a change
+            return
+        if there:
+            connection.ask("drop_collection", collection_name=self._collection)
+        self._create()
+
+    def held(self) -> Mapping[str, str]:
+        """Digest of each passage that is there, by the passage's id."""
+        rows = self._connection.rows(self._collection, ALL, ["id", DIGEST])
+        return {str(row["id"]): str(row[DIGEST]) for row in rows}
+
+    def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
+        """Keep passages with their vectors; one of an id that is there is replaced.
+
+        Raises:
+            InputError: more text than Milvus keeps; nothing was put then.
+        """
+        columns = field_columns(passages)
+        rows = [
+            self._row(
+                passage,
+                digests[number],
+                vectors[number],
+                {name: values[number] for name, values in columns.items() if values[number] is not None},
+            )
+            for number, passage in enumerate(passages)
+        ]
+        _refuse_long(self._connection.place.shown, rows)
+        langs = {passage.lang for passage in passages}
+        if not langs <= set(self._described.langs) or not columns.keys() <= set(self._described.columns):
+            self._tell(  # first, so that an export that stops forgets none
+                langs=sorted(langs.union(self._described.langs)), columns=sorted({*columns, *self._described.columns})
+            )
+        for start in range(0, len(rows), _ROWS):
+            self._connection.ask("upsert", collection_name=self._collection, data=rows[start : start + _ROWS])
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Forget passages by id."""
+        self._connection.ask("delete", collection_name=self._collection, ids=[point_id(passage) for passage in ids])
+
+    def weigh(self, frequencies: Mapping[int, int]) -> None:
+        """Keep how many passages have each term."""
+        self._beside.weigh(frequencies)
+
+    def finish(self) -> int:
+        """Mark the collection as complete; how many passages it holds."""
+        there = self._connection.count(self._collection, ALL)
+        self._tell(about=self._about, finished=True, passages=there)
+        return there
+
+    def close(self) -> None:
+        """Let go of the connection, or of the file."""
+        self._connection.close()
+
+    def _tell(self, **new: Any) -> None:
+        self._described = self._described._replace(**new)
+        self._beside.tell(self._described)
+
+    def _row(self, passage: Passage, digest: str, vector: Vectors, columns: dict[str, Any]) -> dict[str, Any]:
+        own = {name: getattr(passage, name) for name in PAYLOAD}
+        return {
+            **own,
+            "metadata": json_line(dict(passage.metadata)),
+            POINT: point_id(passage.id),
+            DIGEST: digest,
+            DENSE: np.asarray(vector, np.float32).tolist(),
+            WORDS: passage_weights(passage, self._about.mean_terms) or _NO_WORDS,
+            COLUMNS: columns,
+        }
+
+    def _create(self) -> None:
+        from pymilvus import DataType
+
+        place = self._connection.place
+        # The other collection comes first: one without it is nobody's that is known here.
+        if self._beside.is_there():
+            self._beside.drop()
+        elif fields_there(self._connection, self._beside.name) is not None:
+            raise not_ours(place.shown, self._beside.name)
+        self._beside.make()
+        self._beside.tell(self._described)
+        schema = self._connection.schema("an index of isoglot")
+        schema.add_field(POINT, DataType.VARCHAR, is_primary=True, max_length=36)
+        for name in (*PAYLOAD, DIGEST):
+            schema.add_field(name, DataType.VARCHAR, max_length=LONGEST)
+        schema.add_field(COLUMNS, DataType.JSON)
+        schema.add_field(DENSE, DataType.FLOAT_VECTOR, dim=self._about.dimension)
+        schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
+        indexes = self._connection.index_params()
+        # A file is searched as a whole; a server chooses, and Zilliz' cloud takes nothing but its own choice.
+        indexes.add_index(DENSE, index_type="FLAT" if place.file else "AUTOINDEX", metric_type="COSINE")
+        indexes.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
+        if place.file is None:
+            for name in ("lang", "document"):
+                indexes.add_index(name, index_type="INVERTED")
+        self._connection.ask(
+            "create_collection",
+            collection_name=self._collection,
+            schema=schema,
+            index_params=indexes,
+            consistency_level="Strong",
+        )
+
+
+def _refuse_long(shown: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Stop where a row has more text than Milvus keeps in a field."""
+    long = []
+    for row in rows:
+        for name in PAYLOAD:
+            size = len(str(row[name]).encode(errors="replace"))
+            if size > LONGEST:
+                long.append(f"{name} of {str(row['id'])[:60]!r}: {size} bytes")
+        size = len(json_line(row[COLUMNS]).encode())
+        if size > LONGEST:
+            long.append(f"metadata for filters of {str(row['id'])[:60]!r}: {size} bytes")
+    if long:
+        more = f", and {len(long) - _SHOWN} more" if len(long) > _SHOWN else ""
+        raise InputError(
+            f"{shown}: Milvus keeps texts of up to {LONGEST} bytes; {'; '.join(long[:_SHOWN])}{more}; index with "
+            "shorter passages or less metadata, or export to another store"
+        )
