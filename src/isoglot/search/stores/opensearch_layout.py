@@ -43,11 +43,12 @@ def mapping(dimension: int, about: Mapping[str, Any]) -> dict[str, Any]:
     The terms of a passage are put in as they are, with blanks between: words of all languages are told apart alike.
     What comes back of a passage is kept beside, unread by the server.
     """
+    # Nothing is left out of `_source`, though the terms need not be there: where something is, the k-NN plugin writes
+    # every vector into it a second time.
     vector = {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct"}
     return {
         "dynamic": "strict",
         "_meta": {ABOUT: dict(about)},
-        "_source": {"excludes": [TERMS]},
         "properties": {
             **{name: {"type": "keyword"} for name in (KEY, *OWN)},
             DIGEST: {"type": "keyword", "index": False},
