@@ -15,6 +15,7 @@ from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.search import passage_documents, score_index
 from isoglot.search.index.manifest import read_manifest
+from support.opensearch_places import opensearch_place
 
 # An embedder that reads coordinates: a text is "x y ...", and the words a, b, ... are for lexical searches.
 TEXTS = {"d1": "10 1 eins", "d2": "8 6 zwei", "d3": "8 6 zwei", "e1": "6 8 one", "e2": "1 10 two"}
@@ -178,3 +179,23 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
     assert isoglot("index", rows_file, *source, "-o", tmp_path / "bad")[0] == 2
     code, _, err = isoglot("index", "--langs", "de", "-o", tmp_path / "bad")
     assert (code, "give --benchmark with them" in err) == (2, True)
+
+
+def test_a_place_is_scored_as_the_folder_is(tmp_path, tiny_model, rows_file, capsys):
+    pytest.importorskip("opensearchpy")
+    source, folder = ["--benchmark", "rows", "--rows", str(rows_file)], str(tmp_path / "i")
+    place = opensearch_place("opensearch", tmp_path)
+    assert run(["index", *source, "--model", str(tiny_model), "-o", folder]) == 0
+    assert run(["export", folder, place]) == 0
+    told = []
+    for index in (folder, f"memory:{folder}", place):
+        capsys.readouterr()
+        out = str(tmp_path / f"measured-{len(told)}")
+        assert run(["evaluate", *source, "--index", index, "-o", out, "--resamples", "0", "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+        assert read_json(tmp_path / f"measured-{len(told) - 1}" / "run.json")["settings"]["index"] == index
+    for one in told[1:]:
+        for setting, measure in ((MONO, "map"), (CROSS, "ndcg@10"), (POOL, "map"), (POOL, "rank_distance")):
+            assert one[setting][measure] == pytest.approx(told[0][setting][measure], abs=1e-9)
+    assert run(["evaluate", *source, "--langs", "de,en", "--index", place, "-o", str(tmp_path / "bad")]) == 2
+    assert "passages; make it with `isoglot index --benchmark`" in capsys.readouterr().err

@@ -21,24 +21,25 @@ if TYPE_CHECKING:
 class FromIndex:
     """An index of the benchmark's passages, searched."""
 
-    folder: Path
+    place: str
     ranking: Ranking
     model: str | None
     options: ModelOptions | None
 
     @property
     def name(self) -> str:
-        """The folder, and what is not plain about the searches."""
+        """The place, and what is not plain about the searches."""
         ranking = self.ranking
         more = ["balanced"] if ranking.fair == "balanced" else []
         more += [f"re-ranked by {ranking.rerank}"] if ranking.rerank else []
         more += ["expanded"] if ranking.expand else []
-        return f"{self.folder} ({', '.join([ranking.mode, *more])})"
+        return f"{self.place} ({', '.join([ranking.mode, *more])})"
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """What only vectors can have, a depth that no search has, streamed passages, no index."""
         from isoglot.search.index.manifest import read_manifest
         from isoglot.search.query_checks import LARGEST_K
+        from isoglot.search.stores.named import FOLDER, split_place
 
         if how.trec_depth is not None or how.debias is not None:
             raise InputError(
@@ -49,7 +50,9 @@ class FromIndex:
             raise InputError("--index: wants passages in memory, not streamed (of miracl: --subset hard-negatives)")
         if how.depth > LARGEST_K:
             raise InputError(f"--depth {how.depth}: a search lists at most {LARGEST_K} passages")
-        read_manifest(self.folder)
+        name, rest = split_place(self.place)
+        if name == FOLDER:
+            read_manifest(Path(rest))
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Search and score."""
@@ -59,13 +62,19 @@ class FromIndex:
         from isoglot.search.index.manifest import read_manifest
         from isoglot.search.measured import refuse_other_index, score_index
         from isoglot.search.searcher import Searcher
+        from isoglot.search.stores.named import FOLDER, open_place, split_place
 
-        made = (read_run(self.folder) or {}).get("data", {}).get("benchmark")
-        version = read_manifest(self.folder).version
-        refuse_other_index(data, version.documents + version.folded, made)
+        name, rest = split_place(self.place)
+        opened = open_place(self.place)
+        if name == FOLDER:
+            made = (read_run(Path(rest)) or {}).get("data", {}).get("benchmark")
+            version = read_manifest(Path(rest)).version
+            refuse_other_index(data, version.documents + version.folded, made)
+        else:
+            refuse_other_index(data, len(opened.index.tally("document").counts), None, folded=False)
         if self.ranking.wants_models:
             quiet_libraries()
-        searcher = Searcher.open(self.folder, self.model, options=self.options)
+        searcher = Searcher.open(opened, self.model, options=self.options)
         result = score_index(
             searcher,
             data,
@@ -84,4 +93,4 @@ class FromIndex:
 
     def settings(self) -> dict[str, Any]:
         """Which index, and how it is searched."""
-        return {"index": str(self.folder), **self.ranking.record()}
+        return {"index": self.place, **self.ranking.record()}

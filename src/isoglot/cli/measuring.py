@@ -32,7 +32,7 @@ def evaluate(
     vectors: Path | None = None,
     run: Paths = (),
     run_pool: Literal["all", "own"] = "all",
-    index: Path | None = None,
+    index: str | None = None,
     ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
@@ -63,7 +63,8 @@ def evaluate(
         run: Score a TREC run instead of a model; LANG=FILE names the run of one query language, and may be given
             several times.
         run_pool: What the run's queries were asked of: all languages together, or their own only.
-        index: Score the searches of an index that `isoglot index --benchmark` made of the same benchmark.
+        index: Score the searches of an index that `isoglot index --benchmark` made of the same benchmark: its folder,
+            or a place that it was exported to.
         ranking: How the index is searched.
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.

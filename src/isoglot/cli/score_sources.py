@@ -201,7 +201,7 @@ def score_source(
     vectors: Path | None,
     run: tuple[Path, ...],
     run_pool: Literal["all", "own"],
-    index: Path | None,
+    index: str | None,
     ranking: Ranking,
     options: ModelOptions | None,
     devices: str | None,

@@ -136,18 +136,21 @@ def passage_documents(benchmark: Benchmark | StreamedCorpus) -> Iterator[dict[st
             yield {"id": key, "text": text, "lang": lang}
 
 
-def refuse_other_index(benchmark: Benchmark, documents: int, checksum: str | None) -> None:
+def refuse_other_index(benchmark: Benchmark, documents: int, checksum: str | None, *, folded: bool = True) -> None:
     """Stop where an index is seen not to be of a benchmark's passages.
 
     Args:
         benchmark: that is to be asked.
-        documents: how many the index has, those that say what another one says included.
+        documents: how many the index has.
         checksum: of the benchmark that it was made of, as its `run.json` says; None where that says none.
+        folded: those that say what another one says are among `documents`; in a store that was exported to, they are
+            not.
 
     Raises:
         InputError: it is of another benchmark, or of more or fewer documents than there are passages.
     """
-    expected = sum(1 for _ in passage_documents(benchmark))
+    texts = [(one["lang"], clean(one["text"])) for one in passage_documents(benchmark)]
+    expected = len(texts if folded else set(texts))
     if checksum not in (None, benchmark.checksum):
         raise InputError(f"index: made of other texts or judgements than {benchmark.name} has here; {_REMEDY}")
     if documents != expected:
