@@ -15,6 +15,7 @@ from isoglot.search.filters.tree import Among, Compare, Like, Missing
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
+from isoglot.search.searcher import Searcher
 from isoglot.search.stores import opensearch_requests, opensearch_writer
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place, write_place
@@ -22,7 +23,7 @@ from isoglot.search.stores.opensearch import OpenSearchIndex, read_about
 from isoglot.search.stores.opensearch_layout import mapping
 from isoglot.search.stores.opensearch_place import connect, to_place
 from support.opensearch_server import opensearch_server
-from support.passages import DIMENSION, some_passages, write_index
+from support.passages import some_passages, write_index
 
 PASSWORD = "päss:w0rd"
 
@@ -77,25 +78,6 @@ def test_words_score_as_in_memory_whatever_the_servers_constant_factor(server, p
     there.close()
 
 
-def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):
-    put, batches = opensearch_writer.OpenSearchWriter.put, []
-
-    def twice(self, passages, digests, vectors):
-        if len(batches) == 2:
-            raise KeyboardInterrupt
-        batches.append(len(passages))
-        put(self, passages, digests, vectors)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(opensearch_writer.OpenSearchWriter, "put", twice)
-        with pytest.raises(KeyboardInterrupt):
-            export_index(index, place, batch=20)
-    with pytest.raises(InputError, match="its export was not finished; run the same `isoglot export` command again"):
-        open_place(place)
-    # What was put is there though nothing has made it searchable yet.
-    assert counts(export_index(index, place, batch=20)) == (32, 0, 40, 0, 72)
-
-
 def test_only_what_changed_is_moved_and_readers_see_it(server, tmp_path, place):
     passages, vectors = some_passages()
     folder = write_index(tmp_path / "i", passages, vectors)
@@ -121,17 +103,6 @@ def test_only_what_changed_is_moved_and_readers_see_it(server, tmp_path, place):
     assert [found.passage.id for found in renewed.index.nearest(turned[5], 9, where=where)] == ["new"]
     reader.index.close()
     renewed.index.close()
-
-
-def test_another_encoders_index_is_left_alone_but_replaced_on_demand(index, tmp_path, place):
-    other = write_index(tmp_path / "other", *some_passages(2), probe=np.eye(3, DIMENSION)[::-1].tolist(), model="else")
-    export_index(index, place)
-    with pytest.raises(InputError, match=r"the index holds vectors of hand, and those of else differ; .*`overwrite`"):
-        export_index(other, place)
-    assert counts(export_index(other, place, overwrite=True)) == (12, 0, 0, 0, 12)
-    opened = open_place(place)
-    assert (opened.about.model, opened.about.length, opened.about.options) == ("else", 64, {})
-    opened.index.close()
 
 
 def test_an_index_that_is_not_ours_is_never_touched(server, index, place):
@@ -233,9 +204,36 @@ def test_among_many_passages_the_servers_own_index_is_asked(server, index, place
             found = there.nearest(vector, 7, ["en"], tree)
             assert [one.passage.id for one in found] == [one.passage.id for one in expected]
             assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-6)
-        assert {next(iter(query)) for query in asked} == {kind}
+        assert {"knn", "script_score"} & {name for query in asked for name in query} == {kind}
         asked.clear()
     connected.client.close()
+
+
+@pytest.mark.parametrize("exact", [20, 10_000])
+def test_languages_that_are_searched_apart_are_asked_at_once(server, index, place, exact):
+    export_index(index, place)
+    where = to_place(place.removeprefix("opensearch:"))
+    connected = connect(where)
+    there = OpenSearchIndex(connected, where, read_about(connected.client, where)[0], exact=exact)
+    tree = checked_filter("year >= 2003", there.fields())
+    vector = some_passages(seed=5)[1][7]
+    langs = ["zh", "xx", "de"]
+    each = there.nearest_in_each(vector, 5, langs, tree)
+    assert each == [there.nearest(vector, 5, [lang], tree) for lang in langs]
+    assert [len(found) for found in each] == [5, 0, 5]
+    assert there.nearest_in_each(vector, 5, []) == []
+    searcher = Searcher(there)
+    searcher.search("Fluss", vector=vector, fair="balanced", k=6)
+    server.requests.clear()
+    assert {hit.lang for hit in searcher.search("Fluss", vector=vector, fair="balanced", k=6)} == {"de", "en", "zh"}
+    # Samples and counts are known by now.
+    assert [request for request in server.requests if "search" in request or "count" in request] == [
+        "POST /docs/_msearch"
+    ]
+    server.failing = True
+    with pytest.raises(IsoglotError, match=r"the server answers 503 \(Partial shards failure\)"):
+        there.nearest_in_each(vector, 5, langs)
+    there.close()
 
 
 def test_cosines_below_zero_come_back_as_they_are(place):
@@ -363,7 +361,9 @@ def test_a_user_and_a_password_are_taken_from_the_environment_and_shown_nowhere(
     assert "wrong-one" not in told
     monkeypatch.setenv("OPENSEARCH_PASSWORD", PASSWORD)
     assert run(["export", str(index), place]) == 0
-    assert PASSWORD not in json.dumps(server.indexes, ensure_ascii=False, default=str) + "".join(capsys.readouterr())
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert PASSWORD not in json.dumps(server.indexes, ensure_ascii=False, default=str) + told.out
     server.forbidden = "_bulk"
     assert run(["export", str(index), place, "--overwrite"]) == 2
     assert "the server refuses this user (403, no permissions for [indices:...]" in capsys.readouterr().err
@@ -410,17 +410,6 @@ def test_errors_say_what_to_do(server, place, index, monkeypatch, capsys):
         open_place(place)
     with pytest.raises(MissingPackageError):
         write_place(place, About("hand", 2))
-
-
-def test_the_command_exports_searches_and_lists(index, place, capsys):
-    assert run(["export", str(index), place]) == 0
-    captured = capsys.readouterr()
-    assert "passages: 72 added" in captured.out
-    assert captured.err == ""
-    assert run(["search", place, "Fluss", "--mode", "lexical", "--langs", "de", "-k", "2"]) == 0
-    assert capsys.readouterr().out.count("Fluss") >= 2
-    assert run(["list", "stores"]) == 0
-    assert "opensearch  " in capsys.readouterr().out
 
 
 def test_the_stand_in_refuses_what_the_server_refuses(server):

@@ -19,7 +19,7 @@ from isoglot.search.searcher import Searcher
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place
 from support.copies import contents
-from support.databases import EMBEDDED, embedded_place
+from support.databases import DATABASES, database_place
 from support.encoders import wide_encoder
 from support.object_store import BUCKET, reach
 from support.passages import some_passages, write_index
@@ -92,11 +92,11 @@ def test_built_and_updated_in_an_object_store(store, tmp_path, numbers, capsys):
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("kind", EMBEDDED)
+@pytest.mark.parametrize("kind", DATABASES)
 def test_exported(kind, tmp_path, numbers):
     """A database gets unit vectors, finds what the folder finds, and is sent nothing twice, whatever the batch."""
     passages, vectors = some_passages()
-    folder, place = write_index(tmp_path / "i", passages, vectors, numbers=numbers), embedded_place(kind, tmp_path)
+    folder, place = write_index(tmp_path / "i", passages, vectors, numbers=numbers), database_place(kind, tmp_path)
     done = export_index(folder, place, batch=20)
     assert (done.added, done.passages) == (72, 72)
     again = export_index(folder, place, batch=64)

@@ -14,11 +14,9 @@ from isoglot.search.searcher import Searcher
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import STORES, open_place, register_store, split_place, write_place
 from isoglot.search.stores.protocol import Opened
-from support.databases import EMBEDDED, embedded_place
-from support.opensearch_places import OPENSEARCH, opensearch_place
+from support.databases import DATABASES, database_place
 from support.passages import DIMENSION, some_passages, write_index
 
-DATABASES = [*EMBEDDED, *OPENSEARCH]
 KINDS = ["array", "lance", "memory", *DATABASES]
 TIED = np.full(DIMENSION, DIMENSION**-0.5, np.float32)  # the vector of three passages, one in each language
 
@@ -28,17 +26,9 @@ def opened(kind, passages, vectors, home) -> Opened:
         return Opened(MemoryIndex(passages, vectors))
     folder = write_index(home / "index", passages, vectors)
     if kind in DATABASES:
-        export_index(folder, place_of(kind, home))
-        return open_place(place_of(kind, home))
+        export_index(folder, database_place(kind, home))
+        return open_place(database_place(kind, home))
     return open_place(f"{kind}:{folder}")
-
-
-def place_of(kind, home) -> str:
-    """Where a database's kind keeps the index of a test, whose folder tells it from others."""
-    if kind in EMBEDDED:
-        return embedded_place(kind, home)
-    pytest.importorskip("opensearchpy")
-    return opensearch_place(kind, home)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +223,7 @@ def test_an_empty_index_answers_with_nothing(empty):
 
 @pytest.mark.parametrize("kind", DATABASES)
 def test_what_is_removed_is_found_by_nothing_any_more(kind, collection, tmp_path):
-    place = place_of(kind, tmp_path)
+    place = database_place(kind, tmp_path)
     gone = [passage.id for passage in collection[0] if passage.document == "en/o'clock 7"]
     before = opened(kind, *collection, tmp_path)
     about = before.about

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from functools import cache, lru_cache
@@ -18,7 +19,7 @@ OPENSEARCH = ["opensearch", *(["opensearch server"] if SERVER else [])]
 
 def opensearch_place(kind: str, home: Path) -> str:
     """A place of its own for a folder, the same each time; what a test leaves on a real server goes at the end."""
-    index = "isoglot-test-" + hashlib.blake2b(str(home).encode(), digest_size=8).hexdigest()
+    index = "isoglot-test-" + hashlib.blake2b(f"{os.getpid()} {home}".encode(), digest_size=8).hexdigest()
     if kind == "opensearch":
         return f"opensearch://{_stand_in()}/{index}"
     _gone_at_the_end(f"{SERVER}/{index}")
@@ -34,5 +35,11 @@ def _stand_in() -> str:
 
 @cache
 def _gone_at_the_end(url: str) -> None:
-    request = urllib.request.Request(f"{url}?ignore_unavailable=true", method="DELETE")
-    atexit.register(lambda: urllib.request.urlopen(request, timeout=60).close())
+    def delete() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=60).close()
+        except urllib.error.HTTPError as error:
+            if error.code != 404:  # a test may have made none
+                raise
+
+    atexit.register(delete)

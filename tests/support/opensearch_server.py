@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 import threading
 from collections.abc import Iterator
@@ -13,36 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from support.opensearch_mappings import merge, parse
 from support.opensearch_queries import RefusedError, Searched, known_keys
 
-_ANALYZERS = {"standard", "simple", "whitespace", "stop", "keyword", "pattern", "fingerprint"}
-_COMMON = {"type", "index", "doc_values", "store", "meta", "copy_to", "null_value"}
-_PARAMETERS = {
-    "keyword": _COMMON | {"ignore_above", "norms", "index_options", "similarity", "normalizer", "fields"},
-    "text": {"type", "index", "store", "analyzer", "search_analyzer", "index_options", "norms", "similarity", "fields"},
-    "double": _COMMON | {"coerce", "ignore_malformed"},
-    "long": _COMMON | {"coerce", "ignore_malformed"},
-    "boolean": _COMMON,
-    "object": {"type", "enabled", "dynamic", "properties"},
-    "knn_vector": {"type", "dimension", "method", "space_type", "mode", "compression_level", "data_type", "store"},
-}
-_ROOT = {
-    "dynamic",
-    "_meta",
-    "_source",
-    "_routing",
-    "properties",
-    "date_detection",
-    "numeric_detection",
-    "dynamic_templates",
-}
-_SPACES = {"lucene": {"l2", "cosinesimil", "innerproduct"}, "faiss": {"l2", "cosinesimil", "innerproduct", "hamming"}}
 _SETTINGS = re.compile(
     r"index\.(knn|knn\.algo_param\.ef_search|number_of_(shards|replicas)|refresh_interval|similarity\.\w+\.\w+|"
     r"mapping\.total_fields\.limit|max_result_window)\Z"
 )
 _NAME = re.compile(r'[^A-Z ,:"*+\\|<>/?#_\-][^A-Z ,:"*+\\|<>/?#]*\Z')
-_FIELDS, _TERM, _ID = 1000, 32_766, 512
+_ID = 512  # bytes
 
 
 class StandIn:
@@ -95,6 +73,7 @@ class StandIn:
             ("GET", "_mapping"): self._mapping, ("PUT", "_mapping"): self._update,
             ("POST", "_bulk"): self._bulk, ("PUT", "_bulk"): self._bulk,
             ("POST", "_search"): self._search, ("GET", "_search"): self._search,
+            ("POST", "_msearch"): self._searches, ("GET", "_msearch"): self._searches,
             ("POST", "_count"): self._count, ("POST", "_refresh"): self._refresh,
         }.get((method, last))  # fmt: skip
         if found is None or len(path) != (2 if last else 1):
@@ -136,7 +115,7 @@ class StandIn:
                     "breaking changes documentation for removed settings",
                 )
         index = {"settings": settings, "mappings": {"properties": {}}, "documents": {}, "shown": {}}
-        self._merge(index, asked.get("mappings", {}))
+        merge(index, asked.get("mappings", {}), knn=self.knn)
         self.indexes[name] = index
         return 200, {"acknowledged": True, "shards_acknowledged": True, "index": name}
 
@@ -150,47 +129,8 @@ class StandIn:
         return 200, {one: {"mappings": self.indexes[one]["mappings"]} for one in self.aliases.get(name, [name])}
 
     def _update(self, name: str, body: bytes) -> tuple[int, Any]:
-        self._merge(self._index(name), _json(body))
+        merge(self._index(name), _json(body), knn=self.knn)
         return 200, {"acknowledged": True}
-
-    def _merge(self, index: dict[str, Any], new: Any) -> None:
-        for key in new:
-            if key not in _ROOT:
-                raise RefusedError(
-                    "mapper_parsing_exception", f"Root mapping definition has unsupported parameters:  [{key}]"
-                )
-        there = index["mappings"]
-        properties = dict(there["properties"])
-        for name, property in new.get("properties", {}).items():
-            self._check(name, property, index["settings"])
-            if name in properties and properties[name] != property:
-                raise RefusedError("illegal_argument_exception", f"mapper [{name}] cannot be changed")
-            properties[name] = property
-        if len(properties) > _FIELDS:
-            raise RefusedError("illegal_argument_exception", f"Limit of total fields [{_FIELDS}] has been exceeded")
-        there |= {**new, "properties": properties}
-
-    def _check(self, name: str, property: Any, settings: dict[str, Any]) -> None:
-        kind = property.get("type")
-        if kind not in _PARAMETERS or (kind == "knn_vector" and not self.knn):
-            raise RefusedError("mapper_parsing_exception", f"No handler for type [{kind}] declared on field [{name}]")
-        for key in property:
-            if key not in _PARAMETERS[kind]:
-                raise RefusedError(
-                    "mapper_parsing_exception", f"unknown parameter [{key}] on mapper [{name}] of type [{kind}]"
-                )
-        if property.get("analyzer", "standard") not in _ANALYZERS:
-            raise RefusedError(
-                "mapper_parsing_exception", f"analyzer [{property['analyzer']}] has not been configured in mappings"
-            )
-        similarity = property.get("similarity", "BM25")
-        if similarity not in {"BM25", "boolean"} and f"index.similarity.{similarity}.type" not in settings:
-            raise RefusedError("mapper_parsing_exception", f"Unknown Similarity type [{similarity}] for field [{name}]")
-        if kind == "knn_vector":
-            method = known_keys(property["method"], {"name", "engine", "space_type", "parameters"}, "method")
-            fits = 0 < property["dimension"] <= 16_000 and method["name"] == "hnsw" and settings.get("index.knn")
-            if not fits or method["space_type"] not in _SPACES[method["engine"]]:
-                raise RefusedError("mapper_parsing_exception", f"Validation failed for the method of [{name}]")
 
     def _bulk(self, name: str, body: bytes) -> tuple[int, Any]:
         index = self._index(name)
@@ -234,7 +174,7 @@ class StandIn:
                         f"mapping set to strict, dynamic introduction of [{name}] within [_doc] is not allowed",
                     )
                 continue
-            _parse(name, properties[name], value)
+            parse(name, properties[name], value)
         index["documents"][key] = source
 
     def _refresh(self, name: str, body: bytes) -> tuple[int, Any]:
@@ -252,6 +192,22 @@ class StandIn:
             for field in excluded:
                 hit.get("_source", {}).pop(field, None)
         return 200, found
+
+    def _searches(self, name: str, body: bytes) -> tuple[int, Any]:
+        lines = body.split(b"\n")
+        if lines.pop() or len(lines) % 2:
+            raise RefusedError(
+                "illegal_argument_exception", "The msearch request must be terminated by a newline [\\n]"
+            )
+        answers = []
+        for head, line in zip(lines[::2], lines[1::2], strict=True):
+            known_keys(_json(head), {"index", "preference", "routing", "search_type", "request_cache"}, "msearch")
+            try:
+                status, answer = self._search(name, line)
+            except RefusedError as refusal:
+                status, answer = refusal.status, {"error": _error(refusal)}
+            answers.append({**answer, "status": status})
+        return 200, {"took": 1, "responses": answers}
 
     def _count(self, name: str, body: bytes) -> tuple[int, Any]:
         asked = known_keys(_json(body), {"query"}, "count")
@@ -322,27 +278,3 @@ def _flat(settings: Any, before: str = "") -> dict[str, Any]:
     for key, value in settings.items():
         found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
     return found
-
-
-def _parse(name: str, property: dict[str, Any], value: Any) -> None:
-    """Refuse a value that is none of its field's type."""
-    kind, values = property["type"], value if isinstance(value, list) else [value]
-    if kind == "object":
-        fits = isinstance(value, dict)
-    elif kind == "knn_vector":
-        fits = isinstance(value, list) and len(value) == property["dimension"]
-        fits = fits and all(isinstance(one, (int, float)) and math.isfinite(one) for one in value)
-    elif kind in {"keyword", "text"}:
-        fits = all(isinstance(one, str) for one in values)
-        longest = max((len(one.encode()) for one in values if isinstance(one, str)), default=0)
-        if kind == "keyword" and longest > _TERM:
-            raise RefusedError(
-                "illegal_argument_exception", f'Document contains at least one immense term in field="{name}"'
-            )
-    elif kind == "boolean":
-        fits = all(isinstance(one, bool) for one in values)
-    else:
-        wanted = int if kind == "long" else (int, float)
-        fits = all(isinstance(one, wanted) and not isinstance(one, bool) for one in values)
-    if not fits:
-        raise RefusedError("mapper_parsing_exception", f"failed to parse field [{name}] of type [{kind}]")

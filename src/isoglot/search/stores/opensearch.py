@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -33,6 +33,7 @@ WINDOW = 10_000  # results of one request, and neighbours of one vector: the ser
 _LEAST = 100  # neighbours that are looked for, however few are wanted
 _CLAUSES = 1024  # terms of a query, as the server has it where nobody set another number
 _PAGE = 1000
+_BY_SCORE: Sequence[requests.Body] = [{"_score": "desc"}, {"id": "asc"}]
 
 
 class OpenSearchIndex:
@@ -50,7 +51,10 @@ class OpenSearchIndex:
         self._fields = fields_of(kept.columns)
         # Since version 3 the server leaves out the constant factor of BM25.
         self._factor = K1 + 1 if server.version >= (3, 0) and server.version < (7, 0) else 1.0
-        self._counted = lru_cache(maxsize=1000)(self._count_of)
+        # Asked once of a published version: how many passages a filter leaves in each language, and samples, which are
+        # megabytes and are looked at by every query that treats languages alike.
+        self._spoken = lru_cache(maxsize=1000)(self._languages_of)
+        self._sampled = lru_cache(maxsize=None)(self._sample_of)
 
     @property
     def dimension(self) -> int:
@@ -59,8 +63,7 @@ class OpenSearchIndex:
 
     def languages(self) -> dict[str, int]:
         """Passages in each language, codes in alphabetical order."""
-        counts = self._values("lang", "text", condition_of(None, None, self._fields))
-        return dict(sorted((str(lang), count) for lang, count in counts.items()))
+        return dict(sorted(self._languages_of(json_line(condition_of(None, None, self._fields))).items()))
 
     def fields(self) -> Fields:
         """The fields that filters may name."""
@@ -75,17 +78,18 @@ class OpenSearchIndex:
         """
         if langs is not None and not langs:
             return []
-        condition = condition_of(langs, where, self._fields)
-        values = np.asarray(vector, np.float32).tolist()
-        query: Query
-        if k > WINDOW or self._counted(json_line(condition)) <= self._exact:
-            params = {"field": VECTOR, "query_value": values, "space_type": "innerproduct"}
-            script = {"lang": "knn", "source": "knn_score", "params": params}
-            query = {"script_score": {"query": condition, "script": script}}
-        else:
-            asked: Query = {"vector": values, "k": max(k, _LEAST)}
-            query = {"knn": {VECTOR: asked if "match_all" in condition else {**asked, "filter": condition}}}
-        return [Found(passage, cosine_of(score)) for passage, score in self._ranked(query, k)]
+        return _near(self._ranked(self._query(vector, k, langs, where), k))
+
+    def nearest_in_each(
+        self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
+    ) -> list[list[Found]]:
+        """As `nearest` in each language by itself, in one request."""
+        if not langs or k > WINDOW:
+            return [self.nearest(vector, k, [lang], where) for lang in langs]
+        bodies = [_body(self._query(vector, k, [lang], where)) | {"sort": _BY_SCORE, "size": k} for lang in langs]
+        with asking(self._place):
+            answers = requests.together(self._client, self._place.index, bodies)
+        return [_near(map(_scored, answer["hits"]["hits"])) for answer in answers]
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
@@ -127,10 +131,7 @@ class OpenSearchIndex:
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages: those of the lowest keys, which are hashes."""
-        body = {"query": condition_of([lang], None, self._fields), "_source": [VECTOR]}
-        found = self._hits(body, SAMPLED, sort=[{KEY: "asc"}], most=SAMPLED)
-        rows = [vector_of(hit["_source"]) for hit in found]
-        return np.asarray(rows, np.float32).reshape(len(rows), self.dimension)
+        return self._sampled(lang)
 
     def document(self, document: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document."""
@@ -147,10 +148,22 @@ class OpenSearchIndex:
         """Let go of the connections."""
         self._client.close()
 
+    def _query(self, vector: Vectors, k: int, langs: Sequence[str] | None, where: Filter | None) -> Query:
+        """What finds the nearest: a comparison with each, where few are left to compare with."""
+        condition = condition_of(langs, where, self._fields)
+        spoken = self._spoken(json_line(condition_of(None, where, self._fields)))
+        among = sum(count for lang, count in spoken.items() if langs is None or lang in langs)
+        # An inner product is a cosine only where both sides have the length 1.
+        values = (np.asarray(vector, np.float32) / (float(np.linalg.norm(vector)) or 1.0)).tolist()
+        if k > WINDOW or among <= self._exact:
+            params = {"field": VECTOR, "query_value": values, "space_type": "innerproduct"}
+            script = {"lang": "knn", "source": "knn_score", "params": params}
+            return {"script_score": {"query": condition, "script": script}}
+        asked: Query = {"vector": values, "k": max(k, _LEAST)}
+        return {"knn": {VECTOR: asked if "match_all" in condition else {**asked, "filter": condition}}}
+
     def _ranked(self, query: Query, k: int, *, words: bool = False) -> Iterator[tuple[Passage, float]]:
-        body = {"query": query, "_source": [PASSAGE], "track_total_hits": False}
-        for hit in self._hits(body, WINDOW, sort=[{"_score": "desc"}, {"id": "asc"}], most=k, words=words):
-            yield passage_of(hit["_source"]), float(hit["_score"])
+        return map(_scored, self._hits(_body(query), WINDOW, sort=_BY_SCORE, most=k, words=words))
 
     def _values(self, field: str, kind: Kind, among: Query) -> dict[str | float | bool, int]:
         """Each value of a kind with the number of passages that have it."""
@@ -171,8 +184,13 @@ class OpenSearchIndex:
         with asking(self._place):
             return requests.count(self._client, self._place.index, among)
 
-    def _count_of(self, among: str) -> int:
-        return self._count(json.loads(among))
+    def _languages_of(self, among: str) -> dict[str, int]:
+        return {str(lang): count for lang, count in self._values("lang", "text", json.loads(among)).items()}
+
+    def _sample_of(self, lang: str) -> Vectors:
+        body = {"query": condition_of([lang], None, self._fields), "_source": [VECTOR]}
+        rows = [vector_of(hit["_source"]) for hit in self._hits(body, SAMPLED, sort=[{KEY: "asc"}], most=SAMPLED)]
+        return np.asarray(rows, np.float32).reshape(len(rows), self.dimension)
 
 
 def cosine_of(score: float) -> float:
@@ -256,6 +274,18 @@ def write_opensearch(rest: str, about: About, overwrite: bool) -> Writer:
 
 
 OPENSEARCH = StoreKind(open_opensearch, write_opensearch)
+
+
+def _body(query: Query) -> dict[str, Any]:
+    return {"query": query, "_source": [PASSAGE], "track_total_hits": False}
+
+
+def _scored(hit: Mapping[str, Any]) -> tuple[Passage, float]:
+    return passage_of(hit["_source"]), float(hit["_score"])
+
+
+def _near(ranked: Iterable[tuple[Passage, float]]) -> list[Found]:
+    return [Found(passage, cosine_of(score)) for passage, score in ranked]
 
 
 def _without(among: Query, field: str, kinds: Sequence[Kind]) -> Query:

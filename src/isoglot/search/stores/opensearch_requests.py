@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from isoglot.core.errors import IsoglotError
+from isoglot.search.stores.opensearch_place import reason_of
 
 Body = Mapping[str, Any]
 BY_ID: Sequence[Body] = ({"id": "asc"},)
-_WHOLE = {"allow_partial_search_results": "false"}
+_ALL = {"allow_partial_search_results": "false"}
 _BUCKETS = 1000
 
 
@@ -25,11 +26,22 @@ def search(client: Any, index: str, body: Body, *, words: bool = False) -> dict[
     Raises:
         IsoglotError: some of the index did not answer in time.
     """
-    params = {**_WHOLE, "search_type": "dfs_query_then_fetch"} if words else dict(_WHOLE)
+    params = {**_ALL, "search_type": "dfs_query_then_fetch"} if words else dict(_ALL)
     answer: dict[str, Any] = client.search(index=index, body=dict(body), params=params)
-    if answer.get("timed_out") or answer.get("_shards", {}).get("failed"):
-        raise IsoglotError(f"index {index}: some of its shards did not answer; see that the server is well")
-    return answer
+    return _whole(index, answer)
+
+
+def together(client: Any, index: str, bodies: Sequence[Body]) -> list[dict[str, Any]]:
+    """The answers to several requests that are sent as one.
+
+    Raises:
+        IsoglotError: one of them was refused, or some of the index did not answer in time.
+    """
+    answers = client.msearch(index=index, body=[line for body in bodies for line in ({}, dict(body))])["responses"]
+    for answer in answers:
+        if "error" in answer:
+            raise IsoglotError(f"index {index}: the server answers {answer.get('status')} ({reason_of(answer)[1]})")
+    return [_whole(index, answer) for answer in answers]
 
 
 def hits(
@@ -79,7 +91,10 @@ def values(client: Any, index: str, query: Body, field: str) -> Iterator[tuple[A
 
 def count(client: Any, index: str, query: Body) -> int:
     """How many documents a query finds."""
-    answer = client.count(index=index, body={"query": query})
-    if answer.get("_shards", {}).get("failed"):
+    return int(_whole(index, client.count(index=index, body={"query": query}))["count"])
+
+
+def _whole(index: str, answer: dict[str, Any]) -> dict[str, Any]:
+    if answer.get("timed_out") or answer.get("_shards", {}).get("failed"):
         raise IsoglotError(f"index {index}: some of its shards did not answer; see that the server is well")
-    return int(answer["count"])
+    return answer
