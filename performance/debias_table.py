@@ -25,7 +25,8 @@ from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.data.prepared import prepare
 from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.data.rows import write_rows
-from isoglot.encoders.debias import Sample, fit
+from isoglot.encoders.debias import Sample
+from isoglot.encoders.debias_fits import fit
 from isoglot.encoders.debias_samples import from_rows
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load, quiet_libraries

@@ -10,7 +10,8 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.core.files import write_json
 from isoglot.data.prepared import prepare
-from isoglot.encoders.debias import center, load_debias
+from isoglot.encoders.debias import load_debias
+from isoglot.encoders.debias_fits import center
 from isoglot.encoders.debias_samples import from_rows, from_texts, from_vectors
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import write_shard

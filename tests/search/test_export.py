@@ -6,7 +6,8 @@ import pytest
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.debias import Sample
+from isoglot.encoders.debias_fits import center
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher

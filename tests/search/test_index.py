@@ -16,7 +16,8 @@ from isoglot import load
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.executors import Here
-from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.debias import Sample
+from isoglot.encoders.debias_fits import center, fit
 from isoglot.encoders.encoding import encode
 from isoglot.search.index import approximate, shards, store
 from isoglot.search.index.building import build_index
@@ -360,19 +361,27 @@ def test_ann_index_recall_is_measured(tmp_path, model):
     assert approximate.partitions(1_000_000) == 1000
 
 
-def test_corrected_indexes_correct_queries_too(tmp_path, model):
+@pytest.mark.parametrize("method", ["center", "csls"])
+def test_corrected_indexes_correct_queries_too(tmp_path, model, method):
     texts = [d["text"] for d in capitals()]
     langs = [d["lang"] for d in capitals()]
     vectors = encode(model, texts, "passage").vectors
-    fitted = center([Sample(vectors, langs, "passage")])
+    questions = encode(model, [text.replace("is", "?") for text in texts], "query").vectors
+    fitted = fit(method, [Sample(vectors, langs, "passage"), Sample(questions, langs, "query")])
     fitted.save(tmp_path / "d.npz")
     folder = tmp_path / "i"
     folder.mkdir()
     build_index([write(tmp_path / "d.jsonl", capitals())], folder, model, name="m", debias=tmp_path / "d.npz")
     query = encode(model, [texts[0]], "query").vectors
     expected = fitted.apply(vectors, langs) @ fitted.apply(query, ["zh"], "query")[0]
-    hits = Searcher.open(folder, model).search(texts[0], k=24, query_lang="zh")
+    searcher = Searcher.open(folder, model)
+    hits = searcher.search(texts[0], k=24, query_lang="zh")
     np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected)[::-1], atol=1e-4)
+    assert searcher.query_vectors([texts[0]]).shape == (1, fitted.width)
+    assert searcher.search(texts[0], k=3, fair="balanced")
+    searcher.close()
+    more = build_index([{"id": "new", "text": texts[0]}], folder, model, name="m", update=True)
+    assert more.added == 1
     center([Sample(vectors[:, :16], langs, "passage")]).save(tmp_path / "small.npz")
     other = tmp_path / "o"
     other.mkdir()

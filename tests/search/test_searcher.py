@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.debias import Sample, center
+from isoglot.encoders.debias import Sample
+from isoglot.encoders.debias_fits import center
 from isoglot.encoders.encoding import ModelEmbedder
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import load

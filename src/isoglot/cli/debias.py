@@ -22,7 +22,7 @@ app = App(name="debias", help="Correct a model's language bias without training.
 def fit(
     *,
     output: OutputFile,
-    method: Literal["center", "lir", "shift"] = "center",
+    method: Literal["center", "lir", "shift", "csls", "center+csls"] = "center",
     rows: Paths = (),
     texts: Names = (),
     vectors: Path | None = None,
@@ -30,7 +30,8 @@ def fit(
     langs: str | None = None,
     rank: int = 1,
     pivot: str = "en",
-    strength: float = 0.6,
+    strength: float | None = None,
+    neighbours: int = 20,
     limit: int = 2000,
     seed: int = 0,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
@@ -42,7 +43,8 @@ def fit(
 
     Args:
         output: File to write (.npz).
-        method: center (each language's mean), lir (its first directions), or shift (passages, towards the pivot).
+        method: center (each language's mean), lir (its first directions), shift (passages, towards the pivot), csls
+            (passages that are near to every question), or center+csls.
         rows: Row files, or a prepared folder.
         texts: LANG=FILE,...: one text a line (center and lir).
         vectors: What `isoglot encode` wrote, or a Parquet file (id, lang, role, vector); for center and lir.
@@ -50,7 +52,9 @@ def fit(
         langs: Comma-separated languages to keep of --rows.
         rank: Directions to take away (lir).
         pivot: Language whose passages stay (shift).
-        strength: Share of the mean difference to take away (shift).
+        strength: Share of the mean difference to take away (shift: .6), or of a passage's nearness to questions (csls:
+            .5).
+        neighbours: Nearest questions of each language that a passage is measured against (csls).
         limit: Groups of rows, or lines of each text, to fit on.
         seed: Of the draw of those.
         options: How the model is opened.
@@ -58,7 +62,7 @@ def fit(
         overwrite: Replace an existing file.
         as_json: Print what was fitted as JSON.
     """
-    from isoglot.encoders.debias import fit as fit_method
+    from isoglot.encoders.debias_fits import fit as fit_method
     from isoglot.encoders.debias_samples import from_rows, from_texts, from_vectors
 
     if sum(map(bool, (rows, texts, vectors))) != 1:
@@ -78,7 +82,13 @@ def fit(
                 files = dict(_text_file(entry) for entry in texts)
                 samples = from_texts(encoder, files, limit=limit, seed=seed)
     fitted = fit_method(
-        method, samples, rank=rank, pivot=pivot, strength=strength, model="" if vectors is not None else model
+        method,
+        samples,
+        rank=rank,
+        pivot=pivot,
+        strength=strength,
+        neighbours=neighbours,
+        model="" if vectors is not None else model,
     )
     fitted.save(output)
     if as_json:

@@ -117,7 +117,7 @@ def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
     blocks: list[Vectors] = []
     for shard in _shards(place):
         named = np.array(shard.langs), np.array(shard.roles)
-        corrected = shard.vectors.copy()
+        corrected = np.empty((len(shard.vectors), debias.width), np.float32)
         for role in _ROLES:
             rows = named[1] == role
             if rows.any():

@@ -47,20 +47,22 @@ def go_on_from(
         if numbers is not None and numbers != manifest.numbers:
             raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
         return manifest
-    numbers = numbers or "float32"
-    vector_type(int(vectors.shape[1]), numbers)
+    numbers, dimension = numbers or "float32", int(vectors.shape[1])
     if debias is not None:
         fitted = load_debias(debias)
-        if fitted.dimension != vectors.shape[1]:
+        if fitted.dimension != dimension:
             raise InputError(
-                f"debias {debias}: fitted on {fitted.dimension} dimensions, {name} gives {vectors.shape[1]}; "
+                f"debias {debias}: fitted on {fitted.dimension} dimensions, {name} gives {dimension}; "
                 "fit it with this model"
             )
+        dimension = fitted.width
+    vector_type(dimension, numbers)
+    if debias is not None:
         with atomic_write(folder / DEBIAS) as temporary:
             shutil.copyfile(debias, temporary)
     return Manifest(
         model=name,
-        dimension=int(vectors.shape[1]),
+        dimension=dimension,
         length=passage_length(model, length),
         probe=vectors.round(6).tolist(),
         debias=debias is not None,

@@ -1,0 +1,96 @@
+"""Passages that are near to every question, and how to find them less often: CSLS as two more dimensions.
+
+In many dimensions some points are among the nearest of most others, whatever these mean (hubs; Radovanovic and others
+2010, JMLR 11). CSLS (Conneau and others 2018, arXiv 1710.04087) takes from a cosine how near either side is to its
+neighbours on the other one. What it takes for the query changes no order, so here a passage alone is measured, against
+questions of other rows (a query bank: Bogolin and others 2022, arXiv 2112.12777), with equal weight of all languages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.encoders.embedder import Role, Vectors
+
+MOST = 2048  # questions that are kept, of all languages together
+LEAST = 32  # and of each language at least, where there are as many
+_MOST_TAKEN = 0.125  # from a cosine, or added to it
+_QUERY, _PASSAGE = 0.5, 0.25  # length of what is added to either: small, or coding in 8 bits would lose the others
+_BLOCK = 4096  # passages that are compared at a time
+
+
+@dataclass(frozen=True)
+class Hubs:
+    """Questions that passages are measured against.
+
+    Attributes:
+        bank: unit vectors (m, d) of each language, float16.
+        neighbours: nearest questions of a language whose mean cosine counts.
+        strength: share of it that is taken from a cosine.
+        usual: mean of the passages that it was fitted on; only what differs from it is taken.
+    """
+
+    bank: Mapping[str, NDArray[np.float16]]
+    neighbours: int
+    strength: float
+    usual: float = 0.0
+
+    def hubness(self, vectors: Vectors) -> NDArray[np.float64]:
+        """Mean cosine (n,) of passages (n, d) to their nearest questions, as the mean over languages."""
+        found = np.zeros(len(vectors))
+        for start in range(0, len(vectors), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            for questions in self.bank.values():
+                cosines = vectors[block] @ questions.astype(np.float32).T
+                nearest = min(self.neighbours, cosines.shape[1])
+                found[block] += np.partition(cosines, -nearest, axis=1)[:, -nearest:].mean(axis=1, dtype=np.float64)
+        return found / len(self.bank)
+
+    def widened(self, vectors: Vectors, role: Role) -> Vectors:
+        """Unit vectors (n, d + 2) whose cosine is (cosine - strength * (hubness - usual)) / 1.15.
+
+        Args:
+            vectors: (n, d), unit length.
+            role: a query gets a constant, and a passage beside it its correction, of at most .125 of a cosine.
+
+        The last dimension fills passages up to one length; queries have 0 there.
+        """
+        if role == "query":
+            more = np.tile([_QUERY, 0.0], (len(vectors), 1))
+        else:
+            taken = self.strength * (self.hubness(vectors) - self.usual)
+            taken = np.clip(taken, -_MOST_TAKEN, _MOST_TAKEN) / _QUERY
+            more = np.stack([-taken, np.sqrt(_PASSAGE**2 - taken**2)], axis=1)
+        wide = np.hstack([vectors, more]).astype(np.float32)
+        unit: Vectors = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+        return unit
+
+
+def hubs(
+    queries: Mapping[str, Vectors], passages: Vectors | None, *, neighbours: int = 20, strength: float = 0.5
+) -> Hubs:
+    """Choose the questions to keep, evenly out of each language, and measure what is usual.
+
+    Args:
+        queries: unit vectors (m, d) of each language.
+        passages: (n, d), unit length; the questions themselves tell what is usual when None.
+        neighbours: as in `Hubs`.
+        strength: as in `Hubs`.
+
+    >>> two = {"de": np.eye(2, dtype=np.float32), "en": np.eye(2, dtype=np.float32)}
+    >>> fitted = hubs(two, np.float32([[0.6, 0.8]]), neighbours=1, strength=1.0)
+    >>> round(fitted.usual, 2), fitted.hubness(np.float32([[1, 0], [0, 1]])).tolist()
+    (0.8, [1.0, 1.0])
+    """
+    most = max(LEAST, MOST // len(queries))
+    bank = {}
+    for lang, rows in sorted(queries.items()):
+        kept = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int))
+        bank[lang] = rows[kept].astype(np.float16)
+    fitted = Hubs(bank, neighbours, strength)
+    seen = np.concatenate(list(queries.values())) if passages is None else passages
+    return Hubs(bank, neighbours, strength, float(fitted.hubness(seen).mean()))
