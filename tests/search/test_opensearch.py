@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from isoglot.search.stores.named import open_place, write_place
 from isoglot.search.stores.opensearch import OpenSearchIndex, read_about
 from isoglot.search.stores.opensearch_layout import mapping
 from isoglot.search.stores.opensearch_place import connect, to_place
+from support.object_store import faulty
 from support.opensearch_server import opensearch_server
 from support.passages import some_passages, write_index
 
@@ -367,6 +369,49 @@ def test_a_user_and_a_password_are_taken_from_the_environment_and_shown_nowhere(
     server.forbidden = "_bulk"
     assert run(["export", str(index), place, "--overwrite"]) == 2
     assert "the server refuses this user (403, no permissions for [indices:...]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_on_a_network_that_fails_another_try_goes_on(server, index, seed):
+    """Answers are lost and requests refused: whatever was done without being told is not done twice."""
+    done = None
+    with faulty(f"http://{server.address}", refused=0.4, lost=0.5, seed=seed) as endpoint:
+        for _ in range(50):
+            with suppress(IsoglotError):
+                done = export_index(index, f"opensearch:{endpoint}/docs", batch=10)
+                break
+    assert done.passages == 72
+    there = open_place(f"opensearch://{server.address}/docs").index
+    passages, vectors = some_passages()
+    assert [there.passage(passage.id)[0] for passage in passages] == passages
+    assert there.nearest(vectors[9], 1)[0].passage == passages[9]
+    there.close()
+
+
+def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(index, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("cryptography")
+    from support.certificates import write_certificate
+
+    certificate = write_certificate(tmp_path)
+    with opensearch_server(certificate) as secure:
+        place = f"opensearch:https://{secure.address}/docs"
+        monkeypatch.delenv("OPENSEARCH_CA_CERTS", raising=False)
+        assert run(["export", str(index), place]) == 2
+        told = capsys.readouterr().err
+        assert "no secure connection" in told
+        assert "name the file with the certificate of its authority in OPENSEARCH_CA_CERTS" in told
+        monkeypatch.setenv("OPENSEARCH_CA_CERTS", str(tmp_path / "none.pem"))
+        assert run(["export", str(index), place]) == 2
+        assert "none.pem: no such file, which OPENSEARCH_CA_CERTS names" in capsys.readouterr().err
+        (tmp_path / "empty.pem").write_text("nothing")
+        monkeypatch.setenv("OPENSEARCH_CA_CERTS", str(tmp_path / "empty.pem"))
+        assert run(["export", str(index), place]) == 2
+        assert "OPENSEARCH_CA_CERTS" in capsys.readouterr().err
+        monkeypatch.setenv("OPENSEARCH_CA_CERTS", str(certificate[0]))
+        assert run(["export", str(index), place]) == 0
+        assert "72 passages" in capsys.readouterr().out
+        assert run(["search", f"opensearch://{secure.address}/docs", "Fluss"]) == 2
+        assert "one with TLS is opensearch:https://HOST:PORT/INDEX" in capsys.readouterr().err
 
 
 def test_errors_say_what_to_do(server, place, index, monkeypatch, capsys):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -220,8 +222,8 @@ class StandIn:
 
 
 @contextmanager
-def opensearch_server() -> Iterator[StandIn]:
-    """A stand-in on this machine, empty."""
+def opensearch_server(certificate: tuple[Path, Path] | None = None) -> Iterator[StandIn]:
+    """A stand-in on this machine, empty; with a certificate and its key, through TLS."""
     standing = StandIn()
 
     class Handler(BaseHTTPRequestHandler):
@@ -247,6 +249,12 @@ def opensearch_server() -> Iterator[StandIn]:
         setattr(Handler, f"do_{method}", Handler.answer)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        secure.load_cert_chain(*certificate)
+        # Each connection's greeting is its own thread's: one that breaks it off holds up nobody.
+        server.socket = secure.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_: None
     standing.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -117,7 +117,10 @@ class OpenSearchWriter:
                     f"{self._place.shown}: the server has no k-NN plugin, which keeps vectors; install it there "
                     "(opensearch-plugin install opensearch-knn), or take OpenSearch's full distribution"
                 ) from error
-            raise
+            if reason_of(getattr(error.__cause__, "info", None))[0] != "resource_already_exists_exception":
+                raise
+            # The answer to an earlier try was lost, or another export began at the same moment.
+            refuse_other_vectors(self._about, self._known().about, self._place.shown, "index")
 
     def _with_room(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Those columns that there is room for: as many as an index folder has, which told of the others."""

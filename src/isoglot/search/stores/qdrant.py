@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class QdrantIndex:
     def __init__(self, client: Any, place: QdrantPlace, about: About, columns: Sequence[str]) -> None:
         self._client, self._place, self._about = client, place, about
         self._fields = fields_of(columns)
+        self._sampled = lru_cache(maxsize=None)(self._sample_of)  # megabytes, asked for by every fair query
 
     @property
     def dimension(self) -> int:
@@ -83,16 +84,7 @@ class QdrantIndex:
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages: those of the lowest point ids, which are hashes."""
-        with asking(self._place):
-            points, _ = self._client.scroll(
-                self._place.collection,
-                scroll_filter=self._condition([lang], None),
-                limit=SAMPLED,
-                with_payload=False,
-                with_vectors=[DENSE],
-            )
-        rows = [point.vector[DENSE] for point in points]
-        return np.asarray(rows, np.float32).reshape(len(rows), self.dimension)
+        return self._sampled(lang)
 
     def document(self, document: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document."""
@@ -111,6 +103,18 @@ class QdrantIndex:
     def close(self) -> None:
         """Let go of the connection, or of the folder."""
         self._client.close()
+
+    def _sample_of(self, lang: str) -> Vectors:
+        with asking(self._place):
+            points, _ = self._client.scroll(
+                self._place.collection,
+                scroll_filter=self._condition([lang], None),
+                limit=SAMPLED,
+                with_payload=False,
+                with_vectors=[DENSE],
+            )
+        rows = [point.vector[DENSE] for point in points]
+        return np.asarray(rows, np.float32).reshape(len(rows), self.dimension)
 
     def _condition(self, langs: Sequence[str] | None, where: Filter | None) -> Any:
         from isoglot.search.stores.qdrant_filter import condition_of
