@@ -14,13 +14,13 @@ from isoglot.search.searcher import Searcher
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place, register_store
 from isoglot.search.stores.protocol import Opened
-from support.databases import EMBEDDED, embedded_place
+from support.databases import DATABASES, database_place
 from support.passages import DIMENSION, some_passages, write_index
 
 
-@pytest.fixture(params=EMBEDDED)
+@pytest.fixture(params=DATABASES)
 def place(request, tmp_path):
-    return embedded_place(request.param, tmp_path)
+    return database_place(request.param, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,11 @@ def test_words_score_as_in_memory(index, place):
 
 def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):
     kind = place.partition(":")[0]
-    writer = {"milvus": "milvus_writer.MilvusWriter", "qdrant": "qdrant_writer.QdrantWriter"}[kind]
+    writer = {
+        "milvus": "milvus_writer.MilvusWriter",
+        "opensearch": "opensearch_writer.OpenSearchWriter",
+        "qdrant": "qdrant_writer.QdrantWriter",
+    }[kind]
     put, batches = pkgutil.resolve_name(f"isoglot.search.stores.{writer}").put, []
 
     def twice(self, passages, digests, vectors):
@@ -95,7 +99,7 @@ def test_another_encoders_collection_is_left_alone_but_replaced_on_demand(index,
 
 
 def test_a_collection_that_is_not_ours_is_never_touched(index, tmp_path):
-    place = embedded_place("qdrant", tmp_path)
+    place = database_place("qdrant", tmp_path)
     from qdrant_client import QdrantClient, models
 
     client = QdrantClient(path=str(tmp_path / "q"))
@@ -192,8 +196,8 @@ def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told
 
 
 def test_the_command_exports_and_lists(index, place, tmp_path, capsys):
-    for kind in EMBEDDED:
-        embedded_place(kind, tmp_path)
+    for kind in DATABASES:
+        database_place(kind, tmp_path)
     assert run(["export", str(index), place]) == 0
     out = capsys.readouterr().out
     assert "passages: 72 added" in out
@@ -205,11 +209,12 @@ def test_the_command_exports_and_lists(index, place, tmp_path, capsys):
     assert capsys.readouterr().out.count("Fluss") >= 2
     assert run(["list", "stores"]) == 0
     listed = capsys.readouterr().out
-    assert all(f"{name}  " in listed for name in ("lance", "memory", "milvus", "qdrant"))
+    assert all(f"{name}  " in listed for name in ("lance", "memory", "milvus", "opensearch", "qdrant"))
     for args, words in (
         (["export", str(index), "somewhere"], "the store 'lance' is only read"),
         (["export", str(index), "qdrant://"], "expected qdrant://HOST:PORT/COLLECTION"),
         (["export", str(index), "milvus://"], "expected milvus://HOST:PORT/COLLECTION"),
+        (["export", str(index), "opensearch://"], "expected opensearch://HOST:PORT/INDEX"),
         (["export", str(index), "weaviate://h/x"], "no store named 'weaviate'"),
         (["export", str(index), place, "--batch", "0"], "--batch 0: expected at least 1"),
         (["export", str(index / "none"), place], "no index there"),

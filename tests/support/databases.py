@@ -17,6 +17,3 @@ def database_place(kind: str, home: Path) -> str:
     for package in _NEEDS.get(kind, ("opensearchpy",)):
         pytest.importorskip(package)
     return f"{kind}:{home / _NAMES[kind]}" if kind in EMBEDDED else opensearch_place(kind, home)
-
-
-embedded_place = database_place
