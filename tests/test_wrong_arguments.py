@@ -88,7 +88,7 @@ def refused(words, call, *given, **named):
     ("rows", "words"),
     [
         (pl.Series([1, 2]), "rows are given as Series, which is no table"),
-        (pd.Series(["a"]), "rows are given as Series, which is no table"),
+        (pd.Series([1]), "rows are given as Series"),
         (pl.LazyFrame(ROWS), "give its frame, with `.collect()`"),
         (lambda: iter(ROWS), "rows are given as function"),
         (5, "rows are given as int"),

@@ -95,12 +95,9 @@ def _unbroken(text: str) -> str:
 
 
 def _language(file: Any, raw: Any) -> str | None:
-    """What the catalog declares; older PDFiums cannot tell."""
+    """What the catalog declares."""
     import ctypes
 
-    ask = getattr(raw, "FPDFCatalog_GetLanguage", None)
-    if ask is None:
-        return None
     buffer = ctypes.create_string_buffer(256)
-    size = ask(file, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), len(buffer))
+    size = raw.FPDFCatalog_GetLanguage(file, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), len(buffer))
     return buffer.raw[: max(0, min(size, 256) - 2)].decode("utf-16-le", errors="replace") or None

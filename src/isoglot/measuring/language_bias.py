@@ -214,6 +214,7 @@ def peer_at(offsets: Array, ranks: Array, gold_langs: Array, k: int) -> Floats:
     query, queries = query_of(offsets), len(offsets) - 1
     both = np.stack((query, gold_langs))
     pairs, cell, size = np.unique(both, axis=1, return_inverse=True, return_counts=True)
+    cell = cell.ravel()  # NumPy 2.0 gives it the axes of what it was given
     if not (size > 1).any():
         raise InputError("PEER is constant here: no query has two relevant candidates in a language; omit it")
     score = _centred(query, _average_ranks(query, np.minimum(ranks, k + 1)), queries)
