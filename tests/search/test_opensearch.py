@@ -12,7 +12,7 @@ pytest.importorskip("opensearchpy")
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.search.filters.checking import checked_filter
-from isoglot.search.filters.tree import Among, Compare, Like, Missing
+from isoglot.search.filters.tree import DAY, Among, Compare, Date, Like, Missing
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
@@ -336,6 +336,15 @@ def test_a_query_of_too_many_words_is_refused_by_name(index, place):
     ):
         there.matching(query, 3)
     assert there.matching(query.rpartition(" ")[0] + " wort1", 3) == []
+    there.close()
+
+
+def test_a_filter_that_is_too_much_for_the_server_is_refused_as_the_users(index, place):
+    export_index(index, place)
+    there = open_place(place).index
+    days = Among("seen", tuple(Date(number * DAY, DAY) for number in range(1025)))
+    with pytest.raises(InputError, match=r"too much for one search of the server .*; ask with a simpler filter"):
+        there.nearest(some_passages()[1][0], 3, where=days)
     there.close()
 
 

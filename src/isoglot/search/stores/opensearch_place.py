@@ -19,6 +19,7 @@ FIRST = (2, 13)  # whose Lucene engine knows inner products
 _COMPATIBLE = "7.10.2"  # what OpenSearch calls itself to old clients where it was told to
 _PLACE = re.compile(r"(?:(?P<scheme>https?):)?//(?P<host>[^/?#@\s]+)/(?P<index>[^/?#\s]+)/?\Z")
 _NOT_IN_NAMES = re.compile(r'[,:"*+\\|<>]')
+_TOO_MUCH = {"too_many_clauses", "too_many_nested_clauses", "too_complex_to_determinize_exception"}
 _SECONDS = 60
 _RETRIES = 3
 _CONNECTIONS = 16  # kept open, for a server's threads
@@ -156,6 +157,10 @@ def asking(place: OpenSearchPlace) -> Iterator[None]:
         if isinstance(error, NotFoundError) and kind == "index_not_found_exception":
             raise InputError(
                 f"{place.shown}: no index {place.index!r} there; make it with `isoglot export INDEX {place.shown}`"
+            ) from error
+        if kind in _TOO_MUCH:
+            raise InputError(
+                f"{place.shown}: too much for one search of the server ({reason}); ask with a simpler filter"
             ) from error
         raise IsoglotError(
             f"{place.shown}: the server answers {error.status_code} ({reason or _short(error.error)})"
