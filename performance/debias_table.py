@@ -5,7 +5,7 @@
 
     python performance/debias_table.py --data-dir ../shared/data/xquad-r --quick -o debias  # three languages, 60 rows
 
-Each model is scored as it is, after `center`, `lir` and `shift` (fitted on other rows, and beside that on the
+Each model is scored as it is, after each correction (fitted on other rows, and beside that on the
 benchmark's own unlabelled texts), and with the searcher's `balanced` ranking. Every text is encoded once a model.
 Writes table.md and table.json: monolingual, cross-lingual and multilingual mAP and rank distance with 95 %
 bootstrap intervals over questions, and the paired difference of every correction from the model as it is.
@@ -25,7 +25,7 @@ from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.data.prepared import prepare
 from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.data.rows import write_rows
-from isoglot.encoders.debias import Sample
+from isoglot.encoders.debias import METHODS, Sample
 from isoglot.encoders.debias_fits import fit
 from isoglot.encoders.debias_samples import from_rows
 from isoglot.encoders.encoding import encode
@@ -38,7 +38,6 @@ from isoglot.measuring.scoring import score
 from isoglot.search.fusion import standardise
 from isoglot.studies.atlas_study import atlas
 
-METHODS = ("center", "lir", "shift")
 SAMPLED = 256
 
 
