@@ -111,6 +111,8 @@ class MilvusIndex:
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
         """A passage and its vector (d,); None where there is no such passage."""
+        if not self._described.passages:
+            return None  # asked for vectors where none has ever been, Milvus 2.5 fails
         rows = self._connection.ask(
             "get", collection_name=self._collection, ids=[point_id(id)], output_fields=[*PAYLOAD, DENSE]
         )

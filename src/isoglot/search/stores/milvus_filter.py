@@ -27,7 +27,7 @@ def expression_of(langs: Sequence[str] | None, where: Filter | None, fields: Fie
 
     >>> from isoglot.search.filters.parsing import parse_filter
     >>> expression_of(["de"], parse_filter("NOT year > 2000"), {"year": ["number"]})
-    'lang in ["de"] and (not exists fields["meta_number_year"] or fields["meta_number_year"] <= 2000.0)'
+    'lang in ["de"] and ((not (exists fields["meta_number_year"])) or fields["meta_number_year"] <= 2000.0)'
     """
     parts = [] if langs is None else [f"lang in {_list(langs)}"]
     if where is not None:
@@ -113,7 +113,8 @@ def _there(key: str, there: bool) -> str:
     """Whether a value is there; the passages' own fields are empty texts where it is not."""
     if key in OWN:
         return f'{key} {"!=" if there else "=="} ""'
-    return f"{'' if there else 'not '}exists {key}"
+    # In brackets, since Milvus reads `exists` as of all that follows, `or` included.
+    return f"(exists {key})" if there else f"(not (exists {key}))"
 
 
 def _key(field: str, kind: Kind) -> str:
