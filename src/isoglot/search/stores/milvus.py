@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class MilvusIndex:
         self._collection = connection.place.collection
         self._beside = Beside(connection)
         self._fields = fields_of(described.columns)
+        self._sampled = lru_cache(maxsize=None)(self._sample_of)  # megabytes, asked for by every fair query
 
     @property
     def dimension(self) -> int:
@@ -94,16 +95,7 @@ class MilvusIndex:
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages: those of the lowest points, which are hashes of their ids."""
-        here = self._connection.count(self._collection, equal("lang", lang))
-        share, rows = 1.5 * SAMPLED / max(here, 1), list[dict[str, Any]]()
-        while len(rows) < min(SAMPLED, here):
-            below = "" if share >= 1 else f' and {POINT} < "{int(share * 2**32):08x}"'
-            rows = list(self._rows(equal("lang", lang) + below, [POINT, DENSE]))
-            if share >= 1:
-                break  # passages may go between one answer and the next
-            share *= 2
-        rows = sorted(rows, key=lambda row: str(row[POINT]))[:SAMPLED]
-        return np.asarray([row[DENSE] for row in rows], np.float32).reshape(len(rows), self.dimension)
+        return self._sampled(lang)
 
     def document(self, document: str) -> list[Passage]:
         """All passages of a document, in their order; none where there is no such document."""
@@ -121,6 +113,18 @@ class MilvusIndex:
     def close(self) -> None:
         """Let go of the connection, or of the file."""
         self._connection.close()
+
+    def _sample_of(self, lang: str) -> Vectors:
+        here = self._connection.count(self._collection, equal("lang", lang))
+        share, rows = 1.5 * SAMPLED / max(here, 1), list[dict[str, Any]]()
+        while len(rows) < min(SAMPLED, here):
+            below = "" if share >= 1 else f' and {POINT} < "{int(share * 2**32):08x}"'
+            rows = list(self._rows(equal("lang", lang) + below, [POINT, DENSE]))
+            if share >= 1:
+                break  # passages may go between one answer and the next
+            share *= 2
+        rows = sorted(rows, key=lambda row: str(row[POINT]))[:SAMPLED]
+        return np.asarray([row[DENSE] for row in rows], np.float32).reshape(len(rows), self.dimension)
 
     def _rows(self, condition: str, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
         return self._connection.rows(self._collection, condition, fields)
