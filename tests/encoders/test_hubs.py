@@ -93,6 +93,18 @@ def test_saved_and_loaded(samples, tmp_path, method):
         )
 
 
+def test_what_is_kept_for_queries_alone_is_small_and_takes_no_passages(samples, tmp_path):
+    fitted = fit("center+csls", samples)
+    fitted.for_queries().save(tmp_path / "q.npz")
+    again = load_debias(tmp_path / "q.npz")
+    assert (again.dimension, again.width, again.languages) == (12, 14, ("de", "en"))
+    asked = ["de"] * 4
+    np.testing.assert_array_equal(again.apply(drawn(6, 4), asked, "query"), fitted.apply(drawn(6, 4), asked, "query"))
+    with pytest.raises(InputError, match="for queries alone"):
+        again.apply(drawn(6, 4), asked, "passage")
+    assert center(samples).for_queries().parts.keys() == center(samples).parts.keys()
+
+
 def test_questions_are_kept_evenly():
     many = {lang: drawn(number, 1000) for number, lang in enumerate(["ar", "de", "en", "zh"])}
     kept = hubs(many, None).bank

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -121,6 +121,12 @@ class Debias:
                 corrected[rows] = own - part if part.ndim == 1 else own - (own @ part.T) @ part
         corrected = _normalise(corrected, vectors)
         return corrected if self.hubs is None else self.hubs.widened(corrected, role)
+
+    def for_queries(self) -> Debias:
+        """The same for queries alone, without the questions that passages are measured against, which are megabytes."""
+        if self.hubs is None:
+            return self
+        return replace(self, hubs=replace(self.hubs, bank={lang: rows[:0] for lang, rows in self.hubs.bank.items()}))
 
     def save(self, path: Path) -> None:
         """Write one small `.npz` file, atomically."""

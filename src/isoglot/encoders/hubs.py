@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Role, Vectors
 
 MOST = 2048  # questions that are kept, of all languages together
@@ -40,7 +41,13 @@ class Hubs:
     usual: float = 0.0
 
     def hubness(self, vectors: Vectors) -> NDArray[np.float64]:
-        """Mean cosine (n,) of passages (n, d) to their nearest questions, as the mean over languages."""
+        """Mean cosine (n,) of passages (n, d) to their nearest questions, as the mean over languages.
+
+        Raises:
+            InputError: the questions were left out (`Debias.for_queries`).
+        """
+        if not all(map(len, self.bank.values())):
+            raise InputError("this correction is for queries alone; passages take `debias.npz` of the index's folder")
         found = np.zeros(len(vectors))
         for start in range(0, len(vectors), _BLOCK):
             block = slice(start, start + _BLOCK)

@@ -27,7 +27,7 @@ class About:
         length: tokens of a passage, title and prompt included.
         probe: the encoder's vectors of fixed texts, to tell whether another one is the same; empty where unknown.
         options: how the encoder was opened (see `ModelOptions.record`).
-        debias: corrects passages and queries.
+        debias: corrects queries as the passages were.
         version: number of the index's version.
         mean_terms: index terms of a passage in the mean, which BM25 takes the length of passages by.
     """
@@ -73,7 +73,7 @@ def _packed(debias: Debias | None) -> str | None:
         return None
     with TemporaryDirectory() as folder:
         path = Path(folder) / "debias.npz"
-        debias.save(path)
+        debias.for_queries().save(path)
         return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
