@@ -14,7 +14,7 @@ pytest.importorskip("milvus_lite.adapter")
 from pymilvus import DataType, MilvusClient
 
 from isoglot.cli import run
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
@@ -313,6 +313,26 @@ def test_what_cannot_be_reached_or_is_too_old_is_told(index, tmp_path, capsys, m
     assert "pip install 'isoglot[milvus]'" in failed(capsys, "export", index, f"milvus:{tmp_path / 'm.db'}")
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     assert "pip install 'isoglot[milvus]'" in failed(capsys, "export", index, "milvus://localhost/docs")
+
+
+def test_a_server_that_went_is_told(index, tmp_path):
+    with milvus_server(tmp_path / "m.db") as server:
+        export_index(index, f"milvus://{server}/docs")
+        there = open_place(f"milvus://{server}/docs").index
+    with pytest.raises(IsoglotError, match=f"no answer from http://{server} .*see that the server runs") as told:
+        there.nearest(TIED, 5)
+    assert told.value.exit_code == 1
+    there.close()
+
+
+def test_collections_that_a_server_has_let_go_of_are_taken_in_again(index, server):
+    place = f"milvus://{server}/docs"
+    export_index(index, place)
+    with closing(open_place(place).index) as there, closing(MilvusClient(f"http://{server}")) as client:
+        expected = there.nearest(TIED, 5), there.matching("Fluss", 5), there.document("zh/o'clock 3")
+        for name in ("docs", "docs_isoglot"):  # as after a restart of Milvus Lite
+            client.release_collection(name)
+        assert (there.nearest(TIED, 5), there.matching("Fluss", 5), there.document("zh/o'clock 3")) == expected
 
 
 def test_files_that_are_none_or_are_open_are_told(index, tmp_path, capsys):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _FILE = re.compile(rf"(?P<file>.*[^/\\]\.db)(?:/(?P<collection>{_NAME}))?/?\Z", 
 _LOCAL = "isoglot"  # the collection of a file where none is named
 _REACH, _ANSWER, _LOAD = 10, 60, 600  # seconds: until a server answers at all, asks and writes, takes a collection in
 _PAGE = 2000
+_NO_CONNECTION, _NOT_LOADED = 2, 101  # codes of Milvus
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -85,8 +87,18 @@ class Connection:
             InputError: the server wants another token.
             IsoglotError: no answer, or one that is an error.
         """
+        from pymilvus.exceptions import MilvusException
+
+        call = partial(getattr(self._client, what), timeout=_LOAD if what == "load_collection" else _ANSWER, **how)
         with _asking(self.place):
-            return getattr(self._client, what)(timeout=_LOAD if what == "load_collection" else _ANSWER, **how)
+            try:
+                return call()
+            except MilvusException as error:
+                if error.code != _NOT_LOADED:
+                    raise
+                # A server that was started anew may have yet to take the collection in.
+                self._client.load_collection(how["collection_name"], timeout=_LOAD)
+                return call()
 
     def rows(self, collection: str, condition: str, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
         """All rows that meet a condition, with these fields.
@@ -151,7 +163,14 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
     if place.file is not None:
         return _open_file(MilvusClient, place, place.file, make)
     with _asking(place, reaching=True):
-        client = MilvusClient(uri=place.url, token=os.environ.get(TOKEN, ""), timeout=_REACH, dedicated=True)
+        client = MilvusClient(
+            uri=place.url,
+            token=os.environ.get(TOKEN, ""),
+            timeout=_REACH,
+            dedicated=True,
+            # A server that comes back is seen within a second, not within the two minutes of gRPC.
+            grpc_options={"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000},
+        )
     connection = Connection(client, place)
     try:
         _refuse_old(place, connection.ask("get_server_version"))
@@ -230,7 +249,7 @@ def _asking(place: MilvusPlace, *, reaching: bool = False) -> Iterator[None]:
                 f"{place.shown}: no answer from {where} ({said}); see that a Milvus server runs there, then do the "
                 "same again"
             ) from error
-        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, _NO_CONNECTION):
             raise IsoglotError(
                 f"{place.shown}: no answer from {where} ({said}); see that the server runs, then do the same again"
             ) from error
