@@ -15,7 +15,7 @@ from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.search import passage_documents, score_index
 from isoglot.search.index.manifest import read_manifest
-from support.opensearch_places import opensearch_place
+from support.databases import DATABASES, database_place
 
 # An embedder that reads coordinates: a text is "x y ...", and the words a, b, ... are for lexical searches.
 TEXTS = {"d1": "10 1 eins", "d2": "8 6 zwei", "d3": "8 6 zwei", "e1": "6 8 one", "e2": "1 10 two"}
@@ -181,10 +181,10 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
     assert (code, "give --benchmark with them" in err) == (2, True)
 
 
-def test_a_place_is_scored_as_the_folder_is(tmp_path, tiny_model, rows_file, capsys):
-    pytest.importorskip("opensearchpy")
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_place_is_scored_as_the_folder_is(kind, tmp_path, tiny_model, rows_file, capsys):
     source, folder = ["--benchmark", "rows", "--rows", str(rows_file)], str(tmp_path / "i")
-    place = opensearch_place("opensearch", tmp_path)
+    place = database_place(kind, tmp_path)
     assert run(["index", *source, "--model", str(tiny_model), "-o", folder]) == 0
     assert run(["export", folder, place]) == 0
     told = []

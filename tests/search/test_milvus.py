@@ -342,7 +342,8 @@ def test_files_that_are_none_or_are_open_are_told(index, tmp_path, capsys):
     with closing(open_place(f"milvus:{file}/docs").index):
         assert "this file is open already" in failed(capsys, "search", f"milvus:{file}/docs", "Fluss")
         assert "this file is open already" in failed(capsys, "export", index, f"milvus:{file}/docs")
-    assert run(["search", f"milvus:{file}/docs", "Fluss", "--mode", "lexical"]) == 0
+    for _ in range(2):  # the first leaves it to the second
+        assert run(["search", f"milvus:{file}/docs", "Fluss", "--mode", "lexical"]) == 0
     (tmp_path / "text.db").write_text("x")
     (tmp_path / "folder.db").mkdir()
     (tmp_path / "folder.db" / "theirs").write_text("x")

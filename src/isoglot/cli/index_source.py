@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,26 +67,27 @@ class FromIndex:
 
         name, rest = split_place(self.place)
         opened = open_place(self.place)
-        if name == FOLDER:
-            made = (read_run(Path(rest)) or {}).get("data", {}).get("benchmark")
-            version = read_manifest(Path(rest)).version
-            refuse_other_index(data, version.documents + version.folded, made)
-        else:
-            refuse_other_index(data, len(opened.index.tally("document").counts), None, folded=False)
-        if self.ranking.wants_models:
-            quiet_libraries()
-        searcher = Searcher.open(opened, self.model, options=self.options)
-        result = score_index(
-            searcher,
-            data,
-            depth=how.depth,
-            name=self.name,
-            relevant_from=how.relevant_from,
-            **self.ranking.arguments(searcher),
-        )
-        if self.ranking.mode != "lexical":
-            return result, device_of(searcher.encoder)
-        return result, "cpu" if self.ranking.rerank is None else device_name(None)
+        with closing(opened.index):  # a place may be one that only one process at a time can have open
+            if name == FOLDER:
+                made = (read_run(Path(rest)) or {}).get("data", {}).get("benchmark")
+                version = read_manifest(Path(rest)).version
+                refuse_other_index(data, version.documents + version.folded, made)
+            else:
+                refuse_other_index(data, len(opened.index.tally("document").counts), None, folded=False)
+            if self.ranking.wants_models:
+                quiet_libraries()
+            searcher = Searcher.open(opened, self.model, options=self.options)
+            result = score_index(
+                searcher,
+                data,
+                depth=how.depth,
+                name=self.name,
+                relevant_from=how.relevant_from,
+                **self.ranking.arguments(searcher),
+            )
+            if self.ranking.mode != "lexical":
+                return result, device_of(searcher.encoder)
+            return result, "cpu" if self.ranking.rerank is None else device_name(None)
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Refused by `check`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,19 +84,19 @@ def search(
             raise InputError(f"{run}: exists; give --overwrite to replace it or another --run")
         texts = read_queries(queries)  # before anything is loaded
     quiet_libraries()
-    searcher = Searcher.open(folder, model, options=options, light=True)
-    how: dict[str, Any] = {"langs": langs, "where": where, "collapse": collapse or ()}
-    if like is None:
-        how |= chosen.arguments(searcher, langs)
-    else:
-        how |= {"fair": chosen.fair, "quota": chosen.quota}
-    if texts is not None and run is not None:
-        _write_run(searcher, texts, run, k, as_json, how)
-        return
-    how |= {"k": 10 if k is None else k, "offset": offset}
-    hits = searcher.search(query or "", **how) if like is None else searcher.more_like(like, **how)
-    around = {hit.id: searcher.neighbours(hit.id, neighbours) for hit in hits} if neighbours else {}
-    counted = searcher.facets(facets, langs=langs, where=where) if facets else {}
+    with closing(Searcher.open(folder, model, options=options, light=True)) as searcher:
+        how: dict[str, Any] = {"langs": langs, "where": where, "collapse": collapse or ()}
+        if like is None:
+            how |= chosen.arguments(searcher, langs)
+        else:
+            how |= {"fair": chosen.fair, "quota": chosen.quota}
+        if texts is not None and run is not None:
+            _write_run(searcher, texts, run, k, as_json, how)
+            return
+        how |= {"k": 10 if k is None else k, "offset": offset}
+        hits = searcher.search(query or "", **how) if like is None else searcher.more_like(like, **how)
+        around = {hit.id: searcher.neighbours(hit.id, neighbours) for hit in hits} if neighbours else {}
+        counted = searcher.facets(facets, langs=langs, where=where) if facets else {}
     if as_json:
         print(json_line(as_record(hits, offset, around, counted)))
         return

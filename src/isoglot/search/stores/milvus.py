@@ -30,6 +30,7 @@ FIELDS = frozenset({POINT, DENSE, WORDS, DIGEST, COLUMNS, *PAYLOAD})
 ALL = f'{POINT} != ""'
 MOST = 16_384  # results of a search
 _MORE = 16  # results beyond k, to see whether those at its end are equal
+_EQUAL = 1000  # results that are looked at for that; among more that are equal, any may be left out
 
 
 class MilvusIndex:
@@ -134,7 +135,7 @@ class MilvusIndex:
             return []
         if k > MOST:
             raise InputError(f"k {k}: Milvus answers a search with {MOST} passages at most; ask for fewer")
-        limit = min(k + _MORE, MOST)
+        limit, most = min(k + _MORE, MOST), min(max(k + _MORE, _EQUAL), MOST)
         while True:
             answer = self._connection.ask(
                 "search",
@@ -147,9 +148,9 @@ class MilvusIndex:
             )
             found = [Found(_passage(hit["entity"]), float(hit["distance"])) for hit in answer[0]]
             # Among equal ones Milvus takes any: all of them have to be there for the same to be taken each time.
-            if len(found) < limit or limit == MOST or found[-1].score < found[k - 1].score:
+            if len(found) < limit or limit == most or found[-1].score < found[k - 1].score:
                 return sorted(found, key=lambda one: (-one.score, one.passage.id))[:k]
-            limit = min(4 * limit, MOST)
+            limit = min(4 * limit, most)
 
 
 def is_there(connection: Connection) -> bool:
