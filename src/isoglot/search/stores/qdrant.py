@@ -175,8 +175,8 @@ def open_qdrant(rest: str) -> Opened:
     """Open a collection for reading.
 
     Raises:
-        InputError: no such place, no such collection, an unfinished export, or a folder that another process has open.
-        IsoglotError: no answer from the server.
+        InputError: no answer, no such place or collection, an unfinished export, or a folder that another process has
+            open.
         MissingPackageError: qdrant-client is not installed.
     """
     place = to_place(rest)
@@ -205,8 +205,7 @@ def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:
     """Open a collection for writing; made where it is missing.
 
     Raises:
-        InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
-        IsoglotError: no answer from the server.
+        InputError: no answer, another encoder's vectors, or a collection that `isoglot export` did not make.
         MissingPackageError: qdrant-client is not installed.
     """
     from isoglot.search.stores.qdrant_writer import QdrantWriter

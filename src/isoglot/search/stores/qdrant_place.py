@@ -67,14 +67,16 @@ def connect(place: QdrantPlace, *, make: bool) -> Any:
 
     Raises:
         MissingPackageError: qdrant-client is not installed.
-        InputError: no such folder, or another process has it open.
+        InputError: no answer, no such folder, or another process has it open.
     """
     try:
         from qdrant_client import QdrantClient
     except ImportError as error:
         raise MissingPackageError("Qdrant takes its client: pip install 'isoglot[qdrant]'") from error
     if place.folder is None:
-        return QdrantClient(url=place.url, api_key=os.environ.get(KEY), timeout=_SECONDS, check_compatibility=False)
+        client = QdrantClient(url=place.url, api_key=os.environ.get(KEY), timeout=_SECONDS, check_compatibility=False)
+        _reach(client, place)
+        return client
     if not make and not (place.folder / "meta.json").is_file():
         raise InputError(f"{place.shown}: no Qdrant folder there; make one with `isoglot export INDEX {place.shown}`")
     try:
@@ -87,6 +89,20 @@ def connect(place: QdrantPlace, *, make: bool) -> Any:
         ) from error
     except OSError as error:
         raise IsoglotError(f"{place.shown}: cannot be opened ({error.strerror or error})") from error
+
+
+def _reach(client: Any, place: QdrantPlace) -> None:
+    """Refuse an address at which nothing answers."""
+    from qdrant_client.http.exceptions import ResponseHandlingException
+
+    try:
+        with asking(place):
+            client.info()
+    except IsoglotError as error:
+        client.close()
+        if isinstance(error.__cause__, ResponseHandlingException):
+            raise InputError(str(error)) from error.__cause__
+        raise
 
 
 @contextmanager
