@@ -16,6 +16,7 @@ from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.search import passage_documents, score_index
 from isoglot.search.index.manifest import read_manifest
 from support.databases import DATABASES, database_place
+from support.rows import parallel_rows, write_jsonl
 
 # An embedder that reads coordinates: a text is "x y ...", and the words a, b, ... are for lexical searches.
 TEXTS = {"d1": "10 1 eins", "d2": "8 6 zwei", "d3": "8 6 zwei", "e1": "6 8 one", "e2": "1 10 two"}
@@ -182,8 +183,9 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
 
 
 @pytest.mark.parametrize("kind", DATABASES)
-def test_a_place_is_scored_as_the_folder_is(kind, tmp_path, tiny_model, rows_file, capsys):
-    source, folder = ["--benchmark", "rows", "--rows", str(rows_file)], str(tmp_path / "i")
+def test_a_place_is_scored_as_the_folder_is(kind, tmp_path, tiny_model, capsys):
+    rows = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(9, ("de", "en", "zh")))
+    source, folder = ["--benchmark", "rows", "--rows", str(rows)], str(tmp_path / "i")
     place = database_place(kind, tmp_path)
     assert run(["index", *source, "--model", str(tiny_model), "-o", folder]) == 0
     assert run(["export", folder, place]) == 0
