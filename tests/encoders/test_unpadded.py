@@ -65,6 +65,25 @@ def test_weights_that_change_are_copied_again(tiny_model):
     np.testing.assert_array_equal(after, ModelEmbedder(model, precision="bf16")(TEXTS, "passage"))
 
 
+def test_what_happens_to_a_model_between_two_calls_is_seen(tiny_model):
+    model = load(str(tiny_model), device="cpu")
+    embed = ModelEmbedder(model, precision="fp32")
+    before = embed(TEXTS, "passage")
+    model.train()  # with dropout, where the model has any
+    assert np.array_equal(embed(TEXTS, "passage"), before)
+    assert not any(module.training for module in model.modules())
+    seen = []
+    handle = model[0].register_forward_pre_hook(lambda module, given: seen.append(len(given[0]["input_ids"])))
+    embed(TEXTS, "passage")
+    assert sum(seen) == len(set(TEXTS))
+    handle.remove()
+    layer = model[0].auto_model.encoder.layer[0]
+    layer.output.dense = torch.nn.Linear(layer.output.dense.in_features, layer.output.dense.out_features)
+    after = embed(TEXTS, "passage")
+    assert not np.allclose(after, before, atol=1e-3)
+    np.testing.assert_array_equal(after, ModelEmbedder(model, precision="fp32")(TEXTS, "passage"))
+
+
 def test_threads_share_an_embedder(tiny_model):
     embed = ModelEmbedder(load(str(tiny_model), device="cpu"), precision="fp32")
     alone = [embed([text], "query") for text in TEXTS]
