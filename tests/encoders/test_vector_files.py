@@ -235,7 +235,7 @@ def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     run = partial(encode_shards, size=7)
-    child = multiprocessing.get_context("fork").Process(
+    child = multiprocessing.get_context("spawn").Process(
         target=run, args=(list(entries()), folder, open_mortal, {"m": 1})
     )
     child.start()
@@ -266,7 +266,7 @@ def test_workers_leave_with_a_killed_parent(tmp_path):
     folder, said = tmp_path / "out", tmp_path / "said"
     folder.mkdir()
     os.mkfifo(said)
-    child = multiprocessing.get_context("fork").Process(
+    child = multiprocessing.get_context("spawn").Process(
         target=encode_shards,
         args=(list(entries(60)), folder, partial(open_noted, said), {}),
         kwargs={"size": 7, "processes": 2},

@@ -1,5 +1,7 @@
 """The tiny encoder of all tests, and the plain transformers folders of `models` beside it."""
 
+import atexit
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -63,4 +65,6 @@ def tiny_encoder(folder: Path, *, dropout: float = 0.0, length: int = 64, spread
 @cache
 def wide_encoder() -> Path:
     """One that takes 128 tokens, so that a sentence in any script is one passage; made once a process."""
-    return tiny_encoder(Path(mkdtemp(prefix="isoglot-tiny-")), length=128, spread=0.3)
+    folder = mkdtemp(prefix="isoglot-tiny-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return tiny_encoder(Path(folder), length=128, spread=0.3)

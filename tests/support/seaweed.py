@@ -42,7 +42,8 @@ class SeaweedFS:
         # Port 0: what is not wanted is not served.
         nowhere = ["-s3.port.iceberg", "0", "-s3.port.lance", "0", "-master.telemetry=false"]
         where = ["-dir", str(self._folder / "data"), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1"]
-        small = ["-volume.max", "20", "-master.volumeSizeLimitMB", "64"]
+        # On a disk that is nearly full, its share of the disk to leave free (1 %) would refuse every write.
+        small = ["-volume.max", "20", "-master.volumeSizeLimitMB", "64", "-volume.minFreeSpace", "100MiB"]
         users_file = ["-s3.config", str(self._folder / "s3.json")]
         command = [self._program, "server", "-filer", "-s3", *where, *ports, *nowhere, *small, *users_file]
         with (self._folder / "log").open("ab") as log:
@@ -57,7 +58,8 @@ class SeaweedFS:
             except subprocess.TimeoutExpired:
                 if time.monotonic() < deadline:
                     continue
-            raise RuntimeError(f"SeaweedFS does not start; see {self._folder / 'log'}")
+            said = (self._folder / "log").read_text(errors="replace").splitlines()
+            raise RuntimeError("\n".join(["SeaweedFS does not start:", *said[:60], "[...]", *said[-20:]]))
 
     def kill(self) -> None:
         """End it by SIGKILL."""

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,27 @@ def require_lancedb() -> Any:
         import lancedb
     except ImportError as error:
         raise MissingPackageError("indexes are kept in LanceDB: pip install 'isoglot[search]'") from error
+    _leave_nothing_behind()
     return lancedb
+
+
+@cache
+def _leave_nothing_behind() -> None:
+    """Cut what Lance leaves at the end of every scan: an exception that refers to itself through its traceback.
+
+    From Python 3.12 on the traceback keeps the frames of all callers: a closed index would stay in memory with them.
+    """
+    from lancedb.background_loop import LOOP
+
+    inner = LOOP.run
+
+    def run(coroutine: Any) -> Any:
+        try:
+            return inner(coroutine)
+        except StopAsyncIteration as end:
+            raise end.with_traceback(None)  # noqa: B904
+
+    LOOP.run = run
 
 
 def table_uri(folder: Path, table: str) -> str:
