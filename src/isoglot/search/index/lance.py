@@ -95,7 +95,7 @@ def _leave_nothing_behind() -> None:
         try:
             return inner(coroutine)
         except StopAsyncIteration as end:
-            raise end.with_traceback(None)  # noqa: B904
+            raise end.with_traceback(None)
 
     LOOP.run = run
 
