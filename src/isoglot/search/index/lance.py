@@ -95,7 +95,8 @@ def _leave_nothing_behind() -> None:
         try:
             return inner(coroutine)
         except StopAsyncIteration as end:
-            raise end.with_traceback(None)
+            end.__traceback__ = None
+            raise StopAsyncIteration from None  # another one: Lance's own thread may still hold the first
 
     LOOP.run = run
 
