@@ -488,6 +488,7 @@ def test_the_command(tmp_path, capsys):
         (["index", str(tmp_path / "none"), "-o", str(tmp_path / "j")], "no such file or folder"),
         (["index", "-o", str(tmp_path / "j")], "nothing to index"),
         (["index", str(docs), "-o", folder, "--delete", "a"], "--update"),
+        (["index", str(docs), "-o", folder, "--update", "--overwrite"], "leave one of them out"),
         (["index", str(docs), "-o", folder, "--resume"], "this index is finished"),
     ):
         assert run(arguments) == 2

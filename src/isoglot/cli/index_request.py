@@ -78,6 +78,8 @@ class IndexRequest:
         """
         if (self.delete or self.delete_from) and not self.update:
             raise InputError("--delete: takes documents out of an index; give --update with it")
+        if self.update and self.overwrite:
+            raise InputError("--overwrite: replaces an index, which --update goes on with; leave one of them out")
         if self.by_id and not self.update:
             raise InputError("--by-id: says what records replace; give --update with it")
         if self.moved_from is not None and not (self.update and len(self.inputs) == 1):
