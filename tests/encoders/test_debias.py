@@ -31,6 +31,17 @@ def test_center_by_hand():
     np.testing.assert_array_equal(moved[2], x[2])
 
 
+def test_languages_are_known_in_any_spelling_before_and_after_saving(tmp_path):
+    x = np.eye(4, dtype=np.float32)
+    fitted = center([Sample(x, ["DE", "DE", "en", "EN"], "passage")])
+    assert fitted.languages == ("de", "en")
+    fitted.save(tmp_path / "d.npz")
+    again = load_debias(tmp_path / "d.npz")
+    np.testing.assert_array_equal(fitted.apply(x, ["de"] * 4), again.apply(x, ["De"] * 4))
+    assert again.fingerprint == fitted.fingerprint
+    assert center([Sample(x, ["de", "en", "en", "en"], "passage")]).fingerprint != fitted.fingerprint
+
+
 def test_centred_means_are_zero(clouds):
     x, langs = clouds
     fitted = center([Sample(x, langs, "passage")])
@@ -111,6 +122,13 @@ def test_bad_input_says_what_to_do(clouds, tmp_path):
         shift([Sample(x, langs, "passage")])
     with pytest.raises(InputError, match="pivot fr"):
         shift([Sample(x, langs, "passage", ["a"] * len(x))], pivot="fr")
+    for strength in (-1, 5, np.inf, np.nan):
+        with pytest.raises(InputError, match="expected 0 to 1"):
+            shift([Sample(x, langs, "passage", ["a"] * len(x))], pivot="de", strength=strength)
+    fitted.parts["passage", "de"][0] = np.nan
+    fitted.save(tmp_path / "nan.npz")
+    with pytest.raises(InputError, match="NaN or infinity"):
+        load_debias(tmp_path / "nan.npz")
     with pytest.raises(InputError, match="method 'whiten'"):
         fit("whiten", [])
     with pytest.raises(InputError, match="no vectors"):

@@ -68,7 +68,9 @@ def test_plain_texts(model, tmp_path):
     assert list(sample.langs) == ["de", "de"]
     (tmp_path / "bad.txt").write_bytes(b"\xff")
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
-    for name, words in (("bad", "not UTF-8"), ("empty", "holds no text"), ("none", "no such file")):
+    (tmp_path / "folder.txt").mkdir()
+    faults = {"bad": "not UTF-8", "empty": "holds no text", "none": "no such file", "folder": "Is a directory"}
+    for name, words in faults.items():
         with pytest.raises(InputError, match=words):
             from_texts(model, {"de": tmp_path / f"{name}.txt"})
 
@@ -85,8 +87,29 @@ def test_vectors_in_and_out(tmp_path, half, capsys):
     before, after = pq.read_table(path), pq.read_table(out)
     assert after.schema.equals(before.schema)
     got = np.array(after["vector"].to_pylist(), np.float32)
-    expected = center(samples).apply(vectors[4:], ["de", "en"] * 3, "passage")
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(samples[1].vectors, unit[4:], atol=1e-6)
+    expected = center(samples).apply(unit[4:], ["de", "en"] * 3, "passage")
     np.testing.assert_allclose(got[4:], expected, atol=2e-3 if half else 1e-6)
+
+
+@pytest.mark.parametrize("method", ["center", "csls"])
+def test_the_length_of_vectors_does_not_matter(tmp_path, method):
+    path, vectors = vectors_file(tmp_path / "v.parquet")
+    table = pq.read_table(path)
+    longer = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel() * 1e6), 4)
+    pq.write_table(table.set_column(table.schema.get_field_index("vector"), "vector", longer), tmp_path / "w.parquet")
+    found = []
+    for name in ("v", "w"):
+        fitted = tmp_path / f"{name}.npz"
+        given = str(tmp_path / f"{name}.parquet")
+        assert run(["debias", "fit", "--method", method, "--vectors", given, "-o", str(fitted)]) == 0
+        assert run(["debias", "apply", given, "--debias", str(fitted), "-o", str(tmp_path / f"{name}.out")]) == 0
+        found.append(np.array(pq.read_table(tmp_path / f"{name}.out")["vector"].to_pylist(), np.float32))
+    np.testing.assert_allclose(*found, atol=1e-3)
+    write_shard(tmp_path / "z.parquet", ["q"], ["de"], ["query"], np.zeros((1, 4)))
+    with pytest.raises(InputError, match="all zero"):
+        from_vectors(tmp_path / "z.parquet")
 
 
 def test_a_folder_of_shards_is_read_whole(tmp_path, capsys):
@@ -142,6 +165,13 @@ def test_bad_input(rows, tmp_path, capsys):
         (["debias", "fit", "--vectors", str(tmp_path / "text.parquet"), "-o", out], "not a readable Parquet"),
         (["debias", "apply", str(path), "--debias", str(tmp_path / "none.npz"), "-o", out], "no such file"),
         (["debias", "fit", "--vectors", str(path), "-o", str(path)], "--overwrite"),
+        (["debias", "fit", "--texts", "german=a.txt", "-o", out], "'german' is not a language code"),
+        (["debias", "fit", "--texts", "de=a.txt,DE=b.txt", "-o", out], "de is there twice"),
+        (["debias", "fit", "--texts", "de=a.txt", "--method", "csls", "-o", out], "is for center and lir"),
+        (["debias", "fit", "--vectors", str(path), "--strength", ".5", "-o", out], "leave it out with center"),
+        (["debias", "fit", "--rows", str(rows), "--method", "shift", "--strength", "inf", "-o", out], "0 to 1"),
+        (["debias", "fit", "--vectors", str(path), "--neighbours", "0", "-o", out], "--neighbours 0"),
+        (["debias", "fit", "--rows", str(rows), "--seed", "-1", "-o", out], "--seed -1"),
     ):
         assert run(arguments) == 2
         assert words in capsys.readouterr().err

@@ -1,5 +1,6 @@
 import json
 import pkgutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.debias import Sample
-from isoglot.encoders.debias_fits import center
+from isoglot.encoders.debias_fits import center, csls
+from isoglot.search.index.about import About
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
@@ -137,6 +139,33 @@ def test_a_correction_travels_with_the_index(tmp_path, place):
             assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-5)
             plain = Searcher(open_place(tmp_path / "i").index, embed).search(query, k=12)
             assert [hit.score for hit in plain] != pytest.approx([hit.score for hit in expected], abs=1e-3)
+
+
+def test_vectors_of_another_correction_never_come_beside_those_that_are_there(tmp_path, place):
+    """Not of the same width, nor of another: an export that is stopped would leave a mixture."""
+    rows = [{"id": f"{lang}{n}", "lang": lang, "text": f"{lang} {n}"} for lang in ("de", "en") for n in range(4)]
+
+    def embed(texts, role):
+        return [[len(text), sum(map(ord, text)) % 7 + 1, 1.0, 2.0] for text in texts]
+
+    vectors = np.asarray(embed([row["text"] for row in rows], "passage"), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    langs = [row["lang"] for row in rows]
+    samples = [Sample(vectors, langs, "passage"), Sample(vectors, langs, "query")]
+    build_index(rows, tmp_path / "none", embed)
+    for name, fitted in (("center", center(samples)), ("csls", csls(samples, neighbours=2))):
+        fitted.save(tmp_path / f"{name}.npz")
+        build_index(rows, tmp_path / name, embed, debias=tmp_path / f"{name}.npz")
+    export_index(tmp_path / "center", place)
+    for name in ("none", "csls"):
+        with pytest.raises(InputError, match=r"another correction of language bias \(center, .*`overwrite`"):
+            export_index(tmp_path / name, place)
+    assert counts(export_index(tmp_path / "center", place)) == (0, 0, 8, 0, 8)
+    assert counts(export_index(tmp_path / "csls", place, overwrite=True))[0] == 8
+    opened = open_place(place)
+    assert opened.about.is_like(About.from_text(opened.about.to_text(), "there"))
+    assert not opened.about.is_like(replace(opened.about, debias=None))
+    opened.index.close()
 
 
 class Opening:

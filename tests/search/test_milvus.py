@@ -92,6 +92,9 @@ def test_places():
         ".db",
         "https:host/x",
         "//",
+        "//host:99999/x",
+        "//host:abc/x",
+        "//[::1/x",
     ):
         with pytest.raises(InputError, match="expected milvus://HOST:PORT/COLLECTION"):
             to_place(rest)

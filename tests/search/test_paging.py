@@ -219,6 +219,13 @@ def test_facets_count_what_the_filter_leaves(both):
         both.facets(["lang"], langs=["fr"])
 
 
+def test_a_number_is_counted_once_whatever_its_sign_when_it_is_nothing(tmp_path):
+    build_index([{"id": str(n), "text": f"two {n}", "y": y} for n, y in enumerate((0.0, 0, -0.0))], tmp_path / "i", embed)
+    searcher = Searcher.open(tmp_path / "i", embed)
+    assert searcher.facets(["y"])["y"] == ({0.0: 3}, 0, 3, 0)
+    searcher.close()
+
+
 def test_what_was_counted_once_is_kept_and_nobody_can_change_it():
     class Counting(MemoryIndex):
         counted = 0

@@ -286,3 +286,10 @@ def test_an_index_folder_in_memory_follows_what_is_published(collection, tmp_pat
     assert after.version == 2
     assert after.index.languages() == {"de": 4}
     assert before.index.languages()["de"] == 24
+
+
+@pytest.mark.parametrize("store", ["milvus", "opensearch", "qdrant"])
+@pytest.mark.parametrize("address", ["localhost:99999", "localhost:abc", "[::1"])
+def test_an_address_that_is_none_is_told(store, address):
+    with pytest.raises(InputError, match=rf"{store}://.*; expected {store}://HOST:PORT/"):
+        open_place(f"{store}://{address}/docs")

@@ -14,6 +14,7 @@ from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
+from isoglot.languages.codes import known_code
 
 app = App(name="debias", help="Correct a model's language bias without training.", help_format="plaintext")
 
@@ -47,7 +48,7 @@ def fit(
             (passages that are near to every question), or center+csls.
         rows: Row files, or a prepared folder.
         texts: LANG=FILE,...: one text a line (center and lir).
-        vectors: What `isoglot encode` wrote, or a Parquet file (id, lang, role, vector); for center and lir.
+        vectors: What `isoglot encode` wrote, or a Parquet file (id, lang, role, vector); not for shift.
         model: The encoder: embedded, a folder, or a Hub id (id@revision).
         langs: Comma-separated languages to keep of --rows.
         rank: Directions to take away (lir).
@@ -69,7 +70,11 @@ def fit(
         raise InputError("give one of --rows, --texts and --vectors to fit on")
     if limit < 1:
         raise InputError(f"--limit {limit}: expected at least 1")
+    if seed < 0:
+        raise InputError(f"--seed {seed}: expected at least 0")
+    _refuse_what_does_not_go(method, texts, strength, neighbours)
     new_file(output, overwrite)
+    files = _text_files(texts)
     if vectors is not None:
         samples = from_vectors(vectors)
     else:
@@ -79,7 +84,6 @@ def fit(
                 prepared = open_rows(rows, Path(scratch) / "rows", langs)
                 samples = from_rows(encoder, prepared, limit=limit, seed=seed)
             else:
-                files = dict(_text_file(entry) for entry in texts)
                 samples = from_texts(encoder, files, limit=limit, seed=seed)
     fitted = fit_method(
         method,
@@ -116,8 +120,29 @@ def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Swit
     print(f"{count} corrected vectors in {output}")
 
 
-def _text_file(entry: str) -> tuple[str, Path]:
-    lang, equals, path = entry.partition("=")
-    if not (lang and equals and path):
-        raise InputError(f"--texts {entry!r}: expected LANG=FILE, such as de=news.de.txt")
-    return lang, Path(path)
+def _refuse_what_does_not_go(method: str, texts: Names, strength: float | None, neighbours: int) -> None:
+    """Say what is wrong with the flags before a text is encoded."""
+    if texts and method not in ("center", "lir"):
+        raise InputError(f"--texts: is for center and lir; fit {method} on --rows")
+    if strength is not None and method in ("center", "lir"):
+        raise InputError(f"--strength: is of shift and csls; leave it out with {method}")
+    if strength is not None and not 0 <= strength <= 1:
+        raise InputError(f"--strength {strength}: expected 0 to 1")
+    if neighbours < 1:
+        raise InputError(f"--neighbours {neighbours}: expected at least 1")
+
+
+def _text_files(entries: Names) -> dict[str, Path]:
+    """Files by their language's code."""
+    found: dict[str, Path] = {}
+    for entry in entries:
+        lang, equals, path = entry.partition("=")
+        if not (lang and equals and path):
+            raise InputError(f"--texts {entry!r}: expected LANG=FILE, such as de=news.de.txt")
+        code = known_code(lang)
+        if code is None:
+            raise InputError(f"--texts {entry!r}: {lang!r} is not a language code; give one such as de")
+        if code in found:
+            raise InputError(f"--texts: {code} is there twice; put all of its texts in one file")
+        found[code] = Path(path)
+    return found

@@ -13,6 +13,7 @@ put them in different places.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Sequence
@@ -122,6 +123,17 @@ class Debias:
         corrected = _normalise(corrected, vectors)
         return corrected if self.hubs is None else self.hubs.widened(corrected, role)
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for corrections that do the same, with the questions of `hubs` or without them (`for_queries`)."""
+        known: dict[str, Any] = {"method": self.method, "settings": self.settings, "parts": sorted(self.parts)}
+        if self.hubs is not None:
+            known |= {"bank": list(self.hubs.bank), "usual": self.hubs.usual}
+        found = hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=16)
+        for _, part in sorted(self.parts.items()):
+            found.update(np.ascontiguousarray(part, np.float32).tobytes())
+        return found.hexdigest()
+
     def for_queries(self) -> Debias:
         """The same for queries alone, without the questions that passages are measured against, which are megabytes."""
         if self.hubs is None:
@@ -180,6 +192,9 @@ def load_debias(path: Path) -> Debias:
             bank = {lang: arrays[f"bank{number}"] for number, lang in enumerate(about.get("bank", ()))}
             settings = about["settings"]
             held = Hubs(bank, settings["neighbours"], settings["strength"], about["usual"]) if bank else None
+            numbers = [*parts.values(), *bank.values(), np.float64(about.get("usual", 0.0))]
+            if not all(np.isfinite(array).all() for array in numbers):
+                raise InputError(f"{path}: holds NaN or infinity; {remedy}")
             return Debias(about["method"], parts, about["model"], settings, fitted, held)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {remedy}") from error

@@ -51,18 +51,20 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     Args:
         samples: with groups; only those of role `passage` are used.
         pivot: the source language, which stays where it is.
-        strength: a, the share of the mean difference that is taken away.
+        strength: a, the share of the mean difference that is taken away, 0 to 1.
         model: for the record.
 
     Raises:
-        InputError: no groups, or nothing in the pivot language to compare with.
+        InputError: no groups, nothing in the pivot language to compare with, or a strength that cannot be.
     """
+    if not 0 <= strength <= 1:
+        raise InputError(f"strength {strength}: expected 0 to 1")
     used = [sample for sample in samples if sample.role == "passage"]
     if not used or any(sample.groups is None for sample in used):
         raise InputError("shift wants passages that are translations of one another; fit it on parallel rows")
     pivot = known_code(pivot) or pivot
     vectors = np.concatenate([checked(sample.vectors, sample.langs) for sample in used])
-    langs = np.concatenate([np.asarray(sample.langs, dtype=str) for sample in used])
+    langs = np.concatenate([_codes(sample) for sample in used])
     groups = np.concatenate([np.asarray(sample.groups, dtype=str) for sample in used])
     names, group = np.unique(groups, return_inverse=True)
     source, known = _group_means(vectors, langs == pivot, group, len(names))
@@ -110,7 +112,9 @@ def csls(
     named = _by_key(samples)
     queries = {lang: rows for (role, lang), rows in named.items() if role == "query" and lang != UNKNOWN}
     if not queries:
-        raise InputError("csls measures passages against questions, and there are none; fit it on parallel rows")
+        raise InputError(
+            "csls measures passages against questions of known languages, and there are none; fit it on parallel rows"
+        )
     found = hubs(queries, named.get(("passage", UNKNOWN)), neighbours=neighbours, strength=strength)
     settings = {"neighbours": neighbours, "strength": strength}
     return Debias("center+csls" if centred else "csls", parts, model, settings, _sizes(samples), found)
@@ -155,13 +159,18 @@ def _by_key(samples: Sequence[Sample]) -> dict[tuple[str, str], Vectors]:
         if not own:
             continue
         vectors = np.concatenate([checked(sample.vectors, sample.langs) for sample in own])
-        langs = np.concatenate([np.asarray(sample.langs, dtype=str) for sample in own])
+        langs = np.concatenate([_codes(sample) for sample in own])
         for lang in np.unique(langs):
             found[role, str(lang)] = vectors[langs == lang]
         found[role, UNKNOWN] = vectors
     if not found:
         raise InputError("there are no vectors to fit on")
     return found
+
+
+def _codes(sample: Sample) -> NDArray[np.str_]:
+    """Languages as corrections know them, in any spelling."""
+    return np.asarray([known_code(str(lang)) or str(lang) for lang in sample.langs], dtype=str)
 
 
 def _sizes(samples: Sequence[Sample]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from isoglot.data.prepared import Prepared
 from isoglot.encoders.debias import Debias, Sample
 from isoglot.encoders.embedder import Model, Role, Vectors
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.vector_files import Shard, read_shards, vector_files, write_shard
+from isoglot.encoders.vector_files import Shard, read_shards, unit_vectors, vector_files, write_shard
 
 LIMIT = 2000
 _ROLES: tuple[Role, ...] = ("query", "passage")
@@ -72,7 +72,7 @@ def from_texts(
     """Encode the lines of one UTF-8 text file a language, as passages; at most `limit` lines of each.
 
     Raises:
-        InputError: a file that is missing, empty or not UTF-8.
+        InputError: a file that is missing or cannot be read, is empty or not UTF-8.
     """
     texts: list[str] = []
     langs: list[str] = []
@@ -83,6 +83,8 @@ def from_texts(
             raise InputError(f"{path}: no such file; `texts` wants LANG=FILE, one text a line") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not UTF-8 (byte {error.start})") from error
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}; `texts` wants LANG=FILE, one text a line") from error
         if not lines:
             raise InputError(f"{path}: holds no text; expected one text a line")
         drawn = np.random.default_rng(seed).permutation(len(lines))[:limit]
@@ -101,7 +103,7 @@ def from_vectors(place: Path) -> list[Sample]:
     shards = list(_shards(place))
     langs = np.array([lang for shard in shards for lang in shard.langs])
     roles = np.array([role for shard in shards for role in shard.roles])
-    vectors = np.concatenate([shard.vectors for shard in shards])
+    vectors = np.concatenate([unit_vectors(shard) for shard in shards])
     return [Sample(vectors[roles == role], langs[roles == role], role) for role in _ROLES if (roles == role).any()]
 
 
@@ -117,11 +119,12 @@ def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
     blocks: list[Vectors] = []
     for shard in _shards(place):
         named = np.array(shard.langs), np.array(shard.roles)
-        corrected = np.empty((len(shard.vectors), debias.width), np.float32)
+        vectors = unit_vectors(shard)
+        corrected = np.empty((len(vectors), debias.width), np.float32)
         for role in _ROLES:
             rows = named[1] == role
             if rows.any():
-                corrected[rows] = debias.apply(shard.vectors[rows], named[0][rows], role)
+                corrected[rows] = debias.apply(vectors[rows], named[0][rows], role)
         ids += shard.ids
         langs += shard.langs
         roles += shard.roles

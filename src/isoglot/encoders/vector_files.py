@@ -126,14 +126,7 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
     found: dict[Role, Floats] = {}
     filled = {role: np.zeros(len(ids), np.bool_) for role, ids in where.items()}
     for shard in read_shards(place):
-        with np.errstate(over="ignore"):  # reported below
-            norms = np.linalg.norm(shard.vectors, axis=1)
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-        if len(bad):
-            raise InputError(
-                f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
-                f"({len(bad)} such); encode anew"
-            )
+        vectors = unit_vectors(shard)
         for row, (key, said) in enumerate(zip(shard.ids, shard.roles, strict=True)):
             role = _role(shard.path, key, said, where)
             index = where[role].get(key) if role else None
@@ -143,7 +136,7 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
                 raise InputError(f"{shard.path}: {role} id {key!r} is given twice; keep one vector for each id")
             if role not in found:
                 found[role] = np.zeros((len(where[role]), shard.vectors.shape[1]), np.float32)
-            found[role][index] = shard.vectors[row] / norms[row]
+            found[role][index] = vectors[row]
             filled[role][index] = True
     for role, ids in (("query", queries), ("passage", passages)):
         missing = np.flatnonzero(~filled[role])  # type: ignore[index]
@@ -153,6 +146,24 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
                 f"({', '.join(repr(ids[index]) for index in missing[:3])}); encode this benchmark's texts"
             )
     return found["query"], found["passage"]
+
+
+def unit_vectors(shard: Shard) -> Floats:
+    """A file's vectors (n, d) at length 1.
+
+    Raises:
+        InputError: one that holds NaN, or is all zero.
+    """
+    with np.errstate(over="ignore"):  # reported below
+        norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
+    bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    if len(bad):
+        raise InputError(
+            f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
+            f"({len(bad)} such); encode anew"
+        )
+    found: Floats = shard.vectors / norms
+    return found
 
 
 def _role(path: Path, key: str, said: str, where: dict[Role, dict[str, int]]) -> Role | None:

@@ -41,6 +41,16 @@ class About:
     version: int = 0
     mean_terms: float = 0.0
 
+    def is_like(self, other: About) -> bool:
+        """Whether the two say the same."""
+        alone = (replace(one, debias=None, probe=[list(row) for row in one.probe]) for one in (self, other))
+        return next(alone) == next(alone) and self.corrects_like(other)
+
+    def corrects_like(self, other: About) -> bool:
+        """Whether vectors of the two went through the same correction, or through none."""
+        mine, theirs = ((one.debias.fingerprint if one.debias else None) for one in (self, other))
+        return mine == theirs
+
     def to_text(self) -> str:
         """As JSON, for stores that keep a text beside their passages."""
         record = asdict(replace(self, debias=None))

@@ -84,8 +84,10 @@ def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
             # A text that is a number, too, counts as text.
             array = array.filter(pa.array(there & ~any_value))
         found = pc.value_counts(array)
+        # Arrow tells -0.0 from 0.0, as no filter does.
         values: list[Any] = found.field(0).to_pylist()
-        counts.update(dict(zip(values, np.asarray(found.field(1)).tolist(), strict=True)))
+        for value, count in zip(values, np.asarray(found.field(1)).tolist(), strict=True):
+            counts[value + 0.0 if isinstance(value, float) else value] += count
         any_value |= there
     return Tally(counts, tally.passages + rows, tally.without + int(np.count_nonzero(~any_value)))
 

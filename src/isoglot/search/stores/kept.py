@@ -35,8 +35,7 @@ class Kept(NamedTuple):
 
     def is_newer_than(self, before: Kept) -> bool:
         """Whether a reader has to be opened again to see what is there."""
-        same = self.about.to_text() == before.about.to_text() and self.columns == before.columns
-        return self.finished and not same
+        return self.finished and not (self.about.is_like(before.about) and self.columns == before.columns)
 
     def check_finished(self, shown: str) -> None:
         """Refuse what an export left unfinished.
@@ -54,7 +53,7 @@ def point_id(passage: str) -> str:
 
 
 def refuse_other_vectors(ours: About, theirs: About, shown: str, what: str) -> None:
-    """Stop before another encoder's vectors come beside those that are there.
+    """Stop before vectors of another encoder, or of another correction, come beside those that are there.
 
     Args:
         ours: what is to be put.
@@ -63,15 +62,21 @@ def refuse_other_vectors(ours: About, theirs: About, shown: str, what: str) -> N
         what: the database calls it, such as "collection".
 
     Raises:
-        InputError: the vectors are not of one encoder.
+        InputError: the vectors are not of one encoder, or not corrected alike.
     """
+    remedy = f"name another {what}, or replace this one with `overwrite`"
     try:
         refuse_other(np.asarray(ours.probe, np.float32), theirs.probe, ours.model, theirs.model)
     except InputError as error:
         raise InputError(
-            f"{shown}: the {what} holds vectors of {theirs.model}, and those of {ours.model} differ; "
-            f"name another {what}, or replace this one with `overwrite`"
+            f"{shown}: the {what} holds vectors of {theirs.model}, and those of {ours.model} differ; {remedy}"
         ) from error
+    if ours.dimension != theirs.dimension or not ours.corrects_like(theirs):
+        named = [one.debias.method if one.debias else "none" for one in (theirs, ours)]
+        raise InputError(
+            f"{shown}: the {what} holds vectors of another correction of language bias ({named[0]}, and this index "
+            f"has {named[1]}); {remedy}"
+        )
 
 
 def tally_of(rows: Iterable[Mapping[str, Any]], field: str, fields: Fields) -> Tally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.search.stores.addresses import host_and_port
 
 TOKEN = "MILVUS_TOKEN"
 OLDEST = (2, 5)
@@ -55,7 +56,8 @@ def to_place(rest: str) -> MilvusPlace:
     shown = f"milvus:{rest}"
     found = _SERVER.match(rest)
     if found is not None:
-        port = "" if ":" in found["host"].rpartition("]")[2] else ":443" if found["scheme"] == "https" else ":19530"
+        _, given = host_and_port(found["host"], shown, "milvus://HOST:PORT/COLLECTION")
+        port = "" if given is not None else ":443" if found["scheme"] == "https" else ":19530"
         return MilvusPlace(shown, f"{found['scheme'] or 'http'}://{found['host']}{port}", None, found["collection"])
     if "@" in rest.partition("//")[2].partition("/")[0]:
         raise InputError(f"milvus: the place holds a user's name or password (not shown here); put it in {TOKEN}")

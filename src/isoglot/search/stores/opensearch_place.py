@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.search.stores.addresses import host_and_port
 
 USER, PASSWORD, AUTHORITY = "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "OPENSEARCH_CA_CERTS"
 FIRST = (2, 13)  # whose Lucene engine knows inner products
@@ -73,18 +73,14 @@ def to_place(rest: str) -> OpenSearchPlace:
     if found is None:
         raise InputError(f"{shown}: expected opensearch://HOST:PORT/INDEX or opensearch:https://HOST:PORT/INDEX")
     scheme, index = found["scheme"] or "http", found["index"]
-    try:
-        address = urlsplit(f"{scheme}://{found['host']}")
-        host, port = address.hostname, address.port
-    except ValueError as error:
-        raise InputError(f"{shown}: {error}; expected opensearch://HOST:PORT/INDEX") from error
+    host, port = host_and_port(found["host"], shown, "opensearch://HOST:PORT/INDEX")
     odd = index != index.lower() or index.startswith(("_", "-", "+")) or index in {".", ".."}
     if odd or _NOT_IN_NAMES.search(index) or len(index.encode(errors="replace")) > 255:
         raise InputError(
             f"{shown}: no index can be called {index!r}; expected up to 255 bytes of lowercase letters, digits, '.', "
             "'-' and '_', the first neither '-' nor '_'"
         )
-    return OpenSearchPlace(shown, scheme, host or "", port or (443 if scheme == "https" else 9200), index)
+    return OpenSearchPlace(shown, scheme, host, port or (443 if scheme == "https" else 9200), index)
 
 
 def connect(place: OpenSearchPlace) -> Server:

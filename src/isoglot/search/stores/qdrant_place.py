@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.search.stores.addresses import host_and_port
 
 KEY = "QDRANT_API_KEY"
 _SERVER = re.compile(r"(?:(?P<scheme>https?):)?//(?P<host>[^/?#@\s]+)/(?P<collection>[^/?#\s]+)/?\Z")
@@ -48,9 +49,9 @@ def to_place(rest: str) -> QdrantPlace:
     shown = f"qdrant:{rest}"
     found = _SERVER.match(rest)
     if found is not None:
-        host = found["host"]
-        port = "" if found["scheme"] == "https" or ":" in host.rpartition("]")[2] else ":6333"
-        return QdrantPlace(shown, f"{found['scheme'] or 'http'}://{host}{port}", None, found["collection"])
+        _, given = host_and_port(found["host"], shown, "qdrant://HOST:PORT/COLLECTION")
+        port = "" if found["scheme"] == "https" or given is not None else ":6333"
+        return QdrantPlace(shown, f"{found['scheme'] or 'http'}://{found['host']}{port}", None, found["collection"])
     if not rest or rest.startswith(("//", "http:", "https:")):
         raise InputError(
             f"{shown}: expected qdrant://HOST:PORT/COLLECTION, qdrant:https://HOST/COLLECTION, or qdrant:FOLDER"
