@@ -220,7 +220,8 @@ def test_facets_count_what_the_filter_leaves(both):
 
 
 def test_a_number_is_counted_once_whatever_its_sign_when_it_is_nothing(tmp_path):
-    build_index([{"id": str(n), "text": f"two {n}", "y": y} for n, y in enumerate((0.0, 0, -0.0))], tmp_path / "i", embed)
+    notes = [{"id": str(n), "text": f"two {n}", "y": y} for n, y in enumerate((0.0, 0, -0.0))]
+    build_index(notes, tmp_path / "i", embed)
     searcher = Searcher.open(tmp_path / "i", embed)
     assert searcher.facets(["y"])["y"] == ({0.0: 3}, 0, 3, 0)
     searcher.close()
