@@ -115,7 +115,7 @@ def test_questions_are_kept_evenly():
 
 
 def test_what_cannot_be_fitted_says_why(samples):
-    with pytest.raises(InputError, match="against questions, and there are none"):
+    with pytest.raises(InputError, match="questions of known languages, and there are none"):
         csls(samples[1:])
     with pytest.raises(InputError, match="neighbours 0"):
         csls(samples, neighbours=0)
