@@ -112,7 +112,7 @@ class Debias:
                 f"vectors of {vectors.shape[1]} dimensions, but the correction was fitted on {self.dimension} "
                 f"({self.model or 'another model'}); fit it again with `isoglot debias fit`"
             )
-        codes = np.asarray([known_code(str(lang)) or str(lang) for lang in langs], dtype=str)
+        codes = codes_of(langs)
         corrected = vectors.copy()
         for lang in np.unique(codes):
             part = self._part(role, str(lang))
@@ -208,6 +208,11 @@ def _role(name: str) -> Role:
 
 def _split(fitted: dict[str, int]) -> list[tuple[str, str, int]]:
     return [(*key.split(":", 1), count) for key, count in fitted.items()]  # type: ignore[misc]
+
+
+def codes_of(langs: Langs) -> NDArray[np.str_]:
+    """Languages as corrections know them, from any spelling."""
+    return np.asarray([known_code(str(lang)) or str(lang) for lang in langs], dtype=str)
 
 
 def checked(vectors: Vectors, langs: Langs) -> Vectors:

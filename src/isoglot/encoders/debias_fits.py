@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.debias import METHODS, UNKNOWN, Debias, Sample, checked
+from isoglot.encoders.debias import METHODS, UNKNOWN, Debias, Sample, checked, codes_of
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.hubs import hubs
 from isoglot.languages.codes import known_code
@@ -64,7 +64,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
         raise InputError("shift wants passages that are translations of one another; fit it on parallel rows")
     pivot = known_code(pivot) or pivot
     vectors = np.concatenate([checked(sample.vectors, sample.langs) for sample in used])
-    langs = np.concatenate([_codes(sample) for sample in used])
+    langs = np.concatenate([codes_of(sample.langs) for sample in used])
     groups = np.concatenate([np.asarray(sample.groups, dtype=str) for sample in used])
     names, group = np.unique(groups, return_inverse=True)
     source, known = _group_means(vectors, langs == pivot, group, len(names))
@@ -159,18 +159,13 @@ def _by_key(samples: Sequence[Sample]) -> dict[tuple[str, str], Vectors]:
         if not own:
             continue
         vectors = np.concatenate([checked(sample.vectors, sample.langs) for sample in own])
-        langs = np.concatenate([_codes(sample) for sample in own])
+        langs = np.concatenate([codes_of(sample.langs) for sample in own])
         for lang in np.unique(langs):
             found[role, str(lang)] = vectors[langs == lang]
         found[role, UNKNOWN] = vectors
     if not found:
         raise InputError("there are no vectors to fit on")
     return found
-
-
-def _codes(sample: Sample) -> NDArray[np.str_]:
-    """Languages as corrections know them, in any spelling."""
-    return np.asarray([known_code(str(lang)) or str(lang) for lang in sample.langs], dtype=str)
 
 
 def _sizes(samples: Sequence[Sample]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.streamed import StreamedCorpus
-from isoglot.encoders.vector_files import Floats, Shard, read_shards, vector_files
+from isoglot.encoders.vector_files import Floats, Shard, read_shards, unit_vectors, vector_files
 from isoglot.measuring.best import Best, Part, nothing_yet, search_part
 from isoglot.measuring.ranks import query_of
 from isoglot.measuring.search_elsewhere import search_elsewhere
@@ -49,7 +49,7 @@ def query_vectors(place: Path, ids: list[str]) -> Floats:
     vectors: Floats | None = None
     filled = np.zeros(len(ids), np.bool_)
     for shard in read_shards(place, role="query"):
-        unit = _unit(shard)
+        unit = unit_vectors(shard)
         for row, (key, role) in enumerate(zip(shard.ids, shard.roles, strict=True)):
             index = position.get(key) if role == "query" else None
             if index is None:
@@ -130,7 +130,7 @@ def _parts(
                 if positions[key] >= 0:
                     raise InputError(f"{shard.path}: passage id {key!r} is given twice; encode again")
                 positions[key] = start + row
-        yield Part(start, _unit(passages), lang)
+        yield Part(start, unit_vectors(passages), lang)
         start += len(lang)
 
 
@@ -159,16 +159,3 @@ def _passages(shard: Shard) -> Shard:
         return shard
     ids, langs, roles = (list(compress(part, keep)) for part in shard[1:4])
     return Shard(shard.path, ids, langs, roles, shard.vectors[np.array(keep, np.bool_)])
-
-
-def _unit(shard: Shard) -> Floats:
-    with np.errstate(over="ignore"):  # reported below
-        norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
-    bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
-    if len(bad):
-        raise InputError(
-            f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
-            f"({len(bad)} such); encode anew"
-        )
-    unit: Floats = shard.vectors / norms
-    return unit

@@ -43,8 +43,8 @@ class About:
 
     def is_like(self, other: About) -> bool:
         """Whether the two say the same."""
-        alone = (replace(one, debias=None, probe=[list(row) for row in one.probe]) for one in (self, other))
-        return next(alone) == next(alone) and self.corrects_like(other)
+        mine, theirs = (replace(one, debias=None, probe=[list(row) for row in one.probe]) for one in (self, other))
+        return mine == theirs and self.corrects_like(other)
 
     def corrects_like(self, other: About) -> bool:
         """Whether vectors of the two went through the same correction, or through none."""
