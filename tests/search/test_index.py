@@ -21,7 +21,8 @@ from isoglot.encoders.debias_fits import center, fit
 from isoglot.encoders.encoding import encode
 from isoglot.search.index import approximate, shards, store
 from isoglot.search.index.building import build_index
-from isoglot.search.index.lance import LanceIndex, connect, reason
+from isoglot.search.index.lance import LanceIndex
+from isoglot.search.index.lance_tables import connect, reason
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage

@@ -10,7 +10,8 @@ from isoglot import build_index
 from isoglot.core import hash_runs, large_dict, large_list
 from isoglot.core.errors import InputError
 from isoglot.search.index import shards
-from isoglot.search.index.lance import LanceIndex, connect
+from isoglot.search.index.lance import LanceIndex
+from isoglot.search.index.lance_tables import connect
 from isoglot.search.index.manifest import read_manifest
 from support.rows import write_jsonl as write
 from support.serving import embed

@@ -11,7 +11,7 @@ from lancedb.index import IvfRq
 from isoglot.core.executors import Here
 from isoglot.core.on_ray import OnRay
 from isoglot.search.index import approximate, segments
-from isoglot.search.index.lance import PASSAGES, connect, table_uri
+from isoglot.search.index.lance_tables import PASSAGES, connect, table_uri
 from support.dying import die
 from support.ray_runtime import ray_runtime
 

@@ -84,6 +84,35 @@ def test_the_nearest_are_those_of_exact_search_in_its_order(index, collection, l
         assert all(first.score >= then.score for first, then in pairwise(found))
 
 
+@pytest.mark.parametrize("where", [None, "year >= 2006", "year > 3000"])
+def test_the_vectors_of_the_nearest_are_those_of_the_passages(index, collection, where):
+    passages, vectors = collection
+    tree = None if where is None else checked_filter(where, index.fields())
+    for seed in range(3):
+        vector = a_query(seed)
+        near = index.nearest_vectors(vector, 7, tree)
+        found = index.nearest(vector, 7, None, tree)
+        rows = [[passage.id for passage in passages].index(passage.id) for passage, _ in found]
+        assert near.vectors.shape == (len(rows), DIMENSION)
+        np.testing.assert_allclose(near.vectors, vectors[rows].reshape(-1, DIMENSION), atol=1e-6)
+        np.testing.assert_allclose(near.cosines, [score for _, score in found], atol=1e-6)
+
+
+def test_feedback_is_that_of_exact_search(index, collection):
+    def embed(texts, role):
+        return np.stack([a_query(5)] * len(texts))
+
+    reference = Searcher(MemoryIndex(*collection), embed)
+    there = Searcher(index, embed)
+    for how in ({}, {"langs": ["zh"]}, {"where": "year >= 2006"}, {"fair": "balanced"}):
+        found = there.search("any", k=5, feedback=True, **how)
+        expected = reference.search("any", k=5, feedback=True, **how)
+        assert [hit.id for hit in found] == [hit.id for hit in expected]
+        assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-5)
+        plain = there.search("any", k=5, **how)
+        assert [hit.parts["dense"] for hit in found] != pytest.approx([hit.parts["dense"] for hit in plain], abs=1e-3)
+
+
 def test_equal_cosines_come_together_and_in_an_order_that_stays(index, collection):
     found = index.nearest(TIED, 5)
     assert {passage.id for passage, _ in found[:3]} == {f"{lang}/o'clock 0#1" for lang in ("de", "en", "zh")}
@@ -217,6 +246,7 @@ def test_an_empty_index_answers_with_nothing(empty):
     assert empty.sample("de").shape == (0, DIMENSION)
     assert empty.dimension == DIMENSION
     assert empty.passage("x") is None
+    assert [array.shape for array in empty.nearest_vectors(a_query(0), 3)] == [(0, DIMENSION), (0,)]
     assert empty.tally("lang") == (Counter(), 0, 0)
     assert Searcher(empty).search("Fluss", vector=TIED, mode="hybrid") == []
 

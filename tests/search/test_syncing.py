@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search.index import building
 from isoglot.search.index.building import Built, build_index
-from isoglot.search.index.lance import LanceIndex, connect
+from isoglot.search.index.lance import LanceIndex
+from isoglot.search.index.lance_tables import connect
 from isoglot.search.index.manifest import BUILDING
 from isoglot.search.index.syncing import nothing_new
 from isoglot.search.index.versions import prune, roll_back

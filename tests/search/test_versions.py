@@ -9,7 +9,8 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search.index import versions
 from isoglot.search.index.building import build_index
-from isoglot.search.index.lance import LanceIndex, connect
+from isoglot.search.index.lance import LanceIndex
+from isoglot.search.index.lance_tables import connect
 from isoglot.search.index.manifest import BUILDING, read_manifest
 from isoglot.search.index.store import one_writer
 from isoglot.search.index.tags import keep_only

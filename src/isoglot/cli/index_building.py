@@ -38,7 +38,7 @@ def build(asked: IndexRequest) -> None:
     data = _benchmark(asked)
 
     from isoglot.search.index.deletion import read_ids
-    from isoglot.search.index.lance import require_lancedb
+    from isoglot.search.index.lance_tables import require_lancedb
 
     listed = read_ids(asked.delete_from) if asked.delete_from else []
     claim = _claimed(asked)

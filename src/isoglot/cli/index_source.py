@@ -33,6 +33,7 @@ class FromIndex:
         ranking = self.ranking
         more = ["balanced"] if ranking.fair == "balanced" else []
         more += [f"re-ranked by {ranking.rerank}"] if ranking.rerank else []
+        more += ["feedback"] if ranking.feedback else []
         more += ["expanded"] if ranking.expand else []
         return f"{self.place} ({', '.join([ranking.mode, *more])})"
 

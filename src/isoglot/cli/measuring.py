@@ -93,8 +93,11 @@ def evaluate(
     executor = (elsewhere or Elsewhere()).executor(devices)
     gates = [parse_gate(text) for text in require]
     depth = depth if depth is not None else 1000 if index is None else 100
-    how = Scoring(relevant_from, debias, trec_depth if write_trec else None, parse_memory(memory), depth)
-    scores = score_source(model, vectors, run, run_pool, index, ranking or Ranking(), options, devices, executor)
+    searched = ranking or Ranking()
+    how = Scoring(
+        relevant_from, debias, searched.feedback, trec_depth if write_trec else None, parse_memory(memory), depth
+    )
+    scores = score_source(model, vectors, run, run_pool, index, searched, options, devices, executor)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
         raise InputError(
             "--resamples wants 0, or 2 and more; --depth and --relevant-from at least 1; --trec-depth at least 0"
@@ -122,6 +125,7 @@ def evaluate(
             "precision": opened.precision,
             **opened.record(),
             "debias": None if debias is None else str(debias),
+            "feedback": searched.feedback,
             "relevant_from": relevant_from,
             "resamples": resamples,
             "depth": None if in_memory is not None and index is None else depth,

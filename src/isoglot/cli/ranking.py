@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from isoglot.cli.options import Switch
+
 if TYPE_CHECKING:
     from isoglot.search.searcher import Searcher
 
@@ -19,6 +21,7 @@ class Ranking:
         quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
         query_lang: Language of the query, for an index with --debias; guessed when not given.
         rerank: A cross-encoder or another encoder (folder or Hub id) that scores the best results of a search anew.
+        feedback: Searches twice: the second time with the query drawn to the best passages, whatever their language.
         expand: URL of an OpenAI-compatible API that rewrites the query first; its key in OPENAI_API_KEY.
         expand_with: passage (one that would answer), translate, or both.
         expand_model: The model that the endpoint runs.
@@ -30,10 +33,16 @@ class Ranking:
     quota: float = 0.5
     query_lang: str | None = None
     rerank: str | None = None
+    feedback: Switch = False
     expand: str | None = None
     expand_with: Literal["passage", "translate", "both"] = "passage"
     expand_model: str = "default"
     expand_timeout: float = 20.0
+
+    def given(self) -> str | None:
+        """A flag that was given, and says how an index is searched; `feedback` is for vectors, too."""
+        plain = Ranking(feedback=self.feedback)
+        return next((name for name, value in vars(self).items() if value != getattr(plain, name)), None)
 
     @property
     def wants_models(self) -> bool:
@@ -42,7 +51,7 @@ class Ranking:
 
     def arguments(self, searcher: Searcher, langs: tuple[str, ...] | None = None) -> dict[str, Any]:
         """What `Searcher.search` takes of it; queries are translated into `langs`, or all that the index has."""
-        how = {name: getattr(self, name) for name in ("mode", "fair", "quota", "query_lang", "rerank")}
+        how = {name: getattr(self, name) for name in ("mode", "fair", "quota", "query_lang", "rerank", "feedback")}
         return {**how, "expand": self._expander(langs or tuple(searcher.languages()))}
 
     def _expander(self, langs: tuple[str, ...]) -> Any:
@@ -66,5 +75,5 @@ class Ranking:
     def record(self) -> dict[str, Any]:
         """What `run.json` says of it."""
         expansion = {"expand_with": self.expand_with, "expand_model": self.expand_model} if self.expand else {}
-        own = ("mode", "fair", "quota", "query_lang", "rerank", "expand")
+        own = ("mode", "fair", "quota", "query_lang", "rerank", "feedback", "expand")
         return {**{name: getattr(self, name) for name in own}, **expansion}

@@ -26,6 +26,7 @@ class Scoring:
     Attributes:
         relevant_from: the lowest grade that is relevant.
         debias: a correction of language bias.
+        feedback: queries are drawn to their best passages.
         trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
         memory: bytes for a block of streamed passages and its scores.
         depth: passages kept for a query, where they are streamed or an index is searched.
@@ -33,6 +34,7 @@ class Scoring:
 
     relevant_from: float
     debias: Path | None
+    feedback: bool
     trec_depth: int | None
     memory: int
     depth: int
@@ -174,8 +176,8 @@ class FromRun:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """What only vectors can have."""
         _refuse_streamed(how, streamed)
-        if how.trec_depth is not None or how.debias is not None:
-            raise InputError("--run: --write-trec and --debias want vectors or a model, not a run")
+        if how.trec_depth is not None or how.debias is not None or how.feedback:
+            raise InputError("--run: --write-trec, --debias and --feedback want vectors or a model, not a run")
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Read and score."""
@@ -226,8 +228,8 @@ def score_source(
         if devices is not None:
             raise InputError("--devices: an index is searched on one device; give --device")
         return FromIndex(index, ranking, model, options)
-    if ranking != Ranking():
-        given = next(name for name, value in vars(ranking).items() if value != getattr(Ranking(), name))
+    given = ranking.given()
+    if given is not None:
         raise InputError(f"--{given.replace('_', '-')}: says how an index is searched; give --index with it")
     if vectors is not None and runs is not None:
         raise InputError("--vectors and --run: give one of them")
@@ -241,9 +243,10 @@ def score_source(
 
 
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:
-    if streamed and (how.trec_depth is not None or how.debias is not None):
+    if streamed and (how.trec_depth is not None or how.debias is not None or how.feedback):
         raise InputError(
-            "--write-trec and --debias want passages in memory, not streamed ones (of miracl: --subset hard-negatives)"
+            "--write-trec, --debias and --feedback want passages in memory, not streamed ones (of miracl: --subset "
+            "hard-negatives)"
         )
 
 
@@ -260,16 +263,19 @@ def _score_vectors(
 ) -> Evaluation:
     """Correct and score vectors in memory, and write their runs where they are wanted."""
     from isoglot.encoders.debias import load_debias
-    from isoglot.measuring.evaluating import corrected, trained_languages
+    from isoglot.measuring.evaluating import corrected, fed_back, noted, trained_languages
     from isoglot.measuring.scoring import score
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)
     queries, candidates = corrected(data, queries, candidates, correction)
+    if how.feedback:
+        queries = fed_back(queries, candidates, correction)
     if how.trec_depth is not None:
         write_trec(folder / "trec", data, queries, candidates, depth=how.trec_depth)
     trained = trained_languages(name)
-    return score(data, queries, candidates, name=name, trained=trained, relevant_from=how.relevant_from)
+    result = score(data, queries, candidates, name=name, trained=trained, relevant_from=how.relevant_from)
+    return noted(result) if how.feedback else result
 
 
 def _score_shards(

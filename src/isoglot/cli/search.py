@@ -68,8 +68,11 @@ def search(
     chosen = ranking or Ranking()
     if (query is not None) + (queries is not None) + (like is not None) != 1:
         raise InputError("give a query, a file of them with --queries, or a passage's id with --like: one of these")
-    if like is not None and (chosen.mode != "dense" or chosen.rerank or chosen.expand or chosen.query_lang):
-        raise InputError("--like: goes by the passage's own vector; leave --mode, --rerank, --expand, --query-lang out")
+    own = (chosen.mode != "dense", chosen.rerank, chosen.expand, chosen.query_lang, chosen.feedback)
+    if like is not None and any(own):
+        raise InputError(
+            "--like: goes by the passage's own vector; leave --mode, --rerank, --expand, --query-lang, --feedback out"
+        )
     if (queries is None) != (run is None):
         raise InputError("--queries and --run go together: many queries are answered in a TREC run")
     if overwrite and run is None:

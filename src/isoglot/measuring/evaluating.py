@@ -17,12 +17,16 @@ from isoglot.encoders.debias import Debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Embedder, Encoded, Model
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.feedback import PASSAGES, drawn_to
 from isoglot.encoders.loading import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
+from isoglot.measuring.ranks import top_k_scored
 from isoglot.measuring.scoring import Vectors, score
+
+_TOGETHER = 1024  # queries whose best candidates are in memory at a time
 
 
 def evaluate(
@@ -36,6 +40,7 @@ def evaluate(
     precision: Precision = "auto",
     devices: str | Sequence[str | int] = (),
     debias: Debias | None = None,
+    feedback: bool = False,
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
@@ -56,6 +61,8 @@ def evaluate(
         devices: several, a process each: `0,1` of CUDA's, or `cpu,cpu`; a script wants its work under
             `if __name__ == "__main__":` then.
         debias: a correction that both kinds of vectors pass through.
+        feedback: rank with queries drawn to their best passages of all languages, as `Searcher.search` does; every
+            setting then has it from the whole pool.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
         relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
 
@@ -90,6 +97,7 @@ def evaluate(
         >>> round(evaluate((queries, passages), benchmark).macro("multilingual", "map"), 4)
         0.8333
     """
+    check_kind("feedback", feedback, bool, "True or False")
     if debias is not None:
         check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
     check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)
@@ -113,7 +121,11 @@ def evaluate(
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
         trained = trained or (trained_languages(str(place)) if place is not None else None)
     queries, candidates = corrected(data, queries, candidates, debias)
+    if feedback:
+        queries = fed_back(queries, candidates, debias)
     result = score(data, queries, candidates, name=name or called, trained=trained, relevant_from=relevant_from)
+    if feedback:
+        result = noted(result)
     return result if sides is None else sides.add_to(result)
 
 
@@ -166,6 +178,29 @@ def corrected(
         debias.apply(queries, codes[benchmark.queries.lang], "query"),
         debias.apply(candidates, codes[benchmark.candidates.lang], "passage"),
     )
+
+
+def fed_back(queries: Vectors, candidates: Vectors, debias: Debias | None = None) -> Vectors:
+    """Queries drawn to their best candidates (see `isoglot.encoders.feedback`), float32 (n, d).
+
+    Args:
+        queries: (n, d), unit vectors.
+        candidates: (m, d), unit vectors, of all languages.
+        debias: the correction that both have passed through.
+    """
+    best, cosines = top_k_scored(queries, candidates, PASSAGES)
+    hubs = None if debias is None else debias.hubs
+    blocks = [slice(start, start + _TOGETHER) for start in range(0, len(queries), _TOGETHER)]
+    return np.concatenate([drawn_to(queries[some], candidates[best[some]], cosines[some], hubs) for some in blocks])
+
+
+def noted(result: Evaluation) -> Evaluation:
+    """The result with a note that its queries were fed back."""
+    note = (
+        f"feedback: every query was drawn to its {PASSAGES} best passages of all languages first, so the monolingual "
+        "and cross-lingual settings know of passages in languages that they do not rank"
+    )
+    return replace(result, notes=(*result.notes, note))
 
 
 def trained_languages(model: str) -> tuple[str, ...] | None:

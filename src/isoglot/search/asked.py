@@ -18,7 +18,7 @@ from isoglot.search.filters.checking import Fields, checked_filter
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index.protocol import Index
 from isoglot.search.paging import Look, Looked, paged
-from isoglot.search.query_checks import Fair, Mode, check_langs, check_offset, check_query
+from isoglot.search.query_checks import Fair, Mode, check_feedback, check_langs, check_offset, check_query
 
 Expand = Callable[[str], str]
 QUOTA = 0.5
@@ -40,6 +40,7 @@ class Asked:
     where: str | Filter | None = None
     offset: int = 0
     collapse: Sequence[Collapse] = ()
+    feedback: bool = False
 
     def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> Asked:
         """The same with its filter read, and its languages spelt as the index spells them.
@@ -69,10 +70,16 @@ class Asked:
         wanted = None if codes is None else list(codes)
         for query in queries:
             check_query(query, self.k, self.mode, self.fair, self.quota)
+        check_feedback(self.feedback, self.mode)
         check_offset(self.offset, self.k, None if self.rerank is None else self.depth)
         check_collapse(self.collapse)
         check_langs(wanted, there)
         return replace(self, langs=wanted, where=None if self.where is None else checked_filter(self.where, fields()))
+
+    @property
+    def tree(self) -> Filter | None:
+        """The filter, once it is read (`checked`)."""
+        return None if isinstance(self.where, str) else self.where
 
     @property
     def depth(self) -> int:
@@ -93,8 +100,7 @@ class Asked:
             vector: its unit vector (d,); None where only words are searched for.
             languages: of the index.
         """
-        where = None if self.where is None or isinstance(self.where, str) else self.where
-        apart = None
+        where, apart = self.tree, None
         if self.fair == "balanced":
             apart = list(languages if self.langs is None else self.langs)
 

@@ -15,11 +15,12 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.documents.document import clean
 from isoglot.encoders.embedder import Vectors
+from isoglot.measuring.evaluating import noted
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import GoldRanks
 from isoglot.search.hit import Hit
-from isoglot.search.query_checks import LARGEST_K
+from isoglot.search.query_checks import LARGEST_K, check_feedback
 from isoglot.search.searcher import Searcher
 
 DEPTH = 100
@@ -52,7 +53,8 @@ def score_index(
         depth: passages a search, 1 to 1000.
         name: of the index, for reports.
         relevant_from: as in `score_ranks`.
-        how: what `Searcher.search_many` takes: mode, fair, quota, rerank, expand, query_lang.
+        how: what `Searcher.search_many` takes: mode, fair, quota, rerank, expand, feedback,
+            query_lang. Feedback comes from the whole index, also where one language is searched.
 
     Raises:
         InputError: a depth that no search has, an index of other passages, or as `Searcher.search_many`.
@@ -90,7 +92,11 @@ def score_index(
     if expand is not None:
         said = {text: expand(text) for text in benchmark.queries.texts}  # asked once, not for every language
         how["expand"] = said.__getitem__
+    feedback = how.pop("feedback", False)
+    check_feedback(feedback, how.get("mode", "dense"))
     vectors = _query_vectors(searcher, benchmark, how)
+    if feedback and vectors is not None:
+        vectors = searcher.drawn(vectors)
     with Progress("searches", len(sides) * len(benchmark.queries)) as progress:
         for side in sides:
             langs = None if side is None else [benchmark.languages[side]]
@@ -126,7 +132,8 @@ def score_index(
         unfound=depth + 1,
     )
     full = all(len(listed) == len(top[0]) for listed in top) and len(top[0]) == min(TOP, len(benchmark.candidates))
-    return replace(result, top=np.array(top, np.int32) if full else None)
+    result = replace(result, top=np.array(top, np.int32) if full else None)
+    return noted(result) if feedback else result
 
 
 def passage_documents(benchmark: Benchmark | StreamedCorpus) -> Iterator[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
-from isoglot.core.arguments import check_number, check_whole
+from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.errors import InputError
 
 Mode = Literal["dense", "lexical", "hybrid"]
@@ -51,6 +51,17 @@ def check_offset(offset: int, k: int, reranked: int | None) -> None:
         raise InputError(
             f"offset {offset} with `k` {k}: only the {reranked} best are re-ranked; read on without re-ranking"
         )
+
+
+def check_feedback(feedback: bool, mode: str) -> None:
+    """Refuse feedback where no vectors are compared.
+
+    Raises:
+        InputError: it is neither True nor False, or only words are searched for.
+    """
+    check_kind("feedback", feedback, bool, "True or False")
+    if feedback and mode == "lexical":
+        raise InputError("feedback: moves vectors, and mode 'lexical' has none; take 'dense' or 'hybrid'")
 
 
 def check_langs(langs: Sequence[str] | None, there: Collection[str]) -> None:

@@ -10,11 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
+from isoglot.encoders.feedback import PASSAGES, drawn_to
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.asked import QUOTA, Asked, Expand
 from isoglot.search.collapsing import Collapse
@@ -171,6 +174,7 @@ class Searcher(Lookup):
         query_lang: str | None = None,
         rerank: str | Any | None = None,
         expand: Expand | None = None,
+        feedback: bool = False,
         vector: Vectors | None = None,
     ) -> list[Hit]:
         """Find passages.
@@ -191,13 +195,15 @@ class Searcher(Lookup):
             rerank: what scores the 50 (or k) best anew: a cross-encoder or another encoder, by folder or Hub id, or an
                 object with `predict`.
             expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
+            feedback: search twice: the second time with the query's vector drawn to the best passages of all languages
+                that `where` leaves (see `isoglot.encoders.feedback`), which finds their translations.
             vector: the query's (d,) of length 1, where `query_vectors` has made it before.
 
         Raises:
             InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
                 be.
         """
-        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse)
+        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse, feedback)
         return self._find([query], asked, None if vector is None else as_rows([vector], 1, self._index.dimension))[0]
 
     def search_many(
@@ -215,6 +221,7 @@ class Searcher(Lookup):
         query_lang: str | None = None,
         rerank: str | Any | None = None,
         expand: Expand | None = None,
+        feedback: bool = False,
         vectors: Vectors | None = None,
     ) -> list[list[Hit]]:
         """Find passages for several queries: what `search` finds for each, encoded together.
@@ -232,6 +239,7 @@ class Searcher(Lookup):
             query_lang: language of all the queries; that of each is guessed when None.
             rerank: as in `search`.
             expand: as in `search`.
+            feedback: as in `search`.
             vectors: of the queries (n, d), where `query_vectors` has made them before.
 
         Returns:
@@ -242,7 +250,7 @@ class Searcher(Lookup):
         """
         if isinstance(queries, str):
             raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
-        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse)
+        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse, feedback)
         check_kind("queries", queries, (list, tuple), "a list of texts")
         rows = None if vectors is None else as_rows(vectors, len(queries), self._index.dimension)
         return self._find(queries, asked, rows)
@@ -258,6 +266,25 @@ class Searcher(Lookup):
             InputError: there is no encoder, or it is not the one that the index was made with.
         """
         return query_vectors(self.encoder, list(queries), query_code(query_lang, self.languages()), self._debias)
+
+    def drawn(self, vectors: Vectors, where: str | Filter | None = None) -> Vectors:
+        """Vectors of queries (n, d) drawn to the best passages of each, as `feedback` has it.
+
+        Args:
+            vectors: of `query_vectors`.
+            where: as in `search`: what the best passages are looked for among.
+
+        Raises:
+            InputError: a filter that cannot be.
+        """
+        tree = None if where is None else checked_filter(where, self.fields())
+        hubs = None if self._debias is None else self._debias.hubs
+        found = [self._index.nearest_vectors(vector, PASSAGES, tree) for vector in vectors]
+        moved = [
+            drawn_to(vector[None], near.vectors[None], near.cosines[None], hubs)[0]
+            for vector, near in zip(vectors, found, strict=True)
+        ]
+        return np.array(moved, np.float32).reshape(vectors.shape)
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.
@@ -302,6 +329,8 @@ class Searcher(Lookup):
         for query, text, vector in zip(
             queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
         ):
+            if asked.feedback and vector is not None:
+                vector = self.drawn(vector[None], asked.tree)[0]
             look = asked.look(self._index, text, vector, languages)
             page = asked.page(look, partial(self._rerankers, query, model=asked.rerank))
             found.append([to_hit(candidate) for candidate in page])

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from isoglot.core.executors import Executor
+from isoglot.encoders.unit_vectors import units
 from isoglot.search.index import segments
 from isoglot.search.index.protocol import Vectors
-from isoglot.search.index.stored_vectors import to_matrix, units
+from isoglot.search.index.stored_vectors import to_matrix
 
 PAYS_FROM = 100_000  # rows; below, exact search takes some milliseconds
 LOOKED_AT = 1_000_000  # passages left by a filter that are compared

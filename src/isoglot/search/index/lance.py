@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import cache, lru_cache
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import IsoglotError
 from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
@@ -28,16 +27,15 @@ from isoglot.search.index import scanning
 from isoglot.search.index.approximate import probes_for
 from isoglot.search.index.columns import add_up
 from isoglot.search.index.fetched import Fetched, Row
+from isoglot.search.index.lance_tables import PASSAGES, connect, reading, table_uri
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
-from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
 from isoglot.search.index.resident import Ids, Resident, fits
 from isoglot.search.index.stored_vectors import to_matrix, vector_type
 
-PASSAGES, FOLDED = "passages", "folded"
 SAMPLES = "samples"
 SHOWN = ["id", "text", "about"]
 SEARCHED = ["search_text", "search_title"]
-_OWN_PLACES = re.compile(r"lance error: |LanceError\(\w+\): |,? /\S+\.rs:\d+(:\d+)?")
 _BATCH = 8192  # passages in memory
 
 
@@ -54,56 +52,6 @@ def schema(dimension: int, numbers: str = "float32") -> pa.Schema:
 
 
 FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as", "source", "metadata", "hash")])
-
-
-def connect(folder: Path) -> Any:
-    """Open LanceDB on a folder.
-
-    Raises:
-        MissingPackageError: lancedb is not installed.
-    """
-    return require_lancedb().connect(str(folder / "lance"))
-
-
-def require_lancedb() -> Any:
-    """The package that indexes are kept with.
-
-    Raises:
-        MissingPackageError: it is not installed.
-    """
-    # Lance would log warnings of its own beside our errors.
-    os.environ.setdefault("LANCEDB_LOG", "error")
-    try:
-        import lancedb
-    except ImportError as error:
-        raise MissingPackageError("indexes are kept in LanceDB: pip install 'isoglot[search]'") from error
-    _leave_nothing_behind()
-    return lancedb
-
-
-@cache
-def _leave_nothing_behind() -> None:
-    """Cut what Lance leaves at the end of every scan: an exception that refers to itself through its traceback.
-
-    From Python 3.12 on the traceback keeps the frames of all callers: a closed index would stay in memory with them.
-    """
-    from lancedb.background_loop import LOOP
-
-    inner = LOOP.run
-
-    def run(coroutine: Any) -> Any:
-        try:
-            return inner(coroutine)
-        except StopAsyncIteration as end:
-            end.__traceback__ = None
-            raise StopAsyncIteration from None  # another one: Lance's own thread may still hold the first
-
-    LOOP.run = run
-
-
-def table_uri(folder: Path, table: str) -> str:
-    """Where a table of an index folder lies."""
-    return str(folder / "lance" / f"{table}.lance")
 
 
 class LanceIndex:
@@ -201,21 +149,36 @@ class LanceIndex:
         with self._reading():
             if self._stays_in_memory:
                 return self._read(*self._vectors().nearest(vector, k, langs, self._condition(None, where)))
-            condition = self._condition(langs, where)
-            if self.manifest.numbers == "int8":
-                rows, scores = scanning.nearest(self._table, vector, k, SHOWN, condition, self._version.passages)
-                return _found(rows, scores)
-            query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
-            if condition is not None:
-                query = query.where(condition)
-            ann = None if exact else self._version.ann
-            if ann is None:
-                query = query.bypass_vector_index()
-            else:
-                probes = probes_for(ann, self._version.passages, self._count(condition))
-                query = query.nprobes(probes).refine_factor(ann["refine"])
-            table = query.select([*SHOWN, "_distance"]).to_arrow()
-        return _found(table, 1 - table["_distance"].to_numpy().astype(np.float64))
+            return _found(*self._searched(vector, k, self._condition(langs, where), SHOWN, exact=exact))
+
+    def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
+        """The vectors of the k passages of highest cosine; found as by `nearest`."""
+        if not self._version.passages:
+            return Near(np.empty((0, self.dimension), np.float32), np.empty(0, np.float32))
+        condition = self._condition(None, where)
+        with self._reading():
+            if self._stays_in_memory:
+                return self._vectors().nearest_vectors(vector, k, condition)
+            rows, cosines = self._searched(vector, k, condition, ["vector"])
+            return Near(to_matrix(rows), np.asarray(cosines, np.float32))
+
+    def _searched(
+        self, vector: Vectors, k: int, condition: str | None, columns: list[str], *, exact: bool = False
+    ) -> tuple[pa.Table, NDArray[Any]]:
+        """These columns of the k nearest rows on disk, and their cosines."""
+        if self.manifest.numbers == "int8":
+            return scanning.nearest(self._table, vector, k, columns, condition, self._version.passages)
+        query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
+        if condition is not None:
+            query = query.where(condition)
+        ann = None if exact else self._version.ann
+        if ann is None:
+            query = query.bypass_vector_index()
+        else:
+            probes = probes_for(ann, self._version.passages, self._count(condition))
+            query = query.nprobes(probes).refine_factor(ann["refine"])
+        table = query.select([*columns, "_distance"]).to_arrow()
+        return table, 1 - table["_distance"].to_numpy().astype(np.float64)
 
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
@@ -308,33 +271,6 @@ class LanceIndex:
         with self._loading:
             self._table = self._resident = None
             self._fetched, self._count = Fetched(None, SHOWN), lambda condition: 0
-
-
-@contextmanager
-def reading(folder: Path, number: int | None = None) -> Iterator[None]:
-    """Turn what Lance says about lost or broken files into one clear message; `number` is the version open."""
-    try:
-        yield
-    except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
-        if isinstance(error, IsoglotError):
-            raise
-        if not Path(table_uri(folder, PASSAGES)).is_dir():
-            raise InputError(
-                f"{folder}: the index was deleted or moved; make it again, or open it at its new place"
-            ) from error
-        if number is not None and all(version.number != number for version in read_manifest(folder).versions):
-            raise InputError(
-                f"{folder}: version {number}, which is open here, was pruned; open the index again"
-            ) from error
-        raise IsoglotError(
-            f"{folder}: the index cannot be read ({reason(error)}); make it again with `isoglot index --overwrite`"
-        ) from error
-
-
-def reason(error: Exception) -> str:
-    """What Lance says, without the places in its own source."""
-    said = _OWN_PLACES.sub("", str(error)).strip()
-    return said.splitlines()[0] if said else type(error).__name__
 
 
 def among(langs: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from isoglot.search.filters.checking import OWN_FIELDS, Fields
 from isoglot.search.filters.evaluation import true_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind, Stored, passage_values, values_in
-from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
 
 SAMPLED = 256
 K1, B = 1.2, 0.75
@@ -66,7 +66,14 @@ class MemoryIndex:
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
         """The k passages of highest cosine, best first; equal ones in the order of the passages."""
-        return self._best(self._vectors @ vector.astype(np.float32), k, self._among(langs, where))
+        scores = self._vectors @ vector.astype(np.float32)
+        return self._found(self._best(scores, k, self._among(langs, where)), scores)
+
+    def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
+        """The vectors of the k passages of highest cosine."""
+        scores = self._vectors @ vector.astype(np.float32)
+        rows = self._best(scores, k, self._among(None, where))
+        return Near(self._vectors[rows], scores[rows])
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
@@ -81,7 +88,7 @@ class MemoryIndex:
             having = np.count_nonzero(count)
             idf = math.log(1 + (len(count) - having + 0.5) / (having + 0.5))
             scores += idf * count * (K1 + 1) / (count + K1 * (1 - B + B * lengths / max(lengths.mean(), 1)))
-        return self._best(scores, k, self._among(langs, where) & (scores > 0))
+        return self._found(self._best(scores, k, self._among(langs, where) & (scores > 0)), scores)
 
     def sample(self, lang: str) -> Vectors:
         """Up to 256 vectors of a language's passages, drawn with a fixed seed."""
@@ -125,7 +132,9 @@ class MemoryIndex:
             among &= np.fromiter((true_of(where, values) for values in self._values()), bool, len(among))
         return among
 
-    def _best(self, scores: np.ndarray, keep: int, among: np.ndarray) -> list[Found]:
+    def _best(self, scores: np.ndarray, keep: int, among: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(among)
-        order = rows[np.argsort(-scores[rows], kind="stable")[:keep]]
-        return [Found(self._passages[row], float(scores[row])) for row in order]
+        return rows[np.argsort(-scores[rows], kind="stable")[:keep]]
+
+    def _found(self, rows: np.ndarray, scores: np.ndarray) -> list[Found]:
+        return [Found(self._passages[row], float(scores[row])) for row in rows]

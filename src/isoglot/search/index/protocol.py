@@ -74,6 +74,13 @@ class Found(NamedTuple):
     score: float
 
 
+class Near(NamedTuple):
+    """Vectors (n, d) of passages, and the cosine of each with what was searched for (n,), best first."""
+
+    vectors: Vectors
+    cosines: Vectors
+
+
 class Tally(NamedTuple):
     """The values of a field among some passages.
 
@@ -109,6 +116,9 @@ class Index(Protocol):
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
         """The k passages of highest cosine with a unit vector (d,), best first, in these languages."""
+
+    def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
+        """The vectors of the k passages of highest cosine with a unit vector (d,), in all languages."""
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None

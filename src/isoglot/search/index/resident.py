@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from isoglot.core.recent import Recent
-from isoglot.search.index.protocol import Vectors
+from isoglot.encoders.unit_vectors import units
+from isoglot.search.index.protocol import Near, Vectors
 from isoglot.search.index.stored_vectors import to_matrix
 
 MOST_BYTES = 256 * 2**20
@@ -70,14 +71,24 @@ class Resident:
         Returns:
             Their row ids, and their cosines.
         """
-        return self._best(self._scores(vector), k, self._among(langs, condition))
+        rows, cosines = self._best(self._scores(vector), k, self._among(langs, condition))
+        return self._ids[rows], cosines
+
+    def nearest_vectors(self, vector: Vectors, k: int, condition: str | None) -> Near:
+        """The vectors of those that `nearest` finds in all languages, at length 1."""
+        rows, cosines = self._best(self._scores(vector), k, self._among(None, condition))
+        starts = np.cumsum([0, *map(len, self._parts)])
+        parts = np.searchsorted(starts, rows, side="right") - 1
+        found = [self._parts[part][row - starts[part]] for part, row in zip(parts, rows, strict=True)]
+        return Near(units(np.array(found, np.float32).reshape(len(rows), len(vector))), cosines)
 
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], condition: str | None
     ) -> list[tuple[Ids, Vectors]]:
         """As `nearest` in each of the languages by itself, the vector compared with every passage once."""
         scores = self._scores(vector)
-        return [self._best(scores, k, self._among([lang], condition)) for lang in langs]
+        each = [self._best(scores, k, self._among([lang], condition)) for lang in langs]
+        return [(self._ids[rows], cosines) for rows, cosines in each]
 
     def _scores(self, vector: Vectors) -> Vectors:
         query = np.asarray(vector, np.float32)
@@ -87,15 +98,15 @@ class Resident:
         products = [np.einsum("ij,j->i", part, query) for part in self._parts]
         return np.asarray(np.concatenate([np.empty(0, np.float32), *products]) / self._lengths, np.float32)
 
-    def _best(self, scores: Vectors, k: int, among: Rows | None) -> tuple[Ids, Vectors]:
+    def _best(self, scores: Vectors, k: int, among: Rows | None) -> tuple[Rows, Vectors]:
         own = scores if among is None else scores[among]
         k = min(k, len(own))
         if k < 1:
-            return self._ids[:0], own[:0]
+            return np.empty(0, np.int64), own[:0]
         least = np.partition(own, len(own) - k)[len(own) - k]
         near = np.flatnonzero(~(own < least))
         near = near[np.argsort(-own[near], kind="stable")[:k]]
-        return self._ids[near if among is None else among[near]], own[near]
+        return near if among is None else among[near], own[near]
 
     def _among(self, langs: Sequence[str] | None, condition: str | None) -> Rows | None:
         if langs is None and condition is None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.unit_vectors import units
 from isoglot.search.index.protocol import Vectors
 
 Numbers = Literal["float32", "float16", "int8"]
@@ -50,12 +51,6 @@ def to_matrix(table: pa.Table | pa.RecordBatch) -> Vectors:
     column = table["vector"]
     matrix: Vectors = pc.list_flatten(column).to_numpy().reshape(len(table), -1)
     return matrix if column.type.value_type == pa.float32() else units(matrix.astype(np.float32))
-
-
-def units(vectors: Vectors) -> Vectors:
-    """Vectors of length 1; zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
 def recall(batches: Iterable[pa.RecordBatch], rows: int, dimension: int, numbers: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import OWN
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import SAMPLED
-from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
 from isoglot.search.stores.kept import PAYLOAD, no_collection, not_ours, point_id, tally_of
 from isoglot.search.stores.milvus_beside import Beside, Described, fields_there
 from isoglot.search.stores.milvus_filter import COLUMNS, equal, expression_of
@@ -71,6 +71,17 @@ class MilvusIndex:
             InputError: k is more than Milvus answers with, or the filter asks for what it does not compare.
         """
         return self._search(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where)
+
+    def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
+        """The vectors of the k passages of highest cosine; found as by `nearest`.
+
+        Raises:
+            InputError: as `nearest`.
+        """
+        asked = np.asarray(vector, np.float32).tolist()
+        hits = self._hits(asked, DENSE, k, None, where, [DENSE]) if self._described.passages else []
+        rows = np.asarray([hit["entity"][DENSE] for hit in hits], np.float32).reshape(len(hits), self.dimension)
+        return Near(rows, np.asarray([hit["distance"] for hit in hits], np.float32))
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
@@ -137,20 +148,33 @@ class MilvusIndex:
             raise InputError(f"k {k}: Milvus answers a search with {MOST} passages at most; ask for fewer")
         limit, most = min(k + _MORE, MOST), min(max(k + _MORE, _EQUAL), MOST)
         while True:
-            answer = self._connection.ask(
-                "search",
-                collection_name=self._collection,
-                data=[query],
-                anns_field=field,
-                limit=limit,
-                filter=expression_of(langs, where, self._fields),
-                output_fields=list(PAYLOAD),
-            )
-            found = [Found(_passage(hit["entity"]), float(hit["distance"])) for hit in answer[0]]
+            hits = self._hits(query, field, limit, langs, where, PAYLOAD)
+            found = [Found(_passage(hit["entity"]), float(hit["distance"])) for hit in hits]
             # Among equal ones Milvus takes any: all of them have to be there for the same to be taken each time.
             if len(found) < limit or limit == most or found[-1].score < found[k - 1].score:
                 return sorted(found, key=lambda one: (-one.score, one.passage.id))[:k]
             limit = min(4 * limit, most)
+
+    def _hits(
+        self,
+        query: Any,
+        field: str,
+        limit: int,
+        langs: Sequence[str] | None,
+        where: Filter | None,
+        fields: Sequence[str],
+    ) -> Sequence[Any]:
+        """The best rows, with these fields."""
+        answer = self._connection.ask(
+            "search",
+            collection_name=self._collection,
+            data=[query],
+            anns_field=field,
+            limit=limit,
+            filter=expression_of(langs, where, self._fields),
+            output_fields=list(fields),
+        )
+        return list(answer[0])
 
 
 def is_there(connection: Connection) -> bool:

@@ -20,7 +20,7 @@ from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import K1, SAMPLED
-from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
 from isoglot.search.stores import opensearch_requests as requests
 from isoglot.search.stores.kept import Kept, point_id
 from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of, has, none_of
@@ -79,6 +79,13 @@ class OpenSearchIndex:
         if langs is not None and not langs:
             return []
         return _near(self._ranked(self._query(vector, k, langs, where), k))
+
+    def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
+        """The vectors of the k passages of highest cosine; found as by `nearest`."""
+        body = _body(self._query(vector, k, None, where)) | {"_source": [VECTOR]}
+        hits = self._hits(body, WINDOW, sort=_BY_SCORE, most=k)
+        rows = np.asarray([vector_of(hit["_source"]) for hit in hits], np.float32).reshape(len(hits), self.dimension)
+        return Near(rows, np.asarray([cosine_of(float(hit["_score"])) for hit in hits], np.float32))
 
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None

@@ -14,7 +14,7 @@ from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import SAMPLED
-from isoglot.search.index.protocol import Found, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
 from isoglot.search.stores.kept import PAYLOAD, Kept, no_collection, not_ours, point_id, tally_of
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
@@ -59,7 +59,15 @@ class QdrantIndex:
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
         """The k passages of highest cosine, best first; a server finds them through its HNSW index where it has one."""
-        return self._query(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where)
+        return _found(self._points(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where))
+
+    def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
+        """The vectors of the k passages of highest cosine; found as by `nearest`."""
+        points = self._points(np.asarray(vector, np.float32).tolist(), DENSE, k, None, where, vectors=True)
+        rows = np.asarray([point.vector[DENSE] for point in points], np.float32)
+        return Near(
+            rows.reshape(len(points), self.dimension), np.asarray([point.score for point in points], np.float32)
+        )
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
@@ -70,7 +78,8 @@ class QdrantIndex:
         numbers = query_numbers(query)
         if not numbers:
             return []
-        return self._query(models.SparseVector(indices=numbers, values=[1.0] * len(numbers)), WORDS, k, langs, where)
+        asked = models.SparseVector(indices=numbers, values=[1.0] * len(numbers))
+        return _found(self._points(asked, WORDS, k, langs, where))
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
         """How often each value of a field is there, from one pass over the passages that are asked for."""
@@ -121,7 +130,10 @@ class QdrantIndex:
 
         return condition_of(langs, where, self._fields)
 
-    def _query(self, query: Any, name: str, k: int, langs: Sequence[str] | None, where: Filter | None) -> list[Found]:
+    def _points(
+        self, query: Any, name: str, k: int, langs: Sequence[str] | None, where: Filter | None, *, vectors: bool = False
+    ) -> Sequence[Any]:
+        """The best points, with what shows them, or with their vectors instead."""
         if langs is not None and not langs:
             return []
         condition = self._condition(langs, where)
@@ -132,9 +144,14 @@ class QdrantIndex:
                 using=name,
                 limit=k,
                 query_filter=condition,
-                with_payload=list(PAYLOAD),
+                with_payload=False if vectors else list(PAYLOAD),
+                with_vectors=[DENSE] if vectors else False,
             )
-        return [Found(_passage(point.payload), float(point.score)) for point in answer.points]
+        return list(answer.points)
+
+
+def _found(points: Sequence[Any]) -> list[Found]:
+    return [Found(_passage(point.payload), float(point.score)) for point in points]
 
 
 def scroll(client: Any, collection: str, condition: Any = None, fields: Sequence[str] = PAYLOAD) -> Iterator[Any]:
