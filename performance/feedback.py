@@ -1,0 +1,98 @@
+"""What drawing queries to their best passages does: in a parallel collection, and where nothing is translated.
+
+    python performance/feedback.py xquad-r --models base=embedded,best=runs/best
+    python performance/feedback.py parts/held --third --models best=runs/best --grid    # to choose passages and weight
+    python performance/feedback.py xquad-r --models base=embedded --quick               # German and English alone
+
+The folder is in LAReQA's layout. First the benchmark as it is, where every answer is there in every language. Then each
+article is kept in one language alone, drawn at random, so that nothing that could be found is there twice: mean
+reciprocal rank of the answer among all passages, for questions in its language and in all others, over five draws.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from alignment import line, with_a_third
+
+from isoglot.data.benchmarks.lareqa import load_lareqa
+from isoglot.encoders import feedback
+from isoglot.encoders.feedback import drawn_to
+from isoglot.encoders.loading import load
+from isoglot.measuring.evaluating import encode_benchmark
+from isoglot.measuring.ranks import top_k_scored
+
+DRAWS = 5
+PASSAGES, WEIGHTS = (1, 5, 10, 20), (0.25, 0.5, 1.0, 2.0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--models", required=True, help="comma-separated LABEL=MODEL")
+    parser.add_argument("--third", action="store_true", help="all golds and a third of the other candidates")
+    parser.add_argument("--grid", action="store_true", help="other numbers of passages and weights, too")
+    parser.add_argument("--quick", action="store_true", help="German and English alone")
+    given = parser.parse_args()
+    benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
+    if given.third:
+        benchmark = with_a_third(benchmark)
+    pools = [one_language_each(benchmark, seed) for seed in range(DRAWS)]
+    print("| model | queries | mono | cross | pool | rank distance | apart, own language | apart, another |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for label, name in (pair.split("=", 1) for pair in given.models.split(",")):
+        queries, passages = encode_benchmark(load(name), benchmark)
+        told(benchmark, pools, label, "as they are", queries, passages, lambda queries, passages: queries)
+        told(benchmark, pools, label, "drawn", queries, passages, drawn)
+        for count, weight in ((count, weight) for count in PASSAGES for weight in WEIGHTS if given.grid):
+            feedback.WEIGHT = weight
+
+            def otherwise(queries, passages, count=count):
+                return drawn(queries, passages, count)
+
+            told(benchmark, pools, label, f"drawn, {count}, weight {weight}", queries, passages, otherwise)
+
+
+def drawn(queries, passages, count=feedback.PASSAGES):
+    best, cosines = top_k_scored(queries, passages, count)
+    return drawn_to(queries, passages[best], cosines)
+
+
+def told(benchmark, pools, label, what, queries, passages, move):
+    """One row of the table."""
+    apart = defaultdict(list)
+    for pool, gold_of in pools:
+        moved = move(queries, passages[pool])
+        for query, gold in gold_of.items():
+            scores = passages[pool] @ moved[query]
+            same = benchmark.queries.lang[query] == benchmark.candidates.lang[pool[gold]]
+            apart[bool(same)].append(1 / (1 + np.count_nonzero(scores > scores[gold])))
+    whole = line(benchmark, (move(queries, passages), passages))
+    print(f"| {label} | {what} | {whole} | {np.mean(apart[True]):.3f} | {np.mean(apart[False]):.3f} |", flush=True)
+
+
+def one_language_each(benchmark, seed):
+    """Candidates where each article is in one language alone, and the place of each question's answer among them."""
+    parent = {}
+
+    def root(key):
+        while parent.setdefault(key, key) != key:
+            parent[key] = key = parent[parent[key]]
+        return key
+
+    article = [tuple(key.split(":")[:2]) for key in benchmark.candidates.ids]  # language, and its place in the file
+    asked = np.repeat(np.arange(len(benchmark.queries)), np.diff(benchmark.gold_offsets))
+    entries = list(zip(asked.tolist(), benchmark.gold.tolist(), strict=True))
+    for query, gold in entries:
+        parent[root(int(benchmark.group[query]))] = root(article[gold])
+    roots = [root(key) for key in article]
+    draw = np.random.default_rng(seed)
+    chosen = {key: draw.integers(len(benchmark.languages)) for key in sorted(set(roots), key=str)}
+    kept = np.array([chosen[key] == lang for key, lang in zip(roots, benchmark.candidates.lang, strict=True)])
+    pool, place = np.flatnonzero(kept), np.cumsum(kept) - 1
+    return pool, {query: int(place[gold]) for query, gold in entries if kept[gold]}
+
+
+if __name__ == "__main__":
+    main()
