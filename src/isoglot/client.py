@@ -106,6 +106,7 @@ class Client:
         langs: Sequence[str] = (),
         mode: Literal["dense", "lexical", "hybrid"] = "dense",
         fair: Literal["none", "balanced"] = "none",
+        feedback: bool = False,
         where: str | None = None,
         offset: int = 0,
         collapse: Sequence[Literal["document", "text"]] = (),
@@ -119,6 +120,8 @@ class Client:
             langs: only these languages; all where none is named.
             mode: by meaning, by words, or both.
             fair: `balanced` prefers no language.
+            feedback: search twice, the second time for what is like the best passages too, which finds their
+                translations; not with `lexical`.
             where: only passages that are so, such as `year >= 2020`.
             offset: results to pass over.
             collapse: one result of each `document`, of each `text`, or of both.
@@ -128,6 +131,8 @@ class Client:
             ServerError: refused, failed, or not reached.
         """
         asked: dict[str, Any] = {"q": query, "k": k, "lang": list(langs), "mode": mode, "fair": fair}
+        if feedback:
+            asked["feedback"] = True
         if where is not None:
             asked["where"] = where
         if offset:

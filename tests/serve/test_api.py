@@ -19,11 +19,12 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.guard import HEADERS
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers
-from support.serving import TEXTS, embed, encode, searcher
+from support.serving import TEXTS, embed, encode, searcher, translated
 
 BASE = "http://127.0.0.1"
 
@@ -63,6 +64,32 @@ def test_search_answers_what_the_searcher_finds(client: TestClient) -> None:
     assert (answer["index"], answer["model"], answer["mode"], answer["fair"]) == ("first", "words", "dense", "none")
 
 
+def test_searching_twice_is_asked_for_and_told() -> None:
+    encoded: list[str] = []
+    own = translated()
+
+    def look(texts: list[str], role: str) -> np.ndarray:
+        encoded.extend(texts)
+        return own.query_vectors(texts)
+
+    with TestClient(create_app({"one": Searcher(own._index, look)}), base_url=BASE) as client:
+        # The vector that is remembered is the query's own, whichever comes first.
+        for feedback in (True, False, True):
+            for mode in ("dense", "hybrid"):
+                asked = {"q": "Flut", "k": 4, "mode": mode, "feedback": feedback}
+                answer = client.get("/search", params=asked).json()
+                expected = own.search("Flut", k=4, mode=mode, feedback=feedback)
+                assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in expected]
+                assert answer["feedback"] is feedback
+        assert encoded == ["Flut"]
+        plain = client.get("/search", params={"q": "Flut", "k": 4}).json()
+        assert plain["feedback"] is False
+        assert {hit["lang"] for hit in plain["hits"]} == {"de"}
+        paths = client.get("/openapi.json").json()["paths"]
+        taking = [path for path, methods in paths.items() if '"feedback"' in json.dumps(methods)]
+        assert taking == ["/search"]
+
+
 def test_search_keeps_to_languages_and_index(client: TestClient) -> None:
     answer = client.get("/search", params={"q": "solar", "lang": ["de", "ar"], "index": "second"}).json()
     assert {hit["lang"] for hit in answer["hits"]} == {"de", "ar"}
@@ -78,6 +105,8 @@ def test_search_keeps_to_languages_and_index(client: TestClient) -> None:
         ({"q": "x", "k": "ten"}, "k:"),
         ({"q": "x", "mode": "magic"}, "mode:"),
         ({"q": "x", "fair": "very"}, "fair:"),
+        ({"q": "x", "feedback": "very"}, "feedback:"),
+        ({"q": "x", "feedback": "true", "mode": "lexical"}, "feedback: moves vectors, and mode 'lexical' has none"),
         ({"q": "x", "index": "../../etc"}, "index:"),
         ({"q": "x", "lang": "xx"}, "lang: there is no 'xx'; there are: ar, de"),
         ({"q": "x" * 2001}, "q:"),
@@ -117,13 +146,34 @@ def test_page_shows_results_with_language_and_direction(client: TestClient) -> N
 
 def test_page_state_stands_in_the_address(client: TestClient) -> None:
     address = "/?q=solar&lang=de&mode=dense&index=second&mode2=lexical&fair2=balanced&index2=first&view=two&k=20"
+    address += "&feedback=on&feedback2=on"
     page = Tags(client.get(address).text)
     assert next(attrs["value"] for attrs in page.named("input") if attrs.get("name") == "q") == "solar"
     on = [(attrs["name"], attrs["value"]) for attrs in page.named("input") if "checked" in attrs]
-    assert on == [("fair2", "balanced"), ("lang", "de")]
+    assert on == [("feedback", "on"), ("fair2", "balanced"), ("feedback2", "on"), ("lang", "de")]
     chosen = [attrs.get("value") for attrs in page.named("option") if "selected" in attrs]
     assert chosen[:5] == ["second", "dense", "first", "lexical", "two"]
     assert len(page.named("ol")) == 2
+    # Words alone are searched for once, and the switch waits for another mode.
+    text = " ".join(page.words)
+    assert "by meaning, as the model ranks, the same in other languages too" in text
+    assert "by words, every language alike " in text
+    links = [link["href"] or "" for link in page.named("a") if "export" in (link["href"] or "")]
+    assert len(links) == 2
+    assert all("&feedback=on&" in link and "&feedback2=on&" in link for link in links)
+
+
+def test_page_searches_twice_where_its_switch_is_on() -> None:
+    with TestClient(create_app({"one": translated()}), base_url=BASE) as client:
+
+        def badges(**switches: str) -> list[str]:
+            address = {"q": "Flut", "view": "one", "k": 4, "mode": "dense", **switches}
+            return re.findall(r'class="rank">.*?class="badge tone\d+">(..)<', client.get("/", params=address).text)
+
+        assert badges() == badges(feedback="off") == ["de"] * 4
+        assert badges(feedback="on") == ["de", "el", "tr", "fr"]
+        assert badges(feedback="on", mode="lexical") == badges(mode="lexical")
+        assert client.get("/", params={"feedback": "true"}).status_code == 422
 
 
 def test_page_bar_counts_languages() -> None:

@@ -17,7 +17,7 @@ from isoglot.search.index.protocol import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.balance import Balance, balance
-from support.serving import encode
+from support.serving import encode, translated
 
 QUERY = "Wie entsteht die Flut am Meer und warum steigt das Wasser?"
 
@@ -65,3 +65,18 @@ def test_the_page_says_what_both_searches_of_the_api_find() -> None:
     )
     assert foreign("balanced") > foreign("none") == 0
     assert 'class="balanced"' not in client.get("/", params={"q": QUERY, "mode": "dense", "view": "one"}).text
+
+
+def test_the_other_switch_stays_as_it_is_in_the_comparison() -> None:
+    client = TestClient(create_app({"one": translated()}), base_url="http://127.0.0.1")
+
+    def langs(**switches: str) -> list[str]:
+        found = client.get("/search", params={"q": QUERY, "k": 4, **switches}).json()["hits"]
+        return [hit["lang"] for hit in found]
+
+    both = langs(fair="balanced", feedback="true")
+    assert both == langs(feedback="true") == ["de", "el", "tr", "fr"]
+    assert langs() == ["de"] * 4
+    address = {"q": QUERY, "mode": "dense", "view": "one", "k": 4, "fair": "balanced", "feedback": "on"}
+    text = client.get("/", params=address).text
+    assert 'class="balanced">Every language alike: the same results as without it.<' in text

@@ -109,6 +109,20 @@ def test_search_filter_switch_compare(page: Page, address: str) -> None:
     page.wait_for_url("**fair=balanced**")
     expect(page.locator("h2 small")).to_contain_text("every language alike")
 
+    again = page.get_by_role("switch", name="the same in other languages too").first
+    again.check()
+    page.wait_for_url("**feedback=on**")
+    expect(page.locator("h2 small")).to_contain_text("every language alike, the same in other languages too")
+    page.get_by_label("Find").first.select_option("lexical")
+    expect(page.locator("h2 small")).to_have_text("by words, every language alike")
+    expect(again).to_be_hidden()
+    page.locator("#results").focus()
+    page.keyboard.press("s")  # is not pressed unseen
+    assert page.locator("input[name=feedback]").is_checked()
+    page.get_by_label("Find").first.select_option("dense")
+    expect(again).to_be_visible()
+    expect(page.locator("h2 small")).to_contain_text("the same in other languages too")
+
     page.get_by_label("View").select_option("two")
     expect(page.locator("ol.hits")).to_have_count(2)
     assert page.locator("h2").all_inner_texts()[0].startswith("first")
@@ -150,7 +164,7 @@ def test_accessible_in_every_light_width_and_direction(
 ) -> None:
     with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, locale=tongue) as context:
         page = context.new_page()
-        balanced = "/?q=solar&view=two&lang=ar&lang=en&mode=dense&fair=balanced"
+        balanced = "/?q=solar&view=two&lang=ar&lang=en&mode=dense&fair=balanced&feedback=on"
         narrowed = "/?q=solar&view=one&k=10&offset=10&where=lang IN ('en', 'de')&mode=dense"
         around = "/passage?document=d0-0&at=d0-0%230&q=solar"
         for place in (balanced, narrowed, around, "/", "/api", "/nope"):
@@ -205,6 +219,9 @@ def test_keys_move_and_can_be_turned_off(page: Page, address: str) -> None:
     assert focused() == "2"
     page.keyboard.press("b")
     page.wait_for_url("**fair=balanced**")
+    page.locator("#results").focus()
+    page.keyboard.press("s")
+    page.wait_for_url("**feedback=on**")
     page.locator("#results").focus()
     page.keyboard.press("n")
     page.wait_for_url("**offset=10**")

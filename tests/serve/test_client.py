@@ -17,7 +17,7 @@ from isoglot.client import Client, Ranked, ServerError
 from isoglot.serve.app import create_app
 from isoglot.serve.keys import add_key
 from isoglot.serve.settings import ServeSettings
-from support.serving import embed, searcher
+from support.serving import embed, searcher, translated
 
 URL = "http://127.0.0.1/find/"
 
@@ -72,6 +72,26 @@ def test_counts_are_those_of_the_searcher(connect: Callable[[str | None], Client
         assert [hit.lang for hit in client.search("solar", where="lang = 'de'")] == ["de", "de"]
         with pytest.raises(ServerError, match=r"422 .*colour.* lang"):
             client.facets(["colour"])
+
+
+def test_searching_twice_is_asked_for_where_it_is_wanted() -> None:
+    asked: list[str] = []
+    with TestClient(create_app({"one": translated()}), base_url="http://127.0.0.1") as server:
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.query.decode())
+            got = server.get(str(request.url))
+            return httpx.Response(got.status_code, content=got.content)
+
+        client = Client("http://127.0.0.1", transport=httpx.MockTransport(answer))
+        for feedback in (False, True):
+            found = client.search("Flut", k=4, feedback=feedback)
+            expected = translated().search("Flut", k=4, feedback=feedback)
+            assert [hit.id for hit in found] == [hit.id for hit in expected]
+        with pytest.raises(ServerError, match="422 feedback: moves vectors"):
+            client.search("Flut", mode="lexical", feedback=True)
+    # Servers that do not know it yet are not asked for it.
+    assert ["feedback" in query for query in asked] == [False, True, True]
 
 
 def test_refusals_carry_what_the_server_says(connect: Callable[[str | None], Client], tmp_path: Path) -> None:

@@ -31,15 +31,21 @@ def rows(text: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("view", ["one", "two"])
 def test_files_hold_what_the_api_finds(client: TestClient, view: str) -> None:
-    asked = {"q": "solar panel", "k": 5, "lang": ["en", "de"], "mode": "dense", "fair": "balanced"}
-    state = {**asked, "view": view, "index": "second", "index2": "first", "mode2": "lexical"}
-    wanted = [client.get("/search", params={**asked, "index": "second"}).json()["hits"]]
+    # In the order of the page: sums over languages are rounded in theirs.
+    asked = {"q": "solar panel", "k": 5, "lang": ["de", "en"], "mode": "dense", "fair": "balanced"}
+    # Words alone are searched for once, wherever the switch stands.
+    switches = {"feedback": "on", "feedback2": "on"}
+    state = {**asked, **switches, "view": view, "index": "second", "index2": "first", "mode2": "lexical"}
+    plain = client.get("/search", params={**asked, "index": "second"}).json()["hits"]
+    wanted = [client.get("/search", params={**asked, "index": "second", "feedback": True}).json()["hits"]]
+    assert [hit["score"] for hit in wanted[0]] != [hit["score"] for hit in plain]
     if view == "two":
         second = {**asked, "index": "first", "mode": "lexical", "fair": "none"}
         wanted.append(client.get("/search", params=second).json()["hits"])
     answer = client.get("/export.json", params=state)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="results.json"'
     lists = [found["hits"] for found in answer.json()["lists"]]
+    assert [found["feedback"] for found in answer.json()["lists"]] == [True, False][: len(wanted)]
     assert [[hit["id"] for hit in hits] for hits in lists] == [[hit["id"] for hit in hits] for hits in wanted]
     # All that a file says of a result is what the API says of it.
     for mine, theirs in zip(chain(*lists), chain(*wanted), strict=True):
@@ -51,7 +57,9 @@ def test_files_hold_what_the_api_finds(client: TestClient, view: str) -> None:
     assert [(int(row["list"]), int(row["rank"]), row["id"]) for row in found] == [
         (number, hit["rank"], hit["id"]) for number, hits in enumerate(wanted, 1) for hit in hits
     ]
-    assert {row["index"] for row in found} == ({"second", "first"} if view == "two" else {"second"})
+    assert {(row["index"], row["feedback"]) for row in found} == set(
+        [("second", "on"), ("first", "off")][: len(wanted)]
+    )
 
 
 def test_the_pages_links_lead_there(client: TestClient) -> None:

@@ -19,7 +19,7 @@ from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.mcp_tools import create_mcp
-from support.serving import encode, searcher
+from support.serving import encode, searcher, translated
 
 _SCRIPT = """
 import sys
@@ -68,6 +68,15 @@ def test_search_finds_what_the_searcher_finds() -> None:
     }
 
 
+def test_searching_twice_finds_translations() -> None:
+    server = create_mcp(translated())
+    for feedback in (False, True):
+        found = ask(server, "search", query="Flut", k=4, feedback=feedback).structured_content["results"]
+        expected = translated().search("Flut", k=4, feedback=feedback)
+        assert [entry["id"] for entry in found] == [hit.document for hit in expected]
+    assert [entry["lang"] for entry in found] == ["de", "el", "tr", "fr"]
+
+
 def test_counts_and_filters_narrow_down() -> None:
     server, own = create_mcp(searcher()), searcher()
     found = ask(server, "search", query="solar", k=2, facets=["lang", "title"], where="lang IN ('de', 'en')")
@@ -111,6 +120,7 @@ def test_what_went_wrong_is_said_and_nothing_of_the_machine() -> None:
     for tool, arguments, said in (
         ("search", {"query": "x", "langs": ["xx"]}, "there is no 'xx'; there are: ar, de"),
         ("search", {"query": "x", "k": 0}, "greater than or equal to 1"),
+        ("search", {"query": "x", "mode": "lexical", "feedback": True}, "feedback: moves vectors"),
         ("fetch", {"id": "gone"}, "there is no document 'gone'"),
     ):
         answer = ask(server, tool, **arguments)

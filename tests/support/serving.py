@@ -87,3 +87,20 @@ def searcher(
     if turned:
         vectors = np.roll(vectors, 1, axis=0)
     return Searcher(MemoryIndex(chosen, vectors), lambda texts, role: encoder(texts), model_name=name)
+
+
+def translated() -> Searcher:
+    """An exact searcher over a German passage, its translations, and German ones that share a query's wording alone.
+
+    The translations come last for every query, and right after the passage where it is searched twice.
+    """
+    wording, topic, other, tongue = np.eye(4, dtype=np.float32)
+    entries = [("de", "Flut und Mond", wording + topic)]
+    entries += [
+        (lang, f"Flut {lang}", topic + share * tongue) for lang, share in (("fr", 0.5), ("tr", 0.4), ("el", 0.3))
+    ]
+    entries += [("de", f"Flut {number}", wording + (2 + number / 10) * other) for number in range(9)]
+    found = [Passage(f"{lang}{place}", f"{lang}{place}", text, lang) for place, (lang, text, _) in enumerate(entries)]
+    vectors = np.stack([vector / np.linalg.norm(vector) for _, _, vector in entries])
+    query = (wording + 0.3 * topic) / np.linalg.norm(wording + 0.3 * topic)
+    return Searcher(MemoryIndex(found, vectors), lambda texts, role: np.stack([query] * len(texts)), model_name="words")

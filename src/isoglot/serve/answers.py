@@ -84,6 +84,7 @@ class Results(BaseModel):
     model: str
     mode: Mode
     fair: Fair
+    feedback: bool = Field(description="Whether it was searched twice.")
     langs: list[str] = Field(description="Languages searched; empty for all.")
     where: str | None = Field(description="The filter.")
     offset: int = Field(description="Results passed over.")
@@ -110,6 +111,7 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> 
         model=model,
         mode=ask.mode,
         fair=ask.fair,
+        feedback=ask.feedback,
         langs=list(ask.langs),
         where=plain(ask.where),
         offset=ask.offset,

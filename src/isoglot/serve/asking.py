@@ -30,7 +30,7 @@ class Ask:
         facets: fields whose values are counted.
         neighbours: passages on each side of a hit.
         snippet: characters of the part of each hit that has most of the query's words; None for none.
-        k, mode, fair, where, offset, collapse: as `Searcher.search` takes them.
+        k, mode, fair, where, offset, collapse, feedback: as `Searcher.search` takes them.
     """
 
     query: str = ""
@@ -45,6 +45,7 @@ class Ask:
     facets: Sequence[str] = ()
     neighbours: int = 0
     snippet: int | None = None
+    feedback: bool = False
 
 
 class Answer(NamedTuple):
@@ -86,7 +87,7 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     if ask.like is not None:
         hits = searcher.more_like(ask.like, **how)
     elif ask.query:
-        hits = searcher.search(ask.query, mode=ask.mode, vector=vector, **how)
+        hits = searcher.search(ask.query, mode=ask.mode, feedback=ask.feedback, vector=vector, **how)
     around = {hit.id: searcher.neighbours(hit.id, ask.neighbours) for hit in hits} if ask.neighbours else {}
     parts = {} if ask.snippet is None else {hit.id: snippet(plain(hit.text), ask.query, ask.snippet) for hit in hits}
     return Answer(hits, around, facets, parts)

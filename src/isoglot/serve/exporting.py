@@ -13,7 +13,9 @@ from isoglot.serve.answers import result
 from isoglot.serve.cleaning import plain, shown
 from isoglot.serve.request import ListChoice, PageRequest
 
-COLUMNS = ("list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair")
+COLUMNS = (
+    "list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair", "feedback",
+)  # fmt: skip
 # Spreadsheets take full-width signs for the others, and pass over what is blank before them.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
@@ -41,7 +43,8 @@ def as_csv(lists: Sequence[Found]) -> str:
         choice = found.choice
         for rank, hit in enumerate(found.hits, 1 + found.asked.offset):
             words = (hit.lang, hit.title, hit.text, hit.id, hit.document, hit.source, choice.index)
-            table.writerow([number, rank, float(hit.score), *map(_cell, words), choice.mode, choice.fair])
+            how = (choice.mode, choice.fair, "on" if choice.searched_twice else "off")
+            table.writerow([number, rank, float(hit.score), *map(_cell, words), *how])
     return text.getvalue()
 
 
@@ -53,6 +56,7 @@ def as_json(lists: Sequence[Found]) -> str:
             "index": found.choice.index,
             "mode": found.choice.mode,
             "fair": found.choice.fair,
+            "feedback": found.choice.searched_twice,
             "langs": list(found.asked.langs),
             "where": found.asked.where or None,
             "offset": found.asked.offset,

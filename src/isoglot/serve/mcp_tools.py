@@ -8,11 +8,11 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from isoglot.core.errors import IsoglotError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.version import __version__
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.tokens import FilterError
-from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.query_checks import Fair, Mode, check_feedback
 from isoglot.search.searcher import Searcher
 from isoglot.serve.answers import Counts, all_counts
 from isoglot.serve.asking import MOST_FACETS, Ask
@@ -107,15 +107,25 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
         offset: Annotated[int, Field(ge=0, le=limits.offset, description="Results to pass over.")] = 0,
         mode: Annotated[Mode, Field(description="By meaning, by words, or both.")] = "dense",
         fair: Annotated[Fair, Field(description="balanced: no language is preferred.")] = "none",
+        feedback: Annotated[
+            bool,
+            Field(
+                description="Search again for what is like the best passages: those that say the same in other "
+                "languages come up. Not with mode lexical."
+            ),
+        ] = False,
     ) -> FoundPassages:
         """Find passages that answer a query, whatever language they are in."""
         wanted = list(dict.fromkeys(known_code(code) or code for code in langs or []))
         unknown = [code for code in wanted if code not in collection.languages]
         if unknown:
             raise ToolError(f"langs: there is no {plain(unknown[0])[:40]!r}; there are: {codes}")
-        ask = Ask(
-            clean_query(query), None, k, wanted, mode, fair, where, offset, (), tuple(dict.fromkeys(facets or ()))
-        )
+        try:
+            check_feedback(feedback, mode)
+        except InputError as error:
+            raise ToolError(str(error)) from error
+        counted = tuple(dict.fromkeys(facets or ()))
+        ask = Ask(clean_query(query), None, k, wanted, mode, fair, where, offset, (), counted, feedback=feedback)
         found = await _answer(workers, collection.ask, ask)
         return FoundPassages(
             results=[

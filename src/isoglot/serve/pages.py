@@ -157,8 +157,8 @@ class Pages:
         sample = self._settings.sample
 
         def best(k: int, fair: Fair = choice.fair, offset: int = 0, facets: Sequence[str] = ()) -> Answer:
-            ask = Ask(asked.query, None, k, asked.langs, choice.mode, fair, asked.where or None, offset, (), facets)
-            return collection.ask(ask, vector)
+            how = (choice.mode, fair, asked.where or None, offset, (), facets)
+            return collection.ask(Ask(asked.query, None, k, asked.langs, *how, feedback=choice.searched_twice), vector)
 
         started = time.perf_counter()
         # Counts go by languages and filter alone, which both lists share: they stand beside the first.
@@ -202,7 +202,7 @@ class Pages:
         try:
             for choice in asked.shown:
                 how = (choice.mode, choice.fair, asked.where or None, asked.offset)
-                ask = Ask(asked.query, None, asked.k, asked.langs, *how)
+                ask = Ask(asked.query, None, asked.k, asked.langs, *how, feedback=choice.searched_twice)
                 answer = await self._finder.ask(self._by_name[choice.index], ask)
                 found.append(Found(asked, choice, answer.hits))
         except FilterError as error:

@@ -37,6 +37,12 @@ class ListChoice:
     index: str
     mode: Mode = "dense"
     fair: Fair = "none"
+    feedback: bool = False
+
+    @property
+    def searched_twice(self) -> bool:
+        """Whether feedback is on and does something: words alone are searched for once."""
+        return self.feedback and self.mode != "lexical"
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class PageRequest:
         for suffix, choice in zip(("", "2"), state.lists, strict=True):
             pairs += [(f"index{suffix}", choice.index), (f"mode{suffix}", choice.mode)]
             pairs += [(f"fair{suffix}", choice.fair)] if choice.fair != "none" else []
+            pairs += [(f"feedback{suffix}", "on")] if choice.feedback else []
         pairs += [("view", state.view), ("k", str(state.k)), *(("lang", code) for code in state.langs)]
         pairs += [("where", state.where)] if state.where else []
         pairs += [("offset", str(state.offset))] if state.offset else []
@@ -128,13 +135,14 @@ def read_request(
 
 
 def _list(params: QueryParams, suffix: str, base: ListChoice, names: Sequence[str]) -> ListChoice:
-    # A form sends a mode always, and the switch only when it is on.
+    # A form sends a mode always, and a switch only when it is on.
     off = "none" if f"mode{suffix}" in params else base.fair
-    fair, mode = f"fair{suffix}", f"mode{suffix}"
+    fair, mode, feedback = f"fair{suffix}", f"mode{suffix}", f"feedback{suffix}"
     return ListChoice(
         index=_choice(f"index{suffix}", params.get(f"index{suffix}", base.index), names),
         mode=cast(Mode, _choice(mode, params.get(mode, base.mode), tuple(MODES))),
         fair=cast(Fair, _choice(fair, params.get(fair, off), tuple(FAIRNESS))),
+        feedback=_choice(feedback, params.get(feedback, "off"), ("off", "on")) == "on",
     )
 
 

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
+from isoglot.core.errors import InputError
 from isoglot.languages.codes import known_code
 from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
-from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.query_checks import Fair, Mode, check_feedback
 from isoglot.search.snippets import LONGEST, SHORTEST
 from isoglot.serve.answers import Results, results
 from isoglot.serve.asking import MOST_FACETS, Ask
@@ -116,6 +117,13 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
         where: Where = None,
         mode: Annotated[Mode, Query(description="By meaning, by words, or both.")] = "dense",
         fair: Fairness = "none",
+        feedback: Annotated[
+            bool,
+            Query(
+                description="Search twice: the second time for what is like the best passages too, which finds their "
+                "translations. Not with mode=lexical."
+            ),
+        ] = False,
         collapse: One = None,
         facets: Facets = None,
         snippet: Snippet = None,
@@ -123,7 +131,11 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
         # mypy takes a variable for no type; to FastAPI it is one.
         index: Name = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
-        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet)
+        try:
+            check_feedback(feedback, mode)
+        except InputError as error:
+            return problem(422, str(error))
+        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet, feedback)
         return await answered(Ask(clean_query(q), None, k, lang or (), mode, fair, *more), index)
 
     @routes.get(

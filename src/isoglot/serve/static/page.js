@@ -44,7 +44,7 @@
     const next = results[Math.max(0, Math.min(results.length - 1, at < 0 ? 0 : at + by))];
     if (next) next.focus();
   };
-  const press = (selector) => { const found = document.querySelector(selector); if (found) found.click(); };
+  const press = (selector) => { const found = document.querySelector(selector); if (found && found.offsetParent) found.click(); };
   const keys = {
     "/": () => find("q") && find("q").select(),
     j: () => step(1),
@@ -52,6 +52,7 @@
     n: () => press("a[rel=next]"),
     p: () => press("a[rel=prev]"),
     b: () => press("input[name=fair]"),
+    s: () => press("input[name=feedback]"),
     c: () => press("#copy"),
     "?": () => find("keys").showModal(),
   };
