@@ -11,20 +11,20 @@ reciprocal rank of the answer among all passages, for questions in its language 
 
 import argparse
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from alignment import line, with_a_third
 
 from isoglot.data.benchmarks.lareqa import load_lareqa
-from isoglot.encoders import feedback
-from isoglot.encoders.feedback import drawn_to
+from isoglot.encoders.feedback import PASSAGES, WEIGHT, drawn_to
 from isoglot.encoders.loading import load
 from isoglot.measuring.evaluating import encode_benchmark
 from isoglot.measuring.ranks import top_k_scored
 
 DRAWS = 5
-PASSAGES, WEIGHTS = (1, 5, 10, 20), (0.25, 0.5, 1.0, 2.0)
+COUNTS, WEIGHTS = (1, 5, 10, 20), (0.25, 0.5, 1.0, 2.0)
 
 
 def main():
@@ -45,18 +45,14 @@ def main():
         queries, passages = encode_benchmark(load(name), benchmark)
         told(benchmark, pools, label, "as they are", queries, passages, lambda queries, passages: queries)
         told(benchmark, pools, label, "drawn", queries, passages, drawn)
-        for count, weight in ((count, weight) for count in PASSAGES for weight in WEIGHTS if given.grid):
-            feedback.WEIGHT = weight
-
-            def otherwise(queries, passages, count=count):
-                return drawn(queries, passages, count)
-
-            told(benchmark, pools, label, f"drawn, {count}, weight {weight}", queries, passages, otherwise)
+        for count, weight in ((count, weight) for count in COUNTS for weight in WEIGHTS if given.grid):
+            move = partial(drawn, count=count, weight=weight)
+            told(benchmark, pools, label, f"drawn, {count}, weight {weight}", queries, passages, move)
 
 
-def drawn(queries, passages, count=feedback.PASSAGES):
+def drawn(queries, passages, count=PASSAGES, weight=WEIGHT):
     best, cosines = top_k_scored(queries, passages, count)
-    return drawn_to(queries, passages[best], cosines)
+    return drawn_to(queries, passages[best], cosines, weight=weight)
 
 
 def told(benchmark, pools, label, what, queries, passages, move):

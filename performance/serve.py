@@ -162,7 +162,7 @@ def load(
     share = [requests // clients + (number < requests % clients) for number in range(clients)]
     started, counting, done = threading.Barrier(clients + 1), threading.Lock(), [0]
 
-    def client(number: int) -> tuple[list[float], int]:
+    def client(number: int) -> tuple[list[tuple[float, bool]], int]:
         draw = random.Random(f"{seed} {number}")
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.connect()
@@ -171,7 +171,8 @@ def load(
         began = time.perf_counter()
         for turn in range(share[number]):
             # One of a hundred that everybody asks, or one that nobody asked before.
-            one = random.Random(draw.randrange(100)) if draw.random() < repeated else draw
+            known = draw.random() < repeated
+            one = random.Random(draw.randrange(100)) if known else draw
             words = quote(query(one, queries))
             path = PATHS[kind].format(words) + (NARROWED if draw.random() < narrowed else "")
             at = time.perf_counter()
@@ -181,11 +182,11 @@ def load(
             connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read()
-            took.append(time.perf_counter() - at)
+            took.append((time.perf_counter() - at, known))
             right = body.count(b"<article") == 10 if kind == "page" else body.count(b'"rank"') == 10
             if answer.status != 200 or not right:
                 errors += 1
-                sys.stderr.write(f"{answer.status} after {took[-1]:.2f} s: {body[:300]!r}\n")
+                sys.stderr.write(f"{answer.status} after {took[-1][0]:.2f} s: {body[:300]!r}\n")
             with counting:
                 done[0] += 1
                 if told is not None and done[0] % max(1, requests // 40) == 0:
@@ -199,7 +200,8 @@ def load(
         at = time.perf_counter()
         results = [future.result() for future in futures]
         seconds = time.perf_counter() - at
-    took = np.array([value for values, _ in results for value in values]) * 1000
+    took = np.array([seconds for entries, _ in results for seconds, _ in entries]) * 1000
+    known = np.array([known for entries, _ in results for _, known in entries])
     return {
         "kind": kind,
         "clients": clients,
@@ -207,9 +209,17 @@ def load(
         "requests": requests,
         "errors": sum(errors for _, errors in results),
         "per_second": round(requests / seconds, 1),
-        "p50_ms": round(float(np.percentile(took, 50)), 2),
-        "p99_ms": round(float(np.percentile(took, 99)), 2),
+        **percentiles(took),
+        # Whose vector is remembered, and who has to be encoded, are two kinds of requests.
+        **({"known": percentiles(took[known]), "new": percentiles(took[~known])} if known.any() else {}),
     }
+
+
+def percentiles(took: np.ndarray) -> dict:
+    """The median and the 99th percentile of milliseconds; of none, none."""
+    if not len(took):
+        return {"p50_ms": None, "p99_ms": None}
+    return {f"p{share}_ms": round(float(np.percentile(took, share)), 2) for share in (50, 99)}
 
 
 def child(count: int, model: str | None, *, stored: bool = False, all_routes: bool = False) -> None:
@@ -321,12 +331,16 @@ def say(row: dict) -> None:
 
 
 def print_record(record: dict) -> None:
-    print(f"{'answer':<8}{'clients':>8}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}{'server MiB':>12}")
-    for row in record["rows"]:
+    print(f"{'answer':<16}{'clients':>8}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}{'server MiB':>12}")
+    for row in record["rows"] + record["half_load"]:
+        name = row["kind"] if row["rate"] is None else f"{row['kind']}, half"
         print(
-            f"{row['kind']:<8}{row['clients']:>8}{row['per_second']:>12}{row['p50_ms']:>9}{row['p99_ms']:>9}"
-            f"{row['errors']:>8}{row['server_mb'] or '-':>12}"
+            f"{name:<16}{row['clients']:>8}{row['per_second']:>12}{row['p50_ms']:>9}{row['p99_ms']:>9}"
+            f"{row['errors']:>8}{row.get('server_mb') or '-':>12}"
         )
+        for kind in ("known", "new"):
+            if kind in row:
+                print(f"  {kind + ' queries':<34}{row[kind]['p50_ms']:>9}{row[kind]['p99_ms']:>9}")
     print(f"the same search without a server: {record['direct_ms']} ms (median)")
     print(f"server's peak above ready: {record['peak_mb_above_ready']} MiB")
     for each in record["goals"]:

@@ -17,12 +17,11 @@ from isoglot.serve.workers import BusyError
 
 
 class Batches:
-    """Gathers texts for one model. An idle model starts some milliseconds after the first text; one at work takes
-    all that came meanwhile as soon as it is done.
+    """Gathers texts for one model: one at work takes all that came meanwhile as soon as it is done.
 
     Args:
         encode: texts to vectors (n, d), called in a thread of its own.
-        gather: seconds to wait for further texts.
+        gather: seconds that an idle model waits for further texts after the first.
         most: texts that are encoded at a time.
         waiting: texts that may wait, those at work included.
         seconds: until a caller gives up.

@@ -70,7 +70,7 @@ class ServeSettings:
     documents: int = 1000
     threads: int = 2
     waiting: int = 64
-    gather: float = 0.002
+    gather: float = 0.0
     together: int = 32
     remembered: int = 4096
     refresh: float = 0.0
