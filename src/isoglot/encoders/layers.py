@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
+Product = Callable[..., Tensor]
 
 _MULTIPLE = 16  # rows of scores whose length fills no vector register take twice as long
 _PLACES = 1024  # of a block; larger ones gain nothing
@@ -110,7 +111,7 @@ class Layers:
 
 class _Layer:
     def __init__(self, weights: Mapping[str, Tensor], name: str, shape: Shape, half: bool) -> None:
-        def product(*parts: str) -> Activation:
+        def product(*parts: str) -> Product:
             return _product([_pair(weights, f"{name}.{part}") for part in parts], half, gelu=False)
 
         self._heads, self._epsilon = shape.heads, shape.epsilon
@@ -124,18 +125,19 @@ class _Layer:
 
     def __call__(self, hidden: Tensor, places: Tensor, blocks: list[_Block]) -> Tensor:
         padded = self._seen(hidden).index_select(0, places)
-        mixed = torch.zeros_like(hidden)
+        mixed = torch.empty_like(hidden)
+        mixed[blocks[-1].rows.stop :] = 0  # after the last text
         for block in blocks:
             texts, longest = block.shape
             query, key, value = padded[block.places].view(texts, longest, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
             found = functional.scaled_dot_product_attention(query, key, value, attn_mask=block.mask)
             flat = found.transpose(1, 2).reshape(texts * longest, -1)
             torch.index_select(flat, 0, block.real, out=mixed[block.rows])
-        hidden = self._normalised(self._mixed(mixed).add_(hidden), 0)
+        hidden = self._normalised(self._mixed(mixed, hidden), 0)
         wide = self._wide(hidden)
         if self._activation is not None:
             wide = self._activation(wide)
-        return self._normalised(self._narrow(wide).add_(hidden), 1)
+        return self._normalised(self._narrow(wide, hidden), 1)
 
     def _normalised(self, hidden: Tensor, number: int) -> Tensor:
         return functional.layer_norm(hidden, hidden.shape[-1:], *self._norms[number], self._epsilon)
@@ -145,25 +147,32 @@ def _pair(weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     return weights[f"{name}.weight"].detach(), weights[f"{name}.bias"].detach()
 
 
-def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> Activation:
-    """Linear layers side by side, with the exact GELU after them where wanted."""
+def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> Product:
+    """Linear layers side by side, with the exact GELU after them where wanted; a second argument is added to it all."""
     if half:
         weight, bias = (torch.cat(parts).bfloat16() for parts in zip(*pairs, strict=True))
         if can_prepack():
             packed = torch.ops.mkldnn._reorder_linear_weight(weight, _HINT)
             after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
+            products = torch.ops.mkldnn._linear_pointwise
 
-            def prepacked(values: Tensor) -> Tensor:
-                found: Tensor = torch.ops.mkldnn._linear_pointwise(values, packed, bias, *after)
+            def prepacked(values: Tensor, more: Tensor | None = None) -> Tensor:
+                # Added before the sums are rounded, and in the same pass over memory.
+                found: Tensor = (
+                    products(values, packed, bias, *after)
+                    if more is None
+                    else products.binary(values, more, packed, bias, "add")
+                )
                 return found
 
             return prepacked
         pairs = [(weight, bias)]
 
-    def plain(values: Tensor) -> Tensor:
+    def plain(values: Tensor, more: Tensor | None = None) -> Tensor:
         parts = [functional.linear(values, *pair) for pair in pairs]
         found = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        return functional.gelu(found) if gelu else found
+        found = functional.gelu(found) if gelu else found
+        return found if more is None else found.add_(more)
 
     return plain
 
