@@ -3,16 +3,20 @@
     python performance/feedback.py xquad-r --models base=embedded,best=runs/best
     python performance/feedback.py parts/held --third --models best=runs/best --grid    # to choose passages and weight
     python performance/feedback.py xquad-r --models base=embedded --quick               # German and English alone
+    python performance/feedback.py --speed                                             # what a second search takes
 
 The folder is in LAReQA's layout. First the benchmark as it is, where every answer is there in every language. Then each
 article is kept in one language alone, drawn at random, so that nothing that could be found is there twice: mean
 reciprocal rank of the answer among all passages, for questions in its language and in all others, over five draws.
+--speed searches made-up vectors on disk, exactly in memory and through an approximate index, with each way in turn.
 """
 
 import argparse
+import time
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from alignment import line, with_a_third
@@ -22,19 +26,30 @@ from isoglot.encoders.feedback import PASSAGES, WEIGHT, drawn_to
 from isoglot.encoders.loading import load
 from isoglot.measuring.evaluating import encode_benchmark
 from isoglot.measuring.ranks import top_k_scored
+from isoglot.search.index.protocol import Passage
+from isoglot.search.searcher import Searcher
+from search import generate
+from serve import stored_index
 
 DRAWS = 5
+QUERIES, WARM = 220, 20
 COUNTS, WEIGHTS = (1, 5, 10, 20), (0.25, 0.5, 1.0, 2.0)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--models", required=True, help="comma-separated LABEL=MODEL")
+    parser.add_argument("folder", type=Path, nargs="?", help="{lang}.json in LAReQA's layout")
+    parser.add_argument("--models", default="base=embedded", help="comma-separated LABEL=MODEL")
+    parser.add_argument("--speed", action="store_true", help="milliseconds of a search instead")
     parser.add_argument("--third", action="store_true", help="all golds and a third of the other candidates")
     parser.add_argument("--grid", action="store_true", help="other numbers of passages and weights, too")
     parser.add_argument("--quick", action="store_true", help="German and English alone")
     given = parser.parse_args()
+    if given.speed:
+        speed()
+        return
+    if given.folder is None:
+        parser.error("name the folder of a benchmark")
     benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
     if given.third:
         benchmark = with_a_third(benchmark)
@@ -53,6 +68,26 @@ def main():
 def drawn(queries, passages, count=PASSAGES, weight=WEIGHT):
     best, cosines = top_k_scored(queries, passages, count)
     return drawn_to(queries, passages[best], cosines, weight=weight)
+
+
+def speed():
+    """Medians of a search of made-up passages, its vector given, without and with feedback in turn."""
+    print("| passages | index | as it is, ms | drawn, ms |\n|---:|---|---:|---:|")
+    queries = generate(QUERIES, 1)
+    for rows, ann_from, name in ((10_000, None, "exact, in memory"), (100_000, 0, "approximate")):
+        vectors = generate(rows, 0)
+        passages = [Passage(str(number), str(number), f"passage {number}", "en") for number in range(rows)]
+        with TemporaryDirectory(prefix="isoglot-feedback-") as home:
+            searcher = Searcher(stored_index(Path(home) / "index", passages, vectors, ann_from))
+            spent = {False: [], True: []}
+            for number, query in enumerate(queries):
+                for drawn in (True, False) if number % 2 else (False, True):
+                    started = time.perf_counter()
+                    searcher.search("made up", vector=query, feedback=drawn)
+                    spent[drawn].append(1000 * (time.perf_counter() - started))
+            searcher.close()
+        medians = [np.median(spent[drawn][WARM:]) for drawn in (False, True)]
+        print(f"| {rows:,} | {name} | {medians[0]:.1f} | {medians[1]:.1f} |", flush=True)
 
 
 def told(benchmark, pools, label, what, queries, passages, move):

@@ -247,8 +247,8 @@ def child(count: int, model: str | None, *, stored: bool = False, all_routes: bo
         answer_until_told(Searcher(index, encoder(model), model_name=model or "seeded"), model, all_routes=all_routes)
 
 
-def stored_index(home: Path, passages: list, vectors: np.ndarray):
-    """An index on disk, exact in its vectors."""
+def stored_index(home: Path, passages: list, vectors: np.ndarray, ann_from: int | None = None):
+    """An index on disk; exact in its vectors, unless there are at least `ann_from`."""
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import Manifest
     from isoglot.search.index.publishing import publish
@@ -257,7 +257,12 @@ def stored_index(home: Path, passages: list, vectors: np.ndarray):
     store = Store(home, DIMENSION)
     store.put(passages, [passage.id for passage in passages], vectors)
     store.read_state()
-    publish(home, store, Manifest("seeded", DIMENSION, 192, []), ann_from=len(passages) + 1)
+    publish(
+        home,
+        store,
+        Manifest("seeded", DIMENSION, 192, []),
+        ann_from=len(passages) + 1 if ann_from is None else ann_from,
+    )
     return LanceIndex(home)
 
 
