@@ -77,6 +77,11 @@ def measured(home: Path, rows: Path, regime: str, seed: int, given: argparse.Nam
         isoglot("train", *how, *given.train)
         isoglot("evaluate", "--model", model, "--resamples", 0, "-o", home, *given.evaluate)
         shutil.rmtree(model)
+    return figures_in(home)
+
+
+def figures_in(home: Path) -> dict[str, float]:
+    """What `isoglot evaluate` found."""
     metrics = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
     return {name: metrics[setting][measure] for name, (setting, measure) in FIGURES.items()}
 
