@@ -65,12 +65,7 @@ def main():
 def split(folder, target):
     """Divide articles into train and held; articles that share a question in any language stay together."""
     data = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-    parent = {}
-
-    def root(key):
-        while parent.setdefault(key, key) != key:
-            parent[key] = key = parent[parent[key]]
-        return key
+    joined = Joined()
 
     def asked(article):
         return [question["id"] for paragraph in article["paragraphs"] for question in paragraph["qas"]]
@@ -79,11 +74,11 @@ def split(folder, target):
     for lang, file in data.items():
         for number, article in enumerate(file["data"]):
             for question in asked(article):
-                parent[root((lang, number))] = root(question)
+                joined.join((lang, number), question)
     for file in data.values():
         for article in file["data"]:
             for question in asked(article):
-                components[root(question)].add(question)
+                components[joined.root(question)].add(question)
     order = sorted(components.values(), key=min)
     random.Random(SEED).shuffle(order)
     wanted, held = SHARE * sum(map(len, order)), set()
@@ -97,6 +92,22 @@ def split(folder, target):
             kept = [article for article in file["data"] if bool(held.intersection(asked(article))) == inside]
             text = json.dumps({**file, "data": kept}, ensure_ascii=False)
             (target / part / f"{lang}.json").write_text(text, encoding="utf-8")
+
+
+class Joined:
+    """Which keys belong together, once some pairs are said to."""
+
+    def __init__(self):
+        self._parent = {}
+
+    def root(self, key):
+        """The same for all that belong together."""
+        while self._parent.setdefault(key, key) != key:
+            self._parent[key] = key = self._parent[self._parent[key]]
+        return key
+
+    def join(self, one, other):
+        self._parent[self.root(one)] = self.root(other)
 
 
 def with_a_third(benchmark):

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from alignment import line, with_a_third
+from alignment import Joined, line, with_a_third
 
 from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.encoders.feedback import PASSAGES, WEIGHT, drawn_to
@@ -105,19 +105,13 @@ def told(benchmark, pools, label, what, queries, passages, move):
 
 def one_language_each(benchmark, seed):
     """Candidates where each article is in one language alone, and the place of each question's answer among them."""
-    parent = {}
-
-    def root(key):
-        while parent.setdefault(key, key) != key:
-            parent[key] = key = parent[parent[key]]
-        return key
-
+    joined = Joined()
     article = [tuple(key.split(":")[:2]) for key in benchmark.candidates.ids]  # language, and its place in the file
     asked = np.repeat(np.arange(len(benchmark.queries)), np.diff(benchmark.gold_offsets))
     entries = list(zip(asked.tolist(), benchmark.gold.tolist(), strict=True))
     for query, gold in entries:
-        parent[root(int(benchmark.group[query]))] = root(article[gold])
-    roots = [root(key) for key in article]
+        joined.join(int(benchmark.group[query]), article[gold])
+    roots = [joined.root(key) for key in article]
     draw = np.random.default_rng(seed)
     chosen = {key: draw.integers(len(benchmark.languages)) for key in sorted(set(roots), key=str)}
     kept = np.array([chosen[key] == lang for key, lang in zip(roots, benchmark.candidates.lang, strict=True)])
