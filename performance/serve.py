@@ -294,9 +294,11 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
 def encoder(model: str | None):
     """A model, or vectors drawn from the text's checksum."""
     if model:
+        from isoglot.encoders.light import open_light
         from isoglot.encoders.opening import open_embedder
+        from isoglot.encoders.options import ModelOptions
 
-        return open_embedder(model)
+        return open_light(model, ModelOptions()) or open_embedder(model)  # as the command opens it
 
     def seeded(texts: list[str], role: str) -> np.ndarray:
         rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION) for text in texts]

@@ -11,6 +11,7 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.light import open_light
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
+from isoglot.serve.model_facts import decoder_of, dimensions_of
 from support import models
 
 CPU = ModelOptions(device="cpu", precision="fp32")
@@ -48,6 +49,22 @@ def test_vectors_are_those_of_the_model_opened_in_full(folder, role, change):
     assert (found.texts, found.tokens, found.length) == (wanted.texts, wanted.tokens, wanted.length)
     assert found.was_cut.tolist() == wanted.was_cut.tolist()
     assert found.cut
+
+
+def test_a_server_is_told_the_same_of_it(folder, tmp_path):
+    light, full = open_light(folder, CPU), open_embedder(folder, CPU)
+    some = light.encoded(TEXTS[:1], "passage")
+    assert dimensions_of(light, some) == dimensions_of(full, some) == (some.vectors.shape[1],)
+    ids = full.model.tokenizer("a river and a house")["input_ids"]
+    assert decoder_of(light)(ids) == decoder_of(full)(ids)
+    for decode in (decoder_of(light), decoder_of(full)):
+        with pytest.raises(ValueError, match="beyond the vocabulary"):
+            decode([10**6])
+    shutil.copytree(folder, tmp_path / "cut")
+    config = tmp_path / "cut" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"matryoshka_dimensions": [4, 8]}))
+    cut = open_light(str(tmp_path / "cut"), CPU)
+    assert dimensions_of(cut, some) == (4, 8, some.vectors.shape[1])
 
 
 def test_threads_share_one(tiny_model):

@@ -32,10 +32,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the backg
 sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
-import isoglot.search.stores.named, isoglot.encoders.opening, isoglot.search.searcher
+import isoglot.search.stores.named, isoglot.search.index.encoder_check, isoglot.search.searcher
 about = SimpleNamespace(model="tiny", options={{}})
 isoglot.search.stores.named.open_place = lambda folder: SimpleNamespace(about=about)
-isoglot.encoders.opening.open_embedder = lambda name, options: None
+isoglot.search.index.encoder_check.open_like = lambda about, name, options, light: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
@@ -135,8 +135,8 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         lambda folder: SimpleNamespace(about=SimpleNamespace(model=f"{folder}/model", options={}), folder=folder),
     )
     monkeypatch.setattr(
-        "isoglot.encoders.opening.open_embedder",
-        lambda name, options: loaded.append(name) or SimpleNamespace(name=name),
+        "isoglot.search.index.encoder_check.open_like",
+        lambda about, name, options, light: loaded.append(name) or SimpleNamespace(name=name),
     )
     monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0

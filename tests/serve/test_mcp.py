@@ -26,11 +26,10 @@ import sys
 sys.path.insert(0, {tests!r})
 from types import SimpleNamespace
 from support.serving import searcher
-import isoglot.search.stores.named, isoglot.encoders.opening, isoglot.search.searcher
+import isoglot.search.stores.named, isoglot.search.searcher
 about = SimpleNamespace(model="tiny", options={{}})
 isoglot.search.stores.named.open_place = lambda folder: SimpleNamespace(about=about)
-isoglot.encoders.opening.open_embedder = lambda name, options: None
-isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
+isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model, **how: searcher())
 from isoglot.cli import main
 main(["mcp", "some/news"])
 """

@@ -34,7 +34,6 @@ def mcp(
     if missing:
         raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.encoders.opening import open_embedder
     from isoglot.search.index.about import About
     from isoglot.search.searcher import Searcher
     from isoglot.search.stores.named import open_place
@@ -47,8 +46,7 @@ def mcp(
         raise InputError(f"{index}: does not say which encoder its vectors are of; give it as --model")
     quiet_libraries()
     taken = None if http is None else listen(LOOPBACK, http)
-    encoder = open_embedder(model or about.model, (options or ModelOptions()).filled(about.options))
-    searcher = Searcher.open(opened, encoder)
+    searcher = Searcher.open(opened, model, options=options, light=True)
     try:
         searcher.warm()
         server = create_mcp(searcher, Path(index).resolve().name or "index")

@@ -19,7 +19,7 @@ from isoglot.encoders.options import ModelOptions
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from isoglot.encoders.embedder import Embedder
+    from isoglot.encoders.embedder import Embedder, Encoder
     from isoglot.search.stores.protocol import Opened
     from isoglot.studies.run import Study
 
@@ -76,8 +76,8 @@ def serve(
     from isoglot.core.errors import InputError
     from isoglot.encoders.judging import open_judge
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.encoders.opening import open_embedder
     from isoglot.search.index.about import About
+    from isoglot.search.index.encoder_check import open_like
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
     from isoglot.search.searcher import Searcher
@@ -90,13 +90,13 @@ def serve(
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[str, Opened, tuple[str, ModelOptions]]] = []
+    wanted: list[tuple[str, Opened, About, tuple[str, ModelOptions]]] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         place = open_replica(folder, local) if is_address(folder) else open_place(folder)
         about = place.about or About("", place.index.dimension)
         if not (own or about.model):
             raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
-        wanted.append((folder, place, (own or about.model, chosen.filled(about.options))))
+        wanted.append((folder, place, about, (own or about.model, chosen.filled(about.options))))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
     if not 0 <= drain <= 3600:
@@ -110,11 +110,13 @@ def serve(
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
-        encoders = {how: open_embedder(*how) for how in dict.fromkeys(how for *_, how in wanted)}
+        encoders: dict[tuple[str, ModelOptions], Encoder] = {}
         searchers: dict[str, Searcher] = {}
         embed: dict[str, Embedder] = {}
-        for folder, place, how in wanted:
+        for folder, place, about, how in wanted:
             name = _name(folder, searchers)
+            if how not in encoders:
+                encoders[how] = open_like(about, *how, light=True)
             searchers[name] = Searcher.open(place, encoders[how])
             stack.callback(searchers[name].close)
             searchers[name].warm()

@@ -140,6 +140,10 @@ class LightEmbedder:
         folder: what it says.
         name: for reports.
         options: length, precision and prompts.
+
+    Attributes:
+        config: what the folder's `config.json` says.
+        tokenizer: of the folder, with neither padding nor prompts.
     """
 
     device = "cpu"
@@ -150,14 +154,15 @@ class LightEmbedder:
 
         from isoglot.encoders.layers import Layers, Shape
 
-        self.name, preset, config = name, backbone(name), folder.config
+        self.name, preset = name, backbone(name)
+        self.config = config = folder.config
         self.length = min(options.length or preset.encode_length, folder.longest)
         prompted: Any = _Prompts(folder)
         set_prompts(prompted, preset, options.prompts)
         self._prompts: dict[Role, str] = {role: prompt_of(prompted, role) for role in ("query", "passage")}
-        self._tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self.length)
+        self.tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(self.length)
         # Mapped, not read: of the table of tokens only the rows that texts use are ever touched.
         with safe_open(str(folder.path / "model.safetensors"), "pt") as file:
             weights = {key.removeprefix("encoder."): file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -184,7 +189,7 @@ class LightEmbedder:
         most = self.length * CHARACTERS_A_TOKEN
 
         def tokens_of(texts: list[str]) -> Tokens:
-            found = self._tokenizer.encode_batch([prompt + text[:most] for text in texts])
+            found = self.tokenizer.encode_batch([prompt + text[:most] for text in texts])
             cut = [bool(one.overflowing) or len(text) > most for one, text in zip(found, texts, strict=True)]
             lengths = np.array([0, *(len(one.ids) for one in found)], np.int64)
             ids = np.array([number for one in found for number in one.ids], np.int32)

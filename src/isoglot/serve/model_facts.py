@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.encoders.embedder import Encoded
+from isoglot.encoders.light import LightEmbedder
 
 Vectors = NDArray[np.float32]
 
@@ -24,11 +25,10 @@ def dimensions_of(embedder: object, encoded: Encoded) -> tuple[int, ...]:
         encoded: what it made of some text.
     """
     own = encoded.vectors.shape[1]
-    config = _config(embedder)
-    listed = getattr(config, "matryoshka_dimensions", None)
+    listed = _said(embedder, "matryoshka_dimensions")
     if isinstance(listed, (list, tuple)) and listed:
         return tuple(sorted({*(int(size) for size in listed if 1 <= int(size) < own), own}))
-    return tuple(range(1, own + 1)) if getattr(config, "is_matryoshka", False) else (own,)
+    return tuple(range(1, own + 1)) if _said(embedder, "is_matryoshka") else (own,)
 
 
 def shortened(vectors: Vectors, dimensions: int) -> Vectors:
@@ -43,22 +43,26 @@ def shortened(vectors: Vectors, dimensions: int) -> Vectors:
 
 def decoder_of(embedder: object) -> Callable[[list[int]], str] | None:
     """The function from token ids to text of a model's own tokenizer; None where there is none to see."""
-    tokenizer: Any = getattr(getattr(embedder, "model", None), "tokenizer", None)
+    holder = embedder if isinstance(embedder, LightEmbedder) else getattr(embedder, "model", None)
+    tokenizer: Any = getattr(holder, "tokenizer", None)
     if not hasattr(tokenizer, "decode"):
         return None
+    known = tokenizer.get_vocab_size() if isinstance(embedder, LightEmbedder) else len(tokenizer)
 
     def decode(ids: list[int]) -> str:
-        if not all(0 <= number < len(tokenizer) for number in ids):
+        if not all(0 <= number < known for number in ids):
             raise ValueError("a token id beyond the vocabulary")
         return str(tokenizer.decode(ids, skip_special_tokens=True))
 
     return decode
 
 
-def _config(embedder: object) -> Any:
-    """The configuration of the transformer inside an embedder, where there is one."""
+def _said(embedder: object, name: str) -> Any:
+    """What the `config.json` of the transformer inside an embedder says, where there is one."""
+    if isinstance(embedder, LightEmbedder):
+        return embedder.config.get(name)
     model: Any = getattr(embedder, "model", None)
     try:
-        return model[0].auto_model.config
+        return getattr(model[0].auto_model.config, name, None)
     except (AttributeError, IndexError, KeyError, TypeError):
         return None
