@@ -9,8 +9,10 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import fit
+from isoglot.measuring.evaluating import fed_back
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.search import passage_documents, score_index
+from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.protocol import Passage
 from support.passages import some_passages, write_index
@@ -77,7 +79,41 @@ def test_several_queries_and_given_vectors_are_drawn_alike(searcher):
     assert ids(searcher.search("words", mode="hybrid", feedback=True)) != ids(searcher.search("words", mode="lexical"))
 
 
+@pytest.mark.parametrize("length", [0.1, 10, -1])
+def test_a_vectors_length_does_not_matter(searcher, length):
+    vector = searcher.query_vectors(["any"])[0]
+    found = searcher.search("any", vector=abs(length) * vector, feedback=True)
+    expected = searcher.search("any", vector=vector, feedback=True)
+    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(searcher.drawn([length * vector]), axis=1), 1, atol=1e-6)
+
+
+def test_vectors_that_cannot_be_drawn_are_refused(searcher):
+    vectors = searcher.query_vectors(["any"])
+    for wrong, said in (
+        (vectors[0], "vector: "),
+        (vectors[:, :3], "5 numbers a query"),
+        (vectors[None], "expected what `query_vectors` makes"),
+        ("abc", "vectors: given as str"),
+        (None, "vectors: given as None"),
+        (vectors * np.nan, "vector: holds NaN"),
+    ):
+        with pytest.raises(InputError, match=said):
+            searcher.drawn(wrong)
+    with pytest.raises(InputError, match="where: given as int; expected a filter as text"):
+        searcher.drawn(vectors, 3)
+    assert searcher.drawn(vectors[:0]).shape == (0, 5)
+    np.testing.assert_array_equal(searcher.drawn(vectors.tolist()), searcher.drawn(vectors))
+
+
+def test_words_are_compared_with_no_vector(searcher):
+    vector = searcher.query_vectors(["any"])[0]
+    assert searcher.search("words", vector=vector, mode="lexical") == searcher.search("words", mode="lexical")
+
+
 def test_what_cannot_be_is_refused(searcher):
+    with pytest.raises(InputError, match=r"feedback: given as numpy\.bool; expected True or False"):
+        searcher.search("any", feedback=np.True_)
     with pytest.raises(InputError, match="feedback: moves vectors, and mode 'lexical' has none"):
         searcher.search("any", mode="lexical", feedback=True)
     with pytest.raises(InputError, match="feedback: given as int; expected True or False"):
@@ -102,6 +138,22 @@ def test_a_stored_index_gives_the_vectors_that_it_compares(tmp_path, monkeypatch
         np.testing.assert_allclose(row, index.passage(passage.id)[1], atol=1e-6)
         assert float(row @ vectors[7]) == pytest.approx(score, abs=1e-3 if numbers != "float32" else 1e-5)
     np.testing.assert_allclose(near.cosines, [score for _, score in found], atol=1e-6)
+
+
+@pytest.mark.parametrize("numbers", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("ann", [True, False])
+def test_on_disk_a_filter_may_leave_nothing(tmp_path, monkeypatch, numbers, ann):
+    monkeypatch.setattr("isoglot.search.index.lance.fits", lambda passages, dimension: False)
+    passages, vectors = some_passages(100, parts=1)
+    about = {"ann_from": 0} if ann and numbers != "int8" else {}
+    folder = write_index(tmp_path / "i", passages, vectors, numbers=numbers, **about)
+    searcher = Searcher(LanceIndex(folder))
+    how = {"vector": vectors[7], "feedback": True}
+    assert searcher.search("any", where="year > 3000", **how) == []
+    assert len(searcher.search("any", where="year = 2007", **how)) == 3
+    searcher.close()
+    with pytest.raises(InputError, match="the index was closed; open it again"):
+        searcher.search("any", **how)
 
 
 def plane(texts, role):
@@ -141,6 +193,19 @@ def test_an_index_is_measured_as_its_vectors_are(tmp_path, method):
     assert any("every query was drawn to its 10 best passages" in note for note in searched.notes)
     assert any("every query was drawn" in note for note in ranked.notes)
     assert not any("drawn" in note for note in plain.notes)
+
+
+def test_nobody_is_asked_before_a_refusal(tmp_path):
+    asked = []
+    build_index(passage_documents(BENCHMARK), tmp_path / "i", plane)
+    searcher = Searcher.open(tmp_path / "i", plane)
+    with pytest.raises(InputError, match="mode 'lexical' has none"):
+        score_index(searcher, BENCHMARK, expand=asked.append, mode="lexical", feedback=True)
+    assert asked == []
+
+
+def test_no_queries_are_drawn_to_nothing():
+    assert fed_back(np.empty((0, 3), np.float32), np.eye(3, dtype=np.float32)).shape == (0, 3)
 
 
 def test_a_large_benchmark_is_drawn_block_by_block(monkeypatch):

@@ -58,7 +58,7 @@ def write_index(folder: Path, passages, vectors, *, model="hand", probe=None, **
     if passages:
         store.put(passages, [f"{number:024x}" for number in range(len(passages))], vectors)
     store.read_state()
-    before = about.pop("versions", [])
+    before, ann_from = about.pop("versions", []), about.pop("ann_from", 10**9)
     given = probe if probe is not None else np.eye(3, vectors.shape[1]).tolist()
-    publish(folder, store, Manifest(model, vectors.shape[1], 64, given, versions=before, **about), ann_from=10**9)
+    publish(folder, store, Manifest(model, vectors.shape[1], 64, given, versions=before, **about), ann_from=ann_from)
     return folder

@@ -40,7 +40,7 @@ class FromIndex:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """What only vectors can have, a depth that no search has, streamed passages, no index."""
         from isoglot.search.index.manifest import read_manifest
-        from isoglot.search.query_checks import LARGEST_K
+        from isoglot.search.query_checks import LARGEST_K, check_feedback
         from isoglot.search.stores.named import FOLDER, split_place
 
         if how.trec_depth is not None or how.debias is not None:
@@ -50,6 +50,7 @@ class FromIndex:
             )
         if streamed:
             raise InputError("--index: wants passages in memory, not streamed (of miracl: --subset hard-negatives)")
+        check_feedback(self.ranking.feedback, self.ranking.mode)
         if how.depth > LARGEST_K:
             raise InputError(f"--depth {how.depth}: a search lists at most {LARGEST_K} passages")
         name, rest = split_place(self.place)

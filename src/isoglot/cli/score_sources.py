@@ -245,8 +245,8 @@ def score_source(
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:
     if streamed and (how.trec_depth is not None or how.debias is not None or how.feedback):
         raise InputError(
-            "--write-trec, --debias and --feedback want passages in memory, not streamed ones (of miracl: --subset "
-            "hard-negatives)"
+            "--write-trec, --debias and --feedback want passages in memory, not streamed ones (of beir leave --stream "
+            "out, of miracl take --subset hard-negatives)"
         )
 
 
@@ -263,14 +263,12 @@ def _score_vectors(
 ) -> Evaluation:
     """Correct and score vectors in memory, and write their runs where they are wanted."""
     from isoglot.encoders.debias import load_debias
-    from isoglot.measuring.evaluating import corrected, fed_back, noted, trained_languages
+    from isoglot.measuring.evaluating import corrected, noted, trained_languages
     from isoglot.measuring.scoring import score
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)
-    queries, candidates = corrected(data, queries, candidates, correction)
-    if how.feedback:
-        queries = fed_back(queries, candidates, correction)
+    queries, candidates = corrected(data, queries, candidates, correction, feedback=how.feedback)
     if how.trec_depth is not None:
         write_trec(folder / "trec", data, queries, candidates, depth=how.trec_depth)
     trained = trained_languages(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import math
 from collections.abc import Callable
@@ -28,7 +29,10 @@ def check_kind(name: str, value: object, kinds: type | tuple[type, ...], expecte
     isoglot.core.errors.InputError: rows: given as int; expected a dict
     """
     if not isinstance(value, kinds):
-        raise InputError(f"{name}: given as {'None' if value is None else type(value).__name__}; expected {expected}")
+        kind = type(value)
+        other = kind.__module__ != "builtins" and hasattr(builtins, kind.__name__)  # such as NumPy's bool
+        given = "None" if value is None else f"{kind.__module__}.{kind.__name__}" if other else kind.__name__
+        raise InputError(f"{name}: given as {given}; expected {expected}")
 
 
 def check_whole(name: str, value: Any, least: int, unit: str = "", *, most: int | None = None) -> None:

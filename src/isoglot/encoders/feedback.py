@@ -38,7 +38,7 @@ def drawn_to(
         float32 (n, d), unit vectors; a query that found nothing stays as it is.
     """
     if not found.shape[1]:
-        return queries
+        return units(queries)
     if hubs is not None:
         plain = drawn_to(units(queries[:, :-2]), units(found[..., :-2]), cosines, weight=weight)
         return hubs.widened(plain, "query")

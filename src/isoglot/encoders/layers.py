@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
-Product = Callable[..., Tensor]
 
 _MULTIPLE = 16  # rows of scores whose length fills no vector register take twice as long
 _PLACES = 1024  # of a block; larger ones gain nothing
@@ -31,6 +30,13 @@ PRODUCTS = (
     "intermediate.dense",
     "output.dense",
 )
+
+
+class Product(Protocol):
+    """Linear layers side by side."""
+
+    def __call__(self, values: Tensor, more: Tensor | None = None, /) -> Tensor:
+        """Their outputs (tokens, d), with `more` added."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ def _pair(weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
 
 
 def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> Product:
-    """Linear layers side by side, with the exact GELU after them where wanted; a second argument is added to it all."""
+    """Linear layers side by side, with the exact GELU after them where wanted."""
     if half:
         weight, bias = (torch.cat(parts).bfloat16() for parts in zip(*pairs, strict=True))
         if can_prepack():
@@ -156,7 +162,7 @@ def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> P
             after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
             products = torch.ops.mkldnn._linear_pointwise
 
-            def prepacked(values: Tensor, more: Tensor | None = None) -> Tensor:
+            def prepacked(values: Tensor, more: Tensor | None = None, /) -> Tensor:
                 # Added before the sums are rounded, and in the same pass over memory.
                 found: Tensor = (
                     products(values, packed, bias, *after)
@@ -168,7 +174,7 @@ def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> P
             return prepacked
         pairs = [(weight, bias)]
 
-    def plain(values: Tensor, more: Tensor | None = None) -> Tensor:
+    def plain(values: Tensor, more: Tensor | None = None, /) -> Tensor:
         parts = [functional.linear(values, *pair) for pair in pairs]
         found = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         found = functional.gelu(found) if gelu else found

@@ -120,9 +120,7 @@ def evaluate(
         sides, called = encode_sides(embedder, data), embedder.name
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
         trained = trained or (trained_languages(str(place)) if place is not None else None)
-    queries, candidates = corrected(data, queries, candidates, debias)
-    if feedback:
-        queries = fed_back(queries, candidates, debias)
+    queries, candidates = corrected(data, queries, candidates, debias, feedback=feedback)
     result = score(data, queries, candidates, name=name or called, trained=trained, relevant_from=relevant_from)
     if feedback:
         result = noted(result)
@@ -168,16 +166,14 @@ def encode_benchmark(
 
 
 def corrected(
-    benchmark: Benchmark, queries: Vectors, candidates: Vectors, debias: Debias | None
+    benchmark: Benchmark, queries: Vectors, candidates: Vectors, debias: Debias | None, *, feedback: bool = False
 ) -> tuple[Vectors, Vectors]:
-    """Take a correction of language bias off a benchmark's vectors; None changes nothing."""
-    if debias is None:
-        return queries, candidates
-    codes = np.array(benchmark.languages)
-    return (
-        debias.apply(queries, codes[benchmark.queries.lang], "query"),
-        debias.apply(candidates, codes[benchmark.candidates.lang], "passage"),
-    )
+    """A benchmark's vectors after a correction of language bias; with feedback, queries are drawn to what they find."""
+    if debias is not None:
+        codes = np.array(benchmark.languages)
+        queries = debias.apply(queries, codes[benchmark.queries.lang], "query")
+        candidates = debias.apply(candidates, codes[benchmark.candidates.lang], "passage")
+    return (fed_back(queries, candidates, debias) if feedback else queries), candidates
 
 
 def fed_back(queries: Vectors, candidates: Vectors, debias: Debias | None = None) -> Vectors:
@@ -190,8 +186,11 @@ def fed_back(queries: Vectors, candidates: Vectors, debias: Debias | None = None
     """
     best, cosines = top_k_scored(queries, candidates, PASSAGES)
     hubs = None if debias is None else debias.hubs
-    blocks = [slice(start, start + _TOGETHER) for start in range(0, len(queries), _TOGETHER)]
-    return np.concatenate([drawn_to(queries[some], candidates[best[some]], cosines[some], hubs) for some in blocks])
+    moved = np.empty(queries.shape, np.float32)
+    for start in range(0, len(queries), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        moved[some] = drawn_to(queries[some], candidates[best[some]], cosines[some], hubs)
+    return moved
 
 
 def noted(result: Evaluation) -> Evaluation:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
@@ -54,8 +54,6 @@ class Asked:
             InputError: a query or a setting that cannot be.
         """
         check_kind("queries", queries, (list, tuple), "a list of texts")
-        if self.where is not None:
-            check_kind("where", self.where, (str, *get_args(Filter)), "a filter as text, such as 'year >= 2020'")
         if self.rerank is not None and not isinstance(self.rerank, (str, Path)) and not hasattr(self.rerank, "predict"):
             raise InputError(
                 f"rerank: given as {type(self.rerank).__name__}; expected a model: a folder, a Hub id, or an object "
@@ -106,7 +104,7 @@ class Asked:
 
         def look(depth: int) -> Looked:
             lists = []
-            if vector is not None:
+            if vector is not None and self.mode != "lexical":
                 lists.append(nearest(index, vector, depth, self.langs, apart=apart, where=where))
             if self.mode != "dense":
                 lists.append(matching(index, readable(text), depth, self.langs, apart=apart, where=where))

@@ -77,6 +77,8 @@ def score_index(
         >>> result.macro("monolingual", "map"), result.macro("cross_lingual", "map")
         (1.0, 0.0)
     """
+    feedback = how.pop("feedback", False)
+    check_feedback(feedback, how.get("mode", "dense"))
     if not 1 <= depth <= LARGEST_K:
         raise InputError(f"depth {depth}: expected 1 to {LARGEST_K}, as many passages as a search may list")
     lacking = [code for code in benchmark.languages if code not in searcher.languages()]
@@ -92,11 +94,9 @@ def score_index(
     if expand is not None:
         said = {text: expand(text) for text in benchmark.queries.texts}  # asked once, not for every language
         how["expand"] = said.__getitem__
-    feedback = how.pop("feedback", False)
-    check_feedback(feedback, how.get("mode", "dense"))
     vectors = _query_vectors(searcher, benchmark, how)
     if feedback and vectors is not None:
-        vectors = searcher.drawn(vectors)
+        vectors = searcher.drawn(vectors, how.get("where"))
     with Progress("searches", len(sides) * len(benchmark.queries)) as progress:
         for side in sides:
             langs = None if side is None else [benchmark.languages[side]]

@@ -48,7 +48,7 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
         dimension: of the index.
 
     Raises:
-        InputError: another shape, or no numbers.
+        InputError: another shape, no numbers, or NaN among them.
     """
     try:
         rows = np.asarray(vectors, np.float32)
@@ -59,6 +59,8 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
             f"vector: {rows.shape[1:] if queries == 1 else rows.shape} numbers; expected what `query_vectors` makes, "
             f"{dimension} numbers a query"
         )
+    if not np.isfinite(rows).all():
+        raise InputError("vector: holds NaN or infinity; encode anew")
     return rows
 
 

@@ -19,6 +19,7 @@ from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.feedback import PASSAGES, drawn_to
 from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.unit_vectors import units
 from isoglot.search.asked import QUOTA, Asked, Expand
 from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.checking import checked_filter
@@ -275,16 +276,18 @@ class Searcher(Lookup):
             where: as in `search`: what the best passages are looked for among.
 
         Raises:
-            InputError: a filter that cannot be.
+            InputError: vectors of another shape or with NaN, or a filter that cannot be.
         """
+        check_kind("vectors", vectors, (list, tuple, np.ndarray), "what `query_vectors` makes")
+        rows = units(as_rows(vectors, len(vectors), self._index.dimension))
         tree = None if where is None else checked_filter(where, self.fields())
         hubs = None if self._debias is None else self._debias.hubs
-        found = [self._index.nearest_vectors(vector, PASSAGES, tree) for vector in vectors]
+        found = [self._index.nearest_vectors(row, PASSAGES, tree) for row in rows]
         moved = [
-            drawn_to(vector[None], near.vectors[None], near.cosines[None], hubs)[0]
-            for vector, near in zip(vectors, found, strict=True)
+            drawn_to(row[None], near.vectors[None], near.cosines[None], hubs)[0]
+            for row, near in zip(rows, found, strict=True)
         ]
-        return np.array(moved, np.float32).reshape(vectors.shape)
+        return np.array(moved, np.float32).reshape(rows.shape)
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.

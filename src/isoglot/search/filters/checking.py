@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
+from isoglot.core.arguments import check_kind
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.parsing import parse_filter
 from isoglot.search.filters.tokens import FilterError
@@ -32,11 +33,13 @@ def checked_filter(where: str | Filter, fields: Fields) -> Filter:
 
     Raises:
         FilterError: it cannot be read, or names a field that is not there, or one that holds something else.
+        InputError: it is neither text nor a tree.
 
     >>> checked_filter("lang = 'zh-CN' AND metadata.year > 1999", {**OWN_FIELDS, "year": ["number"]})
     And(parts=(Compare(field='lang', operator='=', value='zh', at=1), \
 Compare(field='year', operator='>', value=1999.0, at=20)))
     """
+    check_kind("where", where, (str, *get_args(Filter)), "a filter as text, such as 'year >= 2020'")
     return _checked(parse_filter(where) if isinstance(where, str) else where, fields)
 
 

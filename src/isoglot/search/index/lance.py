@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from isoglot.core.errors import IsoglotError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
@@ -119,6 +119,8 @@ class LanceIndex:
         return [_found_row(row, score) for row, score in zip(rows, scores.tolist(), strict=True)]
 
     def _reading(self) -> AbstractContextManager[None]:
+        if self._table is None:
+            raise InputError(f"{self.folder}: the index was closed; open it again")
         return reading(self.folder, self._version.number)
 
     @property
@@ -155,8 +157,8 @@ class LanceIndex:
         """The vectors of the k passages of highest cosine; found as by `nearest`."""
         if not self._version.passages:
             return Near(np.empty((0, self.dimension), np.float32), np.empty(0, np.float32))
-        condition = self._condition(None, where)
         with self._reading():
+            condition = self._condition(None, where)
             if self._stays_in_memory:
                 return self._vectors().nearest_vectors(vector, k, condition)
             rows, cosines = self._searched(vector, k, condition, ["vector"])

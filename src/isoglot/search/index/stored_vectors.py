@@ -49,7 +49,7 @@ def to_column(vectors: Vectors, kind: Any) -> Any:
 def to_matrix(table: pa.Table | pa.RecordBatch) -> Vectors:
     """The `vector` column as float32 (n, d); what was shortened is made unit vectors again."""
     column = table["vector"]
-    matrix: Vectors = pc.list_flatten(column).to_numpy().reshape(len(table), -1)
+    matrix: Vectors = pc.list_flatten(column).to_numpy().reshape(len(table), column.type.list_size)
     return matrix if column.type.value_type == pa.float32() else units(matrix.astype(np.float32))
 
 
