@@ -15,6 +15,7 @@ from isoglot.search.filters.checking import OWN_FIELDS, Fields
 from isoglot.search.filters.evaluation import true_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind, Stored, passage_values, values_in
+from isoglot.search.index.best_rows import best_rows
 from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
 
 SAMPLED = 256
@@ -134,7 +135,7 @@ class MemoryIndex:
 
     def _best(self, scores: np.ndarray, keep: int, among: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(among)
-        return rows[np.argsort(-scores[rows], kind="stable")[:keep]]
+        return rows[best_rows(scores[rows], keep)]
 
     def _found(self, rows: np.ndarray, scores: np.ndarray) -> list[Found]:
         return [Found(self._passages[row], float(scores[row])) for row in rows]

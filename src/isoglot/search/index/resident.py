@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.recent import Recent
 from isoglot.encoders.unit_vectors import units
+from isoglot.search.index.best_rows import best_rows
 from isoglot.search.index.protocol import Near, Vectors
 from isoglot.search.index.stored_vectors import to_matrix
 
@@ -100,12 +101,7 @@ class Resident:
 
     def _best(self, scores: Vectors, k: int, among: Rows | None) -> tuple[Rows, Vectors]:
         own = scores if among is None else scores[among]
-        k = min(k, len(own))
-        if k < 1:
-            return np.empty(0, np.int64), own[:0]
-        least = np.partition(own, len(own) - k)[len(own) - k]
-        near = np.flatnonzero(~(own < least))
-        near = near[np.argsort(-own[near], kind="stable")[:k]]
+        near = best_rows(own, k)
         return near if among is None else among[near], own[near]
 
     def _among(self, langs: Sequence[str] | None, condition: str | None) -> Rows | None:
