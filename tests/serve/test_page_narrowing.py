@@ -198,3 +198,14 @@ def test_a_list_is_of_one_version_whatever_is_put_in_its_place_meanwhile() -> No
 )
 def test_odd_names_and_values_are_quoted(field: str, value: str | float | bool, filtered: str) -> None:
     assert narrowed("", field, value) == filtered
+
+
+def test_counts_stay_closed_where_two_lists_begin_side_by_side(client: TestClient) -> None:
+    opened = {}
+    for view in ("one", "two"):
+        page = client.get(f"/?q=solar&view={view}").text
+        counts = re.findall(r"<details( open)?><summary><bdi>([^<]+)</bdi>", page)
+        opened[view] = [name for is_open, name in counts if is_open]
+        assert len(counts) >= 2
+    assert len(opened["one"]) == 1
+    assert opened["two"] == []
