@@ -1,9 +1,9 @@
 """Queries drawn to what they found (pseudo-relevance feedback): passages find translations better than queries do.
 
 Rocchio (1971) on vectors, as Li and others (2021, arXiv 2108.11044) have it for dense retrieval: a query's vector is
-added to the mean of its best passages', and searched for again. The best passages are mostly in the query's own
-language, or in those that the encoder knows best; their vectors are nearer to what says the same in other languages
-than the query's is. So languages that were found late come up, where the collection has translations.
+added to the mean of its best passages', and searched for again. Those are in the languages that the encoder matches
+best with the query's; their vectors are nearer to what says the same in other languages than the query's is. So
+languages that were found late come up, where the collection has translations.
 """
 
 from __future__ import annotations
