@@ -107,11 +107,17 @@ def rss(pid="self"):
 
 
 def rss_mb(pid):
-    """The same in MiB; None where the system does not say."""
+    """The same in MiB, of a process and those that it started; None where the system does not say."""
     try:
-        return round(rss(pid) / 2**20, 1)
+        return round(sum(map(rss, family(pid))) / 2**20, 1)
     except OSError:
         return None
+
+
+def family(pid):
+    """A process and those that it started, by their ids."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(one for file in lists for child in file.read_text().split() for one in family(int(child)))]
 
 
 def private():
@@ -120,9 +126,9 @@ def private():
         return sum(int(line.split()[1]) * 1024 for line in stream if line.startswith("Private_Dirty"))
 
 
-def peak():
-    """Largest resident bytes of this process so far (of this program alone: ru_maxrss would count the parent's too)."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+def peak(pid="self"):
+    """Largest resident bytes of a process so far (of its program alone: ru_maxrss would count its parent's too)."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 

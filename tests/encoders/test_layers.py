@@ -1,5 +1,9 @@
 """Layers straight from their weights, against transformers' own in double precision."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -87,3 +91,25 @@ def test_gelu_is_the_exact_one():
         x = norm(hidden.double())
         wanted = norm(x + x * torch.special.ndtr(x))
     torch.testing.assert_close(found.double(), wanted, atol=0.03, rtol=0.01)
+
+
+_WITHOUT_BF16 = """
+import sys
+from isoglot.encoders.devices import fast_bf16, resolve_precision
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
+assert not fast_bf16("cpu")
+assert resolve_precision("auto", "cpu") == "fp32"
+half, full = (open_embedder(sys.argv[1], ModelOptions(precision=name)) for name in ("bf16", "auto"))
+texts = ["Ein Berg", "ein anderer Text, der etwas weiter geht", "a"]
+print(float((half(texts, "query") * full(texts, "query")).sum(axis=1).min()))
+"""
+
+
+def test_a_processor_without_products_of_bf16_takes_other_ones(tiny_model):
+    # oneDNN is told to leave unused what this processor may have.
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    command = [sys.executable, "-c", _WITHOUT_BF16, str(tiny_model)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert float(done.stdout) > 0.99

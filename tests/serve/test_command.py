@@ -32,10 +32,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the backg
 sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
-import isoglot.search.stores.named, isoglot.search.index.encoder_check, isoglot.search.searcher
+import isoglot.cli.serving, isoglot.search.stores.named, isoglot.search.searcher
 about = SimpleNamespace(model="tiny", options={{}})
 isoglot.search.stores.named.open_place = lambda folder: SimpleNamespace(about=about)
-isoglot.search.index.encoder_check.open_like = lambda about, name, options, light: None
+isoglot.cli.serving._opened = lambda about, how: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
@@ -134,10 +134,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         "isoglot.search.stores.named.open_place",
         lambda folder: SimpleNamespace(about=SimpleNamespace(model=f"{folder}/model", options={}), folder=folder),
     )
-    monkeypatch.setattr(
-        "isoglot.search.index.encoder_check.open_like",
-        lambda about, name, options, light: loaded.append(name) or SimpleNamespace(name=name),
-    )
+    monkeypatch.setattr(serving, "_opened", lambda about, how: loaded.append(how[0]) or SimpleNamespace(name=how[0]))
     monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
     assert loaded == ["a/news/model", "other"]

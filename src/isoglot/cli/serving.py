@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Collection
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from isoglot.encoders.embedder import Embedder, Encoder
+    from isoglot.search.index.about import About
     from isoglot.search.stores.protocol import Opened
     from isoglot.studies.run import Study
 
@@ -77,7 +79,6 @@ def serve(
     from isoglot.encoders.judging import open_judge
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.index.about import About
-    from isoglot.search.index.encoder_check import open_like
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
     from isoglot.search.searcher import Searcher
@@ -116,7 +117,8 @@ def serve(
         for folder, place, about, how in wanted:
             name = _name(folder, searchers)
             if how not in encoders:
-                encoders[how] = open_like(about, *how, light=True)
+                encoders[how] = _opened(about, how)
+                stack.callback(getattr(encoders[how], "close", lambda: None))
             searchers[name] = Searcher.open(place, encoders[how])
             stack.callback(searchers[name].close)
             searchers[name].warm()
@@ -137,6 +139,16 @@ def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) ->
     with listen(host, port) as taken:
         searchers, embed = showcase(models)
         _run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+
+
+def _opened(about: About, how: tuple[str, ModelOptions]) -> Encoder:
+    """The encoder of an index: one that computes here has a process of its own, one behind an address needs none."""
+    from isoglot.encoders.apart import Apart
+    from isoglot.encoders.endpoint import PREFIX
+    from isoglot.search.index.encoder_check import open_like
+
+    opener = partial(open_like, about, *how, light=True)
+    return opener() if how[0].startswith(PREFIX) else Apart(opener)
 
 
 def _run(app: ASGIApp, taken: socket, **how: Any) -> None:

@@ -37,8 +37,17 @@ def fast_bf16(device: str) -> bool:
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.startswith("cpu"):
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        there = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return bool(there) and products_of_bf16()
     return False
+
+
+def products_of_bf16() -> bool:
+    """Whether oneDNN multiplies bfloat16 matrices on this processor; it may be told to leave instructions unused."""
+    import torch
+
+    told = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return told is not None and bool(told())
 
 
 def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32"]:

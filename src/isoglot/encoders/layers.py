@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from isoglot.encoders.devices import products_of_bf16
+
 Activation = Callable[[Tensor], Tensor]
 
 _MULTIPLE = 16  # rows of scores whose length fills no vector register take twice as long
@@ -184,10 +186,10 @@ def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> P
 
 
 def can_prepack() -> bool:
-    """Whether torch has products whose weights lie as oneDNN reads them; a plain one reorders them at every call."""
+    """Whether there are products in bfloat16 whose weights lie as oneDNN reads them; a plain one reorders them anew."""
     operations = ("_reorder_linear_weight", "_linear_pointwise")
     there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(there) and all(hasattr(torch.ops.mkldnn, name) for name in operations)
+    return bool(there) and products_of_bf16() and all(hasattr(torch.ops.mkldnn, name) for name in operations)
 
 
 def _blocks(lengths: NDArray[np.int64], dtype: torch.dtype) -> tuple[list[_Block], Tensor]:

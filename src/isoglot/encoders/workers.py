@@ -68,7 +68,7 @@ def _start(opener: Opener, places: Any, processes: int) -> None:
     global _opener, _device
     # Ctrl-C reaches every process of the terminal; the parent speaks for all.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(1))
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     import torch
 
     _opener, (number, _device) = opener, places.get()
@@ -79,7 +79,7 @@ def _start(opener: Opener, places: Any, processes: int) -> None:
         _device = f"cuda:{number % torch.cuda.device_count()}"
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """End this process when its parent is gone: after kill -9 nobody else would, and a model stays in memory."""
     parent = multiprocessing.parent_process()
     if parent is not None:

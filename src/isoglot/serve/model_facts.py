@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoded
 from isoglot.encoders.light import LightEmbedder
 
@@ -25,10 +26,10 @@ def dimensions_of(embedder: object, encoded: Encoded) -> tuple[int, ...]:
         encoded: what it made of some text.
     """
     own = encoded.vectors.shape[1]
-    listed = _said(embedder, "matryoshka_dimensions")
+    listed = _told(embedder, "matryoshka_dimensions")
     if isinstance(listed, (list, tuple)) and listed:
         return tuple(sorted({*(int(size) for size in listed if 1 <= int(size) < own), own}))
-    return tuple(range(1, own + 1)) if _said(embedder, "is_matryoshka") else (own,)
+    return tuple(range(1, own + 1)) if _told(embedder, "is_matryoshka") else (own,)
 
 
 def shortened(vectors: Vectors, dimensions: int) -> Vectors:
@@ -43,6 +44,9 @@ def shortened(vectors: Vectors, dimensions: int) -> Vectors:
 
 def decoder_of(embedder: object) -> Callable[[list[int]], str] | None:
     """The function from token ids to text of a model's own tokenizer; None where there is none to see."""
+    if isinstance(embedder, Apart):
+        apart = embedder
+        return (lambda ids: apart.ask(_decoded, ids)) if apart.ask(_decodes) else None
     holder = embedder if isinstance(embedder, LightEmbedder) else getattr(embedder, "model", None)
     tokenizer: Any = getattr(holder, "tokenizer", None)
     if not hasattr(tokenizer, "decode"):
@@ -55,6 +59,20 @@ def decoder_of(embedder: object) -> Callable[[list[int]], str] | None:
         return str(tokenizer.decode(ids, skip_special_tokens=True))
 
     return decode
+
+
+def _decodes(embedder: object) -> bool:
+    return decoder_of(embedder) is not None
+
+
+def _decoded(embedder: object, ids: list[int]) -> str:
+    decode = decoder_of(embedder)
+    return decode(ids) if decode else ""
+
+
+def _told(embedder: object, name: str) -> Any:
+    """As `_said`, also of an embedder in a process of its own."""
+    return embedder.ask(_said, name) if isinstance(embedder, Apart) else _said(embedder, name)
 
 
 def _said(embedder: object, name: str) -> Any:

@@ -1,0 +1,150 @@
+"""An encoder in a process of its own: the same vectors, the same errors, and started anew where it died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.apart import Apart
+from isoglot.encoders.embedder import Encoder
+from isoglot.encoders.light import open_light
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
+from support.apart import Odd, open_odd, pid_of
+
+
+def _gone(pid: int, seconds: float = 10.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_vectors_and_facts_are_those_of_the_encoder(tiny_model: Path) -> None:
+    options = ModelOptions(length=24, precision="fp32")
+    here = open_light(str(tiny_model), options) or open_embedder(str(tiny_model), options)
+    apart = Apart(partial(open_embedder, str(tiny_model), options))
+    try:
+        assert isinstance(apart, Encoder)
+        assert (apart.name, apart.device, apart.length) == (here.name, here.device, 24)
+        texts = ["Ein Berg", "a " * 50, "Ein Berg"]
+        there = apart.encoded(texts, "query")
+        assert (there.texts, there.cut, there.length) == (2, 1, 24)
+        np.testing.assert_allclose(there.vectors, here.encoded(texts, "query").vectors, atol=1e-5)
+        assert apart([], "query").shape[0] == 0
+    finally:
+        apart.close()
+
+
+def test_an_encoder_that_cannot_be_opened_says_so_here() -> None:
+    with pytest.raises(InputError, match=r"no such model"):
+        Apart(partial(open_embedder, "./nowhere"))
+    with pytest.raises(IsoglotError, match=r"ended while it was opened \(exit code 7"):
+        Apart(partial(os._exit, 7))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def odd() -> Apart:
+    apart = Apart(open_odd, patience=3)
+    yield apart
+    apart.close()
+
+
+def test_errors_come_back_as_they_are_and_end_nothing(odd: Apart) -> None:
+    before = odd.ask(pid_of)
+    with pytest.raises(InputError, match="a text of nothing") as raised:
+        odd(["refused"], "query")
+    assert raised.value.exit_code == 2
+    with pytest.raises(IsoglotError, match="UnsendableError: told twice"):
+        odd(["unsendable"], "query")
+    assert odd.ask(pid_of) == before
+
+
+def test_a_process_that_was_killed_is_started_anew(odd: Apart, caplog: pytest.LogCaptureFixture) -> None:
+    before = odd.ask(pid_of)
+    os.kill(before, signal.SIGKILL)
+    assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
+    assert odd.ask(pid_of) != before
+    assert "started anew" in caplog.text
+
+
+def test_a_text_that_kills_it_every_time_is_an_error_and_the_next_is_answered(odd: Apart) -> None:
+    with pytest.raises(IsoglotError, match="the process of the encoder died"):
+        odd(["deadly"], "query")
+    assert odd(["one"], "passage").tolist() == [[3.0, 0.0]]
+
+
+def test_one_that_hangs_is_ended(odd: Apart) -> None:
+    before, began = odd.ask(pid_of), time.monotonic()
+    with pytest.raises(IsoglotError, match=r"took more than 3 seconds, and was ended"):
+        odd(["hang"], "query")
+    assert time.monotonic() - began < 15
+    assert _gone(before)
+    assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
+
+
+def test_others_are_answered_while_one_takes_long_and_each_gets_its_own(odd: Apart) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        slow = pool.submit(odd, ["slow"], "query")
+        texts = ["x" * size for size in range(1, 200)]
+        began = time.monotonic()
+        found = list(pool.map(lambda text: odd([text], "query")[0, 0], texts))
+        assert found == [len(text) for text in texts]
+        assert time.monotonic() - began < 1.5
+        assert slow.result().tolist() == [[4.0, 1.0]]
+
+
+def test_what_stops_a_group_of_processes_does_not_stop_it_but_closing_does(odd: Apart) -> None:
+    pid = odd.ask(pid_of)
+    for told in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, told)
+    assert odd.ask(pid_of) == pid
+    threading.Thread(target=odd.close).start()
+    assert _gone(pid)
+    with pytest.raises(IsoglotError, match="is closed"):
+        odd(["one"], "query")
+
+
+@pytest.mark.parametrize("how", ["killed", "forgotten"])
+def test_it_ends_with_whoever_opened_it(how: str) -> None:
+    script = (
+        "import sys\n"
+        "from isoglot.encoders.apart import Apart\n"
+        "from support.apart import open_odd, pid_of\n"
+        "if __name__ == '__main__':\n"
+        "    apart = Apart(open_odd)\n"
+        "    print(apart.ask(pid_of), flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        if how == "killed":
+            process.kill()
+        else:
+            assert process.stdin is not None
+            process.stdin.close()
+        process.wait(20)
+        assert _gone(pid)
+
+
+def test_the_stand_in_is_an_encoder() -> None:
+    assert isinstance(Odd(), Encoder)

@@ -1,0 +1,51 @@
+"""An encoder for a process of its own, which does by a text's words what encoders do at their worst."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import numpy as np
+
+from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
+
+
+class UnsendableError(Exception):
+    """Does not survive being sent: it wants two arguments, and keeps one."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+class Odd:
+    """A text's length and whether it is a query, unless the text says otherwise."""
+
+    name, device, length = "odd", "cpu", 99
+
+    def __call__(self, texts: list[str], role: Role) -> Vectors:
+        if "refused" in texts:
+            raise InputError("a text of nothing")
+        if "unsendable" in texts:
+            raise UnsendableError("told", "twice")
+        if "deadly" in texts:
+            os._exit(9)
+        if "hang" in texts:
+            threading.Event().wait()
+        if "slow" in texts:
+            time.sleep(2)
+        return np.array([[len(text), role == "query"] for text in texts], np.float32)
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        return Encoded(self(texts, role), len(texts), 0, 0.0)
+
+
+def open_odd() -> Encoder:
+    """Open it."""
+    return Odd()
+
+
+def pid_of(_: Encoder) -> int:
+    """The process that holds it."""
+    return os.getpid()
