@@ -271,6 +271,7 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
     from isoglot.encoders.encoding import as_encoder
     from isoglot.serve.app import create_app
     from isoglot.serve.server import listen, run
+    from isoglot.serve.settings import ServeSettings
 
     took = []
     for number in range(50):
@@ -285,7 +286,7 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
     try:
         embed = {"index": as_encoder(encoder(model))} if all_routes else None
-        run(create_app({"index": searcher}, embed=embed), taken)
+        run(create_app({"index": searcher}, ServeSettings(at_once=2 if model else 1), embed=embed), taken)
     except KeyboardInterrupt:
         ended = "SIGINT"
     highest = sum(map(peak, family(os.getpid()))) / 2**20

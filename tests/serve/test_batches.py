@@ -152,3 +152,29 @@ def test_a_vector_of_what_read_before_is_not_kept_for_what_reads_now() -> None:
 
     asyncio.run(ask())
     assert encode.asked == [["1"], ["2"], ["1"]]
+
+
+def test_two_batches_go_at_once_where_enough_wait_and_one_that_hangs_holds_its_own_only() -> None:
+    encode = Recording()
+
+    async def ask() -> list[float]:
+        gathered = batches(encode, gather=0.0, at_once=2)
+        tasks = [asyncio.create_task(gathered.vector("0"))]
+        assert await asyncio.to_thread(encode.begun.wait, 10)
+        for number in range(1, 4):
+            tasks.append(asyncio.create_task(gathered.vector(str(number))))
+        await asyncio.sleep(0.05)
+        assert [len(texts) for texts in encode.asked] == [1]  # three wait for the first
+        tasks.append(asyncio.create_task(gathered.vector("4")))
+        await asyncio.sleep(0.05)
+        assert [len(texts) for texts in encode.asked] == [1, 4]
+        tasks += [asyncio.create_task(gathered.vector(str(number))) for number in range(5, 15)]
+        await asyncio.sleep(0.05)
+        assert len(encode.asked) == 2  # no third
+        encode.go.set()
+        answers = await asyncio.gather(*tasks)
+        assert await gathered.vector("15") == 15  # nobody is at work any more
+        gathered.close()
+        return [float(answer[0]) for answer in answers]
+
+    assert asyncio.run(ask()) == list(range(15))

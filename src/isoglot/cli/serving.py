@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 PORT = 8000
 SECONDS_TO_END = 5.0
+_BATCHES = 2  # that an encoder of its own process has at a time: one core's work beside the requests' leaves some over
 
 
 def serve(
@@ -103,7 +104,12 @@ def serve(
     if not 0 <= drain <= 3600:
         raise InputError(f"--drain {drain}: expected 0 to 3600 seconds")
     limits = ServeSettings(
-        hosts=allowed_hosts(host), keys=keys, origins=checked_origins(cors), refresh=refresh, log_queries=log_queries
+        hosts=allowed_hosts(host),
+        keys=keys,
+        origins=checked_origins(cors),
+        refresh=refresh,
+        log_queries=log_queries,
+        at_once=_BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:

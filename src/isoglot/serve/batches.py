@@ -1,4 +1,4 @@
-"""Queries of many requests, encoded together: a model reads 32 short texts in little more time than one.
+"""Queries of many requests, encoded together: a model reads eight short texts in the time of three.
 
 Texts that came before are not read again: people ask the same things.
 """
@@ -15,14 +15,17 @@ from isoglot.core.recent import Recent
 from isoglot.encoders.embedder import Vectors
 from isoglot.serve.workers import BusyError
 
+_WORTH = 4  # texts that wait are worth another batch beside those under way; fewer wait for these
+
 
 class Batches:
-    """Gathers texts for one model: one at work takes all that came meanwhile as soon as it is done.
+    """Gathers texts for one model: a worker takes all that came meanwhile as soon as it is done.
 
     Args:
         encode: texts to vectors (n, d), called in a thread of its own.
         gather: seconds that an idle model waits for further texts after the first.
-        most: texts that are encoded at a time.
+        most: texts of a batch.
+        at_once: batches that are encoded at the same time, each in a thread of its own.
         waiting: texts that may wait, those at work included.
         seconds: until a caller gives up.
         told: the seconds that each call of `encode` took.
@@ -36,6 +39,7 @@ class Batches:
         *,
         gather: float,
         most: int,
+        at_once: int = 1,
         waiting: int,
         seconds: float,
         told: Callable[[float], None] = lambda seconds: None,
@@ -45,16 +49,17 @@ class Batches:
         self._kept = Recent[str, Vectors](remembered)
         self._made_by, self._maker = made_by, made_by()
         self._encode, self._told = encode, told
-        self._gather, self._most, self._waiting, self._seconds = gather, most, waiting, seconds
+        self._gather, self._most, self._at_once = gather, most, at_once
+        self._waiting, self._seconds = waiting, seconds
         self._texts: list[tuple[str, asyncio.Future[Vectors]]] = []
-        self._running, self._since = 0, 0.0
-        self._worker: asyncio.Task[None] | None = None
+        self._running: dict[object, tuple[float, int]] = {}  # since when each batch is at work, and its texts
+        self._workers: set[asyncio.Task[None]] = set()
         self._pool: ThreadPoolExecutor | None = None
 
     @property
     def stuck(self) -> bool:
-        """Whether the model has been at the same texts for longer than anyone waits."""
-        return self._running > 0 and time.monotonic() - self._since > self._seconds
+        """Whether the model has been at some texts for longer than anyone waits."""
+        return any(time.monotonic() - since > self._seconds for since, _ in self._running.values())
 
     async def vector(self, text: str) -> Vectors:
         """The vector (d,) of a text.
@@ -69,12 +74,16 @@ class Batches:
         if self.stuck:
             raise TimeoutError
         # Whoever gave up in the queue takes no place; a model at work cannot be stopped, and keeps its own.
-        if self._running + sum(not answer.done() for _, answer in self._texts) >= self._waiting:
+        under_way = sum(texts for _, texts in self._running.values())
+        if under_way + sum(not answer.done() for _, answer in self._texts) >= self._waiting:
             raise BusyError
         answer: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
         self._texts.append((text, answer))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work(), context=copy_context())
+        at_work = sum(not worker.done() for worker in self._workers)
+        if not at_work or (len(self._texts) >= _WORTH and at_work < self._at_once):
+            worker = asyncio.create_task(self._work(), context=copy_context())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
         return await asyncio.wait_for(answer, self._seconds)
 
     def _recalled(self, text: str) -> Vectors | None:
@@ -87,15 +96,15 @@ class Batches:
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="isoglot-encode")
+            self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="isoglot-encode")
         await asyncio.sleep(self._gather)
         while self._texts:
             batch, self._texts = self._texts[: self._most], self._texts[self._most :]
             batch = [(text, answer) for text, answer in batch if not answer.done()]  # nobody waits for the others
             if not batch:
                 continue
-            self._since, self._running = time.monotonic(), len(batch)
-            maker = self._made_by()
+            since, own, maker = time.monotonic(), object(), self._made_by()
+            self._running[own] = since, len(batch)
             try:
                 vectors = await loop.run_in_executor(self._pool, self._encode, [text for text, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait
@@ -104,8 +113,8 @@ class Batches:
                         answer.set_exception(error)
                 continue
             finally:
-                self._running = 0
-            self._told(time.monotonic() - self._since)
+                del self._running[own]
+            self._told(time.monotonic() - since)
             for (text, answer), vector in zip(batch, vectors, strict=True):
                 if maker is self._maker:
                     self._kept[text] = vector.copy()  # a view would keep the whole batch's array
@@ -114,8 +123,8 @@ class Batches:
 
     def close(self) -> None:
         """Encode nothing further."""
-        if self._worker is not None:
-            self._worker.cancel()
+        for worker in self._workers:
+            worker.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None

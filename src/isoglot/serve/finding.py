@@ -44,6 +44,7 @@ class Finder:
                 entry.vectors,
                 gather=settings.gather,
                 most=settings.together,
+                at_once=settings.at_once,
                 waiting=settings.threads + settings.waiting,
                 seconds=settings.seconds,
                 told=partial(metrics.stage, "encode"),

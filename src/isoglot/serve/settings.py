@@ -20,6 +20,7 @@ _LEAST = {
     "threads": 1,
     "waiting": 0,
     "together": 1,
+    "at_once": 1,
     "remembered": 0,
 }
 
@@ -48,6 +49,8 @@ class ServeSettings:
         waiting: requests that may wait for a thread; the next one is told to come back (503).
         gather: seconds that an idle encoder waits for queries of other requests.
         together: queries that are encoded together at most.
+        at_once: such batches that are encoded at the same time; more than one pays where the encoder has a process of
+            its own.
         remembered: vectors of queries that are kept for when they are asked again, for each index.
         refresh: seconds between two looks for a new version of an index; 0 for none.
         seconds: a request gets its answer, or a 504, within this time.
@@ -72,6 +75,7 @@ class ServeSettings:
     waiting: int = 64
     gather: float = 0.0
     together: int = 32
+    at_once: int = 1
     remembered: int = 4096
     refresh: float = 0.0
     seconds: float = 20.0
