@@ -3,14 +3,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.search.fusion import of_words, on_one_scale, standardise, with_quota
 
 
-def test_reciprocal_ranks_by_hand():
-    fused = reciprocal_rank_fusion([["a", "b", "c"], ["c", "d"]])
-    assert list(fused) == ["c", "a", "b", "d"]
-    assert fused["c"] == pytest.approx(1 / 63 + 1 / 61)
-    assert fused["d"] == pytest.approx(1 / 62)
+def test_places_on_one_scale_do_not_depend_on_the_spread_nor_on_how_deep_a_list_is():
+    cosines = np.linspace(0.9, 0.8, 200)
+    placed = on_one_scale(cosines)
+    assert placed[0] == 1
+    assert placed[49] == pytest.approx(0)
+    assert placed[199] < 0
+    np.testing.assert_allclose(on_one_scale(cosines[:60]), placed[:60])
+    np.testing.assert_allclose(on_one_scale(3 * cosines - 2), placed)
+    assert on_one_scale(np.array([0.5])).tolist() == [1]
+    assert on_one_scale(np.array([0.5, 0.5])).tolist() == [1, 1]
+
+
+def test_words_count_by_the_share_that_is_there():
+    gained = of_words(np.array([10.0, 10.0, 5.0, 0.0]), np.array([1.0, 0.5, 1.0, 0.0]))
+    assert gained.tolist() == [1.25, 1.25 / 4, 1.25 / 2, 0]
+    assert of_words(np.zeros(2), np.ones(2)).tolist() == [0, 0]
 
 
 def test_standardised_by_hand():

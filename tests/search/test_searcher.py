@@ -2,6 +2,7 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -79,14 +80,38 @@ def test_lexical_search_finds_words_and_deals_languages_out_in_turn(searcher):
     assert searcher.search("nowhere", mode="lexical") == []
 
 
-def test_hybrid_is_the_fusion_of_both_lists(searcher):
-    dense = [hit.id for hit in searcher.search("text 7", k=50)]
-    lexical = [hit.id for hit in searcher.search("text 7", mode="lexical", k=50)]
+def test_hybrid_is_made_of_meaning_and_of_the_share_of_words(searcher):
+    dense = {hit.id: hit.score for hit in searcher.search("text 7", k=50)}
+    lexical = {hit.id: hit.score for hit in searcher.search("text 7", mode="lexical", k=50)}
+    first, last = max(dense.values()), min(dense.values())
     hits = searcher.search("text 7", mode="hybrid", k=10)
     for hit in hits:
-        expected = sum(1 / (61 + ranking.index(hit.id)) for ranking in (dense, lexical) if hit.id in ranking)
-        assert hit.score == pytest.approx(expected)
-    assert hits[0].score == max(hit.score for hit in hits)
+        share = len({"text", "7"} & set(f"{hit.title} {hit.text}".lower().split())) / 2
+        expected = (dense[hit.id] - last) / (first - last) if hit.id in dense else 0
+        expected += 1.25 * lexical.get(hit.id, 0) / max(lexical.values()) * share**2
+        assert hit.score == hit.parts["hybrid"] == pytest.approx(expected)
+        assert {"dense", "lexical"} & set(hit.parts)
+    assert {hit.id for hit in hits[:2]} == {"en7", "de7"}
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_a_hybrid_ranking_is_the_same_however_much_of_it_is_asked_for(searcher):
+    few, many = (searcher.search("text 7", mode="hybrid", k=k) for k in (5, 50))
+    assert [(hit.id, hit.score) for hit in few] == [(hit.id, hit.score) for hit in many[:5]]
+
+
+def test_words_that_nothing_has_leave_the_ranking_by_meaning(searcher):
+    dense = searcher.search("nowhere", k=10)
+    assert [hit.id for hit in searcher.search("nowhere", mode="hybrid", k=10)] == [hit.id for hit in dense]
+
+
+@pytest.mark.parametrize("fair", ["none", "balanced"])
+def test_a_name_that_one_passage_has_finds_it_first(fair):
+    passages, vectors, query = collection()
+    named = replace(passages[-1], text="Zugspitze")
+    found = Searcher(MemoryIndex([*passages[:-1], named], vectors), lambda texts, role: query[None])
+    assert found.search("Zugspitze", k=1, fair=fair)[0].id != named.id
+    assert found.search("Zugspitze", k=1, mode="hybrid", fair=fair)[0].id == named.id
 
 
 def test_languages_filter(searcher):

@@ -16,7 +16,7 @@ class Ranking:
     """How an index is searched.
 
     Attributes:
-        mode: Of a search: dense (meaning), lexical (words, BM25), hybrid (both, by reciprocal rank fusion).
+        mode: Of a search: dense (meaning), lexical (words, BM25), hybrid (both).
         fair: Of a search: balanced takes the model's preference for some languages out of the ranking.
         quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
         query_lang: Language of the query, for an index with --debias; guessed when not given.

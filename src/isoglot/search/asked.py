@@ -103,16 +103,16 @@ class Asked:
             apart = list(languages if self.langs is None else self.langs)
 
         def look(depth: int) -> Looked:
-            lists = []
+            lists, words = [], readable(text)
             if vector is not None and self.mode != "lexical":
                 lists.append(nearest(index, vector, depth, self.langs, apart=apart, where=where))
             if self.mode != "dense":
-                lists.append(matching(index, readable(text), depth, self.langs, apart=apart, where=where))
+                lists.append(matching(index, words, depth, self.langs, apart=apart, where=where))
             held = [
                 Counter(None if apart is None else candidate.passage.lang for candidate in entries) for entries in lists
             ]
             more = {code for counts in held for code, count in counts.items() if count >= depth}
-            return Looked(fuse(lists) if len(lists) > 1 else lists[0], more)
+            return Looked(fuse(lists[0], lists[1], words, depth) if len(lists) > 1 else lists[0], more)
 
         return look
 

@@ -11,8 +11,10 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
 from isoglot.encoders.turns import turn
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter
-from isoglot.search.fusion import reciprocal_rank_fusion, standardise, with_quota
+from isoglot.search.fusion import of_words, on_one_scale, standardise, with_quota
 from isoglot.search.index.protocol import ByLanguage, Found, Index, Passage
 
 
@@ -94,17 +96,32 @@ def matching(
     return [candidate for _, candidate in sorted(ranked, key=lambda entry: (entry[0], -entry[1].score))]
 
 
-def fuse(lists: Sequence[Sequence[Candidate]]) -> list[Candidate]:
-    """Reciprocal rank fusion; a passage keeps the parts of all lists."""
-    together: dict[tuple[str, str], Candidate] = {}
-    for entries in lists:
-        for candidate in entries:
-            known = together.setdefault(candidate.key, candidate)
-            known.parts.update(candidate.parts)
-    scores = reciprocal_rank_fusion([[candidate.key for candidate in entries] for entries in lists])
-    for key, score in scores.items():
-        together[key].parts["rrf"] = together[key].score = score
-    return [together[key] for key in scores]
+def fuse(near: Sequence[Candidate], matched: Sequence[Candidate], text: str, depth: int) -> list[Candidate]:
+    """One list by meaning and words, best first; a passage keeps the parts of both.
+
+    A passage's place among the nearest (`on_one_scale`), plus what it gains by the query's words (`of_words`). One that
+    is not among the nearest has 0 of the former.
+
+    Args:
+        near: by meaning, best first.
+        matched: by words, in any order.
+        text: the query, as it was matched.
+        depth: of the matched so many are looked at.
+    """
+    matched = sorted(matched, key=lambda candidate: -candidate.parts["lexical"])[:depth]
+    if not near or not matched:
+        return [*near, *matched]
+    words = _terms(text)
+    shares = np.array([len(words & _terms(f"{one.passage.title} {one.passage.text}")) for one in matched])
+    gained = of_words(np.array([one.parts["lexical"] for one in matched]), shares / max(1, len(words)))
+    together = {one.key: one for one in near}
+    scores = dict(zip(together, on_one_scale(np.array([one.score for one in near])).tolist(), strict=True))
+    for one, more in zip(matched, gained.tolist(), strict=True):
+        together.setdefault(one.key, one).parts.update(one.parts)
+        scores[one.key] = scores.get(one.key, 0.0) + more
+    for key, one in together.items():
+        one.parts["hybrid"] = one.score = scores[key]
+    return sorted(together.values(), key=lambda one: -one.score)
 
 
 def best(candidates: Sequence[Candidate], places: int, quota: float) -> list[Candidate]:
@@ -136,3 +153,7 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
 
 def _lexical(found: Sequence[Found]) -> list[Candidate]:
     return [Candidate(passage, {"lexical": score}, score) for passage, score in found]
+
+
+def _terms(text: str) -> set[str]:
+    return set(search_terms(search_form(text)))

@@ -187,7 +187,7 @@ class Searcher(Lookup):
             where: only passages that are so, such as `year >= 2020 AND source LIKE 'docs/%'` (see docs/filters.md).
             offset: results to pass over: the page of k results after them.
             collapse: show one result, the best, of each `document`, of each `text` (by its words), or of both.
-            mode: `dense` by cosine, `lexical` by BM25, `hybrid` both by reciprocal rank fusion.
+            mode: `dense` by cosine, `lexical` by BM25, `hybrid` by both.
             fair: `balanced` searches each language by itself and takes the model's preference for some languages out
                 of the scores (see `isoglot.search.fusion.standardise`); BM25 lists are dealt out in turn.
             quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
