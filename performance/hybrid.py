@@ -167,7 +167,8 @@ def hybrid(weight=None, exponent=None):
         if weight is not None:
             candidates.of_words = lambda scores, shares: weight * scores / max(scores.max(), 1e-6) * shares**exponent
         try:
-            return candidates.fuse(*copies, text, DEPTH)
+            words = candidates.words_of
+            return candidates.fuse(*copies, words(text), lambda one: words(f"{one.passage.title} {one.passage.text}"))
         finally:
             candidates.of_words = own
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from isoglot.encoders.embedder import Encoder
 from isoglot.encoders.light import open_light
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from support.apart import Odd, open_odd, pid_of
+from support.apart import Odd, open_odd, open_slowly, panics, pid_of, unsendable
 
 
 def _gone(pid: int, seconds: float = 10.0) -> bool:
@@ -118,6 +119,80 @@ def test_what_stops_a_group_of_processes_does_not_stop_it_but_closing_does(odd: 
     assert _gone(pid)
     with pytest.raises(IsoglotError, match="is closed"):
         odd(["one"], "query")
+
+
+def test_what_cannot_be_sent_is_an_error_and_the_next_is_answered(odd: Apart) -> None:
+    before = odd.ask(pid_of)
+    with pytest.raises(IsoglotError, match="_Unpicklable: panicked"):
+        odd.ask(panics)
+    with pytest.raises(IsoglotError, match="an answer that cannot be sent"):
+        odd.ask(unsendable)
+    assert odd.ask(pid_of) == before
+
+
+def test_one_that_does_not_even_read_is_ended_in_time(odd: Apart) -> None:
+    pid, began = odd.ask(pid_of), time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(IsoglotError, match="took more than 3 seconds"):
+        odd(["x" * 2**21], "query")  # more than a pipe holds
+    assert time.monotonic() - began < 20
+    assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
+
+
+def test_many_threads_lose_nothing_while_it_is_killed_again_and_again(odd: Apart) -> None:
+    stop = threading.Event()
+
+    def ask(number: int) -> int:
+        asked = 0
+        while not stop.is_set():
+            assert odd(["x" * (number + 1)], "query").tolist() == [[number + 1.0, 1.0]]
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(6) as pool:
+        tasks = [pool.submit(ask, number) for number in range(6)]
+        try:
+            for _ in range(3):
+                time.sleep(0.3)
+                os.kill(odd.ask(pid_of), signal.SIGKILL)
+            assert odd.ask(pid_of)
+        finally:
+            stop.set()
+        assert all(task.result() > 0 for task in tasks)
+
+
+def test_one_that_hangs_when_it_is_opened_again_is_ended_and_keeps_nobody_from_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISOGLOT_TEST_OPENED", str(tmp_path / "opened"))
+    apart = Apart(open_slowly, patience=2)
+    os.kill(apart.ask(pid_of), signal.SIGKILL)
+    with pytest.raises(IsoglotError, match="took too long to open it"):
+        apart.ask(pid_of)
+    apart = Apart(open_odd)
+    monkeypatch.setattr(apart, "_opener", open_slowly)
+    os.kill(apart.ask(pid_of), signal.SIGKILL)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(apart.ask, pid_of)
+        time.sleep(1)
+        assert not asked.done()
+        apart.close()
+        with pytest.raises(IsoglotError, match="ended while it was opened"):
+            asked.result(10)
+
+
+def test_closed_streams_keep_nobody_from_opening() -> None:
+    script = (
+        "from isoglot.encoders.apart import Apart\n"
+        "from support.apart import open_odd, pid_of\n"
+        "if __name__ == '__main__':\n"
+        "    raise SystemExit(0 if Apart(open_odd).ask(pid_of) else 1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        f"exec {sys.executable} -c {shlex.quote(script)} <&- >&- 2>&-", shell=True, env=environment, timeout=60
+    )
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("how", ["killed", "forgotten"])

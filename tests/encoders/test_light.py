@@ -11,7 +11,7 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.light import open_light
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from isoglot.serve.model_facts import decoder_of, dimensions_of
+from isoglot.serve.model_facts import TokenIdsError, decoded, dimensions_of
 from support import models
 
 CPU = ModelOptions(device="cpu", precision="fp32")
@@ -56,10 +56,10 @@ def test_a_server_is_told_the_same_of_it(folder, tmp_path):
     some = light.encoded(TEXTS[:1], "passage")
     assert dimensions_of(light, some) == dimensions_of(full, some) == (some.vectors.shape[1],)
     ids = full.model.tokenizer("a river and a house")["input_ids"]
-    assert decoder_of(light)(ids) == decoder_of(full)(ids)
-    for decode in (decoder_of(light), decoder_of(full)):
-        with pytest.raises(ValueError, match="beyond the vocabulary"):
-            decode([10**6])
+    assert decoded(light, [ids, ids[:2]]) == decoded(full, [ids, ids[:2]])
+    for encoder in (light, full):
+        with pytest.raises(TokenIdsError, match="does not have"):
+            decoded(encoder, [ids, [10**6]])
     shutil.copytree(folder, tmp_path / "cut")
     config = tmp_path / "cut" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"matryoshka_dimensions": [4, 8]}))

@@ -148,7 +148,7 @@ def test_passage_ids_are_no_document_ids(tmp_path, build, model):
 
 def test_fusion_joins_no_two_documents():
     near, matched = ([Candidate(Passage("a#1", name, name, "de"), {"lexical": 1.0}, 0.9)] for name in ("a", "a#1"))
-    assert [found.passage.document for found in fuse(near, matched, "a", 50)] == ["a#1", "a"]
+    assert [found.passage.document for found in fuse(near, matched, {"a"}, lambda one: {"a"})] == ["a#1", "a"]
 
 
 def test_an_heir_whose_id_ends_in_a_number(tmp_path, build):

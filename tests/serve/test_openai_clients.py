@@ -183,6 +183,7 @@ def test_token_ids_are_refused_unless_they_are_the_models_own(client: openai.Ope
     assert len(single) == 1
     assert "does not have" in str(refusal(client, model="cut", input=[10], extra_body=own))
     assert "shows no tokenizer" in str(refusal(client, input=[1], extra_body=own))
+    assert "128" in str(refusal(client, model="cut", input=[[1]] * 129, extra_body=own))
 
 
 def test_models_are_listed(client: openai.OpenAI) -> None:

@@ -46,6 +46,32 @@ def open_odd() -> Encoder:
     return Odd()
 
 
+class _Unpicklable(BaseException):
+    """Neither an `Exception` nor one that can be sent."""
+
+    def __reduce__(self) -> str:
+        raise TypeError
+
+
+def panics(_: Encoder) -> None:
+    """As a library of another language does."""
+    raise _Unpicklable("panicked")
+
+
+def unsendable(_: Encoder) -> object:
+    """An answer that cannot be sent."""
+    return threading.Lock()
+
+
+def open_slowly() -> Encoder:
+    """The first time at once; afterwards never."""
+    marker = os.environ["ISOGLOT_TEST_OPENED"]
+    if os.path.exists(marker):
+        threading.Event().wait()
+    with open(marker, "w", encoding="utf-8"):
+        return Odd()
+
+
 def pid_of(_: Encoder) -> int:
     """The process that holds it."""
     return os.getpid()

@@ -36,6 +36,7 @@ from isoglot.cli import (
 from isoglot.cli.flags import as_typed
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import printable
+from isoglot.core.streams import open_streams
 from isoglot.core.version import __version__
 from isoglot.core.waiting import wait_asleep
 
@@ -89,9 +90,7 @@ app.register_install_completion_command()
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted."""
     wait_asleep()
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         # What a terminal cannot show is escaped: no result is lost over a character.
         if isinstance(stream, io.TextIOWrapper):

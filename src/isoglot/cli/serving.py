@@ -109,7 +109,7 @@ def serve(
         origins=checked_origins(cors),
         refresh=refresh,
         log_queries=log_queries,
-        at_once=_BATCHES,
+        at_once=1 if any(_is_elsewhere(name) for *_, (name, _) in wanted) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
@@ -150,11 +150,16 @@ def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) ->
 def _opened(about: About, how: tuple[str, ModelOptions]) -> Encoder:
     """The encoder of an index: one that computes here has a process of its own, one behind an address needs none."""
     from isoglot.encoders.apart import Apart
-    from isoglot.encoders.endpoint import PREFIX
     from isoglot.search.index.encoder_check import open_like
 
     opener = partial(open_like, about, *how, light=True)
-    return opener() if how[0].startswith(PREFIX) else Apart(opener)
+    return opener() if _is_elsewhere(how[0]) else Apart(opener)
+
+
+def _is_elsewhere(model: str) -> bool:
+    from isoglot.encoders.endpoint import PREFIX
+
+    return model.startswith(PREFIX)
 
 
 def _run(app: ASGIApp, taken: socket, **how: Any) -> None:

@@ -12,14 +12,15 @@ import multiprocessing
 import pickle
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from isoglot.core.errors import IsoglotError
+from isoglot.core.streams import open_streams
 from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
 from isoglot.encoders.workers import leave_with_parent
 
@@ -38,7 +39,7 @@ class Apart:
     Args:
         opener: opens the encoder; picklable.
         at_once: threads of this process that are answered at the same time.
-        patience: seconds that an answer may take; a process that takes longer is ended.
+        patience: seconds that an answer may take, or a new process until it answers; one that takes longer is ended.
 
     Raises:
         InputError: as the opener.
@@ -48,7 +49,9 @@ class Apart:
     def __init__(self, opener: Callable[[], Encoder], *, at_once: int = 4, patience: float = 120.0) -> None:
         self._opener, self._at_once, self._patience = opener, at_once, patience
         self._starting, self._closed = threading.Lock(), False
-        self._running: _Process | None = None
+        # The first may have to load a model over a slow network; whoever opens it can interrupt that.
+        self._running = _Process(opener, at_once)
+        self._running.wait_until_open(None)
         self.name, self.device, self.length = self.ask(_described)
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
@@ -68,7 +71,8 @@ class Apart:
             kwargs: after these.
 
         Raises:
-            IsoglotError: the process died over this twice, or took too long.
+            IsoglotError: the process died over this twice, or took too long; or it was closed.
+            Exception: whatever the function raises, or the opener where the process is started anew.
         """
         for _ in range(_TRIES):
             running = self._process()
@@ -80,19 +84,19 @@ class Apart:
 
     def close(self) -> None:
         """End the process; nothing can be asked any more."""
-        with self._starting:
-            self._closed = True
-            if self._running is not None:
-                self._running.end()
+        self._closed = True
+        self._running.end()
 
     def _process(self) -> _Process:
         with self._starting:
             if self._closed:
                 raise IsoglotError("the encoder is closed")
-            if self._running is None or self._running.ended:
-                if self._running is not None:
-                    _log.warning("the process of the encoder ended; it is started anew")
+            if self._running.ended:
+                _log.warning("the process of the encoder ended; it is started anew")
                 self._running = _Process(self._opener, self._at_once)
+                if self._closed:
+                    self._running.end()
+                self._running.wait_until_open(self._patience)
             return self._running
 
 
@@ -101,29 +105,55 @@ class _DiedError(Exception):
 
 
 class _Process:
-    """One process from its start to its end."""
+    """One process from its start to its end.
+
+    Args:
+        opener: opens the encoder.
+        at_once: connections.
+    """
 
     def __init__(self, opener: Callable[[], Encoder], at_once: int) -> None:
         context = multiprocessing.get_context("spawn")
         pairs = [context.Pipe() for _ in range(at_once)]
         theirs = [there for _, there in pairs]
         self._process = context.Process(target=_serve, args=(opener, theirs), name="isoglot-encoder", daemon=True)
-        self._process.start()
-        for there in theirs:
+        self._free: LifoQueue[Connection] = LifoQueue()
+        self._over = self._late = False
+        try:
+            with _without_interrupts():
+                self._process.start()
+        except FileNotFoundError as error:  # its own, where this one's folder was removed
+            raise IsoglotError(
+                f"the encoder's process cannot start ({error}); is the working directory gone?"
+            ) from error
+        for here, there in pairs:
             there.close()
+            self._free.put(here)
         # Before Python's own way of ending such processes at exit: it asks them to, and waits.
         self._end = Finalize(self, _kill, (self._process,), exitpriority=10)
-        self._free: LifoQueue[Connection] = LifoQueue()
-        for here, _ in pairs:
-            self._free.put(here)
+        self._first = pairs[0][0]
+
+    def wait_until_open(self, patience: float | None) -> None:
+        """Return when the encoder can be asked.
+
+        Args:
+            patience: seconds that this may take; without end when None.
+
+        Raises:
+            IsoglotError: the process ended, or took too long.
+            Exception: whatever the opener raised.
+        """
         try:
-            self._receive(pairs[0][0], None)
+            with self._limited(patience):
+                self._received(self._first)
         except _DiedError:
-            code = self._process.exitcode
             self.end()
+            self._process.join(5)
+            if self._late:
+                raise IsoglotError("the process of the encoder took too long to open it, and was ended") from None
             raise IsoglotError(
-                f"the process of the encoder ended while it was opened (exit code {code}; out of memory?); "
-                'a script wants its own work under `if __name__ == "__main__":`'
+                f"the process of the encoder ended while it was opened (exit code {self._process.exitcode}; out of "
+                'memory?); a script wants its own work under `if __name__ == "__main__":`'
             ) from None
         except BaseException:
             self.end()
@@ -132,7 +162,7 @@ class _Process:
     @property
     def ended(self) -> bool:
         """Whether nothing can be asked any more."""
-        return self._process.exitcode is not None
+        return self._over or self._process.exitcode is not None
 
     def answer(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], patience: float) -> Any:
         """What the function says there.
@@ -141,19 +171,28 @@ class _Process:
             _DiedError: the process ended.
             IsoglotError: it took too long, and was ended.
         """
-        connection = self._free.get()
+        connection = None
         try:
-            connection.send((function, args, kwargs))
-            return self._receive(connection, patience)
-        except OSError:
+            with self._limited(patience):
+                connection = self._connection()
+                connection.send((function, args, kwargs))
+                return self._received(connection)
+        except (_DiedError, OSError):
+            if self._late:
+                raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
             raise _DiedError from None
         finally:
-            self._free.put(connection)
+            if connection is not None:
+                self._free.put(connection)
 
-    def _receive(self, connection: Connection, patience: float | None) -> Any:
-        if not wait([connection, self._process.sentinel], patience):
-            self.end()
-            raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended")
+    def _connection(self) -> Connection:
+        while not self.ended:
+            with suppress(Empty):
+                return self._free.get(timeout=1)
+        raise _DiedError
+
+    def _received(self, connection: Connection) -> Any:
+        wait([connection, self._process.sentinel])
         try:
             done, value = connection.recv()
         except (EOFError, OSError):
@@ -162,9 +201,42 @@ class _Process:
             raise value
         return value
 
+    @contextmanager
+    def _limited(self, seconds: float | None) -> Iterator[None]:
+        """End the process where something takes longer."""
+
+        def end() -> None:
+            self._late = True
+            self.end()
+
+        if seconds is None:
+            yield
+            return
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def end(self) -> None:
         """Kill the process: it holds nothing that could be lost."""
+        self._over = True
         self._end()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process that is started meanwhile hears of no Ctrl-C before it has said what it does then."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kill(process: Any) -> None:
@@ -182,9 +254,12 @@ def _encoded(encoder: Encoder, texts: list[str], role: Role, what: str | None) -
 
 def _serve(opener: Callable[[], Encoder], connections: list[Connection]) -> None:
     """In the process: answer on each connection in a thread of its own."""
+    open_streams()
     # A terminal and a supervisor tell every process of a group to stop; the server answers what is under way first.
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=leave_with_parent, daemon=True).start()
     first = connections[0]
     try:
@@ -201,20 +276,25 @@ def _serve(opener: Callable[[], Encoder], connections: list[Connection]) -> None
 def _answer(encoder: Encoder, connection: Connection) -> None:
     with suppress(EOFError, OSError):  # nobody asks any more
         while True:
-            function, args, kwargs = connection.recv()
+            asked = connection.recv_bytes()
             try:
+                function, args, kwargs = pickle.loads(asked)
                 value = function(encoder, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is for who asked
+            except BaseException as error:  # noqa: BLE001 - also what a library of another language calls a panic
                 _send(connection, False, error)
             else:
                 _send(connection, True, value)
 
 
 def _send(connection: Connection, done: bool, value: Any) -> None:
-    """Send an answer; an exception that cannot be sent as it is goes as its text."""
-    if not done:
-        try:
-            pickle.loads(pickle.dumps(value))
-        except Exception:  # noqa: BLE001 - exceptions pickle as their authors thought of it, if they did
-            value = IsoglotError(f"{type(value).__name__}: {value}")
-    connection.send((done, value))
+    """Send an answer or an exception; what cannot be sent as it is goes as an error that says so."""
+    try:
+        message = pickle.dumps((done, value))
+        if not done:
+            pickle.loads(message)  # exceptions pickle as their authors thought of it
+            if not isinstance(value, Exception):
+                raise TypeError
+    except Exception as error:  # noqa: BLE001 - the other process waits for something
+        said = f"an answer that cannot be sent ({error})" if done else f"{type(value).__name__}: {value}"
+        message = pickle.dumps((False, IsoglotError(said)))
+    connection.send_bytes(message)

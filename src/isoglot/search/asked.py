@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,18 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors, readable
 from isoglot.languages.table import given_codes
-from isoglot.search.candidates import Candidate, fuse, matching, nearest
+from isoglot.search.candidates import Candidate, fuse, matching, nearest, words_of
 from isoglot.search.collapsing import Collapse, check_collapse
 from isoglot.search.filters.checking import Fields, checked_filter
 from isoglot.search.filters.tree import Filter
+from isoglot.search.fusion import AMONG
 from isoglot.search.index.protocol import Index
 from isoglot.search.paging import Look, Looked, paged
 from isoglot.search.query_checks import Fair, Mode, check_feedback, check_langs, check_offset, check_query
 
 Expand = Callable[[str], str]
 QUOTA = 0.5
-_DEPTH = 50  # results that fusion and re-ranking look at
+_DEPTH = AMONG  # results that fusion and re-ranking look at
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,13 @@ class Asked:
         if self.fair == "balanced":
             apart = list(languages if self.langs is None else self.langs)
 
+        known: dict[tuple[str, str], AbstractSet[str]] = {}
+
+        def terms(one: Candidate) -> AbstractSet[str]:  # a deeper look finds most of them again
+            if one.key not in known:
+                known[one.key] = words_of(f"{one.passage.title} {one.passage.text}")
+            return known[one.key]
+
         def look(depth: int) -> Looked:
             lists, words = [], readable(text)
             if vector is not None and self.mode != "lexical":
@@ -112,7 +121,7 @@ class Asked:
                 Counter(None if apart is None else candidate.passage.lang for candidate in entries) for entries in lists
             ]
             more = {code for counts in held for code, count in counts.items() if count >= depth}
-            return Looked(fuse(lists[0], lists[1], words, depth) if len(lists) > 1 else lists[0], more)
+            return Looked(fuse(lists[0], lists[1], words_of(words), terms) if len(lists) > 1 else lists[0], more)
 
         return look
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from isoglot.encoders.turns import turn
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter
-from isoglot.search.fusion import of_words, on_one_scale, standardise, with_quota
+from isoglot.search.fusion import AMONG, BELOW, of_words, on_one_scale, standardise, with_quota
 from isoglot.search.index.protocol import ByLanguage, Found, Index, Passage
 
 
@@ -96,32 +97,52 @@ def matching(
     return [candidate for _, candidate in sorted(ranked, key=lambda entry: (entry[0], -entry[1].score))]
 
 
-def fuse(near: Sequence[Candidate], matched: Sequence[Candidate], text: str, depth: int) -> list[Candidate]:
+Terms = Callable[[Candidate], AbstractSet[str]]
+
+
+def fuse(
+    near: Sequence[Candidate], matched: Sequence[Candidate], words: AbstractSet[str], terms: Terms
+) -> list[Candidate]:
     """One list by meaning and words, best first; a passage keeps the parts of both.
 
-    A passage's place among the nearest (`on_one_scale`), plus what it gains by the query's words (`of_words`). One that
-    is not among the nearest has 0 of the former.
+    A passage's place among the nearest (`on_one_scale`), plus what it gains by the query's words (`of_words`): the 50
+    nearest and the 50 of the highest BM25 are looked at, so that what comes first does not depend on how much is asked
+    for. One of the 50 nearest that is not among 50 matches has the last one's BM25 at most, and is given that; matches
+    below the 50th gain next to nothing.
 
     Args:
         near: by meaning, best first.
         matched: by words, in any order.
-        text: the query, as it was matched.
-        depth: of the matched so many are looked at.
+        words: of the query.
+        terms: of a passage.
     """
-    matched = sorted(matched, key=lambda candidate: -candidate.parts["lexical"])[:depth]
+    near, matched = _distinct(near), _distinct(sorted(matched, key=lambda one: -one.parts["lexical"]))
     if not near or not matched:
         return [*near, *matched]
-    words = _terms(text)
-    shares = np.array([len(words & _terms(f"{one.passage.title} {one.passage.text}")) for one in matched])
-    gained = of_words(np.array([one.parts["lexical"] for one in matched]), shares / max(1, len(words)))
-    together = {one.key: one for one in near}
-    scores = dict(zip(together, on_one_scale(np.array([one.score for one in near])).tolist(), strict=True))
-    for one, more in zip(matched, gained.tolist(), strict=True):
-        together.setdefault(one.key, one).parts.update(one.parts)
-        scores[one.key] = scores.get(one.key, 0.0) + more
+    strong, listed = matched[:AMONG], {one.key for one in matched[:AMONG]}
+    beside = [one for one in near[:AMONG] if one.key not in listed] if len(matched) >= AMONG else []
+    looked = [*strong, *beside]
+    found = np.array([one.parts["lexical"] for one in strong] + [strong[-1].parts["lexical"]] * len(beside))
+    shares = np.array([len(words & terms(one)) for one in looked]) / max(1, len(words))
+    together = {one.key: one for one in _distinct([*near, *matched])}
+    scores = dict.fromkeys(together, 0.0)
+    for one, own in zip(near, on_one_scale(np.array([one.score for one in near])).tolist(), strict=True):
+        scores[one.key] = own
+    for one, more in zip(looked, of_words(found, shares).tolist(), strict=True):
+        if more:
+            scores[one.key] = max(scores[one.key], 0.0) + more
+    for one in matched:
+        together[one.key].parts.update(one.parts)
+        if one.key not in listed:
+            scores[one.key] += BELOW * one.parts["lexical"] / max(float(found[0]), 1e-6)
     for key, one in together.items():
         one.parts["hybrid"] = one.score = scores[key]
     return sorted(together.values(), key=lambda one: -one.score)
+
+
+def words_of(text: str) -> AbstractSet[str]:
+    """What a text is found by, of a query and a passage alike."""
+    return frozenset(search_terms(search_form(text)))
 
 
 def best(candidates: Sequence[Candidate], places: int, quota: float) -> list[Candidate]:
@@ -155,5 +176,8 @@ def _lexical(found: Sequence[Found]) -> list[Candidate]:
     return [Candidate(passage, {"lexical": score}, score) for passage, score in found]
 
 
-def _terms(text: str) -> set[str]:
-    return set(search_terms(search_form(text)))
+def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    first: dict[tuple[str, str], Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.key, candidate)
+    return list(first.values())

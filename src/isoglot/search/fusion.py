@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-_AMONG = 50  # passages whose spread is the scale of a ranking by meaning
+AMONG = 50  # passages whose spread is the scale of a ranking by meaning, and whose words are looked at
+BELOW = 1e-3  # of what is further down, so that it keeps its order
 _WORDS = 1.25
 _PRIOR = 8.0  # a language with this many sampled passages is judged half by its own scores, half by all languages'
 
@@ -24,9 +25,9 @@ def on_one_scale(scores: Floats) -> Floats:
     >>> on_one_scale(np.array([0.9, 0.85, 0.8])).round(6).tolist()
     [1.0, 0.5, 0.0]
     """
-    first, last = scores[0], scores[:_AMONG][-1]
+    first, last = scores[0], scores[:AMONG][-1]
     placed: Floats = 1 + (scores - first) / max(float(first - last), 1e-6)
-    placed[placed < 0] /= 1000
+    placed[placed < 0] *= BELOW
     return placed
 
 

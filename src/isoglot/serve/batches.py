@@ -58,8 +58,12 @@ class Batches:
 
     @property
     def stuck(self) -> bool:
-        """Whether the model has been at some texts for longer than anyone waits."""
-        return any(time.monotonic() - since > self._seconds for since, _ in self._running.values())
+        """Whether the model has been at as many batches as it takes for longer than anyone waits."""
+        return self._overdue >= self._at_once
+
+    @property
+    def _overdue(self) -> int:
+        return sum(time.monotonic() - since > self._seconds for since, _ in self._running.values())
 
     async def vector(self, text: str) -> Vectors:
         """The vector (d,) of a text.
@@ -79,7 +83,7 @@ class Batches:
             raise BusyError
         answer: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
         self._texts.append((text, answer))
-        at_work = sum(not worker.done() for worker in self._workers)
+        at_work = sum(not worker.done() for worker in self._workers) - self._overdue
         if not at_work or (len(self._texts) >= _WORTH and at_work < self._at_once):
             worker = asyncio.create_task(self._work(), context=copy_context())
             self._workers.add(worker)

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WithJsonSchema, field_validator, model_validator
 
+from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Role
 from isoglot.serve.cleaning import plain
-from isoglot.serve.model_facts import decoder_of, dimensions_of, shortened
+from isoglot.serve.model_facts import TokenIdsError, dimensions_of, shortened
 from isoglot.serve.openai_errors import documented, openai_error
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
@@ -89,6 +90,10 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         entry = embedders[name]
         return dimensions_of(entry.embed, entry.encode(["isoglot"], "passage"))
 
+    for name, entry in embedders.items():
+        if isinstance(entry.embed, Apart):
+            sizes(name)  # now: the document of the API names them, and is written while nobody else is answered
+
     Dimensions = Annotated[int, _Listed(lambda: sorted({size for name in embedders for size in sizes(name)}))]
     Model = Annotated[str, WithJsonSchema({"type": "string", "enum": list(embedders)})]
 
@@ -112,6 +117,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
             None, description="Says that token ids are of the served model's tokenizer; not in OpenAI's API."
         )
         user: str | None = Field(None, description="Taken for compatibility and ignored.")
+        _token_ids: list[list[int]] | None = PrivateAttr(None)
 
         @field_validator("model")
         @classmethod
@@ -120,35 +126,30 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
                 raise ValueError(f"there is no model {plain(name)[:80]!r} here; there are: {named}")
             return name
 
-        @model_validator(mode="after")
-        def _available(self) -> Self:
-            if self.dimensions is None:
-                return self
-            known = sizes(self.model)
-            if self.dimensions not in known:
-                whole = len(known) == known[-1] > 1
-                there = f"1 to {known[-1]}" if whole else ", ".join(map(str, known))
-                raise ValueError(f"dimensions: the vectors of {self.model!r} have {there}, not {self.dimensions}")
-            return self
-
-        @model_validator(mode="before")
+        @model_validator(mode="wrap")
         @classmethod
-        def _texts(cls, request: Any) -> Any:
+        def _read(cls, request: Any, read: Callable[[Any], Self]) -> Self:
             if not isinstance(request, dict) or not _are_token_ids(request.get("input")):
-                return request
+                return read(request)
             if request.get("tokenizer") != "model":
                 raise ValueError(_TEXTS_WANTED)
-            entry = embedders.get(str(request.get("model")))
-            decode = entry and decoder_of(entry.embed)
-            if not decode:
-                raise ValueError("input: this model shows no tokenizer that could decode token ids; send texts")
             given = request["input"]
             lists = [given] if isinstance(given[0], int) else given
-            try:
-                texts = [decode(ids) for ids in lists]
-            except (IndexError, OverflowError, TypeError, ValueError):
-                raise ValueError("input: token ids that this model's tokenizer does not have") from None
-            return {**request, "input": texts}
+            made = read({**request, "input": ["-"] * len(lists)})  # until the model has decoded them
+            made._token_ids = lists
+            return made
+
+        async def texts(self) -> list[str]:
+            """Of the request, or what its token ids stand for: while it is validated everybody else waits."""
+            if self._token_ids is None:
+                return [self.input] if isinstance(self.input, str) else self.input
+            texts = await workers.run(embedders[self.model].decode, self._token_ids)
+            for text in texts:
+                if not 1 <= len(text) <= settings.input_characters:
+                    raise TokenIdsError(
+                        f"input: token ids of {len(text)} characters; expected 1 to {settings.input_characters}"
+                    )
+            return texts
 
     routes = APIRouter()
 
@@ -180,9 +181,18 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         responses=documented(400, 408, 413, 414, 422, 503, 504),
     )
     async def embeddings(request: EmbeddingsRequest) -> JSONResponse:
-        texts = [request.input] if isinstance(request.input, str) else request.input
         role: Role = "query" if request.input_type == "query" else "passage"
         entry = embedders[request.model]
+        if request.dimensions is not None:
+            known = await workers.run(sizes, request.model)
+            if request.dimensions not in known:
+                there = f"1 to {known[-1]}" if len(known) == known[-1] > 1 else ", ".join(map(str, known))
+                said = f"dimensions: the vectors of {request.model!r} have {there}, not {request.dimensions}"
+                return openai_error(422, said, param="dimensions")
+        try:
+            texts = await request.texts()
+        except TokenIdsError as error:
+            return openai_error(422, str(error), param="input")
         encoded = await workers.run(entry.encode, [plain(text) for text in texts], role)
         vectors = encoded.vectors.astype("<f4", copy=False)
         if request.dimensions is not None:

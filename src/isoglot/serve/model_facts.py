@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.errors import InputError
 from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoded
 from isoglot.encoders.light import LightEmbedder
@@ -42,32 +42,29 @@ def shortened(vectors: Vectors, dimensions: int) -> Vectors:
     return unit
 
 
-def decoder_of(embedder: object) -> Callable[[list[int]], str] | None:
-    """The function from token ids to text of a model's own tokenizer; None where there is none to see."""
+class TokenIdsError(InputError):
+    """Token ids that a model cannot decode; its message is fit for whoever sent them."""
+
+
+def decoded(embedder: object, lists: list[list[int]]) -> list[str]:
+    """Texts that token ids of a model's own tokenizer stand for.
+
+    Raises:
+        TokenIdsError: the model shows no tokenizer, or that has no such tokens.
+    """
     if isinstance(embedder, Apart):
-        apart = embedder
-        return (lambda ids: apart.ask(_decoded, ids)) if apart.ask(_decodes) else None
+        return embedder.ask(decoded, lists)
     holder = embedder if isinstance(embedder, LightEmbedder) else getattr(embedder, "model", None)
     tokenizer: Any = getattr(holder, "tokenizer", None)
     if not hasattr(tokenizer, "decode"):
-        return None
+        raise TokenIdsError("input: this model shows no tokenizer that could decode token ids; send texts")
     known = tokenizer.get_vocab_size() if isinstance(embedder, LightEmbedder) else len(tokenizer)
-
-    def decode(ids: list[int]) -> str:
-        if not all(0 <= number < known for number in ids):
+    try:
+        if not all(0 <= number < known for ids in lists for number in ids):
             raise ValueError("a token id beyond the vocabulary")
-        return str(tokenizer.decode(ids, skip_special_tokens=True))
-
-    return decode
-
-
-def _decodes(embedder: object) -> bool:
-    return decoder_of(embedder) is not None
-
-
-def _decoded(embedder: object, ids: list[int]) -> str:
-    decode = decoder_of(embedder)
-    return decode(ids) if decode else ""
+        return [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in lists]
+    except (IndexError, OverflowError, TypeError, ValueError):
+        raise TokenIdsError("input: token ids that this model's tokenizer does not have") from None
 
 
 def _told(embedder: object, name: str) -> Any:

@@ -16,6 +16,7 @@ from isoglot.search.index.protocol import Passage
 from isoglot.search.lookup import NoPassageError
 from isoglot.search.searcher import Searcher
 from isoglot.serve.asking import Answer, Ask, answer
+from isoglot.serve.model_facts import TokenIdsError, decoded
 from isoglot.serve.spoken import SpokenError, spoken
 
 T = TypeVar("T")
@@ -149,6 +150,15 @@ class Collection:
         embed = self.embed
         return _answer(self.name, lambda: encode(embed, texts, role))
 
+    def decode(self, lists: list[list[int]]) -> list[str]:
+        """Texts that token ids of the model's own tokenizer stand for.
+
+        Raises:
+            TokenIdsError: it has no such tokens, or shows no tokenizer.
+            UnavailableError: the model failed; the server's log says why.
+        """
+        return _answer(self.name, lambda: decoded(self.embed, lists))
+
     def check(self) -> None:
         """Search for one word: it takes the model and the index to answer.
 
@@ -184,7 +194,7 @@ def open_collections(
 def _answer(name: str, ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except (FilterError, NoPassageError):
+    except (FilterError, NoPassageError, TokenIdsError):
         raise  # of the request, and fit for whoever asked
     except (IsoglotError, OSError, RuntimeError, ValueError) as error:
         # The reason can hold paths, which are for the log and not for the network.
