@@ -71,6 +71,8 @@ def test_errors_come_back_as_they_are_and_end_nothing(odd: Apart) -> None:
     with pytest.raises(InputError, match="a text of nothing") as raised:
         odd(["refused"], "query")
     assert raised.value.exit_code == 2
+    with pytest.raises(OSError, match="a file of the model is gone"):
+        odd(["unreadable"], "query")
     with pytest.raises(IsoglotError, match="UnsendableError: told twice"):
         odd(["unsendable"], "query")
     assert odd.ask(pid_of) == before

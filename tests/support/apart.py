@@ -29,6 +29,8 @@ class Odd:
             raise InputError("a text of nothing")
         if "unsendable" in texts:
             raise UnsendableError("told", "twice")
+        if "unreadable" in texts:
+            raise OSError("a file of the model is gone")
         if "deadly" in texts:
             os._exit(9)
         if "hang" in texts:

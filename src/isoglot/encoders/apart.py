@@ -118,7 +118,7 @@ class _Process:
         theirs = [there for _, there in pairs]
         self._process = context.Process(target=_serve, args=(opener, theirs), name="isoglot-encoder", daemon=True)
         self._free: LifoQueue[Connection] = LifoQueue()
-        self._over = self._late = False
+        self._over = False
         try:
             with _without_interrupts():
                 self._process.start()
@@ -143,21 +143,24 @@ class _Process:
             IsoglotError: the process ended, or took too long.
             Exception: whatever the opener raised.
         """
-        try:
-            with self._limited(patience):
-                self._received(self._first)
-        except _DiedError:
+        with self._limited(patience) as late:
+            try:
+                done, value = self._received(self._first)
+            except BaseException as error:
+                self.end()
+                if not isinstance(error, _DiedError):
+                    raise
+                self._process.join(5)
+                raise IsoglotError(
+                    "the process of the encoder took too long to open it, and was ended"
+                    if late
+                    else "the process of the encoder ended while it was opened "
+                    f"(exit code {self._process.exitcode}; out of memory?); a script wants its own work under "
+                    '`if __name__ == "__main__":`'
+                ) from None
+        if not done:
             self.end()
-            self._process.join(5)
-            if self._late:
-                raise IsoglotError("the process of the encoder took too long to open it, and was ended") from None
-            raise IsoglotError(
-                f"the process of the encoder ended while it was opened (exit code {self._process.exitcode}; out of "
-                'memory?); a script wants its own work under `if __name__ == "__main__":`'
-            ) from None
-        except BaseException:
-            self.end()
-            raise
+            raise value
 
     @property
     def ended(self) -> bool:
@@ -172,18 +175,21 @@ class _Process:
             IsoglotError: it took too long, and was ended.
         """
         connection = None
-        try:
-            with self._limited(patience):
+        with self._limited(patience) as late:
+            try:
                 connection = self._connection()
                 connection.send((function, args, kwargs))
-                return self._received(connection)
-        except (_DiedError, OSError):
-            if self._late:
-                raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
-            raise _DiedError from None
-        finally:
-            if connection is not None:
-                self._free.put(connection)
+                done, value = self._received(connection)
+            except (_DiedError, OSError):
+                if late:
+                    raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
+                raise _DiedError from None
+            finally:
+                if connection is not None:
+                    self._free.put(connection)
+        if not done:
+            raise value
+        return value
 
     def _connection(self) -> Connection:
         while not self.ended:
@@ -191,32 +197,32 @@ class _Process:
                 return self._free.get(timeout=1)
         raise _DiedError
 
-    def _received(self, connection: Connection) -> Any:
+    def _received(self, connection: Connection) -> tuple[bool, Any]:
+        """Whether the function came to its end, and its answer; else what it raised."""
         wait([connection, self._process.sentinel])
         try:
             done, value = connection.recv()
         except (EOFError, OSError):
             raise _DiedError from None
-        if not done:
-            raise value
-        return value
+        return done, value
 
     @contextmanager
-    def _limited(self, seconds: float | None) -> Iterator[None]:
-        """End the process where something takes longer."""
+    def _limited(self, seconds: float | None) -> Iterator[list[bool]]:
+        """End the process where something takes longer; what is yielded is no longer empty then."""
+        late: list[bool] = []
 
         def end() -> None:
-            self._late = True
+            late.append(True)
             self.end()
 
         if seconds is None:
-            yield
+            yield late
             return
         timer = threading.Timer(seconds, end)
         timer.daemon = True
         timer.start()
         try:
-            yield
+            yield late
         finally:
             timer.cancel()
 
