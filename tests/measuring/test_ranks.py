@@ -1,5 +1,8 @@
 import doctest
 import math
+import os
+import subprocess
+import sys
 
 import ir_measures
 import numpy as np
@@ -12,7 +15,7 @@ import isoglot.measuring.measures
 import isoglot.measuring.ranks
 from isoglot.core.errors import InputError
 from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
-from isoglot.measuring.ranks import gold_ranks, gold_ranks_from_scores, select, top_k
+from isoglot.measuring.ranks import _repeated, gold_ranks, gold_ranks_from_scores, select, top_k
 
 
 def naive(scores, langs, offsets, gold):
@@ -213,3 +216,30 @@ def test_no_queries_and_no_golds():
 def test_examples():
     for module in (isoglot.measuring.measures, isoglot.measuring.ranks):
         assert doctest.testmod(module).failed == 0
+
+
+_TIES = """
+import numpy as np
+from isoglot.measuring.ranks import gold_ranks
+for q, n, d in ((1, 10, 34), (40, 460, 59), (3, 2500, 70)):
+    rng = np.random.default_rng(q * n + d)
+    queries, pool = (rng.standard_normal((size, d), np.float32) for size in (q, n))
+    pool[n // 2 :] = pool[: n - n // 2][::-1]
+    found, _ = gold_ranks(queries, pool, np.zeros(n, int), np.arange(q + 1), rng.integers(0, n, q))
+    print(found.ties - q)
+"""
+
+
+def test_equal_vectors_tie_whatever_the_kernel_rounds_by():
+    # OpenBLAS's kernel for AVX2, which other processors can be told to take, rounds by a candidate's place.
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
+    done = subprocess.run([sys.executable, "-c", _TIES], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["0", "0", "0"]), done.stderr
+
+
+def test_vectors_that_are_there_again():
+    vectors = np.array([[1, 0], [2, 3], [1, -0.0], [0, 1], [2, 3], [1, 0]], np.float32)
+    again, first = _repeated(vectors)
+    assert sorted(zip(again.tolist(), first.tolist(), strict=True)) == [(2, 0), (4, 1), (5, 0)]
+    assert [part.tolist() for part in _repeated(vectors[:2])] == [[], []]
+    assert [part.tolist() for part in _repeated(vectors[:0])] == [[], []]

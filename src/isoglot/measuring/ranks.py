@@ -182,10 +182,12 @@ def score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterato
 
     BLAS takes other kernels, with other roundings, at the edges of a matrix and for small ones. So products
     have two shapes only, 128 queries by as many times 2048 candidates as there are and by 2048 more, filled
-    up with zeros: a score does not depend on the size of a block (with one BLAS and one number of threads),
-    and equal vectors tie. Smaller products are slow where other processes want the cores.
+    up with zeros: a score does not depend on the size of a block (with one BLAS and one number of threads). Some
+    kernels (those for AVX2) round by a candidate's place as well: equal vectors are given the first one's score, so
+    that they tie. Smaller products are slow where other processes want the cores.
     """
     n, d = candidates.shape
+    again, first = _repeated(candidates)
     whole = n // _COLUMNS * _COLUMNS
     rest = np.pad(candidates[whole:], ((0, whole + _COLUMNS - n), (0, 0)))
     rows = max(1, min(block_bytes // (4 * (whole + _COLUMNS)), len(queries) + _ROWS - 1) // _ROWS) * _ROWS
@@ -197,7 +199,25 @@ def score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterato
             part[: size - row] = queries[start + row : start + size][:_ROWS]
             np.matmul(part, candidates[:whole].T, out=scores[row : row + _ROWS, :whole])
             np.matmul(part, rest.T, out=scores[row : row + _ROWS, whole:])
+        if len(again):
+            scores[:size, again] = scores[:size, first]
         yield start, scores[:size, :n]
+
+
+def _repeated(vectors: Array) -> tuple[Ints, Ints]:
+    """Places of vectors (N, d) that equal one before them, and the first place of each."""
+    factors = np.random.default_rng(0).integers(0, 2**63, vectors.shape[1], np.uint64) | np.uint64(1)
+    sums = np.empty(len(vectors), np.uint64)
+    for start in range(0, len(vectors), _COLUMNS):
+        part = vectors[start : start + _COLUMNS] + np.float32(0)  # there are two zeros
+        sums[start : start + _COLUMNS] = part.view(np.uint32).astype(np.uint64) @ factors
+    order = np.argsort(sums, kind="stable")
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = sums[order][1:] != sums[order][:-1]
+    first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+    again, first = order[~fresh], first[~fresh]
+    equal = (vectors[again] == vectors[first]).all(axis=1)
+    return again[equal], first[equal]
 
 
 def _best(scores: Array, order: Ints, top: NDArray[np.int32]) -> None:
