@@ -1,4 +1,4 @@
-"""Queries of many requests, encoded together: a model reads eight short texts in the time of three.
+"""Queries of many requests, encoded together: a model reads eight short texts in about the time of four single ones.
 
 Texts that came before are not read again: people ask the same things.
 """
