@@ -121,28 +121,22 @@ def look(searcher, asked, languages):
 
 
 def figures(lists, order):
-    """Mean average precision in each setting."""
+    """Mean average precision in each setting; what a list lacks has no precision."""
+    from isoglot.measuring.measures import average_precision
+
     cells = defaultdict(list)
     for text, own, name, relevant, near, matched in lists:
         setting = name if name in ("pool", "balanced") else "mono" if name == own else "cross"
         ranked = order(list(near), list(matched), text)
-        cells[setting, own, name].append(average_precision([one.passage.document for one in ranked], relevant))
+        rank = {one.passage.document: rank for rank, one in enumerate(ranked, 1)}
+        ranks = np.array([rank.get(id, np.inf) for id in relevant])
+        cells[setting, own, name].append(average_precision(np.array([0, len(relevant)]), ranks)[0])
     means = defaultdict(list)
     for (setting, _, _), values in cells.items():
         means[setting].append(np.mean(values))
     return {
         setting: float(np.mean(means[setting])) for setting in ("mono", "cross", "pool", "balanced") if means[setting]
     }
-
-
-def average_precision(ranked, relevant):
-    """Of a list that is not all there is: what it lacks has no precision."""
-    found, total = 0, 0.0
-    for rank, id in enumerate(ranked, 1):
-        if id in relevant:
-            found += 1
-            total += found / rank
-    return total / len(relevant)
 
 
 def ranks_fused(near, matched, text):

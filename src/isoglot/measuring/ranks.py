@@ -216,7 +216,10 @@ def _repeated(vectors: Array) -> tuple[Ints, Ints]:
     fresh[1:] = sums[order][1:] != sums[order][:-1]
     first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
     again, first = order[~fresh], first[~fresh]
-    equal = (vectors[again] == vectors[first]).all(axis=1)
+    equal = np.ones(len(again), bool)
+    for start in range(0, len(again), _COLUMNS):
+        own = slice(start, start + _COLUMNS)
+        equal[own] = (vectors[again[own]] == vectors[first[own]]).all(axis=1)
     return again[equal], first[equal]
 
 
