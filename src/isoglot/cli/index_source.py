@@ -48,6 +48,8 @@ class FromIndex:
                 "--index: --write-trec and --debias want vectors or a model; `isoglot search --run` writes an index's "
                 "runs, `isoglot index --debias` corrects one"
             )
+        if how.late:
+            raise InputError("--late: is of a model; an index's best passages are compared so with --rerank late")
         if streamed:
             raise InputError("--index: wants passages in memory, not streamed (of miracl: --subset hard-negatives)")
         check_feedback(self.ranking.feedback, self.ranking.mode)

@@ -34,6 +34,7 @@ def evaluate(
     run_pool: Literal["all", "own"] = "all",
     index: str | None = None,
     ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
+    late: Switch = False,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
@@ -66,6 +67,8 @@ def evaluate(
         index: Score the searches of an index that `isoglot index --benchmark` made of the same benchmark: its folder,
             or a place that it was exported to.
         ranking: How the index is searched.
+        late: Late interaction of a model: each token of a query with the nearest one of a passage, beside the cosine of
+            the whole texts. Takes minutes where there are thousands of queries and passages.
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         elsewhere: Where the model encodes, and streamed passages are searched.
@@ -95,7 +98,7 @@ def evaluate(
     depth = depth if depth is not None else 1000 if index is None else 100
     searched = ranking or Ranking()
     how = Scoring(
-        relevant_from, debias, searched.feedback, trec_depth if write_trec else None, parse_memory(memory), depth
+        relevant_from, debias, searched.feedback, late, trec_depth if write_trec else None, parse_memory(memory), depth
     )
     scores = score_source(model, vectors, run, run_pool, index, searched, options, devices, executor)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
@@ -126,6 +129,7 @@ def evaluate(
             **opened.record(),
             "debias": None if debias is None else str(debias),
             "feedback": searched.feedback,
+            "late": late,
             "relevant_from": relevant_from,
             "resamples": resamples,
             "depth": None if in_memory is not None and index is None else depth,

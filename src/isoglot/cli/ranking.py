@@ -20,7 +20,8 @@ class Ranking:
         fair: Of a search: balanced takes the model's preference for some languages out of the ranking.
         quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
         query_lang: Language of the query, for an index with --debias; guessed when not given.
-        rerank: A cross-encoder or another encoder (folder or Hub id) that scores the best results of a search anew.
+        rerank: What scores the best results of a search anew: a cross-encoder or another encoder (folder or Hub id), or
+            late: the tokens of the index's own model (late:MODEL of another).
         feedback: Searches twice: the second time with the query drawn to the best passages, whatever their language.
         expand: URL of an OpenAI-compatible API that rewrites the query first; its key in OPENAI_API_KEY.
         expand_with: passage (one that would answer), translate, or both.

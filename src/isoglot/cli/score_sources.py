@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from isoglot.core.executors import Executor
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.streamed import StreamedCorpus
-    from isoglot.encoders.embedder import Vectors
+    from isoglot.encoders.embedder import Encoder, Vectors
     from isoglot.measuring.evaluation import Evaluation
 
 
@@ -27,6 +27,7 @@ class Scoring:
         relevant_from: the lowest grade that is relevant.
         debias: a correction of language bias.
         feedback: queries are drawn to their best passages.
+        late: tokens are compared, too.
         trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
         memory: bytes for a block of streamed passages and its scores.
         depth: passages kept for a query, where they are streamed or an index is searched.
@@ -35,6 +36,7 @@ class Scoring:
     relevant_from: float
     debias: Path | None
     feedback: bool
+    late: bool
     trec_depth: int | None
     memory: int
     depth: int
@@ -75,6 +77,10 @@ class FromModel:
         from isoglot.encoders.loading import locate, quiet_libraries
 
         _check_vectors(how, streamed)
+        if how.late and (self.name.startswith(PREFIX) or self.devices is not None or self.executor is not None):
+            raise InputError("--late: compares tokens, so it wants one model here; leave --devices and --on out")
+        if how.late and how.trec_depth is not None:
+            raise InputError("--late: ranks by more than vectors, which --write-trec goes by; give one of the two")
         quiet_libraries()
         if not self.name.startswith(PREFIX):
             locate(self.name)
@@ -92,7 +98,8 @@ class FromModel:
             return self._score_elsewhere(data, folder, how)
         encoder = open_encoder(self.name, self.options, self.devices)
         sides = encode_sides(encoder, data)
-        result = _score_vectors(data, sides.queries.vectors, sides.candidates.vectors, self.name, folder, how)
+        late_of = encoder if how.late else None
+        result = _score_vectors(data, sides.queries.vectors, sides.candidates.vectors, self.name, folder, how, late_of)
         return sides.add_to(result), device_of(encoder)
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
@@ -136,8 +143,10 @@ class FromVectors:
         return self.model or str(self.place)
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """A correction or runs for streamed passages, workers for those in memory."""
+        """A correction or runs for streamed passages, workers for those in memory, late interaction."""
         _check_vectors(how, streamed)
+        if how.late:
+            raise InputError("--late: compares tokens, and --vectors are of whole texts; give --model")
         if self.executor is not None and not streamed:
             raise InputError(
                 "--on: with --vectors it says where streamed passages are searched (of miracl: --subset full); "
@@ -176,8 +185,8 @@ class FromRun:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """What only vectors can have."""
         _refuse_streamed(how, streamed)
-        if how.trec_depth is not None or how.debias is not None or how.feedback:
-            raise InputError("--run: --write-trec, --debias and --feedback want vectors or a model, not a run")
+        if how.trec_depth is not None or how.debias is not None or how.feedback or how.late:
+            raise InputError("--run: --write-trec, --debias, --feedback and --late want vectors or a model, not a run")
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Read and score."""
@@ -243,10 +252,10 @@ def score_source(
 
 
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:
-    if streamed and (how.trec_depth is not None or how.debias is not None or how.feedback):
+    if streamed and (how.trec_depth is not None or how.debias is not None or how.feedback or how.late):
         raise InputError(
-            "--write-trec, --debias and --feedback want passages in memory, not streamed ones (of beir leave --stream "
-            "out, of miracl take --subset hard-negatives)"
+            "--write-trec, --debias, --feedback and --late want passages in memory, not streamed ones (of beir leave "
+            "--stream out, of miracl take --subset hard-negatives)"
         )
 
 
@@ -259,20 +268,35 @@ def _check_vectors(how: Scoring, streamed: bool) -> None:
 
 
 def _score_vectors(
-    data: Benchmark, queries: Vectors, candidates: Vectors, name: str, folder: Path, how: Scoring
+    data: Benchmark,
+    queries: Vectors,
+    candidates: Vectors,
+    name: str,
+    folder: Path,
+    how: Scoring,
+    late_of: Encoder | None = None,
 ) -> Evaluation:
-    """Correct and score vectors in memory, and write their runs where they are wanted."""
+    """Correct and score vectors in memory, with an encoder's tokens beside them, and write the runs that are wanted."""
     from isoglot.encoders.debias import load_debias
     from isoglot.measuring.evaluating import corrected, noted, trained_languages
-    from isoglot.measuring.scoring import score
+    from isoglot.measuring.late import late_matrix, noted_late
+    from isoglot.measuring.scoring import score, score_matrix
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)
     queries, candidates = corrected(data, queries, candidates, correction, feedback=how.feedback)
     if how.trec_depth is not None:
         write_trec(folder / "trec", data, queries, candidates, depth=how.trec_depth)
-    trained = trained_languages(name)
-    result = score(data, queries, candidates, name=name, trained=trained, relevant_from=how.relevant_from)
+    about: dict[str, Any] = {
+        "name": name,
+        "trained": trained_languages(name),
+        "relevant_from": how.relevant_from,
+    }
+    if late_of is None:
+        result = score(data, queries, candidates, **about)
+    else:
+        scores = late_matrix(late_of, data, queries, candidates, drawn=how.feedback)
+        result = noted_late(score_matrix(data, scores, **about))
     return noted(result) if how.feedback else result
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
+    from isoglot.encoders.token_vectors import TokenVectors, Vocabulary
     from isoglot.encoders.tokens import Tokens
     from isoglot.encoders.unpadded import Unpadded
 
@@ -110,6 +111,7 @@ class ModelEmbedder:
         self.length = encoding_length(model, length)
         self._half = resolve_precision(precision, self.device) == "bf16"
         self._unpadded: Unpadded | None = None
+        self._vocabulary: Vocabulary | None = None
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Unit vectors, float32 (n, d)."""
@@ -135,6 +137,25 @@ class ModelEmbedder:
             width=model.truncate_dim,
         )
 
+    def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
+        """Vectors of the texts' tokens, which late interaction compares.
+
+        Raises:
+            InputError: the model takes no token ids, or does not begin with a transformers encoder.
+        """
+        from isoglot.encoders.token_vectors import Vocabulary, encode_tokens
+        from isoglot.encoders.tokens import tokenize
+
+        model, name, prompt = self.model, what or role, prompt_of(self.model, role)
+        if self._vocabulary is None:
+            tokenizer = model.tokenizer
+            backend = getattr(tokenizer, "backend_tokenizer", None)
+            self._vocabulary = Vocabulary(backend, getattr(tokenizer, "all_special_ids", ()))
+        tokens = tokenize(model, [readable(text) for text in texts], prompt=prompt, length=self.length, what=name)
+        head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt else []
+        hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
+        return encode_tokens(tokens, head, hidden_of, self._vocabulary, what=name, device=self.device)
+
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
         """What gives the vectors of some texts, longest first: without padding where that is the same function."""
         from isoglot.encoders.unpadded import Unpadded, can_unpad
@@ -145,6 +166,17 @@ class ModelEmbedder:
         return self._unpadded or self._padded
 
     def _padded(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        found: Tensor = self._through(self.model, tokens, texts)["sentence_embedding"]
+        return found
+
+    def _padded_tokens(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        features = self._through(self.model[0], tokens, texts)
+        if "token_embeddings" not in features:
+            raise InputError(f"late interaction compares tokens, and the first module of {self.name} gives none")
+        found: Tensor = features["token_embeddings"][features["attention_mask"].bool()]
+        return found
+
+    def _through(self, module: Any, tokens: Tokens, texts: NDArray[np.int64]) -> dict[str, Any]:
         import torch
 
         pad = getattr(self.model.tokenizer, "pad_token_id", None) or 0
@@ -152,7 +184,7 @@ class ModelEmbedder:
         if tokens.prompt_length is not None:
             features["prompt_length"] = tokens.prompt_length
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._half):
-            found: Tensor = self.model(features)["sentence_embedding"]
+            found: dict[str, Any] = module(features)
         return found
 
 
@@ -182,21 +214,40 @@ def encode_distinct(
     started = time.perf_counter()
     distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
     tokens = tokens_of(distinct.tolist())
-    lengths = np.diff(tokens.offsets)
-    order = np.argsort(-lengths, kind="stable")
     vectors = np.empty((len(distinct), 0), dtype=np.float32)
-    with Progress(f"encoding {what}", len(distinct)) as progress, torch.inference_mode():
-        for chosen in _batches(lengths[order], device):
-            with threads_for(int(lengths[order[chosen]].sum())):
-                found = vectors_of(tokens, order[chosen]).float()
-                batch = torch.nn.functional.normalize(found[:, :width])
-            if not vectors.shape[1]:
-                vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
-            vectors[order[chosen]] = batch.cpu().numpy()
-            progress.advance(len(batch))
+
+    def take(chosen: NDArray[np.int64]) -> None:
+        nonlocal vectors
+        batch = torch.nn.functional.normalize(vectors_of(tokens, chosen).float()[:, :width])
+        if not vectors.shape[1]:
+            vectors = np.empty((len(distinct), batch.shape[1]), dtype=np.float32)
+        vectors[chosen] = batch.cpu().numpy()
+
+    in_batches(tokens, take, what=what, device=device)
     was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut[place]
     seconds = time.perf_counter() - started
-    return Encoded(vectors[place], len(distinct), int(lengths.sum()), seconds, length, was_cut)
+    return Encoded(vectors[place], len(distinct), len(tokens.ids), seconds, length, was_cut)
+
+
+def in_batches(tokens: Tokens, take: Callable[[NDArray[np.int64]], None], *, what: str, device: str) -> None:
+    """Hand all texts, in batches of similar length, to what encodes them.
+
+    Args:
+        tokens: of the texts.
+        take: is given numbers of texts, the longest first, in inference mode.
+        what: name of the progress bar.
+        device: that computes.
+    """
+    import torch
+
+    lengths = np.diff(tokens.offsets)
+    order = np.argsort(-lengths, kind="stable")
+    with Progress(f"encoding {what}", len(lengths)) as progress, torch.inference_mode():
+        for batch in _batches(lengths[order], device):
+            chosen = order[batch]
+            with threads_for(int(lengths[chosen].sum())):
+                take(chosen)
+            progress.advance(len(chosen))
 
 
 def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[slice]:

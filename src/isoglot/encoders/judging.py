@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from isoglot.core.files import read_json
 from isoglot.core.recent import Recent
 from isoglot.encoders.cross_encoder import load_cross_encoder
-from isoglot.encoders.embedder import Embedder, Role
+from isoglot.encoders.embedder import Embedder, Encoder, Role
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.endpoint import PREFIX
+from isoglot.encoders.late_interaction import PREFIX as LATE_PREFIX
+from isoglot.encoders.late_interaction import LateInteraction, mixed
 from isoglot.encoders.loading import locate
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -61,11 +63,34 @@ class CosineJudge:
         return np.array([found[text] for text in texts], np.float32)
 
 
-def open_judge(name: str, *, device: str | None = None) -> Judge:
-    """Open a cross-encoder, or an encoder, which judges by cosine.
+class LateJudge:
+    """An encoder as a judge that compares tokens, too: cosine and late interaction, mixed. Threads may share one.
 
     Args:
-        name: a folder, a Hub id (`id` or `id@revision`), `embedded`, or `endpoint:URL#MODEL` (an encoder).
+        encoder: that gives vectors of tokens: a Sentence Transformer, opened by `open_embedder`.
+
+    Raises:
+        InputError: an encoder that gives vectors of whole texts only.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._tokens, self._whole = LateInteraction(encoder), CosineJudge(encoder)
+
+    def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float32]:
+        """Scores (n,) of pairs of a query and a passage."""
+        late = np.empty(len(pairs), np.float32)
+        for query in dict.fromkeys(query for query, _ in pairs):
+            own = [place for place, pair in enumerate(pairs) if pair[0] == query]
+            late[own] = self._tokens.late(query, [pairs[place][1] for place in own])
+        return mixed(self._whole.predict(pairs), late)
+
+
+def open_judge(name: str, *, device: str | None = None) -> Judge:
+    """Open a cross-encoder, or an encoder, which judges by cosine or by late interaction.
+
+    Args:
+        name: a folder, a Hub id (`id` or `id@revision`), `embedded`, or `endpoint:URL#MODEL` (an encoder);
+            `late:MODEL` is an encoder's late interaction (see `isoglot.encoders.late_interaction`).
         device: such as `cpu` or `cuda`; chosen by torch when None.
 
     Raises:
@@ -81,6 +106,8 @@ def open_judge(name: str, *, device: str | None = None) -> Judge:
     """
     if name.startswith(PREFIX):
         return CosineJudge(open_embedder(name))
+    if name.startswith(LATE_PREFIX):
+        return LateJudge(open_embedder(name.removeprefix(LATE_PREFIX), ModelOptions(device=device)))
     path, revision = locate(name, what="cross-encoder")
     if _embeds(path, revision):
         return CosineJudge(open_embedder(name, ModelOptions(device=device)))

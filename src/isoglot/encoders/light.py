@@ -18,7 +18,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.adapters import is_adapter
 from isoglot.encoders.devices import resolve_precision
-from isoglot.encoders.embedder import Encoded, Role, Vectors
+from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
 from isoglot.encoders.encoding import encode_distinct
 from isoglot.encoders.loading import locate, prompt_of, set_prompts
 from isoglot.encoders.options import ModelOptions
@@ -27,6 +27,7 @@ from isoglot.encoders.presets import backbone
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from isoglot.encoders.token_vectors import TokenVectors, Vocabulary
     from isoglot.encoders.tokens import Tokens
 
 _MODULES = (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))  # vectors are normalised anyway
@@ -171,6 +172,7 @@ class LightEmbedder:
         shape = Shape(config["num_hidden_layers"], config["num_attention_heads"], self._epsilon)
         self._layers = Layers(weights, shape, half=resolve_precision(options.precision, "cpu") == "bf16")
         self._mean = folder.pooling == "mean"
+        self._vocabulary: Vocabulary | None = None
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Unit vectors, float32 (n, d)."""
@@ -197,7 +199,30 @@ class LightEmbedder:
 
         return tokens_of
 
+    def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
+        """Vectors of the texts' tokens, which late interaction compares."""
+        from isoglot.encoders.token_vectors import Vocabulary, encode_tokens
+
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self.tokenizer)
+        prompt = self._prompts[role]
+        tokens = self._tokens(prompt)([readable(text) for text in texts])
+        head = self.tokenizer.encode(prompt.rstrip()).ids if prompt else []
+        return encode_tokens(tokens, head, self._hidden, self._vocabulary, what=what or role, device=self.device)
+
     def _vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        import torch
+
+        hidden = self._hidden(tokens, texts)
+        own = torch.from_numpy(tokens.offsets[texts + 1] - tokens.offsets[texts])
+        if not self._mean:
+            return hidden[torch.cumsum(own, 0) - own]
+        rows = torch.repeat_interleave(torch.arange(len(texts)), own)
+        sums = torch.zeros(len(texts), hidden.shape[1]).index_add_(0, rows, hidden)
+        return sums / own[:, None]
+
+    def _hidden(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        """The tokens of texts, the longest first, after the last layer: float32 (tokens, d), end to end."""
         import torch
         from torch.nn import functional
 
@@ -211,10 +236,4 @@ class LightEmbedder:
         embedded += table["token_type_embeddings.weight"][0]
         norm = table["LayerNorm.weight"], table["LayerNorm.bias"]
         embedded = functional.layer_norm(embedded, embedded.shape[-1:], *norm, self._epsilon)
-        hidden = self._layers(embedded, lengths).float()
-        own = torch.from_numpy(lengths)
-        if not self._mean:
-            return hidden[torch.cumsum(own, 0) - own]
-        rows = torch.repeat_interleave(torch.arange(len(texts)), own)
-        sums = torch.zeros(len(texts), hidden.shape[1]).index_add_(0, rows, hidden)
-        return sums / own[:, None]
+        return self._layers(embedded, lengths).float()

@@ -53,23 +53,14 @@ class Unpadded:
 
         To be called in inference mode, without autocast.
         """
-        starts, ends = tokens.offsets[texts], tokens.offsets[texts + 1]
-        own = ends - starts
-        lengths = torch.from_numpy(own)
-        ids = torch.from_numpy(np.concatenate([tokens.ids[a:b] for a, b in zip(starts, ends, strict=True)]))
-        firsts = torch.cumsum(lengths, 0) - lengths
+        hidden = self.token_vectors(tokens, texts)
+        lengths = torch.from_numpy(tokens.offsets[texts + 1] - tokens.offsets[texts])
         rows = torch.repeat_interleave(torch.arange(len(texts)), lengths)
-        columns = torch.arange(len(ids)) - firsts[rows]
-        embedded = self._backbone.embeddings(
-            input_ids=ids.long()[None],
-            position_ids=columns[None] + first_position(self._backbone),
-            token_type_ids=torch.zeros(1, len(ids), dtype=torch.long),
-        )
-        hidden = self._layers(embedded[0], own)
+        columns = torch.arange(len(rows)) - (torch.cumsum(lengths, 0) - lengths)[rows]
         width = int(lengths[0])
         places = rows * width + columns
-        spread = embedded.new_zeros(len(texts) * width, hidden.shape[1])
-        spread.index_copy_(0, places, hidden.to(embedded.dtype))
+        spread = hidden.new_zeros(len(texts) * width, hidden.shape[1])
+        spread.index_copy_(0, places, hidden)
         mask = torch.arange(width) < lengths[:, None]
         features: dict[str, Any] = {
             "token_embeddings": spread.view(len(texts), width, -1),
@@ -81,6 +72,20 @@ class Unpadded:
             features = module(features)
         found: Tensor = features["sentence_embedding"]
         return found
+
+    def token_vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        """What the encoder's last layer gives for every token (tokens, d), of texts as in `__call__`, end to end."""
+        starts, ends = tokens.offsets[texts], tokens.offsets[texts + 1]
+        own = ends - starts
+        lengths = torch.from_numpy(own)
+        ids = torch.from_numpy(np.concatenate([tokens.ids[a:b] for a, b in zip(starts, ends, strict=True)]))
+        columns = torch.arange(len(ids)) - torch.repeat_interleave(torch.cumsum(lengths, 0) - lengths, lengths)
+        embedded = self._backbone.embeddings(
+            input_ids=ids.long()[None],
+            position_ids=columns[None] + first_position(self._backbone),
+            token_type_ids=torch.zeros(1, len(ids), dtype=torch.long),
+        )
+        return self._layers(embedded[0], own).to(embedded.dtype)
 
 
 def can_unpad(model: SentenceTransformer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,12 @@ from isoglot.encoders.feedback import PASSAGES, drawn_to
 from isoglot.encoders.loading import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.token_vectors import with_tokens
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
+from isoglot.measuring.late import late_matrix, noted_late
 from isoglot.measuring.ranks import top_k_scored
-from isoglot.measuring.scoring import Vectors, score
+from isoglot.measuring.scoring import Vectors, score, score_matrix
 
 _TOGETHER = 1024  # queries whose best candidates are in memory at a time
 
@@ -41,6 +43,7 @@ def evaluate(
     devices: str | Sequence[str | int] = (),
     debias: Debias | None = None,
     feedback: bool = False,
+    late: bool = False,
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
@@ -63,6 +66,8 @@ def evaluate(
         debias: a correction that both kinds of vectors pass through.
         feedback: rank with queries drawn to their best passages of all languages, as `Searcher.search` does; every
             setting then has it from the whole pool.
+        late: late interaction: each token of a query meets the nearest one of a passage, and that is mixed with the
+            cosine of the whole texts (see `isoglot.encoders.late_interaction`); of models that are opened here.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
         relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
 
@@ -98,16 +103,19 @@ def evaluate(
         0.8333
     """
     check_kind("feedback", feedback, bool, "True or False")
+    check_kind("late", late, bool, "True or False")
     if debias is not None:
         check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
     check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)
     data, options = opened_benchmark(benchmark, data_dir, langs), ModelOptions(length=length, precision=precision)
     place = Path(model) if isinstance(model, str | Path) and str(model) != EMBEDDED else None
     ready = place if place is not None and holds_vectors(place) else model if is_pair(model) else None
-    sides = None
+    sides = embedder = None
     if ready is not None:
-        if devices or options != ModelOptions():
-            raise InputError("length, precision, devices: are for encoding; leave them out where vectors are given")
+        if devices or late or options != ModelOptions():
+            raise InputError(
+                "length, precision, devices, late: are for encoding; leave them out where vectors are given"
+            )
         queries, candidates = given_vectors(ready, data)
         called = "vectors" if place is None else str(place)
     else:
@@ -117,11 +125,18 @@ def evaluate(
                 "function from (texts, role) to an array of one vector a text, or vectors as (queries, passages)"
             )
         embedder = open_embedder(model, options, devices=devices)
+        if late:
+            with_tokens(embedder)
         sides, called = encode_sides(embedder, data), embedder.name
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
         trained = trained or (trained_languages(str(place)) if place is not None else None)
     queries, candidates = corrected(data, queries, candidates, debias, feedback=feedback)
-    result = score(data, queries, candidates, name=name or called, trained=trained, relevant_from=relevant_from)
+    how: dict[str, Any] = {"name": name or called, "trained": trained, "relevant_from": relevant_from}
+    if embedder is not None and late:
+        scores = late_matrix(embedder, data, queries, candidates, drawn=feedback)
+        result = noted_late(score_matrix(data, scores, **how))
+    else:
+        result = score(data, queries, candidates, **how)
     if feedback:
         result = noted(result)
     return result if sides is None else sides.add_to(result)

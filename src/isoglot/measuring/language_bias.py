@@ -7,6 +7,8 @@ Results are float64 (Q,), NaN where a measure is undefined: for n < 2 unless the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -151,26 +153,54 @@ def mrc_at(
     Raises:
         InputError: as `ranks.top_k`, or groups of another length.
     """
-    if groups.shape != (len(queries),):
-        raise InputError(f"groups has shape {groups.shape}; expected one for each of {len(queries)} queries")
     queries, candidates = np.asarray(queries, np.float32), np.asarray(candidates, np.float32)
     top = top_k(queries, candidates, k, block_bytes=block_bytes) if top is None else top[:, :k]
-    values = np.full(len(queries), np.nan)
+
+    def scores(members: Array, union: Array) -> Array:
+        # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
+        found: Array = np.einsum("gqd,gcd->gqc", queries[members], candidates[union])
+        return found
+
+    return _mean_agreement(groups, top, scores, queries.shape[1])
+
+
+def mrc_of_scores(scores: Array, groups: Array, top: Array) -> Floats:
+    """As `mrc_at`, from a matrix of scores (Q, N) and the best of each query, integers (Q, k)."""
+    return _mean_agreement(groups, top, lambda members, union: scores[members[:, :, None], union[:, None, :]], 1)
+
+
+def _mean_agreement(groups: Array, top: Array, scores: Callable[[Array, Array], Array], width_of_one: int) -> Floats:
+    """Of each query with the others of its group.
+
+    Args:
+        groups: integers (Q,).
+        top: integers (Q, k).
+        scores: of queries (groups, m) with candidates (groups, n): (groups, m, n).
+        width_of_one: numbers that a candidate's score takes to compute.
+    """
+    if groups.shape != (len(top),):
+        raise InputError(f"groups has shape {groups.shape}; expected one for each of {len(top)} queries")
+    values = np.full(len(top), np.nan)
     order = np.argsort(groups, kind="stable")
     starts = np.append(0, np.flatnonzero(np.diff(groups[order])) + 1)
     sizes = np.diff(np.append(starts, len(order)))
     for m in sorted(set(sizes[sizes > 1].tolist())):
         alike = order[starts[sizes == m][:, None] + np.arange(m)]  # (groups of m queries, m)
         width = m * top.shape[1]  # of a union, at most
-        step = max(1, min(_ENTRIES // (m * m // 2 * width), _NUMBERS // (width * queries.shape[1])))
+        step = max(1, min(_ENTRIES // (m * m // 2 * width), _NUMBERS // (width * width_of_one)))
         for first in range(0, len(alike), step):
             members = alike[first : first + step]
-            values[members] = _agreement(queries[members], candidates, top[members])
+            values[members] = _agreement(partial(scores, members), top[members])
     return values
 
 
-def _agreement(queries: Array, candidates: Array, top: Array) -> Floats:
-    """Mean rho with the others of its group, (groups, m), of queries (groups, m, d) with their tops (groups, m, k)."""
+def _agreement(scores_of: Callable[[Array], Array], top: Array) -> Floats:
+    """Mean rho with the others of its group, (groups, m), of queries with their tops (groups, m, k).
+
+    Args:
+        scores_of: from candidates (groups, n) to the queries' scores (groups, m, n).
+        top: of the queries.
+    """
     count, m, k = top.shape
     flat = top.reshape(count, m * k)
     order = np.argsort(flat, axis=1)
@@ -183,8 +213,7 @@ def _agreement(queries: Array, candidates: Array, top: Array) -> Floats:
     np.put_along_axis(column, order, place, axis=1)
     near = np.zeros((count, m, union.shape[1]), np.bool_)
     np.put_along_axis(near, column.reshape(top.shape), True, axis=2)
-    # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
-    scores = np.einsum("gqd,gcd->gqc", queries, candidates[union])
+    scores = scores_of(union)
     a, b = np.triu_indices(m, 1)
     tops = column.reshape(top.shape)
     both = np.concatenate((tops[:, a], tops[:, b]), axis=2)  # places of a pair's candidates: (groups, pairs, 2k)

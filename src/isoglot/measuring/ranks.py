@@ -93,6 +93,13 @@ def gold_ranks(
     return _rank(blocks(), len(queries), order, langs, offsets, gold), top
 
 
+def top_k_of_scores(scores: Array, k: int) -> NDArray[np.int32]:
+    """Best candidates of every query, int32 (Q, min(k, N)), from a matrix of scores (Q, N) without NaN, as `top_k`."""
+    top = np.empty((len(scores), min(k, scores.shape[1])), np.int32)
+    _best(scores, np.arange(scores.shape[1]), top)
+    return top
+
+
 def gold_ranks_from_scores(scores: Array, candidate_langs: Array, offsets: Array, gold: Array) -> GoldRanks:
     """As `gold_ranks`, from a matrix of scores (Q, N) of any real dtype without NaN."""
     if scores.ndim != 2 or np.isnan(scores).any():

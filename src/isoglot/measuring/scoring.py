@@ -18,7 +18,7 @@ from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.rank_scoring import TOP, score_ranks
-from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks
+from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks, gold_ranks_from_scores, top_k_of_scores
 from isoglot.measuring.trec import read_trec_run
 
 Vectors = NDArray[np.float32]
@@ -58,12 +58,49 @@ def score(
     ranks, top = gold_ranks(
         queries, candidates, langs, benchmark.gold_offsets, benchmark.gold, TOP, block_bytes=block_bytes
     )
-    # Parallel queries need one pool to agree on; where no group has two queries there is nothing to correlate.
-    parallel = len(benchmark.groups) < len(benchmark.queries)
-    agreement = language_bias.mrc_at(queries, candidates, benchmark.group, TOP, top=top) if parallel else None
+    agreement = (
+        language_bias.mrc_at(queries, candidates, benchmark.group, TOP, top=top) if _is_parallel(benchmark) else None
+    )
     share = language_bias.same_language_share(top, langs, benchmark.queries.lang).top
     result = score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained, relevant_from=relevant_from)
     return replace(result, top=top)
+
+
+def score_matrix(
+    benchmark: Benchmark,
+    scores: Vectors,
+    *,
+    name: str = "scores",
+    trained: tuple[str, ...] | None = None,
+    relevant_from: float = 1,
+) -> Evaluation:
+    """Score every setting from what each query gives each candidate.
+
+    Args:
+        benchmark: queries, candidates and relevance.
+        scores: (queries, candidates) float32, without NaN; higher is better.
+        name: of the model, for reports.
+        trained: languages the model was trained on, where known.
+        relevant_from: as in `score_ranks`.
+
+    Raises:
+        InputError: scores of another shape, or NaN.
+    """
+    wanted = len(benchmark.queries), len(benchmark.candidates)
+    if scores.shape != wanted:
+        raise InputError(f"scores have shape {scores.shape}; expected {wanted} of {benchmark.name}")
+    langs = benchmark.candidates.lang
+    ranks = gold_ranks_from_scores(scores, langs, benchmark.gold_offsets, benchmark.gold)
+    top = top_k_of_scores(scores, TOP)
+    agreement = language_bias.mrc_of_scores(scores, benchmark.group, top) if _is_parallel(benchmark) else None
+    share = language_bias.same_language_share(top, langs, benchmark.queries.lang).top
+    result = score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained, relevant_from=relevant_from)
+    return replace(result, top=top)
+
+
+def _is_parallel(benchmark: Benchmark) -> bool:
+    """Whether queries have others to agree with on one pool: where no group has two, nothing can be correlated."""
+    return len(benchmark.groups) < len(benchmark.queries)
 
 
 def score_run(

@@ -11,6 +11,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
+from isoglot.encoders.late_interaction import LateInteraction, mixed
 from isoglot.encoders.turns import turn
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
@@ -162,7 +163,7 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
     Raises:
         InputError: the judge gives several scores a pair.
     """
-    pairs = [(query, f"{candidate.passage.title} {candidate.passage.text}".strip()) for candidate in candidates]
+    pairs = [(query, read_text(candidate.passage)) for candidate in candidates]
     with turn(judge):
         scores = np.asarray(judge.predict(pairs), np.float64)
     if scores.shape != (len(pairs),):
@@ -170,6 +171,32 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.parts["rerank"] = candidate.score = score
     return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def reranked_late(
+    late: LateInteraction, query: str, candidates: Sequence[Candidate], *, drawn: bool
+) -> list[Candidate]:
+    """Candidates in the order of their cosines mixed with late interaction.
+
+    Args:
+        late: of the index's encoder.
+        query: the query.
+        candidates: any order; those found by words alone count as the least cosine among the others, or 0.
+        drawn: the query's vector was drawn to passages.
+    """
+    tokens = late.late(query, [read_text(candidate.passage) for candidate in candidates])
+    least = min((one.parts["dense"] for one in candidates if "dense" in one.parts), default=0.0)
+    cosines = np.array([one.parts.get("dense", least) for one in candidates])
+    scores = mixed(cosines, tokens, drawn=drawn)
+    for candidate, score, own in zip(candidates, scores.tolist(), tokens.tolist(), strict=True):
+        candidate.parts.update(late=own, rerank=score)
+        candidate.score = score
+    return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def read_text(passage: Passage) -> str:
+    """What a model reads of a passage."""
+    return f"{passage.title} {passage.text}".strip()
 
 
 def _lexical(found: Sequence[Found]) -> list[Candidate]:

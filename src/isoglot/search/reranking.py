@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from isoglot.encoders.embedder import Encoder
 from isoglot.encoders.judging import Judge, open_judge
-from isoglot.search.candidates import Candidate, reranked
+from isoglot.encoders.late_interaction import LATE, LateInteraction
+from isoglot.search.candidates import Candidate, reranked, reranked_late
 
 
 class Rerankers:
-    """Judges by name; each is opened once, whichever thread asks first."""
+    """Judges by name; each is opened once, whichever thread asks first.
 
-    def __init__(self) -> None:
+    Args:
+        encoder: the index's, for its own late interaction.
+    """
+
+    def __init__(self, encoder: Callable[[], Encoder]) -> None:
+        self._encoder = encoder
         self._loaded: dict[str, Judge] = {}
+        self._late: LateInteraction | None = None
         self._loading = threading.Lock()
 
-    def __call__(self, query: str, candidates: list[Candidate], *, model: str | Any) -> list[Candidate]:
+    def __call__(
+        self, query: str, candidates: list[Candidate], *, model: str | Any, drawn: bool = False
+    ) -> list[Candidate]:
         """Candidates in the order of a model's scores.
 
         Args:
             query: as it was asked.
             candidates: any.
-            model: what `open_judge` takes, or a judge.
+            model: what `open_judge` takes, a judge, or `late` for the late interaction of the index's own model.
+            drawn: the query's vector was drawn to passages.
 
         Raises:
-            InputError: it cannot be loaded, or gives several scores a pair.
+            InputError: it cannot be loaded, gives several scores a pair, or knows no tokens.
         """
         if not candidates:
             return []
+        if model == LATE:
+            return reranked_late(self._own_late(), query, candidates, drawn=drawn)
         return reranked(self._opened(str(model)) if isinstance(model, (str, Path)) else model, query, candidates)
 
     def _opened(self, name: str) -> Judge:
@@ -37,3 +51,9 @@ class Rerankers:
             if name not in self._loaded:
                 self._loaded[name] = open_judge(name)
         return self._loaded[name]
+
+    def _own_late(self) -> LateInteraction:
+        with self._loading:
+            if self._late is None:
+                self._late = LateInteraction(self._encoder())
+        return self._late

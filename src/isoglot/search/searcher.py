@@ -63,7 +63,7 @@ class Searcher(Lookup):
         self._encoder: Encoder | None = None
         self.model_name = model_name
         self._opening = threading.Lock()
-        self._rerankers = Rerankers()
+        self._rerankers = Rerankers(lambda: self.encoder)
         self._renew: Callable[[Searcher], Searcher | None] = lambda now: None
         self.version: int | None = None
 
@@ -193,8 +193,9 @@ class Searcher(Lookup):
             quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
             query_lang: language of the query, for a corrected index; guessed when None. One that the correction was not
                 fitted on counts as the mix of all, like `und`.
-            rerank: what scores the 50 (or k) best anew: a cross-encoder or another encoder, by folder or Hub id, or an
-                object with `predict`.
+            rerank: what scores the 50 (or k) best anew: a cross-encoder or another encoder, by folder or Hub id,
+                `late` for late interaction of the index's own model (`late:MODEL` of another), or an object with
+                `predict`.
             expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
             feedback: search twice: the second time with the query's vector drawn to the best passages of all languages
                 that `where` leaves (see `isoglot.encoders.feedback`), which finds their translations.
@@ -335,6 +336,6 @@ class Searcher(Lookup):
             if asked.feedback and vector is not None:
                 vector = self.drawn(vector[None], asked.tree)[0]
             look = asked.look(self._index, text, vector, languages)
-            page = asked.page(look, partial(self._rerankers, query, model=asked.rerank))
+            page = asked.page(look, partial(self._rerankers, query, model=asked.rerank, drawn=asked.feedback))
             found.append([to_hit(candidate) for candidate in page])
         return found
