@@ -119,7 +119,8 @@ def with_a_third(benchmark):
     places, new = np.flatnonzero(kept), np.cumsum(kept) - 1
     every = benchmark.candidates
     candidates = Texts([every.ids[at] for at in places], [every.texts[at] for at in places], every.lang[places])
-    return replace(benchmark, candidates=candidates, gold=new[benchmark.gold])
+    contexts = None if benchmark.contexts is None else [benchmark.contexts[at] for at in places]
+    return replace(benchmark, candidates=candidates, gold=new[benchmark.gold], contexts=contexts)
 
 
 def line(benchmark, vectors):

@@ -15,6 +15,7 @@ import argparse
 import json
 import statistics
 import time
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,7 +65,7 @@ def main():
                 row(benchmark, label, what, share, (1 - share) * whole + share * late)
         if given.grid:
             lengths = np.diff(asked.offsets)
-            even = asked._replace(weights=np.repeat(1 / lengths, lengths).astype(np.float32))
+            even = replace(asked, weights=np.repeat(1 / lengths, lengths).astype(np.float32))
             alike = late_scores(even, held)
             row(benchmark, label, "even", SHARE, (1 - SHARE) * plain + SHARE * alike)
             row(benchmark, label, "even", 1.0, alike)

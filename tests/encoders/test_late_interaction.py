@@ -80,8 +80,8 @@ def test_passages_are_encoded_once_and_the_least_needed_forgotten(encoder, monke
 def test_a_judge_by_late_interaction_mixes_both(tiny_model, encoder):
     pairs = [("What is blue?", "The sky."), ("eins", "zwei drei"), ("What is blue?", "eins")]
     judge = open_judge(f"late:{tiny_model}", device="cpu")
-    queries, passages = (encode(encoder, list(side), role).vectors
-                         for side, role in zip(zip(*pairs, strict=True), ("query", "passage"), strict=True))  # fmt: skip
+    queries = encode(encoder, [query for query, _ in pairs], "query").vectors
+    passages = encode(encoder, [passage for _, passage in pairs], "passage").vectors
     late = [LateInteraction(encoder).late(query, [passage])[0] for query, passage in pairs]
     wanted = mixed((queries * passages).sum(axis=1), np.array(late))
     np.testing.assert_allclose(judge.predict(pairs), wanted, atol=0.02)  # in half precision where that is fast

@@ -76,7 +76,7 @@ def test_vectors_that_do_not_fit(vectors, says):
 
 
 def test_options_of_encoding_do_not_go_with_vectors():
-    with pytest.raises(InputError, match="length, precision, devices, late: are for encoding"):
+    with pytest.raises(InputError, match="length, precision, devices, late, in_context: are for encoding"):
         evaluate((QUERIES, PASSAGES), BENCHMARK, length=64)
 
 

@@ -9,6 +9,7 @@ from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center
+from isoglot.encoders.in_context import joined
 from isoglot.encoders.late_interaction import late_scores, mixed
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -78,7 +79,7 @@ def test_evaluate_has_it_and_says_so(benchmark, tiny_model, encoder):
 
 
 def test_a_correction_is_of_the_whole_texts(benchmark, encoder):
-    queries, candidates = encode_benchmark(encoder, benchmark)
+    candidates = encode_benchmark(encoder, benchmark)[1]
     codes = np.array(benchmark.languages)[benchmark.candidates.lang]
     debias = center([Sample(candidates, codes, "passage")])
     corrected = encode_benchmark(encoder, benchmark, debias=debias)
@@ -93,7 +94,7 @@ def test_what_has_no_tokens_is_refused(benchmark, encoder, given):
         return [[len(text), 1.0] for text in texts]
 
     model = embed if given == "function" else encode_benchmark(encoder, benchmark)
-    with pytest.raises(InputError, match="compares tokens" if given == "function" else "late: are for encoding"):
+    with pytest.raises(InputError, match="compares tokens" if given == "function" else "in_context: are for encoding"):
         evaluate(model, benchmark, late=True)
 
 
@@ -108,3 +109,18 @@ def test_too_many_scores_are_refused_before_anything_is_encoded(benchmark, encod
 def test_scores_of_another_shape_are_refused(benchmark):
     with pytest.raises(InputError, match=r"shape \(2, 3\)"):
         score_matrix(benchmark, np.zeros((2, 3), np.float32))
+
+
+def test_candidates_in_their_contexts(benchmark, encoder, tiny_model):
+    assert benchmark.contexts is not None
+    assert all(text in context for text, context in zip(benchmark.candidates.texts, benchmark.contexts, strict=True))
+    queries, own = encode_benchmark(encoder, benchmark)
+    within = encoder.encoded_within(benchmark.candidates.texts, benchmark.contexts, "passage")
+    wanted = score(benchmark, queries, joined(own, within))
+    found = evaluate(str(tiny_model), benchmark, precision="fp32", in_context=True)
+    same(found, wanted)
+    assert any("within their contexts" in note for note in found.notes)
+    both = evaluate(encoder, benchmark, in_context=True, late=True)
+    same(both, score_matrix(benchmark, late_matrix(encoder, benchmark, queries, joined(own, within))))
+    with pytest.raises(InputError, match="stand in no context that is known"):
+        evaluate(encoder, replace(benchmark, contexts=None), in_context=True)

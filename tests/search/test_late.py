@@ -61,10 +61,8 @@ def test_words_alone_have_the_least_cosine_among_the_others():
     ranked = reranked_late(Tokens(), "any", [near, nearer, matched], drawn=False)
     assert ranked == [matched, nearer, near]
     assert matched.score == pytest.approx(float(mixed(np.array(0.2), np.array(0.9))))
-    (alone,) = reranked_late(
-        type("One", (), {"late": lambda *_: np.ones(1)})(), "any", [found(lexical=1.0)], drawn=False
-    )
-    assert alone.score == pytest.approx(float(mixed(np.array(0.0), np.array(1.0))))
+    (*_, last) = reranked_late(Tokens(), "any", [found(lexical=float(number)) for number in range(3)], drawn=False)
+    assert last.score == pytest.approx(float(mixed(np.array(0.0), np.array(0.5))))
 
 
 def test_all_modes_take_it(place):

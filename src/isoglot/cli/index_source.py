@@ -50,6 +50,8 @@ class FromIndex:
             )
         if how.late:
             raise InputError("--late: is of a model; an index's best passages are compared so with --rerank late")
+        if how.in_context:
+            raise InputError("--in-context: is of a model; an index keeps the vectors that it was made with")
         if streamed:
             raise InputError("--index: wants passages in memory, not streamed (of miracl: --subset hard-negatives)")
         check_feedback(self.ranking.feedback, self.ranking.mode)

@@ -35,6 +35,7 @@ def evaluate(
     index: str | None = None,
     ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
     late: Switch = False,
+    in_context: Switch = False,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
@@ -69,6 +70,7 @@ def evaluate(
         ranking: How the index is searched.
         late: Late interaction of a model: each token of a query with the nearest one of a passage, beside the cosine of
             the whole texts. Takes minutes where there are thousands of queries and passages.
+        in_context: A candidate's vector is the mean of its own and that within its paragraph (xquad-r, mlqa-r).
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         elsewhere: Where the model encodes, and streamed passages are searched.
@@ -98,7 +100,14 @@ def evaluate(
     depth = depth if depth is not None else 1000 if index is None else 100
     searched = ranking or Ranking()
     how = Scoring(
-        relevant_from, debias, searched.feedback, late, trec_depth if write_trec else None, parse_memory(memory), depth
+        relevant_from,
+        debias,
+        searched.feedback,
+        late,
+        in_context,
+        trec_depth if write_trec else None,
+        parse_memory(memory),
+        depth,
     )
     scores = score_source(model, vectors, run, run_pool, index, searched, options, devices, executor)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
@@ -130,6 +139,7 @@ def evaluate(
             "debias": None if debias is None else str(debias),
             "feedback": searched.feedback,
             "late": late,
+            "in_context": in_context,
             "relevant_from": relevant_from,
             "resamples": resamples,
             "depth": None if in_memory is not None and index is None else depth,

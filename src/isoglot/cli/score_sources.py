@@ -28,6 +28,7 @@ class Scoring:
         debias: a correction of language bias.
         feedback: queries are drawn to their best passages.
         late: tokens are compared, too.
+        in_context: candidates are read within their contexts, too.
         trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
         memory: bytes for a block of streamed passages and its scores.
         depth: passages kept for a query, where they are streamed or an index is searched.
@@ -37,6 +38,7 @@ class Scoring:
     debias: Path | None
     feedback: bool
     late: bool
+    in_context: bool
     trec_depth: int | None
     memory: int
     depth: int
@@ -77,8 +79,12 @@ class FromModel:
         from isoglot.encoders.loading import locate, quiet_libraries
 
         _check_vectors(how, streamed)
-        if how.late and (self.name.startswith(PREFIX) or self.devices is not None or self.executor is not None):
-            raise InputError("--late: compares tokens, so it wants one model here; leave --devices and --on out")
+        elsewhere = self.name.startswith(PREFIX) or self.devices is not None or self.executor is not None
+        if elsewhere and (how.late or how.in_context):
+            raise InputError(
+                f"--{'late' if how.late else 'in-context'}: goes by tokens, so it wants one model here; leave "
+                "--devices and --on out"
+            )
         if how.late and how.trec_depth is not None:
             raise InputError("--late: ranks by more than vectors, which --write-trec goes by; give one of the two")
         quiet_libraries()
@@ -97,9 +103,10 @@ class FromModel:
         if self.executor is not None:
             return self._score_elsewhere(data, folder, how)
         encoder = open_encoder(self.name, self.options, self.devices)
-        sides = encode_sides(encoder, data)
+        sides = encode_sides(encoder, data, in_context=how.in_context)
+        vectors = sides.queries.vectors, sides.candidates.vectors
         late_of = encoder if how.late else None
-        result = _score_vectors(data, sides.queries.vectors, sides.candidates.vectors, self.name, folder, how, late_of)
+        result = _score_vectors(data, *vectors, self.name, folder, how, within=sides.within, late_of=late_of)
         return sides.add_to(result), device_of(encoder)
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
@@ -145,8 +152,11 @@ class FromVectors:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """A correction or runs for streamed passages, workers for those in memory, late interaction."""
         _check_vectors(how, streamed)
-        if how.late:
-            raise InputError("--late: compares tokens, and --vectors are of whole texts; give --model")
+        if how.late or how.in_context:
+            raise InputError(
+                f"--{'late' if how.late else 'in-context'}: goes by tokens, and --vectors are of whole texts; give "
+                "--model"
+            )
         if self.executor is not None and not streamed:
             raise InputError(
                 "--on: with --vectors it says where streamed passages are searched (of miracl: --subset full); "
@@ -185,8 +195,10 @@ class FromRun:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """What only vectors can have."""
         _refuse_streamed(how, streamed)
-        if how.trec_depth is not None or how.debias is not None or how.feedback or how.late:
-            raise InputError("--run: --write-trec, --debias, --feedback and --late want vectors or a model, not a run")
+        if how.trec_depth is not None or how.debias is not None or how.feedback or how.late or how.in_context:
+            raise InputError(
+                "--run: --write-trec, --debias, --feedback, --late and --in-context want vectors or a model, not a run"
+            )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Read and score."""
@@ -252,10 +264,11 @@ def score_source(
 
 
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:
-    if streamed and (how.trec_depth is not None or how.debias is not None or how.feedback or how.late):
+    wanted = how.trec_depth is not None or how.debias is not None or how.feedback or how.late or how.in_context
+    if streamed and wanted:
         raise InputError(
-            "--write-trec, --debias, --feedback and --late want passages in memory, not streamed ones (of beir leave "
-            "--stream out, of miracl take --subset hard-negatives)"
+            "--write-trec, --debias, --feedback, --late and --in-context want passages in memory, not streamed ones "
+            "(of beir leave --stream out, of miracl take --subset hard-negatives)"
         )
 
 
@@ -274,9 +287,22 @@ def _score_vectors(
     name: str,
     folder: Path,
     how: Scoring,
+    *,
+    within: Vectors | None = None,
     late_of: Encoder | None = None,
 ) -> Evaluation:
-    """Correct and score vectors in memory, with an encoder's tokens beside them, and write the runs that are wanted."""
+    """Correct and score vectors in memory, and write the runs that are wanted.
+
+    Args:
+        data: whose vectors they are.
+        queries: (n, d), unit vectors.
+        candidates: (m, d), likewise.
+        name: of the model.
+        folder: for the runs.
+        how: settings.
+        within: (m, d), the candidates in their contexts.
+        late_of: the encoder whose tokens are compared, too.
+    """
     from isoglot.encoders.debias import load_debias
     from isoglot.measuring.evaluating import corrected, noted, trained_languages
     from isoglot.measuring.late import late_matrix, noted_late
@@ -284,7 +310,7 @@ def _score_vectors(
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)
-    queries, candidates = corrected(data, queries, candidates, correction, feedback=how.feedback)
+    queries, candidates = corrected(data, queries, candidates, correction, feedback=how.feedback, within=within)
     if how.trec_depth is not None:
         write_trec(folder / "trec", data, queries, candidates, depth=how.trec_depth)
     about: dict[str, Any] = {

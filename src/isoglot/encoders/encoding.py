@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, get_args
@@ -155,6 +156,58 @@ class ModelEmbedder:
         head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt else []
         hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
         return encode_tokens(tokens, head, hidden_of, self._vocabulary, what=name, device=self.device)
+
+    def encoded_within(self, texts: list[str], contexts: list[str], role: Role, *, what: str | None = None) -> Vectors:
+        """Unit vectors (n, d) of texts as parts of their contexts (see `isoglot.encoders.in_context`).
+
+        A context is read up to the model's own length, in several windows where it is longer.
+
+        Args:
+            texts: any.
+            contexts: what each stands in; one that does not is read by itself.
+            role: of the texts.
+            what: name of the progress bar.
+
+        Raises:
+            InputError: a model that pools otherwise than by the mean, or whose tokenizer does not say where its tokens
+                stand.
+        """
+        import torch
+
+        from isoglot.encoders.in_context import laid_out, pooled_within
+        from isoglot.encoders.tokens import tokenize
+
+        model, name, prompt = self.model, what or role, prompt_of(self.model, role)
+        backend = getattr(model.tokenizer, "backend_tokenizer", None)
+        if backend is None or getattr(model[1], "pooling_mode", None) != "mean":
+            raise InputError(
+                f"passages in their context: {self.name} does not take the mean of tokens that it can tell the place of"
+            )
+        if not texts:
+            return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
+        plain = copy.deepcopy(backend)  # the model's own cuts and pads
+        plain.no_truncation()
+        plain.no_padding()
+        around = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist()
+        # Special tokens behind a text: zero or one with the models that there are.
+        opening = len(around) - plain.encode("a").special_tokens_mask[::-1].index(0)
+        parts = laid_out(
+            texts,
+            contexts,
+            lambda wholes: plain.encode_batch(wholes, add_special_tokens=False),
+            around[:opening],
+            around[opening:],
+            model.max_seq_length or 512,
+        )
+        hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
+        pooled = pooled_within(parts, hidden_of, what=name, device=self.device).to(self.device)
+        with torch.inference_mode():
+            features: dict[str, Any] = {"sentence_embedding": pooled}
+            for module in list(model)[2:]:
+                features = module(features)
+            whole = features["sentence_embedding"].float()[:, : model.truncate_dim]
+            found: Vectors = torch.nn.functional.normalize(whole).cpu().numpy()
+        return found
 
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
         """What gives the vectors of some texts, longest first: without padding where that is the same function."""

@@ -21,7 +21,7 @@ from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 LATE = "late"
 """In the place of a model that ranks anew: late interaction with the index's own; `late:MODEL` with another."""
 PREFIX = "late:"
-SHARE = 0.7
+SHARE = 0.6
 SHARE_DRAWN = 0.3  # where the query's one vector was drawn to passages, which no token was
 _TOGETHER = 512  # passages
 _TOKENS = 2048  # of queries

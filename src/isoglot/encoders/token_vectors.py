@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from isoglot.encoders.tokens import Tokens
 
 
-class TokenVectors(NamedTuple):
+@dataclass(frozen=True)
+class TokenVectors:
     """Tokens of many texts, end to end: those of text i are `offsets[i]` to `offsets[i + 1]`.
 
     Neither a prompt's tokens nor special ones are there, unless a text has no others.
@@ -34,8 +36,7 @@ class TokenVectors(NamedTuple):
     offsets: NDArray[np.int64]
     weights: NDArray[np.float32]
 
-    def __repr__(self) -> str:
-        return brief(self)
+    __repr__ = brief
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -15,9 +15,10 @@ from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.devices import Precision
-from isoglot.encoders.embedder import Embedder, Encoded, Model
+from isoglot.encoders.embedder import Encoded, Encoder, Model
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.feedback import PASSAGES, drawn_to
+from isoglot.encoders.in_context import joined, with_contexts
 from isoglot.encoders.loading import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -44,6 +45,7 @@ def evaluate(
     debias: Debias | None = None,
     feedback: bool = False,
     late: bool = False,
+    in_context: bool = False,
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
@@ -68,6 +70,9 @@ def evaluate(
             setting then has it from the whole pool.
         late: late interaction: each token of a query meets the nearest one of a passage, and that is mixed with the
             cosine of the whole texts (see `isoglot.encoders.late_interaction`); of models that are opened here.
+        in_context: a candidate's vector is the mean of its own and the one that it has within its context, such as a
+            sentence within its paragraph (see `isoglot.encoders.in_context`); of benchmarks that know contexts
+            (XQuAD-R, MLQA-R) and models that are opened here.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
         relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
 
@@ -104,6 +109,7 @@ def evaluate(
     """
     check_kind("feedback", feedback, bool, "True or False")
     check_kind("late", late, bool, "True or False")
+    check_kind("in_context", in_context, bool, "True or False")
     if debias is not None:
         check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
     check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)
@@ -112,9 +118,9 @@ def evaluate(
     ready = place if place is not None and holds_vectors(place) else model if is_pair(model) else None
     sides = embedder = None
     if ready is not None:
-        if devices or late or options != ModelOptions():
+        if devices or late or in_context or options != ModelOptions():
             raise InputError(
-                "length, precision, devices, late: are for encoding; leave them out where vectors are given"
+                "length, precision, devices, late, in_context: are for encoding; leave them out where vectors are given"
             )
         queries, candidates = given_vectors(ready, data)
         called = "vectors" if place is None else str(place)
@@ -127,10 +133,12 @@ def evaluate(
         embedder = open_embedder(model, options, devices=devices)
         if late:
             with_tokens(embedder)
-        sides, called = encode_sides(embedder, data), embedder.name
+        sides, called = encode_sides(embedder, data, in_context=in_context), embedder.name
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
         trained = trained or (trained_languages(str(place)) if place is not None else None)
-    queries, candidates = corrected(data, queries, candidates, debias, feedback=feedback)
+    queries, candidates = corrected(
+        data, queries, candidates, debias, feedback=feedback, within=None if sides is None else sides.within
+    )
     how: dict[str, Any] = {"name": name or called, "trained": trained, "relevant_from": relevant_from}
     if embedder is not None and late:
         scores = late_matrix(embedder, data, queries, candidates, drawn=feedback)
@@ -147,9 +155,13 @@ class Sides(NamedTuple):
 
     queries: Encoded
     candidates: Encoded
+    within: Vectors | None = None  # of the candidates in their contexts
 
     def add_to(self, result: Evaluation) -> Evaluation:
         """The result with the shares of texts that were cut, and a note where there are any."""
+        if self.within is not None:
+            note = "candidates' vectors are the mean of their own and of those within their contexts"
+            result = replace(result, notes=(*result.notes, note))
         shares = {"query": self.queries.cut_share, "passage": self.candidates.cut_share}
         length = self.candidates.length
         if length is None:
@@ -159,12 +171,24 @@ class Sides(NamedTuple):
         return replace(result, cut={**shares, "length": length}, notes=(*result.notes, *([note] if said else [])))
 
 
-def encode_sides(embedder: Embedder, benchmark: Benchmark) -> Sides:
-    """Encode a benchmark's queries and candidates; arguments as in `evaluate`."""
-    return Sides(
-        encode(embedder, benchmark.queries.texts, "query", what="queries"),
-        encode(embedder, benchmark.candidates.texts, "passage", what="candidates"),
-    )
+def encode_sides(embedder: Encoder, benchmark: Benchmark, *, in_context: bool = False) -> Sides:
+    """Encode a benchmark's queries and candidates; arguments as in `evaluate`.
+
+    Raises:
+        InputError: contexts that the benchmark or the encoder does not know.
+    """
+    contexts = benchmark.contexts if in_context else None
+    if in_context and contexts is None:
+        raise InputError(
+            f"in_context: the candidates of {benchmark.name} stand in no context that is known; leave it out"
+        )
+    reader = None if contexts is None else with_contexts(embedder)
+    queries = encode(embedder, benchmark.queries.texts, "query", what="queries")
+    candidates = encode(embedder, benchmark.candidates.texts, "passage", what="candidates")
+    if reader is None or contexts is None:
+        return Sides(queries, candidates)
+    within = reader.encoded_within(benchmark.candidates.texts, contexts, "passage", what="candidates in their contexts")
+    return Sides(queries, candidates, within)
 
 
 def encode_benchmark(
@@ -181,13 +205,30 @@ def encode_benchmark(
 
 
 def corrected(
-    benchmark: Benchmark, queries: Vectors, candidates: Vectors, debias: Debias | None, *, feedback: bool = False
+    benchmark: Benchmark,
+    queries: Vectors,
+    candidates: Vectors,
+    debias: Debias | None,
+    *,
+    feedback: bool = False,
+    within: Vectors | None = None,
 ) -> tuple[Vectors, Vectors]:
-    """A benchmark's vectors after a correction of language bias; with feedback, queries are drawn to what they find."""
+    """A benchmark's vectors after a correction of language bias; with feedback, queries are drawn to what they find.
+
+    Args:
+        benchmark: whose vectors they are.
+        queries: (n, d), unit vectors.
+        candidates: (m, d), likewise.
+        debias: the correction.
+        feedback: as in `evaluate`.
+        within: (m, d), the candidates in their contexts, to be joined with their own vectors.
+    """
+    codes = np.array(benchmark.languages)
     if debias is not None:
-        codes = np.array(benchmark.languages)
         queries = debias.apply(queries, codes[benchmark.queries.lang], "query")
         candidates = debias.apply(candidates, codes[benchmark.candidates.lang], "passage")
+        within = within if within is None else debias.apply(within, codes[benchmark.candidates.lang], "passage")
+    candidates = candidates if within is None else joined(candidates, within)
     return (fed_back(queries, candidates, debias) if feedback else queries), candidates
 
 

@@ -46,6 +46,8 @@ class Benchmark:
         gold_offsets, gold: relevant candidates of query q: `gold[gold_offsets[q]:gold_offsets[q + 1]]`. As in trec_eval
             a judgement below grade 1 says that a candidate is not relevant; it is no gold.
         grades: float32, the grade of each entry of `gold`, at least 1; all 1 where relevance is binary.
+        notes: remarks for reports.
+        contexts: what each candidate stands in, such as a sentence's paragraph; None where none is known.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Benchmark:
     gold: NDArray[np.int64]
     grades: NDArray[np.float32]
     notes: tuple[str, ...] = field(default=())
+    contexts: list[str] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -135,6 +138,7 @@ def assemble(
     notes: tuple[str, ...] = (),
     *,
     by: Literal["group", "query"] = "group",
+    contexts: Mapping[str, str] | None = None,
 ) -> Benchmark:
     """Number and sort the parts of a benchmark.
 
@@ -146,6 +150,7 @@ def assemble(
             grades as a mapping, of which those below 1 are not relevant.
         notes: remarks for reports.
         by: whether the keys of `answers` are groups or query ids.
+        contexts: what each candidate stands in, by id; None where none is known.
 
     Raises:
         InputError: no queries, no candidates, a language with queries but without candidates, ids that repeat, two
@@ -205,6 +210,7 @@ def assemble(
         gold=np.array([candidate for gold in golds for candidate, _ in gold], dtype=np.int64),
         grades=np.array([grade for gold in golds for _, grade in gold], dtype=np.float32),
         notes=notes,
+        contexts=None if contexts is None else [contexts[entry[0]] for entry in candidates],
     )
 
 

@@ -91,13 +91,15 @@ def load_lareqa(
     folder = Path(folder)
     label = name or folder.name
     queries, candidates, answers = [], [], dict[str, list[str]]()
+    contexts: dict[str, str] = {}
     for lang, sentences, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):
         candidates += [(s.id, lang, f"{s.text} {s.context}" if with_context else s.text) for s in sentences]
+        contexts |= {s.id: s.context for s in sentences}
         for question in questions:
             queries.append((f"{lang}:{question.group}", lang, question.group, question.text))
             answers.setdefault(question.group, []).append(question.gold.id)
     notes = ("candidates are sentences followed by their paragraph",) if with_context else ()
-    return assemble(label, queries, candidates, answers, notes)
+    return assemble(label, queries, candidates, answers, notes, contexts=contexts)
 
 
 def read_lareqa(
