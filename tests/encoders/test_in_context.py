@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isoglot.core.errors import InputError
+from isoglot.encoders import encode_in_context
 from isoglot.encoders.encoding import ModelEmbedder
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.in_context import joined, windows, with_contexts
@@ -100,7 +101,19 @@ def test_every_part_is_whole_in_its_window_where_it_fits(parts, room, count):
 def test_a_passage_that_hangs_on_its_context_is_found_by_less():
     own = np.array([[1, 0], [1, 0]], np.float32)
     within = np.array([[1, 0], [0, 1]], np.float32)
-    assert joined(own, within).tolist() == [[1, 0], [0.5, 0.5]]
+    found = joined(own, within)
+    assert found.tolist() == [[1, 0], [pytest.approx(0.7), pytest.approx(0.3)]]
+    query = np.array([0.6, 0.8], np.float32)
+    np.testing.assert_allclose(found @ query, 0.7 * own @ query + 0.3 * within @ query, atol=1e-6)
+
+
+def test_passages_for_a_search_by_inner_product(model):
+    embed = ModelEmbedder(model, precision="fp32")
+    found = encode_in_context(embed, SENTENCES, [PARAGRAPH] * 3)
+    own = embed(SENTENCES, "passage")
+    np.testing.assert_allclose(found, joined(own, embed.encoded_within(SENTENCES, [PARAGRAPH] * 3, "passage")))
+    with pytest.raises(InputError, match="contexts: 1 for 3 texts"):
+        encode_in_context(embed, SENTENCES, [PARAGRAPH])
 
 
 def test_what_cannot_read_so_is_refused(tmp_path):

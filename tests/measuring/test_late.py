@@ -102,7 +102,7 @@ def test_too_many_scores_are_refused_before_anything_is_encoded(benchmark, encod
     vectors = encode_benchmark(encoder, benchmark)
     monkeypatch.setattr("isoglot.measuring.late.MOST", 1000)
     monkeypatch.setattr(encoder, "encoded_tokens", lambda *texts, **more: pytest.fail("encoded"))
-    with pytest.raises(InputError, match="have its best re-ranked"):
+    with pytest.raises(InputError, match="best of its searches re-ranked"):
         late_matrix(encoder, benchmark, *vectors)
 
 

@@ -70,7 +70,7 @@ def evaluate(
         ranking: How the index is searched.
         late: Late interaction of a model: each token of a query with the nearest one of a passage, beside the cosine of
             the whole texts. Takes minutes where there are thousands of queries and passages.
-        in_context: A candidate's vector is the mean of its own and that within its paragraph (xquad-r, mlqa-r).
+        in_context: Read every candidate within its paragraph, too (xquad-r, mlqa-r).
         options: How the model is opened.
         devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
         elsewhere: Where the model encodes, and streamed passages are searched.

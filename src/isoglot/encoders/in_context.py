@@ -2,7 +2,7 @@
 
 A sentence says `it`, `there`, `the second one`; its paragraph says what that is. Reading the paragraph and taking the
 mean of the sentence's tokens (late chunking, Günther and others 2024, arXiv 2409.04701) lets them know. Which sentence
-of a paragraph answers is told less well so, and the vectors of the sentences alone tell it: both are taken together.
+of a paragraph answers is told less well so, and the sentences' own vectors tell it: both are taken together.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.embedder import Encoder, Role, Vectors, readable
+from isoglot.encoders.embedder import Encoder, Model, Role, Vectors, readable
 from isoglot.encoders.tokens import Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHARE = 0.5
+SHARE = 0.3
 
 
 @runtime_checkable
@@ -48,12 +48,48 @@ def with_contexts(encoder: Encoder) -> ContextEncoder:
 
 
 def joined(own: Vectors, within: Vectors) -> Vectors:
-    """The mean of passages' own vectors and those within their contexts (n, d): shorter than 1 where these differ.
+    """Passages' own vectors and those within their contexts, mixed (n, d): shorter than 1 where these differ.
 
-    A product with it is the mean of the two cosines. Scaled to length 1 it would rank worse: a passage whose meaning
-    hangs on its context is then found by less than it says.
+    A product with it is the mixture of the two cosines. Scaled to length 1 it ranks worse: a passage whose meaning
+    hangs on its context would be found by more than either of them says.
+
+    >>> joined(np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32)).round(2).tolist()
+    [[0.7, 0.3]]
     """
     return ((1 - SHARE) * own + SHARE * within).astype(np.float32)
+
+
+def encode_in_context(model: Model, texts: list[str], contexts: list[str], *, what: str | None = None) -> Vectors:
+    """Vectors of passages for a search by inner product: each by itself and within its context, mixed.
+
+    Args:
+        model: a Sentence Transformer that pools by the mean.
+        texts: passages, such as sentences.
+        contexts: what each stands in, such as its paragraph; one that its passage is not in is left out.
+        what: name of the progress bar.
+
+    Returns:
+        float32 (n, d), of length 1 at most; not to be scaled (see `joined`).
+
+    Raises:
+        InputError: a model that cannot read so, or another number of contexts than texts.
+
+    Example:
+        With `model` as a Sentence Transformer.
+
+        >>> from isoglot.encoders import encode_in_context
+        >>> page = "The Ararat is a mountain. It is 5137 m high."
+        >>> vectors = encode_in_context(model, ["It is 5137 m high."], [page])
+        >>> bool(0.5 < (vectors**2).sum() <= 1.0001)
+        True
+    """
+    from isoglot.encoders.encoding import as_encoder
+
+    if len(texts) != len(contexts):
+        raise InputError(f"contexts: {len(contexts)} for {len(texts)} texts; give each text its own")
+    reader = with_contexts(as_encoder(model))
+    own = reader.encoded(texts, "passage", what=what).vectors
+    return joined(own, reader.encoded_within(texts, contexts, "passage", what=what))
 
 
 class Window(NamedTuple):

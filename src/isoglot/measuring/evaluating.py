@@ -70,7 +70,7 @@ def evaluate(
             setting then has it from the whole pool.
         late: late interaction: each token of a query meets the nearest one of a passage, and that is mixed with the
             cosine of the whole texts (see `isoglot.encoders.late_interaction`); of models that are opened here.
-        in_context: a candidate's vector is the mean of its own and the one that it has within its context, such as a
+        in_context: a candidate's vector is mixed of its own and the one that it has within its context, such as a
             sentence within its paragraph (see `isoglot.encoders.in_context`); of benchmarks that know contexts
             (XQuAD-R, MLQA-R) and models that are opened here.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
@@ -160,7 +160,7 @@ class Sides(NamedTuple):
     def add_to(self, result: Evaluation) -> Evaluation:
         """The result with the shares of texts that were cut, and a note where there are any."""
         if self.within is not None:
-            note = "candidates' vectors are the mean of their own and of those within their contexts"
+            note = "candidates' vectors are mixed of their own and of those within their contexts"
             result = replace(result, notes=(*result.notes, note))
         shares = {"query": self.queries.cut_share, "passage": self.candidates.cut_share}
         length = self.candidates.length

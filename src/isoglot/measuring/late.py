@@ -41,8 +41,8 @@ def late_matrix(
     if size > MOST:
         raise InputError(
             f"late interaction would compare each of {len(queries):,} queries with each of {len(candidates):,} "
-            f"candidates, {size / 2**30:.0f} GiB of scores; make an index, and have its best re-ranked (--index with "
-            "--rerank late)"
+            f"candidates, {size / 2**30:.0f} GiB of scores; make an index, and have the best of its searches re-ranked "
+            "by late interaction"
         )
     asked = model.encoded_tokens(benchmark.queries.texts, "query", what="tokens of queries")
     distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)

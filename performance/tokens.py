@@ -1,14 +1,16 @@
-"""Late interaction by its parts: whole texts, tokens, and both; with and without searching twice.
+"""Late interaction and passages in their context by their parts: with and without each, and searching twice.
 
     python performance/alignment.py mlqa-r --split parts
-    python performance/late.py parts/held --third --models base=embedded,best=runs/best --grid    # to choose the shares
-    python performance/late.py xquad-r --models base=embedded,best=runs/best
-    python performance/late.py xquad-r --models base=embedded --quick        # German and English alone, a third of them
-    python performance/late.py --speed
+    python performance/tokens.py parts/held --third --models base=embedded,best=runs/best --grid    # chose the shares
+    python performance/tokens.py xquad-r --models base=embedded,best=runs/best
+    python performance/tokens.py xquad-r --models base=embedded --quick    # German and English, a third of candidates
+    python performance/tokens.py --speed
 
-The folder is in LAReQA's layout. Rows are shares of late interaction in the score, 0 being the cosine of whole texts;
-`even` gives all tokens of a query one weight instead of their information. --speed re-ranks 50 passages of `atlas`,
-first as strangers and then as acquaintances, and searches without re-ranking in turn.
+The folder is in LAReQA's layout. Columns: the share of a passage's vector within its paragraph in what is compared (0:
+its own alone), whether the query is drawn to passages, the share of tokens (late interaction) in the score (0: the
+cosine of whole texts). `even` gives a query's tokens one weight instead of their information, `unit` scales mixed
+vectors to length 1. --speed re-ranks 50 passages of `atlas`, first as strangers and then as acquaintances, and searches
+without re-ranking in turn.
 """
 
 import argparse
@@ -24,14 +26,17 @@ import numpy as np
 from alignment import with_a_third
 
 from isoglot.data.benchmarks.lareqa import load_lareqa
+from isoglot.encoders.in_context import SHARE as WITHIN
+from isoglot.encoders.in_context import joined
 from isoglot.encoders.late_interaction import SHARE, SHARE_DRAWN, late_scores
 from isoglot.encoders.opening import open_embedder
-from isoglot.measuring.evaluating import encode_benchmark, fed_back
+from isoglot.encoders.unit_vectors import units
+from isoglot.measuring.evaluating import encode_sides, fed_back
 from isoglot.measuring.scoring import score_matrix
 from isoglot.search.index.building import build_index
 from isoglot.search.searcher import Searcher
 
-SHARES = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+SHARES, CONTEXTS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 1.0), (0.0, 0.2, 0.3, 0.5, 1.0)
 
 
 def main():
@@ -51,32 +56,34 @@ def main():
     benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
     if given.third or given.quick:
         benchmark = with_a_third(benchmark)
-    print("| model | query | share of tokens | mono | cross | pool | rank distance |")
-    print("|---|---|---:|---:|---:|---:|---:|")
+    print("| model | share within context | query | share of tokens | mono | cross | pool | rank distance |")
+    print("|---|---:|---|---:|---:|---:|---:|---:|")
     for label, name in (pair.split("=", 1) for pair in given.models.split(",")):
         encoder = open_embedder(name)
-        queries, passages = encode_benchmark(encoder, benchmark)
+        sides = encode_sides(encoder, benchmark, in_context=True)
+        queries, own, within = sides.queries.vectors, sides.candidates.vectors, sides.within
         asked = encoder.encoded_tokens(benchmark.queries.texts, "query")
         held = encoder.encoded_tokens(benchmark.candidates.texts, "passage")
         late = late_scores(asked, held)
-        plain, drawn = queries @ passages.T, fed_back(queries, passages) @ passages.T
-        for what, whole, own in (("as it is", plain, SHARE), ("drawn", drawn, SHARE_DRAWN)):
-            for share in (0.0, *(SHARES if given.grid else (own,))):
-                row(benchmark, label, what, share, (1 - share) * whole + share * late)
+        for context in CONTEXTS if given.grid else (0.0, WITHIN):
+            vectors = (1 - context) * own + context * within
+            plain, drawn = queries @ vectors.T, fed_back(queries, vectors) @ vectors.T
+            for query, whole, chosen in (("as it is", plain, SHARE), ("drawn", drawn, SHARE_DRAWN)):
+                for share in SHARES if given.grid and context in (0.0, WITHIN) else (0.0, chosen):
+                    scores = (1 - share) * whole + share * late
+                    row(benchmark, f"{label} | {context} | {query} | {share}", scores)
         if given.grid:
             lengths = np.diff(asked.offsets)
-            even = replace(asked, weights=np.repeat(1 / lengths, lengths).astype(np.float32))
-            alike = late_scores(even, held)
-            row(benchmark, label, "even", SHARE, (1 - SHARE) * plain + SHARE * alike)
-            row(benchmark, label, "even", 1.0, alike)
+            even = late_scores(replace(asked, weights=np.repeat(1 / lengths, lengths).astype(np.float32)), held)
+            row(benchmark, f"{label} | 0.0 | even | {SHARE}", (1 - SHARE) * queries @ own.T + SHARE * even)
+            row(benchmark, f"{label} | {WITHIN}, unit | as it is | 0.0", queries @ units(joined(own, within)).T)
 
 
-def row(benchmark, label, what, share, scores):
+def row(benchmark, what, scores):
     found = score_matrix(benchmark, scores)
     settings = (found.macro(name, "map") for name in ("monolingual", "cross_lingual", "multilingual"))
     cells = " | ".join(f"{value:.3f}" for value in settings)
-    distance = found.macro("multilingual", "rank_distance")
-    print(f"| {label} | {what} | {share} | {cells} | {distance:.0f} |", flush=True)
+    print(f"| {what} | {cells} | {found.macro('multilingual', 'rank_distance'):.0f} |", flush=True)
 
 
 def speed():
