@@ -100,6 +100,7 @@ def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay 
         "precision": asked.options.precision,
         "options": asked.options.record(),
         "numbers": asked.numbers,
+        "in_context": asked.in_context,
         "ann_from": asked.ann_from,
         "most_deleted": asked.keeping.share,
         "executor": executor,
@@ -124,7 +125,7 @@ def _once(
     kept = asked.keeping
     try:
         return build_index(
-            asked.inputs if data is None else passage_documents(data),
+            asked.inputs if data is None else passage_documents(data, in_context=asked.in_context),
             folder,
             encoder,
             sync=kept.on,
@@ -186,6 +187,7 @@ def _record(
             "delete": [*asked.delete, *listed],
             "precision": asked.options.precision,
             "numbers": asked.numbers,
+            "in_context": asked.in_context,
         },
         data={} if data is None else {"benchmark": data.checksum},
         seed=None,

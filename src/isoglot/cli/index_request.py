@@ -34,6 +34,7 @@ class IndexRequest:
     roll_back: int | None
     prune: int | None
     numbers: str | None
+    in_context: bool
     ann_from: int
     overwrite: bool
     resume: bool

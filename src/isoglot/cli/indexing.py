@@ -39,6 +39,7 @@ def index(
     roll_back: int | None = None,
     prune: int | None = None,
     numbers: Literal["float32", "float16", "int8"] | None = None,
+    in_context: Switch = False,
     ann_from: int = 100_000,
     overwrite: Switch = False,
     resume: Switch = False,
@@ -68,6 +69,8 @@ def index(
         prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
         numbers: Numbers that a new index keeps its vectors in: float32 (default), float16, or int8, which is searched
             exactly only; what they lose is measured.
+        in_context: Read the passages of a new index within their documents as well, so that a sentence that says `it`
+            is found by what that is.
         ann_from: Passages from which an approximate index is built.
         overwrite: Replace what the folder holds.
         resume: Go on with a build that was interrupted.

@@ -136,11 +136,18 @@ def score_index(
     return noted(result) if feedback else result
 
 
-def passage_documents(benchmark: Benchmark | StreamedCorpus) -> Iterator[dict[str, str]]:
-    """A benchmark's passages as documents for `build_index`: id, text, lang; those without any text are left out."""
-    for key, lang, text in _passages(benchmark):
+def passage_documents(benchmark: Benchmark | StreamedCorpus, *, in_context: bool = False) -> Iterator[dict[str, str]]:
+    """A benchmark's passages as documents for `build_index`: id, text, lang; those without any text are left out.
+
+    Args:
+        benchmark: any.
+        in_context: with what each stands in, as `context`, where the benchmark knows that.
+    """
+    contexts = benchmark.contexts if in_context and isinstance(benchmark, Benchmark) else None
+    for number, (key, lang, text) in enumerate(_passages(benchmark)):
         if clean(text):
-            yield {"id": key, "text": text, "lang": lang}
+            more = {} if contexts is None else {"context": contexts[number]}
+            yield {"id": key, "text": text, "lang": lang, **more}
 
 
 def refuse_other_index(benchmark: Benchmark, documents: int, checksum: str | None, *, folded: bool = True) -> None:

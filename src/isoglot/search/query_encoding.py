@@ -12,6 +12,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Vectors, readable
+from isoglot.encoders.in_context import widened
 from isoglot.languages.codes import UNKNOWN, normal_code
 from isoglot.languages.detection import detect
 
@@ -64,7 +65,9 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
     return rows
 
 
-def query_vectors(encoder: Encoder, texts: Sequence[str], lang: str | None, debias: Debias | None) -> Vectors:
+def query_vectors(
+    encoder: Encoder, texts: Sequence[str], lang: str | None, debias: Debias | None, *, in_context: bool = False
+) -> Vectors:
     """Vectors (n, d) of queries, corrected as the passages were.
 
     Args:
@@ -72,6 +75,7 @@ def query_vectors(encoder: Encoder, texts: Sequence[str], lang: str | None, debi
         texts: queries.
         lang: of all of them; that of each is guessed when None.
         debias: the index's correction.
+        in_context: the index's passages have one dimension more.
     """
     encoded = encoder.encoded(list(texts), "query")
     if encoded.cut:
@@ -81,7 +85,8 @@ def query_vectors(encoder: Encoder, texts: Sequence[str], lang: str | None, debi
             len(texts),
             encoded.length or 0,
         )
-    if debias is None:
-        return encoded.vectors
-    codes = [lang or detect(readable(text), among=debias.languages, threshold=0.0) for text in texts]
-    return debias.apply(encoded.vectors, codes, "query")
+    vectors = encoded.vectors
+    if debias is not None:
+        codes = [lang or detect(readable(text), among=debias.languages, threshold=0.0) for text in texts]
+        vectors = debias.apply(vectors, codes, "query")
+    return widened(vectors, "query") if in_context else vectors

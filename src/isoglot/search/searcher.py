@@ -18,6 +18,7 @@ from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.feedback import PASSAGES, drawn_to
+from isoglot.encoders.in_context import widened
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.unit_vectors import units
 from isoglot.search.asked import QUOTA, Asked, Expand
@@ -49,16 +50,23 @@ class Searcher(Lookup):
         model: a Sentence Transformer or any `Embedder`; None where only words are searched for.
         model_name: for display.
         debias: corrects query vectors, as it corrected the passages.
+        in_context: the passages were read within their documents, too: their vectors have one dimension more.
 
     Attributes:
         version: number of the index's version that is open; None where none is counted.
     """
 
     def __init__(
-        self, index: Index, model: Model | None = None, *, model_name: str = "", debias: Debias | None = None
+        self,
+        index: Index,
+        model: Model | None = None,
+        *,
+        model_name: str = "",
+        debias: Debias | None = None,
+        in_context: bool = False,
     ) -> None:
         super().__init__(index)
-        self._debias = debias
+        self._debias, self._in_context = debias, in_context
         self._opener: Callable[[], Encoder] | None = None if model is None else partial(as_encoder, model)
         self._encoder: Encoder | None = None
         self.model_name = model_name
@@ -119,7 +127,8 @@ class Searcher(Lookup):
     @classmethod
     def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions, light: bool) -> Searcher:
         about = opened.about or About("", opened.index.dimension)
-        searcher = cls(opened.index, model_name=model if isinstance(model, str) else about.model, debias=about.debias)
+        name = model if isinstance(model, str) else about.model
+        searcher = cls(opened.index, model_name=name, debias=about.debias, in_context=about.in_context)
         searcher._opener = partial(open_like, about, model, options, light=light)
         searcher.version = opened.version
 
@@ -267,7 +276,7 @@ class Searcher(Lookup):
         Raises:
             InputError: there is no encoder, or it is not the one that the index was made with.
         """
-        return query_vectors(self.encoder, list(queries), query_code(query_lang, self.languages()), self._debias)
+        return self._vectors(list(queries), query_code(query_lang, self.languages()))
 
     def drawn(self, vectors: Vectors, where: str | Filter | None = None) -> Vectors:
         """Vectors of queries (n, d) drawn to the best passages of each, as `feedback` has it.
@@ -284,11 +293,13 @@ class Searcher(Lookup):
         tree = None if where is None else checked_filter(where, self.fields())
         hubs = None if self._debias is None else self._debias.hubs
         found = [self._index.nearest_vectors(row, PASSAGES, tree) for row in rows]
+        kept = slice(-1 if self._in_context else None)
         moved = [
-            drawn_to(row[None], near.vectors[None], near.cosines[None], hubs)[0]
+            drawn_to(row[None, kept], near.vectors[None, :, kept], near.cosines[None], hubs)[0]
             for row, near in zip(rows, found, strict=True)
         ]
-        return np.array(moved, np.float32).reshape(rows.shape)
+        drawn = np.array(moved, np.float32).reshape(len(rows), -1)
+        return widened(drawn, "query") if self._in_context else drawn.reshape(rows.shape)
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.
@@ -314,6 +325,8 @@ class Searcher(Lookup):
         if found is None:
             raise NoPassageError(id)
         passage, vector = found
+        if self._in_context:  # the dimension that fills it up says nothing of what is alike
+            vector = widened(units(vector[None, :-1]), "query")[0]
         if wrong := sorted(set(how) - _LIKE):
             raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(_LIKE))}")
         asked = Asked(**how)
@@ -322,13 +335,16 @@ class Searcher(Lookup):
             where = And((checked_filter(asked.where, self.fields()), where))
         return self._find(["more"], replace(asked, where=where), vector[None])[0]
 
+    def _vectors(self, texts: Sequence[str], lang: str | None) -> Vectors:
+        return query_vectors(self.encoder, texts, lang, self._debias, in_context=self._in_context)
+
     def _find(self, queries: Sequence[str], asked: Asked, vectors: Vectors | None) -> list[list[Hit]]:
         languages = self.languages()
         asked = asked.checked(queries, languages, self.fields)
         query_lang = query_code(asked.query_lang, languages)
         texts = [asked.expand(query) if asked.expand is not None else query for query in queries]
         if vectors is None and asked.mode != "lexical" and texts:
-            vectors = query_vectors(self.encoder, texts, query_lang, self._debias)
+            vectors = self._vectors(texts, query_lang)
         found = []
         for query, text, vector in zip(
             queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True

@@ -30,6 +30,7 @@ class About:
         debias: corrects queries as the passages were.
         version: number of the index's version.
         mean_terms: index terms of a passage in the mean, which BM25 takes the length of passages by.
+        in_context: passages' vectors have one dimension more, see `isoglot.encoders.in_context.widened`.
     """
 
     model: str
@@ -40,6 +41,7 @@ class About:
     debias: Debias | None = None
     version: int = 0
     mean_terms: float = 0.0
+    in_context: bool = False
 
     def is_like(self, other: About) -> bool:
         """Whether the two say the same."""
@@ -54,6 +56,8 @@ class About:
     def to_text(self) -> str:
         """As JSON, for stores that keep a text beside their passages."""
         record = asdict(replace(self, debias=None))
+        if not self.in_context:
+            del record["in_context"]  # as isoglots that know nothing of it read it
         return json_line({"isoglot_about": FORMAT, **record, "debias": _packed(self.debias)})
 
     @classmethod

@@ -104,6 +104,7 @@ def build_index(
     precision: Precision = "auto",
     options: Mapping[str, Any] | None = None,
     numbers: Numbers | None = None,
+    in_context: bool = False,
     ann_from: int = approximate.PAYS_FROM,
     executor: Executor | None = None,
     opener: Callable[[], Model] | None = None,
@@ -144,6 +145,9 @@ def build_index(
         options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
         numbers: that a new index keeps its vectors in: float32 (when None), float16, or int8, which takes a byte and is
             searched exactly only. What they lose is measured and kept in the manifest. An update keeps to the index's.
+        in_context: passages of a new index are read within their documents as well (see
+            `isoglot.encoders.in_context`), or within what a document in memory has as `context`; the model has to be
+            opened here, and to pool by the mean. An update keeps to the index's way.
         ann_from: passages from which an ANN index is built.
         executor: where shards are encoded; in this process when None.
         opener: opens the model where the executor's workers are; the model itself goes there when None.
@@ -192,7 +196,16 @@ def build_index(
     claim = claimed_folder(folder, overwrite=True) if overwrite and not resume else nullcontext()
     with claim, one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(
-            folder, model, name, debias, length, update=update, precision=precision, options=options, numbers=numbers
+            folder,
+            model,
+            name,
+            debias,
+            length,
+            update=update,
+            precision=precision,
+            options=options,
+            numbers=numbers,
+            in_context=in_context,
         )
         opened = opener if executor is not None and opener is not None else partial(_itself, model)
         recipe = _recipe(folder, manifest, opened, name, precision, probed=executor is not None)
@@ -263,6 +276,7 @@ def _recipe(
         precision,
         load_debias(folder / DEBIAS) if manifest.debias else None,
         manifest.probe if probed else None,
+        manifest.in_context,
     )
 
 

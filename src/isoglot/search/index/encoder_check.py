@@ -101,7 +101,7 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
     vectors = probe(opened)
     if recorded.size:
         refuse_other(vectors, recorded, name, made_with)
-    elif vectors.shape[1] != about.dimension:
+    elif vectors.shape[1] != about.dimension - about.in_context:
         raise InputError(
             f"{name or 'the model given'}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
             f"{about.dimension}; name the model that it was made with"

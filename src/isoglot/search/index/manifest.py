@@ -13,6 +13,7 @@ from isoglot.documents.roots import Root, to_roots
 
 FORMAT = 5
 _SHORTENED = 6  # with vectors in other numbers than float32, which earlier ones would read wrongly
+_IN_CONTEXT = 7  # of passages in their contexts, which earlier ones would compare queries with wrongly
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # there while a build is under way
 
@@ -58,6 +59,7 @@ class Manifest:
         options: how the encoder was opened (see `ModelOptions.record`), so that it opens the same again.
         roots: the files and folders given so far, and what the ids of their documents begin with.
         numbers: that vectors are kept in: float32, float16 or int8.
+        in_context: passages were read within their documents, too: vectors have one dimension more than the encoder's.
         current: number of the version that readers see.
         versions: all published ones, oldest first.
     """
@@ -70,6 +72,7 @@ class Manifest:
     options: dict[str, Any] = field(default_factory=dict)
     roots: tuple[Root, ...] = ()
     numbers: str = "float32"
+    in_context: bool = False
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 
@@ -98,7 +101,10 @@ class Manifest:
             del record["numbers"]
             for version in record["versions"]:
                 del version["recall"]
-        write_json(folder / FILE, {"isoglot_index": FORMAT if self.numbers == "float32" else _SHORTENED, **record})
+        if not self.in_context:
+            del record["in_context"]
+        form = _IN_CONTEXT if self.in_context else FORMAT if self.numbers == "float32" else _SHORTENED
+        write_json(folder / FILE, {"isoglot_index": form, **record})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -116,12 +122,12 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
     record = read_json(path)
     found = record.pop("isoglot_index", None) if isinstance(record, dict) else None
-    if found not in (FORMAT, _SHORTENED):
+    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT):
         raise InputError(
             f"{path}: index format {found}, this isoglot reads format {FORMAT}; "
             + (
                 "update isoglot, or make the index again"
-                if isinstance(found, int) and found > _SHORTENED
+                if isinstance(found, int) and found > _IN_CONTEXT
                 else f"make the index again with `isoglot index INPUT... -o {folder} --overwrite`"
             )
         )

@@ -13,7 +13,8 @@ from isoglot.core.files import atomic_write, read_json, sha256, shown, write_jso
 from isoglot.documents.roots import Root, extend_roots, move_root, to_roots
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.embedder import Model
-from isoglot.search.index.encoder_check import passage_length, probe, refuse_other
+from isoglot.encoders.in_context import with_contexts
+from isoglot.search.index.encoder_check import passage_encoder, passage_length, probe, refuse_other
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
 from isoglot.search.index.store import LOCK, Store, stored
@@ -34,6 +35,7 @@ def go_on_from(
     precision: str,
     options: Mapping[str, Any] | None = None,
     numbers: str | None = None,
+    in_context: bool = False,
 ) -> Manifest:
     """The index's manifest to go on from; a new one (without versions) where the index is new."""
     vectors = probe(model, precision)
@@ -46,7 +48,11 @@ def go_on_from(
             raise InputError(f"debias {debias}: not the correction that the index was made with; index again")
         if numbers is not None and numbers != manifest.numbers:
             raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
+        if in_context and not manifest.in_context:
+            raise InputError("in_context: the index was made of passages by themselves; index again")
         return manifest
+    if in_context:
+        with_contexts(passage_encoder(model, passage_length(model, length), precision))
     numbers, dimension = numbers or "float32", int(vectors.shape[1])
     if debias is not None:
         fitted = load_debias(debias)
@@ -56,6 +62,7 @@ def go_on_from(
                 "fit it with this model"
             )
         dimension = fitted.width
+    dimension += in_context
     vector_type(dimension, numbers)
     if debias is not None:
         with atomic_write(folder / DEBIAS) as temporary:
@@ -68,6 +75,7 @@ def go_on_from(
         debias=debias is not None,
         options=dict(options or {}),
         numbers=numbers,
+        in_context=in_context,
     )
 
 
@@ -92,12 +100,13 @@ def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None
 
 def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """What decides the rows of a document in an index."""
-    return {
+    given = {
         "model": manifest.model,
         "length": manifest.length,
         "debias": sha256(folder / DEBIAS) if manifest.debias else None,
         "options": manifest.options,
     }
+    return {**given, "in_context": True} if manifest.in_context else given
 
 
 def open_store(
@@ -109,7 +118,8 @@ def open_store(
         The store, and the roots that documents get their ids by.
     """
     given = deciding(folder, manifest)
-    settings = {**{key: given[key] for key in ("model", "length", "debias")}, "from": manifest.current}
+    kept = ("model", "length", "debias", "in_context")
+    settings = {**{key: given[key] for key in kept if key in given}, "from": manifest.current}
     state = folder / BUILDING
     record = read_json(state) if state.is_file() else None
     if record is not None and record["settings"] != settings:

@@ -12,7 +12,8 @@ import pyarrow as pa
 from isoglot.documents.document import Document
 from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.embedder import Encoder, Model
+from isoglot.encoders.embedder import Encoder, Model, readable
+from isoglot.encoders.in_context import joined, widened, with_contexts
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
@@ -33,6 +34,7 @@ class Recipe:
         precision: as for `encode`.
         debias: corrects the vectors.
         probe: vectors (3, d) that the encoder has to give for the fixed texts; not compared when None.
+        in_context: passages are read within their documents, too.
     """
 
     model: Callable[[], Model]
@@ -42,6 +44,7 @@ class Recipe:
     precision: str
     debias: Debias | None = None
     probe: Sequence[Sequence[float]] | None = None
+    in_context: bool = False
 
     def open(self) -> Callable[[Shard], pa.Table]:
         """Open the encoder and give the function from a shard to its rows.
@@ -61,14 +64,23 @@ class Recipe:
         return rows
 
     def _rows(self, shard: Shard, encoder: Encoder, spans: Spans, tokens: int) -> pa.Table:
-        passages, hashes = list[Passage](), list[str]()
+        passages, hashes, contexts = list[Passage](), list[str](), list[str]()
         for document, digest in shard.documents:
             made = list(_passages(document, spans, tokens))
             passages += made
             hashes += [digest] * len(made)
-        vectors = encoder([f"{passage.title} {passage.text}".strip() for passage in passages], "passage")
-        if self.debias is not None:
-            vectors = self.debias.apply(vectors, [passage.lang for passage in passages], "passage")
+            contexts += [_context(document)] * len(made)
+
+        def corrected(vectors: Vectors) -> Vectors:
+            if self.debias is None:
+                return vectors
+            return self.debias.apply(vectors, [passage.lang for passage in passages], "passage")
+
+        vectors = corrected(encoder([f"{passage.title} {passage.text}".strip() for passage in passages], "passage"))
+        if self.in_context:
+            texts = [passage.text for passage in passages]
+            within = with_contexts(encoder).encoded_within(texts, contexts, "passage")
+            vectors = widened(joined(vectors, corrected(within)), "passage")
         return rows_of(passages, hashes, vectors, self.dimension)
 
 
@@ -90,6 +102,12 @@ def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors
     for name, array in field_arrays(passages).items():
         own = own.append_column(name, array)
     return own
+
+
+def _context(document: Document) -> str:
+    """What a document's passages stand in: its field `context` where that holds its text, else the document."""
+    given = document.metadata.get("context")
+    return given if isinstance(given, str) and document.text in readable(given) else document.text
 
 
 def _passages(document: Document, spans: Spans, tokens: int) -> Iterator[Passage]:

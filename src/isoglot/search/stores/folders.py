@@ -59,6 +59,7 @@ def about_folder(folder: Path, manifest: Manifest) -> About:
         manifest.options,
         load_debias(folder / DEBIAS) if manifest.debias else None,
         manifest.version.number,
+        in_context=manifest.in_context,
     )
 
 
