@@ -298,8 +298,8 @@ class Searcher(Lookup):
             drawn_to(row[None, kept], near.vectors[None, :, kept], near.cosines[None], hubs)[0]
             for row, near in zip(rows, found, strict=True)
         ]
-        drawn = np.array(moved, np.float32).reshape(len(rows), -1)
-        return widened(drawn, "query") if self._in_context else drawn.reshape(rows.shape)
+        drawn = np.array(moved, np.float32).reshape(rows[:, kept].shape)
+        return widened(drawn, "query") if self._in_context else drawn
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.
