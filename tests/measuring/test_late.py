@@ -45,7 +45,7 @@ def test_a_matrix_of_cosines_scores_as_the_vectors_do(benchmark, encoder):
 
 
 def test_scores_are_cosines_mixed_with_those_of_tokens(benchmark, encoder, monkeypatch):
-    monkeypatch.setattr("isoglot.measuring.late._CHUNK", 5)
+    monkeypatch.setattr("isoglot.measuring.late._LETTERS", 100)
     queries, candidates = encode_benchmark(encoder, benchmark)
     tokens = late_scores(
         encoder.encoded_tokens(benchmark.queries.texts, "query"),
@@ -99,11 +99,11 @@ def test_what_has_no_tokens_is_refused(benchmark, encoder, given):
 
 
 def test_too_many_scores_are_refused_before_anything_is_encoded(benchmark, encoder, monkeypatch):
-    vectors = encode_benchmark(encoder, benchmark)
     monkeypatch.setattr("isoglot.measuring.late.MOST", 1000)
-    monkeypatch.setattr(encoder, "encoded_tokens", lambda *texts, **more: pytest.fail("encoded"))
+    for way in ("encoded", "encoded_tokens"):
+        monkeypatch.setattr(encoder, way, lambda *texts, **more: pytest.fail("encoded"))
     with pytest.raises(InputError, match="best of its searches re-ranked"):
-        late_matrix(encoder, benchmark, *vectors)
+        evaluate(encoder, benchmark, late=True)
 
 
 def test_scores_of_another_shape_are_refused(benchmark):
@@ -124,3 +124,9 @@ def test_candidates_in_their_contexts(benchmark, encoder, tiny_model):
     same(both, score_matrix(benchmark, late_matrix(encoder, benchmark, queries, joined(own, within))))
     with pytest.raises(InputError, match="stand in no context that is known"):
         evaluate(encoder, replace(benchmark, contexts=None), in_context=True)
+    with pytest.raises(InputError, match="contexts: 1 for"):
+        evaluate(encoder, replace(benchmark, contexts=["a"]), in_context=True)
+
+
+def test_sentences_followed_by_their_paragraph_are_in_no_other_context(lareqa_folder):
+    assert load_lareqa(lareqa_folder, "mini", with_context=True).contexts is None

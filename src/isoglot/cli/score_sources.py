@@ -99,13 +99,16 @@ class FromModel:
         """Encode and score."""
         from isoglot.cli.encoders import device_of, open_encoder
         from isoglot.measuring.evaluating import encode_sides
+        from isoglot.measuring.late import require_late
 
         if self.executor is not None:
             return self._score_elsewhere(data, folder, how)
         encoder = open_encoder(self.name, self.options, self.devices)
+        late_of = encoder if how.late else None
+        if late_of is not None:
+            require_late(late_of, data)
         sides = encode_sides(encoder, data, in_context=how.in_context)
         vectors = sides.queries.vectors, sides.candidates.vectors
-        late_of = encoder if how.late else None
         result = _score_vectors(data, *vectors, self.name, folder, how, within=sides.within, late_of=late_of)
         return sides.add_to(result), device_of(encoder)
 
@@ -304,26 +307,23 @@ def _score_vectors(
         late_of: the encoder whose tokens are compared, too.
     """
     from isoglot.encoders.debias import load_debias
-    from isoglot.measuring.evaluating import corrected, noted, trained_languages
-    from isoglot.measuring.late import late_matrix, noted_late
-    from isoglot.measuring.scoring import score, score_matrix
+    from isoglot.measuring.evaluating import corrected, scored, trained_languages
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)
     queries, candidates = corrected(data, queries, candidates, correction, feedback=how.feedback, within=within)
     if how.trec_depth is not None:
         write_trec(folder / "trec", data, queries, candidates, depth=how.trec_depth)
-    about: dict[str, Any] = {
-        "name": name,
-        "trained": trained_languages(name),
-        "relevant_from": how.relevant_from,
-    }
-    if late_of is None:
-        result = score(data, queries, candidates, **about)
-    else:
-        scores = late_matrix(late_of, data, queries, candidates, drawn=how.feedback)
-        result = noted_late(score_matrix(data, scores, **about))
-    return noted(result) if how.feedback else result
+    return scored(
+        data,
+        queries,
+        candidates,
+        late_of=late_of,
+        feedback=how.feedback,
+        name=name,
+        trained=trained_languages(name),
+        relevant_from=how.relevant_from,
+    )
 
 
 def _score_shards(

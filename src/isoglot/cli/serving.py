@@ -63,7 +63,8 @@ def serve(
         model: The encoder of the index, where it lies elsewhere now.
         compare_model: The encoder of the second index, where it lies elsewhere now.
         options: How encoders are opened, where not as they were for the index.
-        rerank: Behind /v1/rerank: a cross-encoder or another encoder, by folder or Hub id; else the indexes' own.
+        rerank: Behind /v1/rerank: a cross-encoder or another encoder, by folder or Hub id (late:MODEL: by its tokens,
+            too); else the indexes' own.
         allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
         root_path: Path under which a reverse proxy shows this server, such as /search.
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
@@ -129,7 +130,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        judges = {} if rerank is None else {Path(rerank).name: open_judge(rerank)}
+        judges = {} if rerank is None else {Path(rerank.removeprefix("late:")).name: open_judge(rerank)}
         app = create_app(searchers, settings, embed=embed, judges=judges)
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
 

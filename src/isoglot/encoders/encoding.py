@@ -19,6 +19,7 @@ from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import preset_of, prompt_of
 from isoglot.encoders.options import LEAST
 from isoglot.encoders.threads import threads_for
+from isoglot.encoders.turns import turn
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -113,6 +114,7 @@ class ModelEmbedder:
         self._half = resolve_precision(precision, self.device) == "bf16"
         self._unpadded: Unpadded | None = None
         self._vocabulary: Vocabulary | None = None
+        self._plain: Any = None
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Unit vectors, float32 (n, d)."""
@@ -149,11 +151,9 @@ class ModelEmbedder:
 
         model, name, prompt = self.model, what or role, prompt_of(self.model, role)
         if self._vocabulary is None:
-            tokenizer = model.tokenizer
-            backend = getattr(tokenizer, "backend_tokenizer", None)
-            self._vocabulary = Vocabulary(backend, getattr(tokenizer, "all_special_ids", ()))
+            self._vocabulary = Vocabulary(self._plain_tokenizer(), getattr(model.tokenizer, "all_special_ids", ()))
         tokens = tokenize(model, [readable(text) for text in texts], prompt=prompt, length=self.length, what=name)
-        head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt else []
+        head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt.strip() else []
         hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
         return encode_tokens(tokens, head, hidden_of, self._vocabulary, what=name, device=self.device)
 
@@ -174,40 +174,36 @@ class ModelEmbedder:
         """
         import torch
 
-        from isoglot.encoders.in_context import laid_out, pooled_within
-        from isoglot.encoders.tokens import tokenize
+        from isoglot.encoders.in_context import laid_out, pooled_within, require_contexts
 
-        model, name, prompt = self.model, what or role, prompt_of(self.model, role)
-        backend = getattr(model.tokenizer, "backend_tokenizer", None)
-        if backend is None or getattr(model[1], "pooling_mode", None) != "mean":
+        require_contexts(texts, contexts)
+        model, name, plain = self.model, what or role, self._plain_tokenizer()
+        if plain is None or getattr(model[1], "pooling_mode", None) != "mean":
             raise InputError(
                 f"passages in their context: {self.name} does not take the mean of tokens that it can tell the place of"
             )
         if not texts:
             return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
-        plain = copy.deepcopy(backend)  # the model's own cuts and pads
-        plain.no_truncation()
-        plain.no_padding()
-        around = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist()
-        # Special tokens behind a text: zero or one with the models that there are.
-        opening = len(around) - plain.encode("a").special_tokens_mask[::-1].index(0)
-        parts = laid_out(
-            texts,
-            contexts,
-            lambda wholes: plain.encode_batch(wholes, add_special_tokens=False),
-            around[:opening],
-            around[opening:],
-            model.max_seq_length or 512,
-        )
+        parts = laid_out(texts, contexts, plain.encode_batch, prompt_of(model, role), model.max_seq_length or 512)
         hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
-        pooled = pooled_within(parts, hidden_of, what=name, device=self.device).to(self.device)
+        pooled = pooled_within(parts, hidden_of, what=name, device=self.device)
         with torch.inference_mode():
-            features: dict[str, Any] = {"sentence_embedding": pooled}
+            features: dict[str, Any] = {"sentence_embedding": pooled.to(self.device, next(model.parameters()).dtype)}
             for module in list(model)[2:]:
                 features = module(features)
             whole = features["sentence_embedding"].float()[:, : model.truncate_dim]
             found: Vectors = torch.nn.functional.normalize(whole).cpu().numpy()
         return found
+
+    def _plain_tokenizer(self) -> Any:
+        """A copy of the model's fast tokenizer that neither cuts nor pads, made once; None where it has another."""
+        if self._plain is None:
+            with turn(self.model):
+                self._plain = copy.deepcopy(getattr(self.model.tokenizer, "backend_tokenizer", None))
+            if self._plain is not None:
+                self._plain.no_truncation()
+                self._plain.no_padding()
+        return self._plain
 
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
         """What gives the vectors of some texts, longest first: without padding where that is the same function."""
@@ -225,7 +221,7 @@ class ModelEmbedder:
     def _padded_tokens(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         features = self._through(self.model[0], tokens, texts)
         if "token_embeddings" not in features:
-            raise InputError(f"late interaction compares tokens, and the first module of {self.name} gives none")
+            raise InputError(f"{self.name}: its first module gives no vectors of tokens")
         found: Tensor = features["token_embeddings"][features["attention_mask"].bool()]
         return found
 

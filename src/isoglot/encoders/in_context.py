@@ -8,12 +8,13 @@ of a paragraph answers is told less well so, and the sentences' own vectors tell
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Encoder, Model, Role, Vectors, readable
 from isoglot.encoders.tokens import Tokens
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARE = 0.3
+_TOGETHER = 256  # contexts
 
 
 @runtime_checkable
@@ -42,8 +44,8 @@ def with_contexts(encoder: Encoder) -> ContextEncoder:
     if isinstance(encoder, ContextEncoder):
         return encoder
     raise InputError(
-        f"passages in their context: {encoder.name} reads texts by themselves; it wants one model that is opened here: "
-        "a Sentence Transformer, by folder, Hub id, or `embedded`"
+        f"passages in their context: {encoder.name} reads texts by themselves; it wants one Sentence Transformer that "
+        "is opened in full here"
     )
 
 
@@ -81,7 +83,8 @@ def encode_in_context(model: Model, texts: list[str], contexts: list[str], *, wh
     Args:
         model: a Sentence Transformer that pools by the mean.
         texts: passages, such as sentences.
-        contexts: what each stands in, such as its paragraph; one that its passage is not in is left out.
+        contexts: what each stands in, such as its paragraph; one that its passage is not in is left out, and of several
+            places in it the first one counts.
         what: name of the progress bar.
 
     Returns:
@@ -101,11 +104,25 @@ def encode_in_context(model: Model, texts: list[str], contexts: list[str], *, wh
     """
     from isoglot.encoders.encoding import as_encoder
 
-    if len(texts) != len(contexts):
-        raise InputError(f"contexts: {len(contexts)} for {len(texts)} texts; give each text its own")
+    require_contexts(texts, contexts)
     reader = with_contexts(as_encoder(model))
     own = reader.encoded(texts, "passage", what=what).vectors
     return joined(own, reader.encoded_within(texts, contexts, "passage", what=what))
+
+
+def require_contexts(texts: Sequence[str], contexts: Sequence[str]) -> None:
+    """Refuse what is not a text for each text.
+
+    Raises:
+        InputError: saying what it is.
+    """
+    for name, given in (("texts", texts), ("contexts", contexts)):
+        check_kind(name, given, (list, tuple), "a list of texts")
+        odd = [text for text in given if not isinstance(text, str)]
+        if odd:
+            raise InputError(f"{name}: hold {odd[0]!r}; expected texts alone")
+    if len(texts) != len(contexts):
+        raise InputError(f"contexts: {len(contexts)} for {len(texts)} texts; give each text its own")
 
 
 class Window(NamedTuple):
@@ -127,47 +144,56 @@ def laid_out(
     texts: Sequence[str],
     contexts: Sequence[str],
     encode: Callable[[list[str]], list[Any]],
-    head: Sequence[int],
-    tail: Sequence[int],
+    prompt: str,
     length: int,
 ) -> Parts:
     """Contexts as windows of at most `length` tokens in which each text is whole.
 
-    A text that is not in its context, or too long for a window, is read by itself, as far as it fits.
+    A text that is not in its context is read by itself; of one that is too long for a window, as much as fits. Where it
+    stands in its context several times, the first place counts.
 
     Args:
         texts: the parts.
         contexts: of each.
-        encode: from texts to encodings of the `tokenizers` library, without special tokens.
-        head: ids that stand before every window: the prompt and what the tokenizer begins with.
-        tail: ids that stand behind.
+        encode: from texts to encodings of the `tokenizers` library, with special tokens.
+        prompt: stands before every window.
         length: tokens, all included.
     """
-    room = length - len(head) - len(tail)
     texts, contexts = [readable(text) for text in texts], [readable(context) for context in contexts]
     of: dict[str, list[int]] = defaultdict(list)
     for number, (text, context) in enumerate(zip(texts, contexts, strict=True)):
         of[context if text and text in context else text].append(number)
     ids: list[NDArray[np.int32]] = []
-    window, spans = np.zeros(len(texts), np.int64), [slice(0)] * len(texts)
-    for (whole, numbers), encoding in zip(of.items(), encode(list(of)), strict=True):
-        starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T
+    window, spans = np.zeros(len(texts), np.int64), [slice(0, 0)] * len(texts)
+    for whole, encoding in _encoded(list(of), encode, prompt):
+        numbers, read = of[whole], np.array(encoding.ids, np.int32)
+        starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T - len(prompt)
+        # What is neither special nor the prompt's is the context's; the rest stands around every window.
+        body = np.flatnonzero((np.array(encoding.special_tokens_mask) == 0) & (ends > 0))
+        first, last = (int(body[0]), int(body[-1]) + 1) if len(body) else (len(read), len(read))
         places = []
         for number in numbers:
             start = whole.index(texts[number])
-            inside = np.flatnonzero((ends > start) & (starts < start + len(texts[number])))
-            places.append(slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0))
-        for tokens, some in windows(places, len(encoding.ids), room):
-            read = np.array([*head, *encoding.ids[tokens], *tail], np.int32)
+            inside = body[(ends[body] > start) & (starts[body] < start + len(texts[number]))]
+            places.append(slice(int(inside[0]) - first, int(inside[-1]) + 1 - first) if len(inside) else slice(0, 0))
+        for tokens, some in windows(places, last - first, max(1, length - len(read) + last - first)):
+            part = np.concatenate([read[:first], read[first:last][tokens], read[last:]])
             for number in some:
-                shift = len(head) - tokens.start
-                first, last = places[number].start + shift, min(places[number].stop, tokens.stop) + shift
+                shift = first - tokens.start
+                begin, end = places[number].start + shift, min(places[number].stop, tokens.stop) + shift
                 # Of a text without tokens the whole window is taken, as where it is read by itself.
                 window[numbers[number]] = len(ids)
-                spans[numbers[number]] = slice(first, last) if first < last else slice(0, len(read))
-            ids.append(read)
+                spans[numbers[number]] = slice(begin, end) if begin < end else slice(0, len(part))
+            ids.append(part if len(part) else np.zeros(1, np.int32))
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
     return Parts(Tokens(np.concatenate(ids) if ids else np.zeros(0, np.int32), offsets), window, spans)
+
+
+def _encoded(wholes: Sequence[str], encode: Callable[[list[str]], list[Any]], prompt: str) -> Iterator[tuple[str, Any]]:
+    """Some hundred contexts at a time, each with its encoding."""
+    for start in range(0, len(wholes), _TOGETHER):
+        some = wholes[start : start + _TOGETHER]
+        yield from zip(some, encode([prompt + whole for whole in some]), strict=True)
 
 
 def windows(spans: Sequence[slice], count: int, room: int) -> list[Window]:
@@ -186,11 +212,12 @@ def windows(spans: Sequence[slice], count: int, room: int) -> list[Window]:
     order = sorted(range(len(spans)), key=lambda number: spans[number].start)
     while order:
         first = spans[order[0]].start
-        some = [number for number in order if spans[number].stop <= first + room] or order[:1]
+        fitting = {number for number in order if spans[number].stop <= first + room} or {order[0]}
+        some = [number for number in order if number in fitting]
         last = max(spans[number].stop for number in some)
         start = max(0, min(first - max(0, room - (last - first)) // 2, count - room))
         found.append(Window(slice(start, start + room), some))
-        order = [number for number in order if number not in some]
+        order = [number for number in order if number not in fitting]
     return found
 
 
@@ -215,12 +242,12 @@ def pooled_within(
     found: dict[int, Tensor] = {}
 
     def take(chosen: NDArray[np.int64]) -> None:
-        hidden = hidden_of(parts.tokens, chosen).float()
+        hidden = hidden_of(parts.tokens, chosen).float().cpu()
         lengths = parts.tokens.offsets[chosen + 1] - parts.tokens.offsets[chosen]
         for window, start in zip(chosen.tolist(), (np.cumsum(lengths) - lengths).tolist(), strict=True):
             for number in of[window]:
                 span = parts.spans[number]
-                found[number] = hidden[start + span.start : start + span.stop].mean(dim=0).cpu()
+                found[number] = hidden[start + span.start : start + span.stop].mean(dim=0)
 
     in_batches(parts.tokens, take, what=what, device=device)
     return torch.stack([found[number] for number in range(len(parts.window))])

@@ -9,14 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.core.recent import Recent
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.embedder import Embedder, Encoder, Role
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.endpoint import PREFIX
+from isoglot.encoders.late_interaction import LATE, LateInteraction, mixed
 from isoglot.encoders.late_interaction import PREFIX as LATE_PREFIX
-from isoglot.encoders.late_interaction import LateInteraction, mixed
 from isoglot.encoders.loading import locate
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -106,8 +107,11 @@ def open_judge(name: str, *, device: str | None = None) -> Judge:
     """
     if name.startswith(PREFIX):
         return CosineJudge(open_embedder(name))
+    if name.rstrip(":") == LATE:
+        raise InputError(f"{name}: `late` alone is for searches, with the index's model; name another as `late:MODEL`")
     if name.startswith(LATE_PREFIX):
-        return LateJudge(open_embedder(name.removeprefix(LATE_PREFIX), ModelOptions(device=device)))
+        inner = name.removeprefix(LATE_PREFIX)
+        return LateJudge(open_embedder(inner, None if inner.startswith(PREFIX) else ModelOptions(device=device)))
     path, revision = locate(name, what="cross-encoder")
     if _embeds(path, revision):
         return CosineJudge(open_embedder(name, ModelOptions(device=device)))

@@ -9,7 +9,6 @@ their information (`token_vectors.Vocabulary`). The score is a mixture of that a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +73,6 @@ def mixed(cosines: NDArray[np.floating], late: NDArray[np.floating], *, drawn: b
     return (1 - share) * cosines + share * late
 
 
-class _Text(NamedTuple):
-    """One text's tokens."""
-
-    vectors: Vectors
-    weights: NDArray[np.float32]
-
-
 class LateInteraction:
     """Late interaction of an encoder, which remembers the passages that it met last. Threads may share one.
 
@@ -94,7 +86,7 @@ class LateInteraction:
 
     def __init__(self, encoder: Encoder, *, kept: int = _KEPT) -> None:
         self._encoder = with_tokens(encoder)
-        self._passages = Recent[str, _Text](kept, lambda text: len(text.weights))
+        self._passages = Recent[str, Vectors](kept, len)
 
     def late(self, query: str, passages: Sequence[str]) -> Vectors:
         """The late part of the scores (n,) of passages for a query."""
@@ -111,12 +103,11 @@ class LateInteraction:
         if new:
             made = self._encoder.encoded_tokens(new, "passage")
             for text, start, end in zip(new, made.offsets[:-1], made.offsets[1:], strict=True):
-                one = _Text(made.vectors[start:end].copy(), made.weights[start:end])
-                known[text] = self._passages[text] = one
-        every = [known[text] for text in texts]
-        offsets = np.cumsum([0, *(len(one.weights) for one in every)], dtype=np.int64)
-        vectors, weights = (np.concatenate(part) for part in zip(*every, strict=True))
-        return TokenVectors(vectors, offsets, weights)
+                known[text] = self._passages[text] = made.vectors[start:end].copy()  # not a view of all of them
+        lengths = [len(known[text]) for text in texts]
+        offsets = np.cumsum([0, *lengths], dtype=np.int64)
+        even = np.repeat(1 / np.array(lengths), lengths).astype(np.float32)  # only a query's weights are read
+        return TokenVectors(np.concatenate([known[text] for text in texts]), offsets, even)
 
 
 def _runs(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -207,7 +207,7 @@ class LightEmbedder:
             self._vocabulary = Vocabulary(self.tokenizer)
         prompt = self._prompts[role]
         tokens = self._tokens(prompt)([readable(text) for text in texts])
-        head = self.tokenizer.encode(prompt.rstrip()).ids if prompt else []
+        head = self.tokenizer.encode(prompt.rstrip()).ids if prompt.strip() else []
         return encode_tokens(tokens, head, self._hidden, self._vocabulary, what=what or role, device=self.device)
 
     def _vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:

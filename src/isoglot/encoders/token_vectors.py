@@ -82,6 +82,8 @@ class Vocabulary:
         model = {} if tokenizer is None else json.loads(tokenizer.to_str())["model"]
         entries = model.get("vocab", []) if model.get("type") == "Unigram" else []
         self._information = np.maximum([-score for _, score in entries], 0.0).astype(np.float32)
+        # Entries that stand for single bytes have no frequency of their own; what is spelt so is rare.
+        self._information[self._information == 0] = self._information.max(initial=0)
 
     def weigh(self, tokens: Tokens, head: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """Which tokens count (all tokens of `tokens`,), and their information.

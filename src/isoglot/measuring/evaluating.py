@@ -22,10 +22,10 @@ from isoglot.encoders.in_context import joined, with_contexts
 from isoglot.encoders.loading import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from isoglot.encoders.token_vectors import with_tokens
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
-from isoglot.measuring.late import late_matrix, noted_late
+from isoglot.measuring.late import NOTE as LATE_NOTE
+from isoglot.measuring.late import late_matrix, require_late
 from isoglot.measuring.ranks import top_k_scored
 from isoglot.measuring.scoring import Vectors, score, score_matrix
 
@@ -132,22 +132,45 @@ def evaluate(
             )
         embedder = open_embedder(model, options, devices=devices)
         if late:
-            with_tokens(embedder)
+            require_late(embedder, data)
         sides, called = encode_sides(embedder, data, in_context=in_context), embedder.name
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
         trained = trained or (trained_languages(str(place)) if place is not None else None)
     queries, candidates = corrected(
         data, queries, candidates, debias, feedback=feedback, within=None if sides is None else sides.within
     )
-    how: dict[str, Any] = {"name": name or called, "trained": trained, "relevant_from": relevant_from}
-    if embedder is not None and late:
-        scores = late_matrix(embedder, data, queries, candidates, drawn=feedback)
-        result = noted_late(score_matrix(data, scores, **how))
-    else:
-        result = score(data, queries, candidates, **how)
-    if feedback:
-        result = noted(result)
+    result = scored(
+        data,
+        queries,
+        candidates,
+        late_of=embedder if late else None,
+        feedback=feedback,
+        name=name or called,
+        trained=trained,
+        relevant_from=relevant_from,
+    )
     return result if sides is None else sides.add_to(result)
+
+
+def scored(
+    data: Benchmark, queries: Vectors, candidates: Vectors, *, late_of: Encoder | None, feedback: bool, **about: Any
+) -> Evaluation:
+    """Score vectors, with an encoder's tokens beside them or alone, and note what was done.
+
+    Args:
+        data: the benchmark.
+        queries: (n, d), as `corrected` gives them.
+        candidates: (m, d), likewise.
+        late_of: the encoder whose tokens are compared, too; none where None.
+        feedback: whether the queries were drawn to their best passages.
+        about: `name`, `trained` and `relevant_from` of `score`.
+    """
+    if late_of is None:
+        result = score(data, queries, candidates, **about)
+    else:
+        result = score_matrix(data, late_matrix(late_of, data, queries, candidates, drawn=feedback), **about)
+        result = replace(result, notes=(*result.notes, LATE_NOTE))
+    return noted(result) if feedback else result
 
 
 class Sides(NamedTuple):
@@ -237,7 +260,7 @@ def fed_back(queries: Vectors, candidates: Vectors, debias: Debias | None = None
 
     Args:
         queries: (n, d), unit vectors.
-        candidates: (m, d), unit vectors, of all languages.
+        candidates: (m, d), unit vectors, or shorter ones of candidates in their contexts; of all languages.
         debias: the correction that both have passed through.
     """
     best, cosines = top_k_scored(queries, candidates, PASSAGES)

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark
-from isoglot.encoders.embedder import Encoder, Vectors
+from isoglot.encoders.embedder import Encoder, Vectors, readable
 from isoglot.encoders.late_interaction import late_scores, mixed
-from isoglot.encoders.token_vectors import with_tokens
-from isoglot.measuring.evaluation import Evaluation
+from isoglot.encoders.token_vectors import TokenEncoder, with_tokens
 from isoglot.measuring.ranks import BLOCK_BYTES, score_blocks
 
 MOST = 8 * 2**30  # bytes of scores
-_CHUNK = 4096  # candidates whose tokens are in memory at a time
+NOTE = (
+    "late interaction: scores are cosines of whole texts mixed with those of tokens, each of the query's with the "
+    "nearest of the passage's"
+)
+_LETTERS = 500_000  # of candidates whose tokens are in memory at a time
+
+
+def require_late(encoder: Encoder, benchmark: Benchmark) -> TokenEncoder:
+    """The encoder, where it can score a benchmark so.
+
+    Raises:
+        InputError: it gives vectors of whole texts only, or there would be more scores than 8 GiB.
+    """
+    queries, candidates = len(benchmark.queries), len(benchmark.candidates)
+    size = 4 * queries * candidates
+    if size > MOST:
+        raise InputError(
+            f"late interaction would compare each of {queries:,} queries with each of {candidates:,} candidates, "
+            f"{size / 2**30:.0f} GiB of scores; make an index, and have the best of its searches re-ranked by late "
+            "interaction"
+        )
+    return with_tokens(encoder)
 
 
 def late_matrix(
@@ -24,46 +45,41 @@ def late_matrix(
 ) -> Vectors:
     """Cosines and late interaction, mixed: float32 (queries, candidates).
 
-    Equal texts get equal scores.
+    Equal texts of equal vectors get equal scores.
 
     Args:
         encoder: opened here, over tokens.
         benchmark: whose texts are compared.
         queries: (queries, d), unit vectors of whole texts, corrected or drawn to passages where that is wanted.
-        candidates: (candidates, d), likewise.
+        candidates: (candidates, d), unit vectors, or shorter ones of candidates in their contexts.
         drawn: as in `late_interaction.mixed`.
 
     Raises:
-        InputError: an encoder that gives vectors of whole texts only, or more scores than 8 GiB.
+        InputError: as `require_late`.
     """
-    model, texts = with_tokens(encoder), benchmark.candidates.texts
-    size = 4 * len(queries) * len(candidates)
-    if size > MOST:
-        raise InputError(
-            f"late interaction would compare each of {len(queries):,} queries with each of {len(candidates):,} "
-            f"candidates, {size / 2**30:.0f} GiB of scores; make an index, and have the best of its searches re-ranked "
-            "by late interaction"
-        )
+    model = require_late(encoder, benchmark)
     asked = model.encoded_tokens(benchmark.queries.texts, "query", what="tokens of queries")
-    distinct, place = np.unique(np.array(texts, dtype=object), return_inverse=True)
-    late = np.empty((len(queries), len(distinct)), np.float32)
-    with Progress("comparing tokens", len(distinct)) as progress:
-        for start in range(0, len(distinct), _CHUNK):
-            some = distinct[start : start + _CHUNK].tolist()
-            held = model.encoded_tokens(some, "passage", what="tokens of passages")
-            late[:, start : start + len(some)] = late_scores(asked, held)
-            progress.advance(len(some))
+    texts = np.array([readable(text) for text in benchmark.candidates.texts], dtype=object)
+    distinct, place = np.unique(texts, return_inverse=True)
     scores = np.empty((len(queries), len(candidates)), np.float32)
-    for start, cosines in score_blocks(queries, candidates, BLOCK_BYTES):
-        own = slice(start, start + len(cosines))
-        scores[own] = mixed(cosines, late[own][:, place], drawn=drawn)
+    with Progress("comparing tokens", len(distinct)) as progress:
+        for start, some in _chunks(distinct):
+            held = model.encoded_tokens(some.tolist(), "passage", what="tokens of passages")
+            columns = np.flatnonzero((place >= start) & (place < start + len(some)))
+            scores[:, columns] = late_scores(asked, held)[:, place[columns] - start]
+            progress.advance(len(some))
+    for first, cosines in score_blocks(queries, candidates, BLOCK_BYTES):
+        own = slice(first, first + len(cosines))
+        scores[own] = mixed(cosines, scores[own], drawn=drawn)
     return scores
 
 
-def noted_late(result: Evaluation) -> Evaluation:
-    """The result with a note that tokens were compared."""
-    note = (
-        "late interaction: scores are cosines of whole texts mixed with those of tokens, each of the query's with the "
-        "nearest of the passage's"
-    )
-    return replace(result, notes=(*result.notes, note))
+def _chunks(texts: NDArray[np.object_]) -> Iterator[tuple[int, NDArray[np.object_]]]:
+    """Texts in parts of some letters, or one text, each with its first one's place."""
+    ends = np.cumsum([len(text) for text in texts])
+    start = 0
+    while start < len(texts):
+        before = ends[start - 1] if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, before + _LETTERS, side="right")))
+        yield start, texts[start:end]
+        start = end

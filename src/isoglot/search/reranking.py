@@ -42,7 +42,7 @@ class Rerankers:
         """
         if not candidates:
             return []
-        if model == LATE:
+        if isinstance(model, (str, Path)) and str(model) == LATE:
             return reranked_late(self._own_late(), query, candidates, drawn=drawn)
         return reranked(self._opened(str(model)) if isinstance(model, (str, Path)) else model, query, candidates)
 

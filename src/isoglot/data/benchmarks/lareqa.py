@@ -99,7 +99,7 @@ def load_lareqa(
             queries.append((f"{lang}:{question.group}", lang, question.group, question.text))
             answers.setdefault(question.group, []).append(question.gold.id)
     notes = ("candidates are sentences followed by their paragraph",) if with_context else ()
-    return assemble(label, queries, candidates, answers, notes, contexts=contexts)
+    return assemble(label, queries, candidates, answers, notes, contexts=None if with_context else contexts)
 
 
 def read_lareqa(
