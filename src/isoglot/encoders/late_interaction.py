@@ -24,7 +24,7 @@ SHARE = 0.6
 SHARE_DRAWN = 0.3  # where the query's one vector was drawn to passages, which no token was
 _TOGETHER = 512  # passages
 _TOKENS = 2048  # of queries
-_KEPT = 100_000  # tokens of passages; 154 MB of 384 numbers
+_KEPT = 200_000  # tokens of passages; 154 MB of 384 numbers
 
 
 def late_scores(queries: TokenVectors, passages: TokenVectors) -> Vectors:
@@ -86,7 +86,7 @@ class LateInteraction:
 
     def __init__(self, encoder: Encoder, *, kept: int = _KEPT) -> None:
         self._encoder = with_tokens(encoder)
-        self._passages = Recent[str, Vectors](kept, len)
+        self._passages = Recent[str, NDArray[np.float16]](kept, len)
 
     def late(self, query: str, passages: Sequence[str]) -> Vectors:
         """The late part of the scores (n,) of passages for a query."""
@@ -103,11 +103,11 @@ class LateInteraction:
         if new:
             made = self._encoder.encoded_tokens(new, "passage")
             for text, start, end in zip(new, made.offsets[:-1], made.offsets[1:], strict=True):
-                known[text] = self._passages[text] = made.vectors[start:end].copy()  # not a view of all of them
+                known[text] = self._passages[text] = made.vectors[start:end].astype(np.float16)
         lengths = [len(known[text]) for text in texts]
         offsets = np.cumsum([0, *lengths], dtype=np.int64)
         even = np.repeat(1 / np.array(lengths), lengths).astype(np.float32)  # only a query's weights are read
-        return TokenVectors(np.concatenate([known[text] for text in texts]), offsets, even)
+        return TokenVectors(np.concatenate([known[text] for text in texts]).astype(np.float32), offsets, even)
 
 
 def _runs(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
