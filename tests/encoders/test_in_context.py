@@ -1,5 +1,7 @@
 """Passages within their contexts: the whole is read, the part is pooled."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,41 @@ def test_what_cannot_read_so_is_refused(tmp_path):
     pooler = load(str(models.bert(tmp_path / "LaBSE")), device="cpu")
     with pytest.raises(InputError, match="does not take the mean"):
         ModelEmbedder(pooler).encoded_within(["a"], ["a b"], "passage")
+
+
+def test_modules_behind_the_pooling_and_weights_in_half_precision(tiny_model):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    plain = load(str(tiny_model))
+    width = plain.get_embedding_dimension()
+    model = SentenceTransformer(modules=[plain[0], plain[1], Dense(width, 16)], device="cpu").to(torch.bfloat16)
+    embed = ModelEmbedder(model)
+    assert embed.encoded_within(SENTENCES, [PARAGRAPH] * 3, "passage").shape == (3, 16)
+
+
+def test_an_encoder_s_threads_share_its_tokenizer(model):
+    embed = ModelEmbedder(model, precision="fp32")
+    wanted = embed.encoded_within(SENTENCES, [PARAGRAPH] * 3, "passage")
+    with ThreadPoolExecutor(4) as threads:
+        together = list(
+            threads.map(
+                lambda number: (
+                    embed.encoded_within(SENTENCES, [PARAGRAPH] * 3, "passage")
+                    if number % 2
+                    else embed.encoded_tokens(SENTENCES, "query").vectors
+                ),
+                range(12),
+            )
+        )
+    for found in together[1::2]:
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    for found in together[::2]:
+        np.testing.assert_allclose(found, together[0], atol=1e-5)
+
+
+def test_what_is_no_text_is_refused(model):
+    embed = ModelEmbedder(model)
+    for texts, contexts in ((["a"], [None]), ([1], ["a"]), ("a", ["a"])):
+        with pytest.raises(InputError, match="text"):
+            encode_in_context(embed, texts, contexts)

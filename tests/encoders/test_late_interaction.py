@@ -90,3 +90,9 @@ def test_a_judge_by_late_interaction_mixes_both(tiny_model, encoder):
 def test_an_endpoint_cannot_judge_so():
     with pytest.raises(InputError, match="compares tokens"):
         open_judge("late:endpoint:http://127.0.0.1:9/v1#some")
+
+
+def test_late_alone_names_no_model_to_judge_by():
+    for name in ("late", "late:"):
+        with pytest.raises(InputError, match="`late` alone is for searches"):
+            open_judge(name)

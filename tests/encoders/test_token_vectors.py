@@ -123,3 +123,9 @@ def test_the_weights_of_the_embedded_model_s_tokenizer_are_what_its_file_says():
     assert counts.tolist() == [False, *[True] * (len(ids) - 2), False]
     assert weights[1:-1].tolist() == pytest.approx([-entries[id][1] for id in ids[1:-1]])
     assert weights[1] < weights[2]  # `der` says less
+
+
+def test_bytes_of_rare_characters_say_much():
+    entries = [("<unk>", 0.0), ("a", -2.0), ("b", -8.0), ("<0x00>", 0.0)]
+    _, weights = Vocabulary(Tokenizer(Unigram(entries, unk_id=0, byte_fallback=True))).weigh(tokens([1, 2, 3]), [])
+    assert weights.tolist() == [2.0, 8.0, 8.0]

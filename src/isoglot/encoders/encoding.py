@@ -178,7 +178,8 @@ class ModelEmbedder:
 
         require_contexts(texts, contexts)
         model, name, plain = self.model, what or role, self._plain_tokenizer()
-        if plain is None or getattr(model[1], "pooling_mode", None) != "mean":
+        pooling = getattr(model[1], "pooling_mode", None) if len(model) > 1 else None
+        if plain is None or pooling != "mean":
             raise InputError(
                 f"passages in their context: {self.name} does not take the mean of tokens that it can tell the place of"
             )
@@ -199,10 +200,11 @@ class ModelEmbedder:
         """A copy of the model's fast tokenizer that neither cuts nor pads, made once; None where it has another."""
         if self._plain is None:
             with turn(self.model):
-                self._plain = copy.deepcopy(getattr(self.model.tokenizer, "backend_tokenizer", None))
-            if self._plain is not None:
-                self._plain.no_truncation()
-                self._plain.no_padding()
+                plain = copy.deepcopy(getattr(self.model.tokenizer, "backend_tokenizer", None))
+            if plain is not None:
+                plain.no_truncation()
+                plain.no_padding()
+            self._plain = plain
         return self._plain
 
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
