@@ -123,7 +123,7 @@ def test_evaluate(call, tiny_model, lareqa_folder, tmp_path):
 def test_evaluate_on_a_folder_of_files(call, tiny_model, shared_data, tmp_path, monkeypatch):
     module = importlib.import_module("isoglot.measuring.evaluating")
     seen = []
-    monkeypatch.setattr(module, "encode_sides", lambda model, data: seen.append(data) or sys.exit(7))
+    monkeypatch.setattr(module, "encode_sides", lambda model, data, in_context: seen.append(data) or sys.exit(7))
     with pytest.raises(SystemExit):
         call(
             "evaluate", "--model", tiny_model, "--data-dir", shared_data / "xquad-r", "--langs", "hi,vi", "-o", tmp_path

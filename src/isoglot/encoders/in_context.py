@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Encoder, Model, Role, Vectors, readable
-from isoglot.encoders.tokens import Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from isoglot.encoders.tokens import Tokens
 
 SHARE = 0.3
 _TOGETHER = 256  # contexts
@@ -159,6 +160,8 @@ def laid_out(
         prompt: stands before every window.
         length: tokens, all included.
     """
+    from isoglot.encoders.tokens import Tokens
+
     texts, contexts = [readable(text) for text in texts], [readable(context) for context in contexts]
     of: dict[str, list[int]] = defaultdict(list)
     for number, (text, context) in enumerate(zip(texts, contexts, strict=True)):

@@ -14,20 +14,21 @@ from isoglot.search.candidates import Candidate, reranked, reranked_late
 
 
 class Rerankers:
-    """Judges by name; each is opened once, whichever thread asks first.
+    """Judges by name; each is opened once, whichever thread asks first."""
 
-    Args:
-        encoder: the index's, for its own late interaction.
-    """
-
-    def __init__(self, encoder: Callable[[], Encoder]) -> None:
-        self._encoder = encoder
+    def __init__(self) -> None:
         self._loaded: dict[str, Judge] = {}
         self._late: LateInteraction | None = None
         self._loading = threading.Lock()
 
     def __call__(
-        self, query: str, candidates: list[Candidate], *, model: str | Any, drawn: bool = False
+        self,
+        query: str,
+        candidates: list[Candidate],
+        *,
+        model: str | Any,
+        encoder: Callable[[], Encoder],
+        drawn: bool = False,
     ) -> list[Candidate]:
         """Candidates in the order of a model's scores.
 
@@ -35,6 +36,7 @@ class Rerankers:
             query: as it was asked.
             candidates: any.
             model: what `open_judge` takes, a judge, or `late` for the late interaction of the index's own model.
+            encoder: opens the index's model.
             drawn: the query's vector was drawn to passages.
 
         Raises:
@@ -43,7 +45,7 @@ class Rerankers:
         if not candidates:
             return []
         if isinstance(model, (str, Path)) and str(model) == LATE:
-            return reranked_late(self._own_late(), query, candidates, drawn=drawn)
+            return reranked_late(self._own_late(encoder), query, candidates, drawn=drawn)
         return reranked(self._opened(str(model)) if isinstance(model, (str, Path)) else model, query, candidates)
 
     def _opened(self, name: str) -> Judge:
@@ -52,8 +54,8 @@ class Rerankers:
                 self._loaded[name] = open_judge(name)
         return self._loaded[name]
 
-    def _own_late(self) -> LateInteraction:
+    def _own_late(self, encoder: Callable[[], Encoder]) -> LateInteraction:
         with self._loading:
             if self._late is None:
-                self._late = LateInteraction(self._encoder())
+                self._late = LateInteraction(encoder())
         return self._late

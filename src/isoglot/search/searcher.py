@@ -71,7 +71,7 @@ class Searcher(Lookup):
         self._encoder: Encoder | None = None
         self.model_name = model_name
         self._opening = threading.Lock()
-        self._rerankers = Rerankers(lambda: self.encoder)
+        self._rerankers = Rerankers()
         self._renew: Callable[[Searcher], Searcher | None] = lambda now: None
         self.version: int | None = None
 
@@ -352,6 +352,7 @@ class Searcher(Lookup):
             if asked.feedback and vector is not None:
                 vector = self.drawn(vector[None], asked.tree)[0]
             look = asked.look(self._index, text, vector, languages)
-            page = asked.page(look, partial(self._rerankers, query, model=asked.rerank, drawn=asked.feedback))
+            how: dict[str, Any] = {"model": asked.rerank, "encoder": lambda: self.encoder, "drawn": asked.feedback}
+            page = asked.page(look, partial(self._rerankers, query, **how))
             found.append([to_hit(candidate) for candidate in page])
         return found
