@@ -142,25 +142,52 @@ def test_one_that_does_not_even_read_is_ended_in_time(odd: Apart) -> None:
 
 
 def test_many_threads_lose_nothing_while_it_is_killed_again_and_again(odd: Apart) -> None:
-    stop = threading.Event()
+    stop, answered = threading.Event(), [0] * 6
 
-    def ask(number: int) -> int:
-        asked = 0
+    def ask(number: int) -> None:
         while not stop.is_set():
             assert odd(["x" * (number + 1)], "query").tolist() == [[number + 1.0, 1.0]]
-            asked += 1
-        return asked
+            answered[number] += 1
+
+    def wait_until_all_were_answered_since(before: list[int]) -> None:
+        until = time.monotonic() + 60
+        while not all(now > then for now, then in zip(answered, before, strict=True)):
+            assert time.monotonic() < until and not any(task.done() for task in tasks)
+            time.sleep(0.01)
 
     with ThreadPoolExecutor(6) as pool:
         tasks = [pool.submit(ask, number) for number in range(6)]
         try:
             for _ in range(3):
-                time.sleep(0.3)
-                os.kill(odd.ask(pid_of), signal.SIGKILL)
-            assert odd.ask(pid_of)
+                wait_until_all_were_answered_since(list(answered))
+                os.kill(odd.ask(pid_of), signal.SIGKILL)  # nobody is killed twice over one question
+            wait_until_all_were_answered_since(list(answered))
         finally:
             stop.set()
-        assert all(task.result() > 0 for task in tasks)
+        for task in tasks:
+            task.result()
+
+
+def test_whoever_waits_while_it_dies_over_others_is_answered_in_the_end() -> None:
+    apart, stop = Apart(open_odd, at_once=1), threading.Event()
+
+    def kill() -> None:
+        while not stop.is_set():
+            with pytest.raises(IsoglotError, match="died"):
+                apart(["deadly"], "query")
+
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            killers = [pool.submit(kill) for _ in range(5)]
+            try:
+                for _ in range(3):
+                    assert apart(["xx"], "query").tolist() == [[2.0, 1.0]]
+            finally:
+                stop.set()
+            for killer in killers:
+                killer.result()
+    finally:
+        apart.close()
 
 
 def test_one_that_hangs_when_it_is_opened_again_is_ended_and_keeps_nobody_from_closing(

@@ -74,12 +74,14 @@ class Apart:
             IsoglotError: the process died over this twice, or took too long; or it was closed.
             Exception: whatever the function raises, or the opener where the process is started anew.
         """
-        for _ in range(_TRIES):
+        tries = 0
+        while tries < _TRIES:
             running = self._process()
             try:
                 return cast(R, running.answer(function, args, kwargs, self._patience))
-            except _DiedError:
+            except _DiedError as died:
                 running.end()
+                tries += died.asked  # whoever only waited to be heard has not done it
         raise IsoglotError("the process of the encoder died (out of memory?)")
 
     def close(self) -> None:
@@ -101,7 +103,19 @@ class Apart:
 
 
 class _DiedError(Exception):
-    """The process ended before it answered."""
+    """The process ended before it answered.
+
+    Attributes:
+        asked: whether it had been asked by then.
+    """
+
+    asked = True
+
+
+class _BusyError(_DiedError):
+    """It ended before it could be asked."""
+
+    asked = False
 
 
 class _Process:
@@ -180,10 +194,11 @@ class _Process:
                 connection = self._connection()
                 connection.send((function, args, kwargs))
                 done, value = self._received(connection)
-            except (_DiedError, OSError):
+            except (_DiedError, OSError) as error:
                 if late:
                     raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
-                raise _DiedError from None
+                self._over = True  # for those who wait for this connection
+                raise error if isinstance(error, _DiedError) else _DiedError from None
             finally:
                 if connection is not None:
                     self._free.put(connection)
@@ -194,8 +209,11 @@ class _Process:
     def _connection(self) -> Connection:
         while not self.ended:
             with suppress(Empty):
-                return self._free.get(timeout=1)
-        raise _DiedError
+                connection = self._free.get(timeout=1)
+                if not self.ended:
+                    return connection
+                self._free.put(connection)  # wakes the next
+        raise _BusyError
 
     def _received(self, connection: Connection) -> tuple[bool, Any]:
         """Whether the function came to its end, and its answer; else what it raised."""
