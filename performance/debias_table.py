@@ -30,15 +30,14 @@ from isoglot.encoders.debias_fits import fit
 from isoglot.encoders.debias_samples import from_rows
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load, quiet_libraries
+from isoglot.measuring.balanced import balance
 from isoglot.measuring.bootstrap import interval, paired_difference
 from isoglot.measuring.comparing import HEADLINE
+from isoglot.measuring.matrices import cosine_matrix
 from isoglot.measuring.rank_scoring import score_ranks
-from isoglot.measuring.ranks import GoldRanks, gold_ranks_from_scores
+from isoglot.measuring.ranks import gold_ranks_from_scores
 from isoglot.measuring.scoring import score
-from isoglot.search.fusion import standardise
 from isoglot.studies.atlas_study import atlas
-
-SAMPLED = 256
 
 
 def main() -> None:
@@ -131,30 +130,10 @@ def one_model(name, folder, benchmark, rows, source, args):
 
 
 def balanced(benchmark, queries, passages):
-    """Ranks under the searcher's `balanced` scores: cosines standardised within each language for each query."""
-    lang = benchmark.candidates.lang
-    drawn = np.random.default_rng(0)
-    sample = {
-        int(code): passages[drawn.permutation(np.flatnonzero(lang == code))[:SAMPLED]] for code in np.unique(lang)
-    }
-    parts = []
-    for start in range(0, len(queries), 512):
-        block = queries[start : start + 512]
-        scores = block @ passages.T
-        for code, vectors in sample.items():
-            mean, spread = standardise(block @ vectors.T, [block @ own.T for own in sample.values()])
-            columns = lang == code
-            scores[:, columns] = (scores[:, columns] - mean) / spread
-        offsets = benchmark.gold_offsets[start : start + len(block) + 1]
-        gold = benchmark.gold[offsets[0] : offsets[-1]]
-        parts.append(gold_ranks_from_scores(scores, lang, offsets - offsets[0], gold))
-    return GoldRanks(
-        benchmark.gold_offsets,
-        benchmark.gold,
-        np.concatenate([part.within for part in parts]),
-        np.concatenate([part.pooled for part in parts]),
-        sum(part.ties for part in parts),
-    )
+    """Ranks under `--fair balanced`."""
+    scores = cosine_matrix(queries, passages)
+    balance(benchmark, scores)
+    return gold_ranks_from_scores(scores, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
 
 
 def row(name, method, fitted_on, result, base, args):

@@ -152,7 +152,8 @@ def test_many_threads_lose_nothing_while_it_is_killed_again_and_again(odd: Apart
     def wait_until_all_were_answered_since(before: list[int]) -> None:
         until = time.monotonic() + 60
         while not all(now > then for now, then in zip(answered, before, strict=True)):
-            assert time.monotonic() < until and not any(task.done() for task in tasks)
+            assert time.monotonic() < until
+            assert not any(task.done() for task in tasks)
             time.sleep(0.01)
 
     with ThreadPoolExecutor(6) as pool:

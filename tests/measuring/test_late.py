@@ -99,7 +99,7 @@ def test_what_has_no_tokens_is_refused(benchmark, encoder, given):
 
 
 def test_too_many_scores_are_refused_before_anything_is_encoded(benchmark, encoder, monkeypatch):
-    monkeypatch.setattr("isoglot.measuring.late.MOST", 1000)
+    monkeypatch.setattr("isoglot.measuring.matrices.MOST", 1000)
     for way in ("encoded", "encoded_tokens"):
         monkeypatch.setattr(encoder, way, lambda *texts, **more: pytest.fail("encoded"))
     with pytest.raises(InputError, match="best of its searches re-ranked"):

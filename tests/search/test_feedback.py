@@ -237,7 +237,7 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
     for words, said in (
         (f"search {index} x --mode lexical --feedback", "mode 'lexical' has none"),
         (f"search {index} --like x --feedback", "--like: goes by the passage's own vector"),
-        (f"{measure} --run {tmp_path}/a/trec -o {tmp_path}/c", "--feedback, --late and --in-context want vectors"),
+        (f"{measure} --run {tmp_path}/a/trec -o {tmp_path}/c", "--fair, --late and --in-context want vectors"),
     ):
         code, _, told = isoglot(words)
         assert (code, said in told) == (2, True)

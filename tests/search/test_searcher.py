@@ -61,7 +61,7 @@ def test_balanced_takes_the_preference_out(searcher):
     assert {hit.lang for hit in plain} == {"en"}
     fair = searcher.search("any", k=6, fair="balanced")
     assert {hit.id for hit in fair} >= {"en0", "de0", "th0"}
-    assert all(set(hit.parts) == {"dense", "standardised"} for hit in fair)
+    assert all(set(hit.parts) == {"dense", "balanced"} for hit in fair)
     assert [hit.score for hit in fair] == sorted((hit.score for hit in fair), reverse=True)
 
 
@@ -159,8 +159,21 @@ def test_reranking_orders_by_the_cross_encoder(searcher):
     fair = searcher.search("any", k=6, rerank=model, fair="balanced")
     assert len(model.pairs) == 50
     assert {hit.lang for hit in fair} == {"en", "de", "th"}
+    assert all(hit.score == hit.parts["balanced"] < hit.parts["rerank"] for hit in fair)
     with pytest.raises(InputError, match="cross-encoder /none: no such model folder"):
         searcher.search("any", rerank="/none")
+
+
+def test_a_reranker_that_is_fond_of_a_language_is_balanced_too(searcher):
+    class Fond:
+        def predict(self, pairs):
+            return np.array([6.0 * ("en" in text) + 5.0 * text.endswith(" 0") for _, text in pairs], np.float32)
+
+    plain = searcher.search("any", k=6, rerank=Fond())
+    assert {hit.lang for hit in plain} == {"en"}
+    fair = searcher.search("any", k=6, rerank=Fond(), fair="balanced", quota=0)
+    assert {hit.id for hit in fair[:3]} == {"en0", "de0", "th0"}
+    assert [hit.score for hit in fair] == sorted((hit.score for hit in fair), reverse=True)
 
 
 def test_a_real_cross_encoder(searcher, tmp_path):

@@ -17,7 +17,7 @@ class Ranking:
 
     Attributes:
         mode: Of a search: dense (meaning), lexical (words, BM25), hybrid (both).
-        fair: Of a search: balanced takes the model's preference for some languages out of the ranking.
+        fair: balanced takes the model's preference for some languages out of the ranking.
         quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
         query_lang: Language of the query, for an index with --debias; guessed when not given.
         rerank: What scores the best results of a search anew: a cross-encoder or another encoder (folder or Hub id), or
@@ -41,8 +41,8 @@ class Ranking:
     expand_timeout: float = 20.0
 
     def given(self) -> str | None:
-        """A flag that was given, and says how an index is searched; `feedback` is for vectors, too."""
-        plain = Ranking(feedback=self.feedback)
+        """A flag that was given, and says how an index is searched; `feedback` and `fair` are for vectors, too."""
+        plain = Ranking(feedback=self.feedback, fair=self.fair)
         return next((name for name, value in vars(self).items() if value != getattr(plain, name)), None)
 
     @property

@@ -29,6 +29,7 @@ class Scoring:
         feedback: queries are drawn to their best passages.
         late: tokens are compared, too.
         in_context: candidates are read within their contexts, too.
+        balanced: languages' levels come off the scores.
         trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
         memory: bytes for a block of streamed passages and its scores.
         depth: passages kept for a query, where they are streamed or an index is searched.
@@ -39,9 +40,16 @@ class Scoring:
     feedback: bool
     late: bool
     in_context: bool
+    balanced: bool
     trec_depth: int | None
     memory: int
     depth: int
+
+    @property
+    def wants_vectors(self) -> bool:
+        """Whether a part of it is done to vectors or scores in memory."""
+        others = self.feedback or self.late or self.in_context or self.balanced
+        return self.trec_depth is not None or self.debias is not None or others
 
 
 class ScoreSource(Protocol):
@@ -85,8 +93,6 @@ class FromModel:
                 f"--{'late' if how.late else 'in-context'}: goes by tokens, so it wants one model here; leave "
                 "--devices and --on out"
             )
-        if how.late and how.trec_depth is not None:
-            raise InputError("--late: ranks by more than vectors, which --write-trec goes by; give one of the two")
         quiet_libraries()
         if not self.name.startswith(PREFIX):
             locate(self.name)
@@ -98,9 +104,12 @@ class FromModel:
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Encode and score."""
         from isoglot.cli.encoders import device_of, open_encoder
+        from isoglot.measuring.balanced import require_balance
         from isoglot.measuring.evaluating import encode_sides
         from isoglot.measuring.late import require_late
 
+        if how.balanced:
+            require_balance(data)
         if self.executor is not None:
             return self._score_elsewhere(data, folder, how)
         encoder = open_encoder(self.name, self.options, self.devices)
@@ -169,7 +178,10 @@ class FromVectors:
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Read and score."""
         from isoglot.encoders.vector_files import gather
+        from isoglot.measuring.balanced import require_balance
 
+        if how.balanced:
+            require_balance(data)
         vectors = gather(self.place, data.queries.ids, data.candidates.ids)
         return _score_vectors(data, *vectors, self.name, folder, how), "cpu"
 
@@ -198,9 +210,10 @@ class FromRun:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """What only vectors can have."""
         _refuse_streamed(how, streamed)
-        if how.trec_depth is not None or how.debias is not None or how.feedback or how.late or how.in_context:
+        if how.wants_vectors:
             raise InputError(
-                "--run: --write-trec, --debias, --feedback, --late and --in-context want vectors or a model, not a run"
+                "--run: --write-trec, --debias, --feedback, --fair, --late and --in-context want vectors or a model, "
+                "not a run"
             )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
@@ -267,11 +280,10 @@ def score_source(
 
 
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:
-    wanted = how.trec_depth is not None or how.debias is not None or how.feedback or how.late or how.in_context
-    if streamed and wanted:
+    if streamed and how.wants_vectors:
         raise InputError(
-            "--write-trec, --debias, --feedback, --late and --in-context want passages in memory, not streamed ones "
-            "(of beir leave --stream out, of miracl take --subset hard-negatives)"
+            "--write-trec, --debias, --feedback, --fair, --late and --in-context want passages in memory, not streamed "
+            "ones (of beir leave --stream out, of miracl take --subset hard-negatives)"
         )
 
 
@@ -279,6 +291,9 @@ def _check_vectors(how: Scoring, streamed: bool) -> None:
     from isoglot.encoders.debias import load_debias
 
     _refuse_streamed(how, streamed)
+    if (how.late or how.balanced) and how.trec_depth is not None:
+        flag = "late" if how.late else "fair"
+        raise InputError(f"--{flag}: ranks by more than vectors, which --write-trec goes by; give one of the two")
     if how.debias is not None:
         load_debias(how.debias)  # a broken one is said before anything is encoded
 
@@ -320,6 +335,7 @@ def _score_vectors(
         candidates,
         late_of=late_of,
         feedback=how.feedback,
+        balanced=how.balanced,
         name=name,
         trained=trained_languages(name),
         relevant_from=how.relevant_from,

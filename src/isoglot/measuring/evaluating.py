@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,10 +22,13 @@ from isoglot.encoders.in_context import joined, with_contexts
 from isoglot.encoders.loading import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
+from isoglot.measuring.balanced import NOTE as BALANCED_NOTE
+from isoglot.measuring.balanced import balance, require_balance
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
 from isoglot.measuring.late import NOTE as LATE_NOTE
 from isoglot.measuring.late import late_matrix, require_late
+from isoglot.measuring.matrices import cosine_matrix
 from isoglot.measuring.ranks import top_k_scored
 from isoglot.measuring.scoring import Vectors, score, score_matrix
 
@@ -46,6 +49,7 @@ def evaluate(
     feedback: bool = False,
     late: bool = False,
     in_context: bool = False,
+    fair: Literal["none", "balanced"] = "none",
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
@@ -73,6 +77,8 @@ def evaluate(
         in_context: a candidate's vector is mixed of its own and the one that it has within its context, such as a
             sentence within its paragraph (see `isoglot.encoders.in_context`); of benchmarks that know contexts
             (XQuAD-R, MLQA-R) and models that are opened here.
+        fair: `balanced` takes from each score the level at which its language's candidates stand for the query, so that
+            the pool prefers no language (see `isoglot.encoders.levels`); within one language nothing changes.
         trained: languages the model was trained on; read from its folder's `run.json` where there is one.
         relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
 
@@ -110,10 +116,14 @@ def evaluate(
     check_kind("feedback", feedback, bool, "True or False")
     check_kind("late", late, bool, "True or False")
     check_kind("in_context", in_context, bool, "True or False")
+    if fair not in ("none", "balanced"):
+        raise InputError(f"fair {fair!r}: expected one of none, balanced")
     if debias is not None:
         check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
     check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)
     data, options = opened_benchmark(benchmark, data_dir, langs), ModelOptions(length=length, precision=precision)
+    if fair == "balanced":
+        require_balance(data)
     place = Path(model) if isinstance(model, str | Path) and str(model) != EMBEDDED else None
     ready = place if place is not None and holds_vectors(place) else model if is_pair(model) else None
     sides = embedder = None
@@ -145,6 +155,7 @@ def evaluate(
         candidates,
         late_of=embedder if late else None,
         feedback=feedback,
+        balanced=fair == "balanced",
         name=name or called,
         trained=trained,
         relevant_from=relevant_from,
@@ -153,7 +164,14 @@ def evaluate(
 
 
 def scored(
-    data: Benchmark, queries: Vectors, candidates: Vectors, *, late_of: Encoder | None, feedback: bool, **about: Any
+    data: Benchmark,
+    queries: Vectors,
+    candidates: Vectors,
+    *,
+    late_of: Encoder | None,
+    feedback: bool,
+    balanced: bool,
+    **about: Any,
 ) -> Evaluation:
     """Score vectors, with an encoder's tokens beside them or alone, and note what was done.
 
@@ -163,13 +181,22 @@ def scored(
         candidates: (m, d), likewise.
         late_of: the encoder whose tokens are compared, too; none where None.
         feedback: whether the queries were drawn to their best passages.
+        balanced: whether languages' levels come off the scores.
         about: `name`, `trained` and `relevant_from` of `score`.
     """
-    if late_of is None:
+    if late_of is None and not balanced:
         result = score(data, queries, candidates, **about)
     else:
-        result = score_matrix(data, late_matrix(late_of, data, queries, candidates, drawn=feedback), **about)
-        result = replace(result, notes=(*result.notes, LATE_NOTE))
+        scores = (
+            cosine_matrix(queries, candidates)
+            if late_of is None
+            else late_matrix(late_of, data, queries, candidates, drawn=feedback)
+        )
+        if balanced:
+            balance(data, scores)
+        result = score_matrix(data, scores, **about)
+        said = [note for note, does in ((LATE_NOTE, late_of is not None), (BALANCED_NOTE, balanced)) if does]
+        result = replace(result, notes=(*result.notes, *said))
     return noted(result) if feedback else result
 
 

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.embedder import Encoder, Vectors, readable
 from isoglot.encoders.late_interaction import late_scores, mixed
 from isoglot.encoders.token_vectors import TokenEncoder, with_tokens
+from isoglot.measuring.matrices import require_room
 from isoglot.measuring.ranks import BLOCK_BYTES, score_blocks
 
-MOST = 8 * 2**30  # bytes of scores
 NOTE = (
     "late interaction: scores are cosines of whole texts mixed with those of tokens, each of the query's with the "
     "nearest of the passage's"
@@ -29,14 +28,7 @@ def require_late(encoder: Encoder, benchmark: Benchmark) -> TokenEncoder:
     Raises:
         InputError: it gives vectors of whole texts only, or there would be more scores than 8 GiB.
     """
-    queries, candidates = len(benchmark.queries), len(benchmark.candidates)
-    size = 4 * queries * candidates
-    if size > MOST:
-        raise InputError(
-            f"late interaction would compare each of {queries:,} queries with each of {candidates:,} candidates, "
-            f"{size / 2**30:.0f} GiB of scores; make an index, and have the best of its searches re-ranked by late "
-            "interaction"
-        )
+    require_room(benchmark, "late interaction", "have the best of its searches re-ranked by late interaction")
     return with_tokens(encoder)
 
 

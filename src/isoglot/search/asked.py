@@ -13,7 +13,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors, readable
 from isoglot.languages.table import given_codes
-from isoglot.search.candidates import Candidate, fuse, matching, nearest, words_of
+from isoglot.search.candidates import Candidate, fuse, levelled, matching, nearest, words_of
 from isoglot.search.collapsing import Collapse, check_collapse
 from isoglot.search.filters.checking import Fields, checked_filter
 from isoglot.search.filters.tree import Filter
@@ -135,5 +135,6 @@ class Asked:
         if self.rerank is None:
             return paged(look, self.k, self.offset, depth=self.depth, share=self.share, collapse=self.collapse)
         some = paged(look, self.depth, 0, depth=self.depth, share=self.share, collapse=self.collapse)
-        ranked = Looked(rerank(some), ())
+        scored = rerank(some)
+        ranked = Looked(levelled(scored) if self.fair == "balanced" else scored, ())
         return paged(lambda depth: ranked, self.k, self.offset, depth=self.depth, share=self.share)

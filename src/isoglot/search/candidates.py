@@ -12,11 +12,12 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
 from isoglot.encoders.late_interaction import LateInteraction, mixed
+from isoglot.encoders.levels import NEAREST, language_levels, nearest_of
 from isoglot.encoders.turns import turn
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter
-from isoglot.search.fusion import AMONG, BELOW, of_words, on_one_scale, standardise, with_quota
+from isoglot.search.fusion import AMONG, BELOW, of_words, on_one_scale, with_quota
 from isoglot.search.index.protocol import ByLanguage, Found, Index, Passage
 
 
@@ -51,28 +52,38 @@ def nearest(
         vector: of the query (d,), a unit vector.
         depth: passages to find, of each language where they are searched apart.
         langs: languages to search; all when None.
-        apart: languages to search one by one, in the order of standardised cosines; all together when None.
+        apart: languages to search one by one, in the order of cosines less their languages' levels; all
+            together when None.
         where: a filter that the index has checked.
     """
     if apart is None:
         found = index.nearest(vector, depth, langs, where)
         return [Candidate(passage, {"dense": score}, score) for passage, score in found]
-    samples = {code: (index.sample(code) @ vector)[None] for code in apart}
-    known = [scores for scores in samples.values() if scores.size]
-    standing = []
+    deep = max(depth, NEAREST)
     if isinstance(index, ByLanguage):
-        each = index.nearest_in_each(vector, depth, apart, where)
+        each = index.nearest_in_each(vector, deep, apart, where)
     else:
-        each = [index.nearest(vector, depth, [code], where) for code in apart]
-    for code, near in zip(apart, each, strict=True):
-        if not near:
-            continue
-        own = samples[code] if samples[code].size else np.array([[score for _, score in near]])
-        mean, spread = standardise(own, known or [own])
-        for passage, score in near:
-            standard = float((score - mean.item()) / spread.item())
-            standing.append(Candidate(passage, {"dense": score, "standardised": standard}, standard))
+        each = [index.nearest(vector, deep, [code], where) for code in apart]
+    if not any(each):
+        return []
+    standing = [
+        Candidate(passage, {"dense": score, "balanced": score - level}, score - level)
+        for near, level in zip(each, _levels(index, vector, apart, each), strict=True)
+        for passage, score in near
+    ]
     return sorted(standing, key=lambda candidate: -candidate.score)
+
+
+def _levels(index: Index, vector: Vectors, langs: Sequence[str], each: Sequence[Sequence[Found]]) -> list[float]:
+    """What comes off each language's cosines, by its sample and by what was found in it."""
+    found = [np.array([[one.score for one in near]], np.float64) for near in each]
+    # What was found stands in where a store keeps no sample of a language.
+    samples = [index.sample(code) @ vector for code in langs]
+    samples = [own if own.size else near[0] for own, near in zip(samples, found, strict=True)]
+    means, counts = [own.mean() if own.size else 0.0 for own in samples], [own.size for own in samples]
+    nearest = np.stack([nearest_of(near) for near in found], axis=1)
+    levels: list[float] = language_levels(np.array([means]), np.array(counts), nearest)[0].tolist()
+    return levels
 
 
 def matching(
@@ -191,6 +202,26 @@ def reranked_late(
     for candidate, score, own in zip(candidates, scores.tolist(), tokens.tolist(), strict=True):
         candidate.parts.update(late=own, rerank=score)
         candidate.score = score
+    return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def levelled(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates by their scores less their languages' levels, which these tell of whatever gave the scores.
+
+    A re-ranker prefers languages as a first search does; nothing is known of how it scores other passages.
+
+    Args:
+        candidates: of several languages, any order.
+    """
+    if not candidates:
+        return []
+    langs = sorted({one.passage.lang for one in candidates})
+    own = [np.array([[one.score for one in candidates if one.passage.lang == code]]) for code in langs]
+    means, counts = np.array([[scores.mean() for scores in own]]), np.array([scores.size for scores in own])
+    levels = language_levels(means, counts, np.stack([nearest_of(scores) for scores in own], axis=1))[0].tolist()
+    by_code = dict(zip(langs, levels, strict=True))
+    for one in candidates:
+        one.parts["balanced"] = one.score = one.score - by_code[one.passage.lang]
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 

@@ -1,4 +1,4 @@
-"""Putting rankings together: meaning and words, scores made comparable between languages, and quotas."""
+"""Putting rankings together: meaning and words, and quotas of languages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ Floats = NDArray[np.floating[Any]]
 AMONG = 50  # passages whose spread is the scale of a ranking by meaning, and whose words are looked at
 BELOW = 1e-3  # of what is further down, so that it keeps its order
 _WORDS = 1.25
-_PRIOR = 8.0  # a language with this many sampled passages is judged half by its own scores, half by all languages'
 
 
 def on_one_scale(scores: Floats) -> Floats:
@@ -48,38 +47,6 @@ def of_words(scores: Floats, shares: Floats) -> Floats:
     """
     gained: Floats = _WORDS * scores / max(float(scores.max()), 1e-6) * shares**2
     return gained
-
-
-def standardise(own: Floats, every: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """What one language's scores for a query are centred and scaled by.
-
-    A model that prefers a language gives all of its passages higher scores, relevant or not. Mean and standard
-    deviation of a query's scores with a random sample of the language's passages tell by how much; (score - mean) /
-    deviation is comparable between languages. Both are drawn towards all languages' where a sample is small:
-    (n own + 8 all) / (n + 8). What all languages deviate by within themselves is drawn in the same way towards the
-    deviation of all scores together, by the number of passages beyond one a language: of single passages there is
-    nothing else to tell it.
-
-    Args:
-        own: (queries, n), scores with the language's sample.
-        every: the same for every language, this one included.
-
-    Returns:
-        Mean and standard deviation, (queries, 1) each.
-
-    >>> mean, spread = standardise(np.array([[1.0, 3.0]]), [np.array([[1.0, 3.0]])])
-    >>> mean.item(), spread.item()
-    (2.0, 1.0)
-    """
-    weight = own.shape[1] / (own.shape[1] + _PRIOR)
-    mean = np.mean([part.mean(axis=1, keepdims=True) for part in every], axis=0)
-    beyond = sum(part.shape[1] - 1 for part in every)
-    within = sum((part.shape[1] - 1) * part.var(axis=1, keepdims=True) for part in every)
-    together = np.concatenate(list(every), axis=1).var(axis=1, keepdims=True)
-    variance = (within + _PRIOR * together) / (beyond + _PRIOR)
-    shrunk = weight * own.var(axis=1, keepdims=True) + (1 - weight) * variance
-    centre = weight * own.mean(axis=1, keepdims=True) + (1 - weight) * mean
-    return centre, np.sqrt(np.maximum(shrunk, 1e-12))
 
 
 def with_quota(langs: Sequence[str], k: int, quota: float) -> list[int]:

@@ -18,8 +18,8 @@ class Hit:
         id: of the passage.
         text, title, lang, source, metadata: of the passage, as in `Passage`.
         score: what the ranking goes by; comparable within one result list only.
-        parts: what it was made of: `dense` (cosine), `lexical` (BM25), `standardised` (the cosine among those of its
-            language), `hybrid` (meaning and words together), `late` (tokens), `rerank`.
+        parts: what it was made of: `dense` (cosine), `lexical` (BM25), `balanced` (the cosine, or what re-ranking gave,
+            less its language's level), `hybrid` (meaning and words together), `late` (tokens), `rerank`.
         document: id of the document that the passage is a part of.
         also: with `collapse`, ids of passages that this result stands for as well, as far as the search met them.
     """

@@ -198,7 +198,7 @@ class Searcher(Lookup):
             collapse: show one result, the best, of each `document`, of each `text` (by its words), or of both.
             mode: `dense` by cosine, `lexical` by BM25, `hybrid` by both.
             fair: `balanced` searches each language by itself and takes the model's preference for some languages out
-                of the scores (see `isoglot.search.fusion.standardise`); where words rank alone, languages take turns.
+                of the scores (see `isoglot.encoders.levels`); where words rank alone, languages take turns.
             quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
             query_lang: language of the query, for a corrected index; guessed when None. One that the correction was not
                 fitted on counts as the mix of all, like `und`.
