@@ -107,6 +107,7 @@ class Client:
         mode: Literal["dense", "lexical", "hybrid"] = "dense",
         fair: Literal["none", "balanced"] = "none",
         feedback: bool = False,
+        rerank: str | None = None,
         where: str | None = None,
         offset: int = 0,
         collapse: Sequence[Literal["document", "text"]] = (),
@@ -122,6 +123,7 @@ class Client:
             fair: `balanced` prefers no language.
             feedback: search twice, the second time for what is like the best passages too, which finds their
                 translations; not with `lexical`.
+            rerank: what scores the best anew, such as `late`; the server says what it has.
             where: only passages that are so, such as `year >= 2020`.
             offset: results to pass over.
             collapse: one result of each `document`, of each `text`, or of both.
@@ -133,6 +135,8 @@ class Client:
         asked: dict[str, Any] = {"q": query, "k": k, "lang": list(langs), "mode": mode, "fair": fair}
         if feedback:
             asked["feedback"] = True
+        if rerank is not None:
+            asked["rerank"] = rerank
         if where is not None:
             asked["where"] = where
         if offset:

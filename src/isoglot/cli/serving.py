@@ -41,7 +41,7 @@ def serve(
     model: str | None = None,
     compare_model: str | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
-    rerank: str | None = None,
+    rerank: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     allow_host: Names = (),
     root_path: str = "",
     trust_proxy: Names = (),
@@ -63,8 +63,9 @@ def serve(
         model: The encoder of the index, where it lies elsewhere now.
         compare_model: The encoder of the second index, where it lies elsewhere now.
         options: How encoders are opened, where not as they were for the index.
-        rerank: Behind /v1/rerank: a cross-encoder or another encoder, by folder or Hub id (late:MODEL: by its tokens,
-            too); else the indexes' own.
+        rerank: What may score the best of a search anew (rerank=NAME), and texts behind /v1/rerank: a cross-encoder or
+            another encoder, by folder or Hub id (late:MODEL: by its tokens, too); or late: searches only, by the
+            tokens of the index's own model. May be given several times.
         allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
         root_path: Path under which a reverse proxy shows this server, such as /search.
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
@@ -79,6 +80,7 @@ def serve(
     require_packages()
     from isoglot.core.errors import InputError
     from isoglot.encoders.judging import open_judge
+    from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.index.about import About
     from isoglot.search.replicas.opening import open_replica
@@ -110,6 +112,7 @@ def serve(
         origins=checked_origins(cors),
         refresh=refresh,
         log_queries=log_queries,
+        late=LATE in rerank,
         at_once=1 if any(_is_elsewhere(name) for *_, (name, _) in wanted) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
@@ -130,7 +133,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             embed[name] = encoders[how]
-        judges = {} if rerank is None else {Path(rerank.removeprefix("late:")).name: open_judge(rerank)}
+        judges = {Path(name.removeprefix("late:")).name: open_judge(name) for name in rerank if name != LATE}
         app = create_app(searchers, settings, embed=embed, judges=judges)
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
 

@@ -12,8 +12,9 @@ import multiprocessing
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
 from queue import Empty, LifoQueue
@@ -22,6 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from isoglot.core.errors import IsoglotError
 from isoglot.core.streams import open_streams
 from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
+from isoglot.encoders.late_interaction import LateInteraction
 from isoglot.encoders.workers import leave_with_parent
 
 P = ParamSpec("P")
@@ -61,6 +63,14 @@ class Apart:
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
         """Unit vectors with what they took."""
         return self.ask(_encoded, texts, role, what)
+
+    def late(self, query: str, passages: Sequence[str]) -> Vectors:
+        """The late part of the scores (n,) of passages for a query, as `LateInteraction` gives it, in the process.
+
+        Raises:
+            InputError: the encoder gives vectors of whole texts only.
+        """
+        return self.ask(_late, query, list(passages))
 
     def ask(self, function: Callable[Concatenate[Encoder, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What a function says of the encoder, called in its process.
@@ -274,6 +284,16 @@ def _described(encoder: Encoder) -> tuple[str, str, int | None]:
 
 def _encoded(encoder: Encoder, texts: list[str], role: Role, what: str | None) -> Encoded:
     return encoder.encoded(texts, role, what=what)
+
+
+def _late(encoder: Encoder, query: str, passages: list[str]) -> Vectors:
+    return _interaction(cast(Hashable, encoder)).late(query, passages)
+
+
+@lru_cache(maxsize=1)
+def _interaction(encoder: Hashable) -> LateInteraction:
+    """Of the one encoder that a process holds."""
+    return LateInteraction(cast(Encoder, encoder))
 
 
 def _serve(opener: Callable[[], Encoder], connections: list[Connection]) -> None:

@@ -9,6 +9,7 @@ their information (`token_vectors.Vocabulary`). The score is a mixture of that a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,15 @@ def mixed(cosines: NDArray[np.floating], late: NDArray[np.floating], *, drawn: b
     """
     share = SHARE_DRAWN if drawn else SHARE
     return (1 - share) * cosines + share * late
+
+
+@runtime_checkable
+class LateScorer(Protocol):
+    """What has the tokens of queries and passages compared, wherever."""
+
+    def late(self, query: str, passages: Sequence[str]) -> Vectors:
+        """The late part of the scores (n,) of passages for a query."""
+        ...
 
 
 class LateInteraction:

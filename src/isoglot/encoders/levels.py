@@ -42,14 +42,14 @@ def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Fl
     [[0.75, 0.85]]
     """
     known, counted = ~np.isnan(nearest), np.broadcast_to(counts, means.shape)
-    there = known.any(axis=2)
-    if not (there.any(axis=1) & (counted > 0).any(axis=1)).all():
+    found, there = known.sum(axis=2), (counted > 0).sum(axis=1, keepdims=True)
+    if not ((found.sum(axis=1) > 0) & (there[:, 0] > 0)).all():
         raise ValueError("a query that nothing is known of")
     filled = np.where(counted > 0, means, 0.0)
-    every = filled.sum(axis=1, keepdims=True) / (counted > 0).sum(axis=1, keepdims=True)
+    every = filled.sum(axis=1, keepdims=True) / there
     mean = (counted * filled + _PRIOR * every) / (counted + _PRIOR)
-    sums, found = np.where(known, nearest, 0.0).sum(axis=2), known.sum(axis=2)
-    best = (sums / np.maximum(found, 1)).sum(axis=1, keepdims=True) / there.sum(axis=1, keepdims=True)
+    sums = np.where(known, nearest, 0.0).sum(axis=2)
+    best = (sums / np.maximum(found, 1)).sum(axis=1, keepdims=True) / (found > 0).sum(axis=1, keepdims=True)
     near = (sums + (nearest.shape[2] - found) * best) / nearest.shape[2]
     levels: Floats = (mean + near) / 2
     return levels

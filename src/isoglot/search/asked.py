@@ -24,7 +24,8 @@ from isoglot.search.query_checks import Fair, Mode, check_feedback, check_langs,
 
 Expand = Callable[[str], str]
 QUOTA = 0.5
-_DEPTH = AMONG  # results that fusion and re-ranking look at
+RERANKED = AMONG
+"""Results that fusion and re-ranking look at."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Asked:
     @property
     def depth(self) -> int:
         """How many passages are looked at before the k best are chosen."""
-        return max(self.k, _DEPTH) if self.rerank is not None or self.mode == "hybrid" else self.k
+        return max(self.k, RERANKED) if self.rerank is not None or self.mode == "hybrid" else self.k
 
     @property
     def share(self) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
-from isoglot.encoders.late_interaction import LateInteraction, mixed
+from isoglot.encoders.late_interaction import LateScorer, mixed
 from isoglot.encoders.levels import NEAREST, language_levels, nearest_of
 from isoglot.encoders.turns import turn
 from isoglot.languages.normal_form import search_form
@@ -184,9 +184,7 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
-def reranked_late(
-    late: LateInteraction, query: str, candidates: Sequence[Candidate], *, drawn: bool
-) -> list[Candidate]:
+def reranked_late(late: LateScorer, query: str, candidates: Sequence[Candidate], *, drawn: bool) -> list[Candidate]:
     """Candidates in the order of their cosines mixed with late interaction.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 from isoglot.encoders.embedder import Encoder
 from isoglot.encoders.judging import Judge, open_judge
-from isoglot.encoders.late_interaction import LATE, LateInteraction
+from isoglot.encoders.late_interaction import LATE, LateInteraction, LateScorer
 from isoglot.search.candidates import Candidate, reranked, reranked_late
 
 
@@ -18,7 +18,7 @@ class Rerankers:
 
     def __init__(self) -> None:
         self._loaded: dict[str, Judge] = {}
-        self._late: LateInteraction | None = None
+        self._late: LateScorer | None = None
         self._loading = threading.Lock()
 
     def __call__(
@@ -54,8 +54,9 @@ class Rerankers:
                 self._loaded[name] = open_judge(name)
         return self._loaded[name]
 
-    def _own_late(self, encoder: Callable[[], Encoder]) -> LateInteraction:
+    def _own_late(self, encoder: Callable[[], Encoder]) -> LateScorer:
         with self._loading:
             if self._late is None:
-                self._late = LateInteraction(encoder())
+                own = encoder()
+                self._late = own if isinstance(own, LateScorer) else LateInteraction(own)
         return self._late

@@ -85,6 +85,7 @@ class Results(BaseModel):
     mode: Mode
     fair: Fair
     feedback: bool = Field(description="Whether it was searched twice.")
+    rerank: str | None = Field(description="What scored the best anew.")
     langs: list[str] = Field(description="Languages searched; empty for all.")
     where: str | None = Field(description="The filter.")
     offset: int = Field(description="Results passed over.")
@@ -112,6 +113,7 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> 
         mode=ask.mode,
         fair=ask.fair,
         feedback=ask.feedback,
+        rerank=ask.rerank,
         langs=list(ask.langs),
         where=plain(ask.where),
         offset=ask.offset,

@@ -60,7 +60,8 @@ def create_app(
             side by side. They stay the caller's: closing the application does not close them.
         settings: limits.
         embed: the models behind `/v1/embeddings`, by the same names; without any there is no such route.
-        judges: what scores pairs behind `/v1/rerank`, by name; models that embed compare by cosine there.
+        judges: what scores pairs, by name: behind `/v1/rerank`, where models that embed compare by cosine, and the best
+            of searches that ask for it.
 
     Raises:
         UnavailableError: an index does not answer.
@@ -100,7 +101,8 @@ def create_app(
     finder = Finder(collections, workers, metrics, limits)
     pages = Pages(collections, finder, limits)
     # Side by side, not one within another: the paths that are counted each are read off them.
-    routers = [search_router(collections, finder, limits), api.probes(collections, readiness), pages.router]
+    searches = search_router(collections, finder, limits, judges or {})
+    routers = [searches, api.probes(collections, readiness), pages.router]
     if any(entry.embed for entry in collections):
         routers.append(embeddings.router(collections, workers, limits))
     if judges or any(entry.embed for entry in collections):

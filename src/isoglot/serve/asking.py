@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from isoglot.encoders.embedder import Vectors
+from isoglot.encoders.judging import Judge
 from isoglot.search.collapsing import Collapse
 from isoglot.search.hit import Hit
 from isoglot.search.lookup import Facet, Neighbours
@@ -30,6 +31,8 @@ class Ask:
         facets: fields whose values are counted.
         neighbours: passages on each side of a hit.
         snippet: characters of the part of each hit that has most of the query's words; None for none.
+        rerank: name of what scores the best anew; `late` for the index's own model. None to leave them as they are.
+        judge: what has that name, where it is not `late`.
         k, mode, fair, where, offset, collapse, feedback: as `Searcher.search` takes them.
     """
 
@@ -46,6 +49,8 @@ class Ask:
     neighbours: int = 0
     snippet: int | None = None
     feedback: bool = False
+    rerank: str | None = None
+    judge: Judge | None = None
 
 
 class Answer(NamedTuple):
@@ -87,7 +92,8 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     if ask.like is not None:
         hits = searcher.more_like(ask.like, **how)
     elif ask.query:
-        hits = searcher.search(ask.query, mode=ask.mode, feedback=ask.feedback, vector=vector, **how)
+        how |= {"mode": ask.mode, "feedback": ask.feedback, "rerank": ask.judge or ask.rerank, "vector": vector}
+        hits = searcher.search(ask.query, **how)
     around = {hit.id: searcher.neighbours(hit.id, ask.neighbours) for hit in hits} if ask.neighbours else {}
     parts = {} if ask.snippet is None else {hit.id: snippet(plain(hit.text), ask.query, ask.snippet) for hit in hits}
     return Answer(hits, around, facets, parts)

@@ -1,7 +1,7 @@
 """The JSON API's searches: `/search`, and `/similar` for what is like a passage."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -9,11 +9,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.judging import Judge
+from isoglot.encoders.late_interaction import LATE
 from isoglot.languages.codes import known_code
+from isoglot.search.asked import RERANKED
 from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
-from isoglot.search.query_checks import Fair, Mode, check_feedback
+from isoglot.search.query_checks import Fair, Mode, check_feedback, check_offset
 from isoglot.search.snippets import LONGEST, SHORTEST
 from isoglot.serve.answers import Results, results
 from isoglot.serve.asking import MOST_FACETS, Ask
@@ -38,8 +41,11 @@ class _Listed:
         return {"type": "string", "enum": self._values()}
 
 
-def search_router(collections: list[Collection], finder: Finder, settings: ServeSettings) -> APIRouter:
-    """The routes that search these collections."""
+def search_router(
+    collections: list[Collection], finder: Finder, settings: ServeSettings, judges: Mapping[str, Judge]
+) -> APIRouter:
+    """The routes that search these collections; judges, by name, score their best anew where that is asked for."""
+    rerankers = [*([LATE] if settings.late else []), *(name for name in judges if name != LATE)]
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
 
@@ -78,6 +84,14 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
     ]
     Neighbours = Annotated[int, Query(ge=0, le=_NEIGHBOURS, description="Passages before and after each result.")]
     Name = Annotated[Literal[tuple(by_name)], Query(description="Which index.")]  # type: ignore[valid-type]
+    Rerank = Annotated[
+        Annotated[str, _Listed(lambda: rerankers)] | None,
+        Query(
+            max_length=_ID,
+            description="Score the 50 (or k) best anew, by what the server was started with: late goes by the tokens "
+            "of the index's own model.",
+        ),
+    ]
     routes = APIRouter()
 
     async def answered(ask: Ask, index: str) -> JSONResponse:
@@ -124,6 +138,7 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
                 "translations. Not with mode=lexical."
             ),
         ] = False,
+        rerank: Rerank = None,
         collapse: One = None,
         facets: Facets = None,
         snippet: Snippet = None,
@@ -133,10 +148,13 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
     ) -> JSONResponse:
         try:
             check_feedback(feedback, mode)
+            if rerank is not None:
+                _check_rerank(rerank, rerankers, offset, k)
         except InputError as error:
-            return problem(422, str(error))
+            return problem(422, plain(str(error)))
         more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet, feedback)
-        return await answered(Ask(clean_query(q), None, k, lang or (), mode, fair, *more), index)
+        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, judges.get(rerank or ""))
+        return await answered(ask, index)
 
     @routes.get(
         "/similar",
@@ -160,3 +178,15 @@ def search_router(collections: list[Collection], finder: Finder, settings: Serve
         return await answered(Ask("", id, k, lang or (), "dense", fair, *more), index)
 
     return routes
+
+
+def _check_rerank(name: str, there: list[str], offset: int, k: int) -> None:
+    """Refuse what is not there, and pages below what it looks at.
+
+    Raises:
+        InputError: says what there is.
+    """
+    if name not in there:
+        known = f"there are: {', '.join(there)}" if there else "this server has none: start it with --rerank"
+        raise InputError(f"rerank: there is no {name!r}; {known}")
+    check_offset(offset, k, max(k, RERANKED))

@@ -51,6 +51,8 @@ class ServeSettings:
         together: queries that are encoded together at most.
         at_once: such batches that are encoded at the same time; more than one pays where the encoder has a process of
             its own.
+        late: whether searches may be re-ranked by the tokens of an index's own model (`rerank=late`): a third of a
+            second and more for passages that were not met before.
         remembered: vectors of queries that are kept for when they are asked again, for each index.
         refresh: seconds between two looks for a new version of an index; 0 for none.
         seconds: a request gets its answer, or a 504, within this time.
@@ -76,6 +78,7 @@ class ServeSettings:
     gather: float = 0.0
     together: int = 32
     at_once: int = 1
+    late: bool = False
     remembered: int = 4096
     refresh: float = 0.0
     seconds: float = 20.0
