@@ -35,8 +35,13 @@ def test_a_language_of_nothing_stands_where_all_do_and_changes_no_other():
     )
     np.testing.assert_allclose(levels[:, :2], without)
     np.testing.assert_allclose(levels[0, 2], (0.5 + 0.85) / 2)
-    with pytest.raises(ValueError, match="nothing is known of"):
-        language_levels(np.zeros((1, 1)), np.array([0]), empty)
+    with pytest.raises(ValueError, match="nothing was found"):
+        language_levels(np.zeros((1, 1)), np.array([5]), empty)
+
+
+def test_without_any_mean_the_nearest_tell_it_alone():
+    nearest = np.array([[[0.9, 0.8, 0.7], [0.9, 0.9, 0.9]]])
+    np.testing.assert_allclose(language_levels(np.zeros((1, 2)), np.zeros(2, np.int64), nearest), [[0.8, 0.9]])
 
 
 @given(st.integers(0, 2**32), st.floats(-5, 5), st.floats(0.1, 10))

@@ -65,6 +65,25 @@ def test_balanced_takes_the_preference_out(searcher):
     assert [hit.score for hit in fair] == sorted((hit.score for hit in fair), reverse=True)
 
 
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_a_balanced_ranking_is_the_same_however_much_of_it_is_asked_for(searcher, k):
+    whole = searcher.search("any", k=90, fair="balanced", quota=0)
+    some = searcher.search("any", k=k, fair="balanced", quota=0)
+    assert [(hit.id, hit.score) for hit in some] == [(hit.id, pytest.approx(hit.score)) for hit in whole[:k]]
+
+
+@pytest.mark.parametrize("kept", [(), ("en",)])
+def test_a_store_without_samples_is_balanced_by_what_is_found(kept, monkeypatch):
+    passages, vectors, query = collection()
+    index = MemoryIndex(passages, vectors)
+    sample = index.sample
+    monkeypatch.setattr(index, "sample", lambda lang: sample(lang)[: None if lang in kept else 0])
+    bare = Searcher(index, lambda texts, role: np.stack([query] * len(texts)), model_name="made up")
+    whole = bare.search("any", k=90, fair="balanced", quota=0)
+    assert bool(kept) or {hit.id for hit in whole[:6]} >= {"en0", "de0", "th0"}
+    assert [hit.id for hit in bare.search("any", k=4, fair="balanced", quota=0)] == [hit.id for hit in whole[:4]]
+
+
 def test_quota_is_a_floor_for_every_language(searcher):
     hits = searcher.search("any", k=12, fair="balanced", quota=1.0)
     assert {lang: sum(hit.lang == lang for hit in hits) for lang in ("en", "de", "th")} == {"en": 4, "de": 4, "th": 4}
@@ -174,6 +193,16 @@ def test_a_reranker_that_is_fond_of_a_language_is_balanced_too(searcher):
     fair = searcher.search("any", k=6, rerank=Fond(), fair="balanced", quota=0)
     assert {hit.id for hit in fair[:3]} == {"en0", "de0", "th0"}
     assert [hit.score for hit in fair] == sorted((hit.score for hit in fair), reverse=True)
+
+
+@pytest.mark.parametrize("fair", ["none", "balanced"])
+def test_a_reranker_that_gives_no_number_is_refused(searcher, fair):
+    class Unsure:
+        def predict(self, pairs):
+            return np.array([np.nan, *np.ones(len(pairs) - 1)])
+
+    with pytest.raises(InputError, match="a score that is no number"):
+        searcher.search("any", rerank=Unsure(), fair=fair)
 
 
 def test_a_real_cross_encoder(searcher, tmp_path):

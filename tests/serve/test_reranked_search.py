@@ -14,7 +14,10 @@ pytest.importorskip("fastapi")
 
 from fastapi.testclient import TestClient
 
+from isoglot.cli import run
+from isoglot.cli.serving import _judges, _require_tokens
 from isoglot.client import Client
+from isoglot.core.errors import InputError
 from isoglot.encoders.apart import Apart
 from isoglot.encoders.late_interaction import LateInteraction
 from isoglot.encoders.opening import open_embedder
@@ -22,7 +25,7 @@ from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.settings import ServeSettings
-from support.serving import passages, searcher
+from support.serving import embed, passages, searcher
 
 BASE = "http://127.0.0.1"
 
@@ -41,9 +44,19 @@ class Broken:
         raise OSError("/secret/model is gone")
 
 
+class Unsure:
+    """Gives no number for a text. Empty, and so false, as a model of no layers is."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        return np.array([np.nan] * len(pairs))
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    judges = {"longest": Longest(), "broken": Broken()}
+    judges = {"longest": Longest(), "broken": Broken(), "unsure": Unsure()}
     with TestClient(create_app({"index": searcher()}, judges=judges), base_url=BASE) as client:
         yield client
 
@@ -60,9 +73,19 @@ def test_a_judge_has_the_last_word(client: TestClient) -> None:
 
 
 def test_it_goes_with_all_else_that_is_asked(client: TestClient) -> None:
-    more = {"q": "solar", "k": 4, "rerank": "longest", "fair": "balanced", "mode": "hybrid", "offset": 1, "lang": "en"}
+    more = {
+        "q": "solar",
+        "k": 3,
+        "rerank": "longest",
+        "fair": "balanced",
+        "mode": "hybrid",
+        "offset": 1,
+        "lang": ["en", "de"],
+    }
     answer = client.get("/search", params=more).json()
-    own = searcher().search("solar", k=4, rerank=Longest(), fair="balanced", mode="hybrid", offset=1, langs=["en"])
+    own = searcher().search(
+        "solar", k=3, rerank=Longest(), fair="balanced", mode="hybrid", offset=1, langs=["en", "de"]
+    )
     assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in own]
     assert [hit["score"] for hit in answer["hits"]] == pytest.approx([hit.score for hit in own])
 
@@ -70,7 +93,7 @@ def test_it_goes_with_all_else_that_is_asked(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"rerank": "gone"}, "rerank: there is no 'gone'; there are: longest, broken"),
+        ({"rerank": "gone"}, "rerank: there is no 'gone'; there are: longest, broken, unsure"),
         ({"rerank": "late"}, "there is no 'late'"),
         ({"rerank": "longest", "offset": "45"}, "only the 50 best are re-ranked"),
         ({"rerank": "x" * 3000}, "rerank"),
@@ -89,9 +112,11 @@ def test_a_server_without_any_says_how_to_start_it() -> None:
 
 
 def test_a_judge_that_fails_is_no_crash_and_keeps_its_secrets(client: TestClient) -> None:
-    answer = client.get("/search", params={"q": "solar", "rerank": "broken"})
-    assert answer.status_code == 503
-    assert "secret" not in answer.text
+    for name in ("broken", "unsure"):
+        answer = client.get("/search", params={"q": "solar", "rerank": name, "fair": "balanced"})
+        assert answer.status_code == 503
+        assert f"the model '{name}'" in answer.json()["detail"]
+        assert "secret" not in answer.text
 
 
 def test_the_document_names_what_there_is(client: TestClient) -> None:
@@ -100,7 +125,15 @@ def test_the_document_names_what_there_is(client: TestClient) -> None:
         for one in client.get("/openapi.json").json()["paths"]["/search"]["get"]["parameters"]
         if one["name"] == "rerank"
     )
-    assert parameter["schema"]["anyOf"][0]["enum"] == ["longest", "broken"]
+    assert parameter["schema"]["anyOf"][0]["enum"] == ["longest", "broken", "unsure"]
+
+
+def test_a_server_without_any_names_none() -> None:
+    with TestClient(create_app({"index": searcher()}, judges={"late": Longest()}), base_url=BASE) as client:
+        assert client.get("/search", params={"q": "solar"}).json()["hits"][0]["parts"].keys() == {"dense"}
+        parameters = client.get("/openapi.json").json()["paths"]["/search"]["get"]["parameters"]
+        (parameter,) = (one for one in parameters if one["name"] == "rerank")
+        assert parameter["schema"]["anyOf"][0]["not"] == {}
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +168,32 @@ def test_late_searches_of_an_encoder_in_its_own_process(apart: Apart, tiny_model
     assert [hit.id for hit in hits] == [hit.id for hit in expected]
     assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=2e-3)
     here.close()
+
+
+def test_judges_are_called_by_the_last_part_of_their_path(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = str(tiny_model)
+    assert list(_judges(["late", model, f"late:{model}"])) == [tiny_model.name, f"late:{tiny_model.name}"]
+    monkeypatch.chdir(tiny_model)
+    assert list(_judges(["."])) == [tiny_model.name]
+    with pytest.raises(InputError, match=rf"--rerank \.: another one is called '{tiny_model.name}'"):
+        _judges([model, "."])
+
+
+def test_what_the_command_cannot_rerank_by_is_named(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "late").symlink_to(tiny_model)
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "lang": "en", "text": "solar panel"}\n', encoding="utf-8")
+    index = str(tmp_path / "index")
+    assert run(["index", str(tmp_path / "rows.jsonl"), "--model", str(tiny_model), "-o", index]) == 0
+    for model, said in (
+        (str(tmp_path / "none"), f"--rerank {tmp_path / 'none'}: "),
+        (str(tmp_path / "late"), "`late` is the index's own model"),
+    ):
+        assert run(["serve", index, "--port", "0", "--rerank", model]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_an_encoder_without_tokens_is_refused_before_anything_is_served() -> None:
+    with pytest.raises(InputError, match="--rerank late: my-index: late interaction compares tokens"):
+        _require_tokens(embed, "my-index")

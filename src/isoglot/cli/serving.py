@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from isoglot.encoders.embedder import Embedder, Encoder
+    from isoglot.encoders.judging import Judge
     from isoglot.search.index.about import About
     from isoglot.search.stores.protocol import Opened
     from isoglot.studies.run import Study
@@ -79,7 +80,6 @@ def serve(
     """
     require_packages()
     from isoglot.core.errors import InputError
-    from isoglot.encoders.judging import open_judge
     from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.index.about import About
@@ -121,6 +121,7 @@ def serve(
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
+        judges = _judges(rerank)
         encoders: dict[tuple[str, ModelOptions], Encoder] = {}
         searchers: dict[str, Searcher] = {}
         embed: dict[str, Embedder] = {}
@@ -132,8 +133,9 @@ def serve(
             searchers[name] = Searcher.open(place, encoders[how])
             stack.callback(searchers[name].close)
             searchers[name].warm()
+            if LATE in rerank:
+                _require_tokens(encoders[how], folder)
             embed[name] = encoders[how]
-        judges = {Path(name.removeprefix("late:")).name: open_judge(name) for name in rerank if name != LATE}
         app = create_app(searchers, settings, embed=embed, judges=judges)
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
 
@@ -158,6 +160,48 @@ def _opened(about: About, how: tuple[str, ModelOptions]) -> Encoder:
 
     opener = partial(open_like, about, *how, light=True)
     return opener() if _is_elsewhere(how[0]) else Apart(opener)
+
+
+def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
+    """What was named to score pairs, by the last part of its path; `late:` stays before it.
+
+    Raises:
+        InputError: a model that is not there, two of one name, or one that has the name of something else.
+    """
+    from isoglot.core.errors import InputError
+    from isoglot.encoders.judging import open_judge
+    from isoglot.encoders.late_interaction import LATE, PREFIX
+
+    judges: dict[str, Judge] = {}
+    for model in wanted:
+        if model == LATE:
+            continue
+        path = Path(model.removeprefix(PREFIX))
+        name = (PREFIX if model.startswith(PREFIX) else "") + (path.absolute() if path.is_dir() else path).name
+        if name in judges:
+            raise InputError(f"--rerank {model}: another one is called {name!r}, too; give a path that ends otherwise")
+        if name == LATE:
+            raise InputError(f"--rerank {model}: `late` is the index's own model; give a path that ends otherwise")
+        try:
+            judges[name] = open_judge(model)
+        except InputError as error:
+            raise InputError(f"--rerank {model}: {error}") from error
+    return judges
+
+
+def _require_tokens(encoder: Encoder, index: str) -> None:
+    """Compare the tokens of two texts, so that searches can.
+
+    Raises:
+        InputError: the encoder gives vectors of whole texts only.
+    """
+    from isoglot.core.errors import InputError
+    from isoglot.encoders.late_interaction import late_scorer
+
+    try:
+        late_scorer(encoder).late("warm", ["warm"])
+    except InputError as error:
+        raise InputError(f"--rerank late: {index}: {error}") from error
 
 
 def _is_elsewhere(model: str) -> bool:

@@ -198,20 +198,18 @@ class _Process:
             _DiedError: the process ended.
             IsoglotError: it took too long, and was ended.
         """
-        connection = None
+        connection = self._connection()
         with self._limited(patience) as late:
             try:
-                connection = self._connection()
                 connection.send((function, args, kwargs))
                 done, value = self._received(connection)
-            except (_DiedError, OSError) as error:
+            except (_DiedError, OSError):
                 if late:
                     raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
                 self._over = True  # for those who wait for this connection
-                raise error if isinstance(error, _DiedError) else _DiedError from None
+                raise _DiedError from None
             finally:
-                if connection is not None:
-                    self._free.put(connection)
+                self._free.put(connection)
         if not done:
             raise value
         return value

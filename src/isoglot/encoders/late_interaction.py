@@ -83,6 +83,15 @@ class LateScorer(Protocol):
         ...
 
 
+def late_scorer(encoder: Encoder) -> LateScorer:
+    """The encoder itself, where it has tokens compared; else its late interaction.
+
+    Raises:
+        InputError: an encoder that gives vectors of whole texts only.
+    """
+    return encoder if isinstance(encoder, LateScorer) else LateInteraction(encoder)
+
+
 class LateInteraction:
     """Late interaction of an encoder, which remembers the passages that it met last. Threads may share one.
 

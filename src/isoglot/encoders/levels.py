@@ -25,6 +25,7 @@ def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Fl
 
     Where a language has few passages, its means say little: that of n is drawn to the mean of all languages'
     ((n own + 8 all) / (n + 8)), and where it has not three, the missing are taken to be as near as all languages' are.
+    Where no language's mean is known, the nearest tell it alone.
 
     Args:
         means: (queries, languages), the mean of a query's scores with a language's passages, or a sample of them.
@@ -35,7 +36,7 @@ def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Fl
         (queries, languages); a score less its language's level compares with those in other languages.
 
     Raises:
-        ValueError: a query of which nothing is known in any language.
+        ValueError: a query for which nothing was found in any language.
 
     >>> means, nearest = np.array([[0.7, 0.8]]), np.array([[[0.9, 0.8, 0.7], [0.9, 0.9, 0.9]]])
     >>> language_levels(means, np.array([10**6, 10**6]), nearest).round(4).tolist()
@@ -43,14 +44,14 @@ def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Fl
     """
     known, counted = ~np.isnan(nearest), np.broadcast_to(counts, means.shape)
     found, there = known.sum(axis=2), (counted > 0).sum(axis=1, keepdims=True)
-    if not ((found.sum(axis=1) > 0) & (there[:, 0] > 0)).all():
-        raise ValueError("a query that nothing is known of")
-    filled = np.where(counted > 0, means, 0.0)
-    every = filled.sum(axis=1, keepdims=True) / there
-    mean = (counted * filled + _PRIOR * every) / (counted + _PRIOR)
+    if not found.any(axis=1).all():
+        raise ValueError("a query for which nothing was found")
     sums = np.where(known, nearest, 0.0).sum(axis=2)
     best = (sums / np.maximum(found, 1)).sum(axis=1, keepdims=True) / (found > 0).sum(axis=1, keepdims=True)
     near = (sums + (nearest.shape[2] - found) * best) / nearest.shape[2]
+    filled = np.where(counted > 0, means, 0.0)
+    every = filled.sum(axis=1, keepdims=True) / np.maximum(there, 1)
+    mean = np.where(there > 0, (counted * filled + _PRIOR * every) / (counted + _PRIOR), near)
     levels: Floats = (mean + near) / 2
     return levels
 

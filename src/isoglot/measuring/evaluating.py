@@ -116,6 +116,7 @@ def evaluate(
     check_kind("feedback", feedback, bool, "True or False")
     check_kind("late", late, bool, "True or False")
     check_kind("in_context", in_context, bool, "True or False")
+    check_kind("fair", fair, str, "none or balanced")
     if fair not in ("none", "balanced"):
         raise InputError(f"fair {fair!r}: expected one of none, balanced")
     if debias is not None:

@@ -76,12 +76,9 @@ def nearest(
 
 def _levels(index: Index, vector: Vectors, langs: Sequence[str], each: Sequence[Sequence[Found]]) -> list[float]:
     """What comes off each language's cosines, by its sample and by what was found in it."""
-    found = [np.array([[one.score for one in near]], np.float64) for near in each]
-    # What was found stands in where a store keeps no sample of a language.
+    nearest = np.stack([nearest_of(np.array([[one.score for one in near]], np.float64)) for near in each], axis=1)
     samples = [index.sample(code) @ vector for code in langs]
-    samples = [own if own.size else near[0] for own, near in zip(samples, found, strict=True)]
     means, counts = [own.mean() if own.size else 0.0 for own in samples], [own.size for own in samples]
-    nearest = np.stack([nearest_of(near) for near in found], axis=1)
     levels: list[float] = language_levels(np.array([means]), np.array(counts), nearest)[0].tolist()
     return levels
 
@@ -172,13 +169,15 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
         candidates: any order.
 
     Raises:
-        InputError: the judge gives several scores a pair.
+        InputError: the judge gives several scores a pair, or one that is no number.
     """
     pairs = [(query, read_text(candidate.passage)) for candidate in candidates]
     with turn(judge):
         scores = np.asarray(judge.predict(pairs), np.float64)
     if scores.shape != (len(pairs),):
         raise InputError(f"rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
+    if not np.isfinite(scores).all():
+        raise InputError("rerank: the model gives a score that is no number")
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.parts["rerank"] = candidate.score = score
     return sorted(candidates, key=lambda candidate: -candidate.score)
@@ -190,12 +189,18 @@ def reranked_late(late: LateScorer, query: str, candidates: Sequence[Candidate],
     Args:
         late: of the index's encoder.
         query: the query.
-        candidates: any order; those found by words alone count as the least cosine among the others, or 0.
+        candidates: any order; those found by words alone count as the least cosine among the others of their
+            language, or among all, or 0.
         drawn: the query's vector was drawn to passages.
     """
     tokens = late.late(query, [read_text(candidate.passage) for candidate in candidates])
-    least = min((one.parts["dense"] for one in candidates if "dense" in one.parts), default=0.0)
-    cosines = np.array([one.parts.get("dense", least) for one in candidates])
+    least: dict[str, float] = {}
+    for one in candidates:
+        if "dense" in one.parts:
+            lang, cosine = one.passage.lang, one.parts["dense"]
+            least[lang] = min(least.get(lang, cosine), cosine)
+    lowest = min(least.values(), default=0.0)
+    cosines = np.array([one.parts.get("dense", least.get(one.passage.lang, lowest)) for one in candidates])
     scores = mixed(cosines, tokens, drawn=drawn)
     for candidate, score, own in zip(candidates, scores.tolist(), tokens.tolist(), strict=True):
         candidate.parts.update(late=own, rerank=score)

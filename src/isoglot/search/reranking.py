@@ -9,7 +9,7 @@ from typing import Any
 
 from isoglot.encoders.embedder import Encoder
 from isoglot.encoders.judging import Judge, open_judge
-from isoglot.encoders.late_interaction import LATE, LateInteraction, LateScorer
+from isoglot.encoders.late_interaction import LATE, LateScorer, late_scorer
 from isoglot.search.candidates import Candidate, reranked, reranked_late
 
 
@@ -57,6 +57,5 @@ class Rerankers:
     def _own_late(self, encoder: Callable[[], Encoder]) -> LateScorer:
         with self._loading:
             if self._late is None:
-                own = encoder()
-                self._late = own if isinstance(own, LateScorer) else LateInteraction(own)
+                self._late = late_scorer(encoder())
         return self._late

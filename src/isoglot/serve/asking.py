@@ -92,7 +92,12 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     if ask.like is not None:
         hits = searcher.more_like(ask.like, **how)
     elif ask.query:
-        how |= {"mode": ask.mode, "feedback": ask.feedback, "rerank": ask.judge or ask.rerank, "vector": vector}
+        how |= {
+            "mode": ask.mode,
+            "feedback": ask.feedback,
+            "rerank": ask.rerank if ask.judge is None else ask.judge,
+            "vector": vector,
+        }
         hits = searcher.search(ask.query, **how)
     around = {hit.id: searcher.neighbours(hit.id, ask.neighbours) for hit in hits} if ask.neighbours else {}
     parts = {} if ask.snippet is None else {hit.id: snippet(plain(hit.text), ask.query, ask.snippet) for hit in hits}

@@ -23,6 +23,7 @@ from isoglot.serve.asking import MOST_FACETS, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import documented, problem
+from isoglot.serve.rerank import Judged
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 
@@ -38,14 +39,16 @@ class _Listed:
         self._values = values
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "enum": self._values()}
+        values = self._values()
+        return {"type": "string", "enum": values} if values else {"not": {}}  # an enum of nothing is no schema
 
 
 def search_router(
     collections: list[Collection], finder: Finder, settings: ServeSettings, judges: Mapping[str, Judge]
 ) -> APIRouter:
     """The routes that search these collections; judges, by name, score their best anew where that is asked for."""
-    rerankers = [*([LATE] if settings.late else []), *(name for name in judges if name != LATE)]
+    judged = {name: Judged(name, judge) for name, judge in judges.items() if name != LATE}
+    rerankers = [*([LATE] if settings.late else []), *judged]
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
 
@@ -153,7 +156,8 @@ def search_router(
         except InputError as error:
             return problem(422, plain(str(error)))
         more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet, feedback)
-        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, judges.get(rerank or ""))
+        judge = None if rerank in (None, LATE) else judged[rerank]
+        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, judge)
         return await answered(ask, index)
 
     @routes.get(

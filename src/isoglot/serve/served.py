@@ -194,8 +194,8 @@ def open_collections(
 def _answer(name: str, ask: Callable[[], T]) -> T:
     try:
         return ask()
-    except (FilterError, NoPassageError, TokenIdsError):
-        raise  # of the request, and fit for whoever asked
+    except (FilterError, NoPassageError, TokenIdsError, UnavailableError):
+        raise  # of the request or of another model, and fit for whoever asked
     except (IsoglotError, OSError, RuntimeError, ValueError) as error:
         # The reason can hold paths, which are for the log and not for the network.
         _log.error("%s: %s", name, error)
