@@ -191,6 +191,6 @@ def _check_rerank(name: str, there: list[str], offset: int, k: int) -> None:
         InputError: says what there is.
     """
     if name not in there:
-        known = f"there are: {', '.join(there)}" if there else "this server has none: start it with --rerank"
+        known = f"there are: {', '.join(there)}" if there else "this server was started without any"
         raise InputError(f"rerank: there is no {name!r}; {known}")
     check_offset(offset, k, max(k, RERANKED))
