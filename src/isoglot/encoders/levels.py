@@ -9,6 +9,7 @@ what its best stand out by: not more, since what stands out may be the answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,25 @@ def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Fl
     mean = np.where(there > 0, (counted * filled + _PRIOR * every) / (counted + _PRIOR), near)
     levels: Floats = (mean + near) / 2
     return levels
+
+
+def levels_of(scores: Sequence[Floats], best: Sequence[Floats] | None = None) -> Floats:
+    """The level of each language for each query, out of scores.
+
+    Args:
+        scores: of each language's passages, or a sample of them, (queries, n) each; n may be 0.
+        best: of each language, (queries, m) each, scores among which its three highest are; `scores` when None.
+
+    Returns:
+        (queries, languages).
+
+    >>> levels_of([np.array([[0.9, 0.8, 0.7] * 1000])]).round(4).tolist()
+    [[0.85]]
+    """
+    counts = np.array([own.shape[1] for own in scores])
+    means = np.stack([own.mean(axis=1) if own.size else np.zeros(len(own)) for own in scores], axis=1)
+    nearest = np.stack([nearest_of(own) for own in (scores if best is None else best)], axis=1)
+    return language_levels(means, counts, nearest)
 
 
 def nearest_of(scores: Floats) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.embedder import Vectors
-from isoglot.encoders.levels import language_levels, nearest_of
+from isoglot.encoders.levels import levels_of
 from isoglot.measuring.matrices import require_room
 
 NOTE = (
@@ -34,10 +34,6 @@ def balance(benchmark: Benchmark, scores: Vectors) -> None:
     """
     langs, place = np.unique(benchmark.candidates.lang, return_inverse=True)
     columns = [np.flatnonzero(place == code) for code in range(len(langs))]
-    counts = np.array([len(own) for own in columns])
     for start in range(0, len(scores), _TOGETHER):
         block = scores[start : start + _TOGETHER]
-        parts = [block[:, own].astype(np.float64) for own in columns]
-        means = np.stack([part.mean(axis=1) for part in parts], axis=1)
-        nearest = np.stack([nearest_of(part) for part in parts], axis=1)
-        block -= language_levels(means, counts, nearest)[:, place]
+        block -= levels_of([block[:, own].astype(np.float64) for own in columns])[:, place]

@@ -12,7 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
 from isoglot.encoders.late_interaction import LateScorer, mixed
-from isoglot.encoders.levels import NEAREST, language_levels, nearest_of
+from isoglot.encoders.levels import NEAREST, levels_of
 from isoglot.encoders.turns import turn
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
@@ -76,10 +76,9 @@ def nearest(
 
 def _levels(index: Index, vector: Vectors, langs: Sequence[str], each: Sequence[Sequence[Found]]) -> list[float]:
     """What comes off each language's cosines, by its sample and by what was found in it."""
-    nearest = np.stack([nearest_of(np.array([[one.score for one in near]], np.float64)) for near in each], axis=1)
-    samples = [index.sample(code) @ vector for code in langs]
-    means, counts = [own.mean() if own.size else 0.0 for own in samples], [own.size for own in samples]
-    levels: list[float] = language_levels(np.array([means]), np.array(counts), nearest)[0].tolist()
+    samples = [(index.sample(code) @ vector)[None] for code in langs]
+    found = [np.array([[one.score for one in near]], np.float64) for near in each]
+    levels: list[float] = levels_of(samples, found)[0].tolist()
     return levels
 
 
@@ -220,9 +219,7 @@ def levelled(candidates: Sequence[Candidate]) -> list[Candidate]:
         return []
     langs = sorted({one.passage.lang for one in candidates})
     own = [np.array([[one.score for one in candidates if one.passage.lang == code]]) for code in langs]
-    means, counts = np.array([[scores.mean() for scores in own]]), np.array([scores.size for scores in own])
-    levels = language_levels(means, counts, np.stack([nearest_of(scores) for scores in own], axis=1))[0].tolist()
-    by_code = dict(zip(langs, levels, strict=True))
+    by_code = dict(zip(langs, levels_of(own)[0].tolist(), strict=True))
     for one in candidates:
         one.parts["balanced"] = one.score = one.score - by_code[one.passage.lang]
     return sorted(candidates, key=lambda candidate: -candidate.score)
