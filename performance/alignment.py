@@ -14,14 +14,13 @@ import argparse
 import json
 import random
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from articles import Joined, line, models, with_a_third
 from harness import unit
 
 from isoglot.core.files import claimed_folder
-from isoglot.data.benchmarks.benchmark import Texts
 from isoglot.data.benchmarks.lareqa import load_lareqa, read_lareqa
 from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.encoders.encoding import encode
@@ -52,7 +51,7 @@ def main():
         for sentence in sentences
     }
     print(f"{len(benchmark.queries)} queries, {len(benchmark.candidates)} candidates")
-    for label, name in (pair.split("=", 1) for pair in given.models.split(",") if pair):
+    for label, name in models(given.models):
         model = load(name)
         vectors = encode_benchmark(model, benchmark)
         report(label, benchmark, vectors, paragraph)
@@ -92,43 +91,6 @@ def split(folder, target):
             kept = [article for article in file["data"] if bool(held.intersection(asked(article))) == inside]
             text = json.dumps({**file, "data": kept}, ensure_ascii=False)
             (target / part / f"{lang}.json").write_text(text, encoding="utf-8")
-
-
-class Joined:
-    """Which keys belong together, once some pairs are said to."""
-
-    def __init__(self):
-        self._parent = {}
-
-    def root(self, key):
-        """The same for all that belong together."""
-        while self._parent.setdefault(key, key) != key:
-            self._parent[key] = key = self._parent[self._parent[key]]
-        return key
-
-    def join(self, one, other):
-        self._parent[self.root(one)] = self.root(other)
-
-
-def with_a_third(benchmark):
-    """The benchmark with all golds and a third of the other candidates."""
-    kept = np.zeros(len(benchmark.candidates), dtype=bool)
-    kept[benchmark.gold] = True
-    others = np.flatnonzero(~kept)
-    kept[np.random.default_rng(0).choice(others, len(others) // 3, replace=False)] = True
-    places, new = np.flatnonzero(kept), np.cumsum(kept) - 1
-    every = benchmark.candidates
-    candidates = Texts([every.ids[at] for at in places], [every.texts[at] for at in places], every.lang[places])
-    contexts = None if benchmark.contexts is None else [benchmark.contexts[at] for at in places]
-    return replace(benchmark, candidates=candidates, gold=new[benchmark.gold], contexts=contexts)
-
-
-def line(benchmark, vectors):
-    """Mono, cross and pool mAP and rank distance of unit vectors."""
-    found = score(benchmark, *(unit(side) for side in vectors), name="")
-    pool = found.macro("multilingual", "map")
-    values = (found.macro("monolingual", "map"), found.macro("cross_lingual", "map"), pool)
-    return " | ".join(f"{value:.3f}" for value in values) + f" | {found.macro('multilingual', 'rank_distance'):.0f}"
 
 
 def report(label, benchmark, vectors, paragraph):

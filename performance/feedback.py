@@ -2,7 +2,7 @@
 
     python performance/feedback.py xquad-r --models base=embedded,best=runs/best
     python performance/feedback.py parts/held --third --models best=runs/best --grid    # to choose passages and weight
-    python performance/feedback.py xquad-r --models base=embedded --quick               # German and English alone
+    python performance/feedback.py xquad-r --models base=embedded --quick    # German and English, a third of candidates
     python performance/feedback.py --speed                                             # what a second search takes
 
 The folder is in LAReQA's layout. First the benchmark as it is, where every answer is there in every language. Then each
@@ -11,7 +11,6 @@ reciprocal rank of the answer among all passages, for questions in its language 
 --speed searches made-up vectors on disk, exactly in memory and through an approximate index, with each way in turn.
 """
 
-import argparse
 import time
 from collections import defaultdict
 from functools import partial
@@ -19,14 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from alignment import Joined, line, with_a_third
+from articles import Joined, line, parser, wanted
 
-from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.encoders.feedback import PASSAGES, WEIGHT, drawn_to
 from isoglot.encoders.loading import load
 from isoglot.measuring.evaluating import encode_benchmark
 from isoglot.measuring.ranks import top_k_scored
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from search import generate
 from serve import stored_index
@@ -37,26 +35,20 @@ COUNTS, WEIGHTS = (1, 5, 10, 20), (0.25, 0.5, 1.0, 2.0)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="{lang}.json in LAReQA's layout")
-    parser.add_argument("--models", default="base=embedded", help="comma-separated LABEL=MODEL")
-    parser.add_argument("--speed", action="store_true", help="milliseconds of a search instead")
-    parser.add_argument("--third", action="store_true", help="all golds and a third of the other candidates")
-    parser.add_argument("--grid", action="store_true", help="other numbers of passages and weights, too")
-    parser.add_argument("--quick", action="store_true", help="German and English alone")
-    given = parser.parse_args()
+    made = parser(__doc__, needed=False)
+    made.add_argument("--speed", action="store_true", help="milliseconds of a search instead")
+    made.add_argument("--grid", action="store_true", help="other numbers of passages and weights, too")
+    given = made.parse_args()
     if given.speed:
         speed()
         return
     if given.folder is None:
-        parser.error("name the folder of a benchmark")
-    benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
-    if given.third:
-        benchmark = with_a_third(benchmark)
+        made.error("name the folder of a benchmark")
+    benchmark, models = wanted(given)
     pools = [one_language_each(benchmark, seed) for seed in range(DRAWS)]
     print("| model | queries | mono | cross | pool | rank distance | apart, own language | apart, another |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
-    for label, name in (pair.split("=", 1) for pair in given.models.split(",")):
+    for label, name in models:
         queries, passages = encode_benchmark(load(name), benchmark)
         told(benchmark, pools, label, "as they are", queries, passages, lambda queries, passages: queries)
         told(benchmark, pools, label, "drawn", queries, passages, drawn)

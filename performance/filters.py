@@ -25,9 +25,9 @@ from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.sql import to_sql
 from isoglot.search.index.lance import SHOWN, LanceIndex
 from isoglot.search.index.manifest import Manifest
-from isoglot.search.index.protocol import Passage
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.store import Store
+from isoglot.search.passage import Passage
 from search import CLUSTERS, DIMENSION, generate, keep, machine
 
 K, WARM = 10, 5

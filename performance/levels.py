@@ -11,14 +11,11 @@ languages, rank distance in ranks, and the mean reciprocal rank there where a qu
 random: of all questions, of those whose answer is in their own language, and of the others.
 """
 
-import argparse
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from alignment import with_a_third
+from articles import parser, wanted
 
-from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.encoders.late_interaction import SHARE, late_scores
 from isoglot.encoders.opening import open_embedder
 from isoglot.measuring.balanced import balance
@@ -30,19 +27,13 @@ GRID += [(0.5, 0.5, k) for k in (1, 2, 3, 5, 10, 30)]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="{lang}.json in LAReQA's layout")
-    parser.add_argument("--models", default="base=embedded", help="comma-separated LABEL=MODEL")
-    parser.add_argument("--third", action="store_true", help="all golds and a third of the other candidates")
-    parser.add_argument("--late", action="store_true", help="cosines mixed with late interaction")
-    parser.add_argument("--quick", action="store_true", help="German and English alone, a third of the candidates")
-    given = parser.parse_args()
-    benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
-    if given.third or given.quick:
-        benchmark = with_a_third(benchmark)
+    made = parser(__doc__)
+    made.add_argument("--late", action="store_true", help="cosines mixed with late interaction")
+    given = made.parse_args()
+    benchmark, models = wanted(given)
     print("| model | off each score | pool | rank distance | one answer: all | own language | others |")
     print("|---|---|---:|---:|---:|---:|---:|")
-    for label, name in (pair.split("=", 1) for pair in given.models.split(",")):
+    for label, name in models:
         encoder = open_embedder(name)
         sides = encode_sides(encoder, benchmark)
         scores = sides.queries.vectors @ sides.candidates.vectors.T

@@ -127,9 +127,9 @@ def child_isoglot(folder: Path):
     """Isoglot's index without and with ANN, each beside LanceDB's own call on the same table."""
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import Manifest
-    from isoglot.search.index.protocol import Passage
     from isoglot.search.index.publishing import publish
     from isoglot.search.index.store import Store
+    from isoglot.search.passage import Passage
 
     before = peak() / 2**20
     vectors, queries, right = load_data(folder)

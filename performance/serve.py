@@ -226,7 +226,7 @@ def child(count: int, model: str | None, *, stored: bool = False, all_routes: bo
     """The server; prints its port when it is ready, and its peak of memory when it was told to stop."""
     from isoglot.core.waiting import wait_asleep
     from isoglot.search.index.memory import MemoryIndex
-    from isoglot.search.index.protocol import Passage
+    from isoglot.search.passage import Passage
     from isoglot.search.searcher import Searcher
 
     wait_asleep()  # as the command does

@@ -13,7 +13,6 @@ vectors to length 1. --speed re-ranks 50 passages of `atlas`, first as strangers
 without re-ranking in turn.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -23,9 +22,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from alignment import with_a_third
+from articles import parser, wanted
 
-from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.encoders.in_context import SHARE as WITHIN
 from isoglot.encoders.in_context import joined
 from isoglot.encoders.late_interaction import SHARE, SHARE_DRAWN, late_scores
@@ -40,25 +38,19 @@ SHARES, CONTEXTS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 1.0), (0.0, 0.2, 0.3, 0.5, 1.0
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="{lang}.json in LAReQA's layout")
-    parser.add_argument("--models", default="base=embedded", help="comma-separated LABEL=MODEL")
-    parser.add_argument("--third", action="store_true", help="all golds and a third of the other candidates")
-    parser.add_argument("--grid", action="store_true", help="other shares, and even weights, too")
-    parser.add_argument("--quick", action="store_true", help="German and English alone, a third of the candidates")
-    parser.add_argument("--speed", action="store_true", help="milliseconds of a search instead")
-    given = parser.parse_args()
+    made = parser(__doc__, needed=False)
+    made.add_argument("--grid", action="store_true", help="other shares, and even weights, too")
+    made.add_argument("--speed", action="store_true", help="milliseconds of a search instead")
+    given = made.parse_args()
     if given.speed:
         speed()
         return
     if given.folder is None:
-        parser.error("name the folder of a benchmark")
-    benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
-    if given.third or given.quick:
-        benchmark = with_a_third(benchmark)
+        made.error("name the folder of a benchmark")
+    benchmark, models = wanted(given)
     print("| model | share within context | query | share of tokens | mono | cross | pool | rank distance |")
     print("|---|---:|---|---:|---:|---:|---:|---:|")
-    for label, name in (pair.split("=", 1) for pair in given.models.split(",")):
+    for label, name in models:
         encoder = open_embedder(name)
         sides = encode_sides(encoder, benchmark, in_context=True)
         queries, own, within = sides.queries.vectors, sides.candidates.vectors, sides.within

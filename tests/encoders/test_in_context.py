@@ -12,8 +12,9 @@ from isoglot.core.errors import InputError
 from isoglot.encoders import encode_in_context
 from isoglot.encoders.encoding import ModelEmbedder
 from isoglot.encoders.functions import FunctionEmbedder
-from isoglot.encoders.in_context import joined, windows, with_contexts
+from isoglot.encoders.in_context import joined, with_contexts
 from isoglot.encoders.loading import load
+from isoglot.encoders.windows import windows
 from support import models
 
 PARAGRAPH = "The sky was blue. It was big. So high."

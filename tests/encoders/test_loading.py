@@ -11,7 +11,8 @@ from isoglot.core.errors import InputError
 from isoglot.encoders import presets
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.loading import backbone_of, load, locate, quiet_libraries
+from isoglot.encoders.loading import backbone_of, load, quiet_libraries
+from isoglot.encoders.names import locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import backbone
 
@@ -129,7 +130,7 @@ def test_vectors_equal_sentence_transformers_own(model, role):
 
 def test_equal_texts_are_encoded_once_and_batches_keep_their_place(model, monkeypatch):
     texts = [f"text {number % 300} {'x' * (number % 50)}" for number in range(900)]
-    monkeypatch.setattr("isoglot.encoders.encoding.TOKENS_A_BATCH", 256)
+    monkeypatch.setattr("isoglot.encoders.batches.TOKENS_A_BATCH", 256)
     # Through the model's own forward pass, which can be watched.
     monkeypatch.setattr("isoglot.encoders.unpadded.can_unpad", lambda model: False)
     seen = []

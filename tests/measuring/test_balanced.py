@@ -11,7 +11,7 @@ from isoglot.encoders.levels import language_levels
 from isoglot.measuring.balanced import NOTE, balance
 from isoglot.measuring.matrices import cosine_matrix
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 
 LANGS = ("de", "en", "th")

@@ -14,7 +14,7 @@ from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.search import passage_documents, score_index
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from support.passages import some_passages, write_index
 
 TOPIC, OTHER, GERMAN, THAI, WORDING = np.eye(5)

@@ -13,7 +13,7 @@ from isoglot.search.filters.tokens import FilterError
 from isoglot.search.filters.tree import DAY, Among, And, Compare, Date, Like, Missing, Not, Or
 from isoglot.search.filters.values import metadata_values
 from isoglot.search.index.approximate import probes_for
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 FIELDS = {
     **OWN_FIELDS,

@@ -9,7 +9,7 @@ from isoglot import Searcher, load
 from isoglot.cli import run
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from support.encoders import tiny_encoder
 
 

@@ -11,7 +11,7 @@ from isoglot.search.candidates import Candidate, fuse
 from isoglot.search.index.building import build_index
 from isoglot.search.index.deletion import read_ids, resolve_ids
 from isoglot.search.index.lance import LanceIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from support.encoders import wide_encoder
 from support.rows import write_jsonl as write

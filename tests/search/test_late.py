@@ -12,7 +12,7 @@ from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.candidates import Candidate, reranked_late
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 CPU = ModelOptions(device="cpu", precision="fp32")
 TEXTS = ["The sky was blue.", "eins zwei drei vier", "Blue is the sky and the sea.", "vier drei zwei eins"]

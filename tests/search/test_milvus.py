@@ -17,7 +17,7 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.milvus_place import Connection, to_place
 from isoglot.search.stores.named import open_place, write_place

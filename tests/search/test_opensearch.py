@@ -15,12 +15,13 @@ from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.tree import DAY, Among, Compare, Date, Like, Missing
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.search.stores import opensearch_requests, opensearch_writer
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place, write_place
-from isoglot.search.stores.opensearch import OpenSearchIndex, read_about
+from isoglot.search.stores.opensearch import OpenSearchIndex
+from isoglot.search.stores.opensearch_about import read_about
 from isoglot.search.stores.opensearch_layout import mapping
 from isoglot.search.stores.opensearch_place import connect, to_place
 from support.object_store import faulty

@@ -12,7 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.search import collapsing
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 
 LANGS = ["de", "en", "zh"]

@@ -15,8 +15,8 @@ from isoglot.search.index import fetched, resident
 from isoglot.search.index.fetched import Fetched
 from isoglot.search.index.lance import SHOWN, LanceIndex
 from isoglot.search.index.lance_tables import PASSAGES, connect
-from isoglot.search.index.protocol import Passage
 from isoglot.search.index.resident import Resident
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from support.passages import write_index
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.runs import read_queries, search_to_run
 from isoglot.search.searcher import Searcher
 

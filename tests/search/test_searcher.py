@@ -18,7 +18,7 @@ from isoglot.search.expansion import Expander
 from isoglot.search.index.building import build_index
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from isoglot.search.hit import Hit
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.balance import Balance, balance

@@ -16,7 +16,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 
 from isoglot.core.errors import InputError
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.mcp_tools import create_mcp
 from support.serving import encode, searcher, translated

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Found, Passage
+from isoglot.search.index.protocol import Found
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.facet_views import narrowed

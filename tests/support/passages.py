@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from isoglot.search.index.manifest import Manifest
-from isoglot.search.index.protocol import Passage, passage_id
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.store import Store
+from isoglot.search.passage import Passage, passage_id
 
 DIMENSION = 8
 _WORDS = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from isoglot.encoders.embedder import Encoded, Role
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 
 DIMENSION = 64

@@ -14,8 +14,8 @@ from isoglot.core.errors import InputError
 from isoglot.data.prepared import prepare
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load
-from isoglot.training.losses.alignment import Pivots, align, align_regression, align_scores
-from isoglot.training.losses.batch import pair_batch
+from isoglot.training.losses.alignment import align, align_regression, align_scores
+from isoglot.training.losses.batch import Pivots, pair_batch
 from isoglot.training.pivots import PivotVectors, pivot_vectors
 from isoglot.training.run import train
 from isoglot.training.sampling.regimes import Sampling

@@ -17,9 +17,10 @@ from isoglot.training.losses.batch import pair_batch
 from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LOSSES, LossTerm, info_nce, register_loss, weighted_terms
 from isoglot.training.run import train
+from isoglot.training.sampling.plans import Plans
 from isoglot.training.sampling.regimes import Sampling, parse_regime, register_regime
 from isoglot.training.sampling.sampler import HybridBatchSampler
-from isoglot.training.sampling.strata import Plans, pair_plan
+from isoglot.training.sampling.strata import pair_plan
 from isoglot.training.settings import TrainSettings
 from support.encoders import tiny_encoder
 from support.ranks import run_ranks

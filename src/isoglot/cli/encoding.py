@@ -51,7 +51,8 @@ def encode(
     """
     from isoglot.core.files import claim_folder
     from isoglot.encoders.endpoint import PREFIX as ENDPOINT
-    from isoglot.encoders.loading import locate, quiet_libraries
+    from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.names import locate
 
     if devices and processes > 1:
         raise InputError("--processes and --devices: a device has one process; give one of them")

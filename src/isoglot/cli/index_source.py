@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isoglot.cli.ranking import Ranking
-from isoglot.cli.score_sources import Scoring
+from isoglot.cli.scoring import Scoring
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 

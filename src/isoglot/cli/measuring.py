@@ -15,7 +15,8 @@ from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
 from isoglot.cli.options import OutputDir, Paths, Switch
 from isoglot.cli.ranking import Ranking
-from isoglot.cli.score_sources import Scoring, score_source
+from isoglot.cli.score_sources import score_source
+from isoglot.cli.scoring import Scoring
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 

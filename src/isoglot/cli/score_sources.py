@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
+from isoglot.cli.index_source import FromIndex
 from isoglot.cli.ranking import Ranking
+from isoglot.cli.scoring import ScoreSource, Scoring
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -17,59 +19,6 @@ if TYPE_CHECKING:
     from isoglot.data.benchmarks.streamed import StreamedCorpus
     from isoglot.encoders.embedder import Encoder, Vectors
     from isoglot.measuring.evaluation import Evaluation
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How is scored, whatever it is that is scored.
-
-    Attributes:
-        relevant_from: the lowest grade that is relevant.
-        debias: a correction of language bias.
-        feedback: queries are drawn to their best passages.
-        late: tokens are compared, too.
-        in_context: candidates are read within their contexts, too.
-        balanced: languages' levels come off the scores.
-        trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
-        memory: bytes for a block of streamed passages and its scores.
-        depth: passages kept for a query, where they are streamed or an index is searched.
-    """
-
-    relevant_from: float
-    debias: Path | None
-    feedback: bool
-    late: bool
-    in_context: bool
-    balanced: bool
-    trec_depth: int | None
-    memory: int
-    depth: int
-
-    @property
-    def wants_vectors(self) -> bool:
-        """Whether a part of it is done to vectors or scores in memory."""
-        others = self.feedback or self.late or self.in_context or self.balanced
-        return self.trec_depth is not None or self.debias is not None or others
-
-
-class ScoreSource(Protocol):
-    """Where scores come from."""
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-
-    def check(self, how: Scoring, *, streamed: bool) -> None:
-        """Refuse what cannot be, before the folder is claimed; `streamed`: whether passages are not in memory."""
-
-    def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Every setting, and the device that was used; the folder may keep what else is made."""
-
-    def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """The same of passages that are not in memory."""
-
-    def settings(self) -> dict[str, Any]:
-        """What `run.json` says of it beside its name."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +33,8 @@ class FromModel:
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """A model that is not there, an endpoint for streamed passages."""
         from isoglot.encoders.endpoint import PREFIX
-        from isoglot.encoders.loading import locate, quiet_libraries
+        from isoglot.encoders.loading import quiet_libraries
+        from isoglot.encoders.names import locate
 
         _check_vectors(how, streamed)
         elsewhere = self.name.startswith(PREFIX) or self.devices is not None or self.executor is not None
@@ -251,7 +201,6 @@ def score_source(
     Raises:
         InputError: two of them, or what belongs to another one.
     """
-    from isoglot.cli.index_source import FromIndex
     from isoglot.cli.measuring_values import parse_runs
 
     runs = parse_runs(run)

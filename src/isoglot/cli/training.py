@@ -43,7 +43,7 @@ def train(
         overwrite: Replace what the folder holds.
         resume: Go on from the last complete checkpoint.
     """
-    from isoglot.encoders.loading import locate
+    from isoglot.encoders.names import locate
 
     if not rows:
         raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")
@@ -122,7 +122,8 @@ def study(
         offline: Never download.
     """
     from isoglot.core.files import claimed_folder
-    from isoglot.encoders.loading import locate, quiet_libraries
+    from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.names import locate
 
     settings = StudySettings(
         model=model,

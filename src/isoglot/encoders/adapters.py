@@ -11,6 +11,7 @@ from typing import Any
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.files import read_json
 from isoglot.core.run_record import read_run
+from isoglot.encoders.names import locate
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = "default"
@@ -76,8 +77,6 @@ def weights_of(name: str) -> Iterator[str]:
 
 def _folder_of(folder: Path) -> Path:
     """Where the base of a folder's adapter lies; a Hub id is looked up in the cache, or downloaded."""
-    from isoglot.encoders.loading import locate
-
     name, revision = locate(base_of(folder), what=f"{folder}: adapts model")
     if Path(name).is_dir():
         return Path(name).resolve()

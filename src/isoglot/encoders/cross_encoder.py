@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import require_device
-from isoglot.encoders.loading import locate
+from isoglot.encoders.names import locate
 from isoglot.encoders.options import LEAST
 
 if TYPE_CHECKING:

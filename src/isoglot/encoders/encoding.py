@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
-from isoglot.core.progress import Progress
+from isoglot.encoders.batches import in_batches
 from isoglot.encoders.devices import resolve_precision
 from isoglot.encoders.embedder import Encoded, Encoder, Model, Role, Vectors, is_transformer, name_of, readable
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import preset_of, prompt_of
 from isoglot.encoders.options import LEAST
-from isoglot.encoders.threads import threads_for
 from isoglot.encoders.turns import turn
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from isoglot.encoders.token_vectors import TokenVectors, Vocabulary
     from isoglot.encoders.tokens import Tokens
     from isoglot.encoders.unpadded import Unpadded
-
-TOKENS_A_BATCH = 4096
 
 
 def encode(
@@ -174,7 +171,7 @@ class ModelEmbedder:
         """
         import torch
 
-        from isoglot.encoders.in_context import laid_out, pooled_within, require_contexts
+        from isoglot.encoders.windows import laid_out, pooled_within, require_contexts
 
         require_contexts(texts, contexts)
         model, name, plain = self.model, what or role, self._plain_tokenizer()
@@ -278,37 +275,6 @@ def encode_distinct(
     was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut[place]
     seconds = time.perf_counter() - started
     return Encoded(vectors[place], len(distinct), len(tokens.ids), seconds, length, was_cut)
-
-
-def in_batches(tokens: Tokens, take: Callable[[NDArray[np.int64]], None], *, what: str, device: str) -> None:
-    """Hand all texts, in batches of similar length, to what encodes them.
-
-    Args:
-        tokens: of the texts.
-        take: is given numbers of texts, the longest first, in inference mode.
-        what: name of the progress bar.
-        device: that computes.
-    """
-    import torch
-
-    lengths = np.diff(tokens.offsets)
-    order = np.argsort(-lengths, kind="stable")
-    with Progress(f"encoding {what}", len(lengths)) as progress, torch.inference_mode():
-        for batch in _batches(lengths[order], device):
-            chosen = order[batch]
-            with threads_for(int(lengths[chosen].sum())):
-                take(chosen)
-            progress.advance(len(chosen))
-
-
-def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[slice]:
-    """Runs of texts, the longest first, that hold some thousand tokens as padded to the longest of the run."""
-    budget = TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1)
-    start = 0
-    while start < len(lengths):
-        end = start + max(1, budget // int(lengths[start]))
-        yield slice(start, end)
-        start = end
 
 
 def encoding_length(model: SentenceTransformer, length: int | None = None) -> int:

@@ -18,7 +18,7 @@ from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.endpoint import PREFIX
 from isoglot.encoders.late_interaction import LATE, LateInteraction, mixed
 from isoglot.encoders.late_interaction import PREFIX as LATE_PREFIX
-from isoglot.encoders.loading import locate
+from isoglot.encoders.names import locate
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 

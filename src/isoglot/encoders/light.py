@@ -20,7 +20,8 @@ from isoglot.encoders.adapters import is_adapter
 from isoglot.encoders.devices import resolve_precision
 from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
 from isoglot.encoders.encoding import encode_distinct
-from isoglot.encoders.loading import locate, prompt_of, set_prompts
+from isoglot.encoders.loading import prompt_of, set_prompts
+from isoglot.encoders.names import locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import backbone
 

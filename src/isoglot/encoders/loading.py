@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
+from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import pooled
 from isoglot.encoders.presets import Backbone, backbone
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
 
-EMBEDDED = "embedded"
 # What Sentence Transformers' `encode_query` and `encode_document` look for.
 PROMPT_NAMES: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 _DTYPES = (*get_args(Dtype), "auto")
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
 def load(
@@ -145,29 +143,6 @@ def preset_of(model: SentenceTransformer) -> Backbone:
     """The preset that `load` found for a model; for a model made elsewhere, that of its base."""
     found = getattr(model, "isoglot_backbone", None)
     return found if isinstance(found, Backbone) else backbone(str(model.model_card_data.base_model or ""))
-
-
-def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
-    """Resolve a model name to (folder or Hub id, revision).
-
-    Raises:
-        InputError: a path that does not exist or is not a folder, or something that is neither path nor id.
-    """
-    if name == EMBEDDED:
-        from isoglot.encoders.embedded import embedded_folder
-
-        return str(embedded_folder()), None
-    path = Path(name)
-    if path.is_dir():
-        if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
-            raise InputError(f"{what} {name}: a folder without modules.json or config.json, so no model")
-        return name, None
-    hub_id, _, revision = name.partition("@")
-    looks_local = name.startswith((".", "/", "~")) or hub_id.count("/") > 1 or path.exists()
-    if looks_local or not _HUB_ID.fullmatch(name):
-        others = "`embedded`, " if what == "model" else ""
-        raise InputError(f"{what} {name}: no such model folder; give {others}a folder, or a Hub id")
-    return hub_id, revision or None
 
 
 def _says_how(path: str, revision: str | None) -> bool:

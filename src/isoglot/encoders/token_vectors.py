@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
+from isoglot.encoders.batches import in_batches
 from isoglot.encoders.embedder import Encoder, Role, Vectors
 
 if TYPE_CHECKING:
@@ -128,8 +129,6 @@ def encode_tokens(
         device: that computes.
     """
     from torch.nn.functional import normalize
-
-    from isoglot.encoders.encoding import in_batches
 
     counts, weights = vocabulary.weigh(tokens, head)
     offsets = np.append(0, np.cumsum(counts))[tokens.offsets]

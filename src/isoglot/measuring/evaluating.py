@@ -19,7 +19,7 @@ from isoglot.encoders.embedder import Encoded, Encoder, Model
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.feedback import PASSAGES, drawn_to
 from isoglot.encoders.in_context import joined, with_contexts
-from isoglot.encoders.loading import EMBEDDED
+from isoglot.encoders.names import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.balanced import NOTE as BALANCED_NOTE

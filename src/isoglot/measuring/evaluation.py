@@ -15,7 +15,7 @@ from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, intervals
-from isoglot.measuring.metrics_record import metrics_record
+from isoglot.measuring.metrics_record import figures_record, interval_record, pair_matrix
 from isoglot.measuring.per_query import (
     CROSS,
     MONO,
@@ -105,16 +105,7 @@ class Evaluation:
 
     def pair_matrix(self, measure: str = "map") -> Floats:
         """Mean by query language (rows) and passage language: (L, L), NaN where there is no query."""
-        number = {code: index for index, code in enumerate(self.languages)}
-        matrix = np.full((len(number), len(number)), np.nan)
-        for setting in (MONO, CROSS):
-            values = self.values.get((setting, measure))
-            if values is None:
-                there = ", ".join(name for where, name in self.values if where == setting)
-                raise InputError(f"measure {measure!r}: not measured here; there are: {there}")
-            for (x, y), mean in zip(values.cells, column_means(values.matrix), strict=True):
-                matrix[number[x], number[y]] = mean
-        return matrix
+        return pair_matrix(self.values, self.languages, measure)
 
     def with_intervals(self, resamples: int = 10_000, *, seed: int = 0, level: float = 0.95) -> Evaluation:
         """The same with bootstrap intervals over groups, of every measure in every slice."""
@@ -128,7 +119,21 @@ class Evaluation:
 
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
-        return metrics_record(self)
+        return {
+            "benchmark": self.benchmark,
+            "model": self.model,
+            "languages": list(self.languages),
+            **figures_record(self.values, self.languages, self.slices(), self.candidates),
+            "intervals": {
+                name: {part: interval_record(found) for part, found in own.items()}
+                for name, own in self.intervals.items()
+            },
+            "trained_languages": None if self.trained is None else list(self.trained),
+            "depth": self.depth,
+            "notes": list(self.notes),
+            **({} if self.cut is None else {"cut": self.cut}),
+            "ties": self.ties,
+        }
 
     def save(self, folder: Path | str, benchmark: Benchmark | None = None) -> None:
         """Write `metrics.json` and `per_query.parquet` into a folder.

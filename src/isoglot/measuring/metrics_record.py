@@ -1,76 +1,96 @@
-"""What `metrics.json` says of an evaluation: means by setting, language, family, script and pair; intervals."""
+"""The figures in `metrics.json`: means by setting, language, family, script and pair; intervals."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from isoglot.core.errors import InputError
 from isoglot.measuring.bootstrap import Interval, minimal_detectable
-from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, column_means, mean_of
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, column_means, mean_of
 
-if TYPE_CHECKING:
-    from isoglot.measuring.evaluation import Evaluation
+AllValues = Mapping[tuple[str, str], Values]  # by (setting, measure)
 
 _PAIR_FIGURES = ("map", "recall@1", "recall@10", "ndcg@10")
 
 
-def metrics_record(result: Evaluation) -> dict[str, Any]:
-    """The content of `metrics.json`."""
-    means = {key: np.array(column_means(values.matrix)) for key, values in result.values.items()}
+def figures_record(
+    values: AllValues,
+    languages: tuple[str, ...],
+    slices: Mapping[str, list[str]],
+    candidates: Mapping[str, int],
+) -> dict[str, Any]:
+    """Means of an evaluation, as `metrics.json` has them.
 
-    def figures(setting: str, languages: set[str]) -> dict[str, float]:
-        own = {
-            name: mean_of(means[where, name][values.numbers(languages)])
-            for (where, name), values in result.values.items()
+    Args:
+        values: of every query.
+        languages: codes, alphabetical.
+        slices: the sets of query languages that figures are given for.
+        candidates: in each language.
+    """
+    means = {key: np.array(column_means(own.matrix)) for key, own in values.items()}
+
+    def figures(setting: str, asked: set[str]) -> dict[str, float]:
+        found = {
+            name: mean_of(means[where, name][own.numbers(asked)])
+            for (where, name), own in values.items()
             if where == setting
         }
-        return {name: mean for name, mean in own.items() if languages == set(result.languages) or mean == mean}
+        return {name: mean for name, mean in found.items() if asked == set(languages) or mean == mean}
 
-    settings = {setting: figures(setting, set(result.languages)) for setting in (MONO, CROSS, POOL)}
-    asking = {cell[0] for (where, name), v in result.values.items() if where == POOL for cell in v.cells}
-    shares = _pool_shares(result)
+    settings = {setting: figures(setting, set(languages)) for setting in (MONO, CROSS, POOL)}
+    asking = {cell[0] for (where, name), own in values.items() if where == POOL for cell in own.cells}
+    total = sum(candidates.values())
+    shares = {lang: size / total for lang, size in candidates.items()} if total else {}
     if shares:
         settings[POOL]["pool_share"] = mean_of(np.array([shares.get(lang, np.nan) for lang in sorted(asking)]))
     per_language: dict[str, Any] = {
-        lang: {"candidates": result.candidates.get(lang), "pool_share": shares.get(lang)}
+        lang: {"candidates": candidates.get(lang), "pool_share": shares.get(lang)}
         | {where: own for where in (MONO, CROSS, POOL) if (own := figures(where, {lang}))}
-        for lang in result.languages
+        for lang in languages
     }
     pairs: dict[str, dict[str, float]] = {}
-    for (setting, measure), values in result.values.items():
+    for (setting, measure), taken in values.items():
         if setting in (MONO, CROSS) and measure in _PAIR_FIGURES:
-            for (x, y), mean in zip(values.cells, means[setting, measure].tolist(), strict=True):
+            for (x, y), mean in zip(taken.cells, means[setting, measure].tolist(), strict=True):
                 pairs.setdefault(f"{x}>{y}", {})[measure] = mean
     return {
-        "benchmark": result.benchmark,
-        "model": result.model,
-        "languages": list(result.languages),
         **settings,
         "per_language": per_language,
         "slices": {
             name: {"languages": own, **{where: figures(where, set(own)) for where in (MONO, CROSS, POOL)}}
-            for name, own in result.slices().items()
-            if name not in ("all", *result.languages)
+            for name, own in slices.items()
+            if name not in ("all", *languages)
         },
         "pairs": dict(sorted(pairs.items())),
         "pair_summary": {
-            measure: pair_summary(result.pair_matrix(measure), result.languages)
+            measure: pair_summary(pair_matrix(values, languages, measure), languages)
             for measure in _PAIR_FIGURES
-            if (MONO, measure) in result.values and (CROSS, measure) in result.values
+            if (MONO, measure) in values and (CROSS, measure) in values
         },
-        **_deletion(result, means),
-        **_distraction(result),
-        "intervals": {
-            name: {part: _interval_record(found) for part, found in own.items()}
-            for name, own in result.intervals.items()
-        },
-        "trained_languages": None if result.trained is None else list(result.trained),
-        "depth": result.depth,
-        "notes": list(result.notes),
-        **({} if result.cut is None else {"cut": result.cut}),
-        "ties": result.ties,
+        **_deletion(values, means),
+        **_distraction(values, languages),
     }
+
+
+def pair_matrix(values: AllValues, languages: tuple[str, ...], measure: str) -> Floats:
+    """Mean by query language (rows) and passage language: (L, L), NaN where there is no query.
+
+    Raises:
+        InputError: the measure was not taken within and across languages.
+    """
+    number = {code: index for index, code in enumerate(languages)}
+    matrix = np.full((len(number), len(number)), np.nan)
+    for setting in (MONO, CROSS):
+        own = values.get((setting, measure))
+        if own is None:
+            there = ", ".join(name for where, name in values if where == setting)
+            raise InputError(f"measure {measure!r}: not measured here; there are: {there}")
+        for (x, y), mean in zip(own.cells, column_means(own.matrix), strict=True):
+            matrix[number[x], number[y]] = mean
+    return matrix
 
 
 def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
@@ -100,40 +120,7 @@ def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _pool_shares(result: Evaluation) -> dict[str, float]:
-    total = sum(result.candidates.values())
-    return {lang: size / total for lang, size in result.candidates.items()} if total else {}
-
-
-def _distraction(result: Evaluation) -> dict[str, Any]:
-    """What passages in other languages cost, where only the query's own language answers it."""
-    if (POOL, "comp@10") in result.values or (POOL, "map") not in result.values or len(result.languages) < 2:
-        return {}
-    measures = [name for where, name in result.values if where == MONO and (POOL, name) in result.values]
-    drops = {name: result.values[MONO, name].matrix - result.values[POOL, name].matrix for name in measures}
-    means = {name: column_means(matrix) for name, matrix in drops.items()}
-    return {
-        "distraction": {name: mean_of(np.array(own)) for name, own in means.items()}
-        | {
-            "per_language": {
-                lang: {name: own[index] for name, own in means.items()} for index, lang in enumerate(result.languages)
-            }
-        }
-    }
-
-
-def _deletion(result: Evaluation, means: dict[tuple[str, str], Floats]) -> dict[str, Any]:
-    """The heatmap: query language, then deleted language."""
-    values = result.values.get((DELETION, "map"))
-    if values is None:
-        return {}
-    heatmap: dict[str, dict[str, float]] = {}
-    for (x, y), mean in zip(values.cells, means[DELETION, "map"].tolist(), strict=True):
-        heatmap.setdefault(x, {})[y] = mean
-    return {DELETION: {"map": mean_of(means[DELETION, "map"]), "heatmap": heatmap}}
-
-
-def _interval_record(found: Interval) -> dict[str, Any]:
+def interval_record(found: Interval) -> dict[str, Any]:
     """An interval as JSON; `detectable` is for two such runs whose queries have nothing in common.
 
     A paired comparison shares its queries and finds smaller differences: `isoglot compare` says which.
@@ -146,3 +133,31 @@ def _interval_record(found: Interval) -> dict[str, Any]:
         "groups": found.groups,
         "detectable": minimal_detectable(2**0.5 * found.standard_error),
     }
+
+
+def _distraction(values: AllValues, languages: tuple[str, ...]) -> dict[str, Any]:
+    """What passages in other languages cost, where only the query's own language answers it."""
+    if (POOL, "comp@10") in values or (POOL, "map") not in values or len(languages) < 2:
+        return {}
+    measures = [name for where, name in values if where == MONO and (POOL, name) in values]
+    drops = {name: values[MONO, name].matrix - values[POOL, name].matrix for name in measures}
+    means = {name: column_means(matrix) for name, matrix in drops.items()}
+    return {
+        "distraction": {name: mean_of(np.array(own)) for name, own in means.items()}
+        | {
+            "per_language": {
+                lang: {name: own[index] for name, own in means.items()} for index, lang in enumerate(languages)
+            }
+        }
+    }
+
+
+def _deletion(values: AllValues, means: Mapping[tuple[str, str], Floats]) -> dict[str, Any]:
+    """The heatmap: query language, then deleted language."""
+    deleted = values.get((DELETION, "map"))
+    if deleted is None:
+        return {}
+    heatmap: dict[str, dict[str, float]] = {}
+    for (x, y), mean in zip(deleted.cells, means[DELETION, "map"].tolist(), strict=True):
+        heatmap.setdefault(x, {})[y] = mean
+    return {DELETION: {"map": mean_of(means[DELETION, "map"]), "heatmap": heatmap}}

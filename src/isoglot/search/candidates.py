@@ -18,7 +18,8 @@ from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter
 from isoglot.search.fusion import AMONG, BELOW, of_words, on_one_scale, with_quota
-from isoglot.search.index.protocol import ByLanguage, Found, Index, Passage
+from isoglot.search.index.protocol import ByLanguage, Found, Index
+from isoglot.search.passage import Passage
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from isoglot.core.errors import InputError
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import word_pattern
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 Collapse: TypeAlias = Literal["document", "text"]
 

@@ -11,7 +11,8 @@ from isoglot.core.errors import InputError
 from isoglot.languages.table import given_codes
 from isoglot.search.filters.checking import Fields, checked_filter, field_named
 from isoglot.search.filters.tree import Filter
-from isoglot.search.index.protocol import Index, Passage
+from isoglot.search.index.protocol import Index
+from isoglot.search.passage import Passage
 from isoglot.search.query_checks import check_langs
 
 FACET_VALUES = 100

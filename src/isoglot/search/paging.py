@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from isoglot.search.candidates import Candidate, best
 from isoglot.search.collapsing import Collapse, identity
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 DEEPEST = 10_000  # passages that an index is asked for at a time
 _FURTHER = 4

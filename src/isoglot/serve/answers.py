@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from isoglot.search.collapsing import Collapse
 from isoglot.search.hit import Hit
-from isoglot.search.index.protocol import Passage
 from isoglot.search.lookup import Facet, Neighbours
+from isoglot.search.passage import Passage
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.snippets import Snippet
 from isoglot.serve.asking import Answer, Ask

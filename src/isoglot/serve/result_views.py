@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from isoglot.languages.table import language
 from isoglot.search.hit import Hit
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.snippets import snippet
 from isoglot.serve.balance import Balance
 from isoglot.serve.cleaning import plain, shown

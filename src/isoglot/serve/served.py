@@ -12,8 +12,8 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.search.filters.tokens import FilterError
-from isoglot.search.index.protocol import Passage
 from isoglot.search.lookup import NoPassageError
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.asking import Answer, Ask, answer
 from isoglot.serve.model_facts import TokenIdsError, decoded

@@ -13,7 +13,7 @@ from isoglot.encoders.embedder import Embedder
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.opening import open_embedder
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.studies.atlas_study import atlas, settings
 from isoglot.studies.run import BASE, Study

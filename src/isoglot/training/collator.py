@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isoglot.encoders.tokens import Tokens
-from isoglot.training.losses.alignment import Pivots
+from isoglot.training.losses.batch import Pivots
 from isoglot.training.pivots import PivotVectors
 
 

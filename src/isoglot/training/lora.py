@@ -9,7 +9,8 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.adapters import adapt, require_peft
-from isoglot.encoders.loading import backbone_of, locate
+from isoglot.encoders.loading import backbone_of
+from isoglot.encoders.names import locate
 from isoglot.training.settings import LoraSettings
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.core.problems import Problems
-from isoglot.encoders.loading import locate
+from isoglot.encoders.names import locate
 
 # Settings that the shapes of the weights do not show.
 _CONFIG = ("model_type", "num_attention_heads", "num_key_value_heads", "hidden_act", "position_embedding_type")

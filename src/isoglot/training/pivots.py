@@ -20,9 +20,10 @@ from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.loading import load, locate, preset_of, prompt_of
+from isoglot.encoders.loading import load, preset_of, prompt_of
+from isoglot.encoders.names import locate
 from isoglot.training.facts import weights_checksum
-from isoglot.training.losses.alignment import Pivots
+from isoglot.training.losses.batch import Pivots
 from isoglot.training.settings import TrainSettings
 
 _MOST = 4096  # pivot texts that a batch is compared with

@@ -19,7 +19,7 @@ from isoglot.training.checkpoints import WEIGHTS, keep_newest, load_trainable, m
 from isoglot.training.collator import PairInputs
 from isoglot.training.interruption import Interruption
 from isoglot.training.log import BatchLog, LossLog, describe_batch
-from isoglot.training.losses.alignment import Pivots
+from isoglot.training.losses.batch import Pivots
 from isoglot.training.processes import average_over_processes
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.selection import Selection

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.brief import brief, few
 from isoglot.core.errors import InputError
+from isoglot.data.benchmarks.dicts import checked_dicts
 from isoglot.data.prepared import Prepared
 from isoglot.languages.codes import normal_code
 
@@ -117,9 +118,9 @@ class Benchmark:
             >>> benchmark.languages, benchmark.relevant(0).tolist(), benchmark.grades.tolist()
             (('de', 'en'), [0, 1], [2.0, 1.0, 1.0])
         """
-        from isoglot.data.benchmarks.dicts import benchmark_of_dicts
-
-        return benchmark_of_dicts(queries, passages, qrels, languages, groups or {}, name)
+        parts = checked_dicts(queries, passages, qrels, languages, groups or {})
+        notes = left_out(parts.unjudged)
+        return assemble(name, parts.queries, parts.candidates, parts.answers, notes, by="query")
 
     def relevant(self, query: int) -> NDArray[np.int64]:
         """Candidate positions that answer a query."""

@@ -1,13 +1,12 @@
-"""A benchmark of plain dicts, checked."""
+"""Plain dicts, checked, as the parts that a benchmark is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.qrels import grade_of
 from isoglot.languages.codes import known_code, normal_code
 
@@ -17,15 +16,34 @@ _REMEDY = (
 )
 
 
-def benchmark_of_dicts(
+class Parts(NamedTuple):
+    """What `Benchmark.from_dicts` was given.
+
+    Attributes:
+        queries: (id, language, group, text) of each that has judgements.
+        candidates: (id, language, text) of each.
+        answers: grades by candidate id, by query id.
+        unjudged: queries without judgements.
+    """
+
+    queries: list[tuple[str, str, str, str]]
+    candidates: list[tuple[str, str, str]]
+    answers: dict[str, dict[str, float]]
+    unjudged: int
+
+
+def checked_dicts(
     queries: Mapping[str, str],
     passages: Mapping[str, str | Mapping[str, str]],
     qrels: Mapping[str, Mapping[str, float]],
     languages: Mapping[str, str] | str,
     groups: Mapping[str, str],
-    name: str,
-) -> Benchmark:
-    """See `Benchmark.from_dicts`."""
+) -> Parts:
+    """The parts of a benchmark out of dicts, see `Benchmark.from_dicts`.
+
+    Raises:
+        InputError: all problems together.
+    """
     problems = Problems()
     given = {"queries": queries, "passages": passages, "qrels": qrels, "groups": groups}
     if not isinstance(languages, str):
@@ -46,13 +64,11 @@ def benchmark_of_dicts(
     if not problems.count and not any(grade >= 1 for found in answers.values() for grade in found.values()):
         problems.add("qrels", None, "no query has a relevant passage (a grade of 1 or more)")
     problems.raise_if_any(_REMEDY)
-    return assemble(
-        name,
+    return Parts(
         [(key, lang[key], str(groups.get(key, key)), text) for key, text in asked.items() if key in answers],
         [(key, lang[key], text) for key, text in texts.items()],
         answers,
-        left_out(len(asked.keys() - answers.keys())),
-        by="query",
+        len(asked.keys() - answers.keys()),
     )
 
 

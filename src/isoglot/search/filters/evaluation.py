@@ -10,7 +10,7 @@ from typing import Any
 
 from isoglot.search.filters.tree import Among, And, Date, Filter, Like, Missing, Not, Or, Value
 from isoglot.search.filters.values import LISTS, Kind, Stored, kind_of, passage_values
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 _PIECE = re.compile(r"\\(.)|.", re.DOTALL)
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {

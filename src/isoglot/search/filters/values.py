@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from isoglot.search.filters.tree import DAY, Date, Value
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 Kind: TypeAlias = Literal["text", "number", "boolean", "date", "texts", "numbers"]
 Stored: TypeAlias = str | float | bool | int | list[str] | list[float]

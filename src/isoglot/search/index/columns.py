@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from isoglot.search.filters.sql import PREFIX, column, field_of, literal
 from isoglot.search.filters.values import LISTS, Kind, metadata_values
-from isoglot.search.index.protocol import Passage, Tally
+from isoglot.search.index.protocol import Tally
+from isoglot.search.passage import Passage
 
 MOST = 256  # columns of an index
 LONGEST_NAME = 200

@@ -29,9 +29,10 @@ from isoglot.search.index.columns import add_up
 from isoglot.search.index.fetched import Fetched, Row
 from isoglot.search.index.lance_tables import PASSAGES, connect, reading, table_uri
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
-from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Tally, Vectors
 from isoglot.search.index.resident import Ids, Resident, fits
 from isoglot.search.index.stored_vectors import to_matrix, vector_type
+from isoglot.search.passage import Passage, in_order
 
 SAMPLES = "samples"
 SHOWN = ["id", "text", "about"]

@@ -16,7 +16,8 @@ from isoglot.search.filters.evaluation import true_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind, Stored, passage_values, values_in
 from isoglot.search.index.best_rows import best_rows
-from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.passage import Passage, in_order
 
 SAMPLED = 256
 K1, B = 1.2, 0.75

@@ -18,8 +18,9 @@ from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
 from isoglot.search.index.lance import about, schema, searched
-from isoglot.search.index.protocol import Passage, Vectors, passage_id
+from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.shards import Shard
+from isoglot.search.passage import Passage, passage_id
 
 
 @dataclass(frozen=True)

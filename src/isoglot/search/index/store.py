@@ -23,9 +23,10 @@ from isoglot.documents.document import Document
 from isoglot.search.index.columns import column_values, room_for
 from isoglot.search.index.lance import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, reason, table_uri
-from isoglot.search.index.protocol import Passage, Vectors, passage_id
+from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.rows import rows_of
 from isoglot.search.index.stored_vectors import to_column, to_matrix
+from isoglot.search.passage import Passage, passage_id
 
 LOCK = ".lock"
 _CONTENT = 24  # characters of a document's hash that are of what it says

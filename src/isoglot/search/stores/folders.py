@@ -12,8 +12,9 @@ from isoglot.search.index.about import About
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.manifest import Manifest, read_manifest
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.protocol import Index, Passage
+from isoglot.search.index.protocol import Index
 from isoglot.search.index.resume import DEBIAS
+from isoglot.search.passage import Passage
 from isoglot.search.stores.protocol import Opened, StoreKind
 
 

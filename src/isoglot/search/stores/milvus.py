@@ -17,17 +17,16 @@ from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import OWN
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import SAMPLED
-from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
-from isoglot.search.stores.kept import PAYLOAD, no_collection, not_ours, point_id, tally_of
-from isoglot.search.stores.milvus_beside import Beside, Described, fields_there
+from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.passage import Passage, in_order
+from isoglot.search.stores.kept import PAYLOAD, no_collection, point_id, tally_of
+from isoglot.search.stores.milvus_beside import Beside, Described
+from isoglot.search.stores.milvus_collection import ALL, DENSE, POINT, WORDS, is_there
 from isoglot.search.stores.milvus_filter import COLUMNS, equal, expression_of
 from isoglot.search.stores.milvus_place import Connection, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.term_weights import query_numbers
 
-POINT, DENSE, WORDS, DIGEST = "point", "dense", "words", "digest"
-FIELDS = frozenset({POINT, DENSE, WORDS, DIGEST, COLUMNS, *PAYLOAD})
-ALL = f'{POINT} != ""'
 MOST = 16_384  # results of a search
 _MORE = 16  # results beyond k, to see whether those at its end are equal
 _EQUAL = 1000  # results that are looked at for that; among more that are equal, any may be left out
@@ -175,23 +174,6 @@ class MilvusIndex:
             output_fields=list(fields),
         )
         return list(answer[0])
-
-
-def is_there(connection: Connection) -> bool:
-    """Whether a place's collection exists; it can be searched then.
-
-    Raises:
-        InputError: something else made it.
-    """
-    place, beside = connection.place, Beside(connection)
-    there = fields_there(connection, place.collection)
-    if there is None:
-        return False
-    if there != FIELDS or not beside.is_there():
-        raise not_ours(place.shown, place.collection)
-    for collection in (beside.name, place.collection):
-        connection.ask("load_collection", collection_name=collection)
-    return True
 
 
 def open_milvus(rest: str) -> Opened:

@@ -12,10 +12,11 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
-from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.index.protocol import Vectors
+from isoglot.search.passage import Passage
 from isoglot.search.stores.kept import PAYLOAD, not_ours, point_id, refuse_other_vectors
-from isoglot.search.stores.milvus import ALL, DENSE, DIGEST, POINT, WORDS, is_there
 from isoglot.search.stores.milvus_beside import LONGEST, Beside, Described, fields_there
+from isoglot.search.stores.milvus_collection import ALL, DENSE, DIGEST, POINT, WORDS, is_there
 from isoglot.search.stores.milvus_filter import COLUMNS
 from isoglot.search.stores.milvus_place import Connection
 from isoglot.search.stores.term_weights import LARGEST, passage_weights

@@ -15,16 +15,18 @@ from isoglot.core.files import json_line
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
-from isoglot.search.filters.sql import column, field_of, fields_of
+from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import K1, SAMPLED
-from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
+from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores import opensearch_requests as requests
 from isoglot.search.stores.kept import Kept, point_id
+from isoglot.search.stores.opensearch_about import read_about
 from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of, has, none_of
-from isoglot.search.stores.opensearch_layout import ABOUT, KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
+from isoglot.search.stores.opensearch_layout import KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 
@@ -209,28 +211,6 @@ def cosine_of(score: float) -> float:
     (0.5, -1.0)
     """
     return score - 1 if score >= 1 else 1 - 1 / score
-
-
-def read_about(client: Any, place: OpenSearchPlace) -> tuple[Kept, str]:
-    """What an index says about itself, and its name where the place is an alias.
-
-    Raises:
-        InputError: no such index, an alias of several, or one that `isoglot export` did not make.
-    """
-    with asking(place):
-        told = client.indices.get_mapping(index=place.index)
-    if len(told) != 1:
-        raise InputError(
-            f"{place.shown}: {len(told)} indexes are called so ({', '.join(sorted(told))}); name one of them"
-        )
-    ((name, there),) = told.items()
-    there = there.get("mappings", {})
-    kept = there.get("_meta", {}).get(ABOUT)
-    if not isinstance(kept, dict) or "about" not in kept:
-        raise InputError(f"{place.shown}: the index {place.index!r} was not made by `isoglot export`; name another one")
-    columns = [column for column in there.get("properties", {}) if field_of(column) is not None]
-    about = About.from_text(kept["about"], place.shown)
-    return Kept(about, bool(kept.get("finished")), tuple(sorted(columns))), name
 
 
 def open_opensearch(rest: str) -> Opened:

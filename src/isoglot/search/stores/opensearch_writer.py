@@ -10,10 +10,11 @@ from opensearchpy import helpers
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import LONGEST_NAME, MOST, field_columns
-from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.index.protocol import Vectors
+from isoglot.search.passage import Passage
 from isoglot.search.stores import opensearch_requests as requests
 from isoglot.search.stores.kept import Kept, point_id, refuse_other_vectors
-from isoglot.search.stores.opensearch import read_about
+from isoglot.search.stores.opensearch_about import read_about
 from isoglot.search.stores.opensearch_layout import ABOUT, DIGEST, document_of, mapping, properties_of, settings
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, asking, reason_of
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from isoglot.search.index.about import About
-from isoglot.search.index.protocol import Index, Passage, Vectors
+from isoglot.search.index.protocol import Index, Vectors
+from isoglot.search.passage import Passage
 
 
 def _nothing_new() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,15 +14,13 @@ from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index.about import About
 from isoglot.search.index.memory import SAMPLED
-from isoglot.search.index.protocol import Found, Near, Passage, Tally, Vectors, in_order
-from isoglot.search.stores.kept import PAYLOAD, Kept, no_collection, not_ours, point_id, tally_of
+from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.passage import Passage, in_order
+from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, tally_of
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
+from isoglot.search.stores.qdrant_collection import DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
 from isoglot.search.stores.term_weights import query_numbers
-
-DENSE, WORDS = "dense", "words"
-ABOUT = "isoglot"  # the key of the collection's metadata that is ours
-_PAGE = 1000
 
 
 class QdrantIndex:
@@ -154,38 +152,11 @@ def _found(points: Sequence[Any]) -> list[Found]:
     return [Found(_passage(point.payload), float(point.score)) for point in points]
 
 
-def scroll(client: Any, collection: str, condition: Any = None, fields: Sequence[str] = PAYLOAD) -> Iterator[Any]:
-    """All points that meet a condition, with these fields of their payload."""
-    after = None
-    while True:
-        points, after = client.scroll(
-            collection, scroll_filter=condition, limit=_PAGE, offset=after, with_payload=list(fields)
-        )
-        yield from points
-        if after is None:
-            return
-
-
 def having(field: str, values: Sequence[str]) -> Any:
     """Condition: a field of the payload is one of these."""
     from qdrant_client import models
 
     return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))])
-
-
-def read_about(client: Any, place: QdrantPlace) -> Kept:
-    """What a collection says about itself.
-
-    Raises:
-        InputError: no such collection, or one that `isoglot export` did not make.
-    """
-    with asking(place):
-        if not client.collection_exists(place.collection):
-            raise no_collection(place.shown, place.collection)
-        kept = (client.get_collection(place.collection).config.metadata or {}).get(ABOUT)
-    if not isinstance(kept, dict) or "about" not in kept:
-        raise not_ours(place.shown, place.collection)
-    return Kept(About.from_text(kept["about"], place.shown), bool(kept.get("finished")), tuple(kept.get("columns", ())))
 
 
 def open_qdrant(rest: str) -> Opened:

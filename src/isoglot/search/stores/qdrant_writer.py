@@ -12,9 +12,10 @@ from qdrant_client import models
 from isoglot.core.errors import IsoglotError
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
-from isoglot.search.index.protocol import Passage, Vectors
+from isoglot.search.index.protocol import Vectors
+from isoglot.search.passage import Passage
 from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, refuse_other_vectors
-from isoglot.search.stores.qdrant import ABOUT, DENSE, WORDS, read_about, scroll
+from isoglot.search.stores.qdrant_collection import ABOUT, DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking
 from isoglot.search.stores.term_weights import passage_weights
 

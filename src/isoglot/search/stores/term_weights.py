@@ -10,7 +10,7 @@ from functools import lru_cache
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.index.memory import K1, B
-from isoglot.search.index.protocol import Passage
+from isoglot.search.passage import Passage
 
 LARGEST = 2**32 - 3  # the last two are not taken: some stores have 2^32 - 1 for no term, and one may stand for no words
 

@@ -18,24 +18,6 @@ if TYPE_CHECKING:
     from isoglot.training.losses.batch import PairBatch
 
 
-class Pivots(NamedTuple):
-    """A frozen teacher's unit vectors of pivot versions, and which of them belong to a batch.
-
-    Attributes:
-        queries: (M, d) of queries in the pivot language.
-        passages: (M, d) of the passages that answer them.
-        identities: (M,) passage component of each.
-        own_queries: (B,) place of each query's pivot version among `queries`, -1 where it has none.
-        own_passages: (B,) the same of each query's passage.
-    """
-
-    queries: Tensor
-    passages: Tensor
-    identities: Tensor
-    own_queries: Tensor
-    own_passages: Tensor
-
-
 class _Side(NamedTuple):
     """The queries or the passages of a batch that have a pivot version."""
 

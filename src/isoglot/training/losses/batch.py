@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from sentence_transformers.util import all_gather, all_gather_with_grad
@@ -12,11 +13,28 @@ from torch import Tensor
 from torch.nn import functional
 
 from isoglot.core.brief import brief
-from isoglot.training.losses.alignment import Pivots
 from isoglot.training.losses.terms import scores
 
 # The identity of a place in the negatives' columns that holds no text.
 ABSENT = -2
+
+
+class Pivots(NamedTuple):
+    """A frozen teacher's unit vectors of pivot versions, and which of them belong to a batch.
+
+    Attributes:
+        queries: (M, d) of queries in the pivot language.
+        passages: (M, d) of the passages that answer them.
+        identities: (M,) passage component of each.
+        own_queries: (B,) place of each query's pivot version among `queries`, -1 where it has none.
+        own_passages: (B,) the same of each query's passage.
+    """
+
+    queries: Tensor
+    passages: Tensor
+    identities: Tensor
+    own_queries: Tensor
+    own_passages: Tensor
 
 
 @dataclass(frozen=True)

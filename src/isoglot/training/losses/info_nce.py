@@ -11,8 +11,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from torch import Tensor
 
 from isoglot.core.errors import InputError
-from isoglot.training.losses.alignment import Pivots
-from isoglot.training.losses.batch import PairBatch, pair_batch
+from isoglot.training.losses.batch import PairBatch, Pivots, pair_batch
 from isoglot.training.losses.chunked import embed_columns
 from isoglot.training.losses.named import LossTerm, weighted_terms
 

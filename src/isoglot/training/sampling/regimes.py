@@ -14,7 +14,7 @@ from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
 
 if TYPE_CHECKING:
     from isoglot.data.row_table import RowTable
-    from isoglot.training.sampling.strata import Plans
+    from isoglot.training.sampling.plans import Plans
 
 _STRATA = "isoglot.training.sampling.strata"
 # A regime is a function of the rows, the sampling settings and the global batch size to its plans of batches.

@@ -15,8 +15,8 @@ import numpy as np
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.brief import brief
 from isoglot.data.row_table import RowTable
+from isoglot.training.sampling.plans import Plans
 from isoglot.training.sampling.regimes import REGIMES, Sampling, check_regime
-from isoglot.training.sampling.strata import Plans
 from isoglot.training.sampling.walks import Rows, Stream
 
 FEW = 50_000

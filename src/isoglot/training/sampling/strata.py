@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.data.row_table import RowTable
 from isoglot.languages.codes import known_code
+from isoglot.training.sampling.plans import Plan, Plans, Stratum
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.walks import Rows, Stream
-
-Stratum = tuple[int, int, int]  # data set, query language, passage language (-1: mixed)
-
-
-class Plan:
-    """One kind of batch: its strata that can fill a batch, how to weigh them, and how to walk through one."""
-
-    def __init__(
-        self,
-        kind: str,
-        strata: list[Stratum],
-        sizes: list[int],
-        sampling: Sampling,
-        table: RowTable,
-        resolve: Callable[[Stratum, tuple[int, ...]], Stream],
-    ) -> None:
-        self.kind = kind
-        self.stream = resolve
-        rows = np.bincount(np.asarray(table.dataset), minlength=len(table.datasets)).astype(np.float64)
-        self._strata: list[list[Stratum]] = []
-        self._weights: list[NDArray[np.float64]] = []
-        dataset_weights = []
-        for dataset in range(len(table.datasets)):
-            own = [index for index, stratum in enumerate(strata) if stratum[0] == dataset]
-            if own:
-                self._strata.append([strata[index] for index in own])
-                weights = np.array([float(sizes[index]) for index in own]) ** sampling.language_exponent
-                self._weights.append(np.cumsum(weights / weights.sum()))
-                dataset_weights.append(rows[dataset] ** sampling.dataset_exponent)
-        self._dataset_weights = np.cumsum(np.array(dataset_weights) / sum(dataset_weights))
-
-    def draw(self, rng: np.random.Generator) -> Stratum:
-        """A data set, then one of its strata."""
-        dataset = _pick(self._dataset_weights, rng)
-        return self._strata[dataset][_pick(self._weights[dataset], rng)]
-
-
-class Plans(NamedTuple):
-    """The plan of monolingual batches and that of the others; the same one where a regime has one kind."""
-
-    mono: Plan
-    other: Plan
-
-    @classmethod
-    def of(cls, plan: Plan) -> Plans:
-        """One kind of batch only."""
-        return cls(plan, plan)
-
-
-def _pick(cumulative: NDArray[np.float64], rng: np.random.Generator) -> int:
-    return min(int(np.searchsorted(cumulative, rng.random(), side="right")), len(cumulative) - 1)
 
 
 def hybrid(table: RowTable, sampling: Sampling, batch: int) -> Plans:
@@ -137,7 +86,7 @@ def mono_plan(
 
         return Stream(len(rows), key, resolve, table)
 
-    return Plan("mono", strata, [int(table.pair_groups[s]) for s in strata], sampling, table, stream)
+    return _plan("mono", strata, [int(table.pair_groups[s]) for s in strata], table, stream, sampling)
 
 
 def pair_plan(
@@ -173,7 +122,7 @@ def pair_plan(
 
         return Stream(len(rows), key, resolve, table)
 
-    return Plan("cross", strata, [int(table.pair_groups[s]) for s in strata], sampling, table, stream)
+    return _plan("cross", strata, [int(table.pair_groups[s]) for s in strata], table, stream, sampling)
 
 
 def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = False) -> Plan:
@@ -234,7 +183,19 @@ def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = 
         return Stream(end - start, key, resolve, table)
 
     kind = "mixed" if same else "cross"
-    return Plan(kind, strata, [1] * len(strata), sampling, table, stream)
+    return _plan(kind, strata, [1] * len(strata), table, stream, sampling)
+
+
+def _plan(
+    kind: str,
+    strata: list[Stratum],
+    sizes: list[int],
+    table: RowTable,
+    stream: Callable[[Stratum, tuple[int, ...]], Stream],
+    sampling: Sampling,
+) -> Plan:
+    by_dataset, by_language = sampling.dataset_exponent, sampling.language_exponent
+    return Plan(kind, strata, sizes, table, stream, dataset_exponent=by_dataset, language_exponent=by_language)
 
 
 def _language_rows(table: RowTable, dataset: int, lang: int) -> Any:

@@ -1,0 +1,34 @@
+"""What a model's name stands for: the embedded one, a folder, or a Hub id with an optional revision."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+
+EMBEDDED = "embedded"
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
+
+
+def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
+    """Resolve a model name to (folder or Hub id, revision).
+
+    Raises:
+        InputError: a path that does not exist or is not a folder, or something that is neither path nor id.
+    """
+    if name == EMBEDDED:
+        from isoglot.encoders.embedded import embedded_folder
+
+        return str(embedded_folder()), None
+    path = Path(name)
+    if path.is_dir():
+        if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
+            raise InputError(f"{what} {name}: a folder without modules.json or config.json, so no model")
+        return name, None
+    hub_id, _, revision = name.partition("@")
+    looks_local = name.startswith((".", "/", "~")) or hub_id.count("/") > 1 or path.exists()
+    if looks_local or not _HUB_ID.fullmatch(name):
+        others = "`embedded`, " if what == "model" else ""
+        raise InputError(f"{what} {name}: no such model folder; give {others}a folder, or a Hub id")
+    return hub_id, revision or None

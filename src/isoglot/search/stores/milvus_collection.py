@@ -1,0 +1,29 @@
+"""What a Milvus collection of ours holds, and whether it is there: for searches and for the writer."""
+
+from __future__ import annotations
+
+from isoglot.search.stores.kept import PAYLOAD, not_ours
+from isoglot.search.stores.milvus_beside import Beside, fields_there
+from isoglot.search.stores.milvus_filter import COLUMNS
+from isoglot.search.stores.milvus_place import Connection
+
+POINT, DENSE, WORDS, DIGEST = "point", "dense", "words", "digest"
+FIELDS = frozenset({POINT, DENSE, WORDS, DIGEST, COLUMNS, *PAYLOAD})
+ALL = f'{POINT} != ""'
+
+
+def is_there(connection: Connection) -> bool:
+    """Whether a place's collection exists; it can be searched then.
+
+    Raises:
+        InputError: something else made it.
+    """
+    place, beside = connection.place, Beside(connection)
+    there = fields_there(connection, place.collection)
+    if there is None:
+        return False
+    if there != FIELDS or not beside.is_there():
+        raise not_ours(place.shown, place.collection)
+    for collection in (beside.name, place.collection):
+        connection.ask("load_collection", collection_name=collection)
+    return True

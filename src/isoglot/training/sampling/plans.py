@@ -1,0 +1,65 @@
+"""How batches are drawn: a plan for each kind of batch, of the strata (a data set's languages) that can fill one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.data.row_table import RowTable
+from isoglot.training.sampling.walks import Stream
+
+Stratum = tuple[int, int, int]  # data set, query language, passage language (-1: mixed)
+
+
+class Plan:
+    """One kind of batch: its strata that can fill a batch, how to weigh them, and how to walk through one."""
+
+    def __init__(
+        self,
+        kind: str,
+        strata: list[Stratum],
+        sizes: list[int],
+        table: RowTable,
+        resolve: Callable[[Stratum, tuple[int, ...]], Stream],
+        *,
+        dataset_exponent: float,
+        language_exponent: float,
+    ) -> None:
+        self.kind = kind
+        self.stream = resolve
+        rows = np.bincount(np.asarray(table.dataset), minlength=len(table.datasets)).astype(np.float64)
+        self._strata: list[list[Stratum]] = []
+        self._weights: list[NDArray[np.float64]] = []
+        dataset_weights = []
+        for dataset in range(len(table.datasets)):
+            own = [index for index, stratum in enumerate(strata) if stratum[0] == dataset]
+            if own:
+                self._strata.append([strata[index] for index in own])
+                weights = np.array([float(sizes[index]) for index in own]) ** language_exponent
+                self._weights.append(np.cumsum(weights / weights.sum()))
+                dataset_weights.append(rows[dataset] ** dataset_exponent)
+        self._dataset_weights = np.cumsum(np.array(dataset_weights) / sum(dataset_weights))
+
+    def draw(self, rng: np.random.Generator) -> Stratum:
+        """A data set, then one of its strata."""
+        dataset = _pick(self._dataset_weights, rng)
+        return self._strata[dataset][_pick(self._weights[dataset], rng)]
+
+
+class Plans(NamedTuple):
+    """The plan of monolingual batches and that of the others; the same one where a regime has one kind."""
+
+    mono: Plan
+    other: Plan
+
+    @classmethod
+    def of(cls, plan: Plan) -> Plans:
+        """One kind of batch only."""
+        return cls(plan, plan)
+
+
+def _pick(cumulative: NDArray[np.float64], rng: np.random.Generator) -> int:
+    return min(int(np.searchsorted(cumulative, rng.random(), side="right")), len(cumulative) - 1)
