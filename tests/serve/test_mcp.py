@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mcp")
 
 from mcp import Client, StdioServerParameters, stdio_client
 
+from isoglot.cli.serving import judge_of
 from isoglot.core.errors import InputError
+from isoglot.encoders.opening import open_embedder
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.mcp_tools import create_mcp
-from support.serving import encode, searcher, translated
+from support.serving import encode, passages, searcher, translated
 
 _SCRIPT = """
 import sys
@@ -74,6 +78,37 @@ def test_searching_twice_finds_translations() -> None:
         expected = translated().search("Flut", k=4, feedback=feedback)
         assert [entry["id"] for entry in found] == [hit.document for hit in expected]
     assert [entry["lang"] for entry in found] == ["de", "el", "tr", "fr"]
+
+
+class Longest:
+    """Scores by length."""
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        return np.array([len(text) for _, text in pairs], np.float32)
+
+
+def test_what_the_server_was_given_has_the_last_word() -> None:
+    server = create_mcp(searcher(7), rerank=Longest())
+    found = ask(server, "search", query="solar", k=5, offset=5).structured_content["results"]
+    expected = searcher(7).search("solar", k=5, offset=5, rerank=Longest())
+    assert [entry["id"] for entry in found] == [hit.document for hit in expected]
+    assert [entry["id"] for entry in found] != [hit.document for hit in searcher(7).search("solar", k=5, offset=5)]
+    refused = ask(server, "search", query="solar", k=10, offset=45)
+    assert refused.is_error
+    assert "the 50 best can be read here" in refused.content[0].text
+    assert not ask(create_mcp(searcher(7)), "search", query="solar", k=10, offset=45).is_error
+    with pytest.raises(InputError, match="expected `late`"):
+        create_mcp(searcher(), rerank="some/model")  # type: ignore[arg-type]
+
+
+def test_the_tokens_of_the_own_model_may_have_it(tiny_model: Path) -> None:
+    held, model = passages(), open_embedder(str(tiny_model))
+    index = MemoryIndex(held, model([one.text for one in held], "passage"))
+    own = Searcher(index, model, model_name="tiny")
+    found = ask(create_mcp(own, rerank="late"), "search", query="solar panel", k=4).structured_content["results"]
+    assert [entry["id"] for entry in found] == [hit.document for hit in own.search("solar panel", k=4, rerank="late")]
+    with pytest.raises(InputError, match="--rerank gone: "):
+        judge_of("gone")
 
 
 def test_counts_and_filters_narrow_down() -> None:

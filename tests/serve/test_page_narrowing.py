@@ -22,6 +22,7 @@ from isoglot.serve.facet_views import narrowed
 from isoglot.serve.finding import Finder
 from isoglot.serve.metrics import Metrics
 from isoglot.serve.pages import Pages
+from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.served import open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers
@@ -178,7 +179,7 @@ def test_a_list_is_of_one_version_whatever_is_put_in_its_place_meanwhile() -> No
     limits, workers = ServeSettings(), Workers(4, 8, 20)
     finder = Finder([collection], workers, Metrics([collection], workers), limits)
     app = FastAPI()
-    app.include_router(Pages([collection], finder, limits).router)
+    app.include_router(Pages([collection], finder, limits, ServedRerankers({}, late=False)).router)
     text = TestClient(app).get("/?q=solar&view=one&mode=dense&fair=balanced&k=3").text
     assert collection.model == "new"
     assert len(re.findall("<article", text)) == 3

@@ -15,7 +15,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from isoglot.cli import run
-from isoglot.cli.serving import _judges, _require_tokens
+from isoglot.cli.serving import _judges, require_tokens
 from isoglot.client import Client
 from isoglot.core.errors import InputError
 from isoglot.encoders.apart import Apart
@@ -196,4 +196,4 @@ def test_what_the_command_cannot_rerank_by_is_named(
 
 def test_an_encoder_without_tokens_is_refused_before_anything_is_served() -> None:
     with pytest.raises(InputError, match="--rerank late: my-index: late interaction compares tokens"):
-        _require_tokens(embed, "my-index")
+        require_tokens(embed, "my-index")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.serving import LOOPBACK
+from isoglot.cli.serving import LOOPBACK, judge_of, require_tokens
 from isoglot.encoders.options import ModelOptions
+
+if TYPE_CHECKING:
+    from isoglot.encoders.judging import Judge
 
 
 def mcp(
@@ -18,6 +21,7 @@ def mcp(
     *,
     http: int | None = None,
     model: str | None = None,
+    rerank: str | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
 ) -> None:
     """Give agents the tools search and fetch over an index (Model Context Protocol), until they are done or Ctrl-C.
@@ -26,6 +30,8 @@ def mcp(
         index: Folder made by isoglot index, or a place in a store, such as qdrant://localhost:6333/docs.
         http: Port of this machine to listen on (streamable HTTP, path /mcp); standard input and output by default.
         model: The encoder of the index, where it lies elsewhere now.
+        rerank: What scores the best of every search anew: a cross-encoder or another encoder, by folder or Hub id, or
+            late, by the tokens of the index's own model.
         options: How the encoder is opened, where not as it was for the index.
     """
     from isoglot.core.errors import InputError, MissingPackageError
@@ -33,6 +39,7 @@ def mcp(
     missing = [name for name in ("mcp", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")
+    from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.index.about import About
     from isoglot.search.searcher import Searcher
@@ -45,11 +52,16 @@ def mcp(
     if not (model or about.model):
         raise InputError(f"{index}: does not say which encoder its vectors are of; give it as --model")
     quiet_libraries()
+    judge: Judge | Literal["late"] | None = None
+    if rerank is not None:
+        judge = "late" if rerank == LATE else judge_of(rerank)
     taken = None if http is None else listen(LOOPBACK, http)
     searcher = Searcher.open(opened, model, options=options, light=True)
     try:
         searcher.warm()
-        server = create_mcp(searcher, Path(index).resolve().name or "index")
+        if rerank == LATE:
+            require_tokens(searcher.encoder, index)
+        server = create_mcp(searcher, Path(index).resolve().name or "index", rerank=judge)
         if taken is None:
             server.run("stdio")
         else:

@@ -134,7 +134,7 @@ def serve(
             stack.callback(searchers[name].close)
             searchers[name].warm()
             if LATE in rerank:
-                _require_tokens(encoders[how], folder)
+                require_tokens(encoders[how], folder)
             embed[name] = encoders[how]
         app = create_app(searchers, settings, embed=embed, judges=judges)
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
@@ -169,7 +169,6 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
         InputError: a model that is not there, two of one name, or one that has the name of something else.
     """
     from isoglot.core.errors import InputError
-    from isoglot.encoders.judging import open_judge
     from isoglot.encoders.late_interaction import LATE, PREFIX
 
     judges: dict[str, Judge] = {}
@@ -182,14 +181,26 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
             raise InputError(f"--rerank {model}: another one is called {name!r}, too; give a path that ends otherwise")
         if name == LATE:
             raise InputError(f"--rerank {model}: `late` is the index's own model; give a path that ends otherwise")
-        try:
-            judges[name] = open_judge(model)
-        except InputError as error:
-            raise InputError(f"--rerank {model}: {error}") from error
+        judges[name] = judge_of(model)
     return judges
 
 
-def _require_tokens(encoder: Encoder, index: str) -> None:
+def judge_of(model: str) -> Judge:
+    """What `--rerank` names, opened.
+
+    Raises:
+        InputError: it is not there, or scores no pairs.
+    """
+    from isoglot.core.errors import InputError
+    from isoglot.encoders.judging import open_judge
+
+    try:
+        return open_judge(model)
+    except InputError as error:
+        raise InputError(f"--rerank {model}: {error}") from error
+
+
+def require_tokens(encoder: Encoder, index: str) -> None:
     """Compare the tokens of two texts, so that searches can.
 
     Raises:

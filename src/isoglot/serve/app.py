@@ -36,6 +36,7 @@ from isoglot.serve.problem_json import Problem, problem
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.refreshing import follow
+from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.search_api import search_router
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
@@ -99,9 +100,10 @@ def create_app(
         lifespan=lifespan,
     )
     finder = Finder(collections, workers, metrics, limits)
-    pages = Pages(collections, finder, limits)
+    rerankers = ServedRerankers(judges or {}, late=limits.late)
+    pages = Pages(collections, finder, limits, rerankers)
     # Side by side, not one within another: the paths that are counted each are read off them.
-    searches = search_router(collections, finder, limits, judges or {})
+    searches = search_router(collections, finder, limits, rerankers)
     routers = [searches, api.probes(collections, readiness), pages.router]
     if any(entry.embed for entry in collections):
         routers.append(embeddings.router(collections, workers, limits))

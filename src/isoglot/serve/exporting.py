@@ -15,6 +15,7 @@ from isoglot.serve.request import ListChoice, PageRequest
 
 COLUMNS = (
     "list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair", "feedback",
+    "rerank",
 )  # fmt: skip
 # Spreadsheets take full-width signs for the others, and pass over what is blank before them.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
@@ -43,7 +44,7 @@ def as_csv(lists: Sequence[Found]) -> str:
         choice = found.choice
         for rank, hit in enumerate(found.hits, 1 + found.asked.offset):
             words = (hit.lang, hit.title, hit.text, hit.id, hit.document, hit.source, choice.index)
-            how = (choice.mode, choice.fair, "on" if choice.searched_twice else "off")
+            how = (choice.mode, choice.fair, "on" if choice.searched_twice else "off", choice.reranker or "")
             table.writerow([number, rank, float(hit.score), *map(_cell, words), *how])
     return text.getvalue()
 
@@ -57,6 +58,7 @@ def as_json(lists: Sequence[Found]) -> str:
             "mode": found.choice.mode,
             "fair": found.choice.fair,
             "feedback": found.choice.searched_twice,
+            "rerank": found.choice.reranker,
             "langs": list(found.asked.langs),
             "where": found.asked.where or None,
             "offset": found.asked.offset,

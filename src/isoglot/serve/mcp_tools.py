@@ -1,7 +1,7 @@
 """An index as tools of agents: `search` and `fetch` over the Model Context Protocol, through its SDK."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.version import __version__
+from isoglot.encoders.judging import Judge
+from isoglot.encoders.late_interaction import LATE
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair, Mode, check_feedback
@@ -17,6 +19,7 @@ from isoglot.search.searcher import Searcher
 from isoglot.serve.answers import Counts, all_counts
 from isoglot.serve.asking import MOST_FACETS, Ask
 from isoglot.serve.cleaning import clean_query, plain
+from isoglot.serve.rerankers import Judged, reach
 from isoglot.serve.served import open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers
@@ -58,18 +61,30 @@ class FetchedDocument(BaseModel):
     metadata: dict[str, Any]
 
 
-def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings | None = None) -> MCPServer[Any]:
+def create_mcp(
+    searcher: Searcher,
+    name: str = "index",
+    settings: ServeSettings | None = None,
+    *,
+    rerank: Judge | Literal["late"] | None = None,
+) -> MCPServer[Any]:
     """A server of the Model Context Protocol over an open index.
 
     Args:
         searcher: an open index; it stays the caller's.
         name: what agents call the server by.
         settings: limits.
+        rerank: what scores the 50 (or k) best of every search anew: a judge of pairs, or `late` for the tokens of the
+            index's own model.
 
     Raises:
         UnavailableError: the index does not answer.
+        InputError: `rerank` is another text than `late`.
     """
     limits = settings or ServeSettings()
+    if isinstance(rerank, str) and rerank != LATE:
+        raise InputError(f"rerank {rerank!r}: expected `late`, or a judge such as `open_judge` gives")
+    judge = None if rerank is None or isinstance(rerank, str) else Judged("rerank", rerank)
     (collection,) = open_collections({name: searcher})
     workers = Workers(limits.threads, limits.waiting, limits.seconds)
     codes = ", ".join(collection.languages) or "none"
@@ -124,8 +139,13 @@ def create_mcp(searcher: Searcher, name: str = "index", settings: ServeSettings 
             check_feedback(feedback, mode)
         except InputError as error:
             raise ToolError(str(error)) from error
+        if rerank is not None and offset and offset + k > reach(k):
+            raise ToolError(f"offset: the {reach(k)} best can be read here; narrow the search by langs or where")
         counted = tuple(dict.fromkeys(facets or ()))
-        ask = Ask(clean_query(query), None, k, wanted, mode, fair, where, offset, (), counted, feedback=feedback)
+        ask = Ask(
+            clean_query(query), None, k, wanted, mode, fair, where, offset, (), counted, feedback=feedback,
+            rerank=None if rerank is None else LATE, judge=judge,
+        )  # fmt: skip
         found = await _answer(workers, collection.ask, ask)
         return FoundPassages(
             results=[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +31,7 @@ from isoglot.serve.request import (
     COUNTS,
     FAIRNESS,
     MODES,
+    NOT_RERANKED,
     VIEWS,
     AddressError,
     ListChoice,
@@ -37,6 +39,7 @@ from isoglot.serve.request import (
     default_request,
     read_request,
 )
+from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.result_views import ListView, around_view, languages_of, list_view, segments
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
@@ -58,10 +61,12 @@ _TITLES = {
 class Pages:
     """The page's routes and its errors over some collections."""
 
-    def __init__(self, collections: list[Collection], finder: Finder, settings: ServeSettings) -> None:
+    def __init__(
+        self, collections: list[Collection], finder: Finder, settings: ServeSettings, rerankers: ServedRerankers
+    ) -> None:
         self._by_name = {entry.name: entry for entry in collections}
         self._collections = collections
-        self._finder, self._settings = finder, settings
+        self._finder, self._settings, self._rerankers = finder, settings, rerankers
         self._static = StaticFiles()
         self._templates = Environment(
             loader=PackageLoader("isoglot.serve"),
@@ -81,6 +86,8 @@ class Pages:
             modes=MODES,
             fairness=FAIRNESS,
             views=VIEWS,
+            rerankers=rerankers.names,
+            not_reranked=NOT_RERANKED,
             counts=[count for count in COUNTS if count <= settings.results],
             longest=settings.query_characters,
             locales=[page_locale(code) for code in CODES],
@@ -109,7 +116,8 @@ class Pages:
             lists = await self._lists(request, asked)
         except FilterError as error:
             return self.error(request, 422, str(error), asked=asked)
-        full = any(len(each.hits) == asked.k for each in lists) and asked.offset + asked.k <= self._settings.offset
+        furthest = asked.furthest(self._settings.offset)
+        full = any(len(each.hits) == asked.k for each in lists) and asked.offset + asked.k <= furthest
         return self._render(request, "page.html", asked=asked, lists=lists, full=full, problem=None)
 
     async def _lists(self, request: Request, asked: PageRequest) -> list[ListView]:
@@ -149,7 +157,13 @@ class Pages:
 
     def _asked(self, request: Request) -> PageRequest:
         codes = list(languages_of(self._collections))
-        return read_request(request.query_params, list(self._by_name), codes, self._settings)
+        names = list(self._by_name), codes, self._rerankers.names
+        return read_request(request.query_params, *names, self._settings)
+
+    def _ask(self, asked: PageRequest, choice: ListChoice, k: int, fair: Fair, offset: int) -> Ask:
+        judge = self._rerankers.judge(choice.reranker)
+        ask = Ask(asked.query, None, k, asked.langs, choice.mode, fair, asked.where or None, offset)
+        return replace(ask, feedback=choice.searched_twice, rerank=choice.reranker, judge=judge)
 
     def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
         # Once: another version may be put in its place meanwhile.
@@ -157,8 +171,7 @@ class Pages:
         sample = self._settings.sample
 
         def best(k: int, fair: Fair = choice.fair, offset: int = 0, facets: Sequence[str] = ()) -> Answer:
-            how = (choice.mode, fair, asked.where or None, offset, (), facets)
-            return collection.ask(Ask(asked.query, None, k, asked.langs, *how, feedback=choice.searched_twice), vector)
+            return collection.ask(replace(self._ask(asked, choice, k, fair, offset), facets=facets), vector)
 
         started = time.perf_counter()
         # Counts go by languages and filter alone, which both lists share: they stand beside the first.
@@ -201,8 +214,7 @@ class Pages:
         found = []
         try:
             for choice in asked.shown:
-                how = (choice.mode, choice.fair, asked.where or None, asked.offset)
-                ask = Ask(asked.query, None, asked.k, asked.langs, *how, feedback=choice.searched_twice)
+                ask = self._ask(asked, choice, asked.k, choice.fair, asked.offset)
                 answer = await self._finder.ask(self._by_name[choice.index], ask)
                 found.append(Found(asked, choice, answer.hits))
         except FilterError as error:

@@ -14,6 +14,7 @@ from isoglot.languages.codes import known_code
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.serve.cleaning import clean_query
 from isoglot.serve.locales import CODES
+from isoglot.serve.rerankers import reach
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
 
@@ -24,6 +25,7 @@ FAIRNESS: Mapping[str, str] = {
 }
 VIEWS: Mapping[str, str] = {"one": spoken("one list"), "two": spoken("two side by side")}
 COUNTS = (10, 20, 50, 100)
+NOT_RERANKED = "none"
 
 
 class AddressError(SpokenError, InputError):
@@ -38,11 +40,17 @@ class ListChoice:
     mode: Mode = "dense"
     fair: Fair = "none"
     feedback: bool = False
+    rerank: str = NOT_RERANKED
 
     @property
     def searched_twice(self) -> bool:
         """Whether feedback is on and does something: words alone are searched for once."""
         return self.feedback and self.mode != "lexical"
+
+    @property
+    def reranker(self) -> str | None:
+        """Name of what scores the best anew, if anything does."""
+        return None if self.rerank == NOT_RERANKED else self.rerank
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,10 @@ class PageRequest:
         """The lists in view."""
         return self.lists if self.view == "two" else self.lists[:1]
 
+    def furthest(self, most: int) -> int:
+        """The highest offset that can be asked for, where otherwise it is `most`: what was scored anew ends earlier."""
+        return min(most, reach(self.k) - self.k) if any(choice.reranker for choice in self.shown) else most
+
     def address(self, **changes: Any) -> str:
         """The query string that brings this state back, with fields of it changed."""
         state = replace(self, **changes)
@@ -82,6 +94,7 @@ class PageRequest:
             pairs += [(f"index{suffix}", choice.index), (f"mode{suffix}", choice.mode)]
             pairs += [(f"fair{suffix}", choice.fair)] if choice.fair != "none" else []
             pairs += [(f"feedback{suffix}", "on")] if choice.feedback else []
+            pairs += [(f"rerank{suffix}", choice.rerank)] if choice.reranker else []
         pairs += [("view", state.view), ("k", str(state.k)), *(("lang", code) for code in state.langs)]
         pairs += [("where", state.where)] if state.where else []
         pairs += [("offset", str(state.offset))] if state.offset else []
@@ -103,9 +116,16 @@ def default_request(names: Sequence[str], settings: ServeSettings, ui: str = "")
 
 
 def read_request(
-    params: QueryParams, names: Sequence[str], codes: Sequence[str], settings: ServeSettings
+    params: QueryParams, names: Sequence[str], codes: Sequence[str], rerankers: Sequence[str], settings: ServeSettings
 ) -> PageRequest:
     """Read an address; what it leaves out takes its default.
+
+    Args:
+        params: of the address.
+        names: of the indexes.
+        codes: of their languages.
+        rerankers: that lists may be scored anew by.
+        settings: limits.
 
     Raises:
         AddressError: a value that is none of the choices; the message names it.
@@ -122,27 +142,30 @@ def read_request(
     for code in langs:
         _choice("lang", code, codes)
     first, second = base.lists
-    return PageRequest(
+    asked = PageRequest(
         query=query,
         langs=tuple(code for code in codes if code in langs),
         k=_count(params.get("k"), base.k, settings.results),
         view=cast("Literal['one', 'two']", _choice("view", params.get("view", base.view), tuple(VIEWS))),
-        lists=(_list(params, "", first, names), _list(params, "2", second, names)),
+        lists=(_list(params, "", first, names, rerankers), _list(params, "2", second, names, rerankers)),
         where=_where(params.get("where", ""), settings),
-        offset=_offset(params.get("offset"), settings.offset),
         ui=_choice("ui", params["ui"], CODES) if params.get("ui") else "",
     )
+    return replace(asked, offset=_offset(params.get("offset"), asked.furthest(settings.offset)))
 
 
-def _list(params: QueryParams, suffix: str, base: ListChoice, names: Sequence[str]) -> ListChoice:
+def _list(
+    params: QueryParams, suffix: str, base: ListChoice, names: Sequence[str], rerankers: Sequence[str]
+) -> ListChoice:
     # A form sends a mode always, and a switch only when it is on.
     off = "none" if f"mode{suffix}" in params else base.fair
-    fair, mode, feedback = f"fair{suffix}", f"mode{suffix}", f"feedback{suffix}"
+    fair, mode, feedback, rerank = (f"{name}{suffix}" for name in ("fair", "mode", "feedback", "rerank"))
     return ListChoice(
         index=_choice(f"index{suffix}", params.get(f"index{suffix}", base.index), names),
         mode=cast(Mode, _choice(mode, params.get(mode, base.mode), tuple(MODES))),
         fair=cast(Fair, _choice(fair, params.get(fair, off), tuple(FAIRNESS))),
         feedback=_choice(feedback, params.get(feedback, "off"), ("off", "on")) == "on",
+        rerank=_choice(rerank, params.get(rerank, base.rerank), (NOT_RERANKED, *rerankers)),
     )
 
 

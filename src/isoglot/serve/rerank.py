@@ -1,6 +1,5 @@
 """`/v1/rerank` in the shape that Cohere's and Jina's APIs share: a query, documents, and their order with scores."""
 
-import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
@@ -8,18 +7,16 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from isoglot.encoders.judging import Judge
-from isoglot.encoders.turns import turn
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.openai_errors import documented
-from isoglot.serve.served import Collection, UnavailableError
+from isoglot.serve.rerankers import Judged, checked_scores
+from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers
 
-_log = logging.getLogger(__name__)
 _Scores = Callable[[str, list[str]], tuple[list[float], int | None]]
 """A query and documents to a score for each, and tokens read where they are known."""
 
@@ -128,32 +125,6 @@ def _whole(number: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-class Judged:
-    """A judge as it is served: whatever goes wrong with it is said of it, and not of an index.
-
-    Args:
-        name: that requests call it by.
-        judge: it.
-    """
-
-    def __init__(self, name: str, judge: Judge) -> None:
-        self._name, self._judge = name, judge
-
-    def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float64]:
-        """Scores (n,) of pairs.
-
-        Raises:
-            UnavailableError: it fails, or gives no single number for a pair; the server's log says why.
-        """
-        try:
-            with turn(self._judge):
-                found = np.asarray(self._judge.predict(pairs), np.float64)
-        except Exception as error:
-            _log.error("%s: %s", self._name, error)
-            raise UnavailableError(f"the model {self._name!r} does not answer; see the server's messages") from error
-        return _checked(self._name, found, len(pairs))
-
-
 def _by_judge(name: str, judge: Judge) -> _Scores:
     judged = Judged(name, judge)
 
@@ -167,12 +138,6 @@ def _by_cosine(entry: Collection) -> _Scores:
     def scores(query: str, texts: list[str]) -> tuple[list[float], int]:
         asked, read = entry.encode([query], "query"), entry.encode(texts, "passage")
         found = (read.vectors @ asked.vectors[0]).astype(np.float64)
-        return _checked(entry.name, found, len(texts)).tolist(), asked.tokens + read.tokens
+        return checked_scores(entry.name, found, len(texts)).tolist(), asked.tokens + read.tokens
 
-    return scores
-
-
-def _checked(name: str, scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    if scores.shape != (count,) or not np.isfinite(scores).all():
-        raise UnavailableError(f"the model {name!r} gives no single number for a document; another one may")
     return scores

@@ -1,7 +1,7 @@
 """The JSON API's searches: `/search`, and `/similar` for what is like a passage."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -9,21 +9,18 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.judging import Judge
-from isoglot.encoders.late_interaction import LATE
 from isoglot.languages.codes import known_code
-from isoglot.search.asked import RERANKED
 from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
-from isoglot.search.query_checks import Fair, Mode, check_feedback, check_offset
+from isoglot.search.query_checks import Fair, Mode, check_feedback
 from isoglot.search.snippets import LONGEST, SHORTEST
 from isoglot.serve.answers import Results, results
 from isoglot.serve.asking import MOST_FACETS, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import documented, problem
-from isoglot.serve.rerank import Judged
+from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 
@@ -44,11 +41,9 @@ class _Listed:
 
 
 def search_router(
-    collections: list[Collection], finder: Finder, settings: ServeSettings, judges: Mapping[str, Judge]
+    collections: list[Collection], finder: Finder, settings: ServeSettings, rerankers: ServedRerankers
 ) -> APIRouter:
-    """The routes that search these collections; judges, by name, score their best anew where that is asked for."""
-    judged = {name: Judged(name, judge) for name, judge in judges.items() if name != LATE}
-    rerankers = [*([LATE] if settings.late else []), *judged]
+    """The routes that search these collections; their best are scored anew where that is asked for."""
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
 
@@ -88,7 +83,7 @@ def search_router(
     Neighbours = Annotated[int, Query(ge=0, le=_NEIGHBOURS, description="Passages before and after each result.")]
     Name = Annotated[Literal[tuple(by_name)], Query(description="Which index.")]  # type: ignore[valid-type]
     Rerank = Annotated[
-        Annotated[str, _Listed(lambda: rerankers)] | None,
+        Annotated[str, _Listed(lambda: list(rerankers.names))] | None,
         Query(
             max_length=_ID,
             description="Score the 50 (or k) best anew, by what the server was started with: late goes by the tokens "
@@ -152,12 +147,11 @@ def search_router(
         try:
             check_feedback(feedback, mode)
             if rerank is not None:
-                _check_rerank(rerank, rerankers, offset, k)
+                rerankers.check(rerank, offset, k)
         except InputError as error:
             return problem(422, plain(str(error)))
         more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet, feedback)
-        judge = None if rerank in (None, LATE) else judged[rerank]
-        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, judge)
+        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, rerankers.judge(rerank))
         return await answered(ask, index)
 
     @routes.get(
@@ -182,15 +176,3 @@ def search_router(
         return await answered(Ask("", id, k, lang or (), "dense", fair, *more), index)
 
     return routes
-
-
-def _check_rerank(name: str, there: list[str], offset: int, k: int) -> None:
-    """Refuse what is not there, and pages below what it looks at.
-
-    Raises:
-        InputError: says what there is.
-    """
-    if name not in there:
-        known = f"there are: {', '.join(there)}" if there else "this server was started without any"
-        raise InputError(f"rerank: there is no {name!r}; {known}")
-    check_offset(offset, k, max(k, RERANKED))
