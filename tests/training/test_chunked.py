@@ -8,8 +8,8 @@ import torch
 
 from isoglot.encoders.loading import backbone_of
 from isoglot.training.losses.chunked import embed_columns
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import weighted_terms
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.speed.token_table import UsedEmbedding, prepare_token_table, restore_token_table
 from support.encoders import tiny_encoder
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from isoglot.training.losses.batch import pair_batch
 from isoglot.training.losses.chunked import embed_columns
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
-from isoglot.training.losses.named import info_nce
+from isoglot.training.losses.terms import info_nce
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 
 
 def naive_loss(queries, columns, ids, temperature):

@@ -15,7 +15,7 @@ from isoglot.data.prepared import open_prepared, prepare
 from isoglot.encoders.loading import backbone_of, load
 from isoglot.encoders.packing import can_pack
 from isoglot.measuring.evaluating import evaluate
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.run import train
 from isoglot.training.settings import LoraSettings, TrainSettings, flat_settings
 from support.encoders import tiny_encoder

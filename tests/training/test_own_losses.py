@@ -14,8 +14,9 @@ from isoglot.core.errors import InputError
 from isoglot.data.prepared import open_prepared, prepare
 from isoglot.data.row_table import RowTable
 from isoglot.training.losses.batch import pair_batch
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
-from isoglot.training.losses.named import LOSSES, LossTerm, info_nce, register_loss, weighted_terms
+from isoglot.training.losses.named import LOSSES, LossTerm, register_loss, weighted_terms
+from isoglot.training.losses.terms import info_nce
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.run import train
 from isoglot.training.sampling.plans import Plans
 from isoglot.training.sampling.regimes import Sampling, parse_regime, register_regime

@@ -219,7 +219,7 @@ def test_full_disk_leaves_the_last_complete_checkpoint(place, uninterrupted):
 def test_out_of_memory_says_what_to_do(place, monkeypatch):
     import torch
 
-    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+    from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 
     def starve(*args, **kwargs):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")

@@ -7,7 +7,7 @@ import pytest
 
 import isoglot.training.rows
 from isoglot.core.errors import InputError
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.rows import run_rows
 from isoglot.training.run import train
 from isoglot.training.settings import TrainSettings

@@ -114,7 +114,7 @@ def test_training_is_reproducible(rows, tiny_model, tmp_path, trained):
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path, trained, monkeypatch):
-    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+    from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 
     folder, settings = trained
     settings = TrainSettings(settings.sampling, **FAST, save_steps=2)
@@ -191,7 +191,7 @@ def test_what_a_folder_holds_is_replaced_only_when_told(rows, tiny_model, tmp_pa
 
 
 def test_a_loss_that_is_no_number_stops_the_run(rows, tiny_model, tmp_path, monkeypatch):
-    from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+    from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 
     plain = GroupMaskedInfoNCE.measure
 

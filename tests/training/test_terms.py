@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from isoglot.training.losses.batch import pair_batch
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
+from isoglot.training.losses.divergences import distillation, root_jensen_shannon, symmetric_kl
 from isoglot.training.losses.named import weighted_terms
-from isoglot.training.losses.terms import distillation, root_jensen_shannon, symmetric_kl
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from support.encoders import tiny_encoder
 from support.rows import tiny_rows
 

@@ -38,8 +38,8 @@ from isoglot.training.interruption import Interruption
 from isoglot.training.launch import require_known_launch, require_one_run
 from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.lora import add_lora
-from isoglot.training.losses.info_nce import GroupMaskedInfoNCE
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
+from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.pivots import require_teacher
 from isoglot.training.processes import in_turn, rank, world_size
 from isoglot.training.rows import run_rows

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from isoglot.core.brief import brief
-from isoglot.training.losses.terms import scores
+from isoglot.training.losses.divergences import scores
 
 # The identity of a place in the negatives' columns that holds no text.
 ABSENT = -2

@@ -1,4 +1,4 @@
-"""Cosines, and divergences between what they say: the arithmetic of the losses, in float32."""
+"""The losses of a batch that compare its own texts: InfoNCE, divergences between versions, distillation of scores."""
 
 from __future__ import annotations
 
@@ -6,55 +6,56 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-def scores(left: Tensor, right: Tensor, temperature: float) -> Tensor:
-    """Cosines over temperature of unit vectors, (n, d) and (m, d) -> (n, m), in float32 whatever the autocast."""
-    with torch.autocast(left.device.type, enabled=False):
-        return left.float() @ right.float().T / temperature
+from isoglot.training.losses.batch import PairBatch
+from isoglot.training.losses.divergences import distillation, root_jensen_shannon, symmetric_kl
 
 
-def root_jensen_shannon(first: Tensor, second: Tensor) -> Tensor:
-    """Mean over rows of sqrt(JSD(softmax(first), softmax(second))), natural logarithm, (n, m) logits each.
+def info_nce(batch: PairBatch) -> Tensor:
+    """Mean cross-entropy of each query's own passage among all passages that are not another version of it.
 
-    JSD(P, Q) = KL(P | M) / 2 + KL(Q | M) / 2 with M = (P + Q) / 2; its square root is a metric. Used between the
-    score distributions of parallel passages (arXiv 2604.05684).
+    L = -1/n sum_i log( exp(s_ii / t) / sum_{j: id_j != id_i or j = i} exp(s_ij / t) ), s = cosine
+    (van den Oord et al., arXiv 1807.03748, with the sum restricted).
     """
-    log_p, log_q = _log_softmax(first), _log_softmax(second)
-    log_m = torch.logaddexp(log_p, log_q) - torch.log(torch.tensor(2.0, device=first.device))
-    divergence = 0.5 * (_kl(log_p, log_m) + _kl(log_q, log_m))
-    # The root has no slope at 0, where two distributions are equal.
-    return divergence.clamp(min=1e-8).sqrt().mean()
+    return batch.per_query.mean()
 
 
-def symmetric_kl(first: Tensor, second: Tensor) -> Tensor:
-    """Mean over rows of (KL(P | Q) + KL(Q | P)) / 2 of two softmaxes, (n, m) logits each."""
-    log_p, log_q = _log_softmax(first), _log_softmax(second)
-    return 0.5 * (_kl(log_p, log_q) + _kl(log_q, log_p)).mean()
+def symmetric(batch: PairBatch) -> Tensor:
+    """The same with the sides exchanged: each passage's own query among all queries."""
+    own = batch.passages[: len(batch.queries)]
+    return functional.cross_entropy(batch.compare(own, batch.all_queries, batch.allowed_queries), batch.own)
 
 
-def distillation(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """KL(softmax(teacher) | softmax(student)) of each row that has at least two teacher scores.
+def jsd(batch: PairBatch) -> Tensor | None:
+    """Sqrt of the Jensen-Shannon divergence between what a passage and its parallel passage score over the queries."""
+    if batch.parallel_passages is None:
+        return None
+    own = batch.passages[: len(batch.queries)]
+    first, second = (
+        batch.compare(passages, batch.all_queries, batch.allowed_queries) for passages in (own, batch.parallel_passages)
+    )
+    return root_jensen_shannon(first, second)
 
-    Args:
-        student: (n, k) logits of each query's own passage and its own negatives.
-        teacher: (n, k) teacher's logits; NaN where there is no score (or no such negative).
 
-    Returns:
-        The sum over those rows, and how many they are, both scalars.
+def kl(batch: PairBatch) -> Tensor | None:
+    """Symmetric KL divergence between what a query and its parallel query score over the passages."""
+    if batch.parallel_queries is None:
+        return None
+    return symmetric_kl(batch.logits, batch.compare(batch.parallel_queries, batch.passages, batch.allowed))
+
+
+def distill(batch: PairBatch) -> Tensor | None:
+    """KL divergence from the teacher's scores of each query's own passage and negatives; both sides over temperature.
+
+    The mean over all rows that have at least two scores, also where processes hold different numbers of them.
     """
-    known = ~torch.isnan(teacher)
-    rows = known.sum(dim=1) >= 2
-    known, student, teacher = known[rows], student[rows], teacher[rows]
-    log_p = _log_softmax(teacher.masked_fill(~known, -torch.inf))
-    log_q = _log_softmax(student.masked_fill(~known, -torch.inf))
-    return _kl(log_p, log_q).sum(), rows.sum()
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    """Log-softmax of each row in which -inf becomes a finite number whose probability is 0: it has a slope."""
-    return functional.log_softmax(logits.masked_fill(logits == -torch.inf, -1e4), dim=1)
-
-
-def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(P | Q) of each row."""
-    return (log_p.exp() * (log_p - log_q)).sum(dim=1)
+    if batch.teacher is None or batch.teacher.shape[1] < 2:
+        return None
+    own = batch.passages[: len(batch.queries), None]
+    texts = torch.cat([own, batch.negatives], dim=1)  # (B, 1 + K, d)
+    student = torch.einsum("bd,bkd->bk", batch.queries, texts)
+    divergence, count = distillation(student / batch.temperature, batch.teacher / batch.temperature)
+    count = count.float()
+    if len(batch.all_queries) > len(batch.queries):
+        torch.distributed.all_reduce(count)
+        count = count / torch.distributed.get_world_size()
+    return divergence / count.clamp(min=1e-6)
