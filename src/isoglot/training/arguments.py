@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformerTrainingArguments
 
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.encoders.devices import require_device, resolve_precision
+from isoglot.training.checkpoints import CHECKPOINTS
 from isoglot.training.processes import world_size
 from isoglot.training.settings import TrainSettings
 
@@ -29,7 +30,7 @@ def training_arguments(folder: Path, settings: TrainSettings) -> SentenceTransfo
             raise MissingPackageError("tensorboard: needs the package of that name: pip install 'isoglot[tensorboard]'")
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder / "checkpoints"),
+        output_dir=str(folder / CHECKPOINTS),
         max_steps=settings.max_steps,
         per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.lr,

@@ -26,6 +26,7 @@ from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import claimed_folder, sha256, write_text
 from isoglot.core.run_record import read_run, write_run
+from isoglot.training.checkpoints import CHECKPOINTS
 from isoglot.training.members import Member, Place, open_member, require_alike
 
 
@@ -122,7 +123,7 @@ def _weighted(members: list[Member], read: Callable[[Member], Tensor]) -> Tensor
 
 
 def _copy_but_weights(source: Path, folder: Path) -> None:
-    own = {"run.json", "training.jsonl", "README.md", "checkpoints", "isoglot-embedded.json"}
+    own = {"run.json", "training.jsonl", "README.md", CHECKPOINTS, "isoglot-embedded.json"}
 
     def passed_over(place: str, names: list[str]) -> set[str]:
         top = own if Path(place) == source else set()

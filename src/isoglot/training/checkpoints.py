@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, write_json
 
+CHECKPOINTS = "checkpoints"  # folder in a run's output folder, until its end
 COMPLETE = "complete.json"
 WEIGHTS = "trainable.safetensors"
 

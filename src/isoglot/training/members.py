@@ -12,6 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.core.problems import Problems
 from isoglot.encoders.names import locate
+from isoglot.training.checkpoints import CHECKPOINTS
 
 # Settings that the shapes of the weights do not show.
 _CONFIG = ("model_type", "num_attention_heads", "num_key_value_heads", "hidden_act", "position_embedding_type")
@@ -52,7 +53,7 @@ def open_member(name: str, share: float) -> Member:
     places: dict[Place, Path] = {}
     for path in sorted(folder.rglob("*.safetensors")):
         parent = path.parent.relative_to(folder)
-        if "checkpoints" in parent.parts:
+        if CHECKPOINTS in parent.parts:
             continue
         try:
             with safe_open(path, framework="pt") as file:

@@ -26,12 +26,13 @@ from isoglot.encoders.packing import can_pack
 from isoglot.training.argument_checks import check_selection, check_training, settings_of
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import (
+    CHECKPOINTS,
     complete_checkpoints,
     last_checkpoint,
     remove_incomplete,
     require_same,
 )
-from isoglot.training.facts import fixed_facts, model_name, run_facts, weights_checksum
+from isoglot.training.facts import fixed_facts, run_facts, weights_checksum
 from isoglot.training.failures import run_steps
 from isoglot.training.inputs import tokenized, used_tokens
 from isoglot.training.interruption import Interruption
@@ -45,7 +46,7 @@ from isoglot.training.processes import in_turn, rank, world_size
 from isoglot.training.rows import run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model, take_result
-from isoglot.training.selection import Scorer, hold_out, selection_of
+from isoglot.training.selection import Scorer, Selection, hold_out, selection_of
 from isoglot.training.settings import LoraSettings, TrainSettings
 from isoglot.training.speed.packing import lean
 from isoglot.training.speed.token_table import prepare_token_table
@@ -69,7 +70,7 @@ def train(
 ) -> Path:
     """Train and save a Sentence Transformers folder with `run.json` and `training.jsonl`.
 
-    The folder is a plain one, or with `settings.lora` (and no `merge`) one that holds the adapter.
+    The folder is a plain one, or with `lora` or `settings.lora` (and no `merge`) one that holds the adapter.
 
     Under `torchrun` or `accelerate launch` every process calls this; the first one writes.
 
@@ -118,7 +119,6 @@ def train(
     model = str(model) if isinstance(model, Path) else model
     check_selection(settings, select_on)
     require_known_launch()
-    checkpoints = folder / "checkpoints"
     if overwrite and isinstance(model, str) and Path(model).resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: `overwrite` would remove the model to train, {model}; give another `folder`")
     with _claimed(folder, overwrite=overwrite, resume=resume):
@@ -127,7 +127,6 @@ def train(
                 model,
                 rows,
                 folder,
-                checkpoints,
                 settings,
                 langs,
                 resume,
@@ -138,6 +137,7 @@ def train(
             )
         except InputError:
             # Refused: what has no step behind it would only be in the way of the next try.
+            checkpoints = folder / CHECKPOINTS
             if rank() == 0 and not complete_checkpoints(checkpoints):
                 shutil.rmtree(checkpoints, ignore_errors=True)
                 for log in (folder / "training.jsonl", *folder.glob("batches-*.jsonl")):
@@ -151,7 +151,7 @@ def _claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
     if rank():
         yield
         return
-    if not (overwrite or resume) and complete_checkpoints(folder / "checkpoints"):
+    if not (overwrite or resume) and complete_checkpoints(folder / CHECKPOINTS):
         raise InputError(
             f"{folder}: holds a training that is not finished; give `resume` to go on with it, `overwrite` to start "
             "anew, or another `folder`"
@@ -164,7 +164,6 @@ def _train(
     model: str | SentenceTransformer,
     rows: Any,
     folder: Path,
-    checkpoints: Path,
     settings: TrainSettings,
     langs: str | Iterable[str] | None,
     resume: bool,
@@ -174,6 +173,7 @@ def _train(
     opening: LoadOptions,
 ) -> Path:
     started = time.perf_counter()
+    checkpoints = folder / CHECKPOINTS
     quiet_libraries()
     own = None if loss is None else loss_term(loss)
     terms = weighted_terms(settings.loss_weights) if own is None else {"loss": (own, 1.0)}
@@ -251,27 +251,41 @@ def _train(
     best = selection.best_weights if first and selection is not None and selection.best_step else None
     take_result(encoder, settings, best, trainable)
     if first:
-        save_model(encoder, folder, model_name(model), settings)
-        more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
-        write_run(
-            folder,
-            "train",
-            facts,
-            data={"rows": rows.checksum},
-            seed=settings.seed,
-            device=device_name(device),
-            seconds=time.perf_counter() - started,
-            precision="bf16" if arguments.bf16 else "fp32",
-            regime=settings.sampling.name,
-            languages=list(rows.table.languages),
-            steps=trainer.state.global_step,
-            **more,
-        )
+        _save_result(encoder, folder, settings, facts, rows, trainer, selection, started)
     if processes > 1:
         distributed.barrier()
     if first:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return folder
+
+
+def _save_result(
+    model: SentenceTransformer,
+    folder: Path,
+    settings: TrainSettings,
+    facts: dict[str, Any],
+    rows: Prepared,
+    trainer: HybridTrainer,
+    selection: Selection | None,
+    started: float,
+) -> None:
+    """Write the model, then `run.json`, which says that the run is complete."""
+    save_model(model, folder, facts["model"], settings)
+    more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
+    write_run(
+        folder,
+        "train",
+        facts,
+        data={"rows": rows.checksum},
+        seed=settings.seed,
+        device=device_name(str(trainer.args.device)),
+        seconds=time.perf_counter() - started,
+        precision="bf16" if trainer.args.bf16 else "fp32",
+        regime=settings.sampling.name,
+        languages=list(rows.table.languages),
+        steps=trainer.state.global_step,
+        **more,
+    )
 
 
 def _chunk(model: SentenceTransformer, device: str) -> int | None:
