@@ -1,4 +1,4 @@
-"""Rows into batches: of ready token ids, or text by text for other people's scripts."""
+"""Row numbers into batches of ready token ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isoglot.encoders.tokens import Tokens
-from isoglot.training.losses.batch import Pivots
+from isoglot.training.losses.batch import ABSENT, Pivots
 from isoglot.training.pivots import PivotVectors
 
 
@@ -101,7 +101,7 @@ class TokenCollator:
         if self.negatives is not None:
             texts = self.negatives.texts(answers)
             columns += [self.negatives.tokens.batch(column, self.pad) for column in texts.T]
-            label = np.column_stack([label, np.where(texts < 0, -2, self.negatives.identity[texts])])
+            label = np.column_stack([label, np.where(texts < 0, ABSENT, self.negatives.identity[texts])])
             teacher = torch.from_numpy(self.negatives.scores[answers])
         parallel = []
         if self.parallel and bool((asked != answers).any()):

@@ -12,7 +12,7 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 
 
 class FoldingCollator(SentenceTransformerDataCollator):  # type: ignore[misc]
-    """The same for a data set with text columns: the first half gives queries, the second half passages.
+    """Folds 2B rows with text columns: the first half gives queries, the second half passages.
 
     Takes rows with `query`, `passage` and an integer `label` (the row's component), in the order that
     `HybridBatchSampler` yields, and hands (query, passage, label) triples to Sentence Transformers' own collator.

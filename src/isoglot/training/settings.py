@@ -1,4 +1,4 @@
-"""Settings of training and of studies: one name each for flag, recipe key and Python argument."""
+"""Settings of training: one name each for flag, recipe key and Python argument."""
 
 from __future__ import annotations
 
