@@ -15,6 +15,7 @@ from isoglot.cli.options import Length, Names, OutputFile, Switch, new_file
 from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
+    from isoglot.curation.translated_pages.aligning import Embed
     from isoglot.curation.translated_pages.building import DocsRows, Outcome
     from isoglot.curation.translated_pages.passages import Cut
 
@@ -147,7 +148,7 @@ def _files(output: Path, split: float | None, test_output: Path | None) -> tuple
     return output.with_name(f"{stem}.train{ending}"), output.with_name(f"{stem}.test{ending}")
 
 
-def _encoders(model: str, length: int | None, align_with: str | None):  # type: ignore[no-untyped-def]
+def _encoders(model: str, length: int | None, align_with: str | None) -> tuple[Cut, Embed | None]:
     """What cuts passages and what aligns sections; the encoders are opened when there is a page to read."""
     from isoglot.curation.translated_pages.passages import cutter
     from isoglot.encoders.encoding import encode

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -15,6 +15,8 @@ from isoglot.cli.options import Names, OutputFile, Switch, new_file
 from isoglot.core.errors import InputError, IsoglotError
 
 if TYPE_CHECKING:
+    from isoglot.curation.answers.chat import Chat
+    from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.translation.filling import Translator
 
 
@@ -113,7 +115,7 @@ def translate(
         )
 
 
-def open_translator(with_: str, lm: str, cache: Path | None, **settings):  # type: ignore[no-untyped-def]
+def open_translator(with_: str, lm: str, cache: Path | None, **settings: Any) -> tuple[Translator, Callable[[], str]]:
     """Open an endpoint or a model; gives the translator and a function that says what it cost."""
     from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.translation.filling import ChatTranslator, ModelTranslator
@@ -140,7 +142,7 @@ def open_translator(with_: str, lm: str, cache: Path | None, **settings):  # typ
     return translator, cost
 
 
-def open_chat(url: str, lm: str, store, settings):  # type: ignore[no-untyped-def]
+def open_chat(url: str, lm: str, store: AnswerStore, settings: Mapping[str, Any]) -> Chat:
     """Open an endpoint with the settings of the command line."""
     from isoglot.curation.answers.budget import Budget
     from isoglot.curation.answers.chat import Chat, ChatSettings
@@ -150,7 +152,7 @@ def open_chat(url: str, lm: str, store, settings):  # type: ignore[no-untyped-de
     return Chat(chat_settings, store, Budget(settings["budget_tokens"]))
 
 
-def spent(chat) -> str:  # type: ignore[no-untyped-def]
+def spent(chat: Chat) -> str:
     """What an endpoint cost, in words."""
     return f"{chat.budget.spent} tokens paid for {chat.asked} answers, {chat.from_store} kept from before"
 

@@ -8,6 +8,7 @@ one product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -65,7 +66,7 @@ def align_scores(batch: PairBatch) -> Tensor | None:
     return _over_sides(batch, divergence)
 
 
-def _over_sides(batch: PairBatch, loss) -> Tensor | None:  # type: ignore[no-untyped-def]
+def _over_sides(batch: PairBatch, loss: Callable[[_Side, Tensor], Tensor]) -> Tensor | None:
     pivots = batch.pivots
     if pivots is None:
         return None
