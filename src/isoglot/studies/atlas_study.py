@@ -49,11 +49,11 @@ def settings() -> StudySettings:
     )
 
 
-def quickstart(folder: Path, *, max_steps: int | None = None, seeds: tuple[int, ...] | None = None) -> Quickstart:
+def quickstart(folder: Path | str, *, max_steps: int | None = None, seeds: tuple[int, ...] | None = None) -> Quickstart:
     """Run (or finish) the embedded study in a folder.
 
     Args:
-        folder: output folder (made by the caller).
+        folder: output folder, made where it is missing.
         max_steps: steps of each training; the recipe's when None.
         seeds: the recipe's when None.
     """

@@ -16,7 +16,6 @@ from isoglot.measuring.bootstrap import Interval, minimal_detectable
 from isoglot.measuring.comparing import HEADLINE, IN_RANKS, LOWER_IS_BETTER, Comparison, Stack, level, stacked
 from isoglot.measuring.evaluation import Evaluation
 
-BASE = "base"
 MONO_ONLY, CROSS_ONLY = "x-x-mono", "x-y"
 TITLES = {
     "monolingual.map": "mono mAP",
