@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-import random
 import sqlite3
 import time
 from collections.abc import Callable
@@ -17,7 +15,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.http_retries import FaultError, pause, post, require_httpx
 from isoglot.core.progress import Progress
 from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
 from isoglot.encoders.presets import backbone
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
     import httpx
 
 PREFIX = "endpoint:"
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
-_LONGEST_WAIT = 60.0
-
-
-class _FaultyAnswerError(Exception):
-    """An answer that another try may mend; `wait` is what the server asked for, in seconds."""
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
 
 
 class Endpoint:
@@ -106,7 +95,7 @@ class Endpoint:
             InputError: an empty text, or a request that the server refuses (a wrong key, an unknown model).
             IsoglotError: the server kept failing; what was answered so far is in the cache.
         """
-        httpx = _httpx()
+        httpx = require_httpx()
         started = time.perf_counter()
         prompt = self._prompts[role]
         wanted = [prompt + readable(text) for text in texts]
@@ -148,15 +137,15 @@ class Endpoint:
 
     def _ask(self, client: httpx.Client, batch: list[str]) -> Vectors:
         """One batch, tried again with growing pauses while the fault may pass."""
-        fault = _FaultyAnswerError("")
+        body = {"model": self.model, "input": batch, "encoding_format": "float"}
+        fault = FaultError("")
         for attempt in range(self._tries):
             if attempt:
-                # Full jitter: clients that failed together do not come back together.
-                backoff = random.uniform(0.5, 1) * 2**attempt
-                self._sleep(min(_LONGEST_WAIT, fault.wait if fault.wait is not None else backoff))
+                self._sleep(pause(attempt, fault.wait))
             try:
-                vectors = _vectors(self._post(client, batch), len(batch), self._width)
-            except _FaultyAnswerError as error:
+                answer = post(client, self.url, "embeddings", body)
+                vectors = _vectors(answer.content, len(batch), self._width)
+            except FaultError as error:
                 fault = error
                 continue
             self._width = vectors.shape[1]
@@ -165,26 +154,6 @@ class Endpoint:
             f"{self.url}: {fault} ({self._tries} tries); what was answered is kept in {self.cache}, "
             "so run the same command again"
         )
-
-    def _post(self, client: httpx.Client, batch: list[str]) -> bytes:
-        httpx = _httpx()
-        body = {"model": self.model, "input": batch, "encoding_format": "float"}
-        try:
-            answer = client.post(f"{self.url}/embeddings", json=body)
-        except httpx.TimeoutException as error:
-            raise _FaultyAnswerError(f"no answer in {self._timeout:g} s") from error
-        except httpx.TransportError as error:
-            raise _FaultyAnswerError(f"connection failed ({error})") from error
-        if answer.status_code in _PASSING:
-            raise _FaultyAnswerError(f"status {answer.status_code}", _wait(answer.headers.get("retry-after")))
-        if not answer.is_success:
-            said = " ".join(answer.text.split())[:200]
-            raise InputError(
-                f"{self.url}: refused with status {answer.status_code} ({said or 'no reason given'}); "
-                f"check the address, the model {self.model!r} and OPENAI_API_KEY"
-            )
-        content: bytes = answer.content
-        return content
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self.cache, timeout=30)
@@ -205,7 +174,7 @@ def open_endpoint(name: str, *, cache: Path | None = None, **settings: Any) -> E
         InputError: not such a name.
         MissingPackageError: without the `llm` extra.
     """
-    _httpx()
+    require_httpx()
     url, _, model = name.removeprefix(PREFIX).partition("#")
     if cache is None:
         from isoglot.core.cache import cache_folder
@@ -220,36 +189,19 @@ def _vectors(content: bytes, count: int, width: int | None) -> Vectors:
         entries = json.loads(content)["data"]
         by_index = {int(entry["index"]): entry["embedding"] for entry in entries}
     except (ValueError, KeyError, TypeError) as error:
-        raise _FaultyAnswerError("an answer that is no list of embeddings (broken or truncated JSON)") from error
+        raise FaultError("an answer that is no list of embeddings (broken or truncated JSON)") from error
     if len(entries) != count or by_index.keys() != set(range(count)):
-        raise _FaultyAnswerError(f"{len(entries)} embeddings for {count} texts, or indices that do not match them")
+        raise FaultError(f"{len(entries)} embeddings for {count} texts, or indices that do not match them")
     widths = {len(vector) if isinstance(vector, list) else 0 for vector in by_index.values()}
     if len(widths) > 1 or 0 in widths or (width is not None and widths != {width}):
         wanted = "one" if width is None else str(width)
-        raise _FaultyAnswerError(f"embeddings of {sorted(widths)} dimensions, expected {wanted}")
+        raise FaultError(f"embeddings of {sorted(widths)} dimensions, expected {wanted}")
     try:
         vectors = np.array([by_index[number] for number in range(count)], np.float64)
     except (ValueError, TypeError) as error:
-        raise _FaultyAnswerError("embeddings that are not numbers") from error
+        raise FaultError("embeddings that are not numbers") from error
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(vectors).all() or not (lengths > 0).all():
-        raise _FaultyAnswerError("embeddings with NaN, infinity or zero length")
+        raise FaultError("embeddings with NaN, infinity or zero length")
     unit: Vectors = (vectors / lengths).astype(np.float32)
     return unit
-
-
-def _wait(header: str | None) -> float | None:
-    """Seconds of a Retry-After header; None where it is absent or a date."""
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _httpx() -> Any:
-    try:
-        import httpx
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("endpoints need httpx; install it with: pip install 'isoglot[llm]'") from error
-    return httpx

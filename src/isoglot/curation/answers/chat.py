@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import random
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.http_retries import FaultError, pause, post, require_httpx
 from isoglot.curation.answers.budget import Budget
 from isoglot.curation.answers.store import AnswerStore, key_of
 
@@ -26,8 +25,6 @@ T = TypeVar("T")
 SPENT = "the budget of tokens is spent"
 """The fault of a question that was not asked for want of a budget."""
 
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
-_LONGEST_WAIT = 60.0
 _BYTES_A_TOKEN = 2  # at least, in any language: what a request may cost, before its answer says
 _GIVE_UP = 8  # requests that fail one after the other: then the endpoint is down, not the request bad
 
@@ -75,14 +72,6 @@ class ChatSettings:
     temperature: float = 0.0
 
 
-class _FaultError(Exception):
-    """What another try may mend; `wait` is what the server asked for, in seconds."""
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
-
-
 class Chat:
     """Asks questions and keeps the answers.
 
@@ -114,7 +103,7 @@ class Chat:
             raise InputError("expected at least one request at a time, and one try")
         if not settings.timeout > 0:
             raise InputError(f"timeout {settings.timeout:g}: expected more than 0 seconds")
-        self._httpx = _httpx()
+        self._httpx = require_httpx()
         self.settings, self.budget = settings, budget or Budget()
         self.asked = self.from_store = 0
         self._store = store
@@ -166,14 +155,12 @@ class Chat:
                 with self._lock:
                     self.from_store += 1
                 return Answered(question.subject, value, None)
-        fault = _FaultError("")
+        fault = FaultError("")
         for attempt in range(self.settings.tries):
             if self._stopped.is_set():
                 return Answered(question.subject, None, "stopped")
             if attempt:
-                # Full jitter: clients that failed together do not come back together.
-                backoff = random.uniform(0.5, 1) * 2**attempt
-                self._sleep(min(_LONGEST_WAIT, fault.wait if fault.wait is not None else backoff))
+                self._sleep(pause(attempt, fault.wait))
             most = len(question.prompt.encode()) // _BYTES_A_TOKEN + question.most_tokens
             if not self.budget.reserve(most):
                 return Answered(question.subject, None, SPENT)
@@ -181,11 +168,11 @@ class Chat:
             try:
                 text, paid = self._post(client, question, attempt)
                 value = question.read(text)
-            except _FaultError as error:
+            except FaultError as error:
                 fault = error
                 continue
             except ValueError as error:
-                fault = _FaultError(str(error), 0.0)
+                fault = FaultError(str(error), 0.0)
                 continue
             finally:
                 self.budget.settle(most, paid)
@@ -197,7 +184,7 @@ class Chat:
         self._count_failure(fault)
         return Answered(question.subject, None, f"{fault} ({self.settings.tries} tries)")
 
-    def _count_failure(self, fault: _FaultError) -> None:
+    def _count_failure(self, fault: FaultError) -> None:
         with self._lock:
             # An answer that cannot be read says that the endpoint is there.
             self._failures = 0 if fault.wait == 0.0 else self._failures + 1
@@ -216,41 +203,19 @@ class Chat:
             "temperature": self.settings.temperature if not attempt else max(0.3, self.settings.temperature),
             "max_tokens": question.most_tokens,
         }
-        try:
-            answer = client.post(f"{self.settings.url.rstrip('/')}/chat/completions", json=body)
-        except self._httpx.TimeoutException as error:
-            raise _FaultError(f"no answer in {self.settings.timeout:g} s") from error
-        except self._httpx.TransportError as error:
-            raise _FaultError(f"connection failed ({error})") from error
-        if answer.status_code in _PASSING:
-            raise _FaultError(f"status {answer.status_code}", _wait(answer.headers.get("retry-after")))
-        if not answer.is_success:
-            said = " ".join(answer.text.split())[:200]
-            raise InputError(
-                f"{self.settings.url}: refused with status {answer.status_code} ({said or 'no reason given'}); "
-                f"check the address, the model {self.settings.model!r} and OPENAI_API_KEY"
-            )
+        # Zero would say that the endpoint had answered.
+        answer = post(client, self.settings.url, "chat/completions", body, least=0.01)
         try:
             record = answer.json()
             text = record["choices"][0]["message"]["content"]
             usage = (record.get("usage") or {}).get("total_tokens")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _FaultError("an answer that is no chat completion (broken or truncated JSON)") from error
+            raise FaultError("an answer that is no chat completion (broken or truncated JSON)") from error
         if not isinstance(text, str):
-            raise _FaultError("an answer without text")
+            raise FaultError("an answer without text")
         if isinstance(usage, int) and usage >= 0:
             return text, usage
         return text, len((question.prompt + text).encode()) // _BYTES_A_TOKEN
-
-
-def _wait(header: str | None) -> float | None:
-    """Seconds of a Retry-After header; None where it is absent or a date."""
-    try:
-        seconds = float(header or "")
-    except ValueError:
-        return None
-    # Zero would say that the endpoint had answered.
-    return max(0.01, seconds) if math.isfinite(seconds) else None
 
 
 def json_object(text: str, keys: Iterable[str]) -> dict[str, Any]:
@@ -271,11 +236,3 @@ def json_object(text: str, keys: Iterable[str]) -> dict[str, Any]:
     if missing:
         raise ValueError(f"an answer without {', '.join(missing)}")
     return dict(record)
-
-
-def _httpx() -> Any:
-    try:
-        import httpx
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("endpoints need httpx; install it with: pip install 'isoglot[llm]'") from error
-    return httpx

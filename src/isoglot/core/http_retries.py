@@ -1,0 +1,91 @@
+"""One request to an OpenAI-compatible API: which of its faults another try may mend, and how long to wait before it."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Any
+
+from isoglot.core.errors import InputError, MissingPackageError
+
+if TYPE_CHECKING:
+    import httpx
+
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
+_LONGEST_WAIT = 60.0
+
+
+class FaultError(Exception):
+    """What another try may mend; who asks catches it.
+
+    Attributes:
+        wait: seconds until then, as the server asked; None where it did not.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+def post(client: httpx.Client, url: str, path: str, body: dict[str, Any], *, least: float = 0.0) -> httpx.Response:
+    """One request.
+
+    Args:
+        client: with the headers and the time to wait for an answer.
+        url: base of the API.
+        path: what is asked for, below the base.
+        body: sent as JSON; its `model` stands in the refusal.
+        least: seconds that a shorter Retry-After counts as.
+
+    Returns:
+        An answer of success.
+
+    Raises:
+        FaultError: no answer, or a status that may pass.
+        InputError: the server refuses (a wrong key, an unknown model).
+    """
+    package = require_httpx()
+    try:
+        answer: httpx.Response = client.post(f"{url.rstrip('/')}/{path}", json=body)
+    except package.TimeoutException as error:
+        raise FaultError(f"no answer in {client.timeout.read:g} s") from error
+    except package.TransportError as error:
+        raise FaultError(f"connection failed ({error})") from error
+    if answer.status_code in _PASSING:
+        raise FaultError(f"status {answer.status_code}", retry_after(answer.headers.get("retry-after"), least))
+    if not answer.is_success:
+        said = " ".join(answer.text.split())[:200]
+        raise InputError(
+            f"{url}: refused with status {answer.status_code} ({said or 'no reason given'}); "
+            f"check the address, the model {body['model']!r} and OPENAI_API_KEY"
+        )
+    return answer
+
+
+def pause(attempt: int, wait: float | None) -> float:
+    """Seconds before a further try (the first of them is 1): what the server asked for, or ever longer ones."""
+    # Full jitter: clients that failed together do not come back together.
+    backoff = random.uniform(0.5, 1) * 2**attempt
+    return min(_LONGEST_WAIT, backoff if wait is None else wait)
+
+
+def retry_after(header: str | None, least: float = 0.0) -> float | None:
+    """Seconds of a Retry-After header, `least` or more; None where it is absent or a date."""
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return None
+    return max(least, seconds) if math.isfinite(seconds) else None
+
+
+def require_httpx() -> Any:
+    """The package httpx.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    try:
+        import httpx
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("endpoints need httpx; install it with: pip install 'isoglot[llm]'") from error
+    return httpx
