@@ -208,6 +208,7 @@ def test_mining_and_auditing(tiny_model):
     refused("rows are given as int", mine, embed, 5)
     refused("int is no model", mine, 5, ROWS)
     refused("sampling: given as str; expected a Sampling", audit, ROWS, sampling="hybrid")
+    refused("tokeniser: given as str; expected a Tokeniser", audit, ROWS, tokeniser="embedded")
     refused("batch_size 0: expected at least 1", audit, ROWS, batch_size=0)
     refused("no benchmark of this name", audit, ROWS, benchmark="nowhere")
 

@@ -1,10 +1,12 @@
+import doctest
 import json
 import sys
 
 import pytest
 
 from isoglot.cli import run
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.curation import tokeniser
 from isoglot.curation.audit_text import render
 from isoglot.curation.auditing import audit
 from isoglot.data.benchmarks.benchmark import from_rows
@@ -160,6 +162,31 @@ def test_from_the_command_line(tmp_path, capsys):
     bench = ["--benchmark", "rows", "--benchmark-rows", str(source)]
     assert run(["data", "audit", str(source), *bench, "--batch-size", "6", "--strict"]) == 3
     assert "stand in the benchmark" in capsys.readouterr().out
+
+
+def test_tokens_from_python(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    assert doctest.testmod(tokeniser).failed == 0
+    rows = clean_rows()
+    opened = tokeniser.open_tokeniser(str(bert(tmp_path / "model", [row.passage for row in rows])), query_length=20)
+    assert (opened.query_length, opened.passage_length) == (20, 192)
+    # A word, the two special tokens, and one that no text of the model held.
+    assert opened.passages(["harbour", "harbour \u2603"]) == ([3, 4], 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": 5}, "name: given as int"),
+        ({"query_length": 3}, "query_length 3: expected at least 4 tokens"),
+        ({"passage_length": "192"}, "passage_length"),
+        ({"options": {"dtype": "float16"}}, "options: given as dict; expected a LoadOptions"),
+        ({"name": "no/such/folder"}, "no/such/folder"),
+    ],
+)
+def test_tokens_of_what_is_no_encoder(given, message):
+    with pytest.raises(InputError, match=message):
+        tokeniser.open_tokeniser(**given)
 
 
 def test_rows_that_models_made_are_counted(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,10 +15,6 @@ from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.sampling.regimes import Sampling
-
-if TYPE_CHECKING:
-    from isoglot.curation.auditing import Tokeniser
-    from isoglot.encoders.embedder import Role
 
 
 def audit(
@@ -65,6 +61,7 @@ def audit(
     """
     from isoglot.curation.audit_text import render
     from isoglot.curation.auditing import audit as check
+    from isoglot.curation.tokeniser import open_tokeniser
 
     if benchmark is None and (data_dir is not None or benchmark_rows):
         raise InputError("--data-dir and --benchmark-rows belong to --benchmark; give it too")
@@ -84,41 +81,7 @@ def audit(
             seed=seed,
             benchmark=chosen,
             near=not exact_only,
-            tokeniser=None if model is None else _tokeniser(model, query_length, passage_length, options),
+            tokeniser=None if model is None else open_tokeniser(model, query_length, passage_length, options),
         )
     print(json_line(facts) if as_json else render(facts))
     return 3 if strict and facts["problems"] else 0
-
-
-def _tokeniser(
-    name: str, query_length: int | None, passage_length: int | None, options: LoadOptions | None = None
-) -> Tokeniser:
-    from isoglot.curation.auditing import Lengths, Tokeniser
-    from isoglot.encoders.loading import load, prompt_of, quiet_libraries
-    from isoglot.encoders.presets import backbone
-
-    quiet_libraries()
-    model = load(name, device="cpu", **(options or LoadOptions()).arguments())
-    preset = backbone(name)
-    unknown = getattr(model.tokenizer, "unk_token_id", None)
-
-    def counter(role: Role) -> Lengths:
-        prompt = prompt_of(model, role)
-
-        def count(texts: list[str]) -> tuple[list[int], int]:
-            lengths, missing = [], 0
-            for start in range(0, len(texts), 1024):
-                part: list[Any] = [prompt + text for text in texts[start : start + 1024]]
-                for ids in model.tokenizer(part, verbose=False)["input_ids"]:
-                    lengths.append(len(ids))
-                    missing += ids.count(unknown)
-            return lengths, missing
-
-        return count
-
-    return Tokeniser(
-        counter("query"),
-        counter("passage"),
-        query_length or preset.query_length,
-        passage_length or preset.passage_length,
-    )

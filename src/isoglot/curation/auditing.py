@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
+from isoglot.curation.tokeniser import Tokeniser
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import near_overlap, overlap
 from isoglot.data.description import describe
@@ -27,18 +27,6 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 
 _EXAMPLES = 5
 _TRUNCATED = 0.05  # share of cut passages that is worth a word
-
-Lengths = Callable[[list[str]], tuple[list[int], int]]
-"""Token counts of texts, and how many of all tokens are unknown to the tokenizer."""
-
-
-class Tokeniser(NamedTuple):
-    """How an encoder cuts texts: one function for each role, and the lengths that training keeps."""
-
-    queries: Lengths
-    passages: Lengths
-    query_length: int
-    passage_length: int
 
 
 def audit(
@@ -62,7 +50,7 @@ def audit(
         seed: of the dry run.
         benchmark: texts that must not be trained on; or a name or path that `isoglot.load_benchmark` opens.
         near: also look for near duplicates of the benchmark (datasketch).
-        tokeniser: of the encoder to be trained; None leaves lengths out.
+        tokeniser: of the encoder to be trained, from `open_tokeniser`; None leaves lengths out.
 
     Returns:
         Facts by section: `coverage`, `unusable`, `collisions`, `made`, `writing`, `tokens`, `overlap`, `batches` and
@@ -73,6 +61,8 @@ def audit(
     """
     if sampling is not None:
         check_kind("sampling", sampling, Sampling, "a Sampling of isoglot.training")
+    if tokeniser is not None:
+        check_kind("tokeniser", tokeniser, Tokeniser, "a Tokeniser, from isoglot.curation.open_tokeniser")
     check_whole("batch_size", batch_size, 1)
     check_whole("batches", batches, 1)
     rows, chosen = prepare(rows), sampling or Sampling()
