@@ -28,21 +28,21 @@ RERANKED = AMONG
 """Results that fusion and re-ranking look at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """The settings of a search; each is what `Searcher.search` takes under its name."""
 
     k: int = 10
     langs: Sequence[str] | None = None
+    where: str | Filter | None = None
+    offset: int = 0
+    collapse: Sequence[Collapse] = ()
     mode: Mode = "dense"
     fair: Fair = "none"
     quota: float = QUOTA
     query_lang: str | None = None
     rerank: str | Any | None = None
     expand: Expand | None = None
-    where: str | Filter | None = None
-    offset: int = 0
-    collapse: Sequence[Collapse] = ()
     feedback: bool = False
 
     def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> Asked:

@@ -141,11 +141,19 @@ def create_mcp(
             raise ToolError(str(error)) from error
         if rerank is not None and offset and offset + k > reach(k):
             raise ToolError(f"offset: the {reach(k)} best can be read here; narrow the search by langs or where")
-        counted = tuple(dict.fromkeys(facets or ()))
         ask = Ask(
-            clean_query(query), None, k, wanted, mode, fair, where, offset, (), counted, feedback=feedback,
-            rerank=None if rerank is None else LATE, judge=judge,
-        )  # fmt: skip
+            query=clean_query(query),
+            k=k,
+            langs=wanted,
+            mode=mode,
+            fair=fair,
+            where=where,
+            offset=offset,
+            facets=tuple(dict.fromkeys(facets or ())),
+            feedback=feedback,
+            rerank=None if rerank is None else LATE,
+            judge=judge,
+        )
         found = await _answer(workers, collection.ask, ask)
         return FoundPassages(
             results=[

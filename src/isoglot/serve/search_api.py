@@ -150,8 +150,22 @@ def search_router(
                 rerankers.check(rerank, offset, k)
         except InputError as error:
             return problem(422, plain(str(error)))
-        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet, feedback)
-        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, rerankers.judge(rerank))
+        ask = Ask(
+            query=clean_query(q),
+            k=k,
+            langs=lang or (),
+            mode=mode,
+            fair=fair,
+            where=where,
+            offset=offset,
+            collapse=tuple(dict.fromkeys(collapse or ())),
+            facets=facets or (),
+            neighbours=neighbours,
+            snippet=snippet,
+            feedback=feedback,
+            rerank=rerank,
+            judge=rerankers.judge(rerank),
+        )
         return await answered(ask, index)
 
     @routes.get(
@@ -172,7 +186,17 @@ def search_router(
         neighbours: Neighbours = 0,
         index: Name = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
-        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours)
-        return await answered(Ask("", id, k, lang or (), "dense", fair, *more), index)
+        ask = Ask(
+            like=id,
+            k=k,
+            langs=lang or (),
+            fair=fair,
+            where=where,
+            offset=offset,
+            collapse=tuple(dict.fromkeys(collapse or ())),
+            facets=facets or (),
+            neighbours=neighbours,
+        )
+        return await answered(ask, index)
 
     return routes
