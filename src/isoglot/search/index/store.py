@@ -21,8 +21,8 @@ from isoglot.core.large_dict import LargeDict
 from isoglot.core.large_list import LargeList
 from isoglot.documents.document import Document
 from isoglot.search.index.columns import column_values, room_for
-from isoglot.search.index.lance import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, reason, table_uri
+from isoglot.search.index.passages_table import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.rows import rows_of
 from isoglot.search.index.stored_vectors import to_column, to_matrix
