@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WithJsonSchema, 
 from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Role
 from isoglot.serve.cleaning import plain
+from isoglot.serve.listed import Listed
 from isoglot.serve.model_facts import TokenIdsError, dimensions_of, shortened
 from isoglot.serve.openai_errors import documented, openai_error
 from isoglot.serve.served import Collection
@@ -68,16 +69,6 @@ _TEXTS_WANTED = (
 )
 
 
-class _Listed:
-    """Names the values of a field in the OpenAPI document when that is asked for: a model must be asked for them."""
-
-    def __init__(self, values: Callable[[], list[int]]) -> None:
-        self._values = values
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "integer", "enum": self._values()}
-
-
 def router(collections: list[Collection], workers: Workers, settings: ServeSettings) -> APIRouter:
     """The routes, for those collections whose model can embed."""
     embedders = {entry.name: entry for entry in collections if entry.embed}
@@ -94,7 +85,9 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         if isinstance(entry.embed, Apart):
             sizes(name)  # now: the document of the API names them, and is written while nobody else is answered
 
-    Dimensions = Annotated[int, _Listed(lambda: sorted({size for name in embedders for size in sizes(name)}))]
+    Dimensions = Annotated[
+        int, Listed(lambda: sorted({size for name in embedders for size in sizes(name)}), kind="integer")
+    ]
     Model = Annotated[str, WithJsonSchema({"type": "string", "enum": list(embedders)})]
 
     class EmbeddingsRequest(BaseModel):

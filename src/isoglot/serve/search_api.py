@@ -1,9 +1,8 @@
 """The JSON API's searches: `/search`, and `/similar` for what is like a passage."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
@@ -19,6 +18,7 @@ from isoglot.serve.answers import Results, results
 from isoglot.serve.asking import MOST_FACETS, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
+from isoglot.serve.listed import Listed
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.served import Collection
@@ -27,17 +27,6 @@ from isoglot.serve.settings import ServeSettings
 _LANGS = 500  # that a request may name
 _NEIGHBOURS = 5
 _ID = 2000  # characters
-
-
-class _Listed:
-    """Names the values of a field in the OpenAPI document when that is asked for: there may be others by then."""
-
-    def __init__(self, values: Callable[[], list[str]]) -> None:
-        self._values = values
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        values = self._values()
-        return {"type": "string", "enum": values} if values else {"not": {}}  # an enum of nothing is no schema
 
 
 def search_router(
@@ -56,7 +45,7 @@ def search_router(
     K = Annotated[int, Query(ge=1, le=settings.results, description="How many passages at most.")]
     Offset = Annotated[int, Query(ge=0, le=settings.offset, description="Results to pass over, for the next page.")]
     Lang = Annotated[
-        list[Annotated[str, _Listed(codes)]] | None,
+        list[Annotated[str, Listed(codes, kind="string")]] | None,
         Query(max_length=_LANGS, description="Only this language; may be repeated."),
     ]
     Where = Annotated[
@@ -73,7 +62,7 @@ def search_router(
         Query(max_length=2, description="One result of each document, of each text (by its words); may be repeated."),
     ]
     Facets = Annotated[
-        list[Annotated[str, _Listed(fields)]] | None,
+        list[Annotated[str, Listed(fields, kind="string")]] | None,
         Query(max_length=MOST_FACETS, description="Count this field's values among all that lang and where leave."),
     ]
     Snippet = Annotated[
@@ -83,7 +72,7 @@ def search_router(
     Neighbours = Annotated[int, Query(ge=0, le=_NEIGHBOURS, description="Passages before and after each result.")]
     Name = Annotated[Literal[tuple(by_name)], Query(description="Which index.")]  # type: ignore[valid-type]
     Rerank = Annotated[
-        Annotated[str, _Listed(lambda: list(rerankers.names))] | None,
+        Annotated[str, Listed(lambda: rerankers.names, kind="string")] | None,
         Query(
             max_length=_ID,
             description="Score the 50 (or k) best anew, by what the server was started with: late goes by the tokens "

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
@@ -27,7 +28,7 @@ from isoglot.search.index.fetched import Fetched, Row
 from isoglot.search.index.lance_tables import PASSAGES, connect, reading, table_uri
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.passages_table import SAMPLES, SEARCHED, SHOWN, quoted, search_text
-from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.index.protocol import Found, Near, Tally
 from isoglot.search.index.resident import Ids, Resident, fits
 from isoglot.search.index.stored_vectors import to_matrix
 from isoglot.search.passage import Passage, in_order

@@ -12,13 +12,12 @@ import pyarrow as pa
 from isoglot.documents.document import Document
 from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.embedder import Encoder, Model, readable
+from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.in_context import joined, widened, with_contexts
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
 from isoglot.search.index.passages_table import schema, search_text, shown_json
-from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.shards import Shard
 from isoglot.search.passage import Passage, passage_id
 
