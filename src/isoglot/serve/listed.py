@@ -12,9 +12,7 @@ class Listed:
         kind: the JSON type of each.
     """
 
-    def __init__(
-        self, values: Callable[[], Sequence[str] | Sequence[int]], *, kind: Literal["string", "integer"]
-    ) -> None:
+    def __init__(self, values: Callable[[], Sequence[str | int]], *, kind: Literal["string", "integer"]) -> None:
         self._values, self._kind = values, kind
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
