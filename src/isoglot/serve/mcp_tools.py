@@ -17,7 +17,7 @@ from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair, Mode, check_feedback
 from isoglot.search.searcher import Searcher
 from isoglot.serve.answers import Counts, all_counts
-from isoglot.serve.asking import MOST_FACETS, Ask
+from isoglot.serve.asking import MOST_FACETS, Answer, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.rerankers import Judged, reach
 from isoglot.serve.served import open_collections
@@ -154,21 +154,7 @@ def create_mcp(
             rerank=None if rerank is None else LATE,
             judge=judge,
         )
-        found = await _answer(workers, collection.ask, ask)
-        return FoundPassages(
-            results=[
-                FoundPassage(
-                    id=plain(hit.document or hit.id),
-                    title=plain(hit.title),
-                    lang=plain(hit.lang),
-                    text=plain(hit.text),
-                    url=plain(str(hit.metadata.get("url") or hit.source)),
-                    score=plain(float(hit.score)) or 0.0,
-                )
-                for hit in found.hits
-            ],
-            facets=all_counts(found),
-        )
+        return _found(await _answer(workers, collection.ask, ask))
 
     @server.tool(title=f"Read a document of {name}", annotations=_READS)
     async def fetch(id: Annotated[str, Field(max_length=2000, description="As search gives it.")]) -> FetchedDocument:
@@ -187,6 +173,24 @@ def create_mcp(
         )
 
     return server
+
+
+def _found(answer: Answer) -> FoundPassages:
+    """An answer as agents read it."""
+    return FoundPassages(
+        results=[
+            FoundPassage(
+                id=plain(hit.document or hit.id),
+                title=plain(hit.title),
+                lang=plain(hit.lang),
+                text=plain(hit.text),
+                url=plain(str(hit.metadata.get("url") or hit.source)),
+                score=plain(float(hit.score)) or 0.0,
+            )
+            for hit in answer.hits
+        ],
+        facets=all_counts(answer),
+    )
 
 
 async def _answer(workers: Workers, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
