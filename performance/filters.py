@@ -23,8 +23,9 @@ import numpy as np
 
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.sql import to_sql
-from isoglot.search.index.lance import SHOWN, LanceIndex
+from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.manifest import Manifest
+from isoglot.search.index.passages_table import SHOWN
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.store import Store
 from isoglot.search.passage import Passage

@@ -161,7 +161,7 @@ def hybrid(weight=None, exponent=None):
         if weight is not None:
             candidates.of_words = lambda scores, shares: weight * scores / max(scores.max(), 1e-6) * shares**exponent
         try:
-            words = candidates.words_of
+            words = candidates.terms_of_text
             return candidates.fuse(*copies, words(text), lambda one: words(f"{one.passage.title} {one.passage.text}"))
         finally:
             candidates.of_words = own

@@ -159,7 +159,7 @@ def child_isoglot(folder: Path):
 
 def measure_pair(what: str, index, queries, right, built: float, home: Path):
     """Isoglot's call and LanceDB's own, query by query in turn."""
-    from isoglot.search.index.lance import SHOWN
+    from isoglot.search.index.passages_table import SHOWN
 
     ann, table = index.manifest.version.ann, index._table
 

@@ -24,6 +24,8 @@ from isoglot.core.errors import InputError
 from isoglot.curation import MineSettings, audit, mine
 from isoglot.data import register_benchmark
 from isoglot.encoders import ModelOptions, encode, load, load_cross_encoder, open_embedder
+from isoglot.encoders.debias import Sample
+from isoglot.encoders.debias_fits import center
 from isoglot.measuring import load_evaluation
 from isoglot.search import register_store
 from isoglot.serve import ServeSettings, create_app
@@ -260,7 +262,10 @@ def test_other_questions_to_an_index(searcher):
     ("named", "words"),
     [
         ({"folder": 5}, "folder: given as int; expected the folder of the index"),
-        ({"options": 5}, "options: given as int; expected a dict"),
+        ({"options": 5}, "options: given as int; expected a ModelOptions"),
+        ({"options": {"dtype": "bfloat16"}}, "options: given as dict; expected a ModelOptions"),
+        ({"debias": 5}, "debias: given as int; expected the file of a correction"),
+        ({"moved_from": 5, "update": True}, "moved_from: given as int; expected where the input was"),
         ({"delete": "tides", "update": True}, "delete: given as one text; expected a list of ids"),
         ({"most_deleted": "half", "sync": True}, "most_deleted 'half': expected a share from 0 to 1"),
         ({"length": "long"}, "length"),
@@ -408,3 +413,18 @@ def test_paths_are_taken_where_text_is(tmp_path, tiny_model, monkeypatch):
     built = build_index(NOTES, "index", Path(tiny_model))
     assert built.version.documents == 2
     assert Searcher.open(Path("index")).search("Flut", k=1)[0].id in ("tides", "bread")
+
+
+def test_text_is_taken_where_paths_are(tmp_path):
+    center([Sample(embed(["Ebbe", "See", "sea", "low tide"], "passage"), ["de", "de", "en", "en"], "passage")]).save(
+        tmp_path / "centred.npz"
+    )
+    (tmp_path / "before").mkdir()
+    for note in NOTES:
+        (tmp_path / "before" / f"{note['id']}.txt").write_text(note["text"], encoding="utf-8")
+    folder, centred = tmp_path / "index", str(tmp_path / "centred.npz")
+    build_index([tmp_path / "before"], folder, embed, debias=centred)
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = {"moved_from": str(tmp_path / "before")}
+    again = build_index([tmp_path / "after"], folder, embed, debias=centred, update=True, **moved)
+    assert (again.added, again.unchanged) == (0, 2)

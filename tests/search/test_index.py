@@ -19,6 +19,8 @@ from isoglot.core.executors import Here
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center, fit
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, shards, store
 from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex
@@ -388,6 +390,31 @@ def test_corrected_indexes_correct_queries_too(tmp_path, model, method):
     other.mkdir()
     with pytest.raises(InputError, match="fitted on 16 dimensions"):
         build_index([tmp_path / "d.jsonl"], other, model, name="m", debias=tmp_path / "small.npz")
+
+
+@pytest.mark.parametrize(
+    "options", [ModelOptions(passage_prompt="Passage, of a book: "), ModelOptions(dtype="bfloat16")]
+)
+def test_a_model_is_opened_as_the_index_says_it_was(tmp_path, tiny_model, options):
+    name, folder, notes = str(tiny_model), tmp_path / "i", capitals()
+    build_index(notes[:4], folder, name, options=options)
+    assert read_manifest(folder).options == options.record()
+    more = build_index(notes, folder, name, update=True)  # opened as it was for the others
+    assert (more.added, more.unchanged) == (len(notes) - 4, 4)
+    ((passages, vectors),) = LanceIndex(folder).batches()
+    texts = [passage.text for passage in passages]
+    as_told, as_preset = (encode(open_embedder(name, how), texts, "passage").vectors for how in (options, None))
+    np.testing.assert_allclose(vectors, as_told, atol=1e-5)
+    assert np.abs(vectors - as_preset).max() > 1e-4
+    assert Searcher.open(folder).search(texts[0], k=1)
+
+
+def test_length_and_precision_may_come_with_the_other_options(tmp_path, tiny_model):
+    build_index(capitals(), tmp_path / "i", str(tiny_model), options=ModelOptions(length=24, precision="fp32"))
+    manifest = read_manifest(tmp_path / "i")
+    assert (manifest.length, manifest.options) == (24, {})
+    build_index(capitals(), tmp_path / "o", str(tiny_model), length=32, options=ModelOptions(length=24))
+    assert read_manifest(tmp_path / "o").length == 32
 
 
 def test_another_model_is_refused(capital_index, tmp_path):

@@ -261,7 +261,7 @@ def test_the_words_of_a_passage_are_looked_for_once_however_deep_a_page_lies(mon
         asked[text] += 1
         return text
 
-    monkeypatch.setattr(collapsing, "words_of", counted)
+    monkeypatch.setattr(collapsing, "bare_words", counted)
     searcher = Searcher(MemoryIndex(made, embed([passage.text for passage in made], "passage")), embed)
     assert len(searcher.search("common word1", k=1, offset=60, fair="balanced", collapse=("text",))) == 1
     assert len(asked) > 60

@@ -13,8 +13,9 @@ from isoglot.core.errors import InputError
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.index import fetched, resident
 from isoglot.search.index.fetched import Fetched
-from isoglot.search.index.lance import SHOWN, LanceIndex
+from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.lance_tables import PASSAGES, connect
+from isoglot.search.index.passages_table import SHOWN
 from isoglot.search.index.resident import Resident
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher

@@ -170,7 +170,7 @@ def test_an_index_that_is_put_in_the_place_of_another_is_followed(tmp_path: Path
     shutil.rmtree(folder)
     build(tmp_path, 2)
     assert refreshed(collection)
-    assert collection.ask(Ask("solar", k=1)).hits[0].text == "solar version2"
+    assert collection.ask(Ask(query="solar", k=1)).hits[0].text == "solar version2"
 
 
 class Full(io.TextIOBase):

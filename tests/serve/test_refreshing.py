@@ -78,6 +78,6 @@ def test_what_cannot_be_opened_leaves_what_was(tmp_path: Path) -> None:
     manifest.write_text(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="truncated"):
         refreshed(collection)
-    assert collection.ask(Ask("solar", k=1)).hits[0].text == "solar version1"
+    assert collection.ask(Ask(query="solar", k=1)).hits[0].text == "solar version1"
     manifest.write_text(whole)
     assert not refreshed(collection)

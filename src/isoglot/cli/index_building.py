@@ -96,9 +96,7 @@ def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay 
     return {
         "name": _whole(name),
         "debias": asked.debias,
-        "length": asked.options.length,
-        "precision": asked.options.precision,
-        "options": asked.options.record(),
+        "options": asked.options,
         "numbers": asked.numbers,
         "in_context": asked.in_context,
         "ann_from": asked.ann_from,

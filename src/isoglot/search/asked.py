@@ -13,7 +13,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors, readable
 from isoglot.languages.table import given_codes
-from isoglot.search.candidates import Candidate, fuse, levelled, matching, nearest, words_of
+from isoglot.search.candidates import Candidate, fuse, levelled, matching, nearest, terms_of_text
 from isoglot.search.collapsing import Collapse, check_collapse
 from isoglot.search.filters.checking import Fields, checked_filter
 from isoglot.search.filters.tree import Filter
@@ -28,21 +28,21 @@ RERANKED = AMONG
 """Results that fusion and re-ranking look at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """The settings of a search; each is what `Searcher.search` takes under its name."""
 
     k: int = 10
     langs: Sequence[str] | None = None
+    where: str | Filter | None = None
+    offset: int = 0
+    collapse: Sequence[Collapse] = ()
     mode: Mode = "dense"
     fair: Fair = "none"
     quota: float = QUOTA
     query_lang: str | None = None
     rerank: str | Any | None = None
     expand: Expand | None = None
-    where: str | Filter | None = None
-    offset: int = 0
-    collapse: Sequence[Collapse] = ()
     feedback: bool = False
 
     def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> Asked:
@@ -109,7 +109,7 @@ class Asked:
 
         def terms(one: Candidate) -> AbstractSet[str]:  # a deeper look finds most of them again
             if one.key not in known:
-                known[one.key] = words_of(f"{one.passage.title} {one.passage.text}")
+                known[one.key] = terms_of_text(f"{one.passage.title} {one.passage.text}")
             return known[one.key]
 
         def look(depth: int) -> Looked:
@@ -122,7 +122,7 @@ class Asked:
                 Counter(None if apart is None else candidate.passage.lang for candidate in entries) for entries in lists
             ]
             more = {code for counts in held for code, count in counts.items() if count >= depth}
-            return Looked(fuse(lists[0], lists[1], words_of(words), terms) if len(lists) > 1 else lists[0], more)
+            return Looked(fuse(lists[0], lists[1], terms_of_text(words), terms) if len(lists) > 1 else lists[0], more)
 
         return look
 

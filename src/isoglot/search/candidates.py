@@ -149,7 +149,7 @@ def fuse(
     return sorted(together.values(), key=lambda one: -one.score)
 
 
-def words_of(text: str) -> AbstractSet[str]:
+def terms_of_text(text: str) -> AbstractSet[str]:
     """What a text is found by, of a query and a passage alike."""
     return frozenset(search_terms(search_form(text)))
 

@@ -13,10 +13,10 @@ from isoglot.search.passage import Passage
 Collapse: TypeAlias = Literal["document", "text"]
 
 
-def words_of(text: str) -> str:
+def bare_words(text: str) -> str:
     """The words of a text in their normal form, without what stands between them; the text where it has none.
 
-    >>> words_of("«Straße», 12.") == words_of("STRASSE 12"), words_of("...")
+    >>> bare_words("«Straße», 12.") == bare_words("STRASSE 12"), bare_words("...")
     (True, '...')
     """
     return " ".join(word_pattern().findall(search_form(text))) or text
@@ -25,7 +25,7 @@ def words_of(text: str) -> str:
 def identity(passage: Passage, collapse: Sequence[Collapse]) -> tuple[tuple[str, str], ...]:
     """What a passage shares with those that it is one result with, beside its own id."""
     own = ("passage", f"{passage.document}\0{passage.id}")
-    keys = {"document": lambda: passage.document, "text": lambda: words_of(passage.text)}
+    keys = {"document": lambda: passage.document, "text": lambda: bare_words(passage.text)}
     return (own, *((name, keys[name]()) for name in collapse))
 
 

@@ -214,7 +214,20 @@ class Searcher(Lookup):
             InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
                 be.
         """
-        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse, feedback)
+        asked = Asked(
+            k=k,
+            langs=langs,
+            where=where,
+            offset=offset,
+            collapse=collapse,
+            mode=mode,
+            fair=fair,
+            quota=quota,
+            query_lang=query_lang,
+            rerank=rerank,
+            expand=expand,
+            feedback=feedback,
+        )
         return self._find([query], asked, None if vector is None else as_rows([vector], 1, self._index.dimension))[0]
 
     def search_many(
@@ -261,7 +274,20 @@ class Searcher(Lookup):
         """
         if isinstance(queries, str):
             raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
-        asked = Asked(k, langs, mode, fair, quota, query_lang, rerank, expand, where, offset, collapse, feedback)
+        asked = Asked(
+            k=k,
+            langs=langs,
+            where=where,
+            offset=offset,
+            collapse=collapse,
+            mode=mode,
+            fair=fair,
+            quota=quota,
+            query_lang=query_lang,
+            rerank=rerank,
+            expand=expand,
+            feedback=feedback,
+        )
         check_kind("queries", queries, (list, tuple), "a list of texts")
         rows = None if vectors is None else as_rows(vectors, len(queries), self._index.dimension)
         return self._find(queries, asked, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +19,7 @@ from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
 from isoglot.encoders.judging import Judge
 from isoglot.search.searcher import Searcher
-from isoglot.serve import api, embeddings, rerank
+from isoglot.serve import embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.balance import warm
@@ -32,6 +31,7 @@ from isoglot.serve.metrics import CONTENT_TYPE, Metrics
 from isoglot.serve.observing import Observed
 from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.pages import NO_PAGE, Pages
+from isoglot.serve.probes import probes
 from isoglot.serve.problem_json import Problem, problem
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
@@ -43,7 +43,6 @@ from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.workers import BusyError, Workers
 
-_log = logging.getLogger(__name__)
 _PROGRAMS = ("/search", "/similar", *PROBES, "/openapi.json", "/metrics")
 
 
@@ -104,7 +103,7 @@ def create_app(
     pages = Pages(collections, finder, limits, rerankers)
     # Side by side, not one within another: the paths that are counted each are read off them.
     searches = search_router(collections, finder, limits, rerankers)
-    routers = [searches, api.probes(collections, readiness), pages.router]
+    routers = [searches, probes(collections, readiness), pages.router]
     if any(entry.embed for entry in collections):
         routers.append(embeddings.router(collections, workers, limits))
     if judges or any(entry.embed for entry in collections):

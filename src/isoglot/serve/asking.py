@@ -20,7 +20,7 @@ MOST_FACETS = 8
 """Fields that one request may have counted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ask:
     """What is looked for.
 

@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WithJsonSchema, field_validator, model_validator
 
 from isoglot.encoders.apart import Apart
-from isoglot.encoders.embedder import Role
+from isoglot.encoders.embedder import Encoded, Role
 from isoglot.serve.cleaning import plain
+from isoglot.serve.listed import Listed
 from isoglot.serve.model_facts import TokenIdsError, dimensions_of, shortened
 from isoglot.serve.openai_errors import documented, openai_error
 from isoglot.serve.served import Collection
@@ -68,16 +69,6 @@ _TEXTS_WANTED = (
 )
 
 
-class _Listed:
-    """Names the values of a field in the OpenAPI document when that is asked for: a model must be asked for them."""
-
-    def __init__(self, values: Callable[[], list[int]]) -> None:
-        self._values = values
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "integer", "enum": self._values()}
-
-
 def router(collections: list[Collection], workers: Workers, settings: ServeSettings) -> APIRouter:
     """The routes, for those collections whose model can embed."""
     embedders = {entry.name: entry for entry in collections if entry.embed}
@@ -94,7 +85,9 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         if isinstance(entry.embed, Apart):
             sizes(name)  # now: the document of the API names them, and is written while nobody else is answered
 
-    Dimensions = Annotated[int, _Listed(lambda: sorted({size for name in embedders for size in sizes(name)}))]
+    Dimensions = Annotated[
+        int, Listed(lambda: sorted({size for name in embedders for size in sizes(name)}), kind="integer")
+    ]
     Model = Annotated[str, WithJsonSchema({"type": "string", "enum": list(embedders)})]
 
     class EmbeddingsRequest(BaseModel):
@@ -194,21 +187,24 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         except TokenIdsError as error:
             return openai_error(422, str(error), param="input")
         encoded = await workers.run(entry.encode, [plain(text) for text in texts], role)
-        vectors = encoded.vectors.astype("<f4", copy=False)
-        if request.dimensions is not None:
-            vectors = shortened(vectors, request.dimensions)
-        as_text = request.encoding_format == "base64"
-        data = [
-            Embedding(
-                index=place, embedding=base64.b64encode(vector.tobytes()).decode() if as_text else vector.tolist()
-            )
-            for place, vector in enumerate(np.ascontiguousarray(vectors))
-        ]
-        usage = Usage(prompt_tokens=encoded.tokens, total_tokens=encoded.tokens)
+        answer = _embeddings(encoded, request.model, request.dimensions, as_text=request.encoding_format == "base64")
         # The models document the answer; validating thousands of numbers again would double its cost.
-        return JSONResponse(Embeddings(data=data, model=request.model, usage=usage).model_dump())
+        return JSONResponse(answer.model_dump())
 
     return routes
+
+
+def _embeddings(encoded: Encoded, model: str, dimensions: int | None, *, as_text: bool) -> Embeddings:
+    """Vectors as they are answered, cut to so many dimensions where that is asked for; `as_text` in base64."""
+    vectors = encoded.vectors.astype("<f4", copy=False)
+    if dimensions is not None:
+        vectors = shortened(vectors, dimensions)
+    data = [
+        Embedding(index=place, embedding=base64.b64encode(vector.tobytes()).decode() if as_text else vector.tolist())
+        for place, vector in enumerate(np.ascontiguousarray(vectors))
+    ]
+    usage = Usage(prompt_tokens=encoded.tokens, total_tokens=encoded.tokens)
+    return Embeddings(data=data, model=model, usage=usage)
 
 
 def _are_token_ids(given: Any) -> bool:

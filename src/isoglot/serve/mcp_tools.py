@@ -17,7 +17,7 @@ from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair, Mode, check_feedback
 from isoglot.search.searcher import Searcher
 from isoglot.serve.answers import Counts, all_counts
-from isoglot.serve.asking import MOST_FACETS, Ask
+from isoglot.serve.asking import MOST_FACETS, Answer, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.rerankers import Judged, reach
 from isoglot.serve.served import open_collections
@@ -141,26 +141,20 @@ def create_mcp(
             raise ToolError(str(error)) from error
         if rerank is not None and offset and offset + k > reach(k):
             raise ToolError(f"offset: the {reach(k)} best can be read here; narrow the search by langs or where")
-        counted = tuple(dict.fromkeys(facets or ()))
         ask = Ask(
-            clean_query(query), None, k, wanted, mode, fair, where, offset, (), counted, feedback=feedback,
-            rerank=None if rerank is None else LATE, judge=judge,
-        )  # fmt: skip
-        found = await _answer(workers, collection.ask, ask)
-        return FoundPassages(
-            results=[
-                FoundPassage(
-                    id=plain(hit.document or hit.id),
-                    title=plain(hit.title),
-                    lang=plain(hit.lang),
-                    text=plain(hit.text),
-                    url=plain(str(hit.metadata.get("url") or hit.source)),
-                    score=plain(float(hit.score)) or 0.0,
-                )
-                for hit in found.hits
-            ],
-            facets=all_counts(found),
+            query=clean_query(query),
+            k=k,
+            langs=wanted,
+            mode=mode,
+            fair=fair,
+            where=where,
+            offset=offset,
+            facets=tuple(dict.fromkeys(facets or ())),
+            feedback=feedback,
+            rerank=None if rerank is None else LATE,
+            judge=judge,
         )
+        return _found(await _answer(workers, collection.ask, ask))
 
     @server.tool(title=f"Read a document of {name}", annotations=_READS)
     async def fetch(id: Annotated[str, Field(max_length=2000, description="As search gives it.")]) -> FetchedDocument:
@@ -179,6 +173,24 @@ def create_mcp(
         )
 
     return server
+
+
+def _found(answer: Answer) -> FoundPassages:
+    """An answer as agents read it."""
+    return FoundPassages(
+        results=[
+            FoundPassage(
+                id=plain(hit.document or hit.id),
+                title=plain(hit.title),
+                lang=plain(hit.lang),
+                text=plain(hit.text),
+                url=plain(str(hit.metadata.get("url") or hit.source)),
+                score=plain(float(hit.score)) or 0.0,
+            )
+            for hit in answer.hits
+        ],
+        facets=all_counts(answer),
+    )
 
 
 async def _answer(workers: Workers, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.apart import Apart
-from isoglot.encoders.embedder import Encoded
+from isoglot.encoders.embedder import Encoded, Vectors
 from isoglot.encoders.light import LightEmbedder
-
-Vectors = NDArray[np.float32]
 
 
 def dimensions_of(embedder: object, encoded: Encoded) -> tuple[int, ...]:

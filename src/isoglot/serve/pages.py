@@ -161,9 +161,18 @@ class Pages:
         return read_request(request.query_params, *names, self._settings)
 
     def _ask(self, asked: PageRequest, choice: ListChoice, k: int, fair: Fair, offset: int) -> Ask:
-        judge = self._rerankers.judge(choice.reranker)
-        ask = Ask(asked.query, None, k, asked.langs, choice.mode, fair, asked.where or None, offset)
-        return replace(ask, feedback=choice.searched_twice, rerank=choice.reranker, judge=judge)
+        return Ask(
+            query=asked.query,
+            k=k,
+            langs=asked.langs,
+            mode=choice.mode,
+            fair=fair,
+            where=asked.where or None,
+            offset=offset,
+            feedback=choice.searched_twice,
+            rerank=choice.reranker,
+            judge=self._rerankers.judge(choice.reranker),
+        )
 
     def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
         # Once: another version may be put in its place meanwhile.

@@ -18,7 +18,7 @@ from isoglot.serve.facet_views import FacetView
 from isoglot.serve.highlight import Piece, highlight
 from isoglot.serve.locales import SOURCE, PageLocale, page_locale
 from isoglot.serve.request import ListChoice, PageRequest
-from isoglot.serve.served import Collection, Opened
+from isoglot.serve.served import Collection, ServedIndex
 
 TONES = 12
 """Colours of the bar; further languages share them, since each part is also named."""
@@ -139,7 +139,7 @@ def segments(counts: Mapping[str, int], languages: Mapping[str, LanguageView]) -
 def list_view(
     asked: PageRequest,
     choice: ListChoice,
-    collection: Opened,
+    collection: ServedIndex,
     found: Sequence[Hit],
     sampled: Sequence[Hit],
     seconds: float,

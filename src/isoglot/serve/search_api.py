@@ -1,11 +1,10 @@
 """The JSON API's searches: `/search`, and `/similar` for what is like a passage."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from isoglot.core.errors import InputError
@@ -14,30 +13,15 @@ from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
 from isoglot.search.query_checks import Fair, Mode, check_feedback
-from isoglot.search.snippets import LONGEST, SHORTEST
 from isoglot.serve.answers import Results, results
-from isoglot.serve.asking import MOST_FACETS, Ask
+from isoglot.serve.asking import Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.rerankers import ServedRerankers
+from isoglot.serve.search_parameters import Parameters, languages_there
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
-
-_LANGS = 500  # that a request may name
-_NEIGHBOURS = 5
-_ID = 2000  # characters
-
-
-class _Listed:
-    """Names the values of a field in the OpenAPI document when that is asked for: there may be others by then."""
-
-    def __init__(self, values: Callable[[], list[str]]) -> None:
-        self._values = values
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        values = self._values()
-        return {"type": "string", "enum": values} if values else {"not": {}}  # an enum of nothing is no schema
 
 
 def search_router(
@@ -46,55 +30,13 @@ def search_router(
     """The routes that search these collections; their best are scored anew where that is asked for."""
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
-
-    def codes() -> list[str]:
-        return sorted({code for entry in collections for code in entry.languages})
-
-    def fields() -> list[str]:
-        return sorted({name for entry in collections for name in entry.fields()})
-
-    K = Annotated[int, Query(ge=1, le=settings.results, description="How many passages at most.")]
-    Offset = Annotated[int, Query(ge=0, le=settings.offset, description="Results to pass over, for the next page.")]
-    Lang = Annotated[
-        list[Annotated[str, _Listed(codes)]] | None,
-        Query(max_length=_LANGS, description="Only this language; may be repeated."),
-    ]
-    Where = Annotated[
-        str | None,
-        Query(
-            max_length=settings.query_characters,
-            description="Only passages that are so: year >= 2020 AND source LIKE 'docs/%'",
-            json_schema_extra={"format": "isoglot-filter"},
-        ),
-    ]
-    Fairness = Annotated[Fair, Query(description="balanced: take the model's preference for languages out.")]
-    One = Annotated[
-        list[Collapse] | None,
-        Query(max_length=2, description="One result of each document, of each text (by its words); may be repeated."),
-    ]
-    Facets = Annotated[
-        list[Annotated[str, _Listed(fields)]] | None,
-        Query(max_length=MOST_FACETS, description="Count this field's values among all that lang and where leave."),
-    ]
-    Snippet = Annotated[
-        int | None,
-        Query(ge=SHORTEST, le=LONGEST, description="Characters of the part with most of the query's words."),
-    ]
-    Neighbours = Annotated[int, Query(ge=0, le=_NEIGHBOURS, description="Passages before and after each result.")]
-    Name = Annotated[Literal[tuple(by_name)], Query(description="Which index.")]  # type: ignore[valid-type]
-    Rerank = Annotated[
-        Annotated[str, _Listed(lambda: list(rerankers.names))] | None,
-        Query(
-            max_length=_ID,
-            description="Score the 50 (or k) best anew, by what the server was started with: late goes by the tokens "
-            "of the index's own model.",
-        ),
-    ]
+    told = Parameters(collections, settings, rerankers)
+    Name = Annotated[Literal[tuple(by_name)], told.index]  # type: ignore[valid-type]
     routes = APIRouter()
 
     async def answered(ask: Ask, index: str) -> JSONResponse:
         langs = list(dict.fromkeys(known_code(code) or code for code in ask.langs))
-        there = codes()
+        there = languages_there(collections)
         unknown = [code for code in langs if code not in there]
         if unknown:
             return problem(422, f"lang: there is no {plain(unknown[0])!r}; there are: {', '.join(there)}")
@@ -116,31 +58,19 @@ def search_router(
         responses=documented(400, 408, 413, 414, 422, 503, 504),
     )
     async def search(
-        q: Annotated[
-            str,
-            Query(
-                max_length=settings.query_characters,
-                description="The query, in any language; one of nothing but spaces finds nothing.",
-            ),
-        ],
-        k: K = 10,
-        offset: Offset = 0,
-        lang: Lang = None,
-        where: Where = None,
-        mode: Annotated[Mode, Query(description="By meaning, by words, or both.")] = "dense",
-        fair: Fairness = "none",
-        feedback: Annotated[
-            bool,
-            Query(
-                description="Search twice: the second time for what is like the best passages too, which finds their "
-                "translations. Not with mode=lexical."
-            ),
-        ] = False,
-        rerank: Rerank = None,
-        collapse: One = None,
-        facets: Facets = None,
-        snippet: Snippet = None,
-        neighbours: Neighbours = 0,
+        q: Annotated[str, told.query],
+        k: Annotated[int, told.k] = 10,
+        offset: Annotated[int, told.offset] = 0,
+        lang: Annotated[list[Annotated[str, told.a_language]] | None, told.lang] = None,
+        where: Annotated[str | None, told.where] = None,
+        mode: Annotated[Mode, told.mode] = "dense",
+        fair: Annotated[Fair, told.fair] = "none",
+        feedback: Annotated[bool, told.feedback] = False,
+        rerank: Annotated[Annotated[str, told.a_reranker] | None, told.rerank] = None,
+        collapse: Annotated[list[Collapse] | None, told.collapse] = None,
+        facets: Annotated[list[Annotated[str, told.a_field]] | None, told.facets] = None,
+        snippet: Annotated[int | None, told.snippet] = None,
+        neighbours: Annotated[int, told.neighbours] = 0,
         # mypy takes a variable for no type; to FastAPI it is one.
         index: Name = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
@@ -150,8 +80,22 @@ def search_router(
                 rerankers.check(rerank, offset, k)
         except InputError as error:
             return problem(422, plain(str(error)))
-        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours, snippet, feedback)
-        ask = Ask(clean_query(q), None, k, lang or (), mode, fair, *more, rerank, rerankers.judge(rerank))
+        ask = Ask(
+            query=clean_query(q),
+            k=k,
+            langs=lang or (),
+            mode=mode,
+            fair=fair,
+            where=where,
+            offset=offset,
+            collapse=tuple(dict.fromkeys(collapse or ())),
+            facets=facets or (),
+            neighbours=neighbours,
+            snippet=snippet,
+            feedback=feedback,
+            rerank=rerank,
+            judge=rerankers.judge(rerank),
+        )
         return await answered(ask, index)
 
     @routes.get(
@@ -161,18 +105,28 @@ def search_router(
         responses=documented(400, 404, 408, 413, 414, 422, 503, 504),
     )
     async def similar(
-        id: Annotated[str, Query(max_length=_ID, description="Of a passage, as /search gives it.")],
-        k: K = 10,
-        offset: Offset = 0,
-        lang: Lang = None,
-        where: Where = None,
-        fair: Fairness = "none",
-        collapse: One = None,
-        facets: Facets = None,
-        neighbours: Neighbours = 0,
+        id: Annotated[str, told.id],
+        k: Annotated[int, told.k] = 10,
+        offset: Annotated[int, told.offset] = 0,
+        lang: Annotated[list[Annotated[str, told.a_language]] | None, told.lang] = None,
+        where: Annotated[str | None, told.where] = None,
+        fair: Annotated[Fair, told.fair] = "none",
+        collapse: Annotated[list[Collapse] | None, told.collapse] = None,
+        facets: Annotated[list[Annotated[str, told.a_field]] | None, told.facets] = None,
+        neighbours: Annotated[int, told.neighbours] = 0,
         index: Name = default,  # type: ignore[valid-type]
     ) -> JSONResponse:
-        more = (where, offset, tuple(dict.fromkeys(collapse or ())), facets or (), neighbours)
-        return await answered(Ask("", id, k, lang or (), "dense", fair, *more), index)
+        ask = Ask(
+            like=id,
+            k=k,
+            langs=lang or (),
+            fair=fair,
+            where=where,
+            offset=offset,
+            collapse=tuple(dict.fromkeys(collapse or ())),
+            facets=facets or (),
+            neighbours=neighbours,
+        )
+        return await answered(ask, index)
 
     return routes

@@ -27,7 +27,7 @@ class UnavailableError(SpokenError):
     """A collection does not answer: its index was removed, is damaged, or its disk is gone."""
 
 
-class Opened(NamedTuple):
+class ServedIndex(NamedTuple):
     """A collection as it was opened last; what is answered out of one of these is of one version.
 
     Attributes:
@@ -88,10 +88,10 @@ class Collection:
             UnavailableError: it does not answer; what was served before stays.
         """
         # One assignment: a search under way keeps the searcher and the languages that belong together.
-        self._opened = Opened(self.name, searcher, dict(_answer(self.name, searcher.languages)))
+        self._opened = ServedIndex(self.name, searcher, dict(_answer(self.name, searcher.languages)))
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> ServedIndex:
         """What is served now; whoever asks several questions for one answer asks them of this."""
         return self._opened
 
@@ -107,7 +107,7 @@ class Collection:
 
     @property
     def model(self) -> str:
-        """The model's name, as `Opened.model`."""
+        """The model's name, as `ServedIndex.model`."""
         return self._opened.model
 
     @property
@@ -116,7 +116,7 @@ class Collection:
         return sum(self.languages.values())
 
     def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
-        """All that a request asks for, as `Opened.ask`."""
+        """All that a request asks for, as `ServedIndex.ask`."""
         return self._opened.ask(ask, vector)
 
     def document(self, id: str) -> list[Passage]:
@@ -128,7 +128,7 @@ class Collection:
         return _answer(self.name, lambda: self.searcher.document(id))
 
     def fields(self) -> list[str]:
-        """The fields that filters may name, as `Opened.fields`."""
+        """The fields that filters may name, as `ServedIndex.fields`."""
         return self._opened.fields()
 
     def vectors(self, queries: list[str]) -> Vectors:

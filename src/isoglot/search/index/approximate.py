@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from isoglot.core.executors import Executor
+from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.unit_vectors import units
 from isoglot.search.index import segments
-from isoglot.search.index.protocol import Vectors
 from isoglot.search.index.stored_vectors import to_matrix
 
 PAYS_FROM = 100_000  # rows; below, exact search takes some milliseconds

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -19,7 +19,7 @@ from isoglot.core.executors import Executor, Here
 from isoglot.core.files import claimed_folder, shown
 from isoglot.core.problems import Problems
 from isoglot.documents.finding import find_sources
-from isoglot.documents.given import MEMORY, documents_given
+from isoglot.documents.given import MEMORY, GivenDocuments, documents_given
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
@@ -32,7 +32,7 @@ from isoglot.search.index.encoding import Encoding
 from isoglot.search.index.file_states import write_states
 from isoglot.search.index.intake import Intake
 from isoglot.search.index.ledger import Ledger
-from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version
+from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
 from isoglot.search.index.resume import (
@@ -90,19 +90,19 @@ def build_index(
     model: Model | str | Path,
     *,
     name: str | None = None,
-    debias: Path | None = None,
+    debias: Path | str | None = None,
     length: int | None = None,
     update: bool = False,
     by_id: bool = False,
     delete: Sequence[str] = (),
     delete_lists: Sequence[str] = (),
-    moved_from: Path | None = None,
+    moved_from: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     sync: bool = False,
     most_deleted: float = MOST_DELETED,
     precision: Precision = "auto",
-    options: Mapping[str, Any] | None = None,
+    options: ModelOptions | None = None,
     numbers: Numbers | None = None,
     in_context: bool = False,
     ann_from: int = approximate.PAYS_FROM,
@@ -126,7 +126,7 @@ def build_index(
         name: what opens it again; what it was loaded as when None. A function is not opened by name: it is given to
             `Searcher.open` again.
         debias: a correction for passages and queries.
-        length: tokens of a passage, title and prompt included; the backbone's when None.
+        length: tokens of a passage, title and prompt included; those of `options`, or the backbone's, when None.
         update: add to, replace in and delete from a published index; documents in memory then need ids.
         by_id: in an update, records of files replace those of their ids whatever file they came from, as documents in
             memory do; otherwise records with other files' ids are refused before anything is changed.
@@ -141,8 +141,9 @@ def build_index(
         overwrite: replace the index that the folder holds, and all else in it; it is put aside first, and comes back
             where the new one fails before it has stored anything.
         resume: go on with a build that was interrupted, with the same documents and settings. Updates need no leave.
-        precision: as for `encode`.
-        options: how the encoder was opened, for opening it again (see `ModelOptions.record`).
+        precision: as for `encode`; that of `options` when `auto`.
+        options: how a model given by name is opened, or one given open was; a new index records it, and its readers
+            open the model so again. Where an update leaves something out, the index's own options say it.
         numbers: that a new index keeps its vectors in: float32 (when None), float16, or int8, which takes a byte and is
             searched exactly only. What they lose is measured and kept in the manifest. An update keeps to the index's.
         in_context: passages of a new index are read within their documents as well (see
@@ -170,28 +171,30 @@ def build_index(
         (2, {'de': 1, 'es': 1})
     """
     started = time.perf_counter()
-    check_kind("folder", folder, (str, Path), "the folder of the index, as text or a path")
-    if options is not None:
-        check_kind("options", options, Mapping, "a dict of how the encoder was opened, as ModelOptions.record gives it")
-    if isinstance(delete, str) or isinstance(delete_lists, str):
-        raise InputError("delete: given as one text; expected a list of ids")
-    check_number("most_deleted", most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
-    model = str(model) if isinstance(model, Path) else model
-    given = documents_given(documents, by_id=update)
-    inputs, folder = given.files, Path(folder)
-    if sync:
-        check_sync(inputs, folder, most_deleted, alone=not (by_id or delete or delete_lists))
-        update = update or (folder / FILE).is_file()
-    if overwrite and (update or sync):
-        raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
-    if not update and not sync:
-        refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
-    if isinstance(model, str):
-        name, model = name or model, open_embedder(model, ModelOptions(length=length, precision=precision))
+    folder, debias, moved_from, given, update = _checked(
+        documents,
+        folder,
+        debias=debias,
+        moved_from=moved_from,
+        options=options,
+        update=update,
+        by_id=by_id,
+        delete=delete,
+        delete_lists=delete_lists,
+        overwrite=overwrite,
+        resume=resume,
+        sync=sync,
+        most_deleted=most_deleted,
+    )
+    inputs, options = given.files, options or ModelOptions()
+    length = options.length if length is None else length
+    precision = options.precision if precision == "auto" else precision
+    if isinstance(model, (str, Path)):
+        name = name or str(model)
+        opening = replace(options, length=length, precision=precision)
+        model = open_embedder(model, opening.filled(read_manifest(folder).options) if update else opening)
     name = name or index_name(model)
     problems = Problems(each=5)
-    if given.records is None and (inputs or not update):
-        find_sources(inputs, may_be_empty=sync and most_deleted >= 1)  # before anything is opened
     folder.mkdir(parents=True, exist_ok=True)
     claim = claimed_folder(folder, overwrite=True) if overwrite and not resume else nullcontext()
     with claim, one_writer(folder), nothing_left_of_nothing(folder):
@@ -203,7 +206,7 @@ def build_index(
             length,
             update=update,
             precision=precision,
-            options=options,
+            options=options.record(),
             numbers=numbers,
             in_context=in_context,
         )
@@ -262,6 +265,66 @@ def build_index(
         encoding.kept,
         manifest.numbers,
     )
+
+
+class _Checked(NamedTuple):
+    """Arguments of a build, of the kinds that are worked with."""
+
+    folder: Path
+    debias: Path | None
+    moved_from: Path | None
+    given: GivenDocuments
+    update: bool
+
+
+def _checked(
+    documents: Any,
+    folder: Path | str,
+    *,
+    debias: Path | str | None,
+    moved_from: Path | str | None,
+    options: ModelOptions | None,
+    update: bool,
+    by_id: bool,
+    delete: Sequence[str],
+    delete_lists: Sequence[str],
+    overwrite: bool,
+    resume: bool,
+    sync: bool,
+    most_deleted: float,
+) -> _Checked:
+    """Refuse what cannot be, before a model is opened; `sync` updates where there is an index.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    check_kind("folder", folder, (str, Path), "the folder of the index, as text or a path")
+    for name, path, what in (
+        ("debias", debias, "the file of a correction, as text or a path"),
+        ("moved_from", moved_from, "where the input was, as text or a path"),
+    ):
+        if path is not None:
+            check_kind(name, path, (str, Path), what)
+    if options is not None:
+        check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
+    if isinstance(delete, str) or isinstance(delete_lists, str):
+        raise InputError("delete: given as one text; expected a list of ids")
+    check_number("most_deleted", most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
+    given, folder = documents_given(documents, by_id=update), Path(folder)
+    if sync:
+        check_sync(given.files, folder, most_deleted, alone=not (by_id or delete or delete_lists))
+        update = update or (folder / FILE).is_file()
+    if overwrite and (update or sync):
+        raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
+    if not update and not sync:
+        refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
+    if given.records is None and (given.files or not update):
+        find_sources(given.files, may_be_empty=sync and most_deleted >= 1)
+    return _Checked(folder, _path(debias), _path(moved_from), given, update)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _recipe(

@@ -9,7 +9,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.documents.splitting import Spans
-from isoglot.encoders.embedder import Encoder, Model, is_transformer, name_of
+from isoglot.encoders.embedder import Encoder, Model, Vectors, is_transformer, name_of
 from isoglot.encoders.encoding import ModelEmbedder, as_encoder, encode, encoding_length
 from isoglot.encoders.endpoint import PREFIX
 from isoglot.encoders.functions import FunctionEmbedder
@@ -19,7 +19,6 @@ from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import Backbone
 from isoglot.search.index.about import About
-from isoglot.search.index.protocol import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

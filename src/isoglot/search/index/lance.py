@@ -17,9 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import json_line
-from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import search_terms
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
@@ -29,30 +27,13 @@ from isoglot.search.index.columns import add_up
 from isoglot.search.index.fetched import Fetched, Row
 from isoglot.search.index.lance_tables import PASSAGES, connect, reading, table_uri
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
-from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.index.passages_table import SAMPLES, SEARCHED, SHOWN, quoted, search_text
+from isoglot.search.index.protocol import Found, Near, Tally
 from isoglot.search.index.resident import Ids, Resident, fits
-from isoglot.search.index.stored_vectors import to_matrix, vector_type
+from isoglot.search.index.stored_vectors import to_matrix
 from isoglot.search.passage import Passage, in_order
 
-SAMPLES = "samples"
-SHOWN = ["id", "text", "about"]
-SEARCHED = ["search_text", "search_title"]
 _BATCH = 8192  # passages in memory
-
-
-def schema(dimension: int, numbers: str = "float32") -> pa.Schema:
-    """Columns of the passages table.
-
-    `search_text` and `search_title` are terms between blanks, which the full-text indexes are made of. `hash` is of the
-    whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
-    beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat. Filters look
-    at the others, and at the columns of the metadata (`columns`), which come as the documents bring them.
-    """
-    texts = ["id", "document", "text", *SEARCHED, "lang", "title", "source", "about", "hash"]
-    return pa.schema([*((name, pa.string()) for name in texts), ("vector", vector_type(dimension, numbers))])
-
-
-FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as", "source", "metadata", "hash")])
 
 
 class LanceIndex:
@@ -201,7 +182,7 @@ class LanceIndex:
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
         """The k passages whose title or text match a query's words best (BM25 over `search_terms`)."""
-        words = searched(query)
+        words = search_text(query)
         if not self._version.passages or not words or (langs is not None and not langs):
             return []
         from lancedb.query import MultiMatchQuery
@@ -279,23 +260,6 @@ class LanceIndex:
 def among(langs: Sequence[str]) -> str:
     """SQL condition: the language is one of these."""
     return f"lang IN ({', '.join(map(quoted, langs))})"
-
-
-def quoted(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def searched(text: str) -> str:
-    """The terms of a text or a query, between blanks."""
-    return " ".join(search_terms(search_form(text)))
-
-
-def about(passage: Passage) -> str:
-    """What the column of that name holds."""
-    shown = {"document": passage.document, "lang": passage.lang}
-    shown |= {name: value for name in ("title", "source", "metadata") if (value := getattr(passage, name))}
-    return json_line(shown)
 
 
 def _found(table: pa.Table, scores: Any) -> list[Found]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Vectors
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import OWN_FIELDS, Fields
@@ -16,11 +16,9 @@ from isoglot.search.filters.evaluation import true_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind, Stored, passage_values, values_in
 from isoglot.search.index.best_rows import best_rows
-from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.index.bm25 import K1, B, idf
+from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
-
-SAMPLED = 256
-K1, B = 1.2, 0.75
 
 
 class MemoryIndex:
@@ -84,12 +82,11 @@ class MemoryIndex:
         if not self._passages:
             return []
         lengths = np.array([words.total() for words in self._words], float)
-        scores = np.zeros(len(self._passages))
+        scores, ground = np.zeros(len(self._passages)), K1 * (1 - B + B * lengths / max(lengths.mean(), 1))
         for word in dict.fromkeys(search_terms(search_form(query))):
             count = np.array([words[word] for words in self._words], float)
-            having = np.count_nonzero(count)
-            idf = math.log(1 + (len(count) - having + 0.5) / (having + 0.5))
-            scores += idf * count * (K1 + 1) / (count + K1 * (1 - B + B * lengths / max(lengths.mean(), 1)))
+            having = int(np.count_nonzero(count))
+            scores += idf(len(count), having) * count * (K1 + 1) / (count + ground)
         return self._found(self._best(scores, k, self._among(langs, where) & (scores > 0)), scores)
 
     def sample(self, lang: str) -> Vectors:

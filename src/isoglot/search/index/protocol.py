@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.passage import Passage
 
 if TYPE_CHECKING:
     from isoglot.search.filters.checking import Fields
     from isoglot.search.filters.tree import Filter
 
-Vectors = NDArray[np.float32]
+SAMPLED = 256
+"""Vectors of a language's sample at most (`Index.sample`)."""
 
 
 class Found(NamedTuple):

@@ -16,10 +16,10 @@ from isoglot.core.executors import Executor, Here
 from isoglot.core.files import atomic_write
 from isoglot.core.progress import progress_line
 from isoglot.search.index import approximate
-from isoglot.search.index.lance import SAMPLES
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import Manifest, Version
-from isoglot.search.index.memory import SAMPLED
+from isoglot.search.index.passages_table import SAMPLES
+from isoglot.search.index.protocol import SAMPLED
 from isoglot.search.index.store import Store, writing
 from isoglot.search.index.stored_vectors import to_matrix
 from isoglot.search.index.tags import tag

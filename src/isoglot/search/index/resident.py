@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from isoglot.core.recent import Recent
+from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.unit_vectors import units
 from isoglot.search.index.best_rows import best_rows
-from isoglot.search.index.protocol import Near, Vectors
+from isoglot.search.index.protocol import Near
 from isoglot.search.index.stored_vectors import to_matrix
 
 MOST_BYTES = 256 * 2**20

@@ -12,13 +12,12 @@ import pyarrow as pa
 from isoglot.documents.document import Document
 from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.embedder import Encoder, Model, readable
+from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.in_context import joined, widened, with_contexts
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
-from isoglot.search.index.lance import about, schema, searched
-from isoglot.search.index.protocol import Vectors
+from isoglot.search.index.passages_table import schema, search_text, shown_json
 from isoglot.search.index.shards import Shard
 from isoglot.search.passage import Passage, passage_id
 
@@ -91,9 +90,9 @@ def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors
         name: pa.array([getattr(passage, name) for passage in passages], pa.string())
         for name in ("id", "document", "text", "lang")
     }
-    columns["search_text"] = pa.array([searched(passage.text) for passage in passages], pa.string())
-    columns["search_title"] = pa.array([searched(passage.title) for passage in passages], pa.string())
-    columns["about"] = pa.array([about(passage) for passage in passages], pa.string())
+    columns["search_text"] = pa.array([search_text(passage.text) for passage in passages], pa.string())
+    columns["search_title"] = pa.array([search_text(passage.title) for passage in passages], pa.string())
+    columns["about"] = pa.array([shown_json(passage) for passage in passages], pa.string())
     columns["hash"] = pa.array(hashes, pa.string())
     for name in ("title", "source"):
         columns[name] = pa.array([getattr(passage, name) or None for passage in passages], pa.string())

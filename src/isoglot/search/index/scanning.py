@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isoglot.search.index.protocol import Vectors
+from isoglot.encoders.embedder import Vectors
 
 _BATCH = 8192
 

@@ -20,10 +20,10 @@ from isoglot.core.files import json_line
 from isoglot.core.large_dict import LargeDict
 from isoglot.core.large_list import LargeList
 from isoglot.documents.document import Document
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.columns import column_values, room_for
-from isoglot.search.index.lance import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, reason, table_uri
-from isoglot.search.index.protocol import Vectors
+from isoglot.search.index.passages_table import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.rows import rows_of
 from isoglot.search.index.stored_vectors import to_column, to_matrix
 from isoglot.search.passage import Passage, passage_id

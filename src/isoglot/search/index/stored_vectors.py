@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.unit_vectors import units
-from isoglot.search.index.protocol import Vectors
 
 Numbers = Literal["float32", "float16", "int8"]
 NUMBERS: tuple[str, ...] = get_args(Numbers)

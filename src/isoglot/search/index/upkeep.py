@@ -6,7 +6,7 @@ import warnings
 from datetime import timedelta
 from typing import Any
 
-from isoglot.search.index.lance import SEARCHED
+from isoglot.search.index.passages_table import SEARCHED
 
 _FOREVER = timedelta(days=36_500)
 

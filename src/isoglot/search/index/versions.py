@@ -7,10 +7,10 @@ from pathlib import Path
 
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.files import read_json
-from isoglot.search.index.lance import SAMPLES
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, table_uri
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, Manifest, Version, read_manifest
+from isoglot.search.index.passages_table import SAMPLES
 from isoglot.search.index.store import Store, one_writer, writing
 from isoglot.search.index.tags import keep_only, tag
 

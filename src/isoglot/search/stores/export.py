@@ -13,8 +13,8 @@ import numpy as np
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import json_line
 from isoglot.core.progress import Progress
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.lance import LanceIndex
-from isoglot.search.index.protocol import Vectors
 from isoglot.search.passage import Passage
 from isoglot.search.stores.folders import about_folder
 from isoglot.search.stores.named import write_place

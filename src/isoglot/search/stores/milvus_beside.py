@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.search.index.about import About
+from isoglot.search.index.bm25 import idf
 from isoglot.search.stores.kept import Kept
 from isoglot.search.stores.milvus_place import Connection
-from isoglot.search.stores.term_weights import inverse_frequency
 
 KEY, TEXT, NUMBER, NOTHING = "key", "text", "number", "nothing"
 LONGEST = 65_535  # bytes of a text
@@ -143,7 +143,7 @@ class Beside:
         keys = {_term(number): number for number in numbers}
         rows = self._connection.ask("get", collection_name=self.name, ids=list(keys), output_fields=[KEY, NUMBER])
         having = {keys[row[KEY]]: int(row[NUMBER]) for row in rows}
-        return {number: inverse_frequency(passages, having.get(number, 0)) for number in numbers}
+        return {number: idf(passages, having.get(number, 0)) for number in numbers}
 
     def weigh(self, frequencies: Mapping[int, int]) -> None:
         """Keep how many passages have each term; only what is new or changed is sent."""

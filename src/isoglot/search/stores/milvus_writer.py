@@ -10,9 +10,9 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
-from isoglot.search.index.protocol import Vectors
 from isoglot.search.passage import Passage
 from isoglot.search.stores.kept import PAYLOAD, not_ours, point_id, refuse_other_vectors
 from isoglot.search.stores.milvus_beside import LONGEST, Beside, Described, fields_there

@@ -12,6 +12,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
+from isoglot.encoders.embedder import Vectors
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
@@ -19,8 +20,8 @@ from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.filters.values import Kind
 from isoglot.search.index.about import About
-from isoglot.search.index.memory import K1, SAMPLED
-from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.index.bm25 import K1
+from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores import opensearch_requests as requests
 from isoglot.search.stores.kept import Kept, point_id

@@ -11,10 +11,10 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.filters.sql import field_of
 from isoglot.search.filters.values import OWN, Kind
-from isoglot.search.index.memory import K1, B
-from isoglot.search.index.protocol import Vectors
+from isoglot.search.index.bm25 import K1, B
 from isoglot.search.passage import Passage
 from isoglot.search.stores.kept import point_id
 from isoglot.search.stores.term_weights import terms_of

@@ -8,9 +8,9 @@ from typing import Any
 from opensearchpy import helpers
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import LONGEST_NAME, MOST, field_columns
-from isoglot.search.index.protocol import Vectors
 from isoglot.search.passage import Passage
 from isoglot.search.stores import opensearch_requests as requests
 from isoglot.search.stores.kept import Kept, point_id, refuse_other_vectors

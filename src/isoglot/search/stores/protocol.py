@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.about import About
-from isoglot.search.index.protocol import Index, Vectors
+from isoglot.search.index.protocol import Index
 from isoglot.search.passage import Passage
 
 

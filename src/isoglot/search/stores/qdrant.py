@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index.about import About
-from isoglot.search.index.memory import SAMPLED
-from isoglot.search.index.protocol import Found, Near, Tally, Vectors
+from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, tally_of
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer

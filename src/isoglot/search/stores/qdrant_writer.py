@@ -10,9 +10,9 @@ import numpy as np
 from qdrant_client import models
 
 from isoglot.core.errors import IsoglotError
+from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
-from isoglot.search.index.protocol import Vectors
 from isoglot.search.passage import Passage
 from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, refuse_other_vectors
 from isoglot.search.stores.qdrant_collection import ABOUT, DENSE, WORDS, read_about, scroll

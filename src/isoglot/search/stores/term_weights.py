@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from functools import lru_cache
 
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
-from isoglot.search.index.memory import K1, B
+from isoglot.search.index.bm25 import K1, B
 from isoglot.search.passage import Passage
 
 LARGEST = 2**32 - 3  # the last two are not taken: some stores have 2^32 - 1 for no term, and one may stand for no words
@@ -41,22 +40,6 @@ def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
 def query_numbers(query: str) -> list[int]:
     """Numbers of the terms that a query looks for, each once."""
     return list(dict.fromkeys(map(term_number, search_terms(search_form(query)))))
-
-
-def inverse_frequency(passages: int, having: int) -> float:
-    """The part of BM25 that is the term's, for stores that leave it to whoever asks.
-
-    log(1 + (N - n + 1/2) / (n + 1/2)).
-
-    Args:
-        passages: N, of the collection.
-        having: n, how many of them have the term.
-
-    >>> round(inverse_frequency(3, 1), 4)  # log(1 + 2.5 / 1.5)
-    0.9808
-    """
-    having = min(having, passages)
-    return math.log(1 + (passages - having + 0.5) / (having + 0.5))
 
 
 @lru_cache(maxsize=100_000)

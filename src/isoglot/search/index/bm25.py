@@ -1,0 +1,23 @@
+"""BM25 (Robertson and Zaragoza 2009): its two constants, and the part of it that is the term's."""
+
+from __future__ import annotations
+
+import math
+
+K1, B = 1.2, 0.75
+
+
+def idf(passages: int, having: int) -> float:
+    """The inverse document frequency of a term.
+
+    log(1 + (N - n + 1/2) / (n + 1/2)).
+
+    Args:
+        passages: N, of the collection.
+        having: n, how many of them have the term.
+
+    >>> round(idf(3, 1), 4)  # log(1 + 2.5 / 1.5)
+    0.9808
+    """
+    having = min(having, passages)
+    return math.log(1 + (passages - having + 0.5) / (having + 0.5))

@@ -1,0 +1,71 @@
+"""The parameters of the JSON API's searches: their bounds, and what the OpenAPI document says of each."""
+
+from collections.abc import Sequence
+
+from fastapi import Query
+
+from isoglot.search.snippets import LONGEST, SHORTEST
+from isoglot.serve.asking import MOST_FACETS
+from isoglot.serve.listed import Listed
+from isoglot.serve.rerankers import ServedRerankers
+from isoglot.serve.served import Collection
+from isoglot.serve.settings import ServeSettings
+
+_LANGS = 500  # that a request may name
+_NEIGHBOURS = 5
+_ID = 2000  # characters
+
+
+class Parameters:
+    """What FastAPI reads beside the type of each parameter; `a_...` are of one value of it.
+
+    Args:
+        collections: that are searched.
+        settings: their limits.
+        rerankers: that requests may name.
+    """
+
+    def __init__(self, collections: Sequence[Collection], settings: ServeSettings, rerankers: ServedRerankers) -> None:
+        self.a_language = Listed(lambda: languages_there(collections), kind="string")
+        self.a_field = Listed(lambda: sorted({name for entry in collections for name in entry.fields()}), kind="string")
+        self.a_reranker = Listed(lambda: rerankers.names, kind="string")
+        self.query = Query(
+            max_length=settings.query_characters,
+            description="The query, in any language; one of nothing but spaces finds nothing.",
+        )
+        self.id = Query(max_length=_ID, description="Of a passage, as /search gives it.")
+        self.k = Query(ge=1, le=settings.results, description="How many passages at most.")
+        self.offset = Query(ge=0, le=settings.offset, description="Results to pass over, for the next page.")
+        self.lang = Query(max_length=_LANGS, description="Only this language; may be repeated.")
+        self.where = Query(
+            max_length=settings.query_characters,
+            description="Only passages that are so: year >= 2020 AND source LIKE 'docs/%'",
+            json_schema_extra={"format": "isoglot-filter"},
+        )
+        self.mode = Query(description="By meaning, by words, or both.")
+        self.fair = Query(description="balanced: take the model's preference for languages out.")
+        self.feedback = Query(
+            description="Search twice: the second time for what is like the best passages too, which finds their "
+            "translations. Not with mode=lexical."
+        )
+        self.rerank = Query(
+            max_length=_ID,
+            description="Score the 50 (or k) best anew, by what the server was started with: late goes by the tokens "
+            "of the index's own model.",
+        )
+        self.collapse = Query(
+            max_length=2, description="One result of each document, of each text (by its words); may be repeated."
+        )
+        self.facets = Query(
+            max_length=MOST_FACETS, description="Count this field's values among all that lang and where leave."
+        )
+        self.snippet = Query(
+            ge=SHORTEST, le=LONGEST, description="Characters of the part with most of the query's words."
+        )
+        self.neighbours = Query(ge=0, le=_NEIGHBOURS, description="Passages before and after each result.")
+        self.index = Query(description="Which index.")
+
+
+def languages_there(collections: Sequence[Collection]) -> list[str]:
+    """Codes of all languages that some of the collections have passages in."""
+    return sorted({code for entry in collections for code in entry.languages})
