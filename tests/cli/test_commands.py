@@ -202,7 +202,10 @@ STUDY = ["study", *ROWS, "--model", "{tiny}", "--benchmark", "rows", "--benchmar
         (["data", "show", "{bad}/full"], ["{bad}/full: not a prepared folder"]),
         (["data", "show", "{bad}/rows.jsonl", "--langs", "xx"], ["--langs: no rows in xx; there are: de, en, hi, zh"]),
         (["data", "prepare", "{bad}/rows.jsonl"], ["--output-dir"]),
-        (["data", "prepare", "{bad}/rows.jsonl", "-o", "{bad}/full"], ["{bad}/full: not empty; give --overwrite"]),
+        (
+            ["data", "prepare", "{bad}/rows.jsonl", "-o", "{bad}/full"],
+            ["{bad}/full: not empty, and holds nothing that isoglot made; give another --output-dir"],
+        ),
         (["data", "prepare", "{bad}/rows.jsonl", "-o", "{bad}/file"], ["{bad}/file: is a file"]),
         (["data", "from-lareqa", "{bad}/no", "-o", "{bad}/o.jsonl"], ["{bad}/no: no such folder"]),
         (["data", "from-lareqa", "{bad}/lareqa", "-o", "{bad}/o.jsonl"], ["{bad}/lareqa/de.json:1: broken"]),

@@ -150,10 +150,14 @@ def test_claiming_an_output_folder(tmp_path):
     assert claim_folder(out).is_dir()
     claim_folder(out)
     (out / "file").write_text("")
-    with pytest.raises(InputError, match="not empty; give `overwrite`"):
-        claim_folder(out)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="not empty, and holds nothing that isoglot made; give another"):
+            claim_folder(out, overwrite=overwrite)
     claim_folder(out, resume=True)
     assert names(out) == ["file"]
+    (out / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="not empty; give `overwrite`"):
+        claim_folder(out)
     claim_folder(out, overwrite=True)
     assert names(out) == []
     (tmp_path / "file").write_text("")
@@ -209,7 +213,7 @@ def test_progress_on_a_terminal(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("error", [InputError("bad"), KeyboardInterrupt()])
-def test_a_claim_that_fails_at_once_leaves_all_as_it_was(tmp_path, error):
+def test_a_claim_that_fails_leaves_all_as_it_was(tmp_path, error, capsys):
     def fail(path, write=False, **how):
         with claimed_folder(path, **how) as folder:
             assert names(folder) == []
@@ -220,19 +224,26 @@ def test_a_claim_that_fails_at_once_leaves_all_as_it_was(tmp_path, error):
     with pytest.raises(type(error)):
         fail(tmp_path / "out")
     assert names(tmp_path) == []
-    write_text(tmp_path / "out" / "old", "x")
+    write_text(tmp_path / "out" / "run.json", "x")
     with pytest.raises(InputError, match="not empty"):
         fail(tmp_path / "out")
     with pytest.raises(type(error)):
         fail(tmp_path / "out", overwrite=True)
-    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["old"])
-    with pytest.raises(type(error)):
-        fail(tmp_path / "out", overwrite=True, write=True)
-    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["new"])
+    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["run.json"])
+    # What was there before a run that got further is kept, until one succeeds.
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            fail(tmp_path / "out", overwrite=True, write=True)
+        assert (names(tmp_path), names(tmp_path / "out")) == ([".out.old", "out"], ["new"])
+        assert names(tmp_path / ".out.old") == ["run.json"]
+        assert f"what was there before is kept as {tmp_path / '.out.old'}" in capsys.readouterr().err
+    with claimed_folder(tmp_path / "out", resume=True) as folder:
+        assert names(folder) == ["new"]
+    assert names(tmp_path) == ["out"]
 
 
 def test_a_claim_that_succeeds_replaces(tmp_path):
-    write_text(tmp_path / "out" / "old", "x")
+    write_text(tmp_path / "out" / "run.json", "x")
     with claimed_folder(tmp_path / "out", overwrite=True) as folder:
         write_text(folder / "new", "x")
     assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["new"])

@@ -316,6 +316,79 @@ def test_an_unfinished_index_is_gone_on_with_or_replaced_on_request_only(tmp_pat
     assert build_index(notes, folder, embed, overwrite=True).kept == 0
 
 
+def test_a_published_index_is_searched_until_the_one_that_replaces_it_is_done(tmp_path, monkeypatch):
+    folder = tmp_path / "i"
+    build_index([{"id": "a", "text": "Eins."}], folder, embed)
+    before, more = everything(folder), [{"id": "b", "text": "Zwei."}]
+
+    def stop(*_, **__):
+        assert everything(folder) == before
+        raise KeyboardInterrupt
+
+    for given in ({"overwrite": True}, {"resume": True}, {"resume": True, "overwrite": True}):
+        with monkeypatch.context() as patch:
+            patch.setattr("isoglot.search.index.building.publish", stop)
+            with pytest.raises(KeyboardInterrupt):
+                build_index(more, folder, embed, **given)
+        assert everything(folder) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".i.new", "i"]
+    with pytest.raises(InputError, match="begun with other settings"):
+        build_index(more, folder, embed, length=20, resume=True)
+    assert build_index(more, folder, embed, resume=True).kept == 1
+    assert [document for document, _ in contents(folder)[0]] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
+def test_one_writer_at_a_time_replaces_an_index(tmp_path):
+    folder, notes = tmp_path / "i", [{"id": "a", "text": "Eins."}]
+    build_index(notes, folder, embed)
+    with store.one_writer(folder), pytest.raises(InputError, match="another process is writing this index"):
+        build_index(notes, folder, embed, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
+def test_a_build_that_died_before_it_took_its_place_takes_it(tmp_path):
+    folder = tmp_path / "i"
+    build_index([{"id": "a", "text": "Eins."}], folder, embed)
+    build_index([{"id": "b", "text": "Zwei."}], tmp_path / ".i.new", embed)
+    folder.rename(tmp_path / ".i.old")
+    build_index([{"id": "c", "text": "Drei."}], folder, embed, update=True)
+    assert [document for document, _ in contents(folder)[0]] == ["b", "c"]
+
+
+def test_nobody_elses_files_are_replaced(tmp_path, capsys):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.md").write_text("# Eins\n\nDer Mond zieht das Meer an.")
+    for flags in ((), ("--overwrite",)):
+        assert run(["index", str(docs), "-o", str(docs), *flags]) == 2
+        assert "not empty, and holds nothing that isoglot made; give another --output-dir" in capsys.readouterr().err
+    with pytest.raises(InputError, match="holds nothing that isoglot made"):
+        build_index([{"text": "Eins."}], docs, embed, overwrite=True)
+    assert [path.name for path in docs.iterdir()] == ["a.md"]
+    build_index([docs / "a.md"], tmp_path / "i", embed)
+    (docs / "a.md").rename(tmp_path / "i" / "a.md")
+    with pytest.raises(InputError, match=r"a\.md: lies in .*i, which `overwrite` replaces"):
+        build_index([tmp_path / "i" / "a.md"], tmp_path / "i", embed, overwrite=True)
+    assert (tmp_path / "i" / "a.md").exists()
+
+
+def test_resuming_with_other_inputs_is_refused(tmp_path, monkeypatch):
+    first, other = (write(tmp_path / f"{name}.jsonl", [{"text": f"Text {name}."}]) for name in ("first", "other"))
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_index([first], tmp_path / "i", embed)
+    with pytest.raises(InputError, match=r"begun with other inputs \(.*first\.jsonl\); give those with `resume`"):
+        build_index([other], tmp_path / "i", embed, resume=True)
+    monkeypatch.chdir(tmp_path)
+    assert build_index([Path("first.jsonl")], tmp_path / "i", embed, resume=True).kept == 1
+
+
 def everything(folder):
     """All passages in their order, their vectors, and the manifest without its times."""
     manifest = asdict(read_manifest(folder))

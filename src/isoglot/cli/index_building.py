@@ -60,7 +60,7 @@ def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
     from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
     from isoglot.search.index.manifest import read_manifest
-    from isoglot.search.index.resume import refuse_what_is_there
+    from isoglot.search.index.replacing import refuse_own_input, refuse_what_is_there
 
     kept = asked.keeping
     if asked.update:
@@ -71,6 +71,8 @@ def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
     if asked.debias is not None:
         load_debias(asked.debias)
     refuse_what_is_there(asked.output_dir, overwrite=asked.overwrite, resume=asked.resume)
+    if asked.overwrite:
+        refuse_own_input(asked.output_dir, asked.inputs)
     return asked.model or "embedded", asked.options
 
 
@@ -82,11 +84,12 @@ def _benchmark(asked: IndexRequest) -> Benchmark | StreamedCorpus | None:
 
 
 def _claimed(asked: IndexRequest) -> AbstractContextManager[Path]:
+    """The folder; a new one is gone again where nothing comes of it."""
     from isoglot.core.files import claimed_folder
 
-    if asked.update:
+    if asked.update or asked.overwrite:  # which `build_index` sees to
         return nullcontext(asked.output_dir)
-    return claimed_folder(asked.output_dir, overwrite=asked.overwrite, resume=asked.resume)
+    return claimed_folder(asked.output_dir, resume=asked.resume)
 
 
 def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay | None) -> dict[str, Any]:
@@ -132,6 +135,7 @@ def _once(
             delete=listed,
             delete_lists=asked.delete,
             moved_from=asked.moved_from,
+            overwrite=asked.overwrite,
             resume=asked.resume,
             **how,
         )

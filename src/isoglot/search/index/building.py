@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
-from isoglot.core.files import claimed_folder, shown
+from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.finding import find_sources
 from isoglot.documents.given import MEMORY, GivenDocuments, documents_given
@@ -35,6 +34,7 @@ from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
+from isoglot.search.index.replacing import built_in, finish_swap, refuse_own_input, refuse_what_is_there
 from isoglot.search.index.resume import (
     DEBIAS,
     deciding,
@@ -42,7 +42,6 @@ from isoglot.search.index.resume import (
     is_published,
     nothing_begun,
     nothing_left_of_nothing,
-    refuse_what_is_there,
 )
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
@@ -138,8 +137,8 @@ def build_index(
         most_deleted: with `sync`, the largest share of the documents from these inputs that may be deleted at once;
             more is refused, as by a folder that is not mounted, and nothing is changed.
         moved_from: where the first input was when it was indexed; its documents keep their ids.
-        overwrite: replace the index that the folder holds, and all else in it; it is put aside first, and comes back
-            where the new one fails before it has stored anything.
+        overwrite: replace the index that the folder holds, and all else in it. The new one is built beside it and takes
+            its place when it is done; until then the old one is searched. Folders that hold no index are refused.
         resume: go on with a build that was interrupted, with the same documents and settings. Updates need no leave.
         precision: as for `encode`; that of `options` when `auto`.
         options: how a model given by name is opened, or one given open was; a new index records it, and its readers
@@ -195,9 +194,8 @@ def build_index(
         model = open_embedder(model, opening.filled(read_manifest(folder).options) if update else opening)
     name = name or index_name(model)
     problems = Problems(each=5)
-    folder.mkdir(parents=True, exist_ok=True)
-    claim = claimed_folder(folder, overwrite=True) if overwrite and not resume else nullcontext()
-    with claim, one_writer(folder), nothing_left_of_nothing(folder):
+    place = built_in(folder, overwrite=overwrite, resume=resume)
+    with place as folder, one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(
             folder,
             model,
@@ -295,6 +293,8 @@ def _checked(
 ) -> _Checked:
     """Refuse what cannot be, before a model is opened; `sync` updates where there is an index.
 
+    An index that only has to take its place, since its build died just before, takes it first.
+
     Raises:
         InputError: naming the argument.
     """
@@ -316,8 +316,11 @@ def _checked(
         update = update or (folder / FILE).is_file()
     if overwrite and (update or sync):
         raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
+    finish_swap(folder)
     if not update and not sync:
         refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
+    if overwrite:
+        refuse_own_input(folder, given.files)
     if given.records is None and (given.files or not update):
         find_sources(given.files, may_be_empty=sync and most_deleted >= 1)
     return _Checked(folder, _path(debias), _path(moved_from), given, update)

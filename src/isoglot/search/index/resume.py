@@ -79,25 +79,6 @@ def go_on_from(
     )
 
 
-def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuse to make a new index where there is one, finished or not.
-
-    Args:
-        folder: of the index.
-        overwrite: whether it shall be replaced.
-        resume: whether a build that was not finished shall be gone on with.
-
-    Raises:
-        InputError: saying what may be given.
-    """
-    if (folder / FILE).is_file() and (resume or not overwrite):
-        raise InputError(f"{folder}: this index is finished; give `update` to add to it, or `overwrite` to replace it")
-    if (folder / BUILDING).is_file() and not (resume or overwrite):
-        raise InputError(
-            f"{folder}: an index that was not finished; give `resume` to go on, or `overwrite` to replace it"
-        )
-
-
 def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """What decides the rows of a document in an index."""
     given = {
@@ -128,6 +109,11 @@ def open_store(
                 f"{folder}: begun with other settings; give those of the first run with `resume`, or `overwrite`"
             )
         record = None
+    if record is not None and not manifest.versions and not _are_alike(record["inputs"], inputs):
+        raise InputError(
+            f"{folder}: begun with other inputs ({', '.join(record['inputs']) or 'documents in memory'}); give those "
+            "with `resume`, or `overwrite`"
+        )
     # Builds of isoglot 0.1 stored what they had encoded at once, and go on from there.
     by_plan = record is None or record.get("by") == _BY
     if not manifest.versions and record is not None and by_plan:
@@ -144,6 +130,12 @@ def open_store(
     described = {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots}
     write_json(state, {**described, "by": _BY} if by_plan else described)
     return store, roots
+
+
+def _are_alike(before: Sequence[str], inputs: Sequence[Path]) -> bool:
+    """Whether inputs are those of before, wherever they are called from."""
+    now = [shown(path) for path in inputs]
+    return before == now or [Path(path).resolve() for path in before] == [Path(path).resolve() for path in now]
 
 
 @contextmanager
