@@ -95,11 +95,11 @@ def _tokeniser(
 ) -> Tokeniser:
     from isoglot.curation.auditing import Lengths, Tokeniser
     from isoglot.encoders.loading import load, prompt_of, quiet_libraries
-    from isoglot.encoders.presets import backbone
+    from isoglot.encoders.presets import preset_named
 
     quiet_libraries()
     model = load(name, device="cpu", **(options or LoadOptions()).arguments())
-    preset = backbone(name)
+    preset = preset_named(name)
     unknown = getattr(model.tokenizer, "unk_token_id", None)
 
     def counter(role: Role) -> Lengths:
