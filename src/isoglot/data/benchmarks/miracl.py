@@ -8,7 +8,7 @@ and `miracl-corpus-v1.0-LANG/docs-*.jsonl.gz`. Parquet: folders `LANG-queries`, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,12 @@ class Miracl:
         )
 
 
-def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "full") -> Miracl:
+def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subset: Subset = "full") -> Miracl:
     """Open MIRACL dev from a folder in one of its layouts.
 
     Args:
         folder: original files or a Parquet re-upload (see the module).
-        langs: comma-separated codes.
+        langs: codes to keep: several, or one text with commas.
         subset: `full`, or `hard-negatives`: only passages that the qrels judge. A re-upload that holds only hard
             negatives is opened with `full`.
 

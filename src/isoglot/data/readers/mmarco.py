@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
@@ -24,7 +24,7 @@ def mmarco_rows(
     queries: str = QUERIES,
     collection: str = COLLECTION,
     relations: Path | None = None,
-    langs: str | None = None,
+    langs: str | Iterable[str] | None = None,
     dataset: str = "mmarco",
     negatives: int = 1,
     max_groups: int | None = None,
@@ -41,7 +41,7 @@ def mmarco_rows(
         collection: name of a passage file (`id TAB text`).
         relations: qrels (`query 0 passage relevance`) or triples (`query TAB passage TAB negative`), told apart by
             their columns; None takes the folder's only `qrels*.tsv` or `triples*.tsv`.
-        langs: comma-separated codes to keep.
+        langs: codes to keep: several, or one text with commas.
         dataset: name of the data set.
         negatives: at most so many negatives a row (triples only): the first ones.
         max_groups: only the first so many query ids of the relations.
@@ -100,12 +100,12 @@ HUB_COLLECTION = "data/google/collections/{language}_collection.tsv"
 HUB_RELATIONS = "data/triples.train.ids.small.tsv"
 
 
-def fetch_mmarco(hub_id: str, langs: str | None, *, offline: bool | None = None) -> Path:
+def fetch_mmarco(hub_id: str, langs: str | Iterable[str] | None, *, offline: bool | None = None) -> Path:
     """Download the files of some languages from mMARCO's Hub data set to its cache, resuming what broke off.
 
     Args:
         hub_id: `unicamp-dl/mmarco@REVISION`; a revision is wanted, so that rows can be made again.
-        langs: comma-separated codes; all when None.
+        langs: codes: several, or one text with commas; all when None.
         offline: take what the cache holds; None asks `is_offline`.
 
     Returns:
