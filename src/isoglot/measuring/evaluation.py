@@ -117,6 +117,10 @@ class Evaluation:
         found = intervals(matrices, parts, resamples=resamples, seed=seed, level=level)
         return replace(self, intervals={f"{key[0]}.{key[1]}": own for key, own in found.items() if own})
 
+    def with_note(self, note: str) -> Evaluation:
+        """The same with one more remark of what a reader of the figures must know."""
+        return replace(self, notes=(*self.notes, note))
+
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""
         return {
