@@ -22,7 +22,6 @@ from isoglot.measuring.per_query import (
     POOL,
     SETTINGS,
     TABLE,
-    Floats,
     Values,
     column_means,
     mean_of,
@@ -30,6 +29,7 @@ from isoglot.measuring.per_query import (
     values_of,
     write_values,
 )
+from isoglot.measuring.ranks import Floats
 from isoglot.measuring.top10 import save_hits
 
 # What an evaluation prints of each setting, and how.

@@ -13,8 +13,8 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.measuring import language_bias
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
-from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, cells_of
-from isoglot.measuring.ranks import Array, GoldRanks, distinct, query_of, select
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, cells_of
+from isoglot.measuring.ranks import Array, Floats, GoldRanks, distinct, query_of, select
 
 TOP = 10  # cut-off of the measures of the best candidates
 PEER_TOP = 100

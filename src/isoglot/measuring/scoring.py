@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.streamed import StreamedCorpus
+from isoglot.encoders.embedder import Vectors
 from isoglot.measuring import language_bias
 from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards, ties_of
 from isoglot.measuring.evaluation import Evaluation
@@ -20,8 +20,6 @@ from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks, gold_ranks_from_scores, top_k_of_scores
 from isoglot.measuring.trec import read_trec_run
-
-Vectors = NDArray[np.float32]
 
 
 def score(
