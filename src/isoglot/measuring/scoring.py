@@ -19,7 +19,7 @@ from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks, gold_ranks_from_scores, top_k_of_scores
-from isoglot.measuring.trec import read_trec_run
+from isoglot.measuring.trec_runs import read_trec_run
 
 
 def score(
