@@ -12,7 +12,7 @@ from isoglot.encoders import presets
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
-from isoglot.encoders.names import locate
+from isoglot.encoders.names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
 
@@ -219,3 +219,10 @@ def test_arguments_of_another_kind(tiny_model, argument, value):
 
 def test_a_folder_as_a_path(tiny_model):
     assert load(tiny_model, device="cpu", length=8).isoglot_preset.encode_length == 8
+
+
+def test_the_name_of_a_folder_holds_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name("own") == str(tmp_path.resolve() / "own")
+    assert [absolute_name(name) for name in ("embedded", "org/model@main")] == ["embedded", "org/model@main"]

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.download import is_offline
+from isoglot.data.hub_files import fetch_from_hub
 from isoglot.data.records import tsv_lines
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.known import known
@@ -115,30 +115,20 @@ def fetch_mmarco(hub_id: str, langs: str | Iterable[str] | None, *, offline: boo
         InputError: no revision, an unknown language, or offline with nothing in the cache.
         IsoglotError: the download failed.
     """
-    name, _, revision = hub_id.partition("@")
-    if not revision:
+    if not hub_id.partition("@")[2]:
         raise InputError(f"{hub_id}: no such folder; of a Hub data set name a revision (ID@COMMIT)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     codes = parse_codes(langs, tuple(known())) if langs else ("*",)
     patterns = [HUB_RELATIONS]
     for code in codes:
         own = (HUB_QUERIES, HUB_COLLECTION)
         patterns += [text.replace("{language}", "*") if code == "*" else _named(text, code) for text in own]
-    without = is_offline() if offline is None else offline
-    try:
-        return Path(
-            snapshot_download(
-                name, repo_type="dataset", revision=revision, allow_patterns=patterns, local_files_only=without
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        if without and isinstance(error, LocalEntryNotFoundError):
-            raise InputError(
-                f"{hub_id}: not in the Hub's cache, and downloading is off; go online, or give its folder"
-            ) from error
-        raise IsoglotError(f"{hub_id}: cannot be fetched ({error}); try again (it resumes)") from error
+    return fetch_from_hub(
+        hub_id,
+        patterns,
+        offline=offline,
+        when_off="go online, or give its folder",
+        when_failed="try again (it resumes)",
+    )
 
 
 def _named(template: str, code: str) -> str:
