@@ -179,7 +179,7 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
     return tuple(known[text] for text in texts)
 
 
-def level(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
+def macro_interval(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
     """Macro mean of one regime with its interval; None where the setting has no query."""
     matrix = stack.matrices.get(key)
     return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)
