@@ -59,7 +59,7 @@ def score(
     agreement = (
         language_bias.mrc_at(queries, candidates, benchmark.group, TOP, top=top) if _is_parallel(benchmark) else None
     )
-    share = language_bias.same_language_share(top, langs, benchmark.queries.lang).top
+    share = language_bias.same_language_share(top, langs, benchmark.queries.lang)
     result = score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained, relevant_from=relevant_from)
     return replace(result, top=top)
 
@@ -91,7 +91,7 @@ def score_matrix(
     ranks = gold_ranks_from_scores(scores, langs, benchmark.gold_offsets, benchmark.gold)
     top = top_k_of_scores(scores, TOP)
     agreement = language_bias.mrc_of_scores(scores, benchmark.group, top) if _is_parallel(benchmark) else None
-    share = language_bias.same_language_share(top, langs, benchmark.queries.lang).top
+    share = language_bias.same_language_share(top, langs, benchmark.queries.lang)
     result = score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained, relevant_from=relevant_from)
     return replace(result, top=top)
 
