@@ -23,7 +23,16 @@ from isoglot import train as run_training
 from isoglot.core.errors import InputError
 from isoglot.curation import MineSettings, audit, mine
 from isoglot.data import register_benchmark
-from isoglot.encoders import ModelOptions, encode, load, load_cross_encoder, open_embedder
+from isoglot.documents import find_sources, read_files
+from isoglot.encoders import (
+    Debias,
+    ModelOptions,
+    encode,
+    load,
+    load_cross_encoder,
+    load_debias,
+    open_embedder,
+)
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center
 from isoglot.measuring import load_evaluation
@@ -413,6 +422,13 @@ def test_paths_are_taken_where_text_is(tmp_path, tiny_model, monkeypatch):
     built = build_index(NOTES, "index", Path(tiny_model))
     assert built.version.documents == 2
     assert Searcher.open(Path("index")).search("Flut", k=1)[0].id in ("tides", "bread")
+    Path("docs").mkdir()
+    Path("docs/tides.txt").write_text("Die Flut steigt.")
+    for given in ("docs", ["docs"], Path("docs"), [Path("docs")]):
+        assert [document.text for document in read_files(given)] == ["Die Flut steigt."]
+        assert [source.path.name for source in find_sources(given)] == ["tides.txt"]
+    Debias("center", {("passage", "und"): np.ones(3, np.float32)}).save("center.npz")
+    assert load_debias("center.npz").method == load_debias(Path("center.npz")).method == "center"
 
 
 def test_text_is_taken_where_paths_are(tmp_path):

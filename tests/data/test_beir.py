@@ -6,6 +6,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.beir import load_beir, stream_beir
+from isoglot.data.benchmarks.named import load_benchmark
 from isoglot.measuring.per_query import CROSS, POOL
 from isoglot.measuring.scoring import score
 
@@ -55,6 +56,10 @@ def test_languages_restrict_queries_and_pool(folder):
     assert benchmark.queries.ids == ["en-q0", "en-q1"]
     assert benchmark.candidates.ids == ["en0", "en1", "en2", "en3"]
     assert [len(benchmark.relevant(q)) for q in range(2)] == [1, 1]
+    assert load_beir(folder, langs=["en"]).checksum == benchmark.checksum
+    assert load_benchmark("beir", folder, langs=["EN"]).checksum == benchmark.checksum
+    (folder / "qrels" / "own.tsv").write_text("de-q0\tde0\t1\nen-q0\ten0\t1\n")
+    assert stream_beir(folder, split="own", langs=["en"]).languages == ("en",)
     with pytest.raises(InputError, match="no fr here; there are: de, en"):
         load_beir(folder, langs="fr")
 

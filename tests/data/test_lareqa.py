@@ -52,6 +52,7 @@ def test_languages_restrict_queries_and_candidates_alike(lareqa_folder):
     benchmark = load_lareqa(lareqa_folder, langs="zh, de")
     assert benchmark.languages == ("de", "zh")
     assert (len(benchmark.queries), len(benchmark.candidates)) == (23, 32)
+    assert load_lareqa(lareqa_folder, langs=["zh", "DE"]).checksum == benchmark.checksum
     assert max(map(len, gold_texts(benchmark))) == 2
     with pytest.raises(InputError, match="no fr here; there are: de, en, zh"):
         load_lareqa(lareqa_folder, langs="de,fr")
@@ -101,6 +102,7 @@ def test_rows(lareqa_folder, tmp_path):
     assert row.passage in row.context
     assert write_rows(lareqa_rows(lareqa_folder, langs="de,zh", dataset="own"), tmp_path / "rows.jsonl") == 23
     assert {row.dataset for _, _, row in read_rows([tmp_path / "rows.jsonl"])} == {"own"}
+    assert list(lareqa_rows(lareqa_folder, langs=["zh", "de"])) == list(lareqa_rows(lareqa_folder, langs="de,zh"))
 
 
 @pytest.mark.parametrize(

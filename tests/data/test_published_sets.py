@@ -50,6 +50,7 @@ def test_miracl_keeps_all_positives(miracl, tmp_path):
 
     notes = Counter()
     rows = list(judged_rows(miracl, negatives=1, notes=notes))
+    assert list(judged_rows(miracl, langs=["sw"], negatives=1)) == rows
     assert rows == [
         Row("sw:1", "sw", "Nani?", "Jibu la kwanza.", "miracl", title="A", negatives=("C Sio jibu.",)),
         Row("sw:1", "sw", "Nani?", "Jibu la pili.", "miracl", negatives=("C Sio jibu.",)),
@@ -224,4 +225,4 @@ def test_mmarco_by_hub_id(tmp_path, monkeypatch, capsys):
     assert "no such folder" in capsys.readouterr().err
     monkeypatch.undo()
     with pytest.raises(InputError, match="downloading is off"):
-        mmarco.fetch_mmarco("unicamp-dl/mmarco@0000000", "de", offline=True)
+        mmarco.fetch_mmarco("unicamp-dl/mmarco@0000000", ["de"], offline=True)

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from isoglot.cli import run
+from isoglot.data.readers.mmarco import mmarco_rows
 from isoglot.data.rows import read_rows
 
 
@@ -229,6 +230,7 @@ def test_mmarco_triples(mmarco, tmp_path, capsys):
     ]
     said = capsys.readouterr().out
     assert "2 rows whose query or passage a language lacks" in said
+    assert list(mmarco_rows(mmarco, langs=["de"])) == [row for row in rows if row.lang == "de"]
     rows = converted(
         ["from-mmarco", mmarco, "--negatives", "5", "--max-groups", "1", "--langs", "en"], tmp_path / "o.jsonl"
     )

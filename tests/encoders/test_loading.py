@@ -12,9 +12,9 @@ from isoglot.encoders import presets
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
-from isoglot.encoders.names import locate
+from isoglot.encoders.names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
-from isoglot.encoders.presets import backbone
+from isoglot.encoders.presets import preset_named
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
 
@@ -89,10 +89,10 @@ def test_prompts_come_from_the_folder_or_the_preset(model, tiny_model, tmp_path)
 
 def test_presets():
     assert doctest.testmod(presets).failed == 0
-    assert backbone("sentence-transformers/LaBSE").passage_prompt == "passage: "
-    assert backbone("BAAI/bge-m3").encode_length == 512
-    assert backbone("FacebookAI/xlm-roberta-base").query_length == 64
-    assert backbone("unheard/of") == presets.Backbone("")
+    assert preset_named("sentence-transformers/LaBSE").passage_prompt == "passage: "
+    assert preset_named("BAAI/bge-m3").encode_length == 512
+    assert preset_named("FacebookAI/xlm-roberta-base").query_length == 64
+    assert preset_named("unheard/of") == presets.Preset("")
 
 
 def test_precision(monkeypatch):
@@ -218,4 +218,11 @@ def test_arguments_of_another_kind(tiny_model, argument, value):
 
 
 def test_a_folder_as_a_path(tiny_model):
-    assert load(tiny_model, device="cpu", length=8).isoglot_backbone.encode_length == 8
+    assert load(tiny_model, device="cpu", length=8).isoglot_preset.encode_length == 8
+
+
+def test_the_name_of_a_folder_holds_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name("own") == str(tmp_path.resolve() / "own")
+    assert [absolute_name(name) for name in ("embedded", "org/model@main")] == ["embedded", "org/model@main"]

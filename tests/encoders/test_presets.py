@@ -12,7 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.data.rows import Row, write_rows
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load, preset_of
-from isoglot.encoders.presets import Backbone, backbone
+from isoglot.encoders.presets import Preset, preset_named
 from support.models import bert, xlm_roberta
 
 TEXT = "who is the sky"
@@ -69,7 +69,7 @@ def test_an_unknown_folder_is_left_to_the_library(tmp_path):
     model = load(str(bert(tmp_path / "my-labse-experiments")), device="cpu")
     assert [type(module).__name__ for module in model] == ["Transformer", "Pooling"]
     assert model.prompts == {"query": "", "document": ""}
-    assert preset_of(model) == Backbone("")
+    assert preset_of(model) == Preset("")
 
 
 def test_labse_without_a_pooler(tmp_path, monkeypatch):
@@ -94,7 +94,7 @@ def test_labse_without_a_pooler(tmp_path, monkeypatch):
     ],
 )
 def test_names(name, pattern):
-    found = backbone(name).pattern
+    found = preset_named(name).pattern
     assert pattern in found
     assert bool(pattern) == bool(found)
 
@@ -107,14 +107,14 @@ def trained(folder, **settings):
 
 def test_a_trained_folder_remembers_its_lengths(tmp_path):
     first = trained(tmp_path / "a", model="BAAI/bge-m3", query_length=None, passage_length=700)
-    preset = backbone(first)
+    preset = preset_named(first)
     assert (preset.query_length, preset.passage_length, preset.encode_length) == (64, 700, 700)
-    second = backbone(trained(tmp_path / "b", model=first, query_length=32, passage_length=None))
+    second = preset_named(trained(tmp_path / "b", model=first, query_length=32, passage_length=None))
     assert (second.query_length, second.passage_length, second.encode_length) == (32, 700, 700)
-    short = backbone(trained(tmp_path / "c", model="embedded", query_length=32, passage_length=96))
+    short = preset_named(trained(tmp_path / "c", model="embedded", query_length=32, passage_length=96))
     assert (short.query_length, short.passage_length, short.encode_length) == (32, 96, 192)
     own = trained(tmp_path / "d", model=str(tmp_path / "d"))
-    assert backbone(own).encode_length == 192
+    assert preset_named(own).encode_length == 192
 
 
 def test_encoding_uses_the_remembered_length(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.languages import marks, normal_form, words
+from isoglot.languages import combining_marks, normal_form, words
 from isoglot.languages.letters import IGNORABLE
 from isoglot.languages.normal_form import aligned, search_form
 from isoglot.languages.words import clusters, search_terms
@@ -104,7 +104,7 @@ TWO = [
 
 
 def test_examples_in_docstrings():
-    for module in (normal_form, marks, words):
+    for module in (normal_form, combining_marks, words):
         assert doctest.testmod(module).failed == 0
 
 

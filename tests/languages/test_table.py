@@ -92,6 +92,14 @@ def test_lists_of_codes():
         parse_codes("de,xx,yy", ELEVEN, "only")
     with pytest.raises(InputError, match="an empty list"):
         parse_codes(" , ", ELEVEN)
+    assert parse_codes(["zho_Hans", " DEU"], ELEVEN) == parse_codes(iter(("zh", "de")), ELEVEN) == ("de", "zh")
+    with pytest.raises(InputError, match="langs 'de,XX': no XX here; there are: ar, de"):
+        parse_codes(["de", "XX"], ELEVEN)
+    with pytest.raises(InputError, match="langs '': an empty list"):
+        parse_codes([], ELEVEN)
+    for wrong, said in ((5, "only: given as int; expected codes"), (["de", 5], "only: holds 5; expected codes")):
+        with pytest.raises(InputError, match=said):
+            parse_codes(wrong, ELEVEN, "only")
 
 
 @pytest.mark.parametrize(

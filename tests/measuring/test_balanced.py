@@ -8,7 +8,7 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.levels import language_levels
-from isoglot.measuring.balanced import NOTE, balance
+from isoglot.measuring.balanced import BALANCED_NOTE, balance
 from isoglot.measuring.matrices import cosine_matrix
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
@@ -45,8 +45,8 @@ def test_the_pool_gains_and_languages_by_themselves_stay_as_they_are():
         assert fair.macro(setting, "map") == pytest.approx(plain.macro(setting, "map"))
     assert fair.macro("multilingual", "map") > plain.macro("multilingual", "map") + 0.1
     assert fair.macro("multilingual", "rank_distance") < plain.macro("multilingual", "rank_distance")
-    assert NOTE in fair.notes
-    assert NOTE not in plain.notes
+    assert BALANCED_NOTE in fair.notes
+    assert BALANCED_NOTE not in plain.notes
 
 
 def test_scores_are_less_what_each_language_stands_at():
@@ -103,8 +103,8 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
     for flags in ("", " --late"):
         assert measured(f"--model {tiny_model} --fair balanced{flags}", "fair")[0] == 0
         fair, plain = (read_json(tmp_path / name / "metrics.json") for name in ("fair", "late" if flags else "plain"))
-        assert NOTE in fair["notes"]
-        assert NOTE not in plain["notes"]
+        assert BALANCED_NOTE in fair["notes"]
+        assert BALANCED_NOTE not in plain["notes"]
         assert fair["monolingual"] == pytest.approx(plain["monolingual"], abs=1e-3)
         assert fair["multilingual"]["map"] != plain["multilingual"]["map"]
         assert read_json(tmp_path / "fair" / "run.json")["settings"]["fair"] == "balanced"

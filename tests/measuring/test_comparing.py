@@ -3,7 +3,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.measuring.bootstrap import interval, paired_difference
-from isoglot.measuring.comparing import HEADLINE, compare, level, stacked
+from isoglot.measuring.comparing import HEADLINE, compare, macro_interval, stacked
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL, Values
 
@@ -99,7 +99,7 @@ def test_seeds_stand_together():
     assert base.matrices[MONO, "map"].shape == (1, 60, 4)
     assert hybrid.matrices[CROSS, "map"].shape == (3, 60, 12)
     assert hybrid.part((CROSS, "map"), {"de", "th"}).shape == (3, 60, 6)
-    found = level(hybrid, (POOL, "map"), resamples=300)
+    found = macro_interval(hybrid, (POOL, "map"), resamples=300)
     assert found == interval(hybrid.matrices[POOL, "map"], resamples=300)
 
 
@@ -116,7 +116,7 @@ def test_a_setting_that_nobody_measured_is_left_out():
     fresh = evaluation(values={**fresh.values, (CROSS, "map"): empty})
     saved = evaluation(values={key: values for key, values in fresh.values.items() if key[0] != CROSS})
     stacks = stacked([("base", saved), ("x-y", fresh), ("x-y", saved)])
-    assert level(stacks[0], (CROSS, "map"), resamples=50) is None
-    assert level(stacks[1], (CROSS, "map"), resamples=50) is None
+    assert macro_interval(stacks[0], (CROSS, "map"), resamples=50) is None
+    assert macro_interval(stacks[1], (CROSS, "map"), resamples=50) is None
     found = compare(stacks, resamples=50)
     assert {c.measure for c in found} == {"monolingual.map", "multilingual.map", "multilingual.rank_distance"}

@@ -14,9 +14,9 @@ from isoglot.encoders.late_interaction import late_scores, mixed
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.measuring import evaluate
-from isoglot.measuring.evaluating import encode_benchmark
 from isoglot.measuring.late import late_matrix
 from isoglot.measuring.scoring import score, score_matrix
+from isoglot.measuring.sides import encode_benchmark
 
 CPU = ModelOptions(device="cpu", precision="fp32")
 

@@ -48,7 +48,7 @@ def test_results_hold_every_subset_with_our_figures(evaluation):
 
 
 def test_files_are_json_that_mteb_reads(evaluation, tmp_path):
-    written = write_mteb(evaluation, tmp_path)
+    written = write_mteb(evaluation, str(tmp_path))
     assert [path.name for path in written] == ["XQuAD-R.json", "XQuAD-R-Pooled.json"]
     for path in written:
         json.loads(path.read_text(encoding="utf-8"))

@@ -139,7 +139,7 @@ def test_monolingual_subsets_without_parallel_passages():
 
 def test_questions_with_the_same_long_ids_are_translations():
     chosen = task("Same", {code: (code, code, (code,)) for code in CODES}, ids="56be4db0acb8001400a502e{}")
-    benchmark = load_mteb(chosen(), langs="de,fr")
+    benchmark = load_mteb(chosen(), langs=["de", "fr"])
     assert (benchmark.languages, len(benchmark.groups)) == (("de", "fr"), 12)
     assert len(benchmark.relevant(0)) == 4  # two in each language
     assert any("taken as translations" in note for note in benchmark.notes)

@@ -9,7 +9,7 @@ from isoglot.data.benchmarks.benchmark import assemble
 from isoglot.measuring import trec
 from isoglot.measuring.per_query import MONO, POOL
 from isoglot.measuring.scoring import score, score_run
-from isoglot.measuring.trec import strictly_falling, write_trec
+from isoglot.measuring.trec import label_of, run_lines, strictly_falling, trec_id, write_trec
 
 LANGS = ("de", "en", "th")
 
@@ -163,3 +163,18 @@ def test_ids_with_white_space_are_refused(tmp_path):
 
 def test_examples():
     assert doctest.testmod(trec).failed == 0
+
+
+def test_the_lines_of_a_query():
+    """The float32 next below 0.5 is 0.5 - 2**-25, or 0.49999997019767761."""
+    scores = strictly_falling(np.float32([[0.75, 0.5, 0.5, -1]]))[0]
+    assert list(run_lines("de:q", iter(["a", "b", "c", "d"]), scores, label_of(" my  run "))) == [
+        "de:q Q0 a 1 0.75 my_run\n",
+        "de:q Q0 b 2 0.5 my_run\n",
+        "de:q Q0 c 3 0.49999997 my_run\n",
+        "de:q Q0 d 4 -1 my_run\n",
+    ]
+    assert (label_of(""), trec_id("a:1")) == ("isoglot", "a:1")
+    for wrong in ("", "a b", " a", "a\u00a0b"):
+        with pytest.raises(InputError, match="holds white space, at which the columns of TREC files are split"):
+            list(run_lines("q", [wrong], scores[:1], "x"))

@@ -9,8 +9,8 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import fit
-from isoglot.measuring.evaluating import fed_back
 from isoglot.measuring.per_query import CROSS, MONO, POOL
+from isoglot.measuring.sides import fed_back
 from isoglot.search import passage_documents, score_index
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.memory import MemoryIndex
@@ -210,7 +210,7 @@ def test_no_queries_are_drawn_to_nothing():
 
 def test_a_large_benchmark_is_drawn_block_by_block(monkeypatch):
     whole = evaluate(plane, BENCHMARK, feedback=True)
-    monkeypatch.setattr("isoglot.measuring.evaluating._TOGETHER", 1)
+    monkeypatch.setattr("isoglot.measuring.sides._TOGETHER", 1)
     again = evaluate(plane, BENCHMARK, feedback=True)
     np.testing.assert_array_equal(again.top, whole.top)
 

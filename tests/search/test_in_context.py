@@ -12,7 +12,7 @@ from isoglot.core.files import read_json
 from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import fit
-from isoglot.encoders.in_context import encode_in_context, joined, widened
+from isoglot.encoders.in_context import encode_in_context, filled_up, joined
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search import passage_documents, score_index
@@ -161,6 +161,6 @@ def test_what_is_filled_up_is_of_length_1_and_adds_nothing_to_a_product():
     short = draw.standard_normal((5, 3)).astype(np.float32)
     short *= draw.random((5, 1)).astype(np.float32) / np.linalg.norm(short, axis=1, keepdims=True)
     query = np.array([[0.6, 0.8, 0.0]], np.float32)
-    passages, asked = widened(short, "passage"), widened(query, "query")
+    passages, asked = filled_up(short, "passage"), filled_up(query, "query")
     np.testing.assert_allclose(np.linalg.norm(passages, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(passages @ asked.T, short @ query.T, atol=1e-6)

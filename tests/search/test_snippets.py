@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isoglot.core.errors import InputError
-from isoglot.languages import marking
+from isoglot.languages import matched_words
 from isoglot.search import snippets
 from isoglot.search.snippets import snippet
 
@@ -68,7 +68,7 @@ def test_lengths_that_cannot_be(characters):
         snippet("text", "text", characters)
 
 
-@pytest.mark.parametrize("module", [marking, snippets])
+@pytest.mark.parametrize("module", [matched_words, snippets])
 def test_doctests(module):
     done = doctest.testmod(module)
     assert done.attempted

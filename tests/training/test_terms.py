@@ -154,7 +154,7 @@ def test_logits_keep_the_own_column():
 def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
     from isoglot.data.prepared import prepare
     from isoglot.encoders.loading import load
-    from isoglot.encoders.presets import Backbone
+    from isoglot.encoders.presets import Preset
     from isoglot.training.inputs import run_collator
     from isoglot.training.settings import TrainSettings
 
@@ -178,7 +178,7 @@ def test_rows_negatives_and_scores_reach_the_batch(tmp_path, numbers):
     )
     model = load(str(tiny_encoder(tmp_path, dropout=0.1, length=96)), device="cpu")
     settings = TrainSettings(negatives=2, loss_kl=1.0, device="cpu")
-    preset = Backbone("", query_length=32, passage_length=64)
+    preset = Preset("", query_length=32, passage_length=64)
     collator = run_collator(model, rows, settings, preset, tmp_path / "tokens", numbers, parallel=True)
     lang, group = rows.column("lang"), rows.column("group")
 

@@ -100,6 +100,7 @@ def encode_to(
 
     from isoglot.cli.encoders import say_shards
     from isoglot.data.benchmarks.benchmark import Benchmark
+    from isoglot.encoders.names import absolute_name
     from isoglot.encoders.opening import open_embedder, open_on
     from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
     from isoglot.encoders.workers import split_devices
@@ -107,7 +108,7 @@ def encode_to(
     entries = entries_of(data) if isinstance(data, Benchmark) else stream_of(data)
     opened, places = options or ModelOptions(), split_devices(devices)
     settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
-    name = model if model == "embedded" or not Path(model).is_dir() else str(Path(model).resolve())
+    name = absolute_name(model)
     opener = partial(open_on, name, opened) if places else partial(open_embedder, name, opened)
     done = encode_shards(
         entries,

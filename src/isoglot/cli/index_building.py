@@ -94,10 +94,11 @@ def _claimed(asked: IndexRequest) -> AbstractContextManager[Path]:
 
 def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay | None) -> dict[str, Any]:
     """The arguments of `build_index` that are the same for every round."""
+    from isoglot.encoders.names import absolute_name
     from isoglot.encoders.opening import open_on
 
     return {
-        "name": _whole(name),
+        "name": absolute_name(name),
         "debias": asked.debias,
         "options": asked.options,
         "numbers": asked.numbers,
@@ -105,7 +106,7 @@ def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay 
         "ann_from": asked.ann_from,
         "most_deleted": asked.keeping.share,
         "executor": executor,
-        "opener": partial(open_on, _whole(name), opening, opening.device),
+        "opener": partial(open_on, absolute_name(name), opening, opening.device),
         "price": asked.elsewhere.price_per_hour,
     }
 
@@ -212,8 +213,3 @@ def _tell(asked: IndexRequest, folder: Path, built: Built) -> None:
         print(f"isoglot: {refusal}", file=sys.stderr)
     removal = None if asked.prune is None else prune(folder, asked.prune)
     print_built(built, folder, removal, as_json=asked.as_json)
-
-
-def _whole(name: str) -> str:
-    """A model's name as every folder understands it."""
-    return name if name == "embedded" or not Path(name).is_dir() else str(Path(name).resolve())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,7 +16,7 @@ from isoglot.cli.measuring_values import parse_memory
 from isoglot.cli.options import OutputDir, Paths, Switch
 from isoglot.cli.ranking import Ranking
 from isoglot.cli.score_sources import score_source
-from isoglot.cli.scoring import Scoring
+from isoglot.cli.scoring import ScoreSource, Scoring
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -131,26 +131,15 @@ def evaluate(
         if resamples:
             result = result.with_intervals(resamples)
         result.save(folder, in_memory)
-        settings = {
-            **source_settings(chosen),
-            "model": scores.name,
-            **{"vectors": None, "run": None, "run_pool": None, "index": None, **scores.settings()},
-            "length": opened.length,
-            "precision": opened.precision,
-            **opened.record(),
-            "debias": None if debias is None else str(debias),
-            "feedback": searched.feedback,
-            "late": late,
-            "in_context": in_context,
-            "fair": searched.fair,
-            "relevant_from": relevant_from,
-            "resamples": resamples,
-            "depth": None if in_memory is not None and index is None else depth,
-        }
         write_run(
             folder,
             "evaluate",
-            settings,
+            {
+                **source_settings(chosen),
+                **_settings(scores, how, opened),
+                "resamples": resamples,
+                "depth": None if in_memory is not None and index is None else depth,
+            },
             data={"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})},
             seed=None,
             device=device,
@@ -165,6 +154,23 @@ def evaluate(
     record = result.metrics()
     print(json_line(record) if as_json else _shown(result, folder))
     check_gates(gates, record)
+
+
+def _settings(scores: ScoreSource, how: Scoring, options: ModelOptions) -> dict[str, Any]:
+    """What `run.json` says of what was scored, and how."""
+    return {
+        "model": scores.name,
+        **{"vectors": None, "run": None, "run_pool": None, "index": None, **scores.settings()},
+        "length": options.length,
+        "precision": options.precision,
+        **options.record(),
+        "debias": None if how.debias is None else str(how.debias),
+        "feedback": how.feedback,
+        "late": how.late,
+        "in_context": how.in_context,
+        "fair": "balanced" if how.balanced else "none",
+        "relevant_from": how.relevant_from,
+    }
 
 
 def _write_report(result: Evaluation, data: Benchmark | None, folder: Path, resamples: int) -> None:

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import OutputDir, OutputFile, Switch, new_file
-from isoglot.data.opening import codes_of, open_rows
+from isoglot.data.opening import open_rows
 
 app = App(
     name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
@@ -71,7 +71,7 @@ def prepare(
     from isoglot.data.prepared import prepare as lay_out
 
     with claimed_folder(output_dir, overwrite=overwrite) as folder:
-        prepared = lay_out(rows, folder, langs=codes_of(langs), show_progress=not quiet)
+        prepared = lay_out(rows, folder, langs=langs, show_progress=not quiet)
     print(
         f"{len(prepared)} rows, {prepared.table.groups} groups, {len(prepared.table.languages)} languages in {folder}"
     )

@@ -55,8 +55,8 @@ class FromModel:
         """Encode and score."""
         from isoglot.cli.encoders import device_of, open_encoder
         from isoglot.measuring.balanced import require_balance
-        from isoglot.measuring.evaluating import encode_sides
         from isoglot.measuring.late import require_late
+        from isoglot.measuring.sides import encode_sides
 
         if how.balanced:
             require_balance(data)
@@ -271,7 +271,8 @@ def _score_vectors(
         late_of: the encoder whose tokens are compared, too.
     """
     from isoglot.encoders.debias import load_debias
-    from isoglot.measuring.evaluating import corrected, scored, trained_languages
+    from isoglot.measuring.evaluating import scored, trained_languages
+    from isoglot.measuring.sides import corrected
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)

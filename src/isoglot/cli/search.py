@@ -110,7 +110,8 @@ def search(
 def _write_run(
     searcher: Searcher, queries: dict[str, str], path: Path, k: int | None, as_json: bool, how: dict[str, Any]
 ) -> None:
-    from isoglot.search.runs import DEPTH, search_to_run
+    from isoglot.measuring.trec import DEPTH
+    from isoglot.search.runs import search_to_run
 
     written = search_to_run(searcher, queries, path, k=DEPTH if k is None else k, **how)
     if as_json:

@@ -13,7 +13,7 @@ from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
 from isoglot.core.errors import InputError
-from isoglot.data.opening import codes_of, open_rows
+from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling.regimes import sweep
@@ -57,7 +57,7 @@ def train(
         rows,
         output_dir,
         settings or TrainSettings(),
-        langs=codes_of(langs),
+        langs=langs,
         resume=resume,
         overwrite=overwrite,
         options=options,

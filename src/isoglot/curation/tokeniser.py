@@ -10,7 +10,7 @@ from isoglot.encoders.embedder import Role
 from isoglot.encoders.loading import load, prompt_of, quiet_libraries
 from isoglot.encoders.names import EMBEDDED
 from isoglot.encoders.options import LEAST, LoadOptions
-from isoglot.encoders.presets import backbone
+from isoglot.encoders.presets import preset_named
 
 Lengths = Callable[[list[str]], tuple[list[int], int]]
 """Token counts of texts, and how many of all tokens are unknown to the tokenizer."""
@@ -68,7 +68,7 @@ def open_tokeniser(
         check_kind("options", options, LoadOptions, "a LoadOptions of isoglot.encoders.options")
     quiet_libraries()
     model = load(name, device="cpu", **(options or LoadOptions()).arguments())
-    preset = backbone(name)
+    preset = preset_named(name)
     unknown = getattr(model.tokenizer, "unk_token_id", None)
 
     def counter(role: Role) -> Lengths:

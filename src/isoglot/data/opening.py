@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def open_rows(
-    rows: Any, folder: Path | str | None = None, langs: str | None = None, *, quiet: bool = False
+    rows: Any, folder: Path | str | None = None, langs: str | Iterable[str] | None = None, *, quiet: bool = False
 ) -> Prepared:
     """Open a prepared folder, or prepare whatever else `prepare` takes.
 
     Args:
         rows: as of `isoglot.data.prepare`.
         folder: where prepared files go; the cache when None.
-        langs: comma-separated languages to keep.
+        langs: codes to keep: several, or one text with commas.
         quiet: no progress bar.
 
     Raises:
@@ -29,9 +30,4 @@ def open_rows(
 
     if isinstance(rows, (list, tuple)) and not rows:
         raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")
-    return prepare(rows, folder, langs=codes_of(langs), show_progress=not quiet)
-
-
-def codes_of(langs: str | None) -> tuple[str, ...] | None:
-    """The codes of a comma-separated list."""
-    return None if langs is None else tuple(code.strip() for code in langs.split(",") if code.strip())
+    return prepare(rows, folder, langs=langs, show_progress=not quiet)

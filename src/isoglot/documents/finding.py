@@ -16,7 +16,7 @@ from isoglot.documents.roots import Root, extend_roots, name_of
 
 
 def find_sources(
-    inputs: Sequence[Path],
+    inputs: Path | str | Sequence[Path | str],
     problems: Problems | None = None,
     roots: Sequence[Root] | None = None,
     *,
@@ -28,7 +28,7 @@ def find_sources(
     Hidden files and folders are left out. A file that two inputs hold is read once.
 
     Args:
-        inputs: files and folders.
+        inputs: files and folders, or one.
         problems: told how many files of other kinds there are.
         roots: of the index that they go into; those of a new one when None.
         unlisted: gets the folders that cannot be listed.
@@ -38,8 +38,9 @@ def find_sources(
         InputError: an input that does not exist, is of an unknown kind, or holds nothing to index.
     """
     problems = Problems() if problems is None else problems
+    paths = [Path(given) for given in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     found: dict[Path, Path] = {}
-    for given in inputs:
+    for given in paths:
         if not given.exists():
             raise InputError(f"{shown(given)}: no such file or folder")
         if given.is_dir():
@@ -56,7 +57,7 @@ def find_sources(
             found.setdefault(path.resolve(), path)
     if not found and not may_be_empty:
         raise InputError("nothing to index; name files or folders")
-    roots = extend_roots(inputs, ()) if roots is None else roots
+    roots = extend_roots(paths, ()) if roots is None else roots
     sources, start = [], 0
     names: set[str] = set()
     for path in found.values():

@@ -44,11 +44,11 @@ def read_documents(
             partial.add(source.name)
 
 
-def read_files(inputs: Sequence[Path], problems: Problems | None = None) -> Iterator[Document]:
+def read_files(inputs: Path | str | Sequence[Path | str], problems: Problems | None = None) -> Iterator[Document]:
     """Stream the documents of files and folders, as a new index would have them.
 
     Args:
-        inputs: files and folders.
+        inputs: files and folders, or one.
         problems: told what is passed over, and why.
 
     Raises:

@@ -13,4 +13,5 @@ from .judging import LateJudge as LateJudge
 from .judging import open_judge as open_judge
 from .loading import load as load
 from .opening import open_embedder as open_embedder
+from .options import LoadOptions as LoadOptions
 from .options import ModelOptions as ModelOptions

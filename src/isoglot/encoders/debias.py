@@ -140,7 +140,7 @@ class Debias:
             return self
         return replace(self, hubs=replace(self.hubs, bank={lang: rows[:0] for lang, rows in self.hubs.bank.items()}))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write one small `.npz` file, atomically."""
         keys = sorted(self.parts)
         about: dict[str, Any] = {
@@ -155,7 +155,7 @@ class Debias:
         if self.hubs is not None:
             about |= {"bank": list(self.hubs.bank), "usual": self.hubs.usual}
             arrays |= {f"bank{number}": rows for number, rows in enumerate(self.hubs.bank.values())}
-        with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        with atomic_write(Path(path)) as temporary, temporary.open("wb") as stream:
             np.savez(stream, about=np.array(json.dumps(about, ensure_ascii=False)), allow_pickle=False, **arrays)
 
     def _part(self, role: str, lang: str) -> Vectors | None:
@@ -169,13 +169,13 @@ class Debias:
         return None
 
 
-def load_debias(path: Path) -> Debias:
+def load_debias(path: Path | str) -> Debias:
     """Read a saved correction.
 
     Raises:
         InputError: no such file, not a correction, or of a newer format.
     """
-    remedy = "fit one with `isoglot debias fit`"
+    path, remedy = Path(path), "fit one with `isoglot debias fit`"
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))

@@ -49,7 +49,7 @@ def encode(
         role: `query` or `passage`; a Sentence Transformer's prompt of that role is put before each text (Sentence
             Transformers calls the passage's `document`).
         length: of a Sentence Transformer: cut after this many tokens (and never later than 256 times as many
-            characters); the backbone's preset (usually 192) when None, never over the model's own. The answer says
+            characters); the model's preset (usually 192) when None, never over the model's own. The answer says
             how many texts were cut.
         precision: of a Sentence Transformer: `auto`, `bf16` or `fp32`; vectors are float32 in any case.
         what: name of the progress bar.

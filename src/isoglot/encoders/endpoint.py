@@ -19,7 +19,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.http_retries import FaultError, pause, post, require_httpx
 from isoglot.core.progress import Progress
 from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
-from isoglot.encoders.presets import backbone
+from isoglot.encoders.presets import preset_named
 
 if TYPE_CHECKING:
     import httpx
@@ -35,7 +35,7 @@ class Endpoint:
 
     Args:
         url: base of the API, such as `http://localhost:8080/v1`.
-        model: as the server names it; a known backbone's prompts are put before the texts.
+        model: as the server names it; a known model's prompts are put before the texts.
         cache: file of the cache (SQLite); made where it is missing.
         key: sent as a bearer token, if any.
         batch_size: texts in one request.
@@ -69,7 +69,7 @@ class Endpoint:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._batch_size, self._timeout, self._tries, self._sleep = batch_size, timeout, tries, sleep
         self.name = self.device = f"{PREFIX}{self.url}#{model}"
-        self._prompts = {"query": backbone(model).query_prompt, "passage": backbone(model).passage_prompt}
+        self._prompts = {"query": preset_named(model).query_prompt, "passage": preset_named(model).passage_prompt}
         self._width: int | None = None
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)

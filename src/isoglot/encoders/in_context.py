@@ -54,16 +54,16 @@ def joined(own: Vectors, within: Vectors) -> Vectors:
     return ((1 - SHARE) * own + SHARE * within).astype(np.float32)
 
 
-def widened(vectors: Vectors, role: Role) -> Vectors:
+def filled_up(vectors: Vectors, role: Role) -> Vectors:
     """Vectors (n, d) with one more dimension, so that cosines are what inner products were: (n, d + 1).
 
     A passage's is filled up to length 1 there, a query has nothing in it: what only knows unit vectors (an index, its
     small numbers, a database) ranks by the product.
 
-    >>> passages = widened(np.array([[0.6, 0.0], [0.0, 1.0]], np.float32), "passage")
+    >>> passages = filled_up(np.array([[0.6, 0.0], [0.0, 1.0]], np.float32), "passage")
     >>> passages.round(2).tolist()
     [[0.6, 0.0, 0.8], [0.0, 1.0, 0.0]]
-    >>> (widened(np.array([[1.0, 0.0]], np.float32), "query") @ passages.T).round(2).tolist()
+    >>> (filled_up(np.array([[1.0, 0.0]], np.float32), "query") @ passages.T).round(2).tolist()
     [[0.6, 0.0]]
     """
     squares = np.einsum("ij,ij->i", vectors, vectors) if role == "passage" else np.ones(len(vectors))

@@ -23,7 +23,7 @@ from isoglot.encoders.encoding import encode_distinct
 from isoglot.encoders.loading import prompt_of, set_prompts
 from isoglot.encoders.names import locate
 from isoglot.encoders.options import ModelOptions
-from isoglot.encoders.presets import backbone
+from isoglot.encoders.presets import preset_named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -156,7 +156,7 @@ class LightEmbedder:
 
         from isoglot.encoders.layers import Layers, Shape
 
-        self.name, preset = name, backbone(name)
+        self.name, preset = name, preset_named(name)
         self.config = config = folder.config
         self.length = min(options.length or preset.encode_length, folder.longest)
         prompted: Any = _Prompts(folder)

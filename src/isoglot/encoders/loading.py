@@ -18,7 +18,7 @@ from isoglot.encoders.embedder import Role
 from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import pooled
-from isoglot.encoders.presets import Backbone, backbone
+from isoglot.encoders.presets import Preset, preset_named
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ def load(
     """Load a Sentence Transformer with prompts for queries and passages set.
 
     A folder that says how it pools (modules.json) is taken at its word, as is one that says its prompts. For plain
-    transformers weights of a known backbone the preset decides: pooling, normalisation, longest text. Weights of any
+    transformers weights of a known model the preset decides: pooling, normalisation, longest text. Weights of any
     other decoder (Qwen, Gemma, Llama, ...) are pooled at the last token, an end-of-text token, and normalised; those of
     any other encoder are up to Sentence Transformers.
 
@@ -97,7 +97,7 @@ def load(
         raise InputError(f"prompts: {odd[0]!r} is no role; expected query or passage")
     if isinstance(dtype, str) and dtype not in _DTYPES:
         raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
-    preset = backbone(name)
+    preset = preset_named(name)
     require_device(device)
     try:
         with weights_of(path) as place:
@@ -120,11 +120,11 @@ def load(
         ) from error
     set_prompts(model, preset, prompts or {})
     model.isoglot_name = name
-    model.isoglot_backbone = preset if length is None else replace(preset, encode_length=length)
+    model.isoglot_preset = preset if length is None else replace(preset, encode_length=length)
     return model
 
 
-def set_prompts(model: SentenceTransformer, preset: Backbone, given: Mapping[str, str]) -> None:
+def set_prompts(model: SentenceTransformer, preset: Preset, given: Mapping[str, str]) -> None:
     """The given prompts, or the model's own, or (where it has none for queries and passages) its preset's."""
     own: dict[str, str] = {role: prompt_of(model, role) for role in PROMPT_NAMES}
     if not any(own.values()):
@@ -139,10 +139,10 @@ def prompt_of(model: SentenceTransformer, role: Role) -> str:
     return (model.prompts.get(named) if named else None) or ""
 
 
-def preset_of(model: SentenceTransformer) -> Backbone:
+def preset_of(model: SentenceTransformer) -> Preset:
     """The preset that `load` found for a model; for a model made elsewhere, that of its base."""
-    found = getattr(model, "isoglot_backbone", None)
-    return found if isinstance(found, Backbone) else backbone(str(model.model_card_data.base_model or ""))
+    found = getattr(model, "isoglot_preset", None)
+    return found if isinstance(found, Preset) else preset_named(str(model.model_card_data.base_model or ""))
 
 
 def _says_how(path: str, revision: str | None) -> bool:

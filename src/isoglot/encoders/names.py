@@ -32,3 +32,8 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
         others = "`embedded`, " if what == "model" else ""
         raise InputError(f"{what} {name}: no such model folder; give {others}a folder, or a Hub id")
     return hub_id, revision or None
+
+
+def absolute_name(name: str) -> str:
+    """A model's name as every folder understands it: of a model's folder its whole path."""
+    return name if name == EMBEDDED or not Path(name).is_dir() else str(Path(name).resolve())

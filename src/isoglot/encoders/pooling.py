@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.presets import Backbone
+from isoglot.encoders.presets import Preset
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
 
 
-def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Backbone, name: str) -> SentenceTransformer:
+def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Preset, name: str) -> SentenceTransformer:
     """The same encoder with the preset's pooling and normalisation instead of the library's plain mean.
 
     Without a preset a causal decoder is pooled at its last token, the only one that has read the whole text, after an

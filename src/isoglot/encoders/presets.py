@@ -13,7 +13,7 @@ Pooling = Literal["mean", "cls", "pooler", "last"]
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Preset:
     """Settings of one family of encoders; lengths are in tokens.
 
     Attributes:
@@ -39,21 +39,21 @@ class Backbone:
 
 _TASK = "Given a web search query, retrieve relevant passages that answer the query"
 _ASK = f"Instruct: {_TASK}\nQuery: "
-_BACKBONES = (
-    Backbone(
+_PRESETS = (
+    Preset(
         r"multilingual-e5-large-instruct",
         _ASK,
         query_length=96,
         pooling="mean",
         max_length=512,
     ),
-    Backbone(r"(multilingual-)?e5-(small|base|large)(-v2)?", "query: ", "passage: ", pooling="mean", max_length=512),
+    Preset(r"(multilingual-)?e5-(small|base|large)(-v2)?", "query: ", "passage: ", pooling="mean", max_length=512),
     # The paper puts prefixes on its XLM-R and LaBSE models too.
-    Backbone(r"xlm-roberta-(base|large)", "query: ", "passage: ", pooling="mean", max_length=512),
-    Backbone(r"LaBSE", "query: ", "passage: ", pooling="pooler", max_length=256),
-    Backbone(r"bge-m3", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
-    Backbone(r"gte-multilingual-base", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
-    Backbone(
+    Preset(r"xlm-roberta-(base|large)", "query: ", "passage: ", pooling="mean", max_length=512),
+    Preset(r"LaBSE", "query: ", "passage: ", pooling="pooler", max_length=256),
+    Preset(r"bge-m3", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
+    Preset(r"gte-multilingual-base", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
+    Preset(
         r"snowflake-arctic-embed-[lm]-v2\.0",
         "query: ",
         passage_length=512,
@@ -62,7 +62,7 @@ _BACKBONES = (
         max_length=8192,
     ),
     # Decoders: what an instruction asks for stands before queries only. No blank follows Qwen's `Query:`.
-    Backbone(
+    Preset(
         r"qwen3-embedding-[\d.]+b",
         _ASK.rstrip(),
         query_length=96,
@@ -70,7 +70,7 @@ _BACKBONES = (
         encode_length=512,
         pooling="last",
     ),
-    Backbone(
+    Preset(
         r"(harrier-oss-v1-[\d.]+[mb]|gte-qwen2-[\d.]+b-instruct|e5-mistral-7b-instruct)",
         _ASK,
         query_length=96,
@@ -78,7 +78,7 @@ _BACKBONES = (
         encode_length=512,
         pooling="last",
     ),
-    Backbone(
+    Preset(
         r"embeddinggemma-300m",
         "task: search result | query: ",
         "title: none | text: ",
@@ -90,22 +90,22 @@ _BACKBONES = (
 )
 
 
-def backbone(name: str) -> Backbone:
+def preset_named(name: str) -> Preset:
     """Preset for a Hub id or folder; an unknown one keeps its own prompts and gets the usual lengths.
 
     A folder that isoglot trained remembers the lengths it was trained with (in its `run.json`).
 
-    >>> backbone("intfloat/multilingual-e5-small").query_prompt
+    >>> preset_named("intfloat/multilingual-e5-small").query_prompt
     'query: '
     """
     trained = _trained(name)
     if trained is not None:
         return trained
     last = _last_part(name)
-    for preset in _BACKBONES:
+    for preset in _PRESETS:
         if re.fullmatch(preset.pattern, last, re.IGNORECASE):
             return preset
-    return Backbone("")
+    return Preset("")
 
 
 def _last_part(name: str) -> str:
@@ -117,14 +117,14 @@ def _last_part(name: str) -> str:
     return Path(hub_id).name
 
 
-def _trained(name: str) -> Backbone | None:
+def _trained(name: str) -> Preset | None:
     """The base's preset with the lengths of the run that made this folder; None for any other folder or a Hub id."""
     record = read_run(Path(name))
     if record is None or record.get("verb") != "train":
         return None
     settings = record.get("settings") or {}
     base = settings.get("model")
-    preset = backbone(base) if isinstance(base, str) and base != name else Backbone("")
+    preset = preset_named(base) if isinstance(base, str) and base != name else Preset("")
     query, passage = settings.get("query_length"), settings.get("passage_length")
     return replace(
         preset,

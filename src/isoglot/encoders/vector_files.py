@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json
-from isoglot.encoders.embedder import Role
+from isoglot.encoders.embedder import Role, Vectors
 from isoglot.languages.codes import normal_code
 
-Floats = NDArray[np.float32]
 COMPLETE = "complete.json"
 PART = 65_536  # vectors of a file that are in memory at a time
 
@@ -30,7 +29,7 @@ class Shard(NamedTuple):
     ids: list[str]
     langs: list[str]
     roles: list[str]
-    vectors: Floats
+    vectors: Vectors
 
 
 def write_shard(
@@ -104,7 +103,7 @@ def read_shards(place: Path, *, role: Role | None = None) -> Iterator[Shard]:
             yield shard
 
 
-def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tuple[Floats, Floats]:
+def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tuple[Vectors, Vectors]:
     """Put vectors in the order of a benchmark's ids; vectors of other ids are left out.
 
     Args:
@@ -123,7 +122,7 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
         "query": {key: index for index, key in enumerate(queries)},
         "passage": {key: index for index, key in enumerate(passages)},
     }
-    found: dict[Role, Floats] = {}
+    found: dict[Role, Vectors] = {}
     filled = {role: np.zeros(len(ids), np.bool_) for role, ids in where.items()}
     for shard in read_shards(place):
         vectors = unit_vectors(shard)
@@ -148,7 +147,7 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
     return found["query"], found["passage"]
 
 
-def unit_vectors(shard: Shard) -> Floats:
+def unit_vectors(shard: Shard) -> Vectors:
     """A file's vectors (n, d) at length 1.
 
     Raises:
@@ -162,7 +161,7 @@ def unit_vectors(shard: Shard) -> Floats:
             f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
             f"({len(bad)} such); encode anew"
         )
-    found: Floats = shard.vectors / norms
+    found: Vectors = shard.vectors / norms
     return found
 
 

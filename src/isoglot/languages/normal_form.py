@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import normalize
 
+from isoglot.languages.combining_marks import combining, ranges, without_marks
 from isoglot.languages.letters import IGNORABLE, LETTERS
-from isoglot.languages.marks import combining, ranges, without_marks
 
 _IGNORED = re.compile(f"[{IGNORABLE}]+")
 # Letters that were once written with a joiner: chillus of Malayalam, and ta without a vowel in Bengali.

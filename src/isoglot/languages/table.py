@@ -124,26 +124,27 @@ def _forget_answers() -> None:
     _described.cache_clear()
 
 
-def parse_codes(text: str | None, available: tuple[str, ...], what: str = "langs") -> tuple[str, ...]:
-    """Read a comma-separated list of codes in any spelling, and check it against those at hand.
+def parse_codes(langs: str | Iterable[str] | None, available: tuple[str, ...], what: str = "langs") -> tuple[str, ...]:
+    """Read codes in any spelling as an argument gives them, and check them against those at hand.
 
     Args:
-        text: as typed; None for all.
+        langs: several codes, or one text with commas; None for all.
         available: codes at hand; the answer has their spelling and order.
         what: the argument that is named in the error.
 
     Raises:
-        InputError: a code that is not at hand, or an empty list.
+        InputError: neither, a code that is not at hand, or no code at all.
 
-    >>> parse_codes("zh_CN,DE", ("de", "en", "zh"))
-    ('de', 'zh')
+    >>> parse_codes("zh_CN,DE", ("de", "en", "zh")), parse_codes(["zh_CN", "DE"], ("de", "en", "zh"))
+    (('de', 'zh'), ('de', 'zh'))
     """
-    if text is None:
+    if langs is None:
         return available
-    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    wanted = _as_given(langs, what)
     ours = {known_code(code) or code for code in available}
     missing = [code for code in wanted if (known_code(code) or code) not in ours]
     if missing or not wanted:
+        text = langs if isinstance(langs, str) else ",".join(wanted)
         seen = f"no {', '.join(missing)} here" if missing else "an empty list"
         raise InputError(f"{what} {text!r}: {seen}; there are: {', '.join(available)}")
     chosen = {known_code(code) or code for code in wanted}
@@ -165,16 +166,21 @@ def given_codes(langs: str | Iterable[str] | None, what: str = "langs") -> tuple
     """
     if langs is None:
         return None
+    return tuple(dict.fromkeys(known_code(code) or code for code in _as_given(langs, what)))
+
+
+def _as_given(langs: str | Iterable[str], what: str) -> list[str]:
+    """The codes of an argument as they are spelled there, stripped; what is empty is left out."""
     expected = "codes such as ['de', 'en'], or one text, 'de,en'"
     parts = langs.split(",") if isinstance(langs, str) else langs
     check_kind(what, parts, Iterable, expected)
-    found: dict[str, None] = {}
+    found = []
     for code in parts:
         if not isinstance(code, str):
             raise InputError(f"{what}: holds {code!r}; expected {expected}")
         if code.strip():
-            found[known_code(code) or code.strip()] = None
-    return tuple(found)
+            found.append(code.strip())
+    return found
 
 
 def by_family(codes: tuple[str, ...]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 from unicodedata import category
 
-from isoglot.languages.marks import combining, ranges
+from isoglot.languages.combining_marks import combining, ranges
 
 # Written without spaces between words, or (Korean) with endings on them that no other word for it shares: Thai, Lao,
 # Myanmar, Tai scripts, Hangul, Khmer, Buginese, Balinese, Javanese, kana, Bopomofo, Han, Yi, Vai, cuneiform,

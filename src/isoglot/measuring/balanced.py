@@ -9,7 +9,7 @@ from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.levels import levels_of
 from isoglot.measuring.matrices import require_room
 
-NOTE = (
+BALANCED_NOTE = (
     "balanced: in the pool of all languages, each score is less the level at which its language's candidates stand for "
     "the query"
 )

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.encoders.embedder import Vectors
 from isoglot.measuring.ranks import score_blocks
-
-Floats = NDArray[np.float32]
 
 
 class Best(NamedTuple):
@@ -22,7 +21,7 @@ class Best(NamedTuple):
     """
 
     positions: NDArray[np.int64]
-    scores: Floats
+    scores: NDArray[np.float32]
     langs: NDArray[np.int16]
 
 
@@ -30,7 +29,7 @@ class Part(NamedTuple):
     """Passages that stand one after the other: where the first one stands, unit vectors (n, d), language numbers."""
 
     start: int
-    vectors: Floats
+    vectors: Vectors
     langs: NDArray[np.int16]
 
 
@@ -46,7 +45,7 @@ class Several(NamedTuple):
 
     counts: NDArray[np.int64]
     positions: NDArray[np.int64]
-    scores: Floats
+    scores: NDArray[np.float32]
     langs: NDArray[np.int16]
 
 
@@ -55,14 +54,14 @@ def nothing_yet(queries: int, depth: int) -> Best:
     return above(np.full(queries, -np.inf, np.float32), depth)
 
 
-def above(floors: Floats, depth: int) -> Best:
+def above(floors: NDArray[np.float32], depth: int) -> Best:
     """Room for what is better than a score of each query, float32 (Q,)."""
     shape = (len(floors), depth)
     scores = np.repeat(floors[:, None], depth, axis=1)
     return Best(np.full(shape, -1, np.int64), scores, np.full(shape, -1, np.int16))
 
 
-def floors_of(best: Best) -> Floats:
+def floors_of(best: Best) -> NDArray[np.float32]:
     """Scores that nothing can fall short of or equal and still come in, float32 (Q,).
 
     As good as the worst of the best is good enough: of equal scores the one that was read first stays, and it may be
@@ -72,7 +71,7 @@ def floors_of(best: Best) -> Floats:
 
 
 def search_part(
-    queries: Floats, query_lang: NDArray[np.int16], part: Part, own: Best, pooled: Best, memory: int
+    queries: Vectors, query_lang: NDArray[np.int16], part: Part, own: Best, pooled: Best, memory: int
 ) -> None:
     """Put the best of some passages among the best of each query, in its own language and in all together.
 
@@ -114,7 +113,7 @@ def merge(best: Best, more: Several) -> None:
 
 
 def _search(
-    queries: Floats, query_lang: NDArray[np.int16], block: Part, own: Best, pooled: Best, block_bytes: int
+    queries: Vectors, query_lang: NDArray[np.int16], block: Part, own: Best, pooled: Best, block_bytes: int
 ) -> None:
     everything = np.arange(len(block.vectors))
     inside = {int(lang): np.flatnonzero(block.langs == lang) for lang in np.unique(block.langs)}
@@ -127,7 +126,7 @@ def _search(
                 _keep(pooled, query, row, everything, block)
 
 
-def _keep(best: Best, query: int, scores: Floats, columns: NDArray[np.int64], block: Part) -> None:
+def _keep(best: Best, query: int, scores: NDArray[np.float32], columns: NDArray[np.int64], block: Part) -> None:
     """Put what beats the worst of a query's best among them; of equal scores the one that came first stays."""
     depth = best.scores.shape[1]
     own = scores if len(columns) == len(scores) else scores[columns]

@@ -11,15 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
-
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
+from isoglot.measuring.ranks import Array, Floats
 
 Key = tuple[str, str]
 

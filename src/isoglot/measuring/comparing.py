@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
@@ -17,8 +16,7 @@ from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
-
-Floats = NDArray[np.float64]
+from isoglot.measuring.ranks import Floats
 
 HEADLINE = ((MONO, "map"), (CROSS, "map"), (POOL, "map"), (POOL, "rank_distance"))
 IN_RANKS = frozenset({"rank_distance", "max@r"})
@@ -181,7 +179,7 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
     return tuple(known[text] for text in texts)
 
 
-def level(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
+def macro_interval(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
     """Macro mean of one regime with its interval; None where the setting has no query."""
     matrix = stack.matrices.get(key)
     return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)

@@ -14,7 +14,8 @@ from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.streamed import StreamedCorpus
-from isoglot.encoders.vector_files import Floats, Shard, read_shards, unit_vectors, vector_files
+from isoglot.encoders.embedder import Vectors
+from isoglot.encoders.vector_files import Shard, read_shards, unit_vectors, vector_files
 from isoglot.measuring.best import Best, Part, nothing_yet, search_part
 from isoglot.measuring.ranks import query_of
 from isoglot.measuring.search_elsewhere import search_elsewhere
@@ -39,14 +40,14 @@ class Found(NamedTuple):
     sizes: list[int]
 
 
-def query_vectors(place: Path, ids: list[str]) -> Floats:
+def query_vectors(place: Path, ids: list[str]) -> Vectors:
     """Vectors of queries by id, float32 (Q, d), unit length.
 
     Raises:
         InputError: a query has none, two, or a broken one.
     """
     position = {key: index for index, key in enumerate(ids)}
-    vectors: Floats | None = None
+    vectors: Vectors | None = None
     filled = np.zeros(len(ids), np.bool_)
     for shard in read_shards(place, role="query"):
         unit = unit_vectors(shard)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
+from typing import Any, Literal
 
 from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError
@@ -15,24 +12,17 @@ from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.devices import Precision
-from isoglot.encoders.embedder import Encoded, Encoder, Model
-from isoglot.encoders.encoding import encode
-from isoglot.encoders.feedback import PASSAGES, drawn_to
-from isoglot.encoders.in_context import joined, with_contexts
+from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.names import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from isoglot.measuring.balanced import NOTE as BALANCED_NOTE
-from isoglot.measuring.balanced import balance, require_balance
+from isoglot.measuring.balanced import BALANCED_NOTE, balance, require_balance
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
-from isoglot.measuring.late import NOTE as LATE_NOTE
-from isoglot.measuring.late import late_matrix, require_late
+from isoglot.measuring.late import LATE_NOTE, late_matrix, require_late
 from isoglot.measuring.matrices import cosine_matrix
-from isoglot.measuring.ranks import top_k_scored
-from isoglot.measuring.scoring import Vectors, score, score_matrix
-
-_TOGETHER = 1024  # queries whose best candidates are in memory at a time
+from isoglot.measuring.scoring import score, score_matrix
+from isoglot.measuring.sides import FEEDBACK_NOTE, corrected, encode_sides
 
 
 def evaluate(
@@ -196,117 +186,9 @@ def scored(
         if balanced:
             balance(data, scores)
         result = score_matrix(data, scores, **about)
-        said = [note for note, does in ((LATE_NOTE, late_of is not None), (BALANCED_NOTE, balanced)) if does]
-        result = replace(result, notes=(*result.notes, *said))
-    return noted(result) if feedback else result
-
-
-class Sides(NamedTuple):
-    """A benchmark's texts as vectors."""
-
-    queries: Encoded
-    candidates: Encoded
-    within: Vectors | None = None  # of the candidates in their contexts
-
-    def add_to(self, result: Evaluation) -> Evaluation:
-        """The result with the shares of texts that were cut, and a note where there are any."""
-        if self.within is not None:
-            note = "candidates' vectors are mixed of their own and of those within their contexts"
-            result = replace(result, notes=(*result.notes, note))
-        shares = {"query": self.queries.cut_share, "passage": self.candidates.cut_share}
-        length = self.candidates.length
-        if length is None:
-            return result
-        said = [f"{share:.1%} of the {role} texts" for role, share in shares.items() if share]
-        note = f"{' and '.join(said)} are longer than {length} tokens and were read up to there"
-        return replace(result, cut={**shares, "length": length}, notes=(*result.notes, *([note] if said else [])))
-
-
-def encode_sides(embedder: Encoder, benchmark: Benchmark, *, in_context: bool = False) -> Sides:
-    """Encode a benchmark's queries and candidates; arguments as in `evaluate`.
-
-    Raises:
-        InputError: contexts that the benchmark or the encoder does not know.
-    """
-    contexts = benchmark.contexts if in_context else None
-    if in_context and contexts is None:
-        raise InputError(
-            f"in_context: the candidates of {benchmark.name} stand in no context that is known; leave it out"
-        )
-    reader = None if contexts is None else with_contexts(embedder)
-    queries = encode(embedder, benchmark.queries.texts, "query", what="queries")
-    candidates = encode(embedder, benchmark.candidates.texts, "passage", what="candidates")
-    if reader is None or contexts is None:
-        return Sides(queries, candidates)
-    within = reader.encoded_within(benchmark.candidates.texts, contexts, "passage", what="candidates in their contexts")
-    return Sides(queries, candidates, within)
-
-
-def encode_benchmark(
-    model: Model | str,
-    benchmark: Benchmark,
-    *,
-    length: int | None = None,
-    precision: Precision = "auto",
-    debias: Debias | None = None,
-) -> tuple[Vectors, Vectors]:
-    """Unit vectors of a benchmark's queries and candidates, float32 (n, d) each; arguments as in `evaluate`."""
-    sides = encode_sides(open_embedder(model, ModelOptions(length=length, precision=precision)), benchmark)
-    return corrected(benchmark, sides.queries.vectors, sides.candidates.vectors, debias)
-
-
-def corrected(
-    benchmark: Benchmark,
-    queries: Vectors,
-    candidates: Vectors,
-    debias: Debias | None,
-    *,
-    feedback: bool = False,
-    within: Vectors | None = None,
-) -> tuple[Vectors, Vectors]:
-    """A benchmark's vectors after a correction of language bias; with feedback, queries are drawn to what they find.
-
-    Args:
-        benchmark: whose vectors they are.
-        queries: (n, d), unit vectors.
-        candidates: (m, d), likewise.
-        debias: the correction.
-        feedback: as in `evaluate`.
-        within: (m, d), the candidates in their contexts, to be joined with their own vectors.
-    """
-    codes = np.array(benchmark.languages)
-    if debias is not None:
-        queries = debias.apply(queries, codes[benchmark.queries.lang], "query")
-        candidates = debias.apply(candidates, codes[benchmark.candidates.lang], "passage")
-        within = within if within is None else debias.apply(within, codes[benchmark.candidates.lang], "passage")
-    candidates = candidates if within is None else joined(candidates, within)
-    return (fed_back(queries, candidates, debias) if feedback else queries), candidates
-
-
-def fed_back(queries: Vectors, candidates: Vectors, debias: Debias | None = None) -> Vectors:
-    """Queries drawn to their best candidates (see `isoglot.encoders.feedback`), float32 (n, d).
-
-    Args:
-        queries: (n, d), unit vectors.
-        candidates: (m, d), unit vectors, or shorter ones of candidates in their contexts; of all languages.
-        debias: the correction that both have passed through.
-    """
-    best, cosines = top_k_scored(queries, candidates, PASSAGES)
-    hubs = None if debias is None else debias.hubs
-    moved = np.empty(queries.shape, np.float32)
-    for start in range(0, len(queries), _TOGETHER):
-        some = slice(start, start + _TOGETHER)
-        moved[some] = drawn_to(queries[some], candidates[best[some]], cosines[some], hubs)
-    return moved
-
-
-def noted(result: Evaluation) -> Evaluation:
-    """The result with a note that its queries were fed back."""
-    note = (
-        f"feedback: every query was drawn to its {PASSAGES} best passages of all languages first, so the monolingual "
-        "and cross-lingual settings know of passages in languages that they do not rank"
-    )
-    return replace(result, notes=(*result.notes, note))
+    for note, does in ((LATE_NOTE, late_of is not None), (BALANCED_NOTE, balanced), (FEEDBACK_NOTE, feedback)):
+        result = result.with_note(note) if does else result
+    return result
 
 
 def trained_languages(model: str) -> tuple[str, ...] | None:

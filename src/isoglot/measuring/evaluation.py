@@ -22,7 +22,6 @@ from isoglot.measuring.per_query import (
     POOL,
     SETTINGS,
     TABLE,
-    Floats,
     Values,
     column_means,
     mean_of,
@@ -30,6 +29,7 @@ from isoglot.measuring.per_query import (
     values_of,
     write_values,
 )
+from isoglot.measuring.ranks import Floats
 from isoglot.measuring.top10 import save_hits
 
 # What an evaluation prints of each setting, and how.
@@ -116,6 +116,10 @@ class Evaluation:
         matrices = {key: values.matrix for key, values in self.values.items()}
         found = intervals(matrices, parts, resamples=resamples, seed=seed, level=level)
         return replace(self, intervals={f"{key[0]}.{key[1]}": own for key, own in found.items() if own})
+
+    def with_note(self, note: str) -> Evaluation:
+        """The same with one more remark of what a reader of the figures must know."""
+        return replace(self, notes=(*self.notes, note))
 
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json`."""

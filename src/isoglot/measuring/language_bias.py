@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +17,6 @@ from isoglot.measuring.measures import average_precision, mean_per_query
 from isoglot.measuring.ranks import BLOCK_BYTES, Array, Floats, query_of, top_k
 
 _ENTRIES, _NUMBERS = 2**18, 2**22  # of arrays that compare groups of queries, at a time
-
-
-class LanguageShare(NamedTuple):
-    """Per query, the share of its own language among its top k and in the pool: float64 (Q,) each."""
-
-    top: Floats
-    pool: Floats
 
 
 def rank_distance(offsets: Array, ranks: Array) -> Floats:
@@ -60,17 +52,16 @@ def comp_at(offsets: Array, ranks: Array, k: int) -> Floats:
     return _several(offsets, np.floor(mean_per_query(offsets, ranks <= k)))
 
 
-def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) -> LanguageShare:
-    """Share of the top k in the query's language, beside that language's share of the pool (no bias: equal).
+def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) -> Floats:
+    """Share of the top k in the query's language (no bias: that language's share of the pool).
 
     Args:
         top: integers (Q, k), positions as `ranks.top_k` gives them.
         candidate_langs: integers (N,).
         query_langs: integers (Q,).
     """
-    langs, counts = np.unique(candidate_langs, return_counts=True)
-    share = (query_langs[:, None] == langs) @ counts / len(candidate_langs)
-    return LanguageShare((candidate_langs[top] == query_langs[:, None]).mean(axis=1), share)
+    share: Floats = (candidate_langs[top] == query_langs[:, None]).mean(axis=1)
+    return share
 
 
 def lpr(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array) -> Floats:

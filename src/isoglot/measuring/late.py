@@ -15,7 +15,7 @@ from isoglot.encoders.token_vectors import TokenEncoder, with_tokens
 from isoglot.measuring.matrices import require_room
 from isoglot.measuring.ranks import BLOCK_BYTES, score_blocks
 
-NOTE = (
+LATE_NOTE = (
     "late interaction: scores are cosines of whole texts mixed with those of tokens, each of the query's with the "
     "nearest of the passage's"
 )

@@ -9,7 +9,8 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.measuring.bootstrap import Interval, minimal_detectable
-from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, column_means, mean_of
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, column_means, mean_of
+from isoglot.measuring.ranks import Floats
 
 AllValues = Mapping[tuple[str, str], Values]  # by (setting, measure)
 

@@ -67,11 +67,11 @@ def mteb_results(
     ]
 
 
-def write_mteb(evaluation: Evaluation, folder: Path, **facts: Any) -> list[Path]:
+def write_mteb(evaluation: Evaluation, folder: Path | str, **facts: Any) -> list[Path]:
     """Write `mteb_results` as TASK.json each; gives the files."""
     written = []
     for result in mteb_results(evaluation, **facts):
-        path = folder / f"{result['task_name'].replace('/', '_')}.json"
+        path = Path(folder) / f"{result['task_name'].replace('/', '_')}.json"
         write_json(path, result)
         written.append(path)
     return written

@@ -6,7 +6,7 @@ languages against the candidates of all languages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -80,14 +80,18 @@ class LareqaTask(AbsTaskRetrieval):  # type: ignore[misc]
 
 
 def lareqa_tasks(
-    name: str = "xquad-r", folder: Path | None = None, *, langs: str | None = None, with_context: bool = False
+    name: str = "xquad-r",
+    folder: Path | None = None,
+    *,
+    langs: str | Sequence[str] | None = None,
+    with_context: bool = False,
 ) -> list[LareqaTask]:
     """The two tasks of a benchmark: by pairs of languages, and pooled.
 
     Args:
         name: `xquad-r` or `mlqa-r`; with `folder` any name.
         folder: holds {lang}.json; the published files are downloaded to isoglot's cache when None.
-        langs: comma-separated languages to keep; all that the folder holds by default.
+        langs: codes to keep: several, or one text with commas; all that the folder holds by default.
         with_context: encode each candidate sentence followed by its paragraph.
 
     Raises:

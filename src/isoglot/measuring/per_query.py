@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
+from isoglot.measuring.ranks import Floats
 
-Floats = NDArray[np.float64]
 Cell = tuple[str, str]
 
 MONO, CROSS, POOL = "monolingual", "cross_lingual", "multilingual"

@@ -13,8 +13,8 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.measuring import language_bias
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
-from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Floats, Values, cells_of
-from isoglot.measuring.ranks import Array, GoldRanks, distinct, query_of, select
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, cells_of
+from isoglot.measuring.ranks import Array, Floats, GoldRanks, distinct, query_of, select
 
 TOP = 10  # cut-off of the measures of the best candidates
 PEER_TOP = 100
@@ -65,72 +65,103 @@ def score_ranks(
     Raises:
         InputError: a lowest grade under 1, or one that no candidate reaches.
     """
-    languages, offsets = benchmark.languages, ranks.offsets
     keep = _relevant(benchmark, relevant_from)
     binary = ranks if keep.all() else select(ranks, keep)
-    shape = (len(benchmark.groups), len(languages))
-    row, column = benchmark.group, benchmark.queries.lang.astype(np.int64)
-    values: dict[tuple[str, str], Values] = {}
+    values = _within(benchmark, ranks, binary, keep, tuple(name for name in (MONO, CROSS) if name in settings))
+    if POOL in settings:
+        of_top = {f"same_language@{TOP}": same_language, f"mrc@{TOP}": agreement}
+        known = {measure: found for measure, found in of_top.items() if found is not None}
+        pooled, remarks = _pooled(benchmark, ranks, binary, keep, known, unfound)
+        values |= pooled
+        notes = (*notes, *remarks)
+    notes = (*_on_judgements(benchmark, binary, relevant_from), *notes)
+    sizes = np.bincount(benchmark.candidates.lang, minlength=len(benchmark.languages))
+    return Evaluation(
+        benchmark.name,
+        name,
+        benchmark.languages,
+        benchmark.groups,
+        values,
+        ranks.ties,
+        {lang: int(size) for lang, size in zip(benchmark.languages, sizes, strict=True)},
+        trained,
+        (*benchmark.notes, *notes),
+        depth,
+    )
 
-    def spread(per_query: Floats) -> Floats:
-        matrix = np.full(shape, np.nan)
-        matrix[row, column] = per_query
-        return matrix
 
+def _within(
+    benchmark: Benchmark, ranks: GoldRanks, binary: GoldRanks, keep: NDArray[np.bool_], settings: tuple[str, ...]
+) -> dict[tuple[str, str], Values]:
+    """Every measure of a query among the candidates of one language, for each language.
+
+    Args:
+        benchmark: queries, candidates and relevance.
+        ranks: of all its golds.
+        binary: of those that are relevant to measures that know only yes and no.
+        keep: which of the golds these are.
+        settings: monolingual, cross_lingual, or both.
+    """
+    languages, asked = benchmark.languages, benchmark.queries.lang
     gold_lang = benchmark.candidates.lang[benchmark.gold]
-    barren = np.diff(offsets) == 0
+    barren = np.diff(ranks.offsets) == 0
     columns: dict[str, dict[tuple[str, str], Floats]] = {}
     for number, passage_lang in enumerate(languages):
         inside = gold_lang == number
         part = select(ranks, inside)
         relevant = part if binary is ranks else select(binary, inside[keep])
         answered = np.diff(part.offsets) > 0
-        own = column == number
+        own = asked == number
         # Judged, and nothing relevant: its own language counts, where anything is measured there.
         counted = answered | (barren & own & answered[own].any())
         for measure, found in _measured(part, benchmark.grades[inside], relevant, counted, "within").items():
-            matrix = spread(found)
+            matrix = _spread(benchmark, found)
             for asking, query_lang in enumerate(languages):
                 columns.setdefault(measure, {})[query_lang, passage_lang] = matrix[:, asking]
+    values: dict[tuple[str, str], Values] = {}
+    nothing = np.empty((len(benchmark.groups), 0))
     for measure, by_cell in columns.items():
-        for setting in (MONO, CROSS):
-            if setting in settings:
-                cells = cells_of(setting, languages)
-                matrix = np.stack([by_cell[cell] for cell in cells], axis=1) if cells else np.empty((shape[0], 0))
-                values[setting, measure] = Values(setting, measure, cells, matrix)
-    if POOL in settings:
-        everything = np.ones(len(barren), np.bool_)
-        pooled = _measured(ranks, benchmark.grades, binary, everything, "pooled")
-        relevant_lang = gold_lang[keep]
-        of_bias, remarks = _bias(benchmark, binary, relevant_lang, unfound)
-        pooled |= of_bias
-        notes = (*notes, *remarks)
-        if same_language is not None:
-            pooled[f"same_language@{TOP}"] = same_language
-        if agreement is not None:
-            pooled[f"mrc@{TOP}"] = agreement
-        for measure, per_query in pooled.items():
-            values[POOL, measure] = Values(POOL, measure, cells_of(POOL, languages), spread(per_query))
-        if of_bias:
-            drops = language_bias.one_target_deletion(binary.offsets, binary.pooled, relevant_lang, len(languages))
-            matrix = np.full((*shape, len(languages)), np.nan)
-            matrix[row, column] = drops
-            cells = cells_of(DELETION, languages)
-            values[DELETION, "map"] = Values(DELETION, "map", cells, matrix.reshape(shape[0], -1))
-    notes = (*_on_judgements(benchmark, binary, relevant_from), *notes)
-    sizes = np.bincount(benchmark.candidates.lang, minlength=len(languages))
-    return Evaluation(
-        benchmark.name,
-        name,
-        languages,
-        benchmark.groups,
-        values,
-        ranks.ties,
-        {lang: int(size) for lang, size in zip(languages, sizes, strict=True)},
-        trained,
-        (*benchmark.notes, *notes),
-        depth,
-    )
+        for setting in settings:
+            cells = cells_of(setting, languages)
+            matrix = np.stack([by_cell[cell] for cell in cells], axis=1) if cells else nothing
+            values[setting, measure] = Values(setting, measure, cells, matrix)
+    return values
+
+
+def _pooled(
+    benchmark: Benchmark,
+    ranks: GoldRanks,
+    binary: GoldRanks,
+    keep: NDArray[np.bool_],
+    known: dict[str, Floats],
+    unfound: int | None,
+) -> tuple[dict[tuple[str, str], Values], tuple[str, ...]]:
+    """Every measure of a query among the candidates of all languages, one-target deletion, and remarks.
+
+    Arguments as in `_within` and `score_ranks`; `known` are values of measures that the ranks do not say.
+    """
+    languages = benchmark.languages
+    relevant_lang = benchmark.candidates.lang[benchmark.gold][keep]
+    counted = np.ones(len(benchmark.queries), np.bool_)
+    of_bias, remarks = _bias(benchmark, binary, relevant_lang, unfound)
+    found = _measured(ranks, benchmark.grades, binary, counted, "pooled") | of_bias | known
+    cells = cells_of(POOL, languages)
+    values: dict[tuple[str, str], Values] = {
+        (POOL, measure): Values(POOL, measure, cells, _spread(benchmark, per_query))
+        for measure, per_query in found.items()
+    }
+    if of_bias:
+        drops = language_bias.one_target_deletion(binary.offsets, binary.pooled, relevant_lang, len(languages))
+        matrix = _spread(benchmark, drops).reshape(len(benchmark.groups), -1)
+        values[DELETION, "map"] = Values(DELETION, "map", cells_of(DELETION, languages), matrix)
+    return values, remarks
+
+
+def _spread(benchmark: Benchmark, per_query: Floats) -> Floats:
+    """Values (Q, ...) of queries by group and language: (groups, languages, ...), NaN where there is no query."""
+    spread = np.full((len(benchmark.groups), len(benchmark.languages), *per_query.shape[1:]), np.nan)
+    spread[benchmark.group, benchmark.queries.lang] = per_query
+    return spread
 
 
 def _relevant(benchmark: Benchmark, relevant_from: float) -> NDArray[np.bool_]:

@@ -7,21 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.streamed import StreamedCorpus
+from isoglot.encoders.embedder import Vectors
 from isoglot.measuring import language_bias
 from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards, ties_of
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import BLOCK_BYTES, GoldRanks, gold_ranks, gold_ranks_from_scores, top_k_of_scores
-from isoglot.measuring.trec import read_trec_run
-
-Vectors = NDArray[np.float32]
+from isoglot.measuring.trec_runs import read_trec_run
 
 
 def score(
@@ -61,7 +59,7 @@ def score(
     agreement = (
         language_bias.mrc_at(queries, candidates, benchmark.group, TOP, top=top) if _is_parallel(benchmark) else None
     )
-    share = language_bias.same_language_share(top, langs, benchmark.queries.lang).top
+    share = language_bias.same_language_share(top, langs, benchmark.queries.lang)
     result = score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained, relevant_from=relevant_from)
     return replace(result, top=top)
 
@@ -93,7 +91,7 @@ def score_matrix(
     ranks = gold_ranks_from_scores(scores, langs, benchmark.gold_offsets, benchmark.gold)
     top = top_k_of_scores(scores, TOP)
     agreement = language_bias.mrc_of_scores(scores, benchmark.group, top) if _is_parallel(benchmark) else None
-    share = language_bias.same_language_share(top, langs, benchmark.queries.lang).top
+    share = language_bias.same_language_share(top, langs, benchmark.queries.lang)
     result = score_ranks(benchmark, ranks, share, agreement, name=name, trained=trained, relevant_from=relevant_from)
     return replace(result, top=top)
 

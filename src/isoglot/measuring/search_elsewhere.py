@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor
+from isoglot.encoders.embedder import Vectors
 from isoglot.measuring.arithmetic import Arithmetic, arithmetic_here
-from isoglot.measuring.best import Best, Floats, Part, Several, above, floors_of, found_in, merge, search_part
+from isoglot.measuring.best import Best, Part, Several, above, floors_of, found_in, merge, search_part
 
 _RUN = 65_536  # passages for a worker at a time, where there is memory for them
 
@@ -22,14 +23,14 @@ class _Run(NamedTuple):
     """Passages for a worker, and the scores that are too low, float32 (Q,): in a query's language, and in all."""
 
     parts: list[Part]
-    own: Floats
-    pooled: Floats | None
+    own: NDArray[np.float32]
+    pooled: NDArray[np.float32] | None
 
 
 class _Asked(NamedTuple):
     """What every worker searches for, and how."""
 
-    queries: Floats
+    queries: Vectors
     langs: NDArray[np.int16]
     depth: int
     memory: int
@@ -37,7 +38,7 @@ class _Asked(NamedTuple):
 
 
 def search_elsewhere(
-    queries: Floats,
+    queries: Vectors,
     query_lang: NDArray[np.int16],
     parts: Iterable[Part],
     own: Best,

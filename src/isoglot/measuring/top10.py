@@ -14,7 +14,6 @@ from isoglot.core.files import atomic_write
 from isoglot.data.benchmarks.benchmark import Benchmark
 
 FILE = "top10.parquet"
-K = 10
 
 
 def save_hits(folder: Path, benchmark: Benchmark, top: NDArray[np.int32]) -> None:

@@ -29,7 +29,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         benchmark: what to measure on, or a name or path that `load_benchmark` opens.
         name: put before every metric; the benchmark's name by default, nothing when empty.
         primary: the metric that chooses the best checkpoint, as SETTING.MEASURE.
-        length: tokens kept of queries and candidates; the backbone's preset when None.
+        length: tokens kept of queries and candidates; the model's preset when None.
         precision: `auto`, `bf16` or `fp32`.
         write_csv: append each call's metrics to `multilingual_{name}_results.csv` in the trainer's eval folder.
 

@@ -1,184 +1,19 @@
-"""TREC runs and qrels: reading a run to score it, and writing ours so that trec_eval gives our numbers."""
+"""TREC runs and qrels as isoglot writes them, so that trec_eval gives our numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
-from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark
-from isoglot.data.records import table_rows
-from isoglot.measuring.ranks import GoldRanks, query_of, top_k_scored
+from isoglot.measuring.ranks import query_of, top_k_scored
 
 DEPTH = 1000
-TOP = 10
-_REMEDY = "Expected six columns: query, Q0, passage, rank, score, name; with the benchmark's own ids."
-
-
-class RunRanks(NamedTuple):
-    """A run as ranks of relevant candidates.
-
-    Attributes:
-        ranks: infinite where a relevant candidate is not in the run.
-        share: (queries,) share of the query's language in its top 10, NaN where the run has fewer.
-        top: int32 (queries, 10 at most), the best candidates; None where the run has fewer, or some that are not in
-            the pool.
-        depth: candidates listed for a query, at least; of the queries that it lists.
-        complete: whether every query lists the whole pool.
-        outside: whether any query lists a candidate in another language than its own.
-        notes: what a reader must know.
-    """
-
-    ranks: GoldRanks
-    share: NDArray[np.float64]
-    top: NDArray[np.int32] | None
-    depth: int
-    complete: bool
-    outside: bool
-    notes: tuple[str, ...]
-
-
-class _Entry(NamedTuple):
-    """A line of a run: what trec_eval sorts by, then the candidate's position (-1: not in the pool)."""
-
-    score: float
-    id: str
-    place: int
-
-
-def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunRanks:
-    """Read a run over a benchmark's pool, in the order of trec_eval: by score, equal scores by id, descending.
-
-    Ranks within a language come from the same list, with the other languages' passages taken out. Queries of the run
-    that the benchmark does not judge are left out, as trec_eval does; judged queries that the run lacks count as 0, as
-    with its `-c`. Where the language of a query's pool is known (one language, or runs by language), ids may lack the
-    language before them (`12#0` for `yo:12#0`, as MIRACL writes them), and passages outside of the pool hold their
-    ranks without being relevant.
-
-    Args:
-        runs: one for all queries, or one for each query language.
-        benchmark: queries, candidates and relevance.
-
-    Raises:
-        InputError: malformed lines, no known query, unknown passages in a pool of several languages, a passage twice
-            for a query, or an empty run.
-    """
-    problems = Problems()
-    listed: list[list[_Entry]] = [[] for _ in benchmark.queries.ids]
-    unjudged: dict[str, None] = {}
-    if isinstance(runs, Path):
-        runs = {benchmark.languages[0] if len(benchmark.languages) == 1 else "": runs}
-    for lang, path in runs.items():
-        if lang and lang not in benchmark.languages:
-            known = ", ".join(benchmark.languages)
-            problems.add(path, None, f"is given for {lang}, which {benchmark.name} does not ask in; there are: {known}")
-            continue
-        unjudged |= _read_lines(path, lang, benchmark, listed, problems)
-    if not any(listed) and not problems.count:
-        files = ", ".join(map(str, runs.values()))
-        first = next(iter(unjudged), None)
-        seen = "the run is empty"
-        if first is not None:
-            such = benchmark.queries.ids[0]
-            seen = f"unknown query id {first!r}, and so are all others of the run; such as {such!r} is known"
-        problems.add(files, None, seen)
-    found = [sorted(entries, key=lambda entry: entry[:2], reverse=True) for entries in listed]
-    for q, entries in enumerate(found):
-        if len({entry.id for entry in entries}) < len(entries):
-            problems.add(
-                ", ".join(map(str, runs.values())), None, f"query {benchmark.queries.ids[q]!r} lists a passage twice"
-            )
-    problems.raise_if_any(_REMEDY)
-    return _ranked(found, benchmark, list(unjudged))
-
-
-def _read_lines(
-    path: Path, lang: str, benchmark: Benchmark, listed: list[list[_Entry]], problems: Problems
-) -> dict[str, None]:
-    """Sort the lines of a run by query into `listed`; gives the queries that are not judged."""
-    query_number = {key: index for index, key in enumerate(benchmark.queries.ids)}
-    position = {key: index for index, key in enumerate(benchmark.candidates.ids)}
-    unjudged: dict[str, None] = {}
-    for line, (query, _, passage, _, score, _) in table_rows(path, 6, problems, separator=None):
-        try:
-            value = float(score)
-        except ValueError:
-            value = float("nan")
-        number = query_number.get(query, query_number.get(f"{lang}:{query}", -1))
-        place = position.get(passage, position.get(f"{lang}:{passage}", -1))
-        if value != value:
-            problems.add(path, line, f"score {score!r} is not a number")
-        elif number < 0:
-            unjudged[query] = None
-        elif place < 0 and not lang:
-            such = benchmark.candidates.ids[0]
-            problems.add(path, line, f"unknown passage id {passage!r}; such as {such!r} is known")
-        else:
-            # trec_eval keeps scores in single precision: what is equal there is a tie.
-            listed[number].append(_Entry(float(np.float32(value)), passage, place))
-    return unjudged
-
-
-def _ranked(found: list[list[_Entry]], benchmark: Benchmark, unjudged: list[str]) -> RunRanks:
-    langs, gold, offsets = benchmark.candidates.lang, benchmark.gold, benchmark.gold_offsets
-    within, pooled = np.full(len(gold), np.inf), np.full(len(gold), np.inf)
-    share = np.full(len(found), np.nan)
-    k = min(TOP, len(langs))
-    top = np.full((len(found), k), -1, np.int32)
-    ties, outside, strangers = 0, False, 0
-    for q, entries in enumerate(found):
-        places = np.array([entry.place for entry in entries], np.int64)
-        scores = np.array([entry.score for entry in entries])
-        asked = benchmark.queries.lang[q]
-        lang_of = np.where(places < 0, asked, langs[places]) if len(places) else np.empty(0, langs.dtype)
-        strangers += int((places < 0).sum())
-        outside = outside or bool((lang_of != asked).any())
-        if len(places) >= k:
-            share[q], top[q] = (lang_of == asked)[:TOP].mean(), places[:k]
-        rank = {int(candidate): number for number, candidate in enumerate(places)}
-        counted: set[int] = set()
-        for entry in range(offsets[q], offsets[q + 1]):
-            place = rank.get(int(gold[entry]))
-            if place is None:
-                continue
-            pooled[entry] = place + 1
-            within[entry] = 1 + int((lang_of[:place] == langs[gold[entry]]).sum())
-            equal = set(np.flatnonzero(scores == scores[place]).tolist()) - {place} - counted
-            ties += len(equal)
-            counted.add(place)
-    lengths = np.array([len(entries) for entries in found])
-    depth, complete = int(lengths[lengths > 0].min()), bool((lengths == len(langs)).all()) and not strangers
-    notes = []
-    if not complete:
-        pool = "a larger pool" if strangers else str(len(langs))
-        notes.append(
-            f"scored from a run of {depth} to {lengths.max()} passages a query, of {pool}: a relevant passage "
-            "beyond them counts as never found, so mAP, recall beyond that depth and MRR are lower bounds"
-        )
-    missing = int((lengths == 0).sum())
-    if missing:
-        notes.append(
-            f"the run lists nothing for {missing} queries that are judged here: they count as 0, as with trec_eval -c"
-        )
-    if unjudged:
-        have = "query of the run has" if len(unjudged) == 1 else "queries of the run have"
-        notes.append(
-            f"{len(unjudged)} {have} no judgements here (such as {unjudged[0]!r}): left out, as trec_eval does"
-        )
-    if strangers:
-        notes.append(
-            f"{strangers} lines of the run name passages that are not in the pool here: they keep their ranks and "
-            "count as not relevant, as in trec_eval"
-        )
-    ranks = GoldRanks(offsets, gold, within, pooled, ties)
-    best = top if (top >= 0).all() else None
-    return RunRanks(ranks, share, best, depth, complete, outside, tuple(notes))
 
 
 def write_trec(
@@ -204,7 +39,7 @@ def write_trec(
         depth: passages a query; 0 for all.
         name: last column of the runs.
     """
-    label = "_".join(name.split()) or "isoglot"
+    label, query_ids, passage_ids = label_of(name), benchmark.queries.ids, benchmark.candidates.ids
     langs = benchmark.candidates.lang
     gold_query = query_of(benchmark.gold_offsets)
     gold_lang = langs[benchmark.gold]
@@ -216,13 +51,13 @@ def write_trec(
         with atomic_write(qrels) as temporary, temporary.open("w", encoding="utf-8") as out:
             for q, c, grade in zip(gold_query, benchmark.gold, benchmark.grades, strict=True):
                 if not own or langs[c] == benchmark.queries.lang[q]:
-                    out.write(f"{_id(benchmark.queries.ids[q])} 0 {_id(benchmark.candidates.ids[c])} {grade:g}\n")
+                    out.write(f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[c])} {grade:g}\n")
             # Judged, and nothing relevant: without a line trec_eval would leave the query out of its means.
             for q in np.flatnonzero(np.diff(benchmark.gold_offsets) == 0):
                 asked = benchmark.queries.lang[q]
                 if not own or asked in measured:
                     first = int(np.argmax(langs == asked))
-                    out.write(f"{_id(benchmark.queries.ids[q])} 0 {_id(benchmark.candidates.ids[first])} 0\n")
+                    out.write(f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[first])} 0\n")
         with atomic_write(run) as temporary, temporary.open("w", encoding="utf-8") as out:
             for asking, pool in _parts(benchmark, own):
                 k = min(depth, len(pool)) if depth else len(pool)
@@ -230,13 +65,50 @@ def write_trec(
                     some = asking[first : first + 256]
                     top, scores = top_k_scored(queries[some], candidates[pool], k)
                     for q, found, values in zip(some, pool[top], strictly_falling(scores), strict=True):
-                        query = _id(benchmark.queries.ids[q])
-                        out.writelines(
-                            f"{query} Q0 {_id(benchmark.candidates.ids[c])} {rank} {score:.9g} {label}\n"
-                            for rank, (c, score) in enumerate(zip(found, values, strict=True), 1)
-                        )
+                        ids = (passage_ids[c] for c in found)
+                        out.writelines(run_lines(query_ids[q], ids, values, label))
         written += [run, qrels]
     return written
+
+
+def run_lines(query: str, ids: Iterable[str], scores: NDArray[np.float32], label: str) -> Iterator[str]:
+    """A query's lines of a run: query, Q0, passage, rank, score, name.
+
+    Args:
+        query: its id.
+        ids: of passages, best first.
+        scores: theirs, as `strictly_falling` makes them; nine digits tell any two of float32 apart.
+        label: last column (see `label_of`).
+
+    Raises:
+        InputError: as `trec_id`.
+    """
+    asked = trec_id(query)
+    for rank, (id, score) in enumerate(zip(ids, scores.tolist(), strict=True), 1):
+        yield f"{asked} Q0 {trec_id(id)} {rank} {score:.9g} {label}\n"
+
+
+def label_of(name: str) -> str:
+    """A name as the last column of a run takes it: without white space.
+
+    >>> label_of("my run"), label_of("")
+    ('my_run', 'isoglot')
+    """
+    return "_".join(name.split()) or "isoglot"
+
+
+def trec_id(key: str) -> str:
+    """An id, where TREC's files can name it: their columns are split at white space.
+
+    Raises:
+        InputError: an id with white space.
+    """
+    if key.split() != [key]:
+        raise InputError(
+            f"id {key!r} holds white space, at which the columns of TREC files are split; rename it where it comes "
+            "from: the benchmark, the index or the queries"
+        )
+    return key
 
 
 def strictly_falling(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -261,14 +133,3 @@ def _parts(benchmark: Benchmark, own: bool) -> list[tuple[NDArray[np.int64], NDA
         for lang in range(len(benchmark.languages))
     ]
     return [(asking, pool) for asking, pool in parts if len(asking)]
-
-
-def _id(key: str) -> str:
-    """TREC columns are split at white space, which an id can therefore not hold.
-
-    Raises:
-        InputError: an id with white space.
-    """
-    if key.split() != [key]:
-        raise InputError(f"id {key!r} holds white space; TREC files cannot name it, so rename it in the benchmark")
-    return key

@@ -15,10 +15,10 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.documents.document import clean
 from isoglot.encoders.embedder import Vectors
-from isoglot.measuring.evaluating import noted
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import GoldRanks
+from isoglot.measuring.sides import FEEDBACK_NOTE
 from isoglot.search.hit import Hit
 from isoglot.search.query_checks import LARGEST_K, check_feedback
 from isoglot.search.searcher import Searcher
@@ -133,7 +133,7 @@ def score_index(
     )
     full = all(len(listed) == len(top[0]) for listed in top) and len(top[0]) == min(TOP, len(benchmark.candidates))
     result = replace(result, top=np.array(top, np.int32) if full else None)
-    return noted(result) if feedback else result
+    return result.with_note(FEEDBACK_NOTE) if feedback else result
 
 
 def passage_documents(benchmark: Benchmark | StreamedCorpus, *, in_context: bool = False) -> Iterator[dict[str, str]]:

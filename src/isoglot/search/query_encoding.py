@@ -12,7 +12,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Vectors, readable
-from isoglot.encoders.in_context import widened
+from isoglot.encoders.in_context import filled_up
 from isoglot.languages.codes import UNKNOWN, normal_code
 from isoglot.languages.detection import detect
 
@@ -89,4 +89,4 @@ def query_vectors(
     if debias is not None:
         codes = [lang or detect(readable(text), among=debias.languages, threshold=0.0) for text in texts]
         vectors = debias.apply(vectors, codes, "query")
-    return widened(vectors, "query") if in_context else vectors
+    return filled_up(vectors, "query") if in_context else vectors

@@ -14,12 +14,11 @@ from isoglot.core.files import atomic_write
 from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
 from isoglot.data.records import read_records, tsv_lines
-from isoglot.measuring.trec import strictly_falling
+from isoglot.measuring.trec import DEPTH, label_of, run_lines, strictly_falling
 from isoglot.search.query_checks import LONGEST_QUERY
 from isoglot.search.searcher import Searcher
 
 _log = logging.getLogger(__name__)
-DEPTH = 1000
 BATCH = 64
 _IDS = ("_id", "id", "qid", "query_id", "query-id")
 _TEXTS = ("text", "query", "title")
@@ -121,7 +120,7 @@ def search_to_run(
     """
     if batch < 1:
         raise InputError(f"batch {batch}: expected at least 1")
-    label = "_".join(name.split()) or "isoglot"
+    label = label_of(name)
     lines, empty = 0, []
     with (
         atomic_write(Path(path)) as temporary,
@@ -136,19 +135,7 @@ def search_to_run(
                     empty.append(id)
                     continue
                 scores = strictly_falling(np.array([[hit.score for hit in hits]], np.float32))[0]
-                out.writelines(
-                    f"{_word(id)} Q0 {_word(hit.id)} {rank} {score:.9g} {label}\n"
-                    for rank, (hit, score) in enumerate(zip(hits, scores.tolist(), strict=True), 1)
-                )
+                out.writelines(run_lines(id, (hit.id for hit in hits), scores, label))
                 lines += len(hits)
             progress.advance(len(some))
     return Written(len(queries), lines, tuple(empty))
-
-
-def _word(id: str) -> str:
-    if id.split() != [id]:
-        raise InputError(
-            f"id {id!r} holds white space, at which the columns of a TREC run are split; give it another in the index "
-            "or among the queries"
-        )
-    return id

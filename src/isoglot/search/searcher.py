@@ -18,7 +18,7 @@ from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.feedback import PASSAGES, drawn_to
-from isoglot.encoders.in_context import widened
+from isoglot.encoders.in_context import filled_up
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.unit_vectors import units
 from isoglot.search.asked import QUOTA, Asked, Expand
@@ -325,7 +325,7 @@ class Searcher(Lookup):
             for row, near in zip(rows, found, strict=True)
         ]
         drawn = np.array(moved, np.float32).reshape(rows[:, kept].shape)
-        return widened(drawn, "query") if self._in_context else drawn
+        return filled_up(drawn, "query") if self._in_context else drawn
 
     async def asearch(self, query: str, **how: Any) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.
@@ -352,7 +352,7 @@ class Searcher(Lookup):
             raise NoPassageError(id)
         passage, vector = found
         if self._in_context:  # the dimension that fills it up says nothing of what is alike
-            vector = widened(units(vector[None, :-1]), "query")[0]
+            vector = filled_up(units(vector[None, :-1]), "query")[0]
         if wrong := sorted(set(how) - _LIKE):
             raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(_LIKE))}")
         asked = Asked(**how)

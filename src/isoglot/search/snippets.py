@@ -8,7 +8,7 @@ from typing import NamedTuple
 from unicodedata import category
 
 from isoglot.core.errors import InputError
-from isoglot.languages.marking import Mark, marks
+from isoglot.languages.matched_words import Mark, marks
 
 CHARACTERS = 240
 SHORTEST, LONGEST = 40, 2000
@@ -34,7 +34,7 @@ class Snippet(NamedTuple):
 def snippet(text: str, query: str, characters: int = CHARACTERS) -> Snippet:
     """At most so many characters of a text, those with most of the query's words; the beginning where it has none.
 
-    Words are matched as `isoglot.languages.marking.marks` does. Where it can, it begins and ends at a blank.
+    Words are matched as `isoglot.languages.matched_words.marks` does. Where it can, it begins and ends at a blank.
 
     Args:
         text: of a passage.

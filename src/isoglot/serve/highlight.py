@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from isoglot.languages.marking import marks
+from isoglot.languages.matched_words import marks
 
 
 class Piece(NamedTuple):

@@ -49,7 +49,7 @@ class StudySettings:
             InputError: no regime or seed, one given twice, an unknown regime, or a number out of range.
         """
         check_kind("train", self.train, TrainSettings, "a TrainSettings of isoglot.training")
-        check_kind("options", self.options, LoadOptions, "a LoadOptions of isoglot.encoders.options")
+        check_kind("options", self.options, LoadOptions, "a LoadOptions of isoglot.encoders")
         check_kind("model", self.model, str, "a name or a folder, as text")
         for name, values in (("regimes", self.regimes), ("seeds", self.seeds)):
             example = type(self).__dataclass_fields__[name].default

@@ -75,4 +75,4 @@ def check_training(model: Any, folder: Any, loss: Any, callbacks: Any, options: 
         if not (isinstance(callback, type) and issubclass(callback, TrainerCallback)):
             check_kind("callbacks: one of them", callback, TrainerCallback, "a TrainerCallback of transformers")
     if options is not None:
-        check_kind("options", options, LoadOptions, "a LoadOptions of isoglot.encoders.options")
+        check_kind("options", options, LoadOptions, "a LoadOptions of isoglot.encoders")

@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import preset_of, prompt_of
-from isoglot.encoders.presets import Backbone
+from isoglot.encoders.presets import Preset
 from isoglot.encoders.tokens import tokenize, tokenize_rows
 from isoglot.training.collator import Negatives, TokenCollator
 from isoglot.training.losses.named import LossTerm
@@ -55,7 +55,7 @@ def run_collator(
     model: SentenceTransformer,
     rows: Prepared,
     settings: TrainSettings,
-    preset: Backbone,
+    preset: Preset,
     scratch: Path,
     numbers: Ints | None,
     *,

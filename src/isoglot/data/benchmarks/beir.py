@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ _REMEDY = (
 )
 
 
-def load_beir(folder: Path, name: str | None = None, *, split: str = "test", langs: str | None = None) -> Benchmark:
+def load_beir(
+    folder: Path, name: str | None = None, *, split: str = "test", langs: str | Iterable[str] | None = None
+) -> Benchmark:
     """Read a BEIR folder whose queries and passages name their language in `metadata.lang`.
 
     Translations of one question share `metadata.group` (a query without one is its own group). Queries that
@@ -34,7 +36,7 @@ def load_beir(folder: Path, name: str | None = None, *, split: str = "test", lan
             SPLIT.txt).
         name: what reports call it; the folder's name when None.
         split: of the qrels.
-        langs: comma-separated codes, for queries and passages alike.
+        langs: codes to keep, for queries and passages alike: several, or one text with commas.
 
     Raises:
         InputError: missing files or fields, qrels of unknown queries or passages, ids that repeat.
@@ -121,10 +123,12 @@ class BeirCorpus:
 
     def benchmark(self) -> Benchmark:
         """All of it in memory."""
-        return load_beir(self.folder, self.name, split=self.split, langs=",".join(self.languages))
+        return load_beir(self.folder, self.name, split=self.split, langs=self.languages)
 
 
-def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", langs: str | None = None) -> BeirCorpus:
+def stream_beir(
+    folder: Path, name: str | None = None, *, split: str = "test", langs: str | Iterable[str] | None = None
+) -> BeirCorpus:
     """Open a BEIR folder of any size: memory holds its queries and judgements.
 
     Passages of a language that no query has are left out, and so are queries without judgements.
@@ -133,7 +137,7 @@ def stream_beir(folder: Path, name: str | None = None, *, split: str = "test", l
         folder: as of `load_beir`.
         name: what reports call it; the folder's name when None.
         split: of the qrels.
-        langs: comma-separated codes, for queries and passages alike.
+        langs: codes to keep, for queries and passages alike: several, or one text with commas.
 
     Raises:
         InputError: as `load_beir`, or judgements across languages, which need all passages of every language ranked for

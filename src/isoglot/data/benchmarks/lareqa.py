@@ -6,7 +6,7 @@ answers the question. Question ids are shared by the languages: they are the gro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,14 @@ class Question:
 
 
 def load_lareqa(
-    folder: Path | str, name: str | None = None, *, langs: str | None = None, with_context: bool = False
+    folder: Path | str, name: str | None = None, *, langs: str | Iterable[str] | None = None, with_context: bool = False
 ) -> Benchmark:
     """Read a folder of LAReQA files as a benchmark.
 
     Args:
         folder: holds `{lang}.json`; some of the languages are enough.
         name: `xquad-r` or `mlqa-r` (then counts are checked against the published ones), or any other name.
-        langs: comma-separated codes, for queries and candidates alike.
+        langs: codes to keep, for queries and candidates alike: several, or one text with commas.
         with_context: encode each sentence followed by its whole paragraph instead of alone.
 
     Raises:
@@ -103,13 +103,13 @@ def load_lareqa(
 
 
 def read_lareqa(
-    folder: Path, langs: str | None = None, published: dict[str, tuple[int, int]] | None = None
+    folder: Path, langs: str | Iterable[str] | None = None, published: dict[str, tuple[int, int]] | None = None
 ) -> Iterator[tuple[str, list[Sentence], list[Question]]]:
     """Yield (language, candidates, questions) of each file of a folder, languages in alphabetical order.
 
     Args:
         folder: holds `{lang}.json`.
-        langs: comma-separated codes to keep.
+        langs: codes to keep: several, or one text with commas.
         published: expected (questions, candidates) a language.
     """
     if not folder.is_dir():

@@ -8,18 +8,18 @@ and `miracl-corpus-v1.0-LANG/docs-*.jsonl.gz`. Parquet: folders `LANG-queries`, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.brief import brief
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
-from isoglot.data.benchmarks.download import is_offline
 from isoglot.data.benchmarks.named import Subset
 from isoglot.data.benchmarks.qrels import grade_of, unambiguous
+from isoglot.data.hub_files import fetch_from_hub
 from isoglot.data.parquet_rows import columns_named, parquet_rows
 from isoglot.data.records import jsonl_records, table_rows
 from isoglot.languages.table import parse_codes
@@ -125,12 +125,12 @@ class Miracl:
         )
 
 
-def load_miracl(folder: Path, *, langs: str | None = None, subset: Subset = "full") -> Miracl:
+def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subset: Subset = "full") -> Miracl:
     """Open MIRACL dev from a folder in one of its layouts.
 
     Args:
         folder: original files or a Parquet re-upload (see the module).
-        langs: comma-separated codes.
+        langs: codes to keep: several, or one text with commas.
         subset: `full`, or `hard-negatives`: only passages that the qrels judge. A re-upload that holds only hard
             negatives is opened with `full`.
 
@@ -184,29 +184,15 @@ def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = 
         InputError: no revision, or offline with nothing in the cache.
         IsoglotError: the download failed.
     """
-    name, _, revision = hub_id.partition("@")
-    if not revision:
+    if not hub_id.partition("@")[2]:
         raise InputError(f"data_dir {hub_id}: name a revision (id@commit), so that figures can be repeated")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    offline = is_offline() if offline is None else offline
-    patterns = [f"{lang}{mark}{part}*" for lang in langs for mark in "-/" for part in ("corpus", "queries", "qrels")]
-    try:
-        return Path(
-            snapshot_download(
-                name, repo_type="dataset", revision=revision, allow_patterns=patterns, local_files_only=offline
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        if offline and isinstance(error, LocalEntryNotFoundError):
-            raise InputError(
-                f"{hub_id}: not in the Hub's cache, and downloading is off (`offline`, ISOGLOT_OFFLINE or "
-                "HF_HUB_OFFLINE); name its folder as `data_dir`, or go online"
-            ) from error
-        raise IsoglotError(
-            f"{hub_id}: cannot be fetched ({error}); try again (it resumes), or give `data_dir`"
-        ) from error
+    return fetch_from_hub(
+        hub_id,
+        [f"{lang}{mark}{part}*" for lang in langs for mark in "-/" for part in ("corpus", "queries", "qrels")],
+        offline=offline,
+        when_off="name its folder as `data_dir`, or go online",
+        when_failed="try again (it resumes), or give `data_dir`",
+    )
 
 
 def _place(folder: Path, lang: str) -> tuple[list[Path], list[Path], list[Path]] | None:

@@ -6,9 +6,9 @@ Needs the `mteb` extra. A subset has one language, or two: of the queries and of
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
@@ -37,7 +37,7 @@ class _Pool:
     corpora: dict[str, set[frozenset[str]]] = field(default_factory=lambda: defaultdict(set))
 
 
-def load_mteb(task: Any, *, langs: str | None = None, split: str | None = None) -> Benchmark:
+def load_mteb(task: Any, *, langs: str | Iterable[str] | None = None, split: str | None = None) -> Benchmark:
     """Merge the subsets of an MTEB retrieval task: monolingual, cross-lingual and pooled retrieval at once.
 
     Equal texts of one language in several subsets are one candidate; a query is known by its id and text. Queries of
@@ -46,7 +46,7 @@ def load_mteb(task: Any, *, langs: str | None = None, split: str | None = None) 
 
     Args:
         task: its name (`mteb.get_task` must know it), or a task object.
-        langs: comma-separated codes to keep, for queries and passages alike.
+        langs: codes to keep, for queries and passages alike: several, or one text with commas.
         split: of the task; its first when None.
 
     Raises:
@@ -82,21 +82,6 @@ def load_mteb(task: Any, *, langs: str | None = None, split: str | None = None) 
         if len(found) > 1:
             notes.append(f"subsets hold different passages in {lang}: each is scored against all of them")
     return _assembled(name, pool, notes)
-
-
-class _Asked(Protocol):
-    """What a benchmark is asked for; of it, what concerns a task."""
-
-    argument: str
-    langs: str | None
-    split: str
-
-
-def open_mteb(asked: _Asked) -> Benchmark:
-    """The task that `mteb:TASK` names; `test`, which is what nobody asked for, stands for the task's own split."""
-    if not asked.argument:
-        raise InputError("benchmark mteb: name a task, such as mteb:BelebeleRetrieval")
-    return load_mteb(asked.argument, langs=asked.langs, split=None if asked.split == "test" else asked.split)
 
 
 def _task(name: str) -> Any:

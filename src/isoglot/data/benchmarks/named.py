@@ -27,7 +27,7 @@ class Request:
         argument: what followed the colon, such as `TASK` of `mteb:TASK`; else empty.
         data_dir: folder of its files, or a Hub data set (id@revision); None where it should find them itself.
         rows: row files, or whatever else `isoglot.data.prepare` takes; None where none were given.
-        langs: comma-separated codes to keep, for queries and candidates alike; None for all.
+        langs: codes to keep, for queries and candidates alike: several, or one text with commas; None for all.
         context: whether each candidate sentence is followed by its paragraph.
         subset: full, or hard-negatives.
         split: of the judgements.
@@ -40,7 +40,7 @@ class Request:
     argument: str = ""
     data_dir: Path | None = None
     rows: Any = None
-    langs: str | None = None
+    langs: str | Sequence[str] | None = None
     context: bool = False
     subset: Subset = "full"
     split: str = "test"
@@ -151,7 +151,6 @@ def load_benchmark(
         raise InputError(f"load_benchmark takes no {wrong[0]}; expected some of {', '.join(_MORE)}")
     if asked["subset"] not in get_args(Subset):
         raise InputError(f"subset {asked['subset']!r}: expected one of {', '.join(get_args(Subset))}")
-    codes = given_codes(langs)
-    joined = None if codes is None else ",".join(codes)
-    found = open_benchmark(Request(str(name), data_dir=folder, langs=joined, offline=offline, **asked))
+    codes = langs if isinstance(langs, str) else given_codes(langs)
+    found = open_benchmark(Request(str(name), data_dir=folder, langs=codes, offline=offline, **asked))
     return found if isinstance(found, Benchmark) else found.benchmark()

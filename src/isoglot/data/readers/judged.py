@@ -8,7 +8,7 @@ MIRACL: `miracl-v1.0-LANG/topics/topics.miracl-v1.0-LANG-SPLIT.tsv`, `.../qrels/
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def judged_rows(
     folder: Path,
     *,
     split: str = "train",
-    langs: str | None = None,
+    langs: str | Iterable[str] | None = None,
     dataset: str | None = None,
     negatives: int = 4,
     notes: Counter[str] | None = None,
@@ -48,7 +48,7 @@ def judged_rows(
     Args:
         folder: holds the languages' folders (see the module).
         split: such as `train` or `dev`.
-        langs: comma-separated codes to keep.
+        langs: codes to keep: several, or one text with commas.
         dataset: name of the data set; `miracl` or `mr-tydi` by default.
         negatives: at most so many a row.
         notes: counts what was left out.

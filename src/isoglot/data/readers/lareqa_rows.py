@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from isoglot.core.errors import InputError
@@ -15,7 +15,7 @@ from isoglot.data.rows import Row
 def lareqa_rows(
     folder: Path,
     *,
-    langs: str | None = None,
+    langs: str | Iterable[str] | None = None,
     dataset: str | None = None,
     context_negatives: int = 0,
     seed: int = 0,
@@ -24,7 +24,7 @@ def lareqa_rows(
 
     Args:
         folder: holds `{lang}.json`.
-        langs: comma-separated codes to keep.
+        langs: codes to keep: several, or one text with commas.
         dataset: name of the data set; the folder's name when None.
         context_negatives: at most so many other sentences of the same paragraph that answer no question of the
             file go to `negatives`.

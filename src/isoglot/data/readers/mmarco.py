@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.download import is_offline
+from isoglot.data.hub_files import fetch_from_hub
 from isoglot.data.records import tsv_lines
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.known import known
@@ -24,7 +24,7 @@ def mmarco_rows(
     queries: str = QUERIES,
     collection: str = COLLECTION,
     relations: Path | None = None,
-    langs: str | None = None,
+    langs: str | Iterable[str] | None = None,
     dataset: str = "mmarco",
     negatives: int = 1,
     max_groups: int | None = None,
@@ -41,7 +41,7 @@ def mmarco_rows(
         collection: name of a passage file (`id TAB text`).
         relations: qrels (`query 0 passage relevance`) or triples (`query TAB passage TAB negative`), told apart by
             their columns; None takes the folder's only `qrels*.tsv` or `triples*.tsv`.
-        langs: comma-separated codes to keep.
+        langs: codes to keep: several, or one text with commas.
         dataset: name of the data set.
         negatives: at most so many negatives a row (triples only): the first ones.
         max_groups: only the first so many query ids of the relations.
@@ -100,12 +100,12 @@ HUB_COLLECTION = "data/google/collections/{language}_collection.tsv"
 HUB_RELATIONS = "data/triples.train.ids.small.tsv"
 
 
-def fetch_mmarco(hub_id: str, langs: str | None, *, offline: bool | None = None) -> Path:
+def fetch_mmarco(hub_id: str, langs: str | Iterable[str] | None, *, offline: bool | None = None) -> Path:
     """Download the files of some languages from mMARCO's Hub data set to its cache, resuming what broke off.
 
     Args:
         hub_id: `unicamp-dl/mmarco@REVISION`; a revision is wanted, so that rows can be made again.
-        langs: comma-separated codes; all when None.
+        langs: codes: several, or one text with commas; all when None.
         offline: take what the cache holds; None asks `is_offline`.
 
     Returns:
@@ -115,30 +115,20 @@ def fetch_mmarco(hub_id: str, langs: str | None, *, offline: bool | None = None)
         InputError: no revision, an unknown language, or offline with nothing in the cache.
         IsoglotError: the download failed.
     """
-    name, _, revision = hub_id.partition("@")
-    if not revision:
+    if not hub_id.partition("@")[2]:
         raise InputError(f"{hub_id}: no such folder; of a Hub data set name a revision (ID@COMMIT)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     codes = parse_codes(langs, tuple(known())) if langs else ("*",)
     patterns = [HUB_RELATIONS]
     for code in codes:
         own = (HUB_QUERIES, HUB_COLLECTION)
         patterns += [text.replace("{language}", "*") if code == "*" else _named(text, code) for text in own]
-    without = is_offline() if offline is None else offline
-    try:
-        return Path(
-            snapshot_download(
-                name, repo_type="dataset", revision=revision, allow_patterns=patterns, local_files_only=without
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        if without and isinstance(error, LocalEntryNotFoundError):
-            raise InputError(
-                f"{hub_id}: not in the Hub's cache, and downloading is off; go online, or give its folder"
-            ) from error
-        raise IsoglotError(f"{hub_id}: cannot be fetched ({error}); try again (it resumes)") from error
+    return fetch_from_hub(
+        hub_id,
+        patterns,
+        offline=offline,
+        when_off="go online, or give its folder",
+        when_failed="try again (it resumes)",
+    )
 
 
 def _named(template: str, code: str) -> str:

@@ -30,7 +30,7 @@ class About:
         debias: corrects queries as the passages were.
         version: number of the index's version.
         mean_terms: index terms of a passage in the mean, which BM25 takes the length of passages by.
-        in_context: passages' vectors have one dimension more, see `isoglot.encoders.in_context.widened`.
+        in_context: passages' vectors have one dimension more, see `isoglot.encoders.in_context.filled_up`.
     """
 
     model: str

@@ -17,7 +17,7 @@ from isoglot.encoders.light import open_light
 from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from isoglot.encoders.presets import Backbone
+from isoglot.encoders.presets import Preset
 from isoglot.search.index.about import About
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def passage_length(model: Model, length: int | None) -> int:
     own = getattr(model, "length", None)
     if inner is not None:
         return encoding_length(inner, length or own)
-    return length or own or Backbone("").encode_length
+    return length or own or Preset("").encode_length
 
 
 def room(model: Model, length: int) -> int:

@@ -13,7 +13,7 @@ from isoglot.documents.document import Document
 from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
-from isoglot.encoders.in_context import joined, widened, with_contexts
+from isoglot.encoders.in_context import filled_up, joined, with_contexts
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
@@ -80,7 +80,7 @@ class Recipe:
         if self.in_context:
             texts = [passage.text for passage in passages]
             within = with_contexts(encoder).encoded_within(texts, contexts, "passage")
-            vectors = widened(joined(vectors, corrected(within)), "passage")
+            vectors = filled_up(joined(vectors, corrected(within)), "passage")
         return rows_of(passages, hashes, vectors, self.dimension)
 
 

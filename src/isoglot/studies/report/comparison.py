@@ -8,12 +8,11 @@ from typing import Any
 
 from isoglot.languages.table import language
 from isoglot.measuring.bootstrap import minimal_detectable
-from isoglot.measuring.comparing import Comparison, Stack, level
+from isoglot.measuring.comparing import Comparison, Stack, macro_interval
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.studies.report.markdown import table
 from isoglot.studies.report.study_facts import in_ranks, lower_is_better
-from isoglot.studies.report.words import difference, verdict
-from isoglot.studies.report.words import level as words_level
+from isoglot.studies.report.words import difference, level, verdict
 
 Measure = tuple[str, str]
 
@@ -45,7 +44,7 @@ def render_comparison(
                 [
                     stack.regime,
                     str(sum(name == stack.regime for name, _ in runs)),
-                    *(words_level(level(stack, key, resamples=resamples), ".".join(key)) for key in measures),
+                    *(level(macro_interval(stack, key, resamples=resamples), ".".join(key)) for key in measures),
                 ]
                 for stack in stacks
             ],

@@ -14,7 +14,7 @@ SHOWN = 5  # hits of each regime
 CUT = 300  # characters of a passage
 
 
-class Hit(NamedTuple):
+class RankedText(NamedTuple):
     """A candidate in a ranking."""
 
     lang: str
@@ -29,7 +29,7 @@ class Example(NamedTuple):
     query: str
     regimes: tuple[str, str]
     scores: tuple[float, float]
-    hits: tuple[list[Hit], list[Hit]]
+    hits: tuple[list[RankedText], list[RankedText]]
 
 
 def examples(study: StudyReport, regime: str, other: str, *, each: int = 3) -> list[Example]:
@@ -83,7 +83,7 @@ def _example(
     relevant = set(benchmark.relevant(query).tolist())
     first, second = (
         [
-            Hit(
+            RankedText(
                 benchmark.languages[benchmark.candidates.lang[place]],
                 _cut(benchmark.candidates.texts[place]),
                 int(place) in relevant,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import Overlap
 from isoglot.measuring.bootstrap import Interval, minimal_detectable
-from isoglot.measuring.comparing import HEADLINE, IN_RANKS, LOWER_IS_BETTER, Comparison, Stack, level, stacked
+from isoglot.measuring.comparing import HEADLINE, IN_RANKS, LOWER_IS_BETTER, Comparison, Stack, macro_interval, stacked
 from isoglot.measuring.evaluation import Evaluation
 
 MONO_ONLY, CROSS_ONLY = "x-x-mono", "x-y"
@@ -94,7 +94,7 @@ class StudyReport:
         found = {}
         for stack in self.stacks:
             for setting, measure in HEADLINE:
-                value = level(stack, (setting, measure), resamples=self.resamples)
+                value = macro_interval(stack, (setting, measure), resamples=self.resamples)
                 if value is not None:
                     found[stack.regime, f"{setting}.{measure}"] = value
         return found

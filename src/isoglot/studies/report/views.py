@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.measuring.bootstrap import Interval
-from isoglot.measuring.comparing import Stack, level
+from isoglot.measuring.comparing import Stack, macro_interval
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
 from isoglot.measuring.top10 import language_shares
 from isoglot.studies.report.study_facts import CROSS_ONLY, MONO_ONLY, TITLES, StudyReport, in_ranks
@@ -97,7 +97,11 @@ def pooled(study: StudyReport) -> dict[str, dict[str, Interval]]:
                 cells={(POOL, "map"): tuple(cell for cell in stack.cells[POOL, "map"] if cell[0] == code)},
                 matrices={(POOL, "map"): stack.part((POOL, "map"), {code})},
             )
-            value = level(own, (POOL, "map"), resamples=study.resamples) if own.matrices[POOL, "map"].size else None
+            value = (
+                macro_interval(own, (POOL, "map"), resamples=study.resamples)
+                if own.matrices[POOL, "map"].size
+                else None
+            )
             if value is not None:
                 found.setdefault(code, {})[stack.regime] = value
     return found
