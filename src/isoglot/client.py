@@ -134,8 +134,8 @@ class Client:
 
         Raises:
             ServerError: refused, failed, or not reached.
-            InputError: the query is no text or has nothing but spaces, `langs` is neither codes nor a text, or `collapse`
-                no list.
+            InputError: the query is no text or has nothing but spaces, `langs` is neither codes nor a text, or
+                `collapse` no list.
         """
         check_kind("query", query, str, "a text")
         if not query.strip():

@@ -148,9 +148,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_bad_ports_hosts_and_keys_are_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_ports_hosts_and_keys_are_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(
