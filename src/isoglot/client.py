@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
-from isoglot.core.errors import IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.languages.table import given_codes
 
 try:
     import httpx
 except ImportError as error:
     raise MissingPackageError("isoglot.client needs httpx: pip install 'isoglot[client]'") from error
 
+T = TypeVar("T")
 _TEXTS = 128  # of one request, as servers allow
 
 
@@ -103,7 +106,7 @@ class Client:
         query: str,
         *,
         k: int = 10,
-        langs: Sequence[str] = (),
+        langs: Sequence[str] | None = None,
         mode: Literal["dense", "lexical", "hybrid"] = "dense",
         fair: Literal["none", "balanced"] = "none",
         feedback: bool = False,
@@ -118,7 +121,7 @@ class Client:
         Args:
             query: in any language.
             k: how many at most.
-            langs: only these languages; all where none is named.
+            langs: only these languages, such as `["de", "en"]` or `"de,en"`; all where none is named.
             mode: by meaning, by words, or both.
             fair: `balanced` prefers no language.
             feedback: search twice, the second time for what is like the best passages too, which finds their
@@ -131,8 +134,13 @@ class Client:
 
         Raises:
             ServerError: refused, failed, or not reached.
+            InputError: the query is no text or has nothing but spaces, `langs` is neither codes nor a text, or
+                `collapse` no list.
         """
-        asked: dict[str, Any] = {"q": query, "k": k, "lang": list(langs), "mode": mode, "fair": fair}
+        check_kind("query", query, str, "a text")
+        if not query.strip():
+            raise InputError("query: has nothing but spaces; expected a text to search for")
+        asked: dict[str, Any] = {"q": query, "k": k, "lang": _codes(langs), "mode": mode, "fair": fair}
         if feedback:
             asked["feedback"] = True
         if rerank is not None:
@@ -142,27 +150,33 @@ class Client:
         if offset:
             asked["offset"] = offset
         if collapse:
-            asked["collapse"] = list(collapse)
+            asked["collapse"] = _several("collapse", collapse)
         if index is not None:
             asked["index"] = index
         hits = self._ask("GET", "search", params=asked)["hits"]
         return [Hit(**{name: hit[name] for name in Hit.__dataclass_fields__}) for hit in hits]
 
     def facets(
-        self, names: Sequence[str], *, langs: Sequence[str] = (), where: str | None = None, index: str | None = None
+        self,
+        names: Sequence[str],
+        *,
+        langs: Sequence[str] | None = None,
+        where: str | None = None,
+        index: str | None = None,
     ) -> dict[str, Facet]:
         """Count the values of fields among all passages that a search with these languages and filter looks at.
 
         Args:
             names: of fields, such as `lang` and `source`; at most eight.
-            langs: only these languages; all where none is named.
+            langs: as in `search`.
             where: only passages that are so.
             index: name of the index; the server's first when None.
 
         Raises:
             ServerError: refused, failed, or not reached.
+            InputError: `names` is no list of texts, or `langs` neither codes nor a text.
         """
-        asked: dict[str, Any] = {"q": "", "k": 1, "facets": list(names), "lang": list(langs)}
+        asked: dict[str, Any] = {"q": "", "k": 1, "facets": _several("names", names), "lang": _codes(langs)}
         asked |= {name: value for name, value in (("where", where), ("index", index)) if value is not None}
         found = self._ask("GET", "search", params=asked)["facets"]
         return {
@@ -187,13 +201,15 @@ class Client:
 
         Raises:
             ServerError: refused, failed, or not reached.
+            InputError: `texts` is no list.
         """
+        given = _several("texts", texts)
         if model is None:
             self._model = self._model or self._ask("GET", "v1/models")["data"][0]["id"]
         asked = {"model": model or self._model, "input_type": role, "encoding_format": "base64"}
         rows: list[NDArray[np.float32]] = []
-        for start in range(0, len(texts), _TEXTS):
-            body = {**asked, "input": list(texts[start : start + _TEXTS])}
+        for start in range(0, len(given), _TEXTS):
+            body = {**asked, "input": given[start : start + _TEXTS]}
             for entry in self._ask("POST", "v1/embeddings", json=body)["data"]:
                 rows.append(np.frombuffer(base64.b64decode(entry["embedding"]), "<f4").astype(np.float32))
         return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
@@ -211,8 +227,9 @@ class Client:
 
         Raises:
             ServerError: refused, failed, or not reached.
+            InputError: `documents` is no list.
         """
-        body = {"query": query, "documents": list(documents), "top_n": top_n, "model": model}
+        body = {"query": query, "documents": _several("documents", documents), "top_n": top_n, "model": model}
         results = self._ask("POST", "v1/rerank", json=body)["results"]
         return [Ranked(entry["index"], entry["relevance_score"]) for entry in results]
 
@@ -240,3 +257,19 @@ class Client:
         said = content.get("detail", "") if isinstance(content, dict) else ""
         wait = answer.headers.get("retry-after", "")
         raise ServerError(f"{answer.status_code} {said}", answer.status_code, float(wait) if wait.isdigit() else None)
+
+
+def _several(name: str, given: Iterable[T]) -> list[T]:
+    """What an argument holds; one text is no list of its characters."""
+    check_kind(name, given, Iterable, "a list")
+    if isinstance(given, str):
+        raise InputError(f"{name}: given as one text; expected a list")
+    return list(given)
+
+
+def _codes(langs: str | Sequence[str] | None) -> list[str]:
+    """Codes as `Searcher.search` takes them; none for all languages."""
+    codes = given_codes(langs)
+    if isinstance(langs, str) and not codes:
+        raise InputError(f"langs {langs!r}: names no language; expected a text such as 'de,en', or None for all")
+    return list(codes or ())

@@ -95,6 +95,7 @@ def test_conditions(text, tree):
         (" OR ".join(["year = 1"] * 201), "more than 200 conditions"),
         ("year = 1" + " " * 17_000, "17008 characters; expected at most 16384"),
         ("yaer = 1", "character 1: there is no field 'yaer'; did you mean 'year'? there are: lang, source, document"),
+        ("YEAR = 1", "character 1: there is no field 'YEAR'; did you mean 'year'? there are: lang, source, document"),
         ("year = 1 AND x = 1", "character 14: there is no field 'x'; there are: lang"),
         ("x = 1", "year (numbers), when (dates, texts), tags (lists of texts), open (true and false)"),
         ("year = '2020'", "character 1: 'year' holds numbers, and '2020' is none of them; leave the quotes out"),

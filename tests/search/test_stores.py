@@ -280,6 +280,18 @@ def test_names_and_places():
         open_place("weaviate://host/index")
 
 
+def test_a_stores_name_with_a_typing_error_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in ("qdrnt:docs", "Memory:index"):
+        with pytest.raises(InputError, match=rf"no store named '{place.partition(':')[0]}'; there are: .*memory"):
+            open_place(place)
+    with pytest.raises(InputError, match="foo:bar: no index there"):
+        open_place("foo:bar")
+    (tmp_path / "qdrnt:docs").mkdir()
+    assert split_place("qdrnt:docs") == ("lance", "qdrnt:docs")
+    assert split_place(tmp_path / "milvs:x")[0] == split_place("./milvs:x")[0] == split_place("s:x")[0] == "lance"
+
+
 def test_a_store_of_ones_own_is_opened_by_name_with_the_model_that_is_given(collection):
     places = []
 

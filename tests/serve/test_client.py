@@ -14,6 +14,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from isoglot.client import Client, Ranked, ServerError
+from isoglot.core.errors import InputError
 from isoglot.serve.app import create_app
 from isoglot.serve.keys import add_key
 from isoglot.serve.settings import ServeSettings
@@ -116,3 +117,36 @@ def test_a_server_that_is_not_there_or_is_another() -> None:
     other = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>bad gateway"))
     with pytest.raises(ServerError, match="502, and no JSON"):
         Client(URL, transport=other).search("x")
+
+
+def test_one_text_is_no_list_and_languages_may_be_one(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
+    client = connect(add_key(tmp_path / "keys.json", "client", ("search", "embed")))
+    one = "given as one text; expected a list"
+    for name, ask in (
+        ("texts", lambda: client.embed("abc")),
+        ("documents", lambda: client.rerank("q", "text")),
+        ("names", lambda: client.facets("lang")),
+        ("collapse", lambda: client.search("x", collapse="text")),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InputError, match=f"{name}: {one}"):
+            ask()
+    with pytest.raises(InputError, match="texts: given as int; expected a list"):
+        client.embed(5)  # type: ignore[arg-type]
+    for langs in ("de,EN", ["de", "en"], ("de", "en")):
+        assert {hit.lang for hit in client.search("solar", langs=langs)} == {"de", "en"}
+        assert set(client.facets(["lang"], langs=langs)["lang"].counts) == {"de", "en"}
+    for every in (None, [], ()):
+        assert len(client.search("solar", langs=every)) == 10
+    for wrong, said in (("", "names no language"), ([5], "holds 5"), (5, "given as int")):
+        with pytest.raises(InputError, match=f"langs.*{said}"):
+            client.search("solar", langs=wrong)  # type: ignore[arg-type]
+
+
+def test_a_query_of_nothing_is_refused_before_it_is_sent() -> None:
+    client = Client(URL, transport=httpx.MockTransport(lambda request: pytest.fail("it was sent")))
+    for query in (None, 5, ["x"]):
+        with pytest.raises(InputError, match=r"query: given as .*; expected a text"):
+            client.search(query)  # type: ignore[arg-type]
+    for query in ("", " \n"):
+        with pytest.raises(InputError, match="query: has nothing but spaces"):
+            client.search(query)

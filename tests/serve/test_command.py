@@ -148,7 +148,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_ports_hosts_and_keys_are_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(
@@ -157,6 +157,8 @@ def test_bad_ports_and_hosts_are_named(capsys: pytest.CaptureFixture[str], monke
         )
         assert run(["serve", "index", "--port", str(port)]) == 2
         assert f"--port {port}: cannot listen there (Address already in use)" in capsys.readouterr().err
+    assert run(["serve", "index", "--keys", "nokeys.json"]) == 2
+    assert "--keys: nokeys.json: no such file; make it with `isoglot keys add`" in capsys.readouterr().err
     for host, port, says in (("127.0.0.1", 65536, "port 65536"), ("no such host", 0, "host no such host")):
         with pytest.raises(InputError, match=says):
             listen(host, port)

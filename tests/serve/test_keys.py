@@ -163,3 +163,10 @@ def test_pages_elsewhere_read_answers_only_where_they_are_listed(file: Path) -> 
     for wrong in ("*", "www.example.org", "https://example.org/", "https://*.example.org", "https://a:x", "ftp://a"):
         with pytest.raises(InputError, match="expected scheme, host and port alone"):
             checked_origins((wrong,))
+
+
+def test_a_file_that_is_not_there_says_how_it_is_made(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["keys", "list", str(file)]) == 2
+    assert f"{file}: no such file; make it with `isoglot keys add`" in capsys.readouterr().err
+    with pytest.raises(InputError, match="no such file; make it with `isoglot keys add`"):
+        opened(file)

@@ -190,3 +190,30 @@ def test_over_http_by_this_machines_name_only() -> None:
         assert [tool["name"] for tool in answer.json()["result"]["tools"]] == ["search", "fetch"]
         assert client.post("/mcp", json=asked, headers={**accept, "Host": "evil.example"}).status_code == 421
         assert client.post("/mcp", json=asked, headers={**accept, "Origin": "https://evil.example"}).status_code == 403
+
+
+def test_arguments_that_there_are_not_are_refused() -> None:
+    server = create_mcp(searcher())
+    for tool, arguments, said in (
+        ("search", {"query": "x", "lang": ["de"]}, "lang: there is no such argument; did you mean langs?"),
+        ("search", {"query": "x", "limit": 3}, "limit: there is no such argument; there are: query, k, langs, where"),
+        ("fetch", {"id": "x", "ID": "x"}, "ID: there is no such argument; did you mean id?"),
+    ):
+        answer = ask(server, tool, **arguments)
+        assert answer.is_error
+        assert said in answer.content[0].text
+    assert ask(server, "serch", query="x").is_error
+
+    async def look() -> Any:
+        async with Client(server) as client:
+            return [tool.input_schema["additionalProperties"] for tool in (await client.list_tools()).tools]
+
+    assert asyncio.run(look()) == [False, False]
+
+
+def test_whole_numbers_are_counted_as_such() -> None:
+    held = [Passage(f"d{year}", f"d{year}", "sea", "en", metadata={"year": year}) for year in (2018, 2018.5)]
+    index = MemoryIndex(held, encode(["sea", "sea"]))
+    server = create_mcp(Searcher(index, lambda texts, role: encode(texts)))
+    years = ask(server, "search", query="", facets=["year"]).structured_content["facets"]["year"]["values"]
+    assert str(years) == "[{'value': 2018, 'count': 1}, {'value': 2018.5, 'count': 1}]"

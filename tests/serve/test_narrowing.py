@@ -70,7 +70,8 @@ def test_facets_count_what_the_filter_leaves(client: TestClient) -> None:
         "passages": 12,
         "without": 0,
     }
-    assert facets["year"]["values"] == [{"value": float(2002 + n), "count": 3} for n in range(4)]
+    assert facets["year"]["values"] == [{"value": 2002 + n, "count": 3} for n in range(4)]
+    assert all(isinstance(entry["value"], int) for entry in facets["year"]["values"])  # as the hits' metadata
     assert facets["tags"]["values"] == [{"value": "sea", "count": 12}, {"value": "sky", "count": 9}]
     assert ask(client, facets=["lang"], lang=["de"])["facets"]["lang"]["values"] == [{"value": "de", "count": 9}]
     assert ask(client, facets=["half"])["facets"]["half"]["values"] == [{"value": "\ufffd", "count": 18}]
@@ -135,13 +136,34 @@ def test_what_is_like_a_passage(client: TestClient) -> None:
         ({"collapse": "title"}, "collapse"),
         ({"snippet": 39}, "snippet:"),
         ({"neighbours": 6}, "neighbours:"),
+        ({"langs": "de"}, "langs: there is no such parameter; did you mean lang?"),
+        ({"Where": "lang = 'de'"}, "Where: there is no such parameter; did you mean where?"),
+        ({"limit": 3}, "limit: there is no such parameter; there are: q, k, offset, lang, where, mode"),
+        ({"k": [3, 4]}, "k: given 2 times; expected it once"),
+        ({"mode": ["dense", "dense"]}, "mode: given 2 times; expected it once"),
+        (
+            {"langs": "de", "filter": "x"},
+            "index; filter: there is no such parameter; did you mean fair? there",
+        ),
+        ({"\ud7ff\x00" * 90: "x"}, "there is no such parameter"),
+        ({"": "x"}, "there is no such parameter"),
     ],
 )
 def test_what_cannot_be_is_named(client: TestClient, params: dict[str, Any], says: str) -> None:
     answer = client.get("/search", params={"q": "moon", **params})
     assert answer.status_code == 422
     assert says in answer.json()["detail"]
+    assert answer.headers["content-type"] == "application/problem+json"
     assert client.get("/search", params={"q": "moon"}).status_code == 200
+
+
+def test_each_route_has_its_own_parameters(client: TestClient) -> None:
+    refused = client.get("/similar", params={"id": "books1#1", "mode": "dense"})
+    assert refused.status_code == 422
+    assert "mode: there is no such parameter; there are: id, k, offset" in refused.json()["detail"]
+    assert len(ask(client, lang=["de", "en"], facets=["lang", "year"], collapse=["document", "text"])["facets"]) == 2
+    # People's links get parameters for tracking.
+    assert client.get("/", params={"q": "moon", "utm_source": "news"}).status_code == 200
 
 
 def test_the_document_of_the_api_names_fields_and_languages(client: TestClient) -> None:

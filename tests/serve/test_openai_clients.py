@@ -145,9 +145,18 @@ def test_bodies_that_are_no_json(web: TestClient, content: bytes, kind: str, sai
 
 def test_programs_with_a_wrong_address_are_told_where_the_api_is(web: TestClient) -> None:
     said = "there is nothing at '/embeddings'; the API is at /v1/ and /search"
-    assert web.post("/embeddings", json={}).json()["error"]["message"] == said
+    wrong = web.post("/embeddings", json={})
+    assert wrong.headers["content-type"] == "application/problem+json"
+    assert (wrong.json()["error"]["message"], wrong.json()["detail"], wrong.json()["status"]) == (said, said, 404)
     assert "/v1/" in web.get("/v1", headers={"Accept": "application/json"}).json()["error"]["message"]
     assert web.get("/embeddings", headers={"Accept": "text/html,*/*"}).headers["content-type"].startswith("text/html")
+
+
+def test_a_base_address_without_v1_is_shown_by_the_client(client: openai.OpenAI) -> None:
+    wrong = client.with_options(base_url="http://127.0.0.1")
+    with pytest.raises(openai.NotFoundError, match="the API is at /v1/ and /search") as caught:
+        wrong.embeddings.create(model="plain", input="a")
+    assert caught.value.body["code"] == "not_found"
 
 
 def test_null_options_are_as_if_left_out(client: openai.OpenAI) -> None:

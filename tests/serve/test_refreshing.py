@@ -17,8 +17,8 @@ from isoglot.search.index.building import build_index
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.asking import Ask
-from isoglot.serve.refreshing import refreshed
-from isoglot.serve.served import Collection
+from isoglot.serve.refreshing import Follower, refreshed
+from isoglot.serve.served import Collection, UnavailableError
 from isoglot.serve.settings import ServeSettings
 from support.rows import write_jsonl
 from support.serving import embed
@@ -81,3 +81,60 @@ def test_what_cannot_be_opened_leaves_what_was(tmp_path: Path) -> None:
     assert collection.ask(Ask(query="solar", k=1)).hits[0].text == "solar version1"
     manifest.write_text(whole)
     assert not refreshed(collection)
+
+
+def replaced(home: Path, lang: str = "fr") -> None:
+    docs = [{"id": "only", "text": "solar new", "lang": lang}]
+    build_index([write_jsonl(home / "new.jsonl", docs)], home / "index", embed, name="words", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/search?q=solar&mode=lexical", "/search?q=solar&facets=lang", "/?q=solar", "/readyz"]
+)
+def test_a_replaced_index_is_opened_by_the_first_request_that_needs_it(tmp_path: Path, path: str) -> None:
+    build(tmp_path, 1, "de")
+    app = create_app({"index": Searcher.open(tmp_path / "index", embed)}, ServeSettings(refresh=3600))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert "de" in client.get("/openapi.json").text
+        replaced(tmp_path)
+        answer = client.get(path)
+        assert answer.status_code == 200
+        if path.startswith("/search"):
+            assert [hit["text"] for hit in answer.json()["hits"]] == ["solar new"]
+        assert client.get("/search?q=solar&lang=fr").json()["hits"][0]["text"] == "solar new"
+        assert '"enum":["fr"]' in client.get("/openapi.json").text
+
+
+def test_requests_wait_while_folders_change_places(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    collection = Collection("index", Searcher.open(tmp_path / "index", embed))
+    follower = Follower(collection, lambda: None)
+    aside = tmp_path / "aside"
+    replaced(tmp_path)
+    (tmp_path / "index").rename(aside)
+    back = threading.Timer(0.02, aside.rename, [tmp_path / "index"])
+    back.start()
+    assert collection.ask(Ask(query="solar", k=1, mode="lexical")).hits[0].text == "solar new"
+    back.join()
+    assert not follower.look()
+
+
+def test_an_index_that_is_gone_is_looked_for_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path, 1, "de")
+    collection = Collection("index", Searcher.open(tmp_path / "index", embed))
+    follower, looks = Follower(collection, lambda: None), []
+    monkeypatch.setattr(follower, "look", lambda: looks.append(1))
+    (tmp_path / "index").rename(tmp_path / "aside")
+    for _ in range(5):
+        with pytest.raises(UnavailableError):
+            collection.ask(Ask(query="solar", k=1, mode="lexical"))
+    assert len(looks) == 2
+
+
+def test_without_following_a_replaced_index_does_not_answer(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    with TestClient(
+        create_app({"index": Searcher.open(tmp_path / "index", embed)}), base_url="http://127.0.0.1"
+    ) as web:
+        replaced(tmp_path)
+        assert web.get("/search?q=solar&mode=lexical").status_code == 503

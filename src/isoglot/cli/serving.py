@@ -117,7 +117,10 @@ def serve(
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
-        read_keys(keys)  # said before a model is loaded
+        try:
+            read_keys(keys)  # said before a model is loaded
+        except InputError as error:
+            raise InputError(f"--keys: {error}") from error
     quiet_libraries()
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))

@@ -14,7 +14,7 @@ from isoglot.search.passage import Passage
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.search.snippets import Snippet
 from isoglot.serve.asking import Answer, Ask
-from isoglot.serve.cleaning import plain
+from isoglot.serve.cleaning import as_whole, plain
 
 
 class Part(BaseModel):
@@ -62,7 +62,7 @@ class Result(BaseModel):
 class Count(BaseModel):
     """How many passages have a value."""
 
-    value: str | float | bool
+    value: str | bool | int | float
     count: int
 
 
@@ -163,5 +163,5 @@ def all_counts(found: Answer) -> dict[str, Counts]:
 
 
 def _counts(facet: Facet) -> Counts:
-    values = [Count(value=plain(value), count=count) for value, count in facet.counts.items()]
+    values = [Count(value=plain(as_whole(value)), count=count) for value, count in facet.counts.items()]
     return Counts(values=values, more=facet.more, passages=facet.passages, without=facet.without)

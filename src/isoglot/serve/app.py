@@ -32,7 +32,7 @@ from isoglot.serve.observing import Observed
 from isoglot.serve.openai_errors import PREFIX, openai_error
 from isoglot.serve.pages import NO_PAGE, Pages
 from isoglot.serve.probes import probes
-from isoglot.serve.problem_json import Problem, problem
+from isoglot.serve.problem_json import MEDIA_TYPE, Problem, problem
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.refreshing import follow
@@ -165,7 +165,8 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
         path = route_path(request.scope)
         if status in (404, 405) and not path.startswith((PREFIX, *_PROGRAMS)) and _is_program(request):
             # One that has the address wrong, such as a base URL without /v1, shows what it is answered.
-            return openai_error(status, f"there is nothing at {path[:100]!r}; the API is at /v1/ and /search", headers)
+            said = f"there is nothing at {path[:100]!r}; the API is at /v1/ and /search"
+            return openai_error(status, said, headers, kind=MEDIA_TYPE)
         if path.startswith(PREFIX):
             return openai_error(status, str(detail), headers, param=param)
         return (

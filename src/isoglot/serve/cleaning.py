@@ -39,3 +39,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return plain(str(value))
+
+
+def as_whole(value: Any) -> Any:
+    """A float that stands for a whole number as that number, which is what documents hold; anything else as it is.
+
+    >>> as_whole(2018.0), as_whole(0.5), as_whole(1e300)
+    (2018, 0.5, 1e+300)
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from isoglot.search.filters.tokens import WORDS
 from isoglot.search.lookup import Facet
-from isoglot.serve.cleaning import clean_query, shown
+from isoglot.serve.cleaning import as_whole, clean_query, shown
 
 MOST_FIELDS = 6
 _BUILT_IN = frozenset({"lang", "source", "document", "title", "id"})
@@ -76,6 +76,4 @@ def narrowed(where: str, field: str, value: str | float | bool) -> str:
 def _label(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return shown(str(value))
+    return shown(str(as_whole(value)))

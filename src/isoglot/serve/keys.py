@@ -48,6 +48,8 @@ def read_keys(path: Path) -> list[Key]:
     Raises:
         InputError: missing, broken, or with keys that cannot be; names all of them.
     """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; make it with `isoglot keys add`")
     content = read_json(path)
     entries = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(entries, list):

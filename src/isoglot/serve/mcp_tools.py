@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import ToolAnnotations
+from mcp.types import Tool, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.near_names import no_such
 from isoglot.core.version import __version__
 from isoglot.encoders.judging import Judge
 from isoglot.encoders.late_interaction import LATE
@@ -88,7 +89,7 @@ def create_mcp(
     (collection,) = open_collections({name: searcher})
     workers = Workers(limits.threads, limits.waiting, limits.seconds)
     codes = ", ".join(collection.languages) or "none"
-    server: MCPServer[Any] = MCPServer(
+    server: MCPServer[Any] = _Tools(
         name,
         version=__version__,
         log_level="WARNING",
@@ -173,6 +174,23 @@ def create_mcp(
         )
 
     return server
+
+
+class _Tools(MCPServer[Any]):
+    """The SDK's server, which passes over arguments that there are not; here they are refused, and the tools say so."""
+
+    async def list_tools(self) -> list[Tool]:
+        tools = await super().list_tools()
+        for tool in tools:
+            tool.input_schema = {**tool.input_schema, "additionalProperties": False}
+        return tools
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        there = {tool.name: list(tool.input_schema["properties"]) for tool in await self.list_tools()}.get(name)
+        unknown = [] if there is None else [given for given in arguments if given not in there]
+        if there is not None and unknown:
+            raise ToolError(f"{plain(unknown[0])[:40]}: {no_such('argument', unknown[0], there)}")
+        return await super().call_tool(name, arguments, context)
 
 
 def _found(answer: Answer) -> FoundPassages:

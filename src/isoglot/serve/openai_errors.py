@@ -31,7 +31,12 @@ class ErrorAnswer(BaseModel):
 
 
 def openai_error(
-    status: int, message: str, headers: dict[str, str] | None = None, *, param: str | None = None
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    *,
+    param: str | None = None,
+    kind: str = "application/json",
 ) -> JSONResponse:
     """Answer with an error that OpenAI's clients show.
 
@@ -40,14 +45,15 @@ def openai_error(
         message: what was wrong, and what to do.
         headers: of the answer.
         param: the field at fault.
+        kind: of the document; it is a problem document, too.
     """
-    kind = "server_error" if status >= 500 else "invalid_request_error"
+    fault = "server_error" if status >= 500 else "invalid_request_error"
     code = {404: "not_found", 413: "request_too_large", 503: "unavailable", 504: "timeout"}.get(status)
     if param == "model":
         code = "model_not_found"
-    details = ErrorDetails(message=message, type=kind, param=param, code=code)
+    details = ErrorDetails(message=message, type=fault, param=param, code=code)
     answer = ErrorAnswer(error=details, title=title(status), status=status, detail=message)
-    return JSONResponse(answer.model_dump(), status, headers)
+    return JSONResponse(answer.model_dump(), status, headers, media_type=kind)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -41,7 +41,7 @@ from isoglot.serve.request import (
 )
 from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.result_views import ListView, around_view, languages_of, list_view, segments
-from isoglot.serve.served import Collection
+from isoglot.serve.served import Collection, ServedIndex
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.static_files import StaticFiles
@@ -175,8 +175,22 @@ class Pages:
         )
 
     def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
-        # Once: another version may be put in its place meanwhile.
-        collection = self._by_name[choice.index].opened
+        before = self._by_name[choice.index].opened
+
+        def listed(now: ServedIndex) -> ListView:
+            return self._list_of(now, asked, choice, locale, vector if now is before else None)
+
+        # All of a list is of one version: another one may be put in its place meanwhile.
+        return self._by_name[choice.index].answered(listed)
+
+    def _list_of(
+        self,
+        collection: ServedIndex,
+        asked: PageRequest,
+        choice: ListChoice,
+        locale: PageLocale,
+        vector: Vectors | None,
+    ) -> ListView:
         sample = self._settings.sample
 
         def best(k: int, fair: Fair = choice.fair, offset: int = 0, facets: Sequence[str] = ()) -> Answer:

@@ -8,6 +8,8 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+MEDIA_TYPE = "application/problem+json"
+
 
 class Problem(BaseModel):
     """An error as a document, after RFC 9457."""
@@ -28,13 +30,10 @@ def title(status: int) -> str:
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Answer with a problem document."""
     content = Problem(title=title(status), status=status, detail=detail).model_dump()
-    return JSONResponse(content, status, headers, media_type="application/problem+json")
+    return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For OpenAPI: these statuses come with a problem document."""
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        status: {"description": title(status), "content": {"application/problem+json": {"schema": schema}}}
-        for status in statuses
-    }
+    return {status: {"description": title(status), "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
 
 from isoglot.core.errors import IsoglotError
+from isoglot.search.searcher import Searcher
 from isoglot.serve.served import Collection
 
 _log = logging.getLogger(__name__)
+_PAUSE = 1.0  # seconds after a look in vain, in which requests that are not answered do not look again
+_SWAP = 0.05  # seconds in which a folder is surely put into another's place
 
 
 async def follow(collections: Sequence[Collection], seconds: float, changed: Callable[[], None]) -> None:
@@ -20,22 +25,62 @@ async def follow(collections: Sequence[Collection], seconds: float, changed: Cal
         seconds: between two looks.
         changed: called after one has changed.
     """
-    said: dict[str, str] = {}
+    followers = [Follower(entry, changed) for entry in collections]
     while True:
         await asyncio.sleep(seconds)
-        for entry in collections:
+        for follower in followers:
+            # In a thread of its own: the new version is opened and its encoder checked while others search.
+            await asyncio.to_thread(follower.look)
+
+
+class Follower:
+    """Brings a collection up to date: whenever it is told to look, and at once where the index does not answer.
+
+    An index that another one is put in the place of is gone by then, so what a search needs of it may be, too.
+
+    Args:
+        collection: to bring up to date.
+        changed: called after it has changed.
+    """
+
+    def __init__(self, collection: Collection, changed: Callable[[], None]) -> None:
+        self._collection, self._changed = collection, changed
+        self._looking = threading.Lock()
+        self._said = ""
+        self._in_vain = float("-inf")
+        collection.renew = self.renew
+
+    def look(self) -> bool:
+        """Serve what is published now; whether that is something new. What cannot be opened is told in the log once."""
+        entry = self._collection
+        with self._looking:
             try:
-                # In a thread of its own: the new version is opened and its encoder checked while others search.
-                new = await asyncio.to_thread(refreshed, entry)
+                new = refreshed(entry)
             except (IsoglotError, OSError, RuntimeError, ValueError) as error:
-                if said.get(entry.name) != str(error):
+                if self._said != str(error):
                     _log.error("%s: the version open stays, a new one cannot be opened: %s", entry.name, error)
-                said[entry.name] = str(error)
-                continue
-            said.pop(entry.name, None)
+                self._said = str(error)
+                return False
+            self._said = ""
             if new:
                 _log.warning("%s: version %s is served now", entry.name, entry.searcher.version)
-                changed()
+                self._changed()
+            return new
+
+    def renew(self, before: Searcher) -> bool:
+        """The same for a request that the index did not answer: whether another one is there to ask.
+
+        Args:
+            before: what did not answer.
+        """
+        for pause in (0.0, _SWAP):
+            if time.monotonic() - self._in_vain < _PAUSE:
+                return self._collection.searcher is not before
+            time.sleep(pause)
+            if self._collection.searcher is not before or self.look():
+                return True
+        self._in_vain = time.monotonic()
+        return self._collection.searcher is not before
 
 
 def refreshed(collection: Collection) -> bool:

@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from isoglot.core.errors import InputError
@@ -17,6 +17,7 @@ from isoglot.serve.answers import Results, results
 from isoglot.serve.asking import Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
+from isoglot.serve.parameter_names import known_parameters
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.search_parameters import Parameters, languages_there
@@ -32,7 +33,7 @@ def search_router(
     default = collections[0].name
     told = Parameters(collections, settings, rerankers)
     Name = Annotated[Literal[tuple(by_name)], told.index]  # type: ignore[valid-type]
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(known_parameters)])
 
     async def answered(ask: Ask, index: str) -> JSONResponse:
         langs = list(dict.fromkeys(known_code(code) or code for code in ask.langs))

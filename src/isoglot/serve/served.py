@@ -79,6 +79,8 @@ class Collection:
 
     def __init__(self, name: str, searcher: Searcher, embed: Embedder | None = None) -> None:
         self.name, self.embed = name, embed
+        # Where the index is followed: opens what took this one's place, and says whether another one is served now.
+        self.renew: Callable[[Searcher], bool] = lambda before: False
         self.open(searcher)
 
     def open(self, searcher: Searcher) -> None:
@@ -115,9 +117,28 @@ class Collection:
         """How many it holds."""
         return sum(self.languages.values())
 
+    def answered(self, question: Callable[[ServedIndex], T]) -> T:
+        """The answer to a question, out of one version of the index.
+
+        An index that was replaced since it was opened does not answer any more. Where it is followed, what took its
+        place is opened now, not at the next look, and asked instead.
+
+        Raises:
+            UnavailableError: the index does not answer, and nothing took its place; or whatever the question raises.
+        """
+        before = self._opened
+        try:
+            return question(before)
+        except UnavailableError:
+            if not self.renew(before.searcher):
+                raise
+        return question(self._opened)
+
     def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
         """All that a request asks for, as `ServedIndex.ask`."""
-        return self._opened.ask(ask, vector)
+        before = self._opened
+        # Another version may correct its queries otherwise.
+        return self.answered(lambda now: now.ask(ask, vector if now is before else None))
 
     def document(self, id: str) -> list[Passage]:
         """The passages of a document, in their order; none where there is no such document.
@@ -125,11 +146,11 @@ class Collection:
         Raises:
             UnavailableError: the index does not answer; the server's log says why.
         """
-        return _answer(self.name, lambda: self.searcher.document(id))
+        return self.answered(lambda now: _answer(self.name, lambda: now.searcher.document(id)))
 
     def fields(self) -> list[str]:
         """The fields that filters may name, as `ServedIndex.fields`."""
-        return self._opened.fields()
+        return self.answered(lambda now: now.fields())
 
     def vectors(self, queries: list[str]) -> Vectors:
         """Vectors (n, d) of queries.
@@ -166,7 +187,7 @@ class Collection:
             UnavailableError: the index does not answer.
         """
         if self.languages:
-            _answer(self.name, lambda: self.searcher.search("isoglot", k=1))
+            self.answered(lambda now: _answer(self.name, lambda: now.searcher.search("isoglot", k=1)))
 
 
 def open_collections(

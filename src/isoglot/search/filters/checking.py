@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TypeAlias, get_args
 
 from isoglot.core.arguments import check_kind
+from isoglot.core.near_names import near_name
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.parsing import parse_filter
 from isoglot.search.filters.tokens import FilterError
@@ -54,8 +54,8 @@ def field_named(name: str, fields: Fields, place: str = "where") -> str:
     bare = name.removeprefix("metadata.")
     if bare in fields and bare != name and bare not in OWN:
         return bare
-    near = get_close_matches(name, fields, 1)
-    meant = f"; did you mean {near[0]!r}?" if near else ";"
+    near = near_name(name, fields)
+    meant = f"; did you mean {near!r}?" if near else ";"
     raise FilterError(f"{place}: there is no field {name[:_SHOWN]!r}{meant} there are: {listed(fields)}")
 
 

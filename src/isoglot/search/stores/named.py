@@ -7,6 +7,7 @@ from typing import Any
 
 from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
+from isoglot.core.near_names import near_name
 from isoglot.core.registry import Registry
 from isoglot.search.index.about import About
 from isoglot.search.stores.protocol import Open, Opened, StoreKind, Write, Writer
@@ -99,7 +100,7 @@ def split_place(place: Path | str) -> tuple[str, str]:
     """A place's store and what follows; a path, or a text that begins with no store's name, is a folder.
 
     Raises:
-        InputError: the address of an unknown store.
+        InputError: the address of an unknown store, or a store's name with a typing error and no such folder.
 
     >>> split_place("qdrant://localhost:6333/docs"), split_place("notes: mine"), split_place("memory:idx")
     (('qdrant', '//localhost:6333/docs'), ('lance', 'notes: mine'), ('memory', 'idx'))
@@ -108,9 +109,14 @@ def split_place(place: Path | str) -> tuple[str, str]:
     name, colon, rest = (str(place), "", "") if isinstance(place, Path) else place.partition(":")
     if colon and name in STORES:
         return name, rest
-    if rest.startswith("//"):
+    if rest.startswith("//") or (colon and _is_misspelt(name) and not Path(str(place)).exists()):
         STORES.get(name)  # says which there are
     return FOLDER, str(place)
+
+
+def _is_misspelt(name: str) -> bool:
+    """Whether what stands before a colon looks like a store's name, and like no drive or path."""
+    return len(name) > 1 and "/" not in name and near_name(name, STORES.names()) is not None
 
 
 def _kind(name: str) -> StoreKind:
