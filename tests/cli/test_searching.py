@@ -52,8 +52,9 @@ def test_facets(capsys, index):
     assert len(lines) == 3
     assert lines[1] == "lang of 6 passages: en 6"
     assert lines[2] == "year of 6 passages: 2021 2, 2020 1, 2022 1, 2023 1, 2024 1"
-    found = hits(capsys, index, "tides", "--mode", "lexical", "--facets", "lang")
+    found = hits(capsys, index, "tides", "--mode", "lexical", "--facets", "lang,year")
     assert found["facets"]["lang"]["values"][-1] == {"value": "en", "count": 6}
+    assert "2021" in [str(entry["value"]) for entry in found["facets"]["year"]["values"]]
 
 
 def test_collapsed_and_with_neighbours(capsys, index):

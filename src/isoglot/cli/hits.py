@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from isoglot.serve.cleaning import as_whole
+
 if TYPE_CHECKING:
     from isoglot.search.hit import Hit
     from isoglot.search.lookup import Facet, Neighbours
@@ -62,7 +64,7 @@ def as_record(hits: Sequence[Hit], offset: int, around: Mapping[str, Neighbours]
 
 def facet_record(facet: Facet) -> dict[str, Any]:
     """A count of values as JSON, whose names of fields are texts only."""
-    values = [{"value": value, "count": count} for value, count in facet.counts.items()]
+    values = [{"value": as_whole(value), "count": count} for value, count in facet.counts.items()]
     return {"values": values, "more": facet.more, "passages": facet.passages, "without": facet.without}
 
 
