@@ -354,3 +354,47 @@ def test_closed_streams_are_no_error(tmp_path, monkeypatch):
 def test_names_of_files_cannot_steer_a_terminal(capsys):
     assert run(["data", "show", "a\x1bx.jsonl"]) == 2
     assert "a\\x1bx.jsonl: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["debias", "fit", "--rows", "{rows}", "-o", "{bad}/file/d.npz"],
+        ["data", "mine", "{rows}", "-o", "{bad}/file/mined.jsonl"],
+        ["train", "--rows", "{rows}", "-o", "{bad}/file/model"],
+        ["data", "prepare", "{rows}", "-o", "{bad}/file/prepared"],
+    ],
+    ids=lambda argv: " ".join(argv[:2]),
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(call, monkeypatch, bad, rows_file, argv):
+    def encode(*args, **kwargs):
+        raise AssertionError("nothing to do yet")
+
+    for name in ("isoglot.cli.debias.open_encoder", "isoglot.cli.mining.open_encoder", "isoglot.cli.mining.open_rows"):
+        monkeypatch.setattr(name, encode)
+    code, _, err = call(*(word.format(bad=bad, rows=rows_file) for word in argv))
+    assert code == 2
+    assert f"{bad}/file" in err
+    assert "; choose another " in err
+
+
+def test_a_model_in_a_folder_without_access(call, monkeypatch, tmp_path, rows_file):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", lambda self: refuse(self) if self.name == "locked" else os.path.isdir(self))
+    words = ("evaluate", "--benchmark", "rows", "--rows", rows_file, "-o", tmp_path / "o", "--model", "in/locked")
+    code, _, err = call(*words)
+    assert (code, err) == (
+        2,
+        "isoglot: --model in/locked: cannot be read (Permission denied); change its rights, or name another\n",
+    )
+    code, _, err = call("data", "show", "in/locked")
+    assert (code, err) == (2, "isoglot: in/locked: Permission denied; change its rights, or name another place\n")
+
+
+def test_a_regime_as_reports_call_it(call, rows_file, tmp_path):
+    code, _, err = call("train", "--rows", rows_file, "-o", tmp_path / "o", "--regime", "hybrid-0.5")
+    assert code == 2
+    assert "--regime 'hybrid-0.5': expected one of" in " ".join(err.replace("│", " ").split())
+    assert "(--regime hybrid with --alpha 0.5)" in " ".join(err.replace("│", " ").split())

@@ -34,7 +34,7 @@ from isoglot.cli import (
 )
 from isoglot.cli.flags import as_typed
 from isoglot.cli.recipe import read_recipe, require_whole
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import IsoglotError
 from isoglot.core.files import printable
 from isoglot.core.streams import open_streams
 from isoglot.core.version import __version__
@@ -121,6 +121,9 @@ def run(argv: list[str]) -> int:
         return 0
     except MemoryError:
         return _fail("out of memory; give a smaller --batch-size or --chunk", 1)
+    except PermissionError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}; change its rights, or name another place", 2)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)

@@ -1,4 +1,4 @@
-"""A recipe: a TOML file that gives a command's flags; and what every value of a flag is held to, typed or in a recipe."""
+"""A recipe: a TOML file that gives a command's flags; and what a flag's value is held to, typed or in a recipe."""
 
 from __future__ import annotations
 
