@@ -32,29 +32,12 @@ from isoglot.measuring.per_query import (
 )
 from isoglot.measuring.top10 import save_hits
 
-# Every measure that an evaluation can have; one of a benchmark without parallel passages, or of a short run, lacks some.
-_KNOWN = frozenset(
-    [
-        "map",
-        "recall@1",
-        "recall@10",
-        "recall@100",
-        "mrr",
-        "ndcg@10",
-        "rank_distance",
-        "rank_distance_normalised",
-        "max@r",
-        "max@r_normalised",
-        "comp@10",
-        "comp@100",
-        "lpr",
-        "lpr_unbiased",
-        "tlr@10",
-        "peer@100",
-        "same_language@10",
-        "mrc@10",
-    ]
-)
+# Every measure that there is; a benchmark without parallel passages, or a short run, lacks some.
+_KNOWN = {
+    *("map", "recall@1", "recall@10", "recall@100", "mrr", "ndcg@10", "rank_distance", "rank_distance_normalised"),
+    *("max@r", "max@r_normalised", "comp@10", "comp@100", "lpr", "lpr_unbiased", "tlr@10", "peer@100"),
+    *("same_language@10", "mrc@10"),
+}
 # What an evaluation prints of each setting, and how.
 _PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance": ".1f"}
 
