@@ -113,8 +113,8 @@ def run(argv: list[str]) -> int:
         return _fail(f"{error.filename}: no such file", 2)
     except IsoglotError as error:
         return _fail(as_typed(str(error), app, tokens), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return _fail("; ".join(["interrupted", *map(str, error.args)]), 130)
     except BrokenPipeError:
         # The reader of our output is gone; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
