@@ -1,6 +1,9 @@
 """Fixtures that many tests share: a tiny encoder, tiny rows, a tiny LAReQA folder, and the real files if present."""
 
 import atexit
+import builtins
+import errno
+import io
 import json
 import os
 import shutil
@@ -85,3 +88,19 @@ def shared_data():
     if not (SHARED / "xquad-r").is_dir():
         pytest.skip("needs the published files beside the repository (../shared/data)")
     return SHARED
+
+
+@pytest.fixture
+def lock(monkeypatch):
+    """Take a file's read permission away, for this process also where it is root's."""
+    locked = set()
+    opened = io.open
+
+    def refuse(file, *args, **kwargs):
+        if str(file) in locked:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return opened(file, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "open", refuse)
+    monkeypatch.setattr(io, "open", refuse)
+    return lambda path: locked.add(str(path))

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -354,3 +355,85 @@ def test_closed_streams_are_no_error(tmp_path, monkeypatch):
 def test_names_of_files_cannot_steer_a_terminal(capsys):
     assert run(["data", "show", "a\x1bx.jsonl"]) == 2
     assert "a\\x1bx.jsonl: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["debias", "fit", "--rows", "{rows}", "-o", "{bad}/file/d.npz"],
+        ["data", "mine", "{rows}", "-o", "{bad}/file/mined.jsonl"],
+        ["train", "--rows", "{rows}", "-o", "{bad}/file/model"],
+        ["data", "prepare", "{rows}", "-o", "{bad}/file/prepared"],
+    ],
+    ids=lambda argv: " ".join(argv[:2]),
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(call, monkeypatch, bad, rows_file, argv):
+    def encode(*args, **kwargs):
+        raise AssertionError("nothing to do yet")
+
+    for name in ("isoglot.cli.debias.open_encoder", "isoglot.cli.mining.open_encoder", "isoglot.cli.mining.open_rows"):
+        monkeypatch.setattr(name, encode)
+    code, _, err = call(*(word.format(bad=bad, rows=rows_file) for word in argv))
+    assert code == 2
+    assert f"{bad}/file" in err
+    assert "; choose another " in err
+
+
+def test_a_model_in_a_folder_without_access(call, monkeypatch, tmp_path, rows_file):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", lambda self: refuse(self) if self.name == "locked" else os.path.isdir(self))
+    words = ("evaluate", "--benchmark", "rows", "--rows", rows_file, "-o", tmp_path / "o", "--model", "in/locked")
+    code, _, err = call(*words)
+    assert (code, err) == (
+        2,
+        "isoglot: --model in/locked: cannot be read (Permission denied); change its rights, or name another\n",
+    )
+    code, _, err = call("data", "show", "in/locked")
+    assert (code, err) == (2, "isoglot: in/locked: Permission denied; change its rights, or name another place\n")
+
+
+def test_a_regime_as_reports_call_it(call, rows_file, tmp_path):
+    code, _, err = call("train", "--rows", rows_file, "-o", tmp_path / "o", "--regime", "hybrid-0.5")
+    assert code == 2
+    assert "--regime 'hybrid-0.5': expected one of" in " ".join(err.replace("│", " ").split())
+    assert "(--regime hybrid with --alpha 0.5)" in " ".join(err.replace("│", " ").split())
+
+
+def steps(number):
+    return [*QUICK[:3], str(number), *QUICK[4:]]
+
+
+def test_train_says_where_it_is_where_stderr_is_no_terminal(call, rows_file, tiny_model, tmp_path):
+    words = ["train", "--rows", rows_file, "--model", tiny_model, *steps(4), "--log-steps", "2"]
+    code, out, err = call(*words, "-o", tmp_path / "model")
+    assert (code, out) == (0, f"model in {tmp_path / 'model'}\n")
+    logged = [json.loads(line) for line in (tmp_path / "model" / "training.jsonl").read_text().splitlines()]
+    said = re.findall(r"^step (\d+) of 4: loss ([\d.]+), \d+ s$", err, re.MULTILINE)
+    assert said == [(str(line["step"]), f"{line['loss']:.4f}") for line in logged if "loss" in line]
+    assert [step for step, _ in said] == ["2", "4"]
+
+
+def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model, tmp_path, monkeypatch):
+    def interrupt(self, args, state, control, **kwargs):
+        if state.global_step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    words = ["train", "--rows", rows_file, "--model", tiny_model, *steps(6), "-o", tmp_path / "model"]
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.training.log.StepLog.on_step_end", interrupt)
+        code, _, err = call(*words)
+    step = max(int(path.name.partition("-")[2]) for path in (tmp_path / "model" / "checkpoints").glob("checkpoint-*"))
+    assert code == 130
+    assert err.endswith(f"isoglot: interrupted; the same command with --resume goes on from checkpoint {step}\n")
+    assert call(*words, "--resume")[0] == 0
+
+
+def test_an_interruption_before_a_checkpoint_promises_nothing(call, rows_file, tiny_model, tmp_path, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("isoglot.training.run"), "load", interrupt)
+    code, _, err = call("train", "--rows", rows_file, "--model", tiny_model, *QUICK, "-o", tmp_path / "model")
+    assert (code, err) == (130, "isoglot: interrupted\n")

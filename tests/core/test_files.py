@@ -249,3 +249,33 @@ def test_a_claim_that_succeeds_replaces(tmp_path):
     assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["new"])
     with claimed_folder(tmp_path / "out", resume=True) as folder:
         assert names(folder) == ["new"]
+
+
+def test_a_place_that_cannot_be_written_is_the_callers_fault_and_a_full_disk_is_not(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for make in (atomic_write, atomic_folder):
+        with pytest.raises(InputError, match="choose another place"), make(tmp_path / "file" / "new"):
+            pass
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    with pytest.raises(IsoglotError, match="No space left") as caught, atomic_write(tmp_path / "new"):
+        pass
+    assert caught.value.exit_code == 1
+
+
+def test_a_folder_that_cannot_be_replaced(tmp_path, monkeypatch):
+    write_json(tmp_path / "out" / "run.json", {})
+
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with (
+        pytest.raises(InputError, match=r"out: cannot be written \(Permission denied\); choose another `folder`"),
+        claimed_folder(tmp_path / "out", overwrite=True),
+    ):
+        pass
+    assert names(tmp_path / "out") == ["run.json"]

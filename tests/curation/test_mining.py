@@ -155,7 +155,7 @@ def test_mine_and_score_from_the_command_line(tmp_path, capsys):
     source, mined, scored = (tmp_path / name for name in ("rows.jsonl", "mined.jsonl", "scored.jsonl"))
     write_rows(rows, source)
     assert run(["data", "mine", str(source), "-o", str(mined), "--model", str(encoder), "--language", "mix"]) == 0
-    assert "negatives for 24 rows" in capsys.readouterr().out
+    assert "negatives added to 24 rows" in capsys.readouterr().out
     found = [row for _, _, row in read_rows([mined])]
     assert all(len(row.negatives) == 3 for row in found)
     own = {}
@@ -188,3 +188,19 @@ def test_scores_without_negatives_and_judges_of_another_kind(prepared, tmp_path)
         load_cross_encoder(str(cross_encoder(tmp_path / "three", labels=3)))
     with pytest.raises(InputError, match="no such model folder"):
         load_cross_encoder("./nowhere")
+
+
+def test_what_was_written_is_counted(tmp_path, capsys):
+    rows = rows_of_stones()
+    encoder = bert(tmp_path / "encoder", [text for row in rows for text in (row.query, row.passage)])
+    source, mined, again = (tmp_path / name for name in ("rows.jsonl", "mined.jsonl", "again.jsonl"))
+    write_rows(rows, source)
+    words = ["data", "mine", "--model", str(encoder), "--negatives", "2"]
+    assert run([*words, str(source), "-o", str(mined)]) == 0
+    assert "48 negatives added to 24 rows" in capsys.readouterr().out
+    # The same ones are found again, and none is new.
+    assert run([*words, str(mined), "-o", str(again)]) == 0
+    assert f"0 negatives added to 24 rows in {again} (24 rows got fewer than 2)" in capsys.readouterr().out
+    assert mined.read_text() == again.read_text()
+    assert run([*words, str(mined), "-o", str(again), "--overwrite", "--replace"]) == 0
+    assert f"48 negatives added to 24 rows in {again} (0 rows got fewer than 2)" in capsys.readouterr().out

@@ -181,3 +181,34 @@ def test_a_corpus_on_disk_counts_the_same_queries_as_one_in_memory(folder, tmp_p
         expected = in_memory.values[POOL, measure].matrix
         assert np.count_nonzero(~np.isnan(expected)) == 4
         np.testing.assert_allclose(on_disk.values[POOL, measure].matrix, expected)
+
+
+def without_languages(folder):
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        records = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+        (folder / name).write_text(lines([{**record, "metadata": {}} for record in records]))
+    return folder
+
+
+@pytest.mark.parametrize("read", [load_beir, stream_beir])
+def test_one_code_is_the_language_of_lines_that_name_none(folder, read):
+    benchmark = read(without_languages(folder), langs="eng")
+    assert benchmark.languages == ("en",)
+    if read is load_beir:
+        assert len(benchmark.queries) == 4
+        assert len(benchmark.candidates) == 8
+    else:
+        assert len(list(benchmark.passages())) == 8
+        assert benchmark.benchmark().languages == ("en",)
+
+
+@pytest.mark.parametrize("read", [load_beir, stream_beir])
+@pytest.mark.parametrize("langs", [None, "de,en"])
+def test_lines_without_a_language_bring_no_further_errors(folder, read, langs):
+    with pytest.raises(InputError) as caught:
+        read(without_languages(folder), langs=langs)
+    said = str(caught.value)
+    assert said.startswith("14 problems in the input:")
+    assert "no text in metadata.lang" in said
+    assert "is not in" not in said
+    assert "`langs` with one code, such as en" in said

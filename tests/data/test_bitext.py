@@ -262,3 +262,12 @@ def test_real_memories_join():
     assert Counter(groups.values())[3] > 3000
     assert not notes.problems.count
     assert np.mean([len(row.query) for row in rows]) > 40
+
+
+def test_a_file_that_cannot_be_read_is_no_output_that_cannot_be_written(tmp_path, capsys, lock):
+    path = tmp_path / "locked.tsv"
+    path.write_text("a\tb\n")
+    lock(path)
+    assert run(["data", "from-bitext", str(path), "--langs", "de,en", "-o", str(tmp_path / "rows.jsonl")]) == 2
+    assert capsys.readouterr().err == f"isoglot: {path}: cannot be read (Permission denied)\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["locked.tsv"]

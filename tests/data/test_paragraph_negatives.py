@@ -87,7 +87,7 @@ def test_rows_with_contexts(tmp_path, capsys):
     source, target = tmp_path / "rows.jsonl", tmp_path / "out.jsonl.gz"
     write_rows(rows, source)
     assert run(["data", "mine", str(source), "--from", "context", "-o", str(target), "--negatives", "5"]) == 0
-    assert "5 negatives for 5 rows" in capsys.readouterr().out
+    assert "5 negatives added to 5 rows" in capsys.readouterr().out
     found = {row.group: row for _, _, row in read_rows([target])}
     # The night sentence is another group's passage in another paragraph; a part of a gold's sentence is no negative.
     assert found["a"].negatives == ("old one", "Grass grows green here.")

@@ -201,3 +201,19 @@ def test_a_name_that_a_terminal_would_obey_is_shown_escaped(tmp_path):
     (tmp_path / "rows.jsonl").write_text(text)
     said = render(describe(prepare([tmp_path / "rows.jsonl"], tmp_path / "p", show_progress=False)))
     assert "data sets: a\\x1b[31m\\u202eb (2 rows)" in said
+
+
+def test_an_input_that_cannot_be_read_is_no_output_that_cannot_be_written(tmp_path, lock):
+    path = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(4))
+    lock(path)
+    for folder in (None, tmp_path / "prepared"):
+        with pytest.raises(InputError, match=f"^{path}: cannot be read \\(Permission denied\\)$"):
+            prepare(path, folder, show_progress=False)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_a_cache_that_cannot_be_written_says_how_to_move_it(tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("")
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"cannot be written .*; set \$ISOGLOT_CACHE to a writable folder"):
+        prepare(parallel_rows(4), show_progress=False)

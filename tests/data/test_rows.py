@@ -282,3 +282,35 @@ def test_show_keeps_wide_codes_apart(tmp_path, capsys):
     ends = [head.index(code) + len(code) for code in head.split()]
     for line in lines[lines.index(head) + 1 :]:
         assert [line[:end][-1] for end in ends] == ["2"] * 4
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, lock):
+    path = lines(tmp_path / "rows.jsonl", GOOD)
+    lock(path)
+    assert problems_of(path) == f"{path}: cannot be read (Permission denied)"
+
+
+def test_a_parquet_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Failed to open local file")
+
+    monkeypatch.setattr(pq, "ParquetFile", refuse)
+    (tmp_path / "rows.parquet").touch()
+    assert problems_of(tmp_path / "rows.parquet") == f"{tmp_path / 'rows.parquet'}: cannot be read (Permission denied)"
+
+
+def test_a_file_cut_within_a_character_is_not_called_wrongly_encoded(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    line = json.dumps({**GOOD, "passage": "Größe"}, ensure_ascii=False).encode()
+    path.write_bytes(line + b"\n" + line[: line.index("ß".encode()) + 1])
+    said = problems_of(path)
+    assert f"{path}:2: ends within a character (byte {line.index('ß'.encode())}); is the file truncated?" in said
+    assert "iconv" not in said
+    path.write_bytes("Größe".encode("cp1252") + b"\n" + line + b"\n")
+    assert "iconv" in problems_of(path)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.TSV.gz"])
+def test_tables_are_no_rows(tmp_path, name):
+    path = lines(tmp_path / name, "query,passage")
+    assert f"{path}: not rows, which are JSONL or Parquet; convert with `isoglot data from-pairs" in problems_of(path)

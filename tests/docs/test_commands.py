@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,20 @@ def test_commands_parse(page):
         except (CycloptsError, ValueError) as error:
             wrong.append(f"{command}: {error}")
     assert not wrong, "\n".join(wrong)
+
+
+TUTORIALS = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_no_command_meets_the_folder_of_an_earlier_one(page):
+    written = [found[found.index("-o") + 1] for line in commands(page) if "-o" in (found := words(line))]
+    assert len(written) == len(set(written))
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_recipes_train_on_rows_that_an_earlier_command_wrote(page):
+    text = page.read_text(encoding="utf-8")
+    for recipe in re.findall(r"^ *isoglot study (\S+\.toml)", text, re.MULTILINE):
+        for rows in tomllib.loads((ROOT / recipe).read_text(encoding="utf-8"))["rows"]:
+            assert f"-o {rows}\n" in text.partition(recipe)[0]

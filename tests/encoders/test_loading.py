@@ -9,6 +9,7 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
 from isoglot.encoders import presets
+from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
@@ -74,8 +75,31 @@ def test_a_device_that_is_none(tiny_model):
 
 def test_a_hub_model_without_a_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(InputError, match="model nobody/nothing-here: cannot be loaded"):
+    message = r"nobody/nothing-here: cannot be loaded \(no folder of this name here, and the Hub: "
+    with pytest.raises(InputError, match=f"model {message}"):
         load("nobody/nothing-here")
+    with pytest.raises(InputError, match=f"cross-encoder {message}"):
+        load_cross_encoder("nobody/nothing-here")
+
+
+def test_the_tries_of_the_hub_are_one_line(capsys, monkeypatch, caplog):
+    client = logging.getLogger("huggingface_hub.utils._http")
+
+    def unreachable(*args, **kwargs):
+        for number in range(1, 3):
+            client.warning("'no route' thrown while requesting HEAD https://hub.example/config.json")
+            client.warning(f"Retrying in 1s [Retry {number}/5].")
+        client.warning("Your token has expired.")
+        raise OSError("We couldn't connect\nat all")
+
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", unreachable)
+    with pytest.raises(InputError, match=r"\(no folder of this name here, and the Hub: We couldn't connect\); give"):
+        load("my-modl")
+    assert caplog.messages == ["Your token has expired."]
+    line = "model my-modl: no folder of this name here, and the Hub does not answer; trying again for a minute or so\n"
+    assert capsys.readouterr().err == line
+    client.warning("Retrying in 1s [Retry 1/5].")
+    assert len(caplog.messages) == 2
 
 
 def test_prompts_come_from_the_folder_or_the_preset(model, tiny_model, tmp_path):

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import assemble
-from isoglot.measuring import bootstrap, language_bias
+from isoglot.measuring import bootstrap, evaluation, language_bias
 from isoglot.measuring.evaluating import trained_languages
 from isoglot.measuring.evaluation import load_evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at
@@ -281,3 +281,14 @@ def test_the_worked_example_of_the_documentation():
     pairs = pair_summary(np.array([[0.9, 0.5], [0.7, 0.8]]), ("de", "en"))
     assert (pairs["gap_to_diagonal"], pairs["asymmetry"]) == pytest.approx((0.25, 0.2))
     assert pairs["worst_pair"] == "de>en"
+
+
+def test_a_measure_that_there_is_nowhere_is_refused():
+    benchmark = parallel()
+    result = score(benchmark, *vectors(benchmark))
+    assert {name for _, name in result.values} <= evaluation._KNOWN
+    assert math.isnan(result.macro(MONO, "rank_distance"))
+    assert math.isnan(result.macro(POOL, "peer@100"))
+    for name in ("ndcg", "mAP", "recall@5"):
+        with pytest.raises(InputError, match=f"measure '{name}': no such measure; there are: map, recall@1, "):
+            result.macro(POOL, name)

@@ -18,6 +18,7 @@ from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import assemble
 from isoglot.data.benchmarks.overlap import Overlap
 from isoglot.measuring import top10
+from isoglot.measuring.bootstrap import Interval
 from isoglot.measuring.comparing import Comparison, compare, stacked
 from isoglot.measuring.ranks import top_k
 from isoglot.measuring.scoring import score
@@ -479,3 +480,12 @@ def test_write_report_writes_every_file(study, tmp_path):
     assert {path.name for path in drawn} == {f"{name}.{form}" for name in pictures for form in ("png", "svg")}
     for path in drawn:
         assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml")
+
+
+def test_few_ranks_have_a_decimal():
+    found = Comparison("a", "b", "multilingual.rank_distance", "all", -0.31, -0.48, -0.12, 0.001, 9)
+    assert words.difference(found) == "-0.3 [-0.5, -0.1]*"
+    assert words.difference(replace(found, difference=-142.4, low=-160.2, high=-120.3)) == "-142 [-160, -120]*"
+    assert words.difference(replace(found, difference=-42.4, low=-80.2, high=-4.3)) == "-42.4 [-80.2, -4.3]*"
+    assert words.level(Interval(4.25, 3.5, 12.0, None, 9, 0.4), "multilingual.max@r") == "4.2 [3.5, 12.0]"
+    assert words.level(Interval(142.4, 100.2, 180.0, None, 9, 0.4), "multilingual.max@r") == "142 [100, 180]"

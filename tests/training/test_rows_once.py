@@ -105,3 +105,29 @@ def test_of_several_processes_the_first_prepares(place):
     run_ranks(work, 2, lambda rank, port, _: (place, rank, port))
     assert [path.name for path in place.glob("prepared-by-*")] == ["prepared-by-0"]
     assert (place / "out" / "model.safetensors").is_file()
+
+
+def test_rows_that_cannot_be_prepared_leave_nothing_in_the_way(tmp_path, tiny_model, rows_file, lock, monkeypatch):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(rows_file.read_bytes())
+    (tmp_path / "model").mkdir()
+    lock(path)
+    with pytest.raises(InputError, match=f"^{path}: cannot be read \\(Permission denied\\)$"):
+        train(str(tiny_model), [path], tmp_path / "model", FAST)
+    assert list((tmp_path / "model").iterdir()) == []
+
+    def interrupt(*args, **kwargs):
+        (tmp_path / "model" / "checkpoints").mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(isoglot.training.rows, "prepare", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(str(tiny_model), [rows_file], tmp_path / "model", FAST)
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_messages_name_rows_as_they_were_given(tmp_path, tiny_model, monkeypatch):
+    write_jsonl(tmp_path / "broken.jsonl", [{"group": "a"}])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"\nbroken\.jsonl:1: "):
+        train(str(tiny_model), "broken.jsonl", "model", FAST)

@@ -7,7 +7,6 @@ import os
 import sys
 
 from cyclopts import App, CycloptsError
-from cyclopts.config import Toml
 
 from isoglot.cli import (
     agents,
@@ -34,7 +33,8 @@ from isoglot.cli import (
     translating,
 )
 from isoglot.cli.flags import as_typed
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.cli.recipe import read_recipe, require_whole
+from isoglot.core.errors import IsoglotError
 from isoglot.core.files import printable
 from isoglot.core.streams import open_streams
 from isoglot.core.version import __version__
@@ -103,7 +103,7 @@ def run(argv: list[str]) -> int:
     tokens = argv
     try:
         tokens, recipe = _recipe(argv)
-        app.config = [Toml(recipe, must_exist=True, use_commands_as_keys=False)] if recipe else []
+        app.config = [read_recipe(recipe, app), require_whole] if recipe else [require_whole]
         result = app(tokens, exit_on_error=False, print_error=True, result_action="return_value")
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -113,14 +113,17 @@ def run(argv: list[str]) -> int:
         return _fail(f"{error.filename}: no such file", 2)
     except IsoglotError as error:
         return _fail(as_typed(str(error), app, tokens), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return _fail("; ".join(["interrupted", *map(str, error.args)]), 130)
     except BrokenPipeError:
         # The reader of our output is gone; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
         return _fail("out of memory; give a smaller --batch-size or --chunk", 1)
+    except PermissionError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}; change its rights, or name another place", 2)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)
@@ -149,18 +152,4 @@ def _recipe(argv: list[str]) -> tuple[list[str], str | None]:
             break
     if recipe is None and tokens[:1] == ["study"] and len(tokens) > 1 and tokens[1].endswith(".toml"):
         recipe = tokens.pop(1)
-    if recipe is not None:
-        _check_toml(recipe)
     return tokens, recipe
-
-
-def _check_toml(path: str) -> None:
-    import tomllib
-
-    try:
-        with open(path, "rb") as stream:
-            tomllib.load(stream)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not TOML ({error})") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
@@ -62,8 +63,8 @@ def mine(
         replace: Drop the negatives that rows have instead of adding to them.
         overwrite: Replace an existing file.
     """
-    from isoglot.curation.rewriting import with_negatives
-    from isoglot.data.rows import write_rows
+    from isoglot.curation.rewriting import rows_of, with_negatives
+    from isoglot.data.rows import Row, write_rows
 
     target = new_file(output, overwrite)
     with TemporaryDirectory(prefix="isoglot-") as scratch:
@@ -93,12 +94,16 @@ def mine(
             found = mined.negatives
             skipped = ", ".join(f"{count} for {reason}" for reason, count in sorted(mined.skipped.items()))
             notes = f"; candidates skipped: {skipped}" if skipped else ""
-        count = write_rows(with_negatives(prepared, found, replace_old=replace), target)
-    short = sum(len(entry) < negatives for entry in found)
-    print(
-        f"{sum(map(len, found))} negatives for {count} rows in {output} ({short} rows have fewer than {negatives})"
-        + notes
-    )
+        added: list[int] = []
+
+        def counted() -> Iterator[Row]:
+            for old, new in zip(rows_of(prepared), with_negatives(prepared, found, replace_old=replace), strict=True):
+                added.append(len(new.negatives) - (0 if replace else len(set(old.negatives))))
+                yield new
+
+        count = write_rows(counted(), target)
+    short = sum(own < negatives for own in added)
+    print(f"{sum(added)} negatives added to {count} rows in {output} ({short} rows got fewer than {negatives}){notes}")
 
 
 def score(

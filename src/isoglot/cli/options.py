@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,11 @@ class StudyTraining(TrainSettings):
 
 
 def new_file(path: Path, overwrite: bool) -> Path:
-    """The path of a file to write; refuses one that exists, unless it may be replaced."""
+    """The path of a file to write; refuses one that exists, unless it may be replaced, and one that cannot be made."""
     if path.exists() and (path.is_dir() or not overwrite):
         raise InputError(f"{path}: exists; give --overwrite to replace it or another --output")
+    home = next(folder for folder in path.absolute().parents if folder.exists())
+    if not home.is_dir() or not os.access(home, os.W_OK | os.X_OK):
+        why = "Permission denied" if home.is_dir() else f"{home} is a file"
+        raise InputError(f"{path}: cannot be written ({why}); choose another place")
     return path

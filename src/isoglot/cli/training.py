@@ -52,16 +52,19 @@ def train(
     from isoglot.training.processes import rank
     from isoglot.training.run import train as run
 
-    run(
-        model,
-        rows,
-        output_dir,
-        settings or TrainSettings(),
-        langs=langs,
-        resume=resume,
-        overwrite=overwrite,
-        options=options,
-    )
+    try:
+        run(
+            model,
+            rows,
+            output_dir,
+            settings or TrainSettings(),
+            langs=langs,
+            resume=resume,
+            overwrite=overwrite,
+            options=options,
+        )
+    except KeyboardInterrupt as error:
+        raise _interrupted(output_dir) from error
     if rank() == 0:
         print(f"model in {output_dir}")
 
@@ -181,6 +184,17 @@ def quickstart(
     print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
     if serve:
         serve_quickstart(result.study, port=port)
+
+
+def _interrupted(folder: Path) -> KeyboardInterrupt:
+    """The interruption with what the run left to go on from, if anything."""
+    from isoglot.training.checkpoints import CHECKPOINTS, complete_checkpoints
+
+    kept = complete_checkpoints(folder / CHECKPOINTS)
+    if not kept:
+        return KeyboardInterrupt()
+    step = kept[-1].name.rpartition("-")[2]
+    return KeyboardInterrupt(f"the same command with --resume goes on from checkpoint {step}")
 
 
 def _plain(training: StudyTraining | None) -> TrainSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -22,6 +23,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 
 _ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # making one takes longer than a line
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 # What lies in a folder that a run of ours made, finished or not; no other is removed for a new one.
 _OURS = (
     "run.json",
@@ -44,14 +46,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it takes the name only when the block succeeds.
 
     Raises:
-        IsoglotError: the folder cannot be written or the disk is full (nothing is left behind).
+        InputError: nothing can be written there.
+        IsoglotError: the disk is full (nothing is left behind).
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise IsoglotError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise unwritable(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -68,12 +71,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; it replaces `path` only when the block succeeds."""
+    """Give a temporary folder beside `path`; it replaces `path` only when the block succeeds.
+
+    Raises:
+        InputError: nothing can be written there.
+        IsoglotError: the disk is full (nothing is left behind).
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     except OSError as error:
-        raise IsoglotError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise unwritable(path, error) from error
     aside = temporary.with_suffix(".old")
     try:
         yield temporary
@@ -87,6 +95,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def unwritable(path: Path, error: OSError, remedy: str = "choose another place") -> IsoglotError:
+    """The error for a place where nothing can be written: a full disk is not the place's fault."""
+    kind = IsoglotError if error.errno in _NO_ROOM else InputError
+    return kind(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """A block that reads a file and does nothing else.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -124,8 +153,21 @@ def claim_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -
     """Make an output folder, refusing one that already holds something.
 
     Raises:
-        InputError: not empty without `overwrite` or `resume`, or not a folder.
+        InputError: not empty without `overwrite` or `resume`, not a folder, or one that cannot be written.
     """
+    with _replaceable(path):
+        return _claim(path, overwrite, resume)
+
+
+@contextmanager
+def _replaceable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error, "choose another `folder`") from error
+
+
+def _claim(path: Path, overwrite: bool, resume: bool) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; expected a folder, or none yet")
     if path.is_dir() and any(path.iterdir()) and not resume:
@@ -174,13 +216,14 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     """
     whole = path.resolve()
     before = whole.with_name(f".{whole.name}.old")
-    if overwrite and not resume and path.is_dir() and any(path.iterdir()):
-        if before.exists():  # a run that replaced it failed: what that one left goes
-            shutil.rmtree(whole)
-        else:
-            refuse_to_replace(path)
-            whole.replace(before)
-    existed = path.is_dir()
+    with _replaceable(path):
+        if overwrite and not resume and path.is_dir() and any(path.iterdir()):
+            if before.exists():  # a run that replaced it failed: what that one left goes
+                shutil.rmtree(whole)
+            else:
+                refuse_to_replace(path)
+                whole.replace(before)
+        existed = path.is_dir()
     try:
         yield claim_folder(path, overwrite=overwrite, resume=resume)
     except BaseException:

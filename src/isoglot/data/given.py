@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import sha256
+from isoglot.core.files import readable, sha256
 from isoglot.core.problems import Problems
 from isoglot.data.prepared_files import Placed
 from isoglot.data.rows import Row, check_rows, columns_of_rows, read_rows
@@ -109,7 +109,11 @@ def _files(paths: Iterable[Path | str]) -> Given:
 
     def digest() -> str:
         # A file's name is the data set of rows that name none.
-        parts = [f"{path.name.split('.')[0]}\0{sha256(path)}" for path in files if path.is_file()]
+        parts = []
+        for path in files:
+            with readable(path):
+                if path.is_file():
+                    parts.append(f"{path.name.split('.')[0]}\0{sha256(path)}")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     return Given(lambda problems: (Placed(*entry) for entry in read_rows(files, problems)), digest)

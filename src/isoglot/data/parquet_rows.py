@@ -42,6 +42,8 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
                     yield number, values
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read (Permission denied)") from error
     except InputError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:  # times that Python cannot hold

@@ -20,7 +20,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.brief import few
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import atomic_folder, read_json
+from isoglot.core.files import atomic_folder, read_json, unwritable
 from isoglot.core.problems import Problems
 from isoglot.data.big_arrays import Ints
 from isoglot.data.given import Given, rows_given
@@ -218,7 +218,8 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
         home.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=home))
     except OSError as error:
-        raise IsoglotError(f"{home}: cannot be written ({error.strerror}); name a folder to prepare into") from error
+        remedy = "set $ISOGLOT_CACHE to a writable folder (in Python, `prepare(rows, folder)` prepares elsewhere)"
+        raise unwritable(home, error, remedy) from error
     try:
         problems, digest = Problems(), hashlib.sha256()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import readable
 from isoglot.core.problems import Problems
 from isoglot.data.parquet_rows import parquet_rows
 from isoglot.data.separated_rows import separated_rows
@@ -45,12 +46,12 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     UTF-16 with a mark becomes UTF-8, whose own mark is taken off.
 
     Raises:
-        InputError: no such file, or a broken gzip file.
+        InputError: no such file, one that cannot be read, or a broken gzip file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    with _whole_gzip(path), opener(path, "rb") as stream:
+    with readable(path), _whole_gzip(path), opener(path, "rb") as stream:
         for number, line in enumerate(as_utf8(stream), 1):
             if line.strip():
                 yield number, line
@@ -58,6 +59,8 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def not_utf8(error: UnicodeDecodeError) -> str:
     """What is wrong with a line that is not UTF-8, and what to do."""
+    if error.reason == "unexpected end of data" and error.end == len(error.object):  # only the last has no line end
+        return f"ends within a character (byte {error.start}); is the file truncated?"
     return f"not UTF-8 (byte {error.start}: {error.reason}); convert the file, such as iconv -f CP1252 -t UTF-8"
 
 
@@ -65,7 +68,7 @@ def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     """Stream the JSON values of a JSONL file; empty lines are passed over.
 
     Raises:
-        InputError: no such file, or a broken gzip file.
+        InputError: no such file, one that cannot be read, or a broken gzip file.
     """
     for number, line in raw_lines(path):
         try:
@@ -89,7 +92,7 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
         columns: allowed numbers of columns; four may be separated by spaces (TREC qrels).
 
     Raises:
-        InputError: no such file, or a broken gzip file.
+        InputError: no such file, one that cannot be read, or a broken gzip file.
     """
     for number, line in raw_lines(path):
         try:
@@ -110,7 +113,7 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
 
 
 def _separated(path: Path, problems: Problems, *, tabs: bool, header: bool) -> Iterator[tuple[int, dict[str, str]]]:
-    with _whole_gzip(path), text_stream(path, problems) as (stream, _):
+    with readable(path), _whole_gzip(path), text_stream(path, problems) as (stream, _):
         if stream is None:
             return
         names: list[str] | None = None

@@ -63,12 +63,12 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
     """Stream the rows of files in order, each with its file and 1-based line (Parquet: row) number.
 
     Args:
-        paths: `.jsonl`, `.jsonl.gz` or `.parquet` files (any other ending is read as JSONL).
+        paths: `.jsonl`, `.jsonl.gz` or `.parquet` files (any other ending but those of tables is read as JSONL).
         problems: gathers malformed lines, which are then skipped; when None they are gathered here and raised
             at the end.
 
     Raises:
-        InputError: a missing or unreadable file, malformed lines, or no row at all in a file.
+        InputError: a missing or unreadable file, a table (`.csv`, `.tsv`), malformed lines, or no row at all in a file.
     """
     gathered = Problems() if problems is None else problems
     for path in paths:
@@ -78,6 +78,11 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
             )
         if not path.is_file():
             raise InputError(f"{path}: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows")
+        if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+            raise InputError(
+                f"{path}: not rows, which are JSONL or Parquet; convert with `isoglot data from-pairs LANG={path}`, or "
+                f"where a column holds the language with `isoglot data from-pairs {path} --lang-column NAME`"
+            )
         before, found = gathered.count, 0
         records = _parquet_records(path) if path.suffix == ".parquet" else jsonl_records(path, gathered)
         for number, record in records:

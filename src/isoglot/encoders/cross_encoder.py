@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import require_device
+from isoglot.encoders.loading import failure, retries_told_once
 from isoglot.encoders.names import locate
 from isoglot.encoders.options import LEAST
 
@@ -39,12 +40,12 @@ def load_cross_encoder(
     require_device(device)
     path, revision = locate(str(name), what="cross-encoder")
     try:
-        model = CrossEncoder(
-            path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code
-        )
+        with retries_told_once(f"cross-encoder {name}", path):
+            model = CrossEncoder(
+                path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code
+            )
     except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"cross-encoder {name}: cannot be loaded ({first})") from error
+        raise InputError(f"cross-encoder {name}: cannot be loaded ({failure(error, path)})") from error
     named = getattr(model.config, "architectures", None) or []
     if any(kind.endswith(_HEADLESS) for kind in named):
         # Its scores would come from weights that were drawn a moment ago.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
+from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
@@ -100,7 +102,7 @@ def load(
     preset = preset_named(name)
     require_device(device)
     try:
-        with weights_of(path) as place:
+        with retries_told_once(f"model {name}", path), weights_of(path) as place:
             model = SentenceTransformer(
                 str(place),
                 revision=revision,
@@ -114,14 +116,44 @@ def load(
         if not _says_how(path, revision):
             model = pooled(model, backbone_of(model), preset, name)
     except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"model {name}: cannot be loaded ({first}); give `embedded`, a Sentence Transformers folder, or a Hub id"
+            f"model {name}: cannot be loaded ({failure(error, path)}); give `embedded`, a folder, or a Hub id"
         ) from error
     set_prompts(model, preset, prompts or {})
     model.isoglot_name = name
     model.isoglot_preset = preset if length is None else replace(preset, encode_length=length)
     return model
+
+
+@contextmanager
+def retries_told_once(what: str, path: str) -> Iterator[None]:
+    """Within the block the Hub's client, which warns twice for each of its tries, is summed up in one line."""
+    told = False
+
+    def only_others(record: logging.LogRecord) -> bool:
+        nonlocal told
+        if not any(part in record.getMessage() for part in ("thrown while requesting", "Retrying in")):
+            return True
+        if not told:
+            told = True
+            folder = "" if Path(path).is_dir() else "no folder of this name here, and "
+            progress_line(f"{what}: {folder}the Hub does not answer; trying again for a minute or so")
+        return False
+
+    client = logging.getLogger("huggingface_hub.utils._http")
+    client.addFilter(only_others)
+    try:
+        yield
+    finally:
+        client.removeFilter(only_others)
+
+
+def failure(error: Exception, path: str) -> str:
+    """Why a folder or Hub id could not be loaded, in one line."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, OSError) and not Path(path).is_dir():
+        return f"no folder of this name here, and the Hub: {first}"
+    return first
 
 
 def set_prompts(model: SentenceTransformer, preset: Preset, given: Mapping[str, str]) -> None:

@@ -32,6 +32,12 @@ from isoglot.measuring.per_query import (
 from isoglot.measuring.ranks import Floats
 from isoglot.measuring.top10 import save_hits
 
+# Every measure that there is; a benchmark without parallel passages, or a short run, lacks some.
+_KNOWN = {
+    *("map", "recall@1", "recall@10", "recall@100", "mrr", "ndcg@10", "rank_distance", "rank_distance_normalised"),
+    *("max@r", "max@r_normalised", "comp@10", "comp@100", "lpr", "lpr_unbiased", "tlr@10", "peer@100"),
+    *("same_language@10", "mrc@10"),
+}
 # What an evaluation prints of each setting, and how.
 _PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance": ".1f"}
 
@@ -92,10 +98,13 @@ class Evaluation:
             measure: such as `map`, `ndcg@10`, `recall@100`, `rank_distance`.
 
         Raises:
-            InputError: another setting.
+            InputError: another setting, or a measure that there is nowhere.
         """
         if setting not in SETTINGS:
             raise InputError(f"setting {setting!r}: expected one of {', '.join(SETTINGS)}")
+        there = list(dict.fromkeys(name for _, name in self.values))
+        if measure not in there and measure not in _KNOWN:
+            raise InputError(f"measure {measure!r}: no such measure; there are: {', '.join(there)}")
         values = self.values.get((setting, measure))
         return float("nan") if values is None else mean_of(np.array(column_means(values.matrix)))
 

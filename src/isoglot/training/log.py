@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import numpy as np
 from torch import Tensor, distributed
 from transformers import TrainerCallback
 
-from isoglot.core.progress import Progress
+from isoglot.core.progress import Progress, progress_line
 from isoglot.data.row_table import RowTable
+
+_SAID = {"loss": "loss", "select_score": "score"}
 
 
 class LossLog:
@@ -135,12 +139,16 @@ def _of_other_processes(sums: dict[str, list[float]]) -> list[dict[str, list[flo
 
 
 class StepLog(TrainerCallback):  # type: ignore[misc]
-    """Losses as JSON lines beside the model, and a progress bar; of the first process only."""
+    """Losses as JSON lines beside the model, and a progress bar; of the first process only.
+
+    Where stderr is no terminal, such as a log file, it gets a line for each of them in place of the bar.
+    """
 
     def __init__(self, path: Path, steps: int, batch_log: BatchLog | None = None) -> None:
         self._path, self._batch_log = path, batch_log
         self._progress = Progress("training", steps)
-        self._done = 0
+        self._steps, self._done = steps, 0
+        self._started = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Drop the lines of steps that are about to be done again."""
@@ -148,6 +156,7 @@ class StepLog(TrainerCallback):  # type: ignore[misc]
             self._batch_log.start(state.global_step)
         if state.is_world_process_zero:
             keep_lines(self._path, state.global_step)
+            self._started = time.monotonic()
             self._progress.__enter__()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -160,6 +169,10 @@ class StepLog(TrainerCallback):  # type: ignore[misc]
         if logs and state.is_world_process_zero and ("loss" in logs or "select_score" in logs):
             with self._path.open("a", encoding="utf-8") as out:
                 out.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+            if not sys.stderr.isatty():
+                figures = [f"{name} {logs[key]:.4f}" for key, name in _SAID.items() if key in logs]
+                seconds = time.monotonic() - self._started
+                progress_line(f"step {state.global_step} of {self._steps}: {', '.join(figures)}, {seconds:.0f} s")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take the bar away."""

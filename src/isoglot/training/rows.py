@@ -30,7 +30,9 @@ def run_rows(rows: Any, home: Path, langs: str | Iterable[str] | None = None) ->
     kept = None if codes is None else list(codes)
     stats = [path.stat() for path in files]
     made_from = {
-        "files": [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in zip(files, stats, strict=True)],
+        "files": [
+            [str(path.resolve()), stat.st_size, stat.st_mtime_ns] for path, stat in zip(files, stats, strict=True)
+        ],
         "langs": kept,
     }
     mark = home / _MADE_FROM
@@ -47,5 +49,5 @@ def _files(rows: Any) -> list[Path] | None:
     given = [rows] if isinstance(rows, (str, Path)) else rows
     if not isinstance(given, (list, tuple)) or not all(isinstance(entry, (str, Path)) for entry in given):
         return None
-    paths = [Path(entry).resolve() for entry in given]
+    paths = [Path(entry) for entry in given]
     return paths if paths and all(path.is_file() for path in paths) else None

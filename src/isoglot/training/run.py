@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,10 @@ def train(
                 for log in (folder / "training.jsonl", *folder.glob("batches-*.jsonl")):
                     log.unlink(missing_ok=True)
             raise
+        finally:
+            if rank() == 0:
+                with suppress(OSError):  # it stays where anything is in it
+                    (folder / CHECKPOINTS).rmdir()
 
 
 @contextmanager

@@ -14,18 +14,19 @@ from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.qrels import judgements
 from isoglot.data.records import jsonl_records
 from isoglot.languages.codes import known_code, normal_code
-from isoglot.languages.table import parse_codes
+from isoglot.languages.table import given_codes, parse_codes
 
 _REMEDY = (
     'Expected corpus lines {"_id", "title", "text", "metadata": {"lang": "de"}}, query lines {"_id", "text", '
-    '"metadata": {"lang": "de", "group": "q17"}} and qrels lines query-id, corpus-id, score.'
+    '"metadata": {"lang": "de", "group": "q17"}} and qrels lines query-id, corpus-id, score. Where no line names a '
+    "language, as in BEIR's own folders, give it: `langs` with one code, such as en."
 )
 
 
 def load_beir(
     folder: Path, name: str | None = None, *, split: str = "test", langs: str | Iterable[str] | None = None
 ) -> Benchmark:
-    """Read a BEIR folder whose queries and passages name their language in `metadata.lang`.
+    """Read a BEIR folder whose queries and passages name their language in `metadata.lang`, or are all in one.
 
     Translations of one question share `metadata.group` (a query without one is its own group). Queries that
     the qrels of the split do not judge are left out, as BEIR does, which `notes` says. Scores are grades; below 1 means
@@ -36,17 +37,21 @@ def load_beir(
             SPLIT.txt).
         name: what reports call it; the folder's name when None.
         split: of the qrels.
-        langs: codes to keep, for queries and passages alike: several, or one text with commas.
+        langs: codes to keep, for queries and passages alike: several, or one text with commas; one alone is also the
+            language of lines that name none.
 
     Raises:
         InputError: missing files or fields, qrels of unknown queries or passages, ids that repeat.
     """
-    problems = Problems()
-    passages = _texts(_file(folder, "corpus.jsonl"), problems)
-    queries = _texts(_file(folder, "queries.jsonl"), problems)
+    langs = langs if langs is None or isinstance(langs, str) else tuple(langs)
+    problems, usual = Problems(), _only(langs)
+    passages, no_passages = _texts(_file(folder, "corpus.jsonl"), problems, usual)
+    queries, no_queries = _texts(_file(folder, "queries.jsonl"), problems, usual)
     path = _qrels(folder, split)
     answers: dict[str, dict[str, float]] = {}
     for line, query, passage, grade in judgements(path, problems):
+        if query in no_queries or passage in no_passages:
+            continue
         if query not in queries:
             problems.add(path, line, f"query {query!r} is not in queries.jsonl")
         elif passage not in passages:
@@ -116,7 +121,8 @@ class BeirCorpus:
             InputError: malformed lines, all together.
         """
         problems = Problems()
-        for _, key, lang, _, text in _entries(_file(self.folder, "corpus.jsonl"), problems):
+        usual = self.languages[0] if len(self.languages) == 1 else None
+        for _, key, lang, _, text in _entries(_file(self.folder, "corpus.jsonl"), problems, usual):
             if lang in self.languages:
                 yield key, lang, text
         problems.raise_if_any(_REMEDY)
@@ -143,11 +149,14 @@ def stream_beir(
         InputError: as `load_beir`, or judgements across languages, which need all passages of every language ranked for
             every query.
     """
-    problems = Problems()
-    queries = _texts(_file(folder, "queries.jsonl"), problems)
+    langs = langs if langs is None or isinstance(langs, str) else tuple(langs)
+    problems, usual = Problems(), _only(langs)
+    queries, no_queries = _texts(_file(folder, "queries.jsonl"), problems, usual)
     path = _qrels(folder, split)
     judged: dict[str, dict[str, tuple[int, float]]] = {}
     for line, query, passage, grade in judgements(path, problems):
+        if query in no_queries:
+            continue
         if query not in queries:
             problems.add(path, line, f"query {query!r} is not in queries.jsonl")
         else:
@@ -155,7 +164,11 @@ def stream_beir(
     wanted = {passage for found in judged.values() for passage in found}
     lang_of: dict[str, str] = {}
     available: set[str] = set()
-    for _, key, lang, _, _ in _entries(_file(folder, "corpus.jsonl"), problems):
+    no_passages: set[str] = set()
+    for _, key, lang, _, _ in _entries(_file(folder, "corpus.jsonl"), problems, usual):
+        if not lang:
+            no_passages |= {key} & wanted
+            continue
         available.add(lang)
         if key in wanted:
             lang_of[key] = lang
@@ -163,6 +176,8 @@ def stream_beir(
     answers: dict[str, dict[str, float]] = {}
     for query, found in judged.items():
         for passage, (line, grade) in found.items():
+            if passage in no_passages:
+                continue
             if passage not in lang_of:
                 problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
                 continue
@@ -193,25 +208,34 @@ def stream_beir(
     )
 
 
-def _texts(path: Path, problems: Problems) -> dict[str, tuple[str, str, str]]:
-    """Language, group and text by id."""
+def _only(langs: str | tuple[str, ...] | None) -> str | None:
+    """The language of lines that name none: the one that was asked for, where it is one."""
+    codes = given_codes(langs) or ()
+    return known_code(codes[0]) if len(codes) == 1 else None
+
+
+def _texts(path: Path, problems: Problems, usual: str | None) -> tuple[dict[str, tuple[str, str, str]], set[str]]:
+    """Language, group and text by id; and the ids of records that are refused, which the qrels may still judge."""
     found: dict[str, tuple[str, str, str]] = {}
-    for line, key, lang, group, text in _entries(path, problems):
-        if key in found:
+    refused: set[str] = set()
+    for line, key, lang, group, text in _entries(path, problems, usual):
+        if not lang:
+            refused.add(key)
+        elif key in found:
             problems.add(path, line, f"id {key!r} is used twice")
         else:
             found[key] = (lang, group, text)
-    return found
+    return found, refused
 
 
-def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, str, str]]:
-    """Line, id, language, group, and title and text of each record."""
+def _entries(path: Path, problems: Problems, usual: str | None) -> Iterator[tuple[int, str, str, str, str]]:
+    """Line, id, language (empty where the record is refused), group, and title and text of each record with an id."""
     for line, record in jsonl_records(path, problems):
         if not isinstance(record, dict):
             problems.add(path, line, f"expected a JSON object, got {type(record).__name__}")
             continue
         key, text, about = record.get("_id"), record.get("text"), record.get("metadata")
-        lang = about.get("lang") if isinstance(about, dict) else None
+        lang = (about.get("lang") if isinstance(about, dict) else None) or usual
         wrong = [
             label
             for label, value in (("_id", key), ("text", text), ("metadata.lang", lang))
@@ -219,8 +243,11 @@ def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, st
         ]
         if wrong:
             problems.add(path, line, f"no text in {', '.join(wrong)}")
+            if isinstance(key, str):
+                yield line, key, "", "", ""
         elif known_code(str(lang)) is None:
             problems.add(path, line, f"metadata.lang {lang!r} is not a language code such as 'de'")
+            yield line, str(key), "", "", ""
         else:
             title = record.get("title")
             group = about.get("group") if isinstance(about, dict) else None

@@ -12,7 +12,7 @@ from isoglot.measuring.comparing import Comparison, Stack, macro_interval
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.studies.report.markdown import table
 from isoglot.studies.report.study_facts import in_ranks, lower_is_better
-from isoglot.studies.report.words import difference, level, verdict
+from isoglot.studies.report.words import difference, level, ranks, verdict
 
 Measure = tuple[str, str]
 
@@ -97,7 +97,7 @@ def _sentences(own: dict[tuple[str, str], Comparison], stack: Stack, other: Stac
                 text += f"; {word}: " + ", ".join(f"{language(e.slice).name} {difference(e, star=False)}" for e in part)
         error = (overall.high - overall.low) / (2 * 1.96)
         smallest = minimal_detectable(error)
-        unit = f"{smallest:.0f} ranks" if in_ranks(name) else f"{100 * smallest:.1f} points"
+        unit = f"{smallest:{ranks(smallest)}} ranks" if in_ranks(name) else f"{100 * smallest:.1f} points"
         lines.append(f"{text}. A true difference of {unit} would be found with probability .8.")
     return "\n".join(lines) or f"{stack.regime} and {other.regime} share no measure of these."
 

@@ -16,11 +16,16 @@ def figure(value: float, form: str = ".3f") -> str:
     return "-" if math.isnan(value) else format(value, form)
 
 
+def ranks(*numbers: float) -> str:
+    """How ranks are written: with a decimal where one is below 10, or a significant difference would read as 0."""
+    return ".1f" if min(map(abs, numbers)) < 10 else ".0f"
+
+
 def level(found: Interval | None, measure: str) -> str:
-    """A mean with its interval: `0.587 [0.529, 0.646]`, ranks without decimals."""
+    """A mean with its interval: `0.587 [0.529, 0.646]`, ranks with as many decimals as `ranks` gives them."""
     if found is None:
         return "-"
-    form = ".0f" if in_ranks(measure) else ".3f"
+    form = ranks(found.estimate, found.low, found.high) if in_ranks(measure) else ".3f"
     return f"{found.estimate:{form}} [{found.low:{form}}, {found.high:{form}}]"
 
 
@@ -28,7 +33,9 @@ def difference(found: Comparison | None, *, star: bool = True) -> str:
     """A difference with its interval, in points of mAP or in ranks, and a star where it is significant."""
     if found is None:
         return "-"
-    scale, form = (1, "+z.0f") if in_ranks(found.measure) else (100, "+z.1f")
+    scale, form = 100, "+z.1f"
+    if in_ranks(found.measure):
+        scale, form = 1, f"+z{ranks(found.difference, found.low, found.high)}"
     mark = "*" if star and found.significant else ""
     return f"{scale * found.difference:{form}} [{scale * found.low:{form}}, {scale * found.high:{form}}]{mark}"
 

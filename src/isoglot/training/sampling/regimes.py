@@ -73,7 +73,9 @@ class Sampling:
         for name in ("regime", "pivot", "alpha_points"):
             check_kind(name, getattr(self, name), str, "a text")
         if self.regime not in REGIMES:
-            raise InputError(f"regime {self.regime!r}: expected one of {', '.join(REGIMES.names())}")
+            hybrid, dash, alpha = self.regime.partition("-")
+            meant = f" (`regime` hybrid with `alpha` {alpha})" if dash and alpha and hybrid == "hybrid" else ""
+            raise InputError(f"regime {self.regime!r}: expected one of {', '.join(REGIMES.names())}{meant}")
         for name, value, allowed in (
             ("xy", self.xy, get_args(XY)),
             ("xy_draw", self.xy_draw, get_args(XYDraw)),

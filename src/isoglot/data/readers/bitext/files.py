@@ -143,6 +143,8 @@ def _opened(source: Source, notes: Notes) -> Iterator[IO[bytes] | None]:
                 stream = stack.enter_context(archive.open(source.member))
             else:
                 stream = stack.enter_context(source.path.open("rb"))
+        except PermissionError as error:
+            raise InputError(f"{source.path}: cannot be read ({error.strerror})") from error
         except (*broken, RuntimeError, NotImplementedError) as error:  # a password, an unknown compression
             notes.problems.add(source.name, None, f"cannot be unpacked ({error})")
             yield None
