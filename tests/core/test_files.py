@@ -234,9 +234,9 @@ def test_a_claim_that_fails_leaves_all_as_it_was(tmp_path, error, capsys):
     for _ in range(2):
         with pytest.raises(type(error)):
             fail(tmp_path / "out", overwrite=True, write=True)
-        assert (names(tmp_path), names(tmp_path / "out")) == ([".out.old", "out"], ["new"])
-        assert names(tmp_path / ".out.old") == ["run.json"]
-        assert f"what was there before is kept as {tmp_path / '.out.old'}" in capsys.readouterr().err
+        assert (names(tmp_path), names(tmp_path / "out")) == ([".out.isoglot-old", "out"], ["new"])
+        assert names(tmp_path / ".out.isoglot-old") == ["run.json"]
+        assert f"what was there before is kept as {tmp_path / '.out.isoglot-old'}" in capsys.readouterr().err
     with claimed_folder(tmp_path / "out", resume=True) as folder:
         assert names(folder) == ["new"]
     assert names(tmp_path) == ["out"]

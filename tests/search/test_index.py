@@ -331,7 +331,7 @@ def test_a_published_index_is_searched_until_the_one_that_replaces_it_is_done(tm
             with pytest.raises(KeyboardInterrupt):
                 build_index(more, folder, embed, **given)
         assert everything(folder) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".i.new", "i"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".i.isoglot-new", "i"]
     with pytest.raises(InputError, match="begun with other settings"):
         build_index(more, folder, embed, length=20, resume=True)
     assert build_index(more, folder, embed, resume=True).kept == 1
@@ -350,8 +350,8 @@ def test_one_writer_at_a_time_replaces_an_index(tmp_path):
 def test_a_build_that_died_before_it_took_its_place_takes_it(tmp_path):
     folder = tmp_path / "i"
     build_index([{"id": "a", "text": "Eins."}], folder, embed)
-    build_index([{"id": "b", "text": "Zwei."}], tmp_path / ".i.new", embed)
-    folder.rename(tmp_path / ".i.old")
+    build_index([{"id": "b", "text": "Zwei."}], tmp_path / ".i.isoglot-new", embed)
+    folder.rename(tmp_path / ".i.isoglot-old")
     build_index([{"id": "c", "text": "Drei."}], folder, embed, update=True)
     assert [document for document, _ in contents(folder)[0]] == ["b", "c"]
 

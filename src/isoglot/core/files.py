@@ -204,18 +204,27 @@ def refuse_to_replace(path: Path) -> None:
     refuse_foreign(path)
 
 
+def beside(folder: Path, what: str) -> Path:
+    """A hidden name next to a folder, for what was there before it or will be: nobody else's is called so.
+
+    >>> beside(Path("/runs/hybrid"), "old")
+    PosixPath('/runs/.hybrid.isoglot-old')
+    """
+    whole = folder.resolve()
+    return whole.with_name(f".{whole.name}.isoglot-{what}")
+
+
 @contextmanager
 def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
     """`claim_folder` for a block; where the block fails before it wrote anything, all is as it was.
 
-    What `overwrite` replaces waits beside the folder, as `.NAME.old`, until the block is done, or one that resumes it;
-    where it fails with something written, it stays there, and stderr says so.
+    What `overwrite` replaces waits beside the folder, as `.NAME.isoglot-old`, until the block is done, or one that
+    resumes it; where it fails with something written, it stays there, and stderr says so.
 
     Raises:
         InputError: as `claim_folder`.
     """
-    whole = path.resolve()
-    before = whole.with_name(f".{whole.name}.old")
+    whole, before = path.resolve(), beside(path, "old")
     with _replaceable(path):
         if overwrite and not resume and path.is_dir() and any(path.iterdir()):
             if before.exists():  # a run that replaced it failed: what that one left goes

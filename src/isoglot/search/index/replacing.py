@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import claimed_folder, refuse_to_replace, shown
+from isoglot.core.files import beside, claimed_folder, refuse_to_replace, shown
 from isoglot.search.index.manifest import BUILDING, FILE
 from isoglot.search.index.store import one_writer
 
@@ -51,8 +51,8 @@ def refuse_own_input(folder: Path, inputs: Sequence[Path]) -> None:
 def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
     """The folder to build an index in, for a block; at its end the index is in its own.
 
-    One that is to replace a published index is built in `.NAME.new` beside it, so that searches go on meanwhile, and a
-    build that is killed or meets a full disk leaves the published one as it was.
+    One that is to replace a published index is built in `.NAME.isoglot-new` beside it, so that searches go on
+    meanwhile, and a build that is killed or meets a full disk leaves the published one as it was.
 
     Raises:
         InputError: another process writes to it, or there can be no folder beside it.
@@ -68,7 +68,7 @@ def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
         return
-    new = _beside(folder, "new")
+    new = beside(folder, "new")
     folder.mkdir(parents=True, exist_ok=True)
     with one_writer(folder):
         try:
@@ -88,13 +88,13 @@ def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
 
 def finish_swap(folder: Path) -> None:
     """Put a new index in its place where the process that built it died just before it did so."""
-    new = _beside(folder, "new")
+    new = beside(folder, "new")
     if not folder.exists() and (new / FILE).is_file() and not (new / BUILDING).exists():
         new.replace(folder.resolve())
 
 
 def _swap(folder: Path, new: Path) -> None:
-    whole, old = folder.resolve(), _beside(folder, "old")
+    whole, old = folder.resolve(), beside(folder, "old")
     shutil.rmtree(old, ignore_errors=True)
     try:
         whole.replace(old)
@@ -108,9 +108,4 @@ def _swap(folder: Path, new: Path) -> None:
 
 def _begun(folder: Path) -> bool:
     """Whether a build that shall replace an index was not finished."""
-    return (_beside(folder, "new") / BUILDING).is_file()
-
-
-def _beside(folder: Path, what: str) -> Path:
-    whole = folder.resolve()
-    return whole.with_name(f".{whole.name}.{what}")
+    return (beside(folder, "new") / BUILDING).is_file()
