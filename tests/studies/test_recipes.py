@@ -9,6 +9,7 @@ import pytest
 from cyclopts import CycloptsError
 
 from isoglot import cli
+from isoglot.cli.recipe import read_recipe
 
 FOLDER = Path(__file__).parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
@@ -22,7 +23,7 @@ def commands(path):
 
 def parse(argv):
     tokens, recipe = cli._recipe(argv)
-    cli.app.config = [cli.Toml(recipe, must_exist=True, use_commands_as_keys=False)] if recipe else []
+    cli.app.config = [read_recipe(recipe, cli.app)] if recipe else []
     try:
         return cli.app.parse_args(tokens, exit_on_error=False, print_error=False)
     finally:
