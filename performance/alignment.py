@@ -20,7 +20,7 @@ import numpy as np
 from articles import Joined, line, models, with_a_third
 from harness import unit
 
-from isoglot.core.files import claimed_folder
+from isoglot.core.output_folders import claimed_folder
 from isoglot.data.benchmarks.lareqa import load_lareqa, read_lareqa
 from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.encoders.encoding import encode

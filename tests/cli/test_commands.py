@@ -118,6 +118,11 @@ def test_evaluate(call, tiny_model, lareqa_folder, tmp_path):
     assert f"{folder}: not empty; give --overwrite" in err
     code, out, _ = call(*words, "--rows", rows, "--overwrite", "--json")
     assert code == 0
+    code, _, err = call("compare", f"a={folder}", f"b={folder}", "-o", folder, "--overwrite")
+    assert (code, f"{folder}: lies in {folder}, which --overwrite replaces" in err) == (2, True)
+    code, _, err = call("encode", "--model", tiny_model, *words[3:-2], "--rows", rows, "-o", tiny_model, "--overwrite")
+    assert (code, f"{tiny_model}: lies in {tiny_model}, which --overwrite replaces" in err) == (2, True)
+    assert (folder / "metrics.json").is_file()
     assert json.loads(out)["monolingual"] == record["monolingual"]
 
 

@@ -7,16 +7,7 @@ from pathlib import Path
 import pytest
 
 from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
-from isoglot.core.files import (
-    atomic_folder,
-    atomic_write,
-    claim_folder,
-    claimed_folder,
-    read_json,
-    sha256,
-    write_json,
-    write_text,
-)
+from isoglot.core.files import atomic_folder, atomic_write, read_json, sha256, write_json, write_text
 from isoglot.core.progress import Progress, progress_line
 
 
@@ -145,40 +136,6 @@ def test_json_that_is_not_there(tmp_path):
         read_json(tmp_path)
 
 
-def test_claiming_an_output_folder(tmp_path):
-    out = tmp_path / "deep" / "out"
-    assert claim_folder(out).is_dir()
-    claim_folder(out)
-    (out / "file").write_text("")
-    for overwrite in (False, True):
-        with pytest.raises(InputError, match="not empty, and holds nothing that isoglot made; give another"):
-            claim_folder(out, overwrite=overwrite)
-    claim_folder(out, resume=True)
-    assert names(out) == ["file"]
-    (out / "run.json").write_text("{}")
-    with pytest.raises(InputError, match="not empty; give `overwrite`"):
-        claim_folder(out)
-    claim_folder(out, overwrite=True)
-    assert names(out) == []
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is a file"):
-        claim_folder(tmp_path / "file")
-    with pytest.raises(InputError, match="cannot be made"):
-        claim_folder(tmp_path / "file" / "below")
-
-
-def test_overwrite_never_removes_where_one_stands(tmp_path, monkeypatch):
-    work = tmp_path / "home" / "work"
-    work.mkdir(parents=True)
-    (work / "notes").write_text("")
-    monkeypatch.chdir(work)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for path in (Path("."), work, tmp_path / "home", tmp_path):
-        with pytest.raises(InputError, match="working or home folder"):
-            claim_folder(path, overwrite=True)
-    assert names(work) == ["notes"]
-
-
 def test_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
@@ -212,45 +169,6 @@ def test_progress_on_a_terminal(monkeypatch, capsys):
         assert progress._bar is None
 
 
-@pytest.mark.parametrize("error", [InputError("bad"), KeyboardInterrupt()])
-def test_a_claim_that_fails_leaves_all_as_it_was(tmp_path, error, capsys):
-    def fail(path, write=False, **how):
-        with claimed_folder(path, **how) as folder:
-            assert names(folder) == []
-            if write:
-                write_text(folder / "new", "x")
-            raise error
-
-    with pytest.raises(type(error)):
-        fail(tmp_path / "out")
-    assert names(tmp_path) == []
-    write_text(tmp_path / "out" / "run.json", "x")
-    with pytest.raises(InputError, match="not empty"):
-        fail(tmp_path / "out")
-    with pytest.raises(type(error)):
-        fail(tmp_path / "out", overwrite=True)
-    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["run.json"])
-    # What was there before a run that got further is kept, until one succeeds.
-    for _ in range(2):
-        with pytest.raises(type(error)):
-            fail(tmp_path / "out", overwrite=True, write=True)
-        assert (names(tmp_path), names(tmp_path / "out")) == ([".out.isoglot-old", "out"], ["new"])
-        assert names(tmp_path / ".out.isoglot-old") == ["run.json"]
-        assert f"what was there before is kept as {tmp_path / '.out.isoglot-old'}" in capsys.readouterr().err
-    with claimed_folder(tmp_path / "out", resume=True) as folder:
-        assert names(folder) == ["new"]
-    assert names(tmp_path) == ["out"]
-
-
-def test_a_claim_that_succeeds_replaces(tmp_path):
-    write_text(tmp_path / "out" / "run.json", "x")
-    with claimed_folder(tmp_path / "out", overwrite=True) as folder:
-        write_text(folder / "new", "x")
-    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["new"])
-    with claimed_folder(tmp_path / "out", resume=True) as folder:
-        assert names(folder) == ["new"]
-
-
 def test_a_place_that_cannot_be_written_is_the_callers_fault_and_a_full_disk_is_not(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for make in (atomic_write, atomic_folder):
@@ -264,18 +182,3 @@ def test_a_place_that_cannot_be_written_is_the_callers_fault_and_a_full_disk_is_
     with pytest.raises(IsoglotError, match="No space left") as caught, atomic_write(tmp_path / "new"):
         pass
     assert caught.value.exit_code == 1
-
-
-def test_a_folder_that_cannot_be_replaced(tmp_path, monkeypatch):
-    write_json(tmp_path / "out" / "run.json", {})
-
-    def refuse(*args):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    with (
-        pytest.raises(InputError, match=r"out: cannot be written \(Permission denied\); choose another `folder`"),
-        claimed_folder(tmp_path / "out", overwrite=True),
-    ):
-        pass
-    assert names(tmp_path / "out") == ["run.json"]

@@ -354,6 +354,33 @@ def test_a_build_that_died_before_it_took_its_place_takes_it(tmp_path):
     folder.rename(tmp_path / ".i.isoglot-old")
     build_index([{"id": "c", "text": "Drei."}], folder, embed, update=True)
     assert [document for document, _ in contents(folder)[0]] == ["b", "c"]
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
+def test_an_update_beside_an_unfinished_successor_is_of_the_index(tmp_path, monkeypatch):
+    folder = tmp_path / "i"
+    build_index([{"id": "a", "text": "Eins."}], folder, embed)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_index([{"id": "b", "text": "Zwei."}], folder, embed, overwrite=True)
+    build_index([{"id": "c", "text": "Drei."}], folder, embed, update=True, resume=True)
+    assert [document for document, _ in contents(folder)[0]] == ["a", "c"]
+
+
+def test_an_empty_folder_is_as_good_as_none(tmp_path, capsys):
+    docs, folder = tmp_path / "a.txt", tmp_path / "i"
+    docs.write_text("Der Mond zieht das Meer an.")
+    folder.mkdir()
+    assert run(["index", str(docs), "-o", str(folder), "--overwrite", "--model", str(tmp_path)]) == 2
+    assert "no model" in capsys.readouterr().err
+    with pytest.raises(InputError, match="There is no document left to index"):
+        build_index([write(tmp_path / "bare.jsonl", [{"text": ""}])], folder, embed, overwrite=True)
+    assert build_index([docs], folder, embed, overwrite=True).version.number == 1
 
 
 def test_nobody_elses_files_are_replaced(tmp_path, capsys):

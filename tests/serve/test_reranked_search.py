@@ -183,12 +183,15 @@ def test_what_the_command_cannot_rerank_by_is_named(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "late").symlink_to(tiny_model)
+    (tmp_path / "of").mkdir()
+    (tmp_path / "of" / "none").symlink_to(tiny_model)
     (tmp_path / "rows.jsonl").write_text('{"id": "a", "lang": "en", "text": "solar panel"}\n', encoding="utf-8")
     index = str(tmp_path / "index")
     assert run(["index", str(tmp_path / "rows.jsonl"), "--model", str(tiny_model), "-o", index]) == 0
     for model, said in (
         (str(tmp_path / "none"), f"--rerank {tmp_path / 'none'}: "),
         (str(tmp_path / "late"), "`late` is the index's own model"),
+        (str(tmp_path / "of" / "none"), "'none' stands for no re-ranking"),
     ):
         assert run(["serve", index, "--port", "0", "--rerank", model]) == 2
         assert said in capsys.readouterr().err

@@ -46,7 +46,8 @@ def compare(
         overwrite: Replace what the folder holds.
         as_json: Print comparison.json instead of the text.
     """
-    from isoglot.core.files import claim_folder, write_json, write_text
+    from isoglot.core.files import write_json, write_text
+    from isoglot.core.output_folders import claimed_folder, refuse_own_input
     from isoglot.measuring.comparing import compare as differences
     from isoglot.measuring.comparing import parse_measures, run_folders, stacked
     from isoglot.measuring.evaluation import load_evaluation
@@ -69,17 +70,19 @@ def compare(
     text = render_comparison(loaded, stacks, found, chosen, resamples=resamples)
     record = comparison_record(loaded, found)
     if output_dir is not None:
-        folder = claim_folder(output_dir, overwrite=overwrite)
-        write_json(folder / "comparison.json", record)
-        write_text(folder / "comparison.md", text)
-        if report:
-            # The report's own tables show the headline figures, whatever was asked for.
-            shown = differences(stacks, resamples=resamples)
-            runs_of = [(name, number, run) for number, (name, run) in enumerate(loaded)]
-            trained = next((run.trained for _, run in reversed(loaded) if run.trained), ())
-            seeds = tuple(range(max(len(next(iter(stack.matrices.values()))) for stack in stacks)))
-            facts = StudyReport(None, runs_of, shown, trained_languages=trained, seeds=seeds, resamples=resamples)
-            write_report(_with_hits(facts, named, source), folder / "report", with_examples=not no_examples)
+        if overwrite:
+            refuse_own_input(output_dir, (folder for _, folder in named))
+        with claimed_folder(output_dir, overwrite=overwrite) as folder:
+            write_json(folder / "comparison.json", record)
+            write_text(folder / "comparison.md", text)
+            if report:
+                # The report's own tables show the headline figures, whatever was asked for.
+                shown = differences(stacks, resamples=resamples)
+                runs_of = [(name, number, run) for number, (name, run) in enumerate(loaded)]
+                trained = next((run.trained for _, run in reversed(loaded) if run.trained), ())
+                seeds = tuple(range(max(len(next(iter(stack.matrices.values()))) for stack in stacks)))
+                facts = StudyReport(None, runs_of, shown, trained_languages=trained, seeds=seeds, resamples=resamples)
+                write_report(_with_hits(facts, named, source), folder / "report", with_examples=not no_examples)
     print(json_line(record) if as_json else text, end="\n" if as_json else "")
 
 

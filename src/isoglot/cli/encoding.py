@@ -49,7 +49,7 @@ def encode(
         overwrite: Replace what the folder holds.
         resume: Keep the finished shards and go on.
     """
-    from isoglot.core.files import claim_folder
+    from isoglot.core.output_folders import claimed_folder, refuse_own_input
     from isoglot.encoders.endpoint import PREFIX as ENDPOINT
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.names import locate
@@ -68,18 +68,20 @@ def encode(
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     locate(model)
-    folder = claim_folder(output_dir, overwrite=overwrite, resume=resume)
-    done = encode_to(
-        data,
-        folder,
-        model,
-        options,
-        devices,
-        numbers=numbers,
-        shard_size=shard_size,
-        processes=processes,
-        executor=executor,
-    )
+    if overwrite:
+        refuse_own_input(output_dir, [Path(locate(model)[0])])
+    with claimed_folder(output_dir, overwrite=overwrite, resume=resume) as folder:
+        done = encode_to(
+            data,
+            folder,
+            model,
+            options,
+            devices,
+            numbers=numbers,
+            shard_size=shard_size,
+            processes=processes,
+            executor=executor,
+        )
     print(f"{done} shards encoded, all vectors in {folder}")
 
 

@@ -33,7 +33,10 @@ def build(asked: IndexRequest) -> None:
         InputError: nothing to index, a folder that holds something else, or an encoder that is not the index's.
         IsoglotError: the disk is full, or workers elsewhere fail.
     """
+    from isoglot.search.index.replacing import finish_swap
+
     executor = asked.elsewhere.executor(asked.devices)
+    finish_swap(asked.output_dir)
     name, opening = _encoder(asked)
     data = _benchmark(asked)
 
@@ -57,10 +60,11 @@ def build(asked: IndexRequest) -> None:
 
 def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
     """The model to open and how; a new index is refused here where something is wrong with what it is made of."""
+    from isoglot.core.output_folders import refuse_own_input
     from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
     from isoglot.search.index.manifest import read_manifest
-    from isoglot.search.index.replacing import refuse_own_input, refuse_what_is_there
+    from isoglot.search.index.replacing import refuse_what_is_there
 
     kept = asked.keeping
     if asked.update:
@@ -85,7 +89,7 @@ def _benchmark(asked: IndexRequest) -> Benchmark | StreamedCorpus | None:
 
 def _claimed(asked: IndexRequest) -> AbstractContextManager[Path]:
     """The folder; a new one is gone again where nothing comes of it."""
-    from isoglot.core.files import claimed_folder
+    from isoglot.core.output_folders import claimed_folder
 
     if asked.update or asked.overwrite:  # which `build_index` sees to
         return nullcontext(asked.output_dir)

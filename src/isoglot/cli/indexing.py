@@ -141,7 +141,7 @@ def _in_store(asked: IndexRequest) -> None:
     if asked.keeping.on:
         found = current(place)
         new = found is None or not found[0].number
-    with working_copy(place, asked.local, new=new, overwrite=asked.overwrite) as copy:
+    with working_copy(place, asked.local, new=new, overwrite=asked.overwrite, resume=asked.resume) as copy:
         if not (copy.built and asked.resume):
             _in_folder(replace(asked, output_dir=copy.folder, local=None))
         if asked.versions:

@@ -90,7 +90,8 @@ def evaluate(
         resume: Go on with the encoding of full miracl that was broken off.
         as_json: Print metrics.json instead of the table.
     """
-    from isoglot.core.files import claimed_folder, sha256
+    from isoglot.core.files import sha256
+    from isoglot.core.output_folders import claimed_folder
     from isoglot.core.run_record import write_run
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.measuring.gates import check_gates, parse_gate

@@ -67,7 +67,7 @@ def prepare(
         overwrite: Replace what the folder holds.
         quiet: No progress bar.
     """
-    from isoglot.core.files import claimed_folder
+    from isoglot.core.output_folders import claimed_folder
     from isoglot.data.prepared import prepare as lay_out
 
     with claimed_folder(output_dir, overwrite=overwrite) as folder:

@@ -173,6 +173,7 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
     """
     from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import LATE, PREFIX
+    from isoglot.serve.rerankers import NOT_RERANKED
 
     judges: dict[str, Judge] = {}
     for model in wanted:
@@ -184,6 +185,8 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
             raise InputError(f"--rerank {model}: another one is called {name!r}, too; give a path that ends otherwise")
         if name == LATE:
             raise InputError(f"--rerank {model}: `late` is the index's own model; give a path that ends otherwise")
+        if name == NOT_RERANKED:
+            raise InputError(f"--rerank {model}: {name!r} stands for no re-ranking; give a path that ends otherwise")
         judges[name] = judge_of(model)
     return judges
 

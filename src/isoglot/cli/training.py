@@ -124,7 +124,7 @@ def study(
         as_json: Print study.json instead of the report.
         offline: Never download.
     """
-    from isoglot.core.files import claimed_folder
+    from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.names import locate
 
@@ -170,17 +170,16 @@ def quickstart(
         serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
         port: Where to serve; 0 takes any free port.
     """
-    from isoglot.core.files import claim_folder
+    from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
 
     if serve:
         check_serving(port)
     quiet_libraries()
-    folder = claim_folder(output_dir, resume=True)
-
     from isoglot.studies.atlas_study import quickstart as run_quickstart
 
-    result = run_quickstart(folder, max_steps=max_steps, seeds=seeds)
+    with claimed_folder(output_dir, resume=True) as folder:
+        result = run_quickstart(folder, max_steps=max_steps, seeds=seeds)
     print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
     if serve:
         serve_quickstart(result.study, port=port)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.progress import progress_line
 
 # Of the marks of direction only those that turn letters round, which right-to-left text never needs.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
@@ -24,21 +23,6 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 _ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # making one takes longer than a line
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-# What lies in a folder that a run of ours made, finished or not; no other is removed for a new one.
-_OURS = (
-    "run.json",
-    "isoglot-index.json",
-    "building.json",
-    "encode.json",
-    "vectors/encode.json",
-    "metrics.json",
-    "comparison.json",
-    "study.json",
-    "base/metrics.json",
-    "training.jsonl",
-    "checkpoints/rows",
-    "rows.arrow",
-)
 
 
 @contextmanager
@@ -147,103 +131,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not usable JSON ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def claim_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Path:
-    """Make an output folder, refusing one that already holds something.
-
-    Raises:
-        InputError: not empty without `overwrite` or `resume`, not a folder, or one that cannot be written.
-    """
-    with _replaceable(path):
-        return _claim(path, overwrite, resume)
-
-
-@contextmanager
-def _replaceable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise unwritable(path, error, "choose another `folder`") from error
-
-
-def _claim(path: Path, overwrite: bool, resume: bool) -> Path:
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; expected a folder, or none yet")
-    if path.is_dir() and any(path.iterdir()) and not resume:
-        if not overwrite:
-            refuse_foreign(path)
-            raise InputError(f"{path}: not empty; give `overwrite` to replace it or another `folder`")
-        refuse_to_replace(path)
-        shutil.rmtree(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another `folder`") from error
-    return path
-
-
-def refuse_foreign(path: Path) -> None:
-    """Refuse a folder that holds files, none of which tells of a run of ours.
-
-    Raises:
-        InputError: it does.
-    """
-    if path.is_dir() and any(path.iterdir()) and not any((path / name).exists() for name in _OURS):
-        raise InputError(f"{path}: not empty, and holds nothing that isoglot made; give another `folder`")
-
-
-def refuse_to_replace(path: Path) -> None:
-    """Refuse to remove the working or home folder, or files that no run of ours made.
-
-    Raises:
-        InputError: `overwrite` would do so.
-    """
-    if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
-        raise InputError(f"{path}: `overwrite` would remove the working or home folder; give another `folder`")
-    refuse_foreign(path)
-
-
-def beside(folder: Path, what: str) -> Path:
-    """A hidden name next to a folder, for what was there before it or will be: nobody else's is called so.
-
-    >>> beside(Path("/runs/hybrid"), "old")
-    PosixPath('/runs/.hybrid.isoglot-old')
-    """
-    whole = folder.resolve()
-    return whole.with_name(f".{whole.name}.isoglot-{what}")
-
-
-@contextmanager
-def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
-    """`claim_folder` for a block; where the block fails before it wrote anything, all is as it was.
-
-    What `overwrite` replaces waits beside the folder, as `.NAME.isoglot-old`, until the block is done, or one that
-    resumes it; where it fails with something written, it stays there, and stderr says so.
-
-    Raises:
-        InputError: as `claim_folder`.
-    """
-    whole, before = path.resolve(), beside(path, "old")
-    with _replaceable(path):
-        if overwrite and not resume and path.is_dir() and any(path.iterdir()):
-            if before.exists():  # a run that replaced it failed: what that one left goes
-                shutil.rmtree(whole)
-            else:
-                refuse_to_replace(path)
-                whole.replace(before)
-        existed = path.is_dir()
-    try:
-        yield claim_folder(path, overwrite=overwrite, resume=resume)
-    except BaseException:
-        if not existed:
-            with suppress(OSError):
-                whole.rmdir()
-                before.replace(whole)
-        if before.exists():
-            progress_line(f"{path}: what was there before is kept as {before}")
-        raise
-    shutil.rmtree(before, ignore_errors=True)
 
 
 def shown(path: Path | str) -> str:

@@ -21,6 +21,7 @@ from isoglot.core.brief import few
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import atomic_folder, read_json, unwritable
+from isoglot.core.output_folders import holds_anything
 from isoglot.core.problems import Problems
 from isoglot.data.big_arrays import Ints
 from isoglot.data.given import Given, rows_given
@@ -160,7 +161,7 @@ def prepare(
 def _refuse_to_replace(folder: Path) -> None:
     if folder.is_file():
         raise InputError(f"{folder}: is a file; expected a folder for the prepared rows, or none yet")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "rows.arrow").is_file():
+    if folder.is_dir() and holds_anything(folder) and not (folder / "rows.arrow").is_file():
         raise InputError(f"{folder}: holds other things than prepared rows, which stay; give another folder, or none")
 
 

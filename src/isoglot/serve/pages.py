@@ -31,7 +31,6 @@ from isoglot.serve.request import (
     COUNTS,
     FAIRNESS,
     MODES,
-    NOT_RERANKED,
     VIEWS,
     AddressError,
     ListChoice,
@@ -39,7 +38,7 @@ from isoglot.serve.request import (
     default_request,
     read_request,
 )
-from isoglot.serve.rerankers import ServedRerankers
+from isoglot.serve.rerankers import NOT_RERANKED, ServedRerankers
 from isoglot.serve.result_views import ListView, around_view, languages_of, list_view, segments
 from isoglot.serve.served import Collection, ServedIndex
 from isoglot.serve.settings import ServeSettings

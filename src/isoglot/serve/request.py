@@ -14,7 +14,7 @@ from isoglot.languages.codes import known_code
 from isoglot.search.query_checks import Fair, Mode
 from isoglot.serve.cleaning import clean_query
 from isoglot.serve.locales import CODES
-from isoglot.serve.rerankers import reach
+from isoglot.serve.rerankers import NOT_RERANKED, reach
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
 
@@ -25,7 +25,6 @@ FAIRNESS: Mapping[str, str] = {
 }
 VIEWS: Mapping[str, str] = {"one": spoken("one list"), "two": spoken("two side by side")}
 COUNTS = (10, 20, 50, 100)
-NOT_RERANKED = "none"
 
 
 class AddressError(SpokenError, InputError):

@@ -16,6 +16,7 @@ from isoglot.search.asked import RERANKED
 from isoglot.search.query_checks import check_offset
 from isoglot.serve.served import UnavailableError
 
+NOT_RERANKED = "none"  # in addresses
 _log = logging.getLogger(__name__)
 
 
@@ -23,7 +24,7 @@ class ServedRerankers:
     """Those of a server.
 
     Args:
-        judges: what scores pairs, by name; one that is called `late` is out of reach.
+        judges: what scores pairs, by name; those called `late` or `none` are out of reach.
         late: whether an index's own model may compare tokens, too.
 
     Attributes:
@@ -31,7 +32,7 @@ class ServedRerankers:
     """
 
     def __init__(self, judges: Mapping[str, Judge], *, late: bool) -> None:
-        self._judged = {name: Judged(name, judge) for name, judge in judges.items() if name != LATE}
+        self._judged = {name: Judged(name, judge) for name, judge in judges.items() if name not in (LATE, NOT_RERANKED)}
         self.names: tuple[str, ...] = (*((LATE,) if late else ()), *self._judged)
 
     def judge(self, name: str | None) -> Judge | None:

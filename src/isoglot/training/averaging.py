@@ -24,7 +24,8 @@ from torch import Tensor
 
 from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import claimed_folder, sha256, write_text
+from isoglot.core.files import sha256, write_text
+from isoglot.core.output_folders import claimed_folder
 from isoglot.core.run_record import read_run, write_run
 from isoglot.training.checkpoints import CHECKPOINTS
 from isoglot.training.members import Member, Place, open_member, require_alike

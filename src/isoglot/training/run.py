@@ -16,7 +16,7 @@ from torch import distributed
 from transformers import TrainerCallback, set_seed
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import claimed_folder
+from isoglot.core.output_folders import claimed_folder
 from isoglot.core.run_record import device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared

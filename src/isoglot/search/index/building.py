@@ -16,6 +16,7 @@ from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
 from isoglot.core.files import shown
+from isoglot.core.output_folders import refuse_own_input
 from isoglot.core.problems import Problems
 from isoglot.documents.finding import find_sources
 from isoglot.documents.given import MEMORY, GivenDocuments, documents_given
@@ -34,7 +35,7 @@ from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
-from isoglot.search.index.replacing import built_in, finish_swap, refuse_own_input, refuse_what_is_there
+from isoglot.search.index.replacing import built_in, finish_swap, refuse_what_is_there
 from isoglot.search.index.resume import (
     DEBIAS,
     deciding,
@@ -194,7 +195,7 @@ def build_index(
         model = open_embedder(model, opening.filled(read_manifest(folder).options) if update else opening)
     name = name or index_name(model)
     problems = Problems(each=5)
-    place = built_in(folder, overwrite=overwrite, resume=resume)
+    place = built_in(folder, overwrite=overwrite, resume=resume and not update)
     with place as folder, one_writer(folder), nothing_left_of_nothing(folder):
         manifest = go_on_from(
             folder,

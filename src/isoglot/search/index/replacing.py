@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import beside, claimed_folder, refuse_to_replace, shown
+from isoglot.core.output_folders import beside, claimed_folder, refuse_to_replace
 from isoglot.search.index.manifest import BUILDING, FILE
 from isoglot.search.index.store import one_writer
 
@@ -24,7 +24,7 @@ def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None
     Raises:
         InputError: saying what may be given.
     """
-    if resume and _begun(folder):
+    if resume and is_begun(folder):
         return
     if (folder / FILE).is_file() and (resume or not overwrite):
         raise InputError(f"{folder}: this index is finished; give `update` to add to it, or `overwrite` to replace it")
@@ -34,17 +34,6 @@ def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None
         )
     if overwrite:
         refuse_to_replace(folder)
-
-
-def refuse_own_input(folder: Path, inputs: Sequence[Path]) -> None:
-    """Refuse to replace a folder by what is read from within it.
-
-    Raises:
-        InputError: saying which input lies there.
-    """
-    for given in inputs:
-        if given.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{shown(given)}: lies in {folder}, which `overwrite` replaces; put the index elsewhere")
 
 
 @contextmanager
@@ -58,7 +47,7 @@ def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
         InputError: another process writes to it, or there can be no folder beside it.
         IsoglotError: it cannot take the other's place.
     """
-    if not (resume and _begun(folder)) and not (overwrite and (folder / FILE).is_file()):
+    if not (resume and is_begun(folder)) and not (overwrite and (folder / FILE).is_file()):
         if overwrite and not resume and folder.is_dir():
             with one_writer(folder):
                 pass
@@ -88,9 +77,13 @@ def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
 
 def finish_swap(folder: Path) -> None:
     """Put a new index in its place where the process that built it died just before it did so."""
-    new = beside(folder, "new")
-    if not folder.exists() and (new / FILE).is_file() and not (new / BUILDING).exists():
-        new.replace(folder.resolve())
+    whole, new, old = folder.resolve(), beside(folder, "new"), beside(folder, "old")
+    died = (new / FILE).is_file() and not (new / BUILDING).exists() and old.is_dir()
+    if died and not (whole.is_dir() and any(whole.iterdir())):
+        with suppress(OSError):
+            whole.rmdir()
+        new.replace(whole)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _swap(folder: Path, new: Path) -> None:
@@ -106,6 +99,6 @@ def _swap(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _begun(folder: Path) -> bool:
+def is_begun(folder: Path) -> bool:
     """Whether a build that shall replace an index was not finished."""
     return (beside(folder, "new") / BUILDING).is_file()

@@ -13,6 +13,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import write_text
 from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import FILE
+from isoglot.search.index.replacing import is_begun
 from isoglot.search.replicas.lease import TERM, Lease
 from isoglot.search.replicas.opening import folder_of
 from isoglot.search.replicas.place import Place
@@ -48,7 +49,13 @@ class WorkingCopy:
 
 @contextmanager
 def working_copy(
-    place: Place, local: Path | None = None, *, new: bool, overwrite: bool = False, term: float = TERM
+    place: Place,
+    local: Path | None = None,
+    *,
+    new: bool,
+    overwrite: bool = False,
+    resume: bool = False,
+    term: float = TERM,
 ) -> Iterator[WorkingCopy]:
     """Hold the lease of a place for a block, with a copy of what is there.
 
@@ -57,6 +64,7 @@ def working_copy(
         local: folder for working copies; the cache when None.
         new: whether an index is to be made; one that is there is refused, or replaced with `overwrite`.
         overwrite: see `new`.
+        resume: a build that was to replace the index there is gone on with.
         term: of the lease, in seconds.
 
     Raises:
@@ -70,7 +78,7 @@ def working_copy(
         found = current(place)
         there = found[0] if found is not None and found[0].number else None
         if new:
-            if there is not None and not overwrite:
+            if there is not None and not (overwrite or (resume and is_begun(folder))):
                 raise InputError(
                     f"{place.address}: this index is finished; give `update` to add to it, or `overwrite` to replace it"
                 )

@@ -1,0 +1,155 @@
+"""Output folders: made, refused where they hold something, replaced, and put back where a run comes to nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from isoglot.core.errors import InputError
+from isoglot.core.files import shown, unwritable
+from isoglot.core.progress import progress_line
+
+_BEGUN = ".isoglot-begun"  # in a folder while a run is under way in it
+_LOCK = ".lock"  # of an index
+# What lies in a folder that a run of ours made, finished or not; no other is removed for a new one.
+_OURS = (
+    _BEGUN,
+    "run.json",
+    "isoglot-index.json",
+    "building.json",
+    "encode.json",
+    "metrics.json",
+    "comparison.json",
+    "study.json",
+    "training.jsonl",
+    "checkpoints",
+    "runs/base/metrics.json",
+    "rows.arrow",
+)
+
+
+@contextmanager
+def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
+    """Make an output folder for a block; where the block fails before it wrote a file, all is as it was.
+
+    What `overwrite` replaces waits beside the folder, as `.NAME.isoglot-old`, until the block is done, or one that
+    resumes it; where it fails with something written, it stays there, and stderr says so.
+
+    Args:
+        path: of the folder; a link to one is followed.
+        overwrite: replace what it holds, if a run of ours made that.
+        resume: take it as it is.
+
+    Raises:
+        InputError: not empty without `overwrite` or `resume`, nothing of ours, not a folder, or one that cannot be
+            written.
+    """
+    whole, before = path.resolve(), beside(path, "old")
+    begun, existed = whole / _BEGUN, whole.is_dir()
+    held = existed and holds_anything(whole)
+    with _writing(path):
+        if held and not resume:
+            if not overwrite:
+                refuse_foreign(path)
+                raise InputError(f"{path}: not empty; give `overwrite` to replace it or another `folder`")
+            refuse_to_replace(path)
+            if before.exists():  # a run that replaced it failed: what that one left goes
+                shutil.rmtree(whole)
+            else:
+                whole.replace(before)
+        replaced = held and not whole.is_dir()
+        _make(path)
+    resumed_whole = held and not replaced and not begun.exists()
+    with suppress(OSError):  # a finished run may lie where nothing can be written
+        begun.touch()
+    try:
+        yield path
+    except BaseException:
+        if resumed_whole:
+            begun.unlink(missing_ok=True)
+        elif not any(file.is_file() for file in whole.rglob("*") if file != begun):
+            _undo(whole, begun, before if replaced else None, existed=existed)
+        if before.exists():
+            progress_line(f"{path}: what was there before is kept as {before}")
+        raise
+    with suppress(OSError):
+        begun.unlink(missing_ok=True)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _make(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; expected a folder, or none yet")
+    try:
+        path.resolve().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another `folder`") from error
+
+
+def _undo(whole: Path, begun: Path, before: Path | None, *, existed: bool) -> None:
+    """Leave what was there: the replaced folder, an empty one, or none."""
+    with suppress(OSError):
+        if before is not None:
+            shutil.rmtree(whole)
+            before.replace(whole)
+        elif existed:
+            begun.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(whole)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error, "choose another `folder`") from error
+
+
+def holds_anything(path: Path) -> bool:
+    """Whether a folder holds more than the mark of a run or the lock of an index."""
+    return any(entry.name not in (_BEGUN, _LOCK) for entry in path.iterdir())
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse a folder that holds files, none of which tells of a run of ours.
+
+    Raises:
+        InputError: it does.
+    """
+    if path.is_dir() and holds_anything(path) and not any((path / name).exists() for name in _OURS):
+        raise InputError(f"{path}: not empty, and holds nothing that isoglot made; give another `folder`")
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Refuse to remove the working or home folder, or files that no run of ours made.
+
+    Raises:
+        InputError: `overwrite` would do so.
+    """
+    if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
+        raise InputError(f"{path}: `overwrite` would remove the working or home folder; give another `folder`")
+    refuse_foreign(path)
+
+
+def refuse_own_input(folder: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to replace a folder by what is read from within it.
+
+    Raises:
+        InputError: saying which input lies there.
+    """
+    for given in inputs:
+        if given.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{shown(given)}: lies in {folder}, which `overwrite` replaces; give another `folder`")
+
+
+def beside(folder: Path, what: str) -> Path:
+    """A hidden name next to a folder, for what was there before it or will be: nobody else's is called so.
+
+    >>> beside(Path("/runs/hybrid"), "old")
+    PosixPath('/runs/.hybrid.isoglot-old')
+    """
+    whole = folder.resolve()
+    return whole.with_name(f".{whole.name}.isoglot-{what}")
