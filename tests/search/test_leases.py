@@ -162,6 +162,28 @@ def test_what_a_killed_update_finished_is_kept_when_another_machine_was_faster(p
     assert (built.kept, built.shards, built.version.documents) == (1, 1, 7)
 
 
+def test_a_killed_build_of_a_successor_is_gone_on_with(place, tmp_path):
+    how = {"new": True, "term": 10.0}
+    with working_copy(place, tmp_path, **how) as copy:
+        build_index([{"id": "a", "text": "First."}], copy.folder, embed)
+        copy.publish()
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    more = [{"id": "b", "text": "Second."}]
+    with working_copy(place, tmp_path, overwrite=True, **how) as copy, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(more, copy.folder, embed, overwrite=True)
+    with working_copy(place, tmp_path, resume=True, **how) as copy:
+        assert build_index(more, copy.folder, embed, resume=True).kept == 1
+        copy.publish()
+    assert Searcher.open(pull(place, tmp_path / "reader").folder, embed).languages() == {"und": 1}
+    with pytest.raises(InputError, match="this index is finished"), working_copy(place, tmp_path, resume=True, **how):
+        pass
+
+
 @pytest.mark.parametrize(("refused", "lost"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.3)])
 def test_the_command_writes_to_an_address(tmp_path, monkeypatch, capsys, refused, lost):
     pytest.importorskip("moto")
