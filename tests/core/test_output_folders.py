@@ -102,6 +102,16 @@ def test_what_a_run_that_got_further_replaced_is_kept_until_one_succeeds(tmp_pat
     assert (names(tmp_path), names(out)) == (["out"], ["more", "new"])
 
 
+def test_of_two_the_finished_run_is_kept(tmp_path):
+    out, old = tmp_path / "out", tmp_path / ".out.isoglot-old"
+    for folder, what in ((old, "older"), (out, "finished")):
+        write_text(folder / "run.json", "{}")
+        write_text(folder / what, "x")
+    with pytest.raises(KeyboardInterrupt):
+        claim(out, error=KeyboardInterrupt(), overwrite=True)
+    assert names(old) == ["finished", "run.json"]
+
+
 def test_an_interrupted_run_is_ours_to_replace(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         claim(tmp_path / "out", error=KeyboardInterrupt())

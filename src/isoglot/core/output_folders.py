@@ -48,16 +48,17 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     """
     whole, before = path.resolve(), beside(path, "old")
     begun, existed = whole / _BEGUN, whole.is_dir()
-    held = existed and holds_anything(whole)
     with _writing(path):
+        held = existed and holds_anything(whole)
         if held and not resume:
             if not overwrite:
                 refuse_foreign(path)
                 raise InputError(f"{path}: not empty; give `overwrite` to replace it or another `folder`")
             refuse_to_replace(path)
-            if before.exists():  # a run that replaced it failed: what that one left goes
+            if before.exists() and begun.exists():  # a run that replaced it failed: what that one left goes
                 shutil.rmtree(whole)
             else:
+                shutil.rmtree(before, ignore_errors=True)
                 whole.replace(before)
         replaced = held and not whole.is_dir()
         _make(path)

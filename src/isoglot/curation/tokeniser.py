@@ -65,7 +65,7 @@ def open_tokeniser(
         if length is not None:
             check_whole(argument, length, LEAST, "tokens")
     if options is not None:
-        check_kind("options", options, LoadOptions, "a LoadOptions of isoglot.encoders.options")
+        check_kind("options", options, LoadOptions, "a LoadOptions of isoglot.encoders")
     quiet_libraries()
     model = load(name, device="cpu", **(options or LoadOptions()).arguments())
     preset = preset_named(name)

@@ -152,7 +152,7 @@ def create_mcp(
             offset=offset,
             facets=tuple(dict.fromkeys(facets or ())),
             feedback=feedback,
-            rerank=None if rerank is None else LATE,
+            rerank=LATE if isinstance(rerank, str) else None,
             judge=judge,
         )
         return _found(await _answer(workers, collection.ask, ask))

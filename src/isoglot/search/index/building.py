@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
-from isoglot.core.arguments import check_kind, check_number
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
 from isoglot.core.files import shown
-from isoglot.core.output_folders import refuse_own_input
 from isoglot.core.problems import Problems
-from isoglot.documents.finding import find_sources
-from isoglot.documents.given import MEMORY, GivenDocuments, documents_given
+from isoglot.documents.given import MEMORY
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
@@ -27,15 +25,16 @@ from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, stored_vectors
 from isoglot.search.index.beginning import begin, fresh_documents, warn_of_surprises
+from isoglot.search.index.build_arguments import checked_arguments
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
 from isoglot.search.index.file_states import write_states
 from isoglot.search.index.intake import Intake
 from isoglot.search.index.ledger import Ledger
-from isoglot.search.index.manifest import BUILDING, FILE, Manifest, Version, read_manifest
+from isoglot.search.index.manifest import BUILDING, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.rate import Rate
-from isoglot.search.index.replacing import built_in, finish_swap, refuse_what_is_there
+from isoglot.search.index.replacing import built_in, finish_swap
 from isoglot.search.index.resume import (
     DEBIAS,
     deciding,
@@ -48,7 +47,7 @@ from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
 from isoglot.search.index.store import Store, one_writer
 from isoglot.search.index.stored_vectors import COMPARED, Numbers
-from isoglot.search.index.syncing import MOST_DELETED, check_sync
+from isoglot.search.index.syncing import MOST_DELETED
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,10 @@ def build_index(
         (2, {'de': 1, 'es': 1})
     """
     started = time.perf_counter()
-    folder, debias, moved_from, given, update = _checked(
+    check_kind("folder", folder, (str, Path), "the folder of the index, as text or a path")
+    folder = Path(folder)
+    finish_swap(folder)
+    debias, moved_from, given, update = checked_arguments(
         documents,
         folder,
         debias=debias,
@@ -264,71 +266,6 @@ def build_index(
         encoding.kept,
         manifest.numbers,
     )
-
-
-class _Checked(NamedTuple):
-    """Arguments of a build, of the kinds that are worked with."""
-
-    folder: Path
-    debias: Path | None
-    moved_from: Path | None
-    given: GivenDocuments
-    update: bool
-
-
-def _checked(
-    documents: Any,
-    folder: Path | str,
-    *,
-    debias: Path | str | None,
-    moved_from: Path | str | None,
-    options: ModelOptions | None,
-    update: bool,
-    by_id: bool,
-    delete: Sequence[str],
-    delete_lists: Sequence[str],
-    overwrite: bool,
-    resume: bool,
-    sync: bool,
-    most_deleted: float,
-) -> _Checked:
-    """Refuse what cannot be, before a model is opened; `sync` updates where there is an index.
-
-    An index that only has to take its place, since its build died just before, takes it first.
-
-    Raises:
-        InputError: naming the argument.
-    """
-    check_kind("folder", folder, (str, Path), "the folder of the index, as text or a path")
-    for name, path, what in (
-        ("debias", debias, "the file of a correction, as text or a path"),
-        ("moved_from", moved_from, "where the input was, as text or a path"),
-    ):
-        if path is not None:
-            check_kind(name, path, (str, Path), what)
-    if options is not None:
-        check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
-    if isinstance(delete, str) or isinstance(delete_lists, str):
-        raise InputError("delete: given as one text; expected a list of ids")
-    check_number("most_deleted", most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
-    given, folder = documents_given(documents, by_id=update), Path(folder)
-    if sync:
-        check_sync(given.files, folder, most_deleted, alone=not (by_id or delete or delete_lists))
-        update = update or (folder / FILE).is_file()
-    if overwrite and (update or sync):
-        raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
-    finish_swap(folder)
-    if not update and not sync:
-        refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
-    if overwrite:
-        refuse_own_input(folder, given.files)
-    if given.records is None and (given.files or not update):
-        find_sources(given.files, may_be_empty=sync and most_deleted >= 1)
-    return _Checked(folder, _path(debias), _path(moved_from), given, update)
-
-
-def _path(given: Path | str | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _recipe(
