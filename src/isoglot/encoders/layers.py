@@ -37,8 +37,11 @@ PRODUCTS = (
 class Product(Protocol):
     """Linear layers side by side."""
 
-    def __call__(self, values: Tensor, more: Tensor | None = None, /) -> Tensor:
-        """Their outputs (tokens, d), with `more` added."""
+    width: int
+    """d of the outputs."""
+
+    def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
+        """Their outputs (tokens, d), with `more` added; they may be written into `out`, of that shape."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,24 @@ class _Block(NamedTuple):
     mask: Tensor | None
 
 
+class _Room(NamedTuple):
+    """Where a layer writes, for the next one to write over: memory from the system costs more than what is done to it.
+
+    Attributes:
+        seen: queries, keys and values (tokens, 3 d).
+        padded: the same in the blocks of attention (places, 3 d).
+        mixed: what attention gives (tokens, d), zeros after the last text.
+        wide: between the two wide products (tokens, intermediate size).
+        summed: what is normalised (tokens, d).
+    """
+
+    seen: Tensor
+    padded: Tensor
+    mixed: Tensor
+    wide: Tensor
+    summed: Tensor
+
+
 class Layers:
     """The layers of an encoder, for inference on a CPU. Threads may share them.
 
@@ -112,8 +133,10 @@ class Layers:
         tokens = len(hidden)
         # Rows of zeros after the last text: a product of another size is made ready first, and kept, by oneDNN.
         hidden = functional.pad(hidden.to(self._dtype), (0, 0, 0, round_size(tokens) - tokens))
+        room = self._layers[0].room(hidden, len(places))
+        room.mixed[tokens:] = 0
         for layer in self._layers:
-            hidden = layer(hidden, places, blocks)
+            hidden = layer(hidden, places, blocks, room)
         return hidden[:tokens]
 
 
@@ -131,21 +154,26 @@ class _Layer:
         # In float32 beside values in bfloat16: these are rounded once, at the end.
         self._norms = [(weight.float(), bias.float()) if half else (weight, bias) for weight, bias in norms]
 
-    def __call__(self, hidden: Tensor, places: Tensor, blocks: list[_Block]) -> Tensor:
-        padded = self._seen(hidden).index_select(0, places)
-        mixed = torch.empty_like(hidden)
-        mixed[blocks[-1].rows.stop :] = 0  # after the last text
+    def room(self, hidden: Tensor, places: int) -> _Room:
+        """Room for hidden states like these, and so many places in all blocks; layers of an encoder may share it."""
+        rows, width = hidden.shape
+        seen = self._seen.width
+        sizes = ((rows, seen), (places, seen), (rows, width), (rows, self._wide.width), (rows, width))
+        return _Room(*(hidden.new_empty(size) for size in sizes))
+
+    def __call__(self, hidden: Tensor, places: Tensor, blocks: list[_Block], room: _Room) -> Tensor:
+        padded = torch.index_select(self._seen(hidden, room.seen), 0, places, out=room.padded)
         for block in blocks:
             texts, longest = block.shape
             query, key, value = padded[block.places].view(texts, longest, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
             found = functional.scaled_dot_product_attention(query, key, value, attn_mask=block.mask)
             flat = found.transpose(1, 2).reshape(texts * longest, -1)
-            torch.index_select(flat, 0, block.real, out=mixed[block.rows])
-        hidden = self._normalised(self._mixed(mixed, hidden), 0)
-        wide = self._wide(hidden)
+            torch.index_select(flat, 0, block.real, out=room.mixed[block.rows])
+        hidden = self._normalised(self._mixed(room.mixed, room.summed, hidden), 0)
+        wide = self._wide(hidden, room.wide)
         if self._activation is not None:
             wide = self._activation(wide)
-        return self._normalised(self._narrow(wide, hidden), 1)
+        return self._normalised(self._narrow(wide, room.summed, hidden), 1)
 
     def _normalised(self, hidden: Tensor, number: int) -> Tensor:
         return functional.layer_norm(hidden, hidden.shape[-1:], *self._norms[number], self._epsilon)
@@ -160,29 +188,44 @@ def _product(pairs: list[tuple[Tensor, Tensor]], half: bool, *, gelu: bool) -> P
     if half:
         weight, bias = (torch.cat(parts).bfloat16() for parts in zip(*pairs, strict=True))
         if can_prepack():
-            packed = torch.ops.mkldnn._reorder_linear_weight(weight, _HINT)
-            after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
-            products = torch.ops.mkldnn._linear_pointwise
-
-            def prepacked(values: Tensor, more: Tensor | None = None, /) -> Tensor:
-                # Added before the sums are rounded, and in the same pass over memory.
-                found: Tensor = (
-                    products(values, packed, bias, *after)
-                    if more is None
-                    else products.binary(values, more, packed, bias, "add")
-                )
-                return found
-
-            return prepacked
+            return _Prepacked(weight, bias, gelu)
         pairs = [(weight, bias)]
+    return _Plain(pairs, gelu)
 
-    def plain(values: Tensor, more: Tensor | None = None, /) -> Tensor:
-        parts = [functional.linear(values, *pair) for pair in pairs]
-        found = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        found = functional.gelu(found) if gelu else found
-        return found if more is None else found.add_(more)
 
-    return plain
+class _Prepacked:
+    """In bfloat16, by weights that lie as oneDNN reads them."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, gelu: bool) -> None:
+        self.width = len(bias)
+        self._packed, self._bias = torch.ops.mkldnn._reorder_linear_weight(weight, _HINT), bias
+        self._after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
+
+    def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
+        products = torch.ops.mkldnn._linear_pointwise
+        # Added before the sums are rounded, and in the same pass over memory.
+        found: Tensor = (
+            products(values, self._packed, self._bias, *self._after)
+            if more is None
+            else products.binary(values, more, self._packed, self._bias, "add")
+        )
+        return found
+
+
+class _Plain:
+    """By weights as they are, which may be the model's own."""
+
+    def __init__(self, pairs: list[tuple[Tensor, Tensor]], gelu: bool) -> None:
+        self.width = sum(len(bias) for _, bias in pairs)
+        self._pairs, self._gelu = pairs, gelu
+
+    def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
+        parts = torch.split(out, [len(bias) for _, bias in self._pairs], dim=1)
+        for part, (weight, bias) in zip(parts, self._pairs, strict=True):
+            torch.addmm(bias, values, weight.T, out=part)
+        if self._gelu:
+            torch.ops.aten.gelu_(out)
+        return out if more is None else out.add_(more)
 
 
 def can_prepack() -> bool:
