@@ -10,6 +10,8 @@ from isoglot.curation.teacher import score_with_cross_encoder
 from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, read_rows, write_rows
 from isoglot.encoders.cross_encoder import load_cross_encoder
+from isoglot.encoders.late_interaction import late_scores, mixed
+from isoglot.encoders.opening import open_embedder
 from support.models import bert, cross_encoder
 
 NAMES = [
@@ -179,6 +181,32 @@ def test_mine_and_score_from_the_command_line(tmp_path, capsys):
     assert all(-1.001 <= score <= 1.001 for score in row.scores)
     assert run(["data", "score", str(mined), "-o", str(scored), "--overwrite"]) == 2
     assert "--cross-encoder" in capsys.readouterr().err
+
+
+def test_tokens_of_an_encoder_as_the_teacher(tmp_path, capsys):
+    rows = [replace(row, negatives=("a loose stone", f"{row.passage} again")) for row in rows_of_stones()]
+    texts = [text for row in rows for text in (row.query, row.passage, *row.negatives)]
+    folder, source, scored = tmp_path / "encoder", tmp_path / "rows.jsonl", tmp_path / "scored.jsonl"
+    bert(folder, texts)
+    write_rows(rows, source)
+    words = ["data", "score", str(source), "-o", str(scored), "--late"]
+    assert run([*words, "--model", str(folder)]) == 0
+    assert "72 scores for 24 rows" in capsys.readouterr().out
+
+    encoder = open_embedder(str(folder))
+    found = [row for _, _, row in read_rows([scored])]
+    assert len({row.scores for row in found}) > 4
+    for row in found:
+        answers = [row.passage, *row.negatives]
+        query, passages = (
+            encoder.encoded(texts, role).vectors for texts, role in (([row.query], "query"), (answers, "passage"))
+        )
+        tokens = [encoder.encoded_tokens([row.query], "query"), encoder.encoded_tokens(answers, "passage")]
+        wanted = mixed(query @ passages.T, late_scores(*tokens))[0]
+        np.testing.assert_allclose(row.scores, wanted, atol=1e-5)
+
+    assert run([*words, "--overwrite", "--cross-encoder", str(folder)]) == 2
+    assert "--late compares the tokens of an encoder" in capsys.readouterr().err
 
 
 def test_scores_without_negatives_and_judges_of_another_kind(prepared, tmp_path):

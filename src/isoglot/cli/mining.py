@@ -111,6 +111,7 @@ def score(
     output: OutputFile,
     cross_encoder: str | None = None,
     model: str | None = None,
+    late: Switch = False,
     langs: str | None = None,
     batch_size: int = 32,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
@@ -124,6 +125,7 @@ def score(
         output: Rows file to write (.jsonl or .jsonl.gz).
         cross_encoder: A cross-encoder's folder or Hub id (id@revision): scores are its logits.
         model: An encoder's folder or Hub id instead: scores are cosines.
+        late: The encoder's tokens are compared, too (late interaction); the student itself can so be its teacher.
         langs: Comma-separated languages to keep.
         batch_size: Pairs that the cross-encoder takes at a time.
         options: How the model is opened; a cross-encoder takes --length (of a pair), --device and --trust-remote-code.
@@ -135,6 +137,8 @@ def score(
 
     if (cross_encoder is None) == (model is None):
         raise InputError("give one teacher: --cross-encoder NAME or --model NAME")
+    if late and model is None:
+        raise InputError("--late compares the tokens of an encoder; it goes with --model, not with --cross-encoder")
     target = new_file(output, overwrite)
 
     from isoglot.curation import teacher
@@ -151,7 +155,11 @@ def score(
             )
             scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
         else:
-            encoder = Reporting(open_encoder(str(model), options, devices))
-            scores = teacher.score_with_encoder(prepared, encoder)
+            encoder = open_encoder(str(model), options, devices)
+            scores = (
+                teacher.score_with_late_interaction(prepared, encoder)
+                if late
+                else teacher.score_with_encoder(prepared, Reporting(encoder))
+            )
         count = write_rows(with_scores(prepared, scores), target)
     print(f"{sum(map(len, scores))} scores for {count} rows in {output}")

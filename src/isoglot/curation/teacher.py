@@ -1,4 +1,7 @@
-"""Teacher scores: how well each passage and negative answers its query, by a cross-encoder or a stronger encoder."""
+"""Teacher scores: how well each passage and negative answers its query.
+
+The teacher is a cross-encoder, another encoder, or late interaction of an encoder, the student's own included.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import numpy as np
 from isoglot.core.progress import Progress
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.devices import Precision
-from isoglot.encoders.embedder import Model
+from isoglot.encoders.embedder import Model, readable
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.late_interaction import late_scores, mixed
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
+from isoglot.encoders.token_vectors import with_tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -32,8 +37,7 @@ def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size:
     """
     import torch
 
-    texts, queries = rows.passages(), rows.column("query")
-    answers = [(text, *(found or ())) for text, found in zip(texts, rows.column("negatives"), strict=True)]
+    queries, answers = rows.column("query"), _answers(rows)
     scores: Scores = []
     with Progress("scoring", len(rows)) as progress:
         for start in range(0, len(rows), _ROWS):
@@ -59,7 +63,7 @@ def score_with_encoder(
         precision: of the encoder.
     """
     encoder = open_embedder(model, ModelOptions(length=length, precision=precision))
-    answers = [(text, *(found or ())) for text, found in zip(rows.passages(), rows.column("negatives"), strict=True)]
+    answers = _answers(rows)
     counts = [len(found) for found in answers]
     queries = encode(encoder, rows.column("query"), "query").vectors
     flat = [text for found in answers for text in found]
@@ -72,6 +76,46 @@ def score_with_encoder(
         ]
     )
     return _cut(cosines.astype(np.float64), counts)
+
+
+def score_with_late_interaction(
+    rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
+) -> Scores:
+    """The same cosines mixed with late interaction of the encoder's tokens (`isoglot.encoders.late_interaction`).
+
+    A model's tokens rank better than its own vectors, so it can be its own teacher.
+
+    Args:
+        rows: prepared rows.
+        model: what `isoglot.encoders.open_embedder` takes.
+        length: tokens kept of a text.
+        precision: of the encoder.
+
+    Raises:
+        InputError: an encoder that gives vectors of whole texts only.
+    """
+    encoder = with_tokens(open_embedder(model, ModelOptions(length=length, precision=precision)))
+    cosines = score_with_encoder(rows, encoder)
+    queries, answers = rows.column("query"), _answers(rows)
+    scores: Scores = []
+    with Progress("comparing tokens", len(rows)) as progress:
+        for start in range(0, len(rows), _ROWS):
+            part = range(start, min(start + _ROWS, len(rows)))
+            texts = list({readable(text): None for row in part for text in answers[row]})
+            place = {text: number for number, text in enumerate(texts)}
+            asked = encoder.encoded_tokens([queries[row] for row in part], "query", what="tokens of queries")
+            held = encoder.encoded_tokens(texts, "passage", what="tokens of passages")
+            for number, row in enumerate(part):
+                own = np.array([place[readable(text)] for text in answers[row]])
+                late = late_scores(asked.of(np.array([number])), held.of(own))[0]
+                scores.append(tuple(mixed(np.array(cosines[row]), late).tolist()))
+            progress.advance(len(part))
+    return scores
+
+
+def _answers(rows: Prepared) -> list[tuple[str, ...]]:
+    """Each row's passage, then its negatives."""
+    return [(text, *(found or ())) for text, found in zip(rows.passages(), rows.column("negatives"), strict=True)]
 
 
 def _cut(flat: np.ndarray[tuple[int, ...], np.dtype[np.float64]], counts: list[int]) -> Scores:

@@ -42,6 +42,12 @@ class TokenVectors:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def of(self, texts: NDArray[np.int64]) -> TokenVectors:
+        """Those of some texts, by number, in the order given."""
+        lengths = np.diff(self.offsets)[texts]
+        places = _ranges(self.offsets[texts], lengths)
+        return TokenVectors(self.vectors[places], np.append(0, np.cumsum(lengths)), self.weights[places])
+
 
 @runtime_checkable
 class TokenEncoder(Encoder, Protocol):
