@@ -9,8 +9,8 @@
 The folder is in LAReQA's layout. Columns: the share of a passage's vector within its paragraph in what is compared (0:
 its own alone), whether the query is drawn to passages, the share of tokens (late interaction) in the score (0: the
 cosine of whole texts). `even` gives a query's tokens one weight instead of their information, `unit` scales mixed
-vectors to length 1. --speed re-ranks 50 passages of `atlas`, first as strangers and then as acquaintances, and searches
-without re-ranking in turn.
+vectors to length 1. --speed re-ranks 50 passages of `atlas`, first as strangers and then as acquaintances, in an index
+that keeps tokens and in one that does not, and searches without re-ranking in turn.
 """
 
 import json
@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from articles import parser, wanted
+from harness import bytes_below
 
 from isoglot.encoders.in_context import SHARE as WITHIN
 from isoglot.encoders.in_context import joined
@@ -79,20 +80,29 @@ def row(benchmark, what, scores):
 
 
 def speed():
-    """Medians of searches for the queries of `atlas` among its passages."""
+    """Medians of searches for the queries of `atlas` among its passages, and what keeping tokens costs."""
     lines = files("isoglot").joinpath("atlas", "test.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
+    documents = [{"lang": one["lang"], "text": one["passage"]} for one in rows]
+    spent = {}
     with TemporaryDirectory(prefix="isoglot-late-") as home:
-        build_index([{"lang": one["lang"], "text": one["passage"]} for one in rows], Path(home) / "index", "embedded")
-        searcher = Searcher.open(Path(home) / "index", light=True)
-        spent = {"dense": [], "late, passages that are new": [], "late, passages met before": []}
+        searchers = {}
+        for name, tokens in (("without tokens", False), ("with tokens", True)):
+            built = build_index(documents, Path(home) / name, "embedded", tokens=tokens)
+            size = bytes_below(Path(home) / name) / built.version.passages
+            print(f"index {name}: {built.version.passages} passages, {built.seconds:.0f} s, {size / 1000:.1f} KB each")
+            searchers[name] = Searcher.open(Path(home) / name, light=True)
         for one in [rows[0], *rows[::10]]:
-            searcher._rerankers._late = None
-            for name in spent:
-                started = time.perf_counter()
-                searcher.search(one["query"], rerank=None if name == "dense" else "late")
-                spent[name].append(1000 * (time.perf_counter() - started))
-        searcher.close()
+            for name, searcher in searchers.items():
+                searcher._rerankers._late = None
+                if tokens := searcher._index._tokens:
+                    tokens._kept.clear()
+                for what in ("dense", "late, passages that are new", "late, passages met before"):
+                    started = time.perf_counter()
+                    searcher.search(one["query"], rerank=None if what == "dense" else "late")
+                    spent.setdefault(f"{name}: {what}", []).append(1000 * (time.perf_counter() - started))
+        for searcher in searchers.values():
+            searcher.close()
     for name, times in spent.items():
         print(f"{name}: {statistics.median(times[1:]):.0f} ms, median of {len(times) - 1}")
 

@@ -19,6 +19,7 @@ from isoglot.cli.serving import _judges, require_tokens
 from isoglot.client import Client
 from isoglot.core.errors import InputError
 from isoglot.encoders.apart import Apart
+from isoglot.encoders.kept_tokens import kept_tokens
 from isoglot.encoders.late_interaction import LateInteraction
 from isoglot.encoders.opening import open_embedder
 from isoglot.search.index.memory import MemoryIndex
@@ -149,6 +150,9 @@ def test_tokens_are_compared_where_the_encoder_is(apart: Apart, tiny_model: Path
     for query in ("solar panel", "Mond"):
         np.testing.assert_allclose(apart.late(query, texts), own.late(query, texts), atol=1e-3)
     assert apart.late("solar", []).shape == (0,)
+    kept = kept_tokens(open_embedder(str(tiny_model)).encoded_tokens(texts, "passage"))
+    np.testing.assert_allclose(apart.late_of("Mond", kept), own.late("Mond", texts), atol=1e-2)
+    assert apart.late_of("solar", []).shape == (0,)
 
 
 def test_late_searches_of_an_encoder_in_its_own_process(apart: Apart, tiny_model: Path) -> None:

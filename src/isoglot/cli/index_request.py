@@ -35,6 +35,7 @@ class IndexRequest:
     prune: int | None
     numbers: str | None
     in_context: bool
+    tokens: bool
     ann_from: int
     overwrite: bool
     resume: bool

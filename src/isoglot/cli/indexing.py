@@ -40,6 +40,7 @@ def index(
     prune: int | None = None,
     numbers: Literal["float32", "float16", "int8"] | None = None,
     in_context: Switch = False,
+    tokens: Switch = False,
     ann_from: int = 100_000,
     overwrite: Switch = False,
     resume: Switch = False,
@@ -71,6 +72,8 @@ def index(
             exactly only; what they lose is measured.
         in_context: Read the passages of a new index within their documents as well, so that a sentence that says `it`
             is found by what that is.
+        tokens: Keep the vectors of the passages' tokens in a new index, so that searches with --rerank late read them
+            instead of encoding passages.
         ann_from: Passages from which an approximate index is built.
         overwrite: Replace what the folder holds.
         resume: Go on with a build that was interrupted.

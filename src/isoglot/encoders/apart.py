@@ -23,6 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from isoglot.core.errors import IsoglotError
 from isoglot.core.streams import open_streams
 from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
+from isoglot.encoders.kept_tokens import KeptTokens
 from isoglot.encoders.late_interaction import LateInteraction
 from isoglot.encoders.workers import leave_with_parent
 
@@ -71,6 +72,14 @@ class Apart:
             InputError: the encoder gives vectors of whole texts only.
         """
         return self.ask(_late, query, list(passages))
+
+    def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
+        """The same of passages whose tokens were kept.
+
+        Raises:
+            InputError: the encoder gives vectors of whole texts only.
+        """
+        return self.ask(_late_of, query, list(passages))
 
     def ask(self, function: Callable[Concatenate[Encoder, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What a function says of the encoder, called in its process.
@@ -286,6 +295,10 @@ def _encoded(encoder: Encoder, texts: list[str], role: Role, what: str | None) -
 
 def _late(encoder: Encoder, query: str, passages: list[str]) -> Vectors:
     return _interaction(cast(Hashable, encoder)).late(query, passages)
+
+
+def _late_of(encoder: Encoder, query: str, passages: list[KeptTokens]) -> Vectors:
+    return _interaction(cast(Hashable, encoder)).late_of(query, passages)
 
 
 @lru_cache(maxsize=1)

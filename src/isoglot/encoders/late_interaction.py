@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.recent import Recent
 from isoglot.encoders.embedder import Encoder, Vectors, readable
+from isoglot.encoders.kept_tokens import KeptTokens, opened_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 
 LATE = "late"
@@ -82,6 +83,10 @@ class LateScorer(Protocol):
         """The late part of the scores (n,) of passages for a query."""
         ...
 
+    def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
+        """The same of passages whose tokens were kept."""
+        ...
+
 
 def late_scorer(encoder: Encoder) -> LateScorer:
     """The encoder itself, where it has tokens compared; else its late interaction.
@@ -112,6 +117,13 @@ class LateInteraction:
         if not passages:
             return np.empty(0, np.float32)
         found: Vectors = late_scores(self._encoder.encoded_tokens([query], "query"), self._tokens(passages))[0]
+        return found
+
+    def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
+        """The same of passages whose tokens were kept, within what a byte a number loses."""
+        if not passages:
+            return np.empty(0, np.float32)
+        found: Vectors = late_scores(self._encoder.encoded_tokens([query], "query"), opened_tokens(passages))[0]
         return found
 
     def _tokens(self, texts: Sequence[str]) -> TokenVectors:

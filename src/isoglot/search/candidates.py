@@ -11,6 +11,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
+from isoglot.encoders.kept_tokens import KeptTokens
 from isoglot.encoders.late_interaction import LateScorer, mixed
 from isoglot.encoders.levels import NEAREST, levels_of
 from isoglot.encoders.turns import turn
@@ -19,7 +20,7 @@ from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter
 from isoglot.search.fusion import AMONG, BELOW, of_words, on_one_scale, with_quota
 from isoglot.search.index.protocol import ByLanguage, Found, Index
-from isoglot.search.passage import Passage
+from isoglot.search.passage import Passage, read_text
 
 
 @dataclass
@@ -183,7 +184,14 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
-def reranked_late(late: LateScorer, query: str, candidates: Sequence[Candidate], *, drawn: bool) -> list[Candidate]:
+def reranked_late(
+    late: LateScorer,
+    query: str,
+    candidates: Sequence[Candidate],
+    *,
+    drawn: bool,
+    kept: Sequence[KeptTokens] | None = None,
+) -> list[Candidate]:
     """Candidates in the order of their cosines mixed with late interaction.
 
     Args:
@@ -192,8 +200,12 @@ def reranked_late(late: LateScorer, query: str, candidates: Sequence[Candidate],
         candidates: any order; those found by words alone count as the least cosine among the others of their
             language, or among all, or 0.
         drawn: the query's vector was drawn to passages.
+        kept: the candidates' tokens, where an index keeps them; made here when None.
     """
-    tokens = late.late(query, [read_text(candidate.passage) for candidate in candidates])
+    if kept is None:
+        tokens = late.late(query, [read_text(candidate.passage) for candidate in candidates])
+    else:
+        tokens = late.late_of(query, kept)
     least: dict[str, float] = {}
     for one in candidates:
         if "dense" in one.parts:
@@ -224,11 +236,6 @@ def levelled(candidates: Sequence[Candidate]) -> list[Candidate]:
     for one in candidates:
         one.parts["balanced"] = one.score = one.score - by_code[one.passage.lang]
     return sorted(candidates, key=lambda candidate: -candidate.score)
-
-
-def read_text(passage: Passage) -> str:
-    """What a model reads of a passage."""
-    return f"{passage.title} {passage.text}".strip()
 
 
 def _lexical(found: Sequence[Found]) -> list[Candidate]:

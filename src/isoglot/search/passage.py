@@ -48,6 +48,11 @@ def passage_id(document: str, number: int, of: int) -> str:
     return document if of == 1 and not _NUMBERED.search(document) else f"{document}#{number}"
 
 
+def read_text(passage: Passage) -> str:
+    """What a model reads of a passage."""
+    return f"{passage.title} {passage.text}".strip()
+
+
 def in_order(passages: Iterable[Passage]) -> list[Passage]:
     """Passages of one document, by their numbers."""
 

@@ -11,6 +11,8 @@ from isoglot.encoders.embedder import Encoder
 from isoglot.encoders.judging import Judge, open_judge
 from isoglot.encoders.late_interaction import LATE, LateScorer, late_scorer
 from isoglot.search.candidates import Candidate, reranked, reranked_late
+from isoglot.search.index.protocol import Index
+from isoglot.search.index.stored_tokens import KeepsTokens
 
 
 class Rerankers:
@@ -29,6 +31,7 @@ class Rerankers:
         model: str | Any,
         encoder: Callable[[], Encoder],
         drawn: bool = False,
+        index: Index | None = None,
     ) -> list[Candidate]:
         """Candidates in the order of a model's scores.
 
@@ -38,6 +41,7 @@ class Rerankers:
             model: what `open_judge` takes, a judge, or `late` for the late interaction of the index's own model.
             encoder: opens the index's model.
             drawn: the query's vector was drawn to passages.
+            index: where the candidates are from, which may keep their tokens.
 
         Raises:
             InputError: it cannot be loaded, gives several scores a pair, or knows no tokens.
@@ -45,7 +49,8 @@ class Rerankers:
         if not candidates:
             return []
         if isinstance(model, (str, Path)) and str(model) == LATE:
-            return reranked_late(self._own_late(encoder), query, candidates, drawn=drawn)
+            kept = index.tokens([one.passage.id for one in candidates]) if isinstance(index, KeepsTokens) else None
+            return reranked_late(self._own_late(encoder), query, candidates, drawn=drawn, kept=kept)
         return reranked(self._opened(str(model)) if isinstance(model, (str, Path)) else model, query, candidates)
 
     def _opened(self, name: str) -> Judge:

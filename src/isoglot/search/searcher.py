@@ -379,6 +379,6 @@ class Searcher(Lookup):
                 vector = self.drawn(vector[None], asked.tree)[0]
             look = asked.look(self._index, text, vector, languages)
             how: dict[str, Any] = {"model": asked.rerank, "encoder": lambda: self.encoder, "drawn": asked.feedback}
-            page = asked.page(look, partial(self._rerankers, query, **how))
+            page = asked.page(look, partial(self._rerankers, query, index=self._index, **how))
             found.append([to_hit(candidate) for candidate in page])
         return found

@@ -52,7 +52,7 @@ class ServeSettings:
         at_once: such batches that are encoded at the same time; more than one pays where the encoder has a process of
             its own.
         late: whether searches may be re-ranked by the tokens of an index's own model (`rerank=late`): a third of a
-            second and more for passages that were not met before.
+            second and more for passages that were not met before, where the index keeps no tokens.
         remembered: vectors of queries that are kept for when they are asked again, for each index.
         refresh: seconds between two looks for a new version of an index; 0 for none.
         seconds: a request gets its answer, or a 504, within this time.

@@ -104,6 +104,7 @@ def build_index(
     options: ModelOptions | None = None,
     numbers: Numbers | None = None,
     in_context: bool = False,
+    tokens: bool = False,
     ann_from: int = approximate.PAYS_FROM,
     executor: Executor | None = None,
     opener: Callable[[], Model] | None = None,
@@ -148,6 +149,9 @@ def build_index(
         in_context: passages of a new index are read within their documents as well (see
             `isoglot.encoders.in_context`), or within what a document in memory has as `context`; the model has to be
             opened here, and to pool by the mean. An update keeps to the index's way.
+        tokens: a new index keeps the vectors of its passages' tokens, a byte a number, which late interaction
+            (`rerank="late"`) then reads instead of encoding passages; building takes about twice as long. An update
+            keeps to the index's way.
         ann_from: passages from which an ANN index is built.
         executor: where shards are encoded; in this process when None.
         opener: opens the model where the executor's workers are; the model itself goes there when None.
@@ -210,6 +214,7 @@ def build_index(
             options=options.record(),
             numbers=numbers,
             in_context=in_context,
+            tokens=tokens,
         )
         opened = opener if executor is not None and opener is not None else partial(_itself, model)
         recipe = _recipe(folder, manifest, opened, name, precision, probed=executor is not None)
@@ -281,6 +286,7 @@ def _recipe(
         load_debias(folder / DEBIAS) if manifest.debias else None,
         manifest.probe if probed else None,
         manifest.in_context,
+        bool(manifest.tokens),
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Vectors
+from isoglot.encoders.kept_tokens import KeptTokens
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
@@ -30,6 +31,7 @@ from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.passages_table import SAMPLES, SEARCHED, SHOWN, quoted, search_text
 from isoglot.search.index.protocol import Found, Near, Tally
 from isoglot.search.index.resident import Ids, Resident, fits
+from isoglot.search.index.stored_tokens import StoredTokens
 from isoglot.search.index.stored_vectors import to_matrix
 from isoglot.search.passage import Passage, in_order
 
@@ -65,6 +67,7 @@ class LanceIndex:
         self._loading = threading.Lock()
         self._resident: Resident | None = None
         self._fetched = Fetched(self._table, SHOWN)
+        self._tokens = StoredTokens(self._table, self.manifest.tokens) if self.manifest.tokens else None
         with self._reading():
             self._fields = fields_of(self._table.schema.names)
         # Of the table's method, not one of this: what refers to itself is let go of late, with all that is in memory.
@@ -98,7 +101,15 @@ class LanceIndex:
             # What is in memory could still be found, until the first search that needs the disk.
             raise FileNotFoundError(self.folder)
         rows = self._fetched.rows(ids.tolist())
+        if self._tokens is not None:
+            self._tokens.note([key for key, *_ in rows], ids.tolist())
         return [_found_row(row, score) for row, score in zip(rows, scores.tolist(), strict=True)]
+
+    def _noted(self, table: pa.Table, scores: Any) -> list[Found]:
+        """What was found, and in which rows it stands."""
+        if self._tokens is not None:
+            self._tokens.note(table["id"].to_pylist(), table["_rowid"].to_pylist())
+        return _found(table, scores)
 
     def _reading(self) -> AbstractContextManager[None]:
         if self._table is None:
@@ -133,7 +144,7 @@ class LanceIndex:
         with self._reading():
             if self._stays_in_memory:
                 return self._read(*self._vectors().nearest(vector, k, langs, self._condition(None, where)))
-            return _found(*self._searched(vector, k, self._condition(langs, where), SHOWN, exact=exact))
+            return self._noted(*self._searched(vector, k, self._condition(langs, where), SHOWN, exact=exact))
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
         """The vectors of the k passages of highest cosine; found as by `nearest`."""
@@ -161,7 +172,7 @@ class LanceIndex:
         else:
             probes = probes_for(ann, self._version.passages, self._count(condition))
             query = query.nprobes(probes).refine_factor(ann["refine"])
-        table = query.select([*columns, "_distance"]).to_arrow()
+        table = query.select([*columns, "_distance"]).with_row_id(True).to_arrow()
         return table, 1 - table["_distance"].to_numpy().astype(np.float64)
 
     def nearest_in_each(
@@ -192,8 +203,8 @@ class LanceIndex:
             condition = self._condition(langs, where)
             if condition is not None:
                 search = search.where(condition)
-            table = search.select([*SHOWN, "_score"]).to_arrow()
-        return _found(table, table["_score"].to_numpy().astype(np.float64))
+            table = search.select([*SHOWN, "_score"]).with_row_id(True).to_arrow()
+            return self._noted(table, table["_score"].to_numpy().astype(np.float64))
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
         """How often each value of a field is there, from one scan of its columns."""
@@ -234,6 +245,13 @@ class LanceIndex:
             return None
         return _found(rows, [0.0])[0].passage, to_matrix(rows)[0]
 
+    def tokens(self, ids: Sequence[str]) -> list[KeptTokens] | None:
+        """The tokens of passages by id, in this order; None where the index keeps none, or one of them is not there."""
+        if self._tokens is None or not self._version.passages:
+            return None
+        with self._reading():
+            return self._tokens.of(ids)
+
     def passages(self) -> Iterator[Passage]:
         """All passages, as they are stored, a batch in memory at a time."""
         if not self._version.passages:
@@ -253,7 +271,7 @@ class LanceIndex:
     def close(self) -> None:
         """Let go of the table, and of what is in memory."""
         with self._loading:
-            self._table = self._resident = None
+            self._table = self._resident = self._tokens = None
             self._fetched, self._count = Fetched(None, SHOWN), lambda condition: 0
 
 

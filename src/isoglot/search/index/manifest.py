@@ -14,6 +14,7 @@ from isoglot.documents.roots import Root, to_roots
 FORMAT = 5
 _SHORTENED = 6  # with vectors in other numbers than float32, which earlier ones would read wrongly
 _IN_CONTEXT = 7  # of passages in their contexts, which earlier ones would compare queries with wrongly
+_TOKENS = 8  # with tokens, which earlier ones would not add
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # there while a build is under way
 
@@ -60,6 +61,7 @@ class Manifest:
         roots: the files and folders given so far, and what the ids of their documents begin with.
         numbers: that vectors are kept in: float32, float16 or int8.
         in_context: passages were read within their documents, too: vectors have one dimension more than the encoder's.
+        tokens: dimension of the vectors that are kept of the passages' tokens; 0 where none are.
         current: number of the version that readers see.
         versions: all published ones, oldest first.
     """
@@ -73,6 +75,7 @@ class Manifest:
     roots: tuple[Root, ...] = ()
     numbers: str = "float32"
     in_context: bool = False
+    tokens: int = 0
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 
@@ -103,8 +106,16 @@ class Manifest:
                 del version["recall"]
         if not self.in_context:
             del record["in_context"]
-        form = _IN_CONTEXT if self.in_context else FORMAT if self.numbers == "float32" else _SHORTENED
-        write_json(folder / FILE, {"isoglot_index": form, **record})
+        if not self.tokens:
+            del record["tokens"]
+        write_json(folder / FILE, {"isoglot_index": self._format, **record})
+
+    @property
+    def _format(self) -> int:
+        """The earliest that knows of all that is there."""
+        if self.tokens:
+            return _TOKENS
+        return _IN_CONTEXT if self.in_context else FORMAT if self.numbers == "float32" else _SHORTENED
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -122,12 +133,12 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
     record = read_json(path)
     found = record.pop("isoglot_index", None) if isinstance(record, dict) else None
-    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT):
+    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT, _TOKENS):
         raise InputError(
             f"{path}: index format {found}, this isoglot reads format {FORMAT}; "
             + (
                 "update isoglot, or make the index again"
-                if isinstance(found, int) and found > _IN_CONTEXT
+                if isinstance(found, int) and found > _TOKENS
                 else f"make the index again with `isoglot index INPUT... -o {folder} --overwrite`"
             )
         )

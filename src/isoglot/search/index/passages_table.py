@@ -13,11 +13,12 @@ from isoglot.search.passage import Passage
 SAMPLES = "samples"
 SHOWN = ["id", "text", "about"]
 SEARCHED = ["search_text", "search_title"]
+TOKENS = "tokens"
 FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as", "source", "metadata", "hash")])
 
 
-def schema(dimension: int, numbers: str = "float32") -> pa.Schema:
-    """Columns of the passages table.
+def schema(dimension: int, numbers: str = "float32", *, tokens: bool = False) -> pa.Schema:
+    """Columns of the passages table, with or without the vectors of the passages' tokens.
 
     `search_text` and `search_title` are terms between blanks, which the full-text indexes are made of. `hash` is of the
     whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
@@ -25,7 +26,8 @@ def schema(dimension: int, numbers: str = "float32") -> pa.Schema:
     at the others, and at the columns of the metadata (`columns`), which come as the documents bring them.
     """
     texts = ["id", "document", "text", *SEARCHED, "lang", "title", "source", "about", "hash"]
-    return pa.schema([*((name, pa.string()) for name in texts), ("vector", vector_type(dimension, numbers))])
+    kept = [(TOKENS, pa.large_binary())] if tokens else []
+    return pa.schema([*((name, pa.string()) for name in texts), ("vector", vector_type(dimension, numbers)), *kept])
 
 
 def quoted(text: str) -> str:

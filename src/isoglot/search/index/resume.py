@@ -14,6 +14,7 @@ from isoglot.documents.roots import Root, extend_roots, move_root, to_roots
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.embedder import Model
 from isoglot.encoders.in_context import with_contexts
+from isoglot.encoders.token_vectors import with_tokens
 from isoglot.search.index.encoder_check import passage_encoder, passage_length, probe, refuse_other
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
@@ -36,6 +37,7 @@ def go_on_from(
     options: Mapping[str, Any] | None = None,
     numbers: str | None = None,
     in_context: bool = False,
+    tokens: bool = False,
 ) -> Manifest:
     """The index's manifest to go on from; a new one (without versions) where the index is new."""
     vectors = probe(model, precision)
@@ -50,9 +52,13 @@ def go_on_from(
             raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
         if in_context and not manifest.in_context:
             raise InputError("in_context: the index was made of passages by themselves; index again")
+        if tokens and not manifest.tokens:
+            raise InputError("tokens: the index keeps none of its passages; index again")
         return manifest
+    encoder = passage_encoder(model, passage_length(model, length), precision)
     if in_context:
-        with_contexts(passage_encoder(model, passage_length(model, length), precision))
+        with_contexts(encoder)
+    token_dimension = with_tokens(encoder).encoded_tokens(["a"], "passage").vectors.shape[1] if tokens else 0
     numbers, dimension = numbers or "float32", int(vectors.shape[1])
     if debias is not None:
         fitted = load_debias(debias)
@@ -76,6 +82,7 @@ def go_on_from(
         options=dict(options or {}),
         numbers=numbers,
         in_context=in_context,
+        tokens=token_dimension,
     )
 
 
@@ -87,7 +94,7 @@ def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "debias": sha256(folder / DEBIAS) if manifest.debias else None,
         "options": manifest.options,
     }
-    return {**given, "in_context": True} if manifest.in_context else given
+    return given | {name: True for name in ("in_context", "tokens") if getattr(manifest, name)}
 
 
 def open_store(
@@ -99,7 +106,7 @@ def open_store(
         The store, and the roots that documents get their ids by.
     """
     given = deciding(folder, manifest)
-    kept = ("model", "length", "debias", "in_context")
+    kept = ("model", "length", "debias", "in_context", "tokens")
     settings = {**{key: given[key] for key in kept if key in given}, "from": manifest.current}
     state = folder / BUILDING
     record = read_json(state) if state.is_file() else None
@@ -118,7 +125,7 @@ def open_store(
     by_plan = record is None or record.get("by") == _BY
     if not manifest.versions and record is not None and by_plan:
         shutil.rmtree(folder / "lance", ignore_errors=True)
-    store = Store(folder, manifest.dimension, manifest.numbers)
+    store = Store(folder, manifest.dimension, manifest.numbers, tokens=bool(manifest.tokens))
     if manifest.versions and by_plan:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
     store.read_state()

@@ -14,12 +14,15 @@ from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.in_context import filled_up, joined, with_contexts
+from isoglot.encoders.kept_tokens import kept_tokens
+from isoglot.encoders.token_vectors import with_tokens
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
-from isoglot.search.index.passages_table import schema, search_text, shown_json
+from isoglot.search.index.passages_table import TOKENS, schema, search_text, shown_json
 from isoglot.search.index.shards import Shard
-from isoglot.search.passage import Passage, passage_id
+from isoglot.search.index.stored_tokens import to_column
+from isoglot.search.passage import Passage, passage_id, read_text
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Recipe:
         debias: corrects the vectors.
         probe: vectors (3, d) that the encoder has to give for the fixed texts; not compared when None.
         in_context: passages are read within their documents, too.
+        tokens: vectors of the passages' tokens are kept.
     """
 
     model: Callable[[], Model]
@@ -45,6 +49,7 @@ class Recipe:
     debias: Debias | None = None
     probe: Sequence[Sequence[float]] | None = None
     in_context: bool = False
+    tokens: bool = False
 
     def open(self) -> Callable[[Shard], pa.Table]:
         """Open the encoder and give the function from a shard to its rows.
@@ -76,12 +81,17 @@ class Recipe:
                 return vectors
             return self.debias.apply(vectors, [passage.lang for passage in passages], "passage")
 
-        vectors = corrected(encoder([f"{passage.title} {passage.text}".strip() for passage in passages], "passage"))
+        read = [read_text(passage) for passage in passages]
+        vectors = corrected(encoder(read, "passage"))
         if self.in_context:
             texts = [passage.text for passage in passages]
             within = with_contexts(encoder).encoded_within(texts, contexts, "passage")
             vectors = filled_up(joined(vectors, corrected(within)), "passage")
-        return rows_of(passages, hashes, vectors, self.dimension)
+        rows = rows_of(passages, hashes, vectors, self.dimension)
+        if self.tokens:
+            found = with_tokens(encoder).encoded_tokens(read, "passage", what="tokens of passages")
+            rows = rows.append_column(TOKENS, to_column(kept_tokens(found)))
+        return rows
 
 
 def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors, dimension: int) -> pa.Table:

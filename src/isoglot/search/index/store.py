@@ -55,9 +55,10 @@ class Store:
         folder: of the index.
         dimension: of the vectors.
         numbers: that vectors are kept in, where the tables are new.
+        tokens: whether those of passages are kept, too, where the tables are new.
     """
 
-    def __init__(self, folder: Path, dimension: int, numbers: str = "float32") -> None:
+    def __init__(self, folder: Path, dimension: int, numbers: str = "float32", *, tokens: bool = False) -> None:
         self._dimension = dimension
         database = connect(folder)
         with writing(folder):
@@ -66,7 +67,7 @@ class Store:
                 database.open_table(name)
                 if (folder / "lance" / f"{name}.lance").is_dir()
                 else database.create_table(name, schema=columns)
-                for name, columns in ((PASSAGES, schema(dimension, numbers)), (FOLDED, FOLDED_SCHEMA))
+                for name, columns in ((PASSAGES, schema(dimension, numbers, tokens=tokens)), (FOLDED, FOLDED_SCHEMA))
             )
         self.folder = folder
         self.hash_of = LargeDict(folder)

@@ -1,0 +1,37 @@
+"""Token vectors in a byte a number: kept of passages, late interaction need not encode them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.encoders.token_vectors import TokenVectors
+from isoglot.encoders.unit_vectors import units
+
+KeptTokens = NDArray[np.int8]
+"""The tokens of one text, (n, d) with n from 1: each a unit vector times what makes its largest number 127."""
+
+
+def kept_tokens(tokens: TokenVectors) -> list[KeptTokens]:
+    """The tokens of each text, shortened.
+
+    >>> one = TokenVectors(np.array([[0.6, 0.8], [1, 0]], np.float32), np.array([0, 2]), np.ones(2, np.float32) / 2)
+    >>> [text.tolist() for text in kept_tokens(one)]
+    [[[95, 127], [127, 0]]]
+    """
+    largest = np.abs(tokens.vectors).max(axis=1, keepdims=True, initial=0)
+    numbers = np.rint(tokens.vectors * (127 / np.where(largest > 0, largest, 1))).astype(np.int8)
+    return np.split(numbers, tokens.offsets[1:-1]) if len(tokens) else []
+
+
+def opened_tokens(kept: Sequence[KeptTokens]) -> TokenVectors:
+    """Unit vectors again, of one text or more; all tokens of a text weigh the same, as late interaction has passages.
+
+    >>> opened_tokens([np.array([[95, 127], [127, 0]], np.int8)]).vectors.round(2).tolist()
+    [[0.6, 0.8], [1.0, 0.0]]
+    """
+    lengths = np.array([len(text) for text in kept])
+    even = np.repeat(1 / lengths, lengths).astype(np.float32)
+    return TokenVectors(units(np.concatenate(kept).astype(np.float32)), np.append(0, np.cumsum(lengths)), even)
