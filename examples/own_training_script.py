@@ -20,9 +20,9 @@ from sentence_transformers import (
 
 from isoglot.data.row_table import RowTable
 from isoglot.data.rows import read_rows
+from isoglot.training import Sampling
 from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.own_trainer import FoldingCollator, dataset_sampler
-from isoglot.training.sampling.regimes import Sampling
 
 
 def load_rows(paths: list[Path]) -> Dataset:

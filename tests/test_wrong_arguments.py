@@ -26,15 +26,19 @@ from isoglot.data import register_benchmark
 from isoglot.documents import find_sources, read_files
 from isoglot.encoders import (
     Debias,
+    Endpoint,
+    ModelEmbedder,
     ModelOptions,
     encode,
     load,
     load_cross_encoder,
     load_debias,
     open_embedder,
+    open_judge,
 )
 from isoglot.encoders.debias import Sample
-from isoglot.encoders.debias_fits import center
+from isoglot.encoders.debias_fits import center, csls, lir
+from isoglot.encoders.light import open_light
 from isoglot.measuring import load_evaluation
 from isoglot.search import register_store
 from isoglot.serve import ServeSettings, create_app
@@ -159,10 +163,65 @@ def test_texts_to_encode(model, given, named, words):
     refused(words, encode, model, *given, **named)
 
 
+@pytest.mark.parametrize("kind", ["model", "light", "function", "endpoint", "devices"])
+def test_encoders_that_are_called_by_hand(kind, tiny_model, tmp_path):
+    encoder = {
+        "model": lambda: open_embedder(str(tiny_model), ModelOptions(device="cpu")),
+        "light": lambda: open_light(str(tiny_model), ModelOptions(device="cpu")),
+        "function": lambda: open_embedder(embed),
+        "endpoint": lambda: Endpoint("http://127.0.0.1:9/v1", "m", tmp_path / "cache"),
+        "devices": lambda: open_embedder(str(tiny_model), devices="cpu,cpu"),
+    }[kind]()
+    # One text is no list of its letters, which have vectors, too.
+    refused("texts: given as str; expected a list of texts", encoder, "Flut", "query")
+    refused("texts: hold None; expected texts alone", encoder, ["Flut", None], "query")
+    refused("role 'document': expected one of query, passage", encoder, ["Flut"], "document")
+    if kind in ("model", "light"):
+        refused("texts: given as str", encoder.encoded_tokens, "Flut", "query")
+    if kind == "model":
+        refused("role 'document'", encoder.encoded_within, ["Flut"], ["Die Flut."], "document")
+
+
 def test_models_and_their_options(tiny_model):
     refused("options: given as dict; expected a ModelOptions", open_embedder, str(tiny_model), {"length": 9})
+    refused("model_kwargs: given as dict; expected JSON as one text", ModelOptions, model_kwargs={"dtype": "float32"})
     refused("cross-encoder: given as int", load_cross_encoder, 5)
+    refused("model: given as int; expected a folder", open_judge, 5)
+    refused("model: the name is empty", load, "")
+    refused("model: given as str; expected a Sentence Transformer", ModelEmbedder, str(tiny_model))
+    refused("debias: given as None; expected the file of a correction", load_debias, None)
+    refused("expected endpoint:http(s)://HOST/v1#MODEL", open_embedder, "endpoint:http://[::1#m")
     assert open_embedder(tiny_model, ModelOptions(device="cpu")).name == str(tiny_model)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"url": 5}, "url: given as int"),
+        ({"model": None}, "model: given as None"),
+        ({"cache": None}, "cache: given as None"),
+        ({"batch_size": 0}, "batch_size 0: expected at least 1"),
+        ({"tries": 0}, "tries 0: expected at least 1"),
+        ({"timeout": 0}, "timeout 0: expected more than 0 seconds"),
+    ],
+)
+def test_endpoints(tmp_path, named, words):
+    refused(words, Endpoint, **{"url": "http://127.0.0.1:9/v1", "model": "m", "cache": tmp_path / "cache", **named})
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda fitted, x: fitted.apply(x, ["de", "en"], "document"), "role 'document': expected one of query"),
+        (lambda fitted, x: fitted.apply(x, "de"), "langs: given as one text, 'de'"),
+        (lambda fitted, x: lir([Sample(x, ["de", "en"], "query")], rank="1"), "rank '1': expected a whole number"),
+        (lambda fitted, x: csls([Sample(x, ["de", "en"], "query")], strength="a"), "strength 'a': expected 0 to 1"),
+        (lambda fitted, x: csls([Sample(x, ["de", "en"], "query")], neighbours=1.5), "neighbours 1.5: expected a"),
+    ],
+)
+def test_corrections(call, words):
+    x = np.eye(2, dtype=np.float32)
+    refused(words, call, center([Sample(x.tolist(), ["de", "en"], "query")]), x)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +321,7 @@ def test_other_questions_to_an_index(searcher):
     refused("neighbours '1': expected 0 to 20", searcher.neighbours, "tides", "1")
     refused("options: given as int; expected a ModelOptions", Searcher.open, "index", options=5)
     refused("index: given as int; expected the folder of an index", Searcher.open, 5)
+    refused("index: given as a path, 'notes'; expected an Index; Searcher.open opens a folder", Searcher, "notes")
     own = searcher.query_vectors(["Flut"])[0]
     assert searcher.search("Flut", vector=own.tolist()) == searcher.search("Flut")
     assert [hit.lang for hit in searcher.search("Flut", langs="DE")] == ["de"]
@@ -429,6 +489,8 @@ def test_paths_are_taken_where_text_is(tmp_path, tiny_model, monkeypatch):
         assert [source.path.name for source in find_sources(given)] == ["tides.txt"]
     Debias("center", {("passage", "und"): np.ones(3, np.float32)}).save("center.npz")
     assert load_debias("center.npz").method == load_debias(Path("center.npz")).method == "center"
+    assert type(open_judge(Path(tiny_model), device="cpu")) is type(open_judge(str(tiny_model), device="cpu"))
+    assert Endpoint("http://127.0.0.1:9/v1", "m", "cache/m.sqlite").cache == Path("cache/m.sqlite")
 
 
 def test_text_is_taken_where_paths_are(tmp_path):

@@ -168,5 +168,5 @@ def test_files_that_called_passages_documents_are_read(tmp_path):
 
 
 def test_other_roles_are_refused():
-    with pytest.raises(InputError, match="role 'document': expected query or passage"):
+    with pytest.raises(InputError, match="role 'document': expected one of query, passage"):
         center([Sample(np.eye(2, dtype=np.float32), ["de", "en"], "document")])

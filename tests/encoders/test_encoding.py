@@ -2,12 +2,27 @@ import numpy as np
 import pytest
 
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.in_context import encode_in_context
+from isoglot.encoders.light import open_light
 from isoglot.encoders.loading import load
+from isoglot.encoders.options import ModelOptions
 
 
 @pytest.fixture(scope="module")
 def model(tiny_model):
     return load(str(tiny_model))
+
+
+def test_no_texts_have_vectors_of_the_model_s_dimension(model, tiny_model):
+    light = open_light(str(tiny_model), ModelOptions(device="cpu"))
+    for found in (encode(model, [], "query"), light.encoded([], "query")):
+        assert found.vectors.shape == (0, 32)
+        assert (found.texts, found.tokens, found.cut) == (0, 0, 0)
+    assert encode_in_context(model, [], []).shape == (0, 32)
+    shorter = load(str(tiny_model))
+    shorter.truncate_dim = 8
+    assert encode(shorter, ["a"], "query").vectors.shape == (1, 8)
+    assert encode(shorter, [], "query").vectors.shape == (0, 8)
 
 
 def test_a_text_is_read_only_as_far_as_it_may_count(model, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isoglot.core.errors import InputError
-from isoglot.encoders import CosineJudge, encode, load, load_cross_encoder, open_judge
+from isoglot.encoders import CosineJudge, LateJudge, encode, load, load_cross_encoder, open_judge
 from support.encoders import wide_encoder
 from support.models import cross_encoder, xlm_roberta
 
@@ -46,6 +46,21 @@ def test_a_text_is_encoded_once_and_the_least_needed_is_forgotten():
     assert asked == []
     np.testing.assert_array_equal(judge.predict(PAIRS[:1]), first[:1])
     assert asked == [("query", ["Wie hoch ist der Ararat?"])]
+
+
+def test_no_pairs_have_no_scores():
+    for judge in (CosineJudge(counting([])), open_judge(f"late:{wide_encoder()}", device="cpu")):
+        assert judge.predict([]).shape == (0,)
+        for pairs, words in ((("a", "b"), "one of them: given as str"), ([("a",)], "has 1 texts"), ([("a", 5)], "5")):
+            with pytest.raises(InputError, match=f"pairs.*{words}"):
+                judge.predict(pairs)
+
+
+def test_a_model_that_is_open_judges_either_way():
+    model = load(str(wide_encoder()), device="cpu")
+    for judge, name in ((CosineJudge(model), ""), (LateJudge(model), "late:")):
+        by_name = open_judge(f"{name}{wide_encoder()}", device="cpu")
+        np.testing.assert_allclose(judge.predict(PAIRS), by_name.predict(PAIRS), atol=1e-6)
 
 
 def test_a_query_and_a_passage_of_one_text_have_vectors_of_their_own():

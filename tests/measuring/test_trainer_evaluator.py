@@ -85,6 +85,22 @@ def test_metrics_are_flat_and_named(tiny_model, tmp_path):
     assert [row["steps"] for row in rows] == ["5", "6"]
 
 
+@pytest.mark.parametrize(
+    ("primary", "greater"),
+    [
+        ("multilingual.map", True),
+        ("multilingual_map", True),
+        ("multilingual.max@r_normalised", True),
+        ("multilingual.rank_distance", False),
+        ("multilingual_rank_distance", False),
+        ("multilingual.rank_distance_normalised", False),
+        ("multilingual.max@r", False),
+    ],
+)
+def test_which_way_is_better_follows_from_the_measure(primary, greater):
+    assert MultilingualEvaluator(bench(), primary=primary).greater_is_better is greater
+
+
 def test_what_cannot_be_measured_is_left_out(tiny_model):
     model = load(tiny_model)
     found = MultilingualEvaluator(bench(("de",)), precision="fp32")(model)

@@ -509,6 +509,15 @@ def test_a_model_is_opened_as_the_index_says_it_was(tmp_path, tiny_model, option
     assert Searcher.open(folder).search(texts[0], k=1)
 
 
+def test_a_model_that_is_named_by_its_path_is_opened_so_too(tmp_path, tiny_model):
+    build_index(capitals()[:4], tmp_path / "i", tiny_model, options=ModelOptions(query_prompt="Ask, of a book: "))
+    by_path, itself = Searcher.open(tmp_path / "i", tiny_model), Searcher.open(tmp_path / "i")
+    assert by_path.model_name == str(tiny_model)
+    np.testing.assert_allclose(by_path.query_vectors(["Bern"]), itself.query_vectors(["Bern"]), atol=1e-6)
+    own = encode(open_embedder(tiny_model), ["Bern"], "query").vectors
+    assert np.abs(itself.query_vectors(["Bern"]) - own).max() > 1e-4
+
+
 def test_length_and_precision_may_come_with_the_other_options(tmp_path, tiny_model):
     build_index(capitals(), tmp_path / "i", str(tiny_model), options=ModelOptions(length=24, precision="fp32"))
     manifest = read_manifest(tmp_path / "i")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class IsoglotError(Exception):
     """Base of all errors raised on purpose; its message says what was seen, what was expected, what to do.
@@ -19,6 +21,16 @@ class IsoglotError(Exception):
     """
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, also out of another process: what a subclass is made of is not its message alone."""
+        return _again, (type(self), self.args, vars(self))
+
+
+def _again(kind: type[IsoglotError], args: tuple[Any, ...], state: dict[str, Any]) -> IsoglotError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class InputError(IsoglotError):

@@ -24,10 +24,11 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
-from isoglot.encoders.embedder import Role, Vectors
+from isoglot.encoders.embedder import Role, Vectors, check_role
 from isoglot.encoders.hubs import Hubs
 from isoglot.languages.codes import known_code
 
@@ -104,8 +105,9 @@ class Debias:
             float32 (n, `width`), unit length; a vector that the correction leaves nothing of stays as it was.
 
         Raises:
-            InputError: another dimension, or not one language a vector.
+            InputError: another dimension, not one language a vector, or another role.
         """
+        check_role(role)
         vectors = checked(vectors, langs)
         if vectors.shape[1] != self.dimension:
             raise InputError(
@@ -175,7 +177,9 @@ def load_debias(path: Path | str) -> Debias:
     Raises:
         InputError: no such file, not a correction, or of a newer format.
     """
-    path, remedy = Path(path), "fit one with `isoglot debias fit`"
+    remedy = "fit one with `isoglot debias fit`"
+    check_kind("debias", path, (str, Path), "the file of a correction, as text or a path")
+    path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
@@ -219,11 +223,13 @@ def checked(vectors: Vectors, langs: Langs) -> Vectors:
     """Vectors (n, d) in float32, with a language each.
 
     Raises:
-        InputError: another shape, or numbers that are not finite.
+        InputError: another shape, one language as a text, or numbers that are not finite.
     """
+    if isinstance(langs, str):
+        raise InputError(f"langs: given as one text, {langs!r}; expected a language for each vector")
+    vectors = np.asarray(vectors, np.float32)
     if vectors.ndim != 2 or len(langs) != len(vectors):
         raise InputError(f"vectors are {vectors.shape} with {len(langs)} languages; expected (n, d) and n")
-    vectors = np.asarray(vectors, np.float32)
     if not np.isfinite(vectors).all():
         raise InputError("a vector holds NaN or infinity; encode anew")
     return vectors

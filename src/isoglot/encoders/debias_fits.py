@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_number, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import METHODS, UNKNOWN, Debias, Sample, checked, codes_of
-from isoglot.encoders.embedder import Vectors
+from isoglot.encoders.embedder import Vectors, check_role
 from isoglot.encoders.hubs import hubs
 from isoglot.languages.codes import known_code
 
@@ -32,9 +33,10 @@ def lir(samples: Sequence[Sample], *, rank: int = 1, model: str = "") -> Debias:
     Raises:
         InputError: rank is not from 1 to the dimension less one, or a language has fewer texts than that.
     """
+    check_whole("rank", rank, 1)
     parts = {}
     for (role, lang), rows in _by_key(samples).items():
-        if not 1 <= rank <= min(len(rows), rows.shape[1] - 1):
+        if rank > min(len(rows), rows.shape[1] - 1):
             raise InputError(
                 f"rank {rank}: expected 1 to {min(len(rows), rows.shape[1] - 1)} "
                 f"({lang} has {len(rows)} {role} texts of {rows.shape[1]} dimensions)"
@@ -57,8 +59,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     Raises:
         InputError: no groups, nothing in the pivot language to compare with, or a strength that cannot be.
     """
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength {strength}: expected 0 to 1")
+    check_number("strength", strength, "0 to 1", lambda share: 0 <= share <= 1)
     used = [sample for sample in samples if sample.role == "passage"]
     if not used or any(sample.groups is None for sample in used):
         raise InputError("shift wants passages that are translations of one another; fit it on parallel rows")
@@ -98,10 +99,8 @@ def csls(
     Raises:
         InputError: no queries, or a number of neighbours or strength that cannot be.
     """
-    if neighbours < 1:
-        raise InputError(f"neighbours {neighbours}: expected at least 1")
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength {strength}: expected 0 to 1")
+    check_whole("neighbours", neighbours, 1)
+    check_number("strength", strength, "0 to 1", lambda share: 0 <= share <= 1)
     parts = {}
     if centred:
         first = center(samples)
@@ -151,9 +150,8 @@ def fit(
 def _by_key(samples: Sequence[Sample]) -> dict[tuple[str, str], Vectors]:
     """Vectors by (role, language), and all of a role together under `und`."""
     found: dict[tuple[str, str], Vectors] = {}
-    odd = next((sample.role for sample in samples if sample.role not in ("query", "passage")), None)
-    if odd is not None:
-        raise InputError(f"role {odd!r}: expected query or passage")
+    for sample in samples:
+        check_role(sample.role)
     for role in ("query", "passage"):
         own = [sample for sample in samples if sample.role == role and len(sample.vectors)]
         if not own:

@@ -16,7 +16,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.progress import Progress
-from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
+from isoglot.encoders.embedder import Encoded, Role, Vectors, check_asked, readable
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.workers import Opener, start_workers, worker_embedder
 
@@ -69,13 +69,12 @@ class DevicePool:
         """Unit vectors with what they took.
 
         Raises:
-            InputError: the model cannot be opened, or not on one of the devices.
+            InputError: no list of texts or no role, or a model that cannot be opened, or not on one of the devices.
             IsoglotError: a process died.
         """
+        check_asked(texts, role)
         started = time.perf_counter()
         distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
-        if not len(distinct):
-            return Encoded(np.empty((0, 0), np.float32), 0, 0, 0.0)
         # Texts of similar length share a piece, and the long ones come first: the last pieces are the quick ones.
         order = np.argsort([-len(text) for text in distinct], kind="stable")
         pieces = np.array_split(order, max(1, min(len(order) // _LEAST, _PIECES * self._processes)))

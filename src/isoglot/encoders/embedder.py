@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeGuard, Union, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeGuard,
+    Union,
+    get_args,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
+from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -88,6 +101,42 @@ class Encoder(Protocol):
 
 Model: TypeAlias = Union["SentenceTransformer", Embedder]
 """Whatever is taken as a model; by name there are more, see `open_embedder`."""
+
+
+def check_texts(name: str, texts: Any) -> None:
+    """Refuse what is no list of texts; one text is none, or each of its letters would be read by itself.
+
+    Args:
+        name: of the argument.
+        texts: given.
+
+    Raises:
+        InputError: saying what it is, or holds.
+    """
+    check_kind(name, texts, (list, tuple), "a list of texts")
+    odd = [text for text in texts if not isinstance(text, str)]
+    if odd:
+        raise InputError(f"{name}: hold {odd[0]!r}; expected texts alone")
+
+
+def check_asked(texts: Any, role: Any) -> None:
+    """Refuse what an encoder is not asked with.
+
+    Raises:
+        InputError: no list of texts, or no role.
+    """
+    check_texts("texts", texts)
+    check_role(role)
+
+
+def check_role(role: Any) -> None:
+    """Refuse what texts and vectors cannot be.
+
+    Raises:
+        InputError: no role.
+    """
+    if role not in get_args(Role):
+        raise InputError(f"role {role!r}: expected one of {', '.join(get_args(Role))}")
 
 
 def is_transformer(model: object) -> TypeGuard[SentenceTransformer]:

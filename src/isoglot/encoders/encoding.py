@@ -5,16 +5,26 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.arguments import check_kind, check_whole
+from isoglot.core.arguments import check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.batches import in_batches
 from isoglot.encoders.devices import resolve_precision
-from isoglot.encoders.embedder import Encoded, Encoder, Model, Role, Vectors, is_transformer, name_of, readable
+from isoglot.encoders.embedder import (
+    Encoded,
+    Encoder,
+    Model,
+    Role,
+    Vectors,
+    check_asked,
+    is_transformer,
+    name_of,
+    readable,
+)
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import preset_of, prompt_of
 from isoglot.encoders.options import LEAST
@@ -62,12 +72,6 @@ def encode(
         >>> encode(lambda texts, role: [[len(text), 0] for text in texts], ["a", "bb"], "query").vectors.tolist()
         [[1.0, 0.0], [1.0, 0.0]]
     """
-    check_kind("texts", texts, (list, tuple), "a list of texts")
-    odd = [text for text in texts if not isinstance(text, str)]
-    if odd:
-        raise InputError(f"texts: hold {odd[0]!r}; expected texts alone")
-    if role not in get_args(Role):
-        raise InputError(f"role {role!r}: expected one of {', '.join(get_args(Role))}")
     if is_transformer(model):
         return ModelEmbedder(model, length=length, precision=precision).encoded(texts, role, what=what)
     if length is not None:
@@ -98,12 +102,15 @@ class ModelEmbedder:
         precision: as in `encode`.
 
     Raises:
-        InputError: an unknown precision, or fewer than 4 tokens.
+        InputError: no Sentence Transformer, an unknown precision, or fewer than 4 tokens.
     """
 
     def __init__(
         self, model: SentenceTransformer, *, name: str | None = None, length: int | None = None, precision: str = "auto"
     ) -> None:
+        if not is_transformer(model):
+            kind = type(model).__name__
+            raise InputError(f"model: given as {kind}; expected a Sentence Transformer; open_embedder opens others")
         if length is not None:
             check_whole("length", length, LEAST, "tokens")
         self.model, self.name, self.device = model, name or name_of(model), str(model.device)
@@ -121,10 +128,11 @@ class ModelEmbedder:
         """Unit vectors with what they took.
 
         Raises:
-            InputError: the model takes no token ids.
+            InputError: no list of texts or no role, or a model that takes no token ids.
         """
         from isoglot.encoders.tokens import tokenize
 
+        check_asked(texts, role)
         model, name = self.model, what or role
         prompt = prompt_of(model, role)
         return encode_distinct(
@@ -135,17 +143,20 @@ class ModelEmbedder:
             device=self.device,
             length=self.length,
             width=model.truncate_dim,
+            dimension=model.get_embedding_dimension() or 0,
         )
 
     def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
         """Vectors of the texts' tokens, which late interaction compares.
 
         Raises:
-            InputError: the model takes no token ids, or does not begin with a transformers encoder.
+            InputError: no list of texts or no role, or a model that takes no token ids or does not begin with a
+                transformers encoder.
         """
         from isoglot.encoders.token_vectors import Vocabulary, encode_tokens
         from isoglot.encoders.tokens import tokenize
 
+        check_asked(texts, role)
         model, name, prompt = self.model, what or role, prompt_of(self.model, role)
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._plain_tokenizer(), getattr(model.tokenizer, "all_special_ids", ()))
@@ -166,13 +177,14 @@ class ModelEmbedder:
             what: name of the progress bar.
 
         Raises:
-            InputError: a model that pools otherwise than by the mean, or whose tokenizer does not say where its tokens
-                stand.
+            InputError: no text for each context or no role, or a model that pools otherwise than by the mean or whose
+                tokenizer does not say where its tokens stand.
         """
         import torch
 
         from isoglot.encoders.windows import laid_out, pooled_within, require_contexts
 
+        check_asked(texts, role)
         require_contexts(texts, contexts)
         model, name, plain = self.model, what or role, self._plain_tokenizer()
         pooling = getattr(model[1], "pooling_mode", None) if len(model) > 1 else None
@@ -244,6 +256,7 @@ def encode_distinct(
     what: str,
     device: str,
     length: int,
+    dimension: int,
     width: int | None = None,
 ) -> Encoded:
     """Vectors of texts, each distinct one encoded once, in batches of similar length.
@@ -255,6 +268,7 @@ def encode_distinct(
         what: name of the progress bar.
         device: that computes.
         length: tokens after which a text was cut.
+        dimension: of the vectors, which no text would tell.
         width: dimensions kept; all when None.
     """
     import torch
@@ -262,7 +276,7 @@ def encode_distinct(
     started = time.perf_counter()
     distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
     tokens = tokens_of(distinct.tolist())
-    vectors = np.empty((len(distinct), 0), dtype=np.float32)
+    vectors = np.empty((len(distinct), 0 if texts else dimension), dtype=np.float32)
 
     def take(chosen: NDArray[np.int64]) -> None:
         nonlocal vectors

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.http_retries import FaultError, pause, post, require_httpx
 from isoglot.core.progress import Progress
-from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
+from isoglot.encoders.embedder import Encoded, Role, Vectors, check_asked, readable
 from isoglot.encoders.presets import preset_named
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ class Endpoint:
         sleep: how to wait between tries.
 
     Raises:
-        InputError: not an http(s) address, no model, or a cache that is not one.
+        InputError: not an http(s) address, no model, a cache that is not one, or a number that cannot be.
     """
 
     def __init__(
         self,
         url: str,
         model: str,
-        cache: Path,
+        cache: Path | str,
         *,
         key: str | None = None,
         batch_size: int = 64,
@@ -59,9 +60,19 @@ class Endpoint:
         tries: int = 6,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(url)
+        check_kind("url", url, str, "the base of an API, such as http://localhost:8080/v1")
+        check_kind("model", model, str, "a name that the server knows")
+        check_kind("cache", cache, (str, Path), "the file of the cache, as text or a path")
+        check_whole("batch_size", batch_size, 1)
+        check_whole("tries", tries, 1)
+        check_number("timeout", timeout, "more than 0 seconds", lambda seconds: seconds > 0)
+        expected = f"model {PREFIX}{url}#{model}: expected endpoint:http(s)://HOST/v1#MODEL"
+        try:
+            cache, parts = Path(cache), urlsplit(url)
+        except ValueError as error:
+            raise InputError(f"{expected} ({error})") from error
         if parts.scheme not in ("http", "https") or not parts.hostname or not model:
-            raise InputError(f"model {PREFIX}{url}#{model}: expected endpoint:http(s)://HOST/v1#MODEL")
+            raise InputError(expected)
         if parts.username or parts.password:
             # The address is written into run.json and reports.
             raise InputError(f"model {PREFIX}: the address holds a name or password; put the key in OPENAI_API_KEY")
@@ -92,9 +103,11 @@ class Endpoint:
             what: name of the progress bar.
 
         Raises:
-            InputError: an empty text, or a request that the server refuses (a wrong key, an unknown model).
+            InputError: no list of texts or no role, an empty text, or a request that the server refuses (a wrong
+                key, an unknown model).
             IsoglotError: the server kept failing; what was answered so far is in the cache.
         """
+        check_asked(texts, role)
         httpx = require_httpx()
         started = time.perf_counter()
         prompt = self._prompts[role]
@@ -162,7 +175,7 @@ class Endpoint:
         return hashlib.sha256("\0".join((self.url, self.model, text)).encode()).digest()
 
 
-def open_endpoint(name: str, *, cache: Path | None = None, **settings: Any) -> Endpoint:
+def open_endpoint(name: str, *, cache: Path | str | None = None, **settings: Any) -> Endpoint:
     """Open `endpoint:URL#MODEL`, with the key in OPENAI_API_KEY and a cache in isoglot's folder.
 
     Args:

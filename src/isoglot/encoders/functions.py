@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from isoglot.core.arguments import check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
-from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors, name_of, readable
+from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors, check_asked, name_of, readable
 from isoglot.encoders.turns import turn
 
 BATCH_SIZE = 256
@@ -31,11 +32,13 @@ class FunctionEmbedder:
         batch_size: the most texts that it is given at a time; its attribute `batch_size`, or 256, when None.
 
     Raises:
-        InputError: something that cannot be called with texts and a role.
+        InputError: something that cannot be called with texts and a role, or a batch size under 1.
     """
 
     def __init__(self, embed: Embedder, *, name: str | None = None, batch_size: int | None = None) -> None:
         _refuse_other_shapes(embed)
+        if batch_size is not None:
+            check_whole("batch_size", batch_size, 1)
         self.name, self.device = name or name_of(embed), "cpu"
         self._embed = embed
         own = getattr(embed, "batch_size", None)
@@ -49,8 +52,10 @@ class FunctionEmbedder:
         """Unit vectors with what they took.
 
         Raises:
-            InputError: an answer that is no array of one finite row, not all zero, a text.
+            InputError: no list of texts or no role, or an answer that is no array of one finite row, not all zero, a
+                text.
         """
+        check_asked(texts, role)
         started = time.perf_counter()
         distinct = {text: place for place, text in enumerate(dict.fromkeys(map(readable, texts)))}
         asked = list(distinct)
@@ -86,7 +91,7 @@ def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = N
         answer = answer.detach().float().cpu()
     try:
         rows = np.asarray(answer, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses with the last
         raise InputError(
             f"{name}: {type(answer).__name__} that is no array of numbers ({error}); "
             f"expected one vector of the same dimension a text, ({len(texts)}, dimension)"

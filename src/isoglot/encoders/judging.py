@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.core.recent import Recent
 from isoglot.encoders.cross_encoder import load_cross_encoder
-from isoglot.encoders.embedder import Embedder, Encoder, Role
+from isoglot.encoders.embedder import Model, Role, check_texts
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.endpoint import PREFIX
 from isoglot.encoders.late_interaction import LATE, LateInteraction, mixed
@@ -43,12 +44,18 @@ class CosineJudge:
         kept: how many vectors are remembered, those last needed: searches meet the same passages again.
     """
 
-    def __init__(self, embed: Embedder, *, kept: int = KEPT) -> None:
+    def __init__(self, embed: Model, *, kept: int = KEPT) -> None:
         self._encoder = as_encoder(embed)
         self._vectors = Recent[tuple[Role, str], NDArray[np.float32]](kept)
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float32]:
-        """Cosines (n,) of pairs of a query and a passage."""
+        """Cosines (n,) of pairs of a query and a passage.
+
+        Raises:
+            InputError: something else than pairs of texts.
+        """
+        if not _checked(pairs):
+            return np.empty(0, np.float32)
         queries = self._of("query", [query for query, _ in pairs])
         passages = self._of("passage", [passage for _, passage in pairs])
         found: NDArray[np.float32] = np.einsum("ij,ij->i", queries, passages)
@@ -68,25 +75,30 @@ class LateJudge:
     """An encoder as a judge that compares tokens, too: cosine and late interaction, mixed. Threads may share one.
 
     Args:
-        encoder: that gives vectors of tokens: a Sentence Transformer, opened by `open_embedder`.
+        encoder: that gives vectors of tokens: a Sentence Transformer, or one that `open_embedder` opened.
 
     Raises:
         InputError: an encoder that gives vectors of whole texts only.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._tokens, self._whole = LateInteraction(encoder), CosineJudge(encoder)
+    def __init__(self, encoder: Model) -> None:
+        opened = as_encoder(encoder)
+        self._tokens, self._whole = LateInteraction(opened), CosineJudge(opened)
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float32]:
-        """Scores (n,) of pairs of a query and a passage."""
-        late = np.empty(len(pairs), np.float32)
+        """Scores (n,) of pairs of a query and a passage.
+
+        Raises:
+            InputError: something else than pairs of texts.
+        """
+        late = np.empty(len(_checked(pairs)), np.float32)
         for query in dict.fromkeys(query for query, _ in pairs):
             own = [place for place, pair in enumerate(pairs) if pair[0] == query]
             late[own] = self._tokens.late(query, [pairs[place][1] for place in own])
         return mixed(self._whole.predict(pairs), late)
 
 
-def open_judge(name: str, *, device: str | None = None) -> Judge:
+def open_judge(name: str | Path, *, device: str | None = None) -> Judge:
     """Open a cross-encoder, or an encoder, which judges by cosine or by late interaction.
 
     Args:
@@ -105,6 +117,8 @@ def open_judge(name: str, *, device: str | None = None) -> Judge:
         >>> judge.predict([("Wie hoch ist der Ararat?", "Er ist 5137 m hoch."), ("?", "?")]).shape
         (2,)
     """
+    check_kind("model", name, (str, Path), "a folder, a Hub id, or `late:MODEL`")
+    name = str(name)
     if name.startswith(PREFIX):
         return CosineJudge(open_embedder(name))
     if name.rstrip(":") == LATE:
@@ -117,6 +131,21 @@ def open_judge(name: str, *, device: str | None = None) -> Judge:
         return CosineJudge(open_embedder(name, ModelOptions(device=device)))
     judge: Judge = load_cross_encoder(name, device=device)
     return judge
+
+
+def _checked(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """Pairs as they are, where each is a query and a passage.
+
+    Raises:
+        InputError: something else.
+    """
+    check_kind("pairs", pairs, (list, tuple), "a list of pairs of a query and a passage")
+    for pair in pairs:
+        check_kind("pairs: one of them", pair, (list, tuple), "a query and a passage")
+        if len(pair) != 2:
+            raise InputError(f"pairs: one of them has {len(pair)} texts; expected a query and a passage")
+        check_texts("pairs: one of them", pair)
+    return pairs
 
 
 def _embeds(path: str, revision: str | None) -> bool:

@@ -18,7 +18,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.adapters import is_adapter
 from isoglot.encoders.devices import resolve_precision
-from isoglot.encoders.embedder import Encoded, Role, Vectors, readable
+from isoglot.encoders.embedder import Encoded, Role, Vectors, check_asked, readable
 from isoglot.encoders.encoding import encode_distinct
 from isoglot.encoders.loading import prompt_of, set_prompts
 from isoglot.encoders.names import locate
@@ -180,10 +180,20 @@ class LightEmbedder:
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took."""
-        tokens_of = self._tokens(self._prompts[role])
+        """Unit vectors with what they took.
+
+        Raises:
+            InputError: no list of texts, or no role.
+        """
+        check_asked(texts, role)
         return encode_distinct(
-            texts, tokens_of, self._vectors, what=what or role, device=self.device, length=self.length
+            texts,
+            self._tokens(self._prompts[role]),
+            self._vectors,
+            what=what or role,
+            device=self.device,
+            length=self.length,
+            dimension=self.config["hidden_size"],
         )
 
     def _tokens(self, prompt: str) -> Callable[[list[str]], Tokens]:
@@ -204,6 +214,7 @@ class LightEmbedder:
         """Vectors of the texts' tokens, which late interaction compares."""
         from isoglot.encoders.token_vectors import Vocabulary, encode_tokens
 
+        check_asked(texts, role)
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self.tokenizer)
         prompt = self._prompts[role]

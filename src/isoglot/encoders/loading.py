@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
@@ -36,7 +36,7 @@ def load(
     name: str | Path = EMBEDDED,
     *,
     device: str | None = None,
-    dtype: Dtype | torch.dtype | None = None,
+    dtype: Dtype | Literal["auto"] | torch.dtype | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
@@ -55,7 +55,7 @@ def load(
     Args:
         name: `embedded`, a local folder, or a Hub id (`id` or `id@revision`).
         device: such as `cpu` or `cuda`; chosen by torch when None.
-        dtype: of the weights: `auto` (as the folder says), `bfloat16`, `float16`, or float32 when None.
+        dtype: of the weights: `bfloat16`, `float16` or `float32`; as the folder says when None (or `auto`).
         trust_remote_code: run Python code that comes with the model.
         revision: of a Hub id: a commit, tag or branch.
         model_kwargs: what transformers' `from_pretrained` takes besides, such as `attn_implementation`.
@@ -79,26 +79,11 @@ def load(
 
     check_kind("model", name, (str, Path), "`embedded`, a folder, or a Hub id")
     name = str(name)
-    for argument, value, kind, expected in (
-        ("revision", revision, str, "a commit, tag or branch of a Hub id"),
-        ("model_kwargs", model_kwargs, Mapping, "a dict of what transformers' from_pretrained takes"),
-        ("prompts", prompts, Mapping, "texts by role, query and passage"),
-    ):
-        if value is not None:
-            check_kind(argument, value, kind, expected)
-    for role, prompt in (prompts or {}).items():
-        check_kind(f"prompts: {role!r}", prompt, str, "a text")
-    if length is not None:
-        check_whole("length", length, LEAST, "tokens")
+    _check_opening(revision, model_kwargs, prompts, dtype, length)
     path, named = locate(name)
     if named and revision and named != revision:
         raise InputError(f"{name}: revision {revision!r} is another one than the name's; give one of them")
     revision = revision or named
-    odd = sorted(set(prompts or ()) - {"query", "passage"})
-    if odd:
-        raise InputError(f"prompts: {odd[0]!r} is no role; expected query or passage")
-    if isinstance(dtype, str) and dtype not in _DTYPES:
-        raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
     preset = preset_named(name)
     require_device(device)
     try:
@@ -123,6 +108,25 @@ def load(
     model.isoglot_name = name
     model.isoglot_preset = preset if length is None else replace(preset, encode_length=length)
     return model
+
+
+def _check_opening(revision: Any, model_kwargs: Any, prompts: Any, dtype: Any, length: Any) -> None:
+    """Refuse what `load` does not take."""
+    for argument, value, kind, expected in (
+        ("revision", revision, str, "a commit, tag or branch of a Hub id"),
+        ("model_kwargs", model_kwargs, Mapping, "a dict of what transformers' from_pretrained takes"),
+        ("prompts", prompts, Mapping, "texts by role, query and passage"),
+    ):
+        if value is not None:
+            check_kind(argument, value, kind, expected)
+    for role, prompt in (prompts or {}).items():
+        if role not in PROMPT_NAMES:
+            raise InputError(f"prompts: {role!r} is no role; expected query or passage")
+        check_kind(f"prompts: {role!r}", prompt, str, "a text")
+    if isinstance(dtype, str) and dtype not in _DTYPES:
+        raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
+    if length is not None:
+        check_whole("length", length, LEAST, "tokens")
 
 
 @contextmanager

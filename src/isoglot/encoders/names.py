@@ -21,6 +21,8 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
         from isoglot.encoders.embedded import embedded_folder
 
         return str(embedded_folder()), None
+    if not name.strip():
+        raise InputError(f"{what}: the name is empty; give a folder, or a Hub id")
     path = Path(name)
     try:
         if path.is_dir():

@@ -31,7 +31,8 @@ def open_embedder(
 
     Args:
         model: what `isoglot.load` takes, `endpoint:URL#MODEL`, a Sentence Transformer, or any `Embedder`.
-        options: how; those that do not apply to what is given are refused.
+        options: how; those that do not apply to what is given are refused (`precision` is left to functions and
+            endpoints).
         devices: several, a process each (see `DevicePool`): `0,1` of CUDA's, or `cpu,cpu`.
 
     Raises:
@@ -45,31 +46,33 @@ def open_embedder(
     if options is not None:
         check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
     model = str(model) if isinstance(model, Path) else model
-    chosen = options or ModelOptions()
-    places = split_devices(devices)
-    by_name = isinstance(model, str) and not model.startswith(PREFIX)
-    if places and not (by_name or is_transformer(model)):
-        raise InputError(f"devices {', '.join(places)}: only models that are opened here take several; leave it out")
-    if len(places) == 1:
-        require_device(places[0], "devices")
-        chosen, places = replace(chosen, device=places[0]), ()
+    options, places = options or ModelOptions(), split_devices(devices)
+    is_endpoint = isinstance(model, str) and model.startswith(PREFIX)
+    if not is_endpoint and (isinstance(model, str) or is_transformer(model)):
+        return _opened_here(model, options, places)
     if places:
-        if by_name:
-            locate(str(model))
-        if chosen.device is not None:
-            raise InputError(f"device {chosen.device}: several devices were given too; give one or the other")
-        name = model if isinstance(model, str) else name_of(model)
-        return DevicePool(partial(open_on, model, chosen), places, name=name)
-    if isinstance(model, str) and by_name:
-        loaded = load(model, device=chosen.device, **chosen.arguments())
-        return ModelEmbedder(loaded, name=model, length=chosen.length, precision=chosen.precision)
-    if not isinstance(model, str) and is_transformer(model):
-        _refuse(replace(chosen, length=None, precision="auto"), "a model that is open already decides")
-        return ModelEmbedder(model, length=chosen.length, precision=chosen.precision)
-    _refuse(
-        replace(chosen, precision="auto"), "an endpoint decides" if isinstance(model, str) else "a function decides"
-    )
+        raise InputError(f"devices {', '.join(places)}: only models that are opened here take several; leave it out")
+    _refuse(options, "an endpoint decides" if is_endpoint else "a function decides", but=("precision",))
     return open_endpoint(model) if isinstance(model, str) else as_encoder(model)
+
+
+def _opened_here(model: SentenceTransformer | str, options: ModelOptions, places: tuple[str, ...]) -> Encoder:
+    """A Sentence Transformer, by name or open, in this process or in one for each of several devices."""
+    if places and options.device is not None:
+        raise InputError(f"device {options.device}: `devices` were given too; give one or the other")
+    if len(places) > 1:
+        if isinstance(model, str):
+            locate(model)  # a name that is none is refused here, not by the processes
+        name = model if isinstance(model, str) else name_of(model)
+        return DevicePool(partial(open_on, model, options), places, name=name)
+    if places:
+        require_device(places[0], "devices")
+        options = replace(options, device=places[0])
+    if isinstance(model, str):
+        loaded = load(model, device=options.device, **options.arguments())
+        return ModelEmbedder(loaded, name=model, length=options.length, precision=options.precision)
+    _refuse(options, "a model that is open already decides", but=("length", "precision"))
+    return ModelEmbedder(model, length=options.length, precision=options.precision)
 
 
 def open_on(model: SentenceTransformer | str, options: ModelOptions, device: str | None) -> Encoder:
@@ -81,9 +84,9 @@ def open_on(model: SentenceTransformer | str, options: ModelOptions, device: str
     return open_embedder(model.to(device), options)
 
 
-def _refuse(options: ModelOptions, why: str) -> None:
-    """Stop where options were given that what is given cannot follow."""
+def _refuse(options: ModelOptions, why: str, *, but: Sequence[str]) -> None:
+    """Stop where options were given, but for some, that what is given cannot follow."""
     plain = ModelOptions()
-    given = [name for name in vars(plain) if getattr(options, name) != getattr(plain, name)]
+    given = [name for name in vars(plain) if name not in but and getattr(options, name) != getattr(plain, name)]
     if given:
         raise InputError(f"{given[0]} {getattr(options, given[0])}: {why} that by itself; leave it out")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from isoglot.core.arguments import check_whole
+from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
@@ -37,6 +37,16 @@ class LoadOptions:
     revision: str | None = None
     trust_remote_code: Annotated[bool, Parameter(negative="")] = False
     model_kwargs: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: one of another kind.
+        """
+        if self.model_kwargs is not None:
+            expected = 'JSON as one text, such as \'{"attn_implementation": "eager"}\''
+            check_kind("model_kwargs", self.model_kwargs, str, expected)
 
     @property
     def prompts(self) -> dict[str, str]:
@@ -108,7 +118,8 @@ class ModelOptions(LoadOptions):
         """Check the values.
 
         Raises:
-            InputError: a length that no text can have.
+            InputError: one of another kind, or a length that no text can have.
         """
+        super().__post_init__()
         if self.length is not None:
             check_whole("length", self.length, LEAST, "tokens")

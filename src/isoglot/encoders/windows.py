@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.batches import in_batches
-from isoglot.encoders.embedder import readable
+from isoglot.encoders.embedder import check_texts, readable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,11 +27,8 @@ def require_contexts(texts: Sequence[str], contexts: Sequence[str]) -> None:
     Raises:
         InputError: saying what it is.
     """
-    for name, given in (("texts", texts), ("contexts", contexts)):
-        check_kind(name, given, (list, tuple), "a list of texts")
-        odd = [text for text in given if not isinstance(text, str)]
-        if odd:
-            raise InputError(f"{name}: hold {odd[0]!r}; expected texts alone")
+    check_texts("texts", texts)
+    check_texts("contexts", contexts)
     if len(texts) != len(contexts):
         raise InputError(f"contexts: {len(contexts)} for {len(texts)} texts; give each text its own")
 

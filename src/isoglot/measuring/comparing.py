@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run
@@ -73,12 +74,17 @@ class Stack(NamedTuple):
         return self.matrices[key][:, :, keep]
 
 
-def stacked(runs: list[tuple[str, Evaluation]]) -> list[Stack]:
+def stacked(runs: Sequence[tuple[str, Evaluation]]) -> list[Stack]:
     """Put the seeds of each regime together, regimes in order of appearance.
 
+    Args:
+        runs: (regime, evaluation) each; several of one regime are its seeds.
+
     Raises:
-        InputError: runs on different benchmarks or languages.
+        InputError: no run, or runs on different benchmarks or languages.
     """
+    if not runs:
+        raise InputError("runs: there is none; expected (name, Evaluation) pairs")
     regimes: dict[str, list[Evaluation]] = {}
     for regime, evaluation in runs:
         regimes.setdefault(regime, []).append(evaluation)
@@ -197,7 +203,30 @@ def compare(
         stacks: from `stacked`.
         resamples: of the bootstrap.
         measures: (setting, measure) each; those that a run lacks are left out.
+
+    Raises:
+        InputError: something else than stacks.
+
+    Example:
+        Vectors that find each answer, against vectors that are all alike:
+
+        >>> import numpy as np
+        >>> from isoglot import Benchmark, evaluate
+        >>> from isoglot.measuring import compare, stacked
+        >>> benchmark = Benchmark.from_dicts(
+        ...     queries={f"q{n}": f"Frage {n}" for n in range(6)},
+        ...     passages={f"p{n}": f"Antwort {n}" for n in range(6)},
+        ...     qrels={f"q{n}": {f"p{n}": 1} for n in range(6)},
+        ...     languages="de",
+        ... )
+        >>> alike, exact = np.ones((6, 6)), np.eye(6)
+        >>> runs = [("alike", evaluate((alike, alike), benchmark)), ("exact", evaluate((exact, exact), benchmark))]
+        >>> found = compare(stacked(runs), resamples=100)
+        >>> [(one.a, one.b, one.measure, round(one.difference, 2)) for one in found if one.slice == "all"]
+        [('exact', 'alike', 'monolingual.map', 0.59), ('exact', 'alike', 'multilingual.map', 0.59)]
     """
+    for stack in stacks:
+        check_kind("stacks: one of them", stack, Stack, "what `stacked` makes of (name, Evaluation) pairs")
     found: list[Comparison] = []
     for index, later in enumerate(stacks):
         for earlier in stacks[:index]:

@@ -54,6 +54,9 @@ class Searcher(Lookup):
 
     Attributes:
         version: number of the index's version that is open; None where none is counted.
+
+    Raises:
+        InputError: a path in place of an index.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Searcher(Lookup):
         debias: Debias | None = None,
         in_context: bool = False,
     ) -> None:
+        if isinstance(index, (str, Path)):
+            raise InputError(f"index: given as a path, {str(index)!r}; expected an Index; Searcher.open opens a folder")
         super().__init__(index)
         self._debias, self._in_context = debias, in_context
         self._opener: Callable[[], Encoder] | None = None if model is None else partial(as_encoder, model)
@@ -83,7 +88,7 @@ class Searcher(Lookup):
     def open(
         cls,
         path: Path | str | Opened,
-        model: Model | str | None = None,
+        model: Model | str | Path | None = None,
         *,
         device: str | None = None,
         options: ModelOptions | None = None,
@@ -122,7 +127,7 @@ class Searcher(Lookup):
             check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
         chosen = options or ModelOptions()
         chosen = chosen if device is None else replace(chosen, device=device)
-        return cls._over(open_place(path), model, chosen, light)
+        return cls._over(open_place(path), str(model) if isinstance(model, Path) else model, chosen, light)
 
     @classmethod
     def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions, light: bool) -> Searcher:

@@ -163,29 +163,10 @@ def assemble(
     candidates = [(key, normal_code(lang), text) for key, lang, text in candidates]
     languages = tuple(sorted({entry[1] for entry in queries} | {entry[1] for entry in candidates}))
     number = {code: index for index, code in enumerate(languages)}
-    bare = sorted({entry[1] for entry in queries} - {entry[1] for entry in candidates})
-    if bare:
-        raise InputError(
-            f"benchmark {name}: queries but no candidates in {', '.join(bare)}; add passages in it, or leave its "
-            "queries out"
-        )
     queries = sorted(queries, key=lambda entry: number[entry[1]])
     candidates = sorted(candidates, key=lambda entry: number[entry[1]])
+    _check_texts(name, queries, candidates)
     position = {entry[0]: index for index, entry in enumerate(candidates)}
-    for what, entries in (("candidate", candidates), ("query", queries)):
-        twice = sorted(key for key, count in Counter(entry[0] for entry in entries).items() if count > 1)
-        if twice:
-            raise InputError(
-                f"benchmark {name}: {len(twice)} {what} ids repeat ({', '.join(twice[:3])}); give each text its own id"
-            )
-    shared = [entry for entry, count in Counter(entry[1:3] for entry in queries).items() if count > 1]
-    if shared:
-        lang, group = shared[0]
-        ids = ", ".join(repr(entry[0]) for entry in queries if entry[1:3] == shared[0])
-        raise InputError(
-            f"benchmark {name}: two queries of one group in one language ({ids} of {group!r} in {lang}); give each its "
-            "own group"
-        )
     graded = {key: {one: grade for one, grade in _grades(found) if grade >= 1} for key, found in answers.items()}
     absent = sorted({key for found in graded.values() for key in found} - position.keys())
     if absent:
@@ -213,6 +194,30 @@ def assemble(
         notes=notes,
         contexts=None if contexts is None else [contexts[entry[0]] for entry in candidates],
     )
+
+
+def _check_texts(name: str, queries: list[tuple[str, str, str, str]], candidates: list[tuple[str, str, str]]) -> None:
+    """Refuse a language with queries alone, ids that repeat, and two queries of one group in one language."""
+    bare = sorted({entry[1] for entry in queries} - {entry[1] for entry in candidates})
+    if bare:
+        raise InputError(
+            f"benchmark {name}: queries but no candidates in {', '.join(bare)}; add passages in it, or leave its "
+            "queries out"
+        )
+    for what, entries in (("candidate", candidates), ("query", queries)):
+        twice = sorted(key for key, count in Counter(entry[0] for entry in entries).items() if count > 1)
+        if twice:
+            raise InputError(
+                f"benchmark {name}: {len(twice)} {what} ids repeat ({', '.join(twice[:3])}); give each text its own id"
+            )
+    shared = [entry for entry, count in Counter(entry[1:3] for entry in queries).items() if count > 1]
+    if shared:
+        lang, group = shared[0]
+        ids = ", ".join(repr(entry[0]) for entry in queries if entry[1:3] == shared[0])
+        raise InputError(
+            f"benchmark {name}: two queries of one group in one language ({ids} of {group!r} in {lang}); give each its "
+            "own group"
+        )
 
 
 def left_out(unjudged: int) -> tuple[str, ...]:

@@ -33,10 +33,11 @@ class MemoryIndex:
     """
 
     def __init__(self, passages: Sequence[Passage], vectors: Vectors) -> None:
+        vectors = np.asarray(vectors, np.float32)
         if vectors.ndim != 2 or len(vectors) != len(passages):
             raise InputError(f"{len(passages)} passages and vectors {vectors.shape}; expected one vector a passage")
         self._passages = list(passages)
-        self._vectors = np.ascontiguousarray(vectors, np.float32)
+        self._vectors = np.ascontiguousarray(vectors)
         self._lang = np.array([passage.lang for passage in passages], dtype=object)
         self._words = [Counter(search_terms(search_form(f"{passage.title} {passage.text}"))) for passage in passages]
         self._read: list[dict[str, dict[Kind, Stored]]] | None = None

@@ -1,0 +1,31 @@
+"""Errors that travel: out of a process, they say what they said in it."""
+
+import pickle
+
+import pytest
+
+from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
+from isoglot.data.lookups import DuplicateRowError
+from isoglot.search.lookup import NoPassageError
+from isoglot.serve.spoken import SpokenError
+from isoglot.training.sampling.strata import BatchTooLargeError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IsoglotError("failed"),
+        InputError("rows: none"),
+        MissingPackageError("pip install it"),
+        GateMissedError("missed"),
+        NoPassageError("tides#2"),
+        DuplicateRowError(3, 7, 2, "with the same passage"),
+        BatchTooLargeError(32, 12, "monolingual batches"),
+        SpokenError("no %(name)s", name="index"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_out_of_another_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
