@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from isoglot.core.errors import InputError
 from isoglot.search import collapsing
+from isoglot.search.candidates import Candidate
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.paging import Looked, paged
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 
@@ -266,3 +268,19 @@ def test_the_words_of_a_passage_are_looked_for_once_however_deep_a_page_lies(mon
     assert len(searcher.search("common word1", k=1, offset=60, fair="balanced", collapse=("text",))) == 1
     assert len(asked) > 60
     assert set(asked.values()) == {1}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_what_was_found_is_gone_through_once_however_many_pages_come_before(share):
+    class Gone(list):
+        times = 0
+
+        def __iter__(self):
+            self.times += 1
+            return super().__iter__()
+
+    found = Gone(Candidate(passage, {}, -place) for place, passage in enumerate(passages()))
+    page = paged(lambda depth: Looked(found, ()), 2, 30, depth=2, share=share, collapse=("document",))
+    assert found.times == 1
+    # Thirty documents of three passages, and six of one.
+    assert [candidate.passage.id for candidate in page] == ["s0", "s1"]
