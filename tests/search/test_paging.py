@@ -229,6 +229,18 @@ def test_a_number_is_counted_once_whatever_its_sign_when_it_is_nothing(tmp_path)
     searcher.close()
 
 
+def test_a_text_of_a_list_is_counted_once_whatever_else_it_is(tmp_path):
+    lists = [["2024", "draft"], ["2024", 2024], [2024, 7.5], ["2024.0"]]
+    notes = [{"id": str(n), "text": f"two {n}", "tags": tags} for n, tags in enumerate(lists)]
+    build_index(notes, tmp_path / "i", embed)
+    expected = {"2024": 2, "draft": 1, 2024.0: 1, 7.5: 1, "2024.0": 1}
+    for place in (tmp_path / "i", f"memory:{tmp_path / 'i'}"):
+        searcher = Searcher.open(place, embed)
+        assert searcher.facets(["tags"])["tags"].counts == expected
+        assert len(searcher.search("x", where="tags = 2024")) == 4  # filters find it as either
+        searcher.close()
+
+
 def test_what_was_counted_once_is_kept_and_nobody_can_change_it():
     class Counting(MemoryIndex):
         counted = 0
