@@ -188,6 +188,18 @@ def test_neighbours_stand_before_and_after(both):
         both.neighbours("n1", 21)
 
 
+def test_neighbours_of_hits_are_those_of_each_and_documents_are_read_once(both, monkeypatch):
+    hits = both.search("Satz Nummer", k=9, fair="balanced")
+    assert len({hit.document for hit in hits}) < len(hits)
+    expected = {hit.id: both.neighbours(hit.id, 2) for hit in hits}
+    read, document = [], both._index.document
+    monkeypatch.setattr(both._index, "document", lambda id: read.append(id) or document(id))
+    assert both.neighbours_of(hits, 2) == expected
+    assert sorted(read) == sorted({hit.document for hit in hits})
+    with pytest.raises(InputError, match="neighbours 21: expected 0 to 20"):
+        both.neighbours_of(hits, 21)
+
+
 def test_more_like_a_passage_is_by_its_vector_and_of_other_documents(both):
     texts = {f"n{n}": f"Note {n}" for n in range(6)}
     own = embed(["Note 2"], "passage")[0]
