@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
@@ -22,6 +23,7 @@ except ImportError as error:
 
 T = TypeVar("T")
 _TEXTS = 128  # of one request, as servers allow
+_BYTES = 1_000_000  # of its texts, likewise: 1 MiB with all that stands around them
 
 
 class ServerError(IsoglotError):
@@ -51,6 +53,7 @@ class Hit:
     parts: Mapping[str, float | None]
     source: str
     metadata: Mapping[str, Any]
+    also: Sequence[str] = ()
 
     __repr__ = brief
 
@@ -154,7 +157,7 @@ class Client:
         if index is not None:
             asked["index"] = index
         hits = self._ask("GET", "search", params=asked)["hits"]
-        return [Hit(**{name: hit[name] for name in Hit.__dataclass_fields__}) for hit in hits]
+        return [Hit(**{name: hit[name] for name in Hit.__dataclass_fields__ if name in hit}) for hit in hits]
 
     def facets(
         self,
@@ -208,8 +211,8 @@ class Client:
             self._model = self._model or self._ask("GET", "v1/models")["data"][0]["id"]
         asked = {"model": model or self._model, "input_type": role, "encoding_format": "base64"}
         rows: list[NDArray[np.float32]] = []
-        for start in range(0, len(given), _TEXTS):
-            body = {**asked, "input": given[start : start + _TEXTS]}
+        for some in _in_requests(given):
+            body = {**asked, "input": some}
             for entry in self._ask("POST", "v1/embeddings", json=body)["data"]:
                 rows.append(np.frombuffer(base64.b64decode(entry["embedding"]), "<f4").astype(np.float32))
         return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
@@ -257,6 +260,21 @@ class Client:
         said = content.get("detail", "") if isinstance(content, dict) else ""
         wait = answer.headers.get("retry-after", "")
         raise ServerError(f"{answer.status_code} {said}", answer.status_code, float(wait) if wait.isdigit() else None)
+
+
+def _in_requests(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in their order, as many together as a request may hold; one at least."""
+    some: list[str] = []
+    taken = 0
+    for text in texts:
+        size = len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) + 1
+        if some and (len(some) == _TEXTS or taken + size > _BYTES):
+            yield some
+            some, taken = [], 0
+        some.append(text)
+        taken += size
+    if some:
+        yield some
 
 
 def _several(name: str, given: Iterable[T]) -> list[T]:

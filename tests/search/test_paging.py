@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from isoglot.core.errors import InputError
 from isoglot.search import collapsing
+from isoglot.search.candidates import Candidate
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.paging import Looked, paged
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 
@@ -186,6 +188,18 @@ def test_neighbours_stand_before_and_after(both):
         both.neighbours("n1", 21)
 
 
+def test_neighbours_of_hits_are_those_of_each_and_documents_are_read_once(both, monkeypatch):
+    hits = both.search("Satz Nummer", k=9, fair="balanced")
+    assert len({hit.document for hit in hits}) < len(hits)
+    expected = {hit.id: both.neighbours(hit.id, 2) for hit in hits}
+    read, document = [], both._index.document
+    monkeypatch.setattr(both._index, "document", lambda id: read.append(id) or document(id))
+    assert both.neighbours_of(hits, 2) == expected
+    assert sorted(read) == sorted({hit.document for hit in hits})
+    with pytest.raises(InputError, match="neighbours 21: expected 0 to 20"):
+        both.neighbours_of(hits, 21)
+
+
 def test_more_like_a_passage_is_by_its_vector_and_of_other_documents(both):
     texts = {f"n{n}": f"Note {n}" for n in range(6)}
     own = embed(["Note 2"], "passage")[0]
@@ -227,6 +241,18 @@ def test_a_number_is_counted_once_whatever_its_sign_when_it_is_nothing(tmp_path)
     searcher.close()
 
 
+def test_a_text_of_a_list_is_counted_once_whatever_else_it_is(tmp_path):
+    lists = [["2024", "draft"], ["2024", 2024], [2024, 7.5], ["2024.0"]]
+    notes = [{"id": str(n), "text": f"two {n}", "tags": tags} for n, tags in enumerate(lists)]
+    build_index(notes, tmp_path / "i", embed)
+    expected = {"2024": 2, "draft": 1, 2024.0: 1, 7.5: 1, "2024.0": 1}
+    for place in (tmp_path / "i", f"memory:{tmp_path / 'i'}"):
+        searcher = Searcher.open(place, embed)
+        assert searcher.facets(["tags"])["tags"].counts == expected
+        assert len(searcher.search("x", where="tags = 2024")) == 4  # filters find it as either
+        searcher.close()
+
+
 def test_what_was_counted_once_is_kept_and_nobody_can_change_it():
     class Counting(MemoryIndex):
         counted = 0
@@ -266,3 +292,19 @@ def test_the_words_of_a_passage_are_looked_for_once_however_deep_a_page_lies(mon
     assert len(searcher.search("common word1", k=1, offset=60, fair="balanced", collapse=("text",))) == 1
     assert len(asked) > 60
     assert set(asked.values()) == {1}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_what_was_found_is_gone_through_once_however_many_pages_come_before(share):
+    class Gone(list):
+        times = 0
+
+        def __iter__(self):
+            self.times += 1
+            return super().__iter__()
+
+    found = Gone(Candidate(passage, {}, -place) for place, passage in enumerate(passages()))
+    page = paged(lambda depth: Looked(found, ()), 2, 30, depth=2, share=share, collapse=("document",))
+    assert found.times == 1
+    # Thirty documents of three passages, and six of one.
+    assert [candidate.passage.id for candidate in page] == ["s0", "s1"]

@@ -186,7 +186,7 @@ def test_filters_let_through_what_they_let_through_in_memory(index, collection, 
     assert [found.passage.id for found in index.nearest(a_query(1), 3, where=tree)] == expected[:3]
     words = {found.passage.id for found in reference.matching("Titel", 1000, ["en"], tree)}
     assert {found.passage.id for found in index.matching("Titel", 1000, ["en"], tree)} == words
-    for field in ("lang", "year", "by.name", "tags", "good"):
+    for field in ("lang", "year", "by.name", "tags", "good", "codes"):
         assert index.tally(field, None, tree) == reference.tally(field, None, tree)
         assert index.tally(field, ["zh"]) == reference.tally(field, ["zh"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,22 @@ def test_what_cannot_be_read_stays_and_is_said(home: Home, monkeypatch: pytest.M
     built = home.sync()
     assert counts(built) == (0, 0, 2, 4)
     assert not built.problems.count
+
+
+def test_a_file_that_can_be_read_again_is_something_new(
+    home: Home, lock: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.sync()
+    home.write("a.md", "#a new")
+    for path in home.docs.rglob("*.*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    lock(home.docs / "a.md")
+    assert "a.md: cannot be read" in "\n".join(home.sync().problems.shown)
+    assert nothing_new([home.docs], home.index)  # nobody looks in vain
+    monkeypatch.undo()
+    assert not nothing_new([home.docs], home.index)
+    assert counts(home.sync()) == (0, 1, 0, 5)
+    assert nothing_new([home.docs], home.index)
 
 
 def test_a_document_of_two_files_stays_while_one_of_them_has_it(home: Home) -> None:

@@ -15,6 +15,7 @@ pytest.importorskip("lancedb")
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.search.index import versions
 from isoglot.search.index.building import Built
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.watching import watch_index
@@ -157,6 +158,33 @@ def test_the_command_leaves_when_it_is_interrupted(
     monkeypatch.setattr("watchfiles.watch", lambda *_, **__: (_ for _ in [1]).throw(KeyboardInterrupt))
     assert run(command) == 130
     assert "3 unchanged" in capsys.readouterr().out
+
+
+def test_versions_that_cannot_be_removed_yet_end_nothing(
+    docs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changes(*_: object, **__: object) -> Iterator[set[str]]:
+        for number in (1, 2):
+            (docs / f"new{number}.md").write_text(f"Neuer Text {number}")
+            yield {"changed"}
+        raise KeyboardInterrupt
+
+    pruned = iter((versions.prune, refused, versions.prune))
+    monkeypatch.setattr("watchfiles.watch", changes)
+    monkeypatch.setattr(versions, "prune", lambda *args: next(pruned)(*args))
+    command = ["index", str(docs), "-o", str(tmp_path / "i"), "--watch", "--model", str(wide_encoder()), "--prune", "1"]
+    assert run(command) == 130
+    said = capsys.readouterr()
+    assert "somebody is writing\nold versions stay until the next change" in said.err
+    assert said.out.count("versions removed") == 2
+    assert [version.number for version in read_manifest(tmp_path / "i").versions] == [3]
+    # Of the first round it is an error of the command.
+    monkeypatch.setattr(versions, "prune", refused)
+    assert run(command) == 2
+
+
+def refused(*_: object) -> None:
+    raise InputError("somebody is writing")
 
 
 def test_what_watches_is_named_where_it_is_missing(docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -286,6 +286,7 @@ def test_embeddings_survive_half_characters_and_broken_json(client: TestClient) 
     for body in (
         b'{"model": "first", "input": "\\ud800 x"}',
         b'{"model": "\\ud800", "input": "x"}',
+        b'{"model": "first", "input": ' + b"[" * 500 + b"1" + b"]" * 500 + b"}",
         b"{",
         b"\xff",
         b"",

@@ -53,6 +53,9 @@ def test_all_of_it(connect: Callable[[str | None], Client], tmp_path: Path) -> N
         texts = [f"text {number}" for number in range(300)]  # more than one request takes
         np.testing.assert_allclose(client.embed(texts, "query"), embed(texts, "query"), atol=1e-6)
         assert client.embed([]).shape == (0, 0)
+        # Of long texts fewer go into a request.
+        long = [f"{number} " + "ยาว" * 3000 for number in range(60)]
+        np.testing.assert_allclose(client.embed(long), embed(long, "passage"), atol=1e-6)
         (best,) = client.rerank("moon", ["bread", "the moon"], top_n=1)
         cosine = float(embed(["the moon"], "passage")[0] @ embed(["moon"], "query")[0])
         assert best == Ranked(1, pytest.approx(cosine))
@@ -140,6 +143,18 @@ def test_one_text_is_no_list_and_languages_may_be_one(connect: Callable[[str | N
     for wrong, said in (("", "names no language"), ([5], "holds 5"), (5, "given as int")):
         with pytest.raises(InputError, match=f"langs.*{said}"):
             client.search("solar", langs=wrong)  # type: ignore[arg-type]
+
+
+def test_a_result_names_those_that_it_stands_for() -> None:
+    app = create_app({"twice": searcher(2)})
+    with TestClient(app, base_url="http://127.0.0.1") as server:
+        got = server.get("/search", params={"q": "solar panel", "k": 3, "collapse": "text"})
+    client = Client(URL, transport=httpx.MockTransport(lambda request: httpx.Response(200, content=got.content)))
+    expected = searcher(2).search("solar panel", k=3, collapse=["text"])
+    assert [tuple(hit.also) for hit in client.search("solar panel", k=3, collapse=["text"])] == [
+        hit.also for hit in expected
+    ]
+    assert all(hit.also for hit in expected)
 
 
 def test_a_query_of_nothing_is_refused_before_it_is_sent() -> None:

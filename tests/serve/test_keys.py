@@ -95,6 +95,30 @@ def test_scopes(file: Path) -> None:
         assert client.get("/v1/models/secret-name", headers=bearer(searching)).status_code == 403
 
 
+def test_the_document_of_the_api_says_how_keys_are_shown_and_refused(file: Path) -> None:
+    key = add_key(file, "seldom", ("embed",), per_minute=2)
+    with opened(file) as client:
+        document = client.get("/openapi.json", headers=bearer(key)).json()
+        schemes = document["components"]["securitySchemes"]
+        assert schemes["bearer"]["scheme"] == "bearer"
+        assert schemes["header"]["name"] == "X-API-Key"
+        answers = [("/search", client.get("/search"))]  # nobody's
+        answers.append(("/search", client.get("/search", headers=bearer(key))))  # not for this
+        answers += [("/v1/embeddings", client.post("/v1/embeddings", headers=bearer(key))) for _ in range(2)]
+        answers.append(("/v1/models", client.get("/v1/models")))
+    assert [answer.status_code for _, answer in answers] == [401, 403, 422, 429, 401]
+    for path, answer in answers:
+        (operation,) = document["paths"][path].values()
+        assert {name for one in operation["security"] for name in one} == schemes.keys()
+        (kind,) = operation["responses"][str(answer.status_code)]["content"]
+        assert answer.headers["Content-Type"].startswith(kind)
+        name = operation["responses"][str(answer.status_code)]["content"][kind]["schema"]["$ref"].split("/")[-1]
+        assert document["components"]["schemas"][name]["properties"].keys() == answer.json().keys()
+    assert "security" not in document["paths"]["/readyz"]["get"]
+    with TestClient(create_app({"open": searcher()}), base_url=BASE) as client:
+        assert "security" not in client.get("/openapi.json").text
+
+
 def test_a_limit_refills_over_its_minute(file: Path) -> None:
     now = [100.0]
     keys = {name: add_key(file, name, per_minute=limit) for name, limit in (("two", 2), ("free", None))}

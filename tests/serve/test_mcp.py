@@ -164,10 +164,17 @@ def test_what_went_wrong_is_said_and_nothing_of_the_machine() -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise InputError("/secret/path is gone")
 
+    def lose(*args: object, **kwargs: object) -> None:
+        raise OSError("/secret/path is gone")
+
     index.search = fail  # type: ignore[method-assign,assignment]
-    answer = ask(server, "search", query="x")
-    assert answer.is_error
-    assert "/secret" not in answer.content[0].text
+    for what in (fail, lose):
+        index.document = what  # type: ignore[method-assign,assignment]
+        for tool, arguments in (("search", {"query": "x"}), ("fetch", {"id": "x"})):
+            answer = ask(server, tool, **arguments)
+            assert answer.is_error
+            assert "the index does not answer" in answer.content[0].text
+            assert "/secret" not in answer.content[0].text
 
 
 def test_the_command_over_stdio() -> None:

@@ -16,11 +16,13 @@ pytest.importorskip("prometheus_client")
 
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Receive, Scope, Send
 
 from isoglot.core.errors import InputError
 from isoglot.serve.app import create_app
+from isoglot.serve.guard import HEADERS
 from isoglot.serve.keys import add_key
-from isoglot.serve.logs import JsonLines, LogFormat, TextLines, start_logging
+from isoglot.serve.logs import JsonLines, LogFormat, TextLines, request_id, start_logging
 from isoglot.serve.settings import ServeSettings
 from support.serving import TEXTS, searcher
 
@@ -99,6 +101,32 @@ def test_a_log_line_names_its_request_and_no_query(lines: Callable[[LogFormat], 
     assert (found[2]["message"], found[3]["status"]) == ("index: the disk is gone", 503)
     assert "confidential" not in log.getvalue()
     assert key not in log.getvalue()
+
+
+def test_an_unforeseen_error_names_its_request_to_the_client_and_in_the_log() -> None:
+    index = searcher()
+    seen: list[str | None] = []
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise KeyError("inside")
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        """Logs what the application raises, as servers do."""
+        try:
+            await app(scope, receive, send)
+        except KeyError:
+            seen.append(request_id.get())
+
+    app = create_app({"index": index})
+    index.search = fail  # type: ignore[method-assign,assignment]
+    client = TestClient(server, base_url=BASE)
+    for path in ("/search", "/"):
+        answer = client.get(path, params={"q": "x"}, headers={"X-Request-Id": "trace-5"})
+        assert answer.status_code == 500
+        assert answer.headers["X-Request-Id"] == "trace-5"
+        assert answer.headers.items() >= {name.lower(): value for name, value in HEADERS.items()}.items()
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert seen == ["trace-5", "trace-5"]
 
 
 def test_queries_are_logged_when_asked_for_and_write_no_lines_of_their_own(

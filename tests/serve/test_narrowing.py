@@ -204,6 +204,18 @@ def test_agents_filter_too() -> None:
     assert "there is no field 'yaer'" in refused.content[0].text
 
 
+def test_a_language_of_another_index_alone_is_counted_as_none() -> None:
+    french = MemoryIndex([Passage("x", "x", "marée", "fr")], encode(["marée"]))
+    app = create_app({"books": searcher(), "fr": Searcher(french, lambda texts, role: encode(texts))})
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        answer = ask(client, q="moon", lang="fr", index="books", facets=["lang", "year"], where="year > 2001")
+        assert answer["hits"] == []
+        none = {"values": [], "more": 0, "passages": 0, "without": 0}
+        assert answer["facets"] == {"lang": none, "year": none}
+        wrong = client.get("/search", params={"q": "moon", "lang": "fr", "index": "books", "where": "yaer > 2001"})
+        assert wrong.status_code == 422
+
+
 def test_nothing_is_encoded_twice() -> None:
     asked: list[str] = []
 

@@ -69,3 +69,20 @@ def test_ready_again_after_the_index_came_back() -> None:
         assert client.get("/livez").status_code == 200
         index.search = search  # type: ignore[method-assign]
         assert client.get("/readyz").status_code == 200
+
+
+def test_what_nobody_foresaw_is_not_ready_either() -> None:
+    index = searcher()
+    release = threading.Event()
+
+    def fail(*args: object, **kwargs: object) -> None:
+        release.wait(30)
+        raise KeyError("odd")
+
+    with TestClient(create_app({"index": index}), base_url="http://127.0.0.1") as client:
+        index.search = fail  # type: ignore[method-assign,assignment]
+        assert client.get("/readyz").status_code == 200  # the last result: the check goes on
+        release.set()
+        while client.get("/readyz").status_code == 200:
+            pass  # until the check is over; the test's own time limit ends it otherwise
+        assert client.get("/readyz").status_code == 503

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from isoglot.core.errors import InputError
 from isoglot.search.index.building import build_index
+from isoglot.search.index.versions import prune
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.asking import Ask
@@ -81,6 +82,19 @@ def test_what_cannot_be_opened_leaves_what_was(tmp_path: Path) -> None:
     assert collection.ask(Ask(query="solar", k=1)).hits[0].text == "solar version1"
     manifest.write_text(whole)
     assert not refreshed(collection)
+
+
+def test_versions_beside_the_one_that_is_served_come_and_go(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    build(tmp_path, 2, "fr")
+    collection = Collection("index", Searcher.open(tmp_path / "index", embed))
+    served = collection.searcher
+    assert prune(tmp_path / "index", 1).removed == [1]
+    assert not refreshed(collection)
+    assert collection.searcher is served
+    build(tmp_path, 3, "de")
+    assert refreshed(collection)
+    assert collection.ask(Ask(query="solar", k=1)).hits[0].text == "solar version3"
 
 
 def replaced(home: Path, lang: str = "fr") -> None:

@@ -44,6 +44,7 @@ def some_passages(documents: int = 12, *, parts: int = 2, seed: int = 0):
 
 def _metadata(number):
     about = {"year": 2000 + number, "tags": ["a", {"b": None}, f"t{number % 4}"], "seen": f"2024-03-0{1 + number % 7}"}
+    about["codes"] = [["7", "b"], ["7.0", "7", 3], [2, "2", 2.5], [7]][number % 4]
     if number % 3:
         about |= {"good": number % 2 == 0, "by": {"name": ["Ada", "Bo"][number % 2]}}
     return about | ({"rating": number / 8} if number % 4 else {})

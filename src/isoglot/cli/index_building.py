@@ -16,7 +16,7 @@ from isoglot.cli.encoders import device_of, open_encoder
 from isoglot.cli.index_report import print_built, print_problems, problems_in_words
 from isoglot.cli.index_request import IndexRequest
 from isoglot.cli.keeping_up import keep_watching
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.streamed import StreamedCorpus
     from isoglot.search.index.building import Built
+    from isoglot.search.index.versions import Pruned
 
 
 def build(asked: IndexRequest) -> None:
@@ -153,6 +154,7 @@ def _once(
 
 def _watch(asked: IndexRequest, folder: Path, encoder: Any, record: Any, how: dict[str, Any]) -> None:
     """Build again whenever files change, and tell of each round."""
+    from isoglot.core.progress import progress_line
     from isoglot.search.index.versions import prune
 
     def one_round(done: Built, said: str | None) -> str:
@@ -161,9 +163,19 @@ def _watch(asked: IndexRequest, folder: Path, encoder: Any, record: Any, how: di
         if problems and problems != said:
             print(problems, file=sys.stderr, flush=True)
         if done.changed or said is None:
-            removal = None if asked.prune is None else prune(folder, asked.prune)
-            print_built(done, folder, removal, as_json=asked.as_json)
+            print_built(done, folder, removed(said is None), as_json=asked.as_json)
         return problems
+
+    def removed(first: bool) -> Pruned | None:
+        if asked.prune is None:
+            return None
+        try:
+            return prune(folder, asked.prune)
+        except IsoglotError as error:  # such as another process that writes, say `isoglot push`
+            if first:
+                raise
+            progress_line(f"{error}\nold versions stay until the next change")
+            return None
 
     keep_watching(asked.inputs, folder, encoder, one_round, **how)
 

@@ -98,7 +98,7 @@ def search(
             return
         how |= {"k": 10 if k is None else k, "offset": offset}
         hits = searcher.search(query or "", **how) if like is None else searcher.more_like(like, **how)
-        around = {hit.id: searcher.neighbours(hit.id, neighbours) for hit in hits} if neighbours else {}
+        around = searcher.neighbours_of(hits, neighbours) if neighbours else {}
         counted = searcher.facets(facets, langs=langs, where=where) if facets else {}
     if as_json:
         print(json_line(as_record(hits, offset, around, counted)))

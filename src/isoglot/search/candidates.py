@@ -157,6 +157,8 @@ def terms_of_text(text: str) -> AbstractSet[str]:
 
 def best(candidates: Sequence[Candidate], places: int, quota: float) -> list[Candidate]:
     """The first ones, with a floor for every language; `quota` as in `with_quota`."""
+    if quota * places < 1:  # no language has a place of its own
+        return list(candidates[:places])
     keep = with_quota([candidate.passage.lang for candidate in candidates], places, quota)
     return [candidates[position] for position in keep]
 

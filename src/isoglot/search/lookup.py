@@ -11,6 +11,7 @@ from isoglot.core.errors import InputError
 from isoglot.languages.table import given_codes
 from isoglot.search.filters.checking import Fields, checked_filter, field_named
 from isoglot.search.filters.tree import Filter
+from isoglot.search.hit import Hit
 from isoglot.search.index.protocol import Index
 from isoglot.search.passage import Passage
 from isoglot.search.query_checks import check_langs
@@ -137,13 +138,34 @@ class Lookup:
         found = self._index.passage(id)
         if found is None:
             raise NoPassageError(id)
-        around = self._index.document(found[0].document)
-        place = next(place for place, passage in enumerate(around) if passage.id == id)
-        return Neighbours(around[max(0, place - number) : place], around[place + 1 : place + 1 + number])
+        return _around(self._index.document(found[0].document), id, number)
+
+    def neighbours_of(self, hits: Sequence[Hit], number: int = 1) -> dict[str, Neighbours]:
+        """The same of each hit, by its id; a document is read once, however many of its passages were found.
+
+        Args:
+            hits: of a search.
+            number: as in `neighbours`.
+
+        Raises:
+            InputError: the number is not 0 to 20.
+        """
+        check_whole("neighbours", number, 0, most=MOST_NEIGHBOURS)
+        read: dict[str, list[Passage]] = {}
+        for hit in hits:
+            if hit.document not in read:
+                read[hit.document] = self._index.document(hit.document)
+        return {hit.id: _around(read[hit.document], hit.id, number) for hit in hits}
 
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()
+
+
+def _around(passages: list[Passage], id: str, number: int) -> Neighbours:
+    """What stands around one of a document's passages."""
+    place = next(place for place, passage in enumerate(passages) if passage.id == id)
+    return Neighbours(passages[max(0, place - number) : place], passages[place + 1 : place + 1 + number])
 
 
 def _count(

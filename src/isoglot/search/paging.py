@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from isoglot.search.candidates import Candidate, best
@@ -57,40 +57,49 @@ def paged(
 
 class _Pages:
     def __init__(self, look: Look, depth: int, collapse: Sequence[Collapse]) -> None:
-        self._look, self._depth, self._collapse = look, depth, collapse
-        self._looked = look(depth)
+        self._ask, self._collapse = look, collapse
         self.shown: list[Candidate] = []
         self._seen: set[tuple[str, str]] = set()
         self._keys: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self._look(depth)
 
     def show(self, page: list[Candidate]) -> None:
         self.shown += page
         for candidate in page:
             self._seen.update(self._identity(candidate.passage))
+        # What is left has nothing in common with it: looking at all of it again would find the same.
+        self._langs.subtract(candidate.passage.lang for candidate in page)
+        gone = set(map(id, page))
+        if all(id(candidate) in gone for candidate in self._rest[: len(page)]):
+            del self._rest[: len(page)]
+        else:
+            self._rest = [candidate for candidate in self._rest if id(candidate) not in gone]
+
+    def left(self, k: int) -> list[Candidate]:
+        """What no page has shown, a whole page of every language that has so many."""
+        while any((len(self._rest) if code is None else self._langs[code]) < k for code in self._more):
+            if self._depth >= DEEPEST:
+                break
+            self._look(min(DEEPEST, self._depth * _FURTHER))
+        return self._rest
+
+    def _look(self, depth: int) -> None:
+        looked = self._ask(depth)
+        self._depth, self._more, self._rest = depth, looked.more, self._unseen(looked.candidates)
+        self._langs = Counter(candidate.passage.lang for candidate in self._rest)
 
     def _identity(self, passage: Passage) -> tuple[tuple[str, str], ...]:
-        # Every page looks at all candidates again, and the words of a text take long to find.
+        # A deeper look finds most passages again, and the words of a text take long to find.
         place = (passage.document, passage.id)
         if place not in self._keys:
             self._keys[place] = identity(passage, self._collapse)
         return self._keys[place]
 
-    def left(self, k: int) -> list[Candidate]:
-        """What no page has shown, a whole page of every language that has so many."""
-        while True:
-            rest = self._rest()
-            langs = Counter(candidate.passage.lang for candidate in rest)
-            short = any((len(rest) if code is None else langs[code]) < k for code in self._looked.more)
-            if not short or self._depth >= DEEPEST:
-                return rest
-            self._depth = min(DEEPEST, self._depth * _FURTHER)
-            self._looked = self._look(self._depth)
-
-    def _rest(self) -> list[Candidate]:
+    def _unseen(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         first: dict[tuple[str, str], Candidate] = {}
         also: dict[int, list[str]] = {}
         rest = []
-        for candidate in self._looked.candidates:
+        for candidate in candidates:
             keys = self._identity(candidate.passage)
             if any(key in self._seen for key in keys):
                 continue

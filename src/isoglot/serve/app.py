@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -24,15 +23,16 @@ from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.balance import warm
 from isoglot.serve.finding import Finder
-from isoglot.serve.guard import PROBES, Guard
+from isoglot.serve.guard import HEADERS, NOT_KEPT, PROBES, Guard
 from isoglot.serve.invalid_requests import in_words
 from isoglot.serve.keys import KeyRing
 from isoglot.serve.metrics import CONTENT_TYPE, Metrics
-from isoglot.serve.observing import Observed
+from isoglot.serve.observing import ID_HEADER, REQUEST, Observed
 from isoglot.serve.openai_errors import PREFIX, openai_error
+from isoglot.serve.openapi_document import openapi_document
 from isoglot.serve.pages import NO_PAGE, Pages
 from isoglot.serve.probes import probes
-from isoglot.serve.problem_json import MEDIA_TYPE, Problem, problem
+from isoglot.serve.problem_json import MEDIA_TYPE, problem
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.refreshing import follow
@@ -116,7 +116,7 @@ def create_app(
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     app.state.leave = readiness.leave
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, keyed=limits.keys is not None)  # type: ignore[method-assign]
     _handle_errors(app, pages)
     if limits.keys is not None:
         app.add_middleware(Access, keys=KeyRing(limits.keys))
@@ -142,15 +142,9 @@ def _forget_openapi(app: FastAPI) -> None:
     app.openapi_schema = None
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = Problem.model_json_schema()
-        # FastAPI documents its own shape of 422 unless told otherwise; ours is a problem document.
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        app.openapi_schema = document
+        app.openapi_schema = openapi_document(app, keyed=keyed)
     return app.openapi_schema
 
 
@@ -202,8 +196,9 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
-        # The trace goes to the log, by the server; this answer is outside of the guard's reach.
-        return answer(request, 500, spoken("Something went wrong in the server; its messages say more."))
+        # The trace goes to the log, by the server; this answer is out of reach of what adds headers to all others.
+        headers = {**HEADERS, "Cache-Control": NOT_KEPT, ID_HEADER: str(request.scope.get(REQUEST, ""))}
+        return answer(request, 500, spoken("Something went wrong in the server; its messages say more."), headers)
 
 
 def _is_program(request: Request) -> bool:

@@ -77,9 +77,9 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
         IsoglotError: the index or the model does not answer.
     """
     here = [code for code in ask.langs if code in languages]
-    if not languages or (ask.langs and not here):
-        return Answer([], {}, {}, {})
     facets = searcher.facets(ask.facets, langs=here or None, where=ask.where) if ask.facets or ask.where else {}
+    if not languages or (ask.langs and not here):
+        return Answer([], {}, dict.fromkeys(facets, Facet({}, 0, 0, 0)), {})
     how: dict[str, Any] = {
         "k": ask.k,
         "langs": here or None,
@@ -99,6 +99,6 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
             "vector": vector,
         }
         hits = searcher.search(ask.query, **how)
-    around = {hit.id: searcher.neighbours(hit.id, ask.neighbours) for hit in hits} if ask.neighbours else {}
+    around = searcher.neighbours_of(hits, ask.neighbours) if ask.neighbours else {}
     parts = {} if ask.snippet is None else {hit.id: snippet(plain(hit.text), ask.query, ask.snippet) for hit in hits}
     return Answer(hits, around, facets, parts)

@@ -208,13 +208,9 @@ def _embeddings(encoded: Encoded, model: str, dimensions: int | None, *, as_text
 
 
 def _are_token_ids(given: Any) -> bool:
-    """Whether an input is token ids (or lists of them) instead of texts."""
-    return (
-        isinstance(given, list)
-        and bool(given)
-        and all(
-            (isinstance(entry, int) and not isinstance(entry, bool))
-            or (isinstance(entry, list) and _are_token_ids(entry))
-            for entry in given
-        )
-    )
+    """Whether an input is token ids, or lists of them, instead of texts."""
+    return _are_numbers(given) or (isinstance(given, list) and bool(given) and all(map(_are_numbers, given)))
+
+
+def _are_numbers(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(type(number) is int for number in given)

@@ -26,6 +26,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+NOT_KEPT = "no-store"  # of answers that say nothing of caches
 
 
 PROBES = ("/livez", "/readyz", "/healthz")
@@ -56,7 +57,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", NOT_KEPT)
             await send(message)
 
         host = Headers(scope=scope).get("host", "")

@@ -160,7 +160,7 @@ def create_mcp(
     @server.tool(title=f"Read a document of {name}", annotations=_READS)
     async def fetch(id: Annotated[str, Field(max_length=2000, description="As search gives it.")]) -> FetchedDocument:
         """Read a document whole: all its passages in their order."""
-        passages = await _answer(workers, searcher.document, id)
+        passages = await _answer(workers, collection.document, id)
         if not passages:
             raise ToolError(f"there is no document {plain(id)[:100]!r}; take an id from search")
         first = passages[0]

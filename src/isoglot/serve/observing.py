@@ -21,6 +21,9 @@ from isoglot.serve.problem_json import problem
 
 KEY = "isoglot.key"
 """The scope's name of the key that was shown."""
+REQUEST = "isoglot.request"
+"""The scope's name of the request's id, for what is answered outside of this."""
+ID_HEADER = "X-Request-Id"
 _ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _OF_MANY = ("/static", "/v1/models")
 _log = logging.getLogger("isoglot.access")
@@ -45,7 +48,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        name = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        scope[REQUEST] = name = given if _ID.fullmatch(given) else uuid.uuid4().hex
         method = str(scope["method"])
         begun, status = False, 500  # what the outermost layer answers where an exception ends the others
 
@@ -54,7 +57,7 @@ class Observed:
             if message["type"] == "http.response.start":
                 begun = True
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = name
+                MutableHeaders(scope=message)[ID_HEADER] = name
             await send(message)
 
         started = time.perf_counter()
@@ -77,7 +80,8 @@ class Observed:
                 asked = parse_qs(scope["query_string"].decode("ascii", "replace"), max_num_fields=None)
                 fields["query"] = clean_query(asked.get("q", [""])[0])[:2000]
             _log.info("request", extra={"fields": fields})
-            request_id.reset(token)
+        # Not where an exception goes on: the server logs it in the request's own task, and names the request as well.
+        request_id.reset(token)
 
     def _route(self, path: str) -> str:
         if path in self._routes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from isoglot.serve.served import Collection, UnavailableError
 
+_log = logging.getLogger(__name__)
 _PATIENCE = 0.02  # seconds that a probe waits for a check to end
 
 
@@ -55,6 +57,9 @@ class Readiness:
                 entry.check()
         except UnavailableError as error:
             problem = error
+        except Exception:  # noqa: BLE001 - whatever it is, searches meet it too, and nobody else may be told
+            _log.exception("the check of the indexes failed")
+            problem = UnavailableError("a check of the indexes failed; see the server's messages")
         self._problem = problem
 
     def leave(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -73,13 +73,35 @@ def passage_values(passage: Passage) -> dict[str, dict[Kind, Stored]]:
 def values_in(held: Mapping[Kind, Stored]) -> list[str | float | bool]:
     """The values of a field as they are counted: a text once, whatever else it is; of a list, each value once.
 
-    >>> values_in({"text": "2024", "number": 2024.0}), values_in({"texts": ["a", "b", "a"]})
-    (['2024'], ['a', 'b'])
+    >>> values_in({"text": "2024", "number": 2024.0}), values_in({"texts": ["1", "b", "b"], "numbers": [1.0, 2.0]})
+    (['2024'], ['1', 'b', 2.0])
     """
     for kind in ("text", "number", "boolean"):
         if kind in held:
             return [held[kind]]  # type: ignore[list-item]
-    return list(dict.fromkeys([*held.get("texts", ()), *held.get("numbers", ())]))  # type: ignore[misc]
+    texts: Any = held.get("texts", ())
+    numbers: Any = held.get("numbers", ())
+    return list(dict.fromkeys([*texts, *numbers_beside(texts, numbers)]))
+
+
+def numbers_beside(texts: Iterable[str], numbers: Iterable[float]) -> list[float]:
+    """Those of a list's numbers that none of its texts stands for, which count as texts.
+
+    >>> numbers_beside(["2024", "b"], [2024.0, 1.0])
+    [1.0]
+    """
+    written = {number_of(text) for text in texts}
+    return [number for number in numbers if number not in written]
+
+
+def number_of(text: str) -> float | None:
+    """The number that a text is; None where it is none.
+
+    >>> number_of("2024"), number_of("20 24"), number_of("1e999")
+    (2024.0, None, None)
+    """
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _flat(metadata: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -105,8 +127,8 @@ def _scalar(value: Any) -> Iterator[tuple[Kind, Stored]]:
         # Other objects (dates, decimals) are stored as their text.
         text = _SURROGATES.sub("\ufffd", str(value))
         yield "text", text
-        if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
-            yield "number", float(text)
+        if (written := number_of(text)) is not None:
+            yield "number", written
         when = to_date(text)
         if when is not None:
             yield "date", when.start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from isoglot.search.filters.sql import PREFIX, column, field_of, literal
-from isoglot.search.filters.values import LISTS, Kind, metadata_values
+from isoglot.search.filters.values import Kind, metadata_values, numbers_beside
 from isoglot.search.index.protocol import Tally
 from isoglot.search.passage import Passage
 
 MOST = 256  # columns of an index
 LONGEST_NAME = 200
+_LISTS: tuple[Kind, ...] = ("texts", "numbers")
 _TYPES: Mapping[Kind, pa.DataType] = {
     "text": pa.string(),
     "number": pa.float64(),
@@ -74,15 +75,16 @@ def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
     rows = len(next(iter(held.values())))
     counts = Counter(tally.counts)
     any_value = np.zeros(rows, bool)
-    for kind in ("text", "number", "boolean", "texts", "numbers"):
+    lists = {kind: held[kind].to_pylist() for kind in _LISTS if kind in held}
+    for kind in ("text", "number", "boolean", *_LISTS):
         if kind not in held:
             continue
         array = held[kind]
         there = pc.is_valid(array).to_numpy(zero_copy_only=False)
-        if kind in LISTS.values():
-            array = pa.array([value for values in array.to_pylist() for value in dict.fromkeys(values or ())])
+        # A text that is a number, too, counts as text.
+        if kind in lists:
+            array = pa.array([value for values in _counted(kind, lists) for value in dict.fromkeys(values)])
         else:
-            # A text that is a number, too, counts as text.
             array = array.filter(pa.array(there & ~any_value))
         found = pc.value_counts(array)
         # Arrow tells -0.0 from 0.0, as no filter does.
@@ -91,6 +93,15 @@ def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
             counts[value + 0.0 if isinstance(value, float) else value] += count
         any_value |= there
     return Tally(counts, tally.passages + rows, tally.without + int(np.count_nonzero(~any_value)))
+
+
+def _counted(kind: Kind, lists: Mapping[Kind, list[Any]]) -> Iterator[Sequence[Any]]:
+    """The values of each row's list that count as this kind."""
+    if kind == "numbers" and "texts" in lists:
+        for texts, numbers in zip(lists["texts"], lists["numbers"], strict=True):
+            yield numbers_beside(texts or (), numbers or ())
+    else:
+        yield from (values or () for values in lists[kind])
 
 
 def _values(passage: Passage) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def is_as_it_was(state: FileState, source: Source) -> bool:
     return (state.size, state.changed) == (now.st_size, now.st_mtime_ns)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a file can be opened now; its size and time do not tell when that changes."""
+    try:
+        with path.open("rb"):
+            return True
+    except OSError:
+        return False
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -17,7 +17,7 @@ from isoglot.documents.given import MEMORY
 from isoglot.documents.kinds import holds_records
 from isoglot.documents.reading import read_documents
 from isoglot.documents.roots import Root, path_of, to_roots
-from isoglot.search.index.file_states import FileState, compared, is_as_it_was, read_states
+from isoglot.search.index.file_states import FileState, compared, is_as_it_was, is_readable, read_states
 from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
 from isoglot.search.index.store import Store
 
@@ -140,7 +140,8 @@ def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
     try:
         sources = find_sources(inputs, None, roots)
         return known.keys() == {source.name for source in sources} and all(
-            is_as_it_was(known[source.name], source) for source in sources
+            is_as_it_was(state := known[source.name], source) and (state.digest or not is_readable(source.path))
+            for source in sources
         )
     except (InputError, OSError):
         return False  # bringing the index there says why

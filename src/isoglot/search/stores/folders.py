@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -69,7 +70,12 @@ def _opened(folder: Path, index: Index, manifest: Manifest, *, in_memory: bool) 
     return Opened(index, about_folder(folder, manifest), manifest.version.number, renew)
 
 
+def _searched(manifest: Manifest) -> Manifest:
+    """What searches see of an index: versions beside the current one may come and go, such as with `--prune`."""
+    return replace(manifest, versions=[manifest.version])
+
+
 def _renewed(folder: Path, manifest: Manifest, in_memory: bool) -> Opened | None:
-    if read_manifest(folder) == manifest:
+    if _searched(read_manifest(folder)) == _searched(manifest):
         return None
     return (open_memory if in_memory else open_lance)(str(folder))

@@ -18,7 +18,7 @@ from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
-from isoglot.search.filters.values import Kind
+from isoglot.search.filters.values import Kind, number_of
 from isoglot.search.index.about import About
 from isoglot.search.index.bm25 import K1
 from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
@@ -133,10 +133,8 @@ class OpenSearchIndex:
         for place, kind in enumerate(kinds):
             counts.update(self._values(field, kind, _without(condition, field, kinds[:place])))
         single = _without(condition, field, kinds)
-        for kind in ("texts", "numbers"):
-            if kind in self._fields[field]:
-                counts.update(self._values(field, kind, single))
-                kinds.append(kind)
+        counts.update(self._listed(field, single))
+        kinds += [kind for kind in ("texts", "numbers") if kind in self._fields[field]]
         return Tally(counts, self._count(condition), self._count(_without(condition, field, kinds)))
 
     def sample(self, lang: str) -> Vectors:
@@ -185,6 +183,19 @@ class OpenSearchIndex:
             return {value: count for value, count in counts.items() if count}
         with asking(self._place):
             return dict(requests.values(self._client, self._place.index, among, name))
+
+    def _listed(self, field: str, among: Query) -> dict[str | float | bool, int]:
+        """The values of lists; a number that stands in one as a text, too, counts as that."""
+        kinds = self._fields[field]
+        texts = self._values(field, "texts", among) if "texts" in kinds else {}
+        numbers = self._values(field, "numbers", among) if "numbers" in kinds else {}
+        written: dict[float, list[str]] = {}
+        for text in map(str, texts):
+            if (number := number_of(text)) is not None and number in numbers:
+                written.setdefault(number, []).append(text)
+        for number, ways in written.items():
+            numbers[number] -= self._count(all_of([among, {"terms": {column(field, "texts"): ways}}]))
+        return texts | {number: count for number, count in numbers.items() if count}
 
     def _hits(self, body: requests.Body, page: int, **how: Any) -> list[dict[str, Any]]:
         with asking(self._place):

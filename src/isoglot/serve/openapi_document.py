@@ -1,0 +1,51 @@
+"""The OpenAPI document: FastAPI's, with the errors and the keys that stand around all routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from isoglot.serve.guard import PROBES
+from isoglot.serve.openai_errors import PREFIX, ErrorAnswer
+from isoglot.serve.problem_json import Problem, documented, title
+
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, as OpenAI's clients send it."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password, with any name."},
+}
+_REFUSALS = (401, 403, 429)
+
+
+def openapi_document(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
+    """What `/openapi.json` answers.
+
+    Args:
+        app: with its routes.
+        keyed: whether requests must show a key.
+    """
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    # FastAPI documents its own shape of 422 unless told otherwise; ours is a problem document.
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    if keyed:
+        components["securitySchemes"] = _KEYS
+        for path, methods in document["paths"].items():
+            if path not in PROBES:
+                for operation in methods.values():
+                    operation["security"] = [{name: []} for name in _KEYS]
+                    operation["responses"] |= _refusals(path)
+    return document
+
+
+def _refusals(path: str) -> dict[str, Any]:
+    """Answers to a key that is none, or is not for this, or was shown too often."""
+    if not path.startswith(PREFIX):
+        return {str(status): answer for status, answer in documented(*_REFUSALS).items()}
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorAnswer.__name__}"}}}
+    return {str(status): {"description": title(status), "content": content} for status in _REFUSALS}
