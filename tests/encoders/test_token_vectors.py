@@ -101,6 +101,31 @@ def test_so_does_the_model_opened_without_the_training_stack(tiny_model):
         np.testing.assert_allclose(found.vectors, wanted.vectors, atol=2e-5)
 
 
+@pytest.mark.parametrize("padded", [False, True])
+def test_one_reading_gives_texts_and_tokens(model, monkeypatch, padded):
+    if padded:
+        monkeypatch.setattr("isoglot.encoders.unpadded.can_unpad", lambda model: False)
+    embedder = ModelEmbedder(model, precision="fp32")
+    same_both_ways(embedder)
+    model.truncate_dim = 7
+    assert embedder.encoded_with_tokens(TEXTS, "passage")[0].shape == (len(TEXTS), 7)
+    same_both_ways(embedder)
+
+
+def test_so_it_does_without_the_training_stack(tiny_model):
+    same_both_ways(open_light(str(tiny_model), ModelOptions(device="cpu", precision="fp32")))
+
+
+def same_both_ways(embedder):
+    for role in ("query", "passage"):
+        vectors, tokens = embedder.encoded_with_tokens(TEXTS, role)
+        wanted = embedder.encoded_tokens(TEXTS, role)
+        np.testing.assert_allclose(vectors, embedder.encoded(TEXTS, role).vectors, atol=2e-6)
+        np.testing.assert_allclose(tokens.vectors, wanted.vectors, atol=2e-6)
+        np.testing.assert_array_equal(tokens.offsets, wanted.offsets)
+        np.testing.assert_array_equal(tokens.weights, wanted.weights)
+
+
 def test_no_texts_have_no_tokens(model):
     found = ModelEmbedder(model).encoded_tokens([], "query")
     assert (len(found), len(found.vectors), len(found.weights)) == (0, 0, 0)

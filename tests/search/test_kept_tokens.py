@@ -46,6 +46,9 @@ class Counted:
     def encoded(self, texts, role, *, what=None):
         return self._encoder.encoded(texts, role, what=what)
 
+    def encoded_with_tokens(self, texts, role, *, what=None):
+        return self._encoder.encoded_with_tokens(texts, role, what=what)
+
     def encoded_tokens(self, texts, role, *, what=None):
         self.passages += texts if role == "passage" else []
         return self._encoder.encoded_tokens(texts, role, what=what)

@@ -153,17 +153,40 @@ class ModelEmbedder:
             InputError: no list of texts or no role, or a model that takes no token ids or does not begin with a
                 transformers encoder.
         """
-        from isoglot.encoders.token_vectors import Vocabulary, encode_tokens
+        from isoglot.encoders.token_vectors import encode_tokens
+
+        tokens, head, vocabulary = self._laid_out(texts, role, what)
+        hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
+        return encode_tokens(tokens, head, hidden_of, vocabulary, what=what or role, device=self.device)
+
+    def encoded_with_tokens(
+        self, texts: list[str], role: Role, *, what: str | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        """Unit vectors (n, d) of texts, and those of their tokens; one reading gives both.
+
+        Raises:
+            InputError: as `encoded_tokens`.
+        """
+        from isoglot.encoders.token_vectors import encode_both
+
+        tokens, head, vocabulary = self._laid_out(texts, role, what)
+        both = getattr(self._batch_encoder(), "both", self._padded_both)
+        width = self.model.truncate_dim
+        return encode_both(tokens, head, both, vocabulary, what=what or role, device=self.device, width=width)
+
+    def _laid_out(self, texts: list[str], role: Role, what: str | None) -> tuple[Tokens, list[int], Vocabulary]:
+        """Ids of texts, those that all of them begin with, and what the tokenizer says of its entries."""
+        from isoglot.encoders.token_vectors import Vocabulary
         from isoglot.encoders.tokens import tokenize
 
         check_asked(texts, role)
-        model, name, prompt = self.model, what or role, prompt_of(self.model, role)
+        model, prompt = self.model, prompt_of(self.model, role)
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._plain_tokenizer(), getattr(model.tokenizer, "all_special_ids", ()))
-        tokens = tokenize(model, [readable(text) for text in texts], prompt=prompt, length=self.length, what=name)
+        given = [readable(text) for text in texts]
+        tokens = tokenize(model, given, prompt=prompt, length=self.length, what=what or role)
         head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt.strip() else []
-        hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
-        return encode_tokens(tokens, head, hidden_of, self._vocabulary, what=name, device=self.device)
+        return tokens, head, self._vocabulary
 
     def encoded_within(self, texts: list[str], contexts: list[str], role: Role, *, what: str | None = None) -> Vectors:
         """Unit vectors (n, d) of texts as parts of their contexts (see `isoglot.encoders.in_context`).
@@ -230,7 +253,13 @@ class ModelEmbedder:
         return found
 
     def _padded_tokens(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
-        features = self._through(self.model[0], tokens, texts)
+        return self._end_to_end(self._through(self.model[0], tokens, texts))
+
+    def _padded_both(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        features = self._through(self.model, tokens, texts)
+        return self._end_to_end(features), features["sentence_embedding"]
+
+    def _end_to_end(self, features: dict[str, Any]) -> Tensor:
         if "token_embeddings" not in features:
             raise InputError(f"{self.name}: its first module gives no vectors of tokens")
         found: Tensor = features["token_embeddings"][features["attention_mask"].bool()]

@@ -212,20 +212,41 @@ class LightEmbedder:
 
     def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
         """Vectors of the texts' tokens, which late interaction compares."""
-        from isoglot.encoders.token_vectors import Vocabulary, encode_tokens
+        from isoglot.encoders.token_vectors import encode_tokens
+
+        tokens, head, vocabulary = self._laid_out(texts, role)
+        return encode_tokens(tokens, head, self._hidden, vocabulary, what=what or role, device=self.device)
+
+    def encoded_with_tokens(
+        self, texts: list[str], role: Role, *, what: str | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        """Unit vectors (n, d) of texts, and those of their tokens; one reading gives both."""
+        from isoglot.encoders.token_vectors import encode_both
+
+        def both(tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+            hidden = self._hidden(tokens, texts)
+            return hidden, self._pooled(hidden, tokens, texts)
+
+        tokens, head, vocabulary = self._laid_out(texts, role)
+        return encode_both(tokens, head, both, vocabulary, what=what or role, device=self.device)
+
+    def _laid_out(self, texts: list[str], role: Role) -> tuple[Tokens, list[int], Vocabulary]:
+        """Ids of texts, those that all of them begin with, and what the tokenizer says of its entries."""
+        from isoglot.encoders.token_vectors import Vocabulary
 
         check_asked(texts, role)
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self.tokenizer)
         prompt = self._prompts[role]
         tokens = self._tokens(prompt)([readable(text) for text in texts])
-        head = self.tokenizer.encode(prompt.rstrip()).ids if prompt.strip() else []
-        return encode_tokens(tokens, head, self._hidden, self._vocabulary, what=what or role, device=self.device)
+        return tokens, self.tokenizer.encode(prompt.rstrip()).ids if prompt.strip() else [], self._vocabulary
 
     def _vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
+        return self._pooled(self._hidden(tokens, texts), tokens, texts)
+
+    def _pooled(self, hidden: Tensor, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         import torch
 
-        hidden = self._hidden(tokens, texts)
         own = torch.from_numpy(tokens.offsets[texts + 1] - tokens.offsets[texts])
         if not self._mean:
             return hidden[torch.cumsum(own, 0) - own]

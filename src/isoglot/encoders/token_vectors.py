@@ -57,6 +57,12 @@ class TokenEncoder(Encoder, Protocol):
         """Token vectors of texts, in their order; `what` names the progress bar."""
         ...
 
+    def encoded_with_tokens(
+        self, texts: list[str], role: Role, *, what: str | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        """Unit vectors (n, d) of texts, and those of their tokens; one reading gives both."""
+        ...
+
 
 def with_tokens(encoder: Encoder) -> TokenEncoder:
     """The same encoder, which gives vectors of tokens.
@@ -134,25 +140,59 @@ def encode_tokens(
         what: name of the progress bar.
         device: that computes.
     """
+
+    def read(tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, None]:
+        return hidden_of(tokens, texts), None
+
+    return encode_both(tokens, head, read, vocabulary, what=what, device=device)[1]
+
+
+def encode_both(
+    tokens: Tokens,
+    head: Sequence[int],
+    read: Callable[[Tokens, NDArray[np.int64]], tuple[Tensor, Tensor | None]],
+    vocabulary: Vocabulary,
+    *,
+    what: str,
+    device: str,
+    width: int | None = None,
+) -> tuple[Vectors, TokenVectors]:
+    """The same with the texts' own unit vectors (n, d), where the encoder gives them.
+
+    Args:
+        tokens: as in `encode_tokens`.
+        head: as in `encode_tokens`.
+        read: as `hidden_of` there, and to the texts' own vectors.
+        vocabulary: as in `encode_tokens`.
+        what: as in `encode_tokens`.
+        device: as in `encode_tokens`.
+        width: dimensions that are kept of a text's vector; all when None.
+    """
     from torch.nn.functional import normalize
 
     counts, weights = vocabulary.weigh(tokens, head)
     offsets = np.append(0, np.cumsum(counts))[tokens.offsets]
-    vectors = np.empty((offsets[-1], 0), np.float32)
+    vectors, whole = np.empty((offsets[-1], 0), np.float32), np.empty((len(tokens), 0), np.float32)
 
     def take(texts: NDArray[np.int64]) -> None:
-        nonlocal vectors
+        nonlocal vectors, whole
         lengths = tokens.offsets[texts + 1] - tokens.offsets[texts]
         places = _ranges(tokens.offsets[texts], lengths)
-        found = normalize(hidden_of(tokens, texts).float()).cpu().numpy()[counts[places]]
+        hidden, own = read(tokens, texts)
+        found = normalize(hidden.float()).cpu().numpy()[counts[places]]
         if not vectors.shape[1]:
             vectors = np.empty((offsets[-1], found.shape[1]), np.float32)
         vectors[_ranges(offsets[texts], np.diff(offsets)[texts])] = found
+        if own is not None:
+            unit = normalize(own.float()[:, :width]).cpu().numpy()
+            if not whole.shape[1]:
+                whole = np.empty((len(tokens), unit.shape[1]), np.float32)
+            whole[texts] = unit
 
     in_batches(tokens, take, what=what, device=device)
     own = np.maximum(weights[counts], np.float32(1e-6))
     sums = np.add.reduceat(own, offsets[:-1]) if len(tokens) else own
-    return TokenVectors(vectors, offsets, own / np.repeat(sums, np.diff(offsets)))
+    return whole, TokenVectors(vectors, offsets, own / np.repeat(sums, np.diff(offsets)))
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -53,6 +53,10 @@ class Unpadded:
 
         To be called in inference mode, without autocast.
         """
+        return self.both(tokens, texts)[1]
+
+    def both(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """What `token_vectors` gives, and the sentence embeddings that are made of it."""
         hidden = self.token_vectors(tokens, texts)
         lengths = torch.from_numpy(tokens.offsets[texts + 1] - tokens.offsets[texts])
         rows = torch.repeat_interleave(torch.arange(len(texts)), lengths)
@@ -70,8 +74,7 @@ class Unpadded:
             features["prompt_length"] = tokens.prompt_length
         for module in list(self._model)[1:]:
             features = module(features)
-        found: Tensor = features["sentence_embedding"]
-        return found
+        return hidden, features["sentence_embedding"]
 
     def token_vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         """What the encoder's last layer gives for every token (tokens, d), of texts as in `__call__`, end to end."""

@@ -150,8 +150,7 @@ def build_index(
             `isoglot.encoders.in_context`), or within what a document in memory has as `context`; the model has to be
             opened here, and to pool by the mean. An update keeps to the index's way.
         tokens: a new index keeps the vectors of its passages' tokens, a byte a number, which late interaction
-            (`rerank="late"`) then reads instead of encoding passages; building takes about twice as long. An update
-            keeps to the index's way.
+            (`rerank="late"`) then reads instead of encoding passages. An update keeps to the index's way.
         ann_from: passages from which an ANN index is built.
         executor: where shards are encoded; in this process when None.
         opener: opens the model where the executor's workers are; the model itself goes there when None.

@@ -15,7 +15,7 @@ from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.in_context import filled_up, joined, with_contexts
 from isoglot.encoders.kept_tokens import kept_tokens
-from isoglot.encoders.token_vectors import with_tokens
+from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
 from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
@@ -68,10 +68,10 @@ class Recipe:
 
         return rows
 
-    def _rows(self, shard: Shard, encoder: Encoder, spans: Spans, tokens: int) -> pa.Table:
+    def _rows(self, shard: Shard, encoder: Encoder, spans: Spans, length: int) -> pa.Table:
         passages, hashes, contexts = list[Passage](), list[str](), list[str]()
         for document, digest in shard.documents:
-            made = list(_passages(document, spans, tokens))
+            made = list(_passages(document, spans, length))
             passages += made
             hashes += [digest] * len(made)
             contexts += [_context(document)] * len(made)
@@ -82,15 +82,19 @@ class Recipe:
             return self.debias.apply(vectors, [passage.lang for passage in passages], "passage")
 
         read = [read_text(passage) for passage in passages]
-        vectors = corrected(encoder(read, "passage"))
+        tokens: TokenVectors | None = None
+        if self.tokens:
+            vectors, tokens = with_tokens(encoder).encoded_with_tokens(read, "passage")
+        else:
+            vectors = encoder(read, "passage")
+        vectors = corrected(vectors)
         if self.in_context:
             texts = [passage.text for passage in passages]
             within = with_contexts(encoder).encoded_within(texts, contexts, "passage")
             vectors = filled_up(joined(vectors, corrected(within)), "passage")
         rows = rows_of(passages, hashes, vectors, self.dimension)
-        if self.tokens:
-            found = with_tokens(encoder).encoded_tokens(read, "passage", what="tokens of passages")
-            rows = rows.append_column(TOKENS, to_column(kept_tokens(found)))
+        if tokens is not None:
+            rows = rows.append_column(TOKENS, to_column(kept_tokens(tokens)))
         return rows
 
 
