@@ -39,7 +39,7 @@ from isoglot.encoders import (
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center, csls, lir
 from isoglot.encoders.light import open_light
-from isoglot.measuring import load_evaluation
+from isoglot.measuring import compare, load_evaluation, stacked
 from isoglot.search import register_store
 from isoglot.serve import ServeSettings, create_app
 from isoglot.studies import StudySettings
@@ -130,6 +130,15 @@ def test_a_folder_and_languages_of_rows():
 )
 def test_benchmarks(named, words):
     refused(words, load_benchmark, "rows", **named)
+
+
+def test_comparisons(benchmark):
+    result = evaluate(embed, benchmark)
+    refused("runs: there is none", stacked, [])
+    refused("runs: one of them: given as Evaluation; expected a (name, Evaluation) pair", stacked, [result])
+    refused("stacks: one of them: given as tuple; expected what `stacked` makes", compare, [("one", result)])
+    two = stacked([("one", result), ("two", result)])
+    refused("measures: one of them: given as str; expected (setting, measure)", compare, two, measures=["map"])
 
 
 def test_benchmarks_of_dicts():
@@ -242,6 +251,8 @@ def test_devices(tiny_model, devices, words):
         ({"debias": "center.npz"}, "debias: given as str; expected a correction"),
         ({"relevant_from": "2"}, "relevant_from '2': expected a grade of 1 or more"),
         ({"relevant_from": 0}, "relevant_from 0: expected a grade of 1 or more"),
+        ({"trained": 5}, "trained: given as int; expected codes"),
+        ({"precision": "fp8"}, "precision 'fp8': expected one of auto, bf16, fp32"),
         ({"devices": "cpu,cpu"}, "devices cpu, cpu: only models that are opened here"),
     ],
 )
@@ -309,6 +320,7 @@ def test_mining_takes_names_of_models_and_rows_as_they_are(tiny_model):
         ({"expand": "http://127.0.0.1/v1"}, "expand: given as str; expected a function"),
         ({"vector": [1.0, 2.0]}, "vector: (2,) numbers; expected what `query_vectors` makes, 3 numbers a query"),
         ({"vector": "abc"}, "vector: no array of numbers"),
+        ({"expand": lambda query: None}, "expand: what it made of 'Flut': given as None; expected a text"),
     ],
 )
 def test_searches(searcher, named, words):
@@ -322,6 +334,7 @@ def test_other_questions_to_an_index(searcher):
     refused("options: given as int; expected a ModelOptions", Searcher.open, "index", options=5)
     refused("index: given as int; expected the folder of an index", Searcher.open, 5)
     refused("index: given as a path, 'notes'; expected an Index; Searcher.open opens a folder", Searcher, "notes")
+    refused("queries: given as str; expected a list of texts", searcher.query_vectors, "Flut")
     own = searcher.query_vectors(["Flut"])[0]
     assert searcher.search("Flut", vector=own.tolist()) == searcher.search("Flut")
     assert [hit.lang for hit in searcher.search("Flut", langs="DE")] == ["de"]

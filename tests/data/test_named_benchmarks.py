@@ -31,6 +31,8 @@ def test_a_benchmark_of_dicts():
     assert benchmark.grades.tolist() == [2, 1, 3]
     assert benchmark.notes == ("1 query without judgements is left out",)
     assert Benchmark.from_dicts({"a": "x"}, {"b": "y"}, {"a": {"b": 1}}, "sw").languages == ("sw",)
+    # As columns of a frame have it where nothing stands there.
+    assert Benchmark.from_dicts(**DICTS, groups={"q1": None, "q2": float("nan")}).groups == ["q1", "q2"]
 
 
 def test_everything_wrong_with_dicts_is_said_at_once():

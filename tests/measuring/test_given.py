@@ -49,6 +49,8 @@ def test_a_torch_tensor_and_a_name():
     import torch
 
     result = evaluate((torch.tensor(QUERIES), torch.tensor(PASSAGES)), BENCHMARK, name="mine", trained=("de",))
+    for spelt in ("de", "DE", ["deu"]):
+        assert evaluate((QUERIES, PASSAGES), BENCHMARK, trained=spelt).slices()["seen"] == ["de"]
     assert (result.model, result.trained, result.macro(POOL, "map")) == ("mine", ("de",), pytest.approx(POOLED))
 
 

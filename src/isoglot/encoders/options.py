@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -118,8 +118,10 @@ class ModelOptions(LoadOptions):
         """Check the values.
 
         Raises:
-            InputError: one of another kind, or a length that no text can have.
+            InputError: one of another kind, a length that no text can have, or an unknown precision.
         """
         super().__post_init__()
         if self.length is not None:
             check_whole("length", self.length, LEAST, "tokens")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision {self.precision!r}: expected one of {', '.join(get_args(Precision))}")

@@ -81,10 +81,12 @@ def stacked(runs: Sequence[tuple[str, Evaluation]]) -> list[Stack]:
         runs: (regime, evaluation) each; several of one regime are its seeds.
 
     Raises:
-        InputError: no run, or runs on different benchmarks or languages.
+        InputError: no run, something else than pairs, or runs on different benchmarks or languages.
     """
     if not runs:
         raise InputError("runs: there is none; expected (name, Evaluation) pairs")
+    for run in runs:
+        check_kind("runs: one of them", run, tuple, "a (name, Evaluation) pair")
     regimes: dict[str, list[Evaluation]] = {}
     for regime, evaluation in runs:
         regimes.setdefault(regime, []).append(evaluation)
@@ -205,7 +207,7 @@ def compare(
         measures: (setting, measure) each; those that a run lacks are left out.
 
     Raises:
-        InputError: something else than stacks.
+        InputError: something else than stacks, or than pairs of a setting and a measure.
 
     Example:
         Vectors that find each answer, against vectors that are all alike:
@@ -227,6 +229,8 @@ def compare(
     """
     for stack in stacks:
         check_kind("stacks: one of them", stack, Stack, "what `stacked` makes of (name, Evaluation) pairs")
+    for key in measures:
+        check_kind("measures: one of them", key, tuple, "(setting, measure), such as ('multilingual', 'map')")
     found: list[Comparison] = []
     for index, later in enumerate(stacks):
         for earlier in stacks[:index]:

@@ -16,6 +16,7 @@ from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.names import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
+from isoglot.languages.table import given_codes
 from isoglot.measuring.balanced import BALANCED_NOTE, balance, require_balance
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
@@ -40,7 +41,7 @@ def evaluate(
     late: bool = False,
     in_context: bool = False,
     fair: Literal["none", "balanced"] = "none",
-    trained: tuple[str, ...] | None = None,
+    trained: str | Sequence[str] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
     """Encode a benchmark once and score every setting; or score vectors that were made before.
@@ -69,7 +70,8 @@ def evaluate(
             (XQuAD-R, MLQA-R) and models that are opened here.
         fair: `balanced` takes from each score the level at which its language's candidates stand for the query, so that
             the pool prefers no language (see `isoglot.encoders.levels`); within one language nothing changes.
-        trained: languages the model was trained on; read from its folder's `run.json` where there is one.
+        trained: languages the model was trained on, several or one text with commas; read from its folder's `run.json`
+            where there is one.
         relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
 
     Raises:
@@ -112,6 +114,7 @@ def evaluate(
     if debias is not None:
         check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
     check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)
+    seen = given_codes(trained, "trained")
     data, options = opened_benchmark(benchmark, data_dir, langs), ModelOptions(length=length, precision=precision)
     if fair == "balanced":
         require_balance(data)
@@ -136,7 +139,7 @@ def evaluate(
             require_late(embedder, data)
         sides, called = encode_sides(embedder, data, in_context=in_context), embedder.name
         queries, candidates = sides.queries.vectors, sides.candidates.vectors
-        trained = trained or (trained_languages(str(place)) if place is not None else None)
+        seen = seen or (trained_languages(str(place)) if place is not None else None)
     queries, candidates = corrected(
         data, queries, candidates, debias, feedback=feedback, within=None if sides is None else sides.within
     )
@@ -148,7 +151,7 @@ def evaluate(
         feedback=feedback,
         balanced=fair == "balanced",
         name=name or called,
-        trained=trained,
+        trained=seen,
         relevant_from=relevant_from,
     )
     return result if sides is None else sides.add_to(result)

@@ -77,6 +77,16 @@ class Asked:
         check_langs(wanted, there)
         return replace(self, langs=wanted, where=None if self.where is None else checked_filter(self.where, fields()))
 
+    def expanded(self, query: str) -> str:
+        """What `expand` makes of a query.
+
+        Raises:
+            InputError: no text.
+        """
+        text = query if self.expand is None else self.expand(query)
+        check_kind(f"expand: what it made of {query[:60]!r}", text, str, "a text")
+        return text
+
     @property
     def tree(self) -> Filter | None:
         """The filter, once it is read (`checked`)."""

@@ -305,8 +305,9 @@ class Searcher(Lookup):
             query_lang: language of all of them; that of each is guessed when None.
 
         Raises:
-            InputError: there is no encoder, or it is not the one that the index was made with.
+            InputError: no list of texts, no encoder, or not the one that the index was made with.
         """
+        check_kind("queries", queries, (list, tuple), "a list of texts")
         return self._vectors(list(queries), query_code(query_lang, self.languages()))
 
     def drawn(self, vectors: Vectors, where: str | Filter | None = None) -> Vectors:
@@ -373,7 +374,7 @@ class Searcher(Lookup):
         languages = self.languages()
         asked = asked.checked(queries, languages, self.fields)
         query_lang = query_code(asked.query_lang, languages)
-        texts = [asked.expand(query) if asked.expand is not None else query for query in queries]
+        texts = [query if asked.expand is None else asked.expanded(query) for query in queries]
         if vectors is None and asked.mode != "lexical" and texts:
             vectors = self._vectors(texts, query_lang)
         found = []

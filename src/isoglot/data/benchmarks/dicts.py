@@ -65,7 +65,7 @@ def checked_dicts(
         problems.add("qrels", None, "no query has a relevant passage (a grade of 1 or more)")
     problems.raise_if_any(_REMEDY)
     return Parts(
-        [(key, lang[key], str(groups.get(key, key)), text) for key, text in asked.items() if key in answers],
+        [(key, lang[key], _group(key, groups), text) for key, text in asked.items() if key in answers],
         [(key, lang[key], text) for key, text in texts.items()],
         answers,
         len(asked.keys() - answers.keys()),
@@ -83,6 +83,12 @@ def _text(label: str, key: Any, value: Any, problems: Problems) -> str | None:
     else:
         return f"{title} {value}" if title else value
     return None
+
+
+def _group(key: str, groups: Mapping[str, Any]) -> str:
+    """A query's group; itself where there is none, also as a data frame says so (None, NaN)."""
+    group = groups.get(key)
+    return key if group is None or group != group else str(group)
 
 
 def _language(key: str, languages: Mapping[str, str] | str, problems: Problems) -> str:
