@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoglot.cli.options import Names, OutputFile, Switch, new_file
+from isoglot.cli.options import Names, OutputFile, Switch
+from isoglot.cli.row_files import counted, new_rows
 from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def from_mmarco(
     """
     from isoglot.data.readers import mmarco
 
-    new_file(output, overwrite)
+    new_rows(output, overwrite)
     notes: Counter[str] = Counter()
     own, names = Path(folder), (mmarco.QUERIES, mmarco.COLLECTION)
     if not own.is_dir() and "@" in folder:
@@ -261,7 +262,7 @@ def from_flagembedding(
 def _write(rows: Iterator[Row], output: Path, overwrite: bool, notes: Counter[str]) -> None:
     from isoglot.data.rows import write_rows
 
-    count = write_rows(_some(rows), new_file(output, overwrite))
+    count = write_rows(counted(_some(rows)), new_rows(output, overwrite))
     more = "".join(f"; {number} {what}" for what, number in sorted(notes.items()) if number)
     print(f"{count} rows in {output}{more}")
 
