@@ -24,9 +24,11 @@ def xliff_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> I
     number = 0
     for event, element in elements(stream, file, {"trans-unit", "unit"}, notes):
         if event == "start":
-            if element.tag in ("xliff", "file"):
-                source_lang = element.get("srcLang") or element.get("source-language") or source_lang
-                target_lang = element.get("trgLang") or element.get("target-language") or target_lang
+            if element.tag == "xliff":
+                source_lang, target_lang = element.get("srcLang", ""), element.get("trgLang", "")
+            elif element.tag == "file" and (element.get("source-language") or not source_lang):
+                # A file without a target is not in the language of the one before it.
+                source_lang, target_lang = element.get("source-language", ""), element.get("target-language", "")
             continue
         if element.tag not in ("trans-unit", "unit"):
             continue
