@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from array import array
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -89,8 +90,8 @@ def write_prepared(
                 lang=languages.setdefault(row.lang, len(languages)),
                 dataset=datasets.setdefault(row.dataset, len(datasets)),
                 name=_hash(row.dataset, row.group),
-                passage=_hash(row.lang, row.passage_text),
-                query=_hash(row.query),
+                passage=_hash(row.lang, _composed(row.passage_text)),
+                query=_hash(_composed(row.query)),
                 place=number,
             )
             if row.kind != "qa":
@@ -200,6 +201,11 @@ def _place(file: Path | None, number: int) -> str:
 def _cell(row: Row, field: str) -> Any:
     value = getattr(row, field)
     return (list(value) or None) if isinstance(value, tuple) else value
+
+
+def _composed(text: str) -> str:
+    """A text as every encoder reads it: two that differ in composed and decomposed letters are one passage."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _hash(*parts: str) -> int:
