@@ -203,6 +203,17 @@ def test_records_without_a_group_are_not_one_group(tmp_path):
         list(hub_rows(str(tmp_path / "set"), Columns("q", "p", "m.l"), dataset="set", limit=0))
 
 
+def test_a_text_for_a_list_of_negatives_and_a_subset(tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    write_jsonl(tmp_path / "set" / "train.jsonl", [{"q": "Was?", "p": "Das.", "n": "Dies."}])
+    argv = ["data", "from-hub", str(tmp_path / "set"), "--query", "q", "--passage", "p", "--lang", "de"]
+    assert run([*argv, "--negatives", "n", "-o", str(tmp_path / "rows.jsonl"), "--subset", "default"]) == 0
+    (row,) = map(json.loads, (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines())
+    assert row["negatives"] == ["Dies."]
+    assert run([*argv, "-o", str(tmp_path / "none.jsonl"), "--subset", "nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
 def test_a_broken_file_of_a_data_set_is_named(tmp_path, capsys):
     (tmp_path / "set").mkdir()
     good = json.dumps({"q": "Was?", "p": "Das."})

@@ -138,7 +138,7 @@ def from_hub(
     title: str | None = None,
     negatives: str | None = None,
     dataset: str | None = None,
-    config: str | None = None,
+    subset: str | None = None,
     split: str = "train",
     limit: int | None = None,
     overwrite: Switch = False,
@@ -153,9 +153,9 @@ def from_hub(
         lang: Column of the language, or a code such as de for all records.
         group: Column of what translations share; by default every record is a group.
         title: Column of the passage's title.
-        negatives: Column of a list of negatives.
+        negatives: Column of a negative, or of a list of negatives.
         dataset: Name of the data set; the id's last part by default.
-        config: Of the data set.
+        subset: Which of the data set's configurations.
         split: Of the data set.
         limit: Only the first so many records.
         overwrite: Replace an existing file.
@@ -164,7 +164,7 @@ def from_hub(
 
     columns = Columns(query, passage, lang, group, title, negatives)
     own = dataset or name.partition("@")[0].rstrip("/").rpartition("/")[2]
-    rows = hub_rows(name, columns, dataset=own, config=config, split=split, limit=limit)
+    rows = hub_rows(name, columns, dataset=own, config=subset, split=split, limit=limit)
     _write(rows, output, overwrite, Counter())
 
 

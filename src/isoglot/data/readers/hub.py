@@ -91,13 +91,13 @@ def _rows(
     passages = _value(record, columns.passage)
     if isinstance(passages, list):
         passages = list(dict.fromkeys(text for text in passages if isinstance(text, str) and text.strip()))
-    title = _value(record, columns.title)
+    title, negatives = _value(record, columns.title), _value(record, columns.negatives) or []
     fields: dict[str, Any] = {
         "group": _name(_value(record, columns.group)) if columns.group else str(number),
         "lang": lang or _value(record, columns.lang),
         "query": _value(record, columns.query),
         "dataset": dataset,
-        "negatives": _value(record, columns.negatives) or [],
+        "negatives": [negatives] if isinstance(negatives, str) else negatives,
     }
     if isinstance(passages, list):
         fields["passages"] = [{"title": title, "text": text} for text in passages]
