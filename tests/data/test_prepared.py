@@ -90,10 +90,16 @@ def test_repeated_rows_are_named_by_file_and_line(tmp_path):
         prepare([first, second], tmp_path / "out", show_progress=False)
     message = str(caught.value)
     assert message.startswith("4 rows repeat")
-    assert f"with the same passage, such as {second}:1 (first at {first}:9)" in message
+    assert f"\n{second}:1 with the same passage (first at {first}:9)\n" in message
+    assert message.count("(first at ") == 4
     rows = parallel_rows(2)
     rows.append({**rows[3], "query": "other?", "passage": "other"})
-    with pytest.raises(InputError, match=r"1 rows repeat .* another query, such as .*a\.jsonl:9 \(first at .*:4\)"):
+    with pytest.raises(InputError, match=r"1 rows repeat .*\n.*a\.jsonl:9 with another query \(first at .*:4\)"):
+        prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "out", show_progress=False)
+    rows += [rows[0], *({"group": "g", "lang": "de", "query": "q", "passage": "p"} for _ in range(30))]
+    with pytest.raises(
+        InputError, match=r"31 rows repeat (.*\n)*.*:9 with another query .*\n(.*\n)*\.\.\. and 11 more\n"
+    ):
         prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "out", show_progress=False)
 
 

@@ -134,10 +134,11 @@ def write_prepared(
             file = next(path for start, path in reversed(file_of) if start <= row)
             return _place(file, read["place"][row])
 
-        raise InputError(
-            f"{error.count} rows repeat the (dataset, group, lang) of an earlier one {error.why}, such as "
-            f"{where(error.second)} (first at {where(error.first)}); {REPEAT_REMEDY}"
-        ) from error
+        told = [f"{where(second)} {why} (first at {where(first)})" for first, second, why in error.found]
+        if error.count > len(told):
+            told.append(f"... and {error.count - len(told)} more")
+        said = f"{error.count} rows repeat the (dataset, group, lang) of an earlier one"
+        raise InputError("\n".join([f"{said}:", *told, REPEAT_REMEDY.capitalize()])) from error
     for field in ARRAYS:
         if not (folder / f"{field}.npy").exists():
             np.save(folder / f"{field}.npy", getattr(table, field))
