@@ -130,6 +130,9 @@ OUTSIDE = (
         ("a.xlf", "<xliff><file source-language='en'><body><trans-unit><source>a</source></trans-unit>"
                   "</body></file></xliff>", "no target language"),
         ("a.xlf", "<xliff version='2.0'/>", "no units"),
+        ("a.xlf", "<xliff><file source-language='en' target-language='xx'><body><trans-unit><source>a</source><target>b"
+                  "</target></trans-unit></body></file></xliff>", "a.xlf: 'xx' is no language code"),
+        ("a.tmx", "<tmx><body><tu><tuv xml:lang='xx'><seg>a</seg></tuv></tu></body></tmx>", "1: 'xx' is no language"),
         ("a.po", 'msgid "a"\nmsgstr "b"\n', "of which language"),
         ("de.po", 'msgid "gate\nmsgstr "Tor"\n', "de.po:1: not a line of a PO file"),
         ("de.po", 'msgid "gate"\n\nmsgstr "To', "de.po:3: not a line of a PO file"),
