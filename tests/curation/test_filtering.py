@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from isoglot.cli import run
 from isoglot.curation.filtering import filter_rows, own_ranks, repeats
+from isoglot.curation.rewriting import rows_of
 from isoglot.data.near_duplicates import jaccard
 from isoglot.data.prepared import prepare
 from support.rows import write_jsonl
@@ -47,6 +48,12 @@ def test_rows_go_for_a_reason(tmp_path):
     }
     assert found.ranks[8] == 4  # violin, bitext, and the passage that says nothing: a little of every word
     assert filter_rows(embed, rows(tmp_path, records()), top=20).counts.total() == 2
+
+
+def test_scores_come_out_as_they_went_in(tmp_path):
+    record = {"group": "a", "lang": "en", "query": "q", "passage": "p", "negatives": ["n", "m"]}
+    (row,) = rows_of(rows(tmp_path, [{**record, "scores": [0.9, -11.25, 1e-7]}]))
+    assert row.scores == (0.9, -11.25, 1e-7)
 
 
 def test_a_cross_encoder_may_judge(tmp_path):

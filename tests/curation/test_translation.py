@@ -149,11 +149,36 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
         (["--with", "http://host/v1", "--budget-tokens", "0"], "--budget-tokens 0: expected at least 1"),
         (["--with", "http://host/v1", "--concurrency", "0"], "at least one request"),
         (["--with", "http://host/v1", "--to", "klingon!"], "language code"),
+        (["--with", "http://host/v1", "--rejects", "{folder}/more.jsonl"], "--output is written there"),
     ],
 )
-def test_bad_usage(command, capsys, more, said):
-    assert command(*more) == 2
+def test_bad_usage(command, tmp_path, capsys, more, said):
+    assert command(*(word.format(folder=tmp_path) for word in more)) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_rows_that_are_translated_are_not_replaced(command, tmp_path, capsys):
+    assert command("--with", "http://host/v1", "--overwrite", output="rows.jsonl") == 2
+    assert "is read, and only new rows are written" in capsys.readouterr().err
+    assert len(list(read_rows([tmp_path / "rows.jsonl"]))) == 3
+
+
+def test_a_prepared_folder_is_translated(command, tmp_path):
+    prepare([tmp_path / "rows.jsonl"], tmp_path / "prepared")
+    with chat_server(german) as (url, _):
+        assert command("--with", url) == 0
+        argv = ["data", "translate", str(tmp_path / "prepared"), "--to", "de", "--with", url]
+        assert run([*argv, "-o", str(tmp_path / "again.jsonl")]) == 0
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "more.jsonl").read_bytes()
+
+
+def test_rejects_of_an_earlier_run_go(command, tmp_path):
+    with chat_server(lambda prompt, number: "Gern!") as (url, _):
+        assert command("--with", url, "--tries", 1) == 1
+    assert (tmp_path / "more.rejects.jsonl").exists()
+    with chat_server(german) as (url, _):
+        assert command("--with", url, "--overwrite") == 0
+    assert not (tmp_path / "more.rejects.jsonl").exists()
 
 
 @pytest.fixture(scope="module")

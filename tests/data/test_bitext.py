@@ -130,6 +130,9 @@ OUTSIDE = (
         ("a.xlf", "<xliff><file source-language='en'><body><trans-unit><source>a</source></trans-unit>"
                   "</body></file></xliff>", "no target language"),
         ("a.xlf", "<xliff version='2.0'/>", "no units"),
+        ("a.xlf", "<xliff><file source-language='en' target-language='xx'><body><trans-unit><source>a</source><target>b"
+                  "</target></trans-unit></body></file></xliff>", "a.xlf: 'xx' is no language code"),
+        ("a.tmx", "<tmx><body><tu><tuv xml:lang='xx'><seg>a</seg></tuv></tu></body></tmx>", "1: 'xx' is no language"),
         ("a.po", 'msgid "a"\nmsgstr "b"\n', "of which language"),
         ("de.po", 'msgid "gate\nmsgstr "Tor"\n', "de.po:1: not a line of a PO file"),
         ("de.po", 'msgid "gate"\n\nmsgstr "To', "de.po:3: not a line of a PO file"),
@@ -137,6 +140,7 @@ OUTSIDE = (
         ("a.po", b'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8"\nmsgid "a"\nmsgstr "\xff"\n', "charset"),
         ("a.tsv", "en\tde\na\n", "a.tsv:2: 1 columns; expected 2 (en, de)"),
         ("a.tsv", b"en\tde\na\t\xff\n", "not UTF-8"),
+        ("a.tsv", "Hello world\tHallo Welt\nOne\tEins\n", "a.tsv:1: 'Hello world' is no language code"),
         ("a.tmx.gz", b"\x1f\x8b not gzip", "broken or truncated compressed file"),
     ],
 )  # fmt: skip
@@ -168,12 +172,57 @@ def test_tab_separated_columns(tmp_path):
     assert text_units(tmp_path, "b.tsv", "One\tEins\n", langs=("en", "de"))[0] == [{"en": "One", "de": "Eins"}]
 
 
+def test_a_line_of_names_is_no_text_where_the_languages_are_given_too(tmp_path):
+    assert text_units(tmp_path, "a.tsv", "EN\tde_DE\nOne\tEins\n", langs=("en", "de"))[0] == [
+        {"en": "One", "de": "Eins"}
+    ]
+
+
+def test_a_file_without_a_target_is_not_in_the_language_of_the_one_before(tmp_path):
+    unit = "<body><trans-unit id='1'><source>One</source><target>Eins</target></trans-unit></body>"
+    text = (
+        f"<xliff version='1.2'><file source-language='en' target-language='de'>{unit}</file>"
+        f"<file source-language='en'>{unit}</file></xliff>"
+    )
+    found, notes = text_units(tmp_path, "a.xlf", text)
+    assert found == [{"en": "One", "de": "Eins"}]
+    assert "no target language" in notes.problems.shown[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "lang"),
+    [
+        ("de/LC_MESSAGES/web.po", "de"),
+        ("pt_BR/LC_MESSAGES/new.po", "pt_BR"),
+        ("locale/app.zh_TW.po", "zh_TW"),
+        ("web.po", ""),  # a code of some language, and no language that anybody is likely to mean
+    ],
+)
+def test_the_language_that_a_catalogues_name_says(tmp_path, name, lang):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('msgid "boat"\nmsgstr "Kahn"\n', encoding="utf-8")
+    found, notes = units(path)
+    assert found == ([{"en": "boat", lang: "Kahn"}] if lang else [])
+    assert notes.problems.count == (not lang)
+
+
+def test_an_argument_without_a_language_among_those_with_one(tmp_path):
+    for name in ("x.en", "x.de"):
+        (tmp_path / name).write_text("One.\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"x\.de: of which language\? .* all given as LANG=FILE"):
+        units(f"en={tmp_path / 'x.en'}", tmp_path / "x.de")
+    with pytest.raises(InputError, match=r"'jp' is no language code"):
+        units(f"en={tmp_path / 'x.en'}", f"jp={tmp_path / 'x.de'}")
+
+
 def test_inside_of_zip_and_gzip(tmp_path):
     memory = (MADE / "harbour.tmx").read_bytes()
     (tmp_path / "m.tmx.gz").write_bytes(gzip.compress(memory))
     with zipfile.ZipFile(tmp_path / "m.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README", "about")
         archive.writestr("sub/m.tmx", memory)
+        archive.writestr("__MACOSX/sub/._m.tmx", b"\x00\x05\x16\x07")
     with zipfile.ZipFile(tmp_path / "moses.zip", "w") as archive:
         archive.writestr("README", "about")
         archive.writestr("x.de-en.de", "Eins.\n")
@@ -222,6 +271,20 @@ def test_rows_join_memories_by_the_pivots_text():
         "translations that repeat the source": 1,
         "segments without words": 1,
     }
+
+
+def test_every_text_that_gives_no_row_is_counted():
+    notes = Notes()
+    found = [
+        Unit({"en": "Hello", "de": "Hallo"}, "a", 1),
+        Unit({"en": "Hello", "de": "Guten Tag", "fr": "Bonjour"}, "a", 2),
+        Unit({"en": "Alone"}, "a", 3),
+    ]
+    assert [row.lang for row in bitext_rows(found, notes)] == ["en", "de", "fr"]
+    assert notes.left_out == {"further translations of one text": 1, "segments without a translation": 1}
+    notes = Notes()
+    assert [row.lang for row in bitext_rows(found, notes, langs=("de", "fr"))] == ["de", "fr"]
+    assert notes.left_out == {"segments in fewer than two of the languages to keep": 2}
 
 
 @settings(max_examples=30, deadline=None)

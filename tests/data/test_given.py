@@ -111,7 +111,7 @@ def test_errors_name_rows_and_leave_no_folder(cache):
         prepare(iter(rows), show_progress=False)
     for words in ("2 problems", "row 2: field 'passage' is missing", "row 5: field 'lang'"):
         assert words in str(caught.value)
-    with pytest.raises(InputError, match=r"such as row 13 \(first at row 1\)"):
+    with pytest.raises(InputError, match=r"row 13 with the same passage \(first at row 1\)"):
         prepare([*ROWS, ROWS[0]], show_progress=False)
     assert not list(cache.iterdir())
 

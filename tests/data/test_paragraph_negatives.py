@@ -98,6 +98,9 @@ def test_rows_with_contexts(tmp_path, capsys):
     assert found["e"] == rows[4]
     assert run(["data", "mine", str(source), "--from", "context", "-o", str(target)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+    for more in (["--language", "mix"], ["--max-score", "0.5"], ["--model", "x"]):
+        assert run(["data", "mine", str(source), "--from", "context", "-o", str(target), "--overwrite", *more]) == 2
+        assert "belong to --from model" in capsys.readouterr().err
 
 
 def test_rows_without_contexts(tmp_path):

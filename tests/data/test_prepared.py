@@ -1,10 +1,12 @@
 import json
 import shutil
+import unicodedata
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.data import prepared as prepare_module
 from isoglot.data.description import describe, render
@@ -88,10 +90,16 @@ def test_repeated_rows_are_named_by_file_and_line(tmp_path):
         prepare([first, second], tmp_path / "out", show_progress=False)
     message = str(caught.value)
     assert message.startswith("4 rows repeat")
-    assert f"with the same passage, such as {second}:1 (first at {first}:9)" in message
+    assert f"\n{second}:1 with the same passage (first at {first}:9)\n" in message
+    assert message.count("(first at ") == 4
     rows = parallel_rows(2)
     rows.append({**rows[3], "query": "other?", "passage": "other"})
-    with pytest.raises(InputError, match=r"1 rows repeat .* another query, such as .*a\.jsonl:9 \(first at .*:4\)"):
+    with pytest.raises(InputError, match=r"1 rows repeat .*\n.*a\.jsonl:9 with another query \(first at .*:4\)"):
+        prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "out", show_progress=False)
+    rows += [rows[0], *({"group": "g", "lang": "de", "query": "q", "passage": "p"} for _ in range(30))]
+    with pytest.raises(
+        InputError, match=r"31 rows repeat (.*\n)*.*:9 with another query .*\n(.*\n)*\.\.\. and 11 more\n"
+    ):
         prepare([write_jsonl(tmp_path / "a.jsonl", rows)], tmp_path / "out", show_progress=False)
 
 
@@ -166,6 +174,31 @@ def test_another_format_version(prepared, tmp_path):
         open_prepared(folder)
 
 
+def test_texts_that_an_encoder_reads_alike_are_one_passage(tmp_path):
+    """Composed and decomposed letters are the same to every encoder, so neither may be the other's negative."""
+    rows = [
+        {"group": name, "lang": "vi", "query": name, "passage": unicodedata.normalize(form, "Hà Nội là thủ đô.")}
+        for name, form in (("a", "NFC"), ("b", "NFD"))
+    ]
+    prepared = prepare(rows, tmp_path / "out", show_progress=False)
+    assert len(set(prepared.table.component.tolist())) == 1
+    assert prepared.column("passage") == [row["passage"] for row in rows]
+    with pytest.raises(InputError, match="1 rows repeat the"):
+        prepare([{**row, "group": "a", "query": "a"} for row in rows], tmp_path / "twice", show_progress=False)
+
+
+def test_what_is_prepared_is_not_said_to_be_prepared_elsewhere(prepared, tmp_path, capsys):
+    assert run(["data", "prepare", str(prepared.folder), "-o", str(tmp_path / "out")]) == 2
+    assert f"{prepared.folder}: is prepared already" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_passages_of_a_query_are_not_called_one(tmp_path):
+    rows = [{"group": "a", "lang": "de", "query": "q", "passages": ["p", "r", "s"]}]
+    facts = describe(prepare(rows, tmp_path / "out", show_progress=False))
+    assert render(facts).startswith("3 rows, 1 groups in 1 components (0 groups share a passage), 1 languages\n")
+
+
 def test_describe(tmp_path):
     rows = [
         {"group": "a", "lang": "de", "query": "12345", "passage": "p"},
@@ -174,10 +207,10 @@ def test_describe(tmp_path):
         {"group": "c", "lang": "en", "query": "123", "passage": "pppp"},
     ]
     facts = describe(prepare([write_jsonl(tmp_path / "set.jsonl", rows)], tmp_path / "out", show_progress=False))
-    assert {key: facts[key] for key in ("rows", "groups", "passages", "groups_sharing_a_passage")} == {
+    assert {key: facts[key] for key in ("rows", "groups", "components", "groups_sharing_a_passage")} == {
         "rows": 4,
         "groups": 3,
-        "passages": 2,
+        "components": 2,
         "groups_sharing_a_passage": 2,
     }
     assert (facts["repeated_queries"], facts["repeated_passages"]) == (1, 1)
@@ -190,7 +223,7 @@ def test_describe(tmp_path):
         "passage_characters": {"5": 2, "50": 3, "95": 3, "100": 4},
     }
     text = render(facts)
-    assert "4 rows, 3 groups, 2 different passages (2 groups share one), 2 languages" in text
+    assert "4 rows, 3 groups in 2 components (2 groups share a passage), 2 languages" in text
     assert "German (de)" in text
     assert json.loads(json.dumps(facts)) == facts
 

@@ -180,6 +180,9 @@ def test_any_hub_data_set_by_its_columns(hub_folder, tmp_path):
         (None, Columns("question", "head", "l"), "no column 'question' for the query; the columns are: q, answers"),
         (None, Columns("q.text", "head", "tongue!"), "no column 'tongue!' for the language"),
         (None, Columns("head", "no", "l"), "not a list of one or more passages"),
+        (None, Columns("q.text", "head", "l", title="titel"), "no column 'titel' for the title"),
+        (None, Columns("q.text", "head", "l", negatives="nope"), "no column 'nope' for the negatives"),
+        (None, Columns("q.text", "head", "l", group="g2"), "no column 'g2' for the group"),
         ("owner/name", Columns("q", "p", "de"), "name a revision"),
         ("../nowhere", Columns("q", "p", "de"), "no Hub id"),
     ],
@@ -187,6 +190,38 @@ def test_any_hub_data_set_by_its_columns(hub_folder, tmp_path):
 def test_bad_columns_and_names(hub_folder, name, columns, said):
     with pytest.raises(InputError, match=said):
         list(hub_rows(name or str(hub_folder), columns, dataset="set"))
+
+
+def test_records_without_a_group_are_not_one_group(tmp_path):
+    (tmp_path / "set").mkdir()
+    records = [{"q": "Was?", "p": "Das.", "m": {"l": "de"}, "g": 1.0}, {"q": "Wer?", "p": "Der.", "m": {"l": "de"}}]
+    write_jsonl(tmp_path / "set" / "train.jsonl", records)
+    with pytest.raises(InputError, match=r"1 problem in the input:\n.*set:2: field 'group' is not a text"):
+        list(hub_rows(str(tmp_path / "set"), Columns("q", "p", "m.l", group="g"), dataset="set"))
+    assert [row.lang for row in hub_rows(str(tmp_path / "set"), Columns("q", "p", "m.l"), dataset="set")] == ["de"] * 2
+    with pytest.raises(InputError, match="limit 0"):
+        list(hub_rows(str(tmp_path / "set"), Columns("q", "p", "m.l"), dataset="set", limit=0))
+
+
+def test_a_text_for_a_list_of_negatives_and_a_subset(tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    write_jsonl(tmp_path / "set" / "train.jsonl", [{"q": "Was?", "p": "Das.", "n": "Dies."}])
+    argv = ["data", "from-hub", str(tmp_path / "set"), "--query", "q", "--passage", "p", "--lang", "de"]
+    assert run([*argv, "--negatives", "n", "-o", str(tmp_path / "rows.jsonl"), "--subset", "default"]) == 0
+    (row,) = map(json.loads, (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines())
+    assert row["negatives"] == ["Dies."]
+    assert run([*argv, "-o", str(tmp_path / "none.jsonl"), "--subset", "nonsense"]) == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_a_broken_file_of_a_data_set_is_named(tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    good = json.dumps({"q": "Was?", "p": "Das."})
+    (tmp_path / "set" / "train.jsonl").write_text(f'{good}\n{{"q": "W\n', encoding="utf-8")
+    argv = ["data", "from-hub", str(tmp_path / "set"), "--query", "q", "--passage", "p", "--lang", "de"]
+    assert run([*argv, "-o", str(tmp_path / "rows.jsonl")]) == 2
+    assert f"{tmp_path / 'set'}: a file of it cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "rows.jsonl").exists()
 
 
 def test_splits_that_are_not_there(hub_folder):

@@ -89,6 +89,66 @@ def test_files_that_are_no_translations(tmp_path, capsys):
     assert len({row.group for row in rows}) == 4
 
 
+@pytest.mark.parametrize(("given", "flags"), [("de=", ["--unaligned"]), ("", ["--lang-column", "lang"])])
+def test_files_of_one_name_share_no_groups(tmp_path, given, flags):
+    for lang in ("de", "en"):
+        (tmp_path / lang).mkdir()
+        lines(tmp_path / lang / "train.jsonl", {"query": f"{lang}?", "positive": lang, "lang": lang})
+    files = [f"{given.replace('de', lang)}{tmp_path / lang / 'train.jsonl'}" for lang in ("de", "en")]
+    rows = converted(["from-pairs", *files, *flags], tmp_path / "rows.jsonl")
+    assert [row.lang for row in rows] == ["de", "en"]
+    assert len({row.group for row in rows}) == 2
+
+
+def test_line_breaks_within_cells_move_no_row_to_another_group(tmp_path):
+    """Both files end at line 5: by their physical lines the first German row would meet the second English one."""
+    lines(tmp_path / "de.csv", "query,positive", '"Was\nist das?",Eins', "Wer?,Zwei", "Wo?,Drei")
+    lines(tmp_path / "en.csv", "query,positive", "What?,One", "Who?,Two", '"Where\r\nis it?",Three')
+    files = [f"{lang}={tmp_path / f'{lang}.csv'}" for lang in ("de", "en")]
+    groups = {}
+    for row in converted(["from-pairs", *files], tmp_path / "rows.jsonl"):
+        groups.setdefault(row.group, []).append(row.passage)
+    assert groups == {"2": ["Eins", "One"], "3": ["Zwei", "Two"], "4": ["Drei", "Three"]}
+
+
+def test_empty_rows_of_a_table_keep_their_place(tmp_path):
+    lines(tmp_path / "de.csv", "query,positive", ",", '"Was\nist das?",Zwei')
+    lines(tmp_path / "en.csv", "query,positive", "What?,One", "Who?,Two")
+    files = [f"{lang}={tmp_path / f'{lang}.csv'}" for lang in ("de", "en")]
+    rows = converted(["from-pairs", *files], tmp_path / "rows.jsonl")
+    assert [(row.group, row.passage) for row in rows] == [("3", "Zwei"), ("2", "One"), ("3", "Two")]
+
+
+def test_groups_are_named_by_all_records_or_by_none(tmp_path, capsys):
+    record = {"query": "q", "positive": "p"}
+    source = lines(tmp_path / "de.jsonl", {**record, "key": "2"}, {**record, "key": None})
+    said = refused(["from-pairs", f"de={source}", "--group-column", "key"], tmp_path / "rows.jsonl", capsys)
+    assert f"{source}:2: field 'key' is empty, which names the group" in said
+    record = {"query": "q", "pos": ["p"], "neg": []}
+    source = lines(tmp_path / "en.jsonl", {**record, "id": "2"}, record)
+    said = refused(["from-flagembedding", f"en={source}"], tmp_path / "rows.jsonl", capsys)
+    assert f"{source}:2: a record with no id where earlier ones have one" in said
+
+
+def test_two_aligned_files_of_one_language_are_refused(tmp_path, capsys):
+    files = [lines(tmp_path / f"{name}.jsonl", {"query": name, "positive": name}) for name in "ab"]
+    arguments = ["from-pairs", f"de={files[0]}", f"de_DE={files[1]}"]
+    assert "several files of de" in refused(arguments, tmp_path / "rows.jsonl", capsys)
+    assert len(converted([*arguments, "--unaligned"], tmp_path / "rows.jsonl")) == 2
+
+
+def test_two_columns_of_one_name_are_told(tmp_path, capsys):
+    source = lines(tmp_path / "a.csv", "query,positive,positive", "q,p,r")
+    (row,) = converted(["from-pairs", f"de={source}"], tmp_path / "rows.jsonl")
+    assert row.passage == "r"
+    assert f"{source}:1: two columns are called 'positive'; only the last of them counts" in capsys.readouterr().out
+
+
+def test_endings_in_capitals(tmp_path):
+    (tmp_path / "A.CSV.GZ").write_bytes(gzip.compress(b"query,positive\nq,p\n"))
+    assert len(converted(["from-pairs", f"de={tmp_path / 'A.CSV.GZ'}"], tmp_path / "rows.jsonl")) == 1
+
+
 def test_pairs_errors_are_gathered_with_their_lines(tmp_path, capsys):
     source = lines(tmp_path / "de.jsonl", {"query": "q"}, "{", {"query": "", "positive": "p"}, ["q", "p"])
     said = refused(["from-pairs", f"de={source}"], tmp_path / "rows.jsonl", capsys)
@@ -205,6 +265,9 @@ def test_what_a_query_has_twice_is_counted_and_scores_follow(tmp_path, capsys):
     said = refused(["from-flagembedding", f"de={bad}"], tmp_path / "none.jsonl", capsys)
     assert f"{bad}:1: field 'passage' is not a text" in said
     assert f"{bad}:2: field 'passages' is not a list" in said
+    bad = lines(tmp_path / "bad.jsonl", {"query": "q", "pos": ["p"], "neg": 5})
+    said = refused(["from-flagembedding", f"de={bad}", "--negatives", "1"], tmp_path / "none.jsonl", capsys)
+    assert f"{bad}:1: field 'negatives' is not a list of texts" in said
 
 
 # mMARCO

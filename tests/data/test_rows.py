@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.rows import Row, read_rows, write_rows
@@ -59,6 +60,36 @@ def test_written_rows_are_read_back(tmp_path, name):
     assert write_rows(ROWS, tmp_path / name) == 2
     assert [row for _, _, row in read_rows([tmp_path / name])] == ROWS
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path):
+    for name in ("a.jsonl.gz", "b.jsonl.gz"):
+        write_rows(ROWS, tmp_path / name)
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+    assert (tmp_path / "a.jsonl.gz").read_bytes()[3:8] == bytes(5)  # no name, no time
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.PARQUET", "rows.csv", "rows.tsv.gz"])
+def test_rows_are_not_written_to_what_is_read_otherwise(tmp_path, capsys, name):
+    with pytest.raises(InputError, match=r"give a name that ends in \.jsonl or \.jsonl\.gz"):
+        write_rows(ROWS, tmp_path / name)
+    (tmp_path / "a.tsv").write_text("en\tde\nOne\tEins\n", encoding="utf-8")
+    assert run(["data", "from-bitext", str(tmp_path / "a.tsv"), "-o", str(tmp_path / name)]) == 2
+    assert f"{tmp_path / name}: rows are written as JSON lines" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tsv"]
+
+
+def test_endings_in_capitals(tmp_path):
+    (tmp_path / "ROWS.JSONL.GZ").write_bytes(gzip.compress(json.dumps(GOOD).encode()))
+    pq.write_table(pa.Table.from_pylist([GOOD]), tmp_path / "ROWS.PARQUET")
+    assert [row.passage for _, _, row in read_rows(sorted(tmp_path.iterdir()))] == ["Das.", "Das."]
+
+
+@pytest.mark.parametrize("text", ["", " \t", "\u200f", "\ufeff\u200b \u200e\u00a0", "\u00ad"])
+def test_what_nobody_sees_is_no_text(tmp_path, text):
+    said = problems_of(lines(tmp_path / "a.jsonl", {**GOOD, "passage": text}, {**GOOD, "negatives": [text]}))
+    assert "a.jsonl:1: field 'passage' is empty" in said
+    assert "a.jsonl:2: field 'negatives' is not a list of texts" in said
 
 
 def test_gzip_may_hold_several_members(tmp_path):
@@ -266,8 +297,6 @@ def test_a_failed_write_leaves_nothing(tmp_path):
 
 
 def test_show_keeps_wide_codes_apart(tmp_path, capsys):
-    from isoglot.cli import run
-
     rows = [
         {"group": f"g{n}", "lang": lang, "query": f"q {lang} {n}", "passage": f"p {lang} {n}"}
         for n in range(2)

@@ -27,7 +27,7 @@ from isoglot.languages.table import parse_codes, temporary_languages
         ("no", "no nb nor nob nb-NO no_NO"),
         ("nn", "nn nno nn-NO"),
         ("sr", "sr srp sr-Cyrl sr-RS srp_Cyrl"),
-        ("sr-Latn", "sr-Latn sh sr_latn sr-Latn-RS sr-ME sr_RS.UTF-8@latin"),
+        ("sr-Latn", "sr-Latn sh sr_latn sr-Latn-RS sr-ME sr_RS.UTF-8@latin sr@Latn sr@ijekavianlatin"),
         ("pt", "pt por pt-BR pt_PT"),
         ("pa-Arab", "pa-Arab pa-PK pan-Arab"),
         ("fa", "fa fas per pes prs fa-AF"),

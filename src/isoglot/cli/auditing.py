@@ -65,6 +65,10 @@ def audit(
 
     if benchmark is None and (data_dir is not None or benchmark_rows):
         raise InputError("--data-dir and --benchmark-rows belong to --benchmark; give it too")
+    if exact_only and benchmark is None:
+        raise InputError("--exact-only belongs to --benchmark; give it too")
+    if model is None and (query_length is not None or passage_length is not None):
+        raise InputError("--query-length and --passage-length belong to --model; give it too")
     for flag, value in (("--batch-size", batch_size), ("--batches", batches)):
         if value < 1:
             raise InputError(f"{flag} {value}: expected at least 1")

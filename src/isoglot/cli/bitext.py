@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from isoglot.cli.options import Names, OutputFile, Switch, new_file
+from isoglot.cli.options import Names, OutputFile, Switch
+from isoglot.cli.row_files import counted, new_rows
 from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def from_bitext(
     from isoglot.data.readers.bitext.units import Notes, Wanted
     from isoglot.data.rows import write_rows
 
-    new_file(output, overwrite)
+    new_rows(output, overwrite)
     notes = Notes()
 
     def rows() -> Iterator[Row]:
@@ -53,7 +54,7 @@ def from_bitext(
             reasons = "; ".join(f"{number} {reason}" for reason, number in notes.left_out.most_common())
             raise InputError(f"{', '.join(files)}: no text with a translation ({reasons or 'no segments'})")
 
-    count = write_rows(rows(), output)
+    count = write_rows(counted(rows()), output)
     print(f"{count} rows in {output}")
     for reason, number in notes.left_out.most_common():
         print(f"left out: {number} {reason}")

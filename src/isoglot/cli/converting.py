@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoglot.cli.options import Names, OutputFile, Switch, new_file
+from isoglot.cli.options import Names, OutputFile, Switch
+from isoglot.cli.row_files import counted, new_rows
 from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def from_mmarco(
     """
     from isoglot.data.readers import mmarco
 
-    new_file(output, overwrite)
+    new_rows(output, overwrite)
     notes: Counter[str] = Counter()
     own, names = Path(folder), (mmarco.QUERIES, mmarco.COLLECTION)
     if not own.is_dir() and "@" in folder:
@@ -137,7 +138,7 @@ def from_hub(
     title: str | None = None,
     negatives: str | None = None,
     dataset: str | None = None,
-    config: str | None = None,
+    subset: str | None = None,
     split: str = "train",
     limit: int | None = None,
     overwrite: Switch = False,
@@ -152,9 +153,9 @@ def from_hub(
         lang: Column of the language, or a code such as de for all records.
         group: Column of what translations share; by default every record is a group.
         title: Column of the passage's title.
-        negatives: Column of a list of negatives.
+        negatives: Column of a negative, or of a list of negatives.
         dataset: Name of the data set; the id's last part by default.
-        config: Of the data set.
+        subset: Which of the data set's configurations.
         split: Of the data set.
         limit: Only the first so many records.
         overwrite: Replace an existing file.
@@ -163,7 +164,7 @@ def from_hub(
 
     columns = Columns(query, passage, lang, group, title, negatives)
     own = dataset or name.partition("@")[0].rstrip("/").rpartition("/")[2]
-    rows = hub_rows(name, columns, dataset=own, config=config, split=split, limit=limit)
+    rows = hub_rows(name, columns, dataset=own, config=subset, split=split, limit=limit)
     _write(rows, output, overwrite, Counter())
 
 
@@ -261,7 +262,7 @@ def from_flagembedding(
 def _write(rows: Iterator[Row], output: Path, overwrite: bool, notes: Counter[str]) -> None:
     from isoglot.data.rows import write_rows
 
-    count = write_rows(_some(rows), new_file(output, overwrite))
+    count = write_rows(counted(_some(rows)), new_rows(output, overwrite))
     more = "".join(f"; {number} {what}" for what, number in sorted(notes.items()) if number)
     print(f"{count} rows in {output}{more}")
 

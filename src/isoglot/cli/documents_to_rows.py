@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Length, Names, OutputFile, Switch, new_file
-from isoglot.core.errors import InputError
+from isoglot.cli.options import Length, Names, OutputFile, Switch
+from isoglot.cli.row_files import new_rows
+from isoglot.core.errors import InputError, IsoglotError
 
 if TYPE_CHECKING:
     from isoglot.curation.translated_pages.aligning import Embed
@@ -79,19 +80,23 @@ def from_docs(
     from isoglot.curation.translated_pages.layouts import numbered, parse_layout
     from isoglot.curation.translated_pages.rows import DocsSettings
     from isoglot.curation.translated_pages.splitting import split_pages
-    from isoglot.data.rows import write_rows
+    from isoglot.data.rows import require_rows_name, write_rows
     from isoglot.languages.codes import normal_code
 
     if (query == "generated") != (with_ is not None):
         raise InputError("--query generated and --with URL go together")
     if test_output is not None and split is None:
         raise InputError("--test-output wants --split, such as --split 0.2")
+    if budget_tokens is not None and with_ is None:
+        raise InputError("--budget-tokens wants --query generated with --with URL")
+    if threshold is not None and align_with is None:
+        raise InputError("--threshold is of the encoder's matches; give --align-with too")
     pivot, langs = normal_code(pivot), tuple(map(normal_code, langs))
     train_file, test_file = _files(output, split, test_output)
     if not dry_run:
-        for path in (train_file, test_file, report):
-            if path is not None:
-                new_file(path, overwrite)
+        new_rows(train_file, overwrite, beside={"--test-output": test_file, "--report": report})
+        if test_file is not None:
+            require_rows_name(test_file)
     settings = DocsSettings(
         layouts=numbered([parse_layout(text) for text in layout]),
         pivot=pivot,
@@ -102,8 +107,9 @@ def from_docs(
     )
     cut, embed = _encoders(model, length, align_with)
     found = rows_from_docs(folder, settings, cut=cut, embed=embed)
+    unpaid = 0
     if with_ is not None and not dry_run:
-        _ask(found, with_, lm, budget_tokens)
+        unpaid = _ask(found, with_, lm, budget_tokens, pivot)
     parts = [found.rows] if split is None else split_pages(found.rows, found.pages, split, seed)
     _print(found, guessed=not layout)
     if report is not None and not dry_run:
@@ -114,11 +120,24 @@ def from_docs(
         if path is not None and not dry_run:
             write_rows(rows, path)
         print(f"{len(rows)} rows, {groups} groups, {count} languages {'would stand in' if dry_run else 'in'} {path}")
+    if unpaid:
+        raise IsoglotError(
+            f"the budget of {budget_tokens} tokens is spent, {unpaid} sections were not asked about; run again with a "
+            "larger --budget-tokens (and --overwrite): what is kept is not paid again"
+        )
 
 
-def _ask(found: DocsRows, url: str, lm: str, budget_tokens: int | None) -> None:
-    """Put generated questions in the place of headings, in the languages that each section is there in."""
+def _ask(found: DocsRows, url: str, lm: str, budget_tokens: int | None, pivot: str) -> int:
+    """Put generated questions in the place of headings, in the languages that each section is there in.
+
+    Returns:
+        How many sections the budget did not reach.
+
+    Raises:
+        IsoglotError: no question of any section was of use, and not for want of a budget.
+    """
     from isoglot.cli.translating import cache_file, open_chat, spent
+    from isoglot.curation.answers.chat import SPENT
     from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.generation.building import Generated, generate_rows
     from isoglot.curation.generation.subjects import subjects_of_rows
@@ -129,13 +148,17 @@ def _ask(found: DocsRows, url: str, lm: str, budget_tokens: int | None) -> None:
     langs = sorted({row.lang for row in found.rows})
     old = {(row.group, row.lang): row for row in found.rows}
     found.rows = []
-    for row in generate_rows(subjects_of_rows(old.values(), langs[0]), chat, outcome, langs=langs):
+    for row in generate_rows(subjects_of_rows(old.values(), pivot), chat, outcome, langs=langs):
         section = old.get((row.group.removesuffix("#q1"), row.lang))
         if section is not None:
             found.rows.append(replace(section, query=row.query, generated_by=row.generated_by))
     print(f"{len(found.rows)} questions; {spent(chat)}")
     for reason, number in outcome.reasons.most_common():
         print(f"rejected: {number} ({reason})")
+    unpaid = outcome.reasons[SPENT]
+    if not found.rows and not unpaid:
+        raise IsoglotError("no question of any section was of use; no rows are written")
+    return unpaid
 
 
 def _files(output: Path, split: float | None, test_output: Path | None) -> tuple[Path, Path | None]:

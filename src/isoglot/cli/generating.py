@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
-from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
+from isoglot.cli.options import Names, OutputFile, Paths, Switch
+from isoglot.cli.row_files import new_rows, refuse_input
 from isoglot.cli.translating import beside, cache_file, open_chat, require_some, spent, write_rejects
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.data.opening import open_rows
@@ -90,8 +91,8 @@ def generate(
     if not with_.startswith(("http://", "https://")):
         raise InputError(f"--with {with_}: expected the address of an OpenAI-compatible API (http://HOST/v1)")
     refused = rejects or beside(output)
-    for path in (output, refused):
-        new_file(path, overwrite)
+    new_rows(output, overwrite, beside={"--rejects": refused})
+    refuse_input(output, passages)
     langs, pivot = tuple(dict.fromkeys(map(normal_code, langs))), normal_code(pivot)
     shown = [row for _, _, row in read_rows(examples)]
     problems = Problems()
@@ -165,8 +166,7 @@ def filter_(
 
     refused = rejects or beside(output)
     if not dry_run:
-        for path in (output, refused):
-            new_file(path, overwrite)
+        new_rows(output, overwrite, beside={"--rejects": refused})
     judge = None if cross_encoder is None else load_cross_encoder(cross_encoder)
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         prepared = open_rows(rows, Path(scratch) / "rows", langs)

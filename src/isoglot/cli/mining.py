@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
 from isoglot.cli.options import OutputFile, Switch, new_file
+from isoglot.cli.row_files import new_rows
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
@@ -63,10 +64,30 @@ def mine(
         replace: Drop the negatives that rows have instead of adding to them.
         overwrite: Replace an existing file.
     """
+    from isoglot.curation.mining import MineSettings
     from isoglot.curation.rewriting import rows_of, with_negatives
     from isoglot.data.rows import Row, write_rows
 
-    target = new_file(output, overwrite)
+    target = new_rows(output, overwrite)
+    settings = MineSettings(
+        negatives=negatives,
+        language=language,
+        range_min=range_min,
+        range_max=range_max,
+        max_score=max_score,
+        min_score=min_score,
+        absolute_margin=absolute_margin,
+        relative_margin=relative_margin,
+        pick=pick,
+        seed=seed,
+    )
+    if source == "context" and (
+        settings != MineSettings(negatives, seed=seed) or (model, devices) != ("embedded", None)
+    ):
+        raise InputError(
+            "--from context takes --negatives, --seed and --replace; models, ranges, scores, margins, --language and "
+            "--pick belong to --from model"
+        )
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         prepared = open_rows(rows, Path(scratch) / "rows", langs)
         notes = ""
@@ -75,21 +96,8 @@ def mine(
 
             found = context_negatives(prepared, negatives, seed=seed)
         else:
-            from isoglot.curation.mining import MineSettings
             from isoglot.curation.mining import mine as search
 
-            settings = MineSettings(
-                negatives=negatives,
-                language=language,
-                range_min=range_min,
-                range_max=range_max,
-                max_score=max_score,
-                min_score=min_score,
-                absolute_margin=absolute_margin,
-                relative_margin=relative_margin,
-                pick=pick,
-                seed=seed,
-            )
             mined = search(Reporting(open_encoder(model, options, devices)), prepared, settings)
             found = mined.negatives
             skipped = ", ".join(f"{count} for {reason}" for reason, count in sorted(mined.skipped.items()))

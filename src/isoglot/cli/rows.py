@@ -9,7 +9,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import OutputDir, OutputFile, Switch, new_file
+from isoglot.cli.options import OutputDir, OutputFile, Switch
+from isoglot.cli.row_files import counted, new_rows
+from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 
 app = App(
@@ -44,9 +46,9 @@ def from_lareqa(
     from isoglot.data.readers.lareqa_rows import lareqa_rows
     from isoglot.data.rows import write_rows
 
-    new_file(output, overwrite)
+    new_rows(output, overwrite)
     converted = lareqa_rows(folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed)
-    count = write_rows(converted, output)
+    count = write_rows(counted(converted), output)
     print(f"{count} rows in {output}")
 
 
@@ -70,6 +72,8 @@ def prepare(
     from isoglot.core.output_folders import claimed_folder
     from isoglot.data.prepared import prepare as lay_out
 
+    if len(rows) == 1 and (rows[0] / "rows.arrow").is_file():
+        raise InputError(f"{rows[0]}: is prepared already; whatever takes rows takes it as it is, or copy the folder")
     with claimed_folder(output_dir, overwrite=overwrite) as folder:
         prepared = lay_out(rows, folder, langs=langs, show_progress=not quiet)
     print(

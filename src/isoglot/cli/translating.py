@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from isoglot.cli.options import Names, OutputFile, Switch, new_file
+from isoglot.cli.options import Names, OutputFile, Switch
+from isoglot.cli.row_files import new_rows, refuse_input
 from isoglot.core.errors import InputError, IsoglotError
 
 if TYPE_CHECKING:
     from isoglot.curation.answers.chat import Chat
     from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.translation.filling import Translator
+    from isoglot.data.rows import Row
 
 
 def translate(
@@ -45,7 +47,7 @@ def translate(
     (language, length, copies, loops) goes to the rejects.
 
     Args:
-        rows: Row files.
+        rows: Row files, or one prepared folder.
         output: File of the new rows (.jsonl or .jsonl.gz).
         to: Comma-separated languages.
         with_: A sequence-to-sequence model (folder or Hub id: opus-mt, NLLB, M2M100, MADLAD), or the address of an
@@ -67,7 +69,7 @@ def translate(
     from isoglot.core.progress import Progress
     from isoglot.curation.answers.chat import SPENT
     from isoglot.curation.translation.filling import Outcome, fill, missing
-    from isoglot.data.rows import Row, read_rows, write_rows
+    from isoglot.data.rows import write_rows
     from isoglot.languages.codes import normal_code
 
     if not rows or not to:
@@ -76,10 +78,10 @@ def translate(
         raise InputError(f"--limit {limit}: expected at least 1")
     refused = rejects or beside(output)
     if not dry_run:
-        for path in (output, refused):
-            new_file(path, overwrite)
+        new_rows(output, overwrite, beside={"--rejects": refused})
+        refuse_input(output, rows)
     to, pivot = tuple(dict.fromkeys(map(normal_code, to))), normal_code(pivot)
-    tasks = missing((row for _, _, row in read_rows(rows)), to, pivot)[:limit]
+    tasks = missing(_rows(rows), to, pivot)[:limit]
     if dry_run or not tasks:
         size = sum(len(f"{task.row.query}{task.row.passage}".encode()) for task in tasks)
         print(f"{len(tasks)} rows to translate, {size / 1000:.0f} kB of text")
@@ -113,6 +115,16 @@ def translate(
             f"the budget of {budget_tokens} tokens is spent, {unpaid} of {len(tasks)} rows were not asked for; run "
             "again with a larger --budget-tokens (and --overwrite): what is kept is not paid again"
         )
+
+
+def _rows(paths: Sequence[Path]) -> Iterator[Row]:
+    from isoglot.curation.rewriting import rows_of
+    from isoglot.data.prepared import open_prepared
+    from isoglot.data.rows import read_rows
+
+    if len(paths) == 1 and paths[0].is_dir():
+        return rows_of(open_prepared(paths[0]))
+    return (row for _, _, row in read_rows(paths))
 
 
 def open_translator(with_: str, lm: str, cache: Path | None, **settings: Any) -> tuple[Translator, Callable[[], str]]:
@@ -185,11 +197,13 @@ def require_some(rows: int, rejects: list[dict[str, object]], reasons: Counter[s
 
 
 def write_rejects(rejects: list[dict[str, object]], path: Path) -> None:
-    """Write rejects as JSON lines, where there are any."""
+    """Write rejects as JSON lines; where there are none, those of an earlier run go."""
     from isoglot.core.files import write_text
 
     if rejects:
         write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in rejects))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def beside(output: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,12 @@ def _writing(rows: Prepared) -> dict[str, Any]:
     script: Counter[str] = Counter()
     other: Counter[str] = Counter()
     examples: list[dict[str, str]] = []
-    columns = (rows.column(name) for name in ("group", "lang", "query", "passage"))
+    entries = chain.from_iterable(
+        zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        for batch in rows.batches(["group", "lang", "query", "passage"])
+    )
     with Progress("checking languages", len(rows)) as progress:
-        for group, lang, query, passage in zip(*columns, strict=True):
+        for group, lang, query, passage in entries:
             progress.advance()
             for field, text in (("query", query), ("passage", passage)):
                 if not in_script(text, lang):

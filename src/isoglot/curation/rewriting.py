@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from isoglot.data.prepared import Prepared
 from isoglot.data.rows import FIELDS, Kind, Row
 
@@ -14,7 +16,9 @@ def rows_of(rows: Prepared) -> Iterator[Row]:
     cross_only = set(rows.table.cross_only)
     for batch in rows.batches(FIELDS):
         for record in batch.to_pylist():
-            negatives, scores = record.pop("negatives") or (), record.pop("scores") or ()
+            negatives = record.pop("negatives") or ()
+            # Kept in 32 bits: 0.9 is written as 0.9 again, not as the number that comes nearest to it there.
+            scores = (float(str(np.float32(score))) for score in record.pop("scores") or ())
             kind: Kind = "bitext" if record["dataset"] in cross_only else "qa"
             yield Row(**record, negatives=tuple(negatives), scores=tuple(scores), kind=kind)
 

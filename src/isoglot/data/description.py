@@ -27,7 +27,7 @@ def describe(rows: Prepared) -> dict[str, Any]:
     return {
         "rows": len(rows),
         "groups": table.groups,
-        "passages": len(shared),
+        "components": len(shared),
         "groups_sharing_a_passage": int(shared[shared > 1].sum()),
         "repeated_queries": repeated_queries,
         "repeated_passages": repeated_passages,
@@ -62,8 +62,8 @@ def render(facts: dict[str, Any]) -> str:
     """The same as text with tables."""
     codes = list(facts["languages"])
     lines = [
-        f"{facts['rows']} rows, {facts['groups']} groups, {facts['passages']} different passages "
-        f"({facts['groups_sharing_a_passage']} groups share one), {len(codes)} languages",
+        f"{facts['rows']} rows, {facts['groups']} groups in {facts['components']} components "
+        f"({facts['groups_sharing_a_passage']} groups share a passage), {len(codes)} languages",
         f"repeated in one language: {facts['repeated_queries']} queries, {facts['repeated_passages']} passages",
         "data sets: "
         + ", ".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
+from isoglot.core.problems import SHOWN
 from isoglot.data.big_arrays import Ints, Room, order_by, parts
 
 GROUPS = 1 << 18
@@ -19,13 +20,13 @@ class DuplicateRowError(InputError):
     """Rows that repeat the (data set, group, language) of another and are no further passage of its query.
 
     Attributes:
-        first, second: 0-based numbers of two of them.
+        found: the first ones of them: 0-based numbers of two rows each, and what is wrong with them.
         count: how many rows repeat an earlier one so.
-        why: what is wrong with them.
     """
 
-    def __init__(self, first: int, second: int, count: int, why: str) -> None:
-        self.first, self.second, self.count, self.why = first, second, count, why
+    def __init__(self, found: Sequence[tuple[int, int, str]], count: int) -> None:
+        self.found, self.count = list(found[:SHOWN]), count
+        first, second, why = found[0]
         super().__init__(
             f"{count} rows repeat the (dataset, group, lang) of an earlier one {why}, such as rows {first} and "
             f"{second}; {REPEAT_REMEDY}"
@@ -174,13 +175,12 @@ def _check_repeats(keys: Ints, key_rows: Ints, repeats: int, passage: Ints | Non
     """Refuse repeated keys that are no further passages of one query.
 
     Raises:
-        DuplicateRowError: the kind of which there is more.
+        DuplicateRowError: there are such.
     """
     if passage is None:
         at = next(part.start + int(np.argmax(again)) for part, again in _repeats(keys) if again.any())
-        raise DuplicateRowError(
-            int(key_rows[at - 1]), int(key_rows[at]), repeats, "without a passage to tell them apart"
-        )
+        why = "without a passage to tell them apart"
+        raise DuplicateRowError([(int(key_rows[at - 1]), int(key_rows[at]), why)], repeats)
     other: list[tuple[int, int]] = []
     same: list[tuple[int, int]] = []
     for part in _whole_cells(keys):
@@ -190,9 +190,12 @@ def _check_repeats(keys: Ints, key_rows: Ints, repeats: int, passage: Ints | Non
         order = np.lexsort((passage[rows], own))
         own, rows = own[order], rows[order]
         same += _pairs(rows, (own[1:] == own[:-1]) & (passage[rows[1:]] == passage[rows[:-1]]))
-    for found, why in ((other, "with another query"), (same, "with the same passage")):
-        if found:
-            raise DuplicateRowError(*found[0], len(found), why)
+    told = {second for _, second in other}
+    same = [pair for pair in same if pair[1] not in told]
+    found = [(*pair, "with another query") for pair in other[:SHOWN]]
+    found += [(*pair, "with the same passage") for pair in same[:SHOWN]]
+    if found:
+        raise DuplicateRowError(found, len(other) + len(same))
 
 
 def _pairs(rows: Ints, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from array import array
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -89,8 +90,8 @@ def write_prepared(
                 lang=languages.setdefault(row.lang, len(languages)),
                 dataset=datasets.setdefault(row.dataset, len(datasets)),
                 name=_hash(row.dataset, row.group),
-                passage=_hash(row.lang, row.passage_text),
-                query=_hash(row.query),
+                passage=_hash(row.lang, _composed(row.passage_text)),
+                query=_hash(_composed(row.query)),
                 place=number,
             )
             if row.kind != "qa":
@@ -133,10 +134,11 @@ def write_prepared(
             file = next(path for start, path in reversed(file_of) if start <= row)
             return _place(file, read["place"][row])
 
-        raise InputError(
-            f"{error.count} rows repeat the (dataset, group, lang) of an earlier one {error.why}, such as "
-            f"{where(error.second)} (first at {where(error.first)}); {REPEAT_REMEDY}"
-        ) from error
+        told = [f"{where(second)} {why} (first at {where(first)})" for first, second, why in error.found]
+        if error.count > len(told):
+            told.append(f"... and {error.count - len(told)} more")
+        said = f"{error.count} rows repeat the (dataset, group, lang) of an earlier one"
+        raise InputError("\n".join([f"{said}:", *told, REPEAT_REMEDY.capitalize()])) from error
     for field in ARRAYS:
         if not (folder / f"{field}.npy").exists():
             np.save(folder / f"{field}.npy", getattr(table, field))
@@ -200,6 +202,11 @@ def _place(file: Path | None, number: int) -> str:
 def _cell(row: Row, field: str) -> Any:
     value = getattr(row, field)
     return (list(value) or None) if isinstance(value, tuple) else value
+
+
+def _composed(text: str) -> str:
+    """A text as every encoder reads it: two that differ in composed and decomposed letters are one passage."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _hash(*parts: str) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import readable
@@ -18,12 +19,23 @@ from isoglot.data.separated_rows import separated_rows
 from isoglot.data.text_streams import as_utf8, text_stream
 
 
-def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iterator[tuple[int, Any]]:
-    """Stream the records of a file as dicts, each with its 1-based line (Parquet: row) number.
+class Record(NamedTuple):
+    """A record's 1-based line (Parquet: row), by which messages name it, its place, and its fields, a dict.
+
+    The place is the line if no field of a table held a line break: files that run parallel match by it.
+    """
+
+    line: int
+    place: int
+    fields: Any
+
+
+def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iterator[Record]:
+    """Stream the records of a file.
 
     Args:
-        path: read by its ending: `.csv`, `.tsv`, `.parquet`, anything else as JSONL; all but Parquet also with `.gz`.
-            CSV and TSV may be in any dialect (see `separated_rows`) and encoding.
+        path: read by its ending, in any case: `.csv`, `.tsv`, `.parquet`, anything else as JSONL; all but Parquet also
+            with `.gz`. CSV and TSV may be in any dialect (see `separated_rows`) and encoding.
         problems: gathers lines that cannot be read, and is told of encodings that are a guess.
         header: whether the first line of CSV and TSV names the columns; otherwise they are called 1, 2, 3, …
 
@@ -32,12 +44,17 @@ def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iter
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    if ending == ".parquet":
-        return parquet_rows(path)
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return _numbered(parquet_rows(path))
+    ending = Path(name.removesuffix(".gz")).suffix
     if ending in (".csv", ".tsv"):
         return _separated(path, problems, tabs=ending == ".tsv", header=header)
-    return jsonl_records(path, problems)
+    return _numbered(jsonl_records(path, problems))
+
+
+def _numbered(records: Iterator[tuple[int, Any]]) -> Iterator[Record]:
+    return (Record(number, number, fields) for number, fields in records)
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -50,7 +67,7 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     with readable(path), _whole_gzip(path), opener(path, "rb") as stream:
         for number, line in enumerate(as_utf8(stream), 1):
             if line.strip():
@@ -112,20 +129,23 @@ def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Itera
             problems.add(path, number, f"{len(parts)} tab-separated columns; expected {wanted}")
 
 
-def _separated(path: Path, problems: Problems, *, tabs: bool, header: bool) -> Iterator[tuple[int, dict[str, str]]]:
+def _separated(path: Path, problems: Problems, *, tabs: bool, header: bool) -> Iterator[Record]:
     with readable(path), _whole_gzip(path), text_stream(path, problems) as (stream, _):
         if stream is None:
             return
         names: list[str] | None = None
-        for number, values in separated_rows(stream, path, problems, tabs=tabs, header=header):
+        for line, place, values in separated_rows(stream, path, problems, tabs=tabs, header=header):
             if names is None:
-                names = values if header else [str(place) for place in range(1, len(values) + 1)]
+                names = values if header else [str(number) for number in range(1, len(values) + 1)]
+                twice = [name for name, count in Counter(names).items() if name and count > 1]
+                if twice:
+                    problems.warn(path, line, f"two columns are called {twice[0]!r}; only the last of them counts")
                 if header:
                     continue
             if len(values) != len(names):
-                problems.add(path, number, f"{len(values)} columns; the first line has {len(names)}")
+                problems.add(path, line, f"{len(values)} columns; the first line has {len(names)}")
             else:
-                yield number, dict(zip(names, values, strict=True))
+                yield Record(line, place, dict(zip(names, values, strict=True)))
 
 
 @contextmanager

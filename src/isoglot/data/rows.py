@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from numbers import Integral
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, TextIO, get_args
 
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
@@ -18,6 +21,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.parquet_rows import parquet_rows
 from isoglot.data.records import jsonl_records
 from isoglot.languages.codes import normal_code
+from isoglot.languages.letters import IGNORABLE
 
 REQUIRED = ("group", "lang", "query", "passage")
 OPTIONAL_TEXT = ("dataset", "title", "context", "topic", "translated_by", "generated_by")
@@ -26,6 +30,7 @@ FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 # What a data set holds: questions and passages that answer them, or texts and their translations.
 Kind = Literal["qa", "bitext"]
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
+_BLANK = re.compile(rf"[\s{IGNORABLE}]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,10 @@ class Row:
         return f"{self.title} {self.passage}" if self.title else self.passage
 
 
+_NAMES = tuple(field.name for field in fields(Row))
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # making one takes longer than a row
+
+
 def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterator[tuple[Path, int, Row]]:
     """Stream the rows of files in order, each with its file and 1-based line (Parquet: row) number.
 
@@ -78,13 +87,13 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
             )
         if not path.is_file():
             raise InputError(f"{path}: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows")
-        if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+        if _is_table(path):
             raise InputError(
                 f"{path}: not rows, which are JSONL or Parquet; convert with `isoglot data from-pairs LANG={path}`, or "
                 f"where a column holds the language with `isoglot data from-pairs {path} --lang-column NAME`"
             )
         before, found = gathered.count, 0
-        records = _parquet_records(path) if path.suffix == ".parquet" else jsonl_records(path, gathered)
+        records = _parquet_records(path) if _is_parquet(path) else jsonl_records(path, gathered)
         for number, record in records:
             for row in check_rows(record, path, number, gathered):
                 found += 1
@@ -96,16 +105,31 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> int:
-    """Write rows as JSONL (gzipped when the name ends in .gz), atomically; returns how many."""
+    """Write rows as JSONL (gzipped when the name ends in .gz), atomically; the same rows are the same bytes.
+
+    Returns:
+        How many.
+
+    Raises:
+        InputError: a name that is not read as JSONL, or a place that cannot be written.
+        IsoglotError: the disk is full.
+    """
+    require_rows_name(path)
     count = 0
-    with atomic_write(path) as temporary, _open_text(temporary, "wt", gzipped=path.suffix == ".gz") as out:
+    with atomic_write(path) as temporary, _writing(temporary, gzipped=path.suffix.lower() == ".gz") as out:
         for row in rows:
-            record = {key: value for key, value in asdict(row).items() if value not in (None, ())}
+            # As `asdict`, which copies every text.
+            record = {name: value for name in _NAMES if (value := getattr(row, name)) not in (None, ())}
             if row.kind == "qa":
                 del record["kind"]
-            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            out.write(_ENCODER.encode(record) + "\n")
             count += 1
     return count
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen: it holds white space only, marks of direction, joiners and the like."""
+    return _BLANK.fullmatch(text) is not None
 
 
 def has_surrogate(text: str) -> bool:
@@ -117,10 +141,37 @@ def has_surrogate(text: str) -> bool:
     return False
 
 
-def _open_text(path: Path, mode: str, *, gzipped: bool) -> IO[str]:
-    opener: Any = gzip.open if gzipped else open
-    stream: IO[str] = opener(path, mode, encoding="utf-8")
-    return stream
+def require_rows_name(path: Path) -> None:
+    """Refuse to write rows, which are JSONL, to a name that would be read as something else.
+
+    Raises:
+        InputError: the name ends so.
+    """
+    if _is_parquet(path) or _is_table(path):
+        raise InputError(f"{path}: rows are written as JSON lines; give a name that ends in .jsonl or .jsonl.gz")
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
+def _is_table(path: Path) -> bool:
+    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+
+
+@contextmanager
+def _writing(path: Path, *, gzipped: bool) -> Iterator[TextIO]:
+    with path.open("wb") as file:
+        if not gzipped:
+            with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as out:
+                yield out
+            return
+        # Neither a name (here: the temporary one) nor the time; level 9 takes twice as long for a hundredth less.
+        with (
+            gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as zipped,
+            io.TextIOWrapper(zipped, encoding="utf-8", newline="\n") as out,
+        ):
+            yield out
 
 
 def columns_of_rows(where: Path | str, names: Sequence[str]) -> list[str]:
@@ -206,7 +257,7 @@ def check_row(record: Any, path: Path | str, number: int | None, problems: Probl
         if not isinstance(value, str):
             near = f"; the fields are: {', '.join(map(str, record))}" if key not in record else ""
             wrong.append(f"field {key!r} is {'missing' if key not in record else 'not a text'}{near}")
-        elif not value.strip():
+        elif is_blank(value):
             wrong.append(f"field {key!r} is empty")
         else:
             texts[key] = value
@@ -226,7 +277,7 @@ def check_row(record: Any, path: Path | str, number: int | None, problems: Probl
     if kind not in get_args(Kind):
         wrong.append(f"field 'kind' is {kind!r}; expected qa or bitext")
     negatives, scores = record.get("negatives") or [], record.get("scores") or []
-    if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
+    if not isinstance(negatives, list) or not all(isinstance(text, str) and not is_blank(text) for text in negatives):
         wrong.append("field 'negatives' is not a list of texts")
     elif not isinstance(scores, list) or not all(_is_number(score) for score in scores):
         wrong.append("field 'scores' is not a list of numbers")

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from isoglot.core.problems import Problems
 
@@ -15,10 +15,21 @@ _QUOTED = re.compile(r'"[^"\t]*"(?:\t"[^"\t]*")*\r?\n?')
 _SAID = re.compile(r"sep=([^\w\s\"]|\t)\r?\n?")
 
 
+class SeparatedRow(NamedTuple):
+    """The line (1-based) that a row ends in, its place among the rows with the empty ones, and its fields.
+
+    The place is the line as long as no field before it holds a line break: tables that run parallel match by it.
+    """
+
+    line: int
+    place: int
+    values: list[str]
+
+
 def separated_rows(
     stream: Any, path: Path, problems: Problems, *, tabs: bool, header: bool = True
-) -> Iterator[tuple[int, list[str]]]:
-    """Stream the rows of a table, each with the number of the line that it ends in; empty ones are passed over.
+) -> Iterator[SeparatedRow]:
+    """Stream the rows of a table; empty ones are passed over.
 
     In CSV the separator is what parts the names of columns best: a comma, a semicolon, a tab or a bar; without such
     names it is the comma where there is one, since texts hold the others, too. In TSV a quotation mark is a character
@@ -36,7 +47,7 @@ def separated_rows(
         for number, line in enumerate(_with(first, stream), 1):
             fields = line.rstrip("\r\n").split("\t")
             if any(fields):
-                yield number, [_unquoted(field) for field in fields]
+                yield SeparatedRow(number, number, [_unquoted(field) for field in fields])
         return
     csv.field_size_limit(2**31 - 1)
     said, before = _SAID.fullmatch(first), 0
@@ -48,8 +59,10 @@ def separated_rows(
     # Blanks before all names stand before quotation marks, too.
     blanks = header and first.count(delimiter) == first.count(f"{delimiter} ") > 0
     reader = csv.reader(_with(first, stream), delimiter=delimiter, strict=True, skipinitialspace=blanks)
+    place = before
     while True:
         begun = before + reader.line_num + 1
+        place += 1
         try:
             values = next(reader)
         except StopIteration:
@@ -60,7 +73,7 @@ def separated_rows(
             problems.add(path, begun, f"not readable as CSV ({error}); {lines} passed over")
             continue
         if any(values):
-            yield before + reader.line_num, values
+            yield SeparatedRow(before + reader.line_num, place, values)
 
 
 def _with(first: str, stream: Any) -> Iterator[str]:

@@ -19,7 +19,7 @@ def read_separated(source: Source, problems: Problems) -> Iterator[Document]:
         if stream is None:
             return
         rows = separated_rows(stream, source.path, problems, tabs=tabs)
-        _, names = next(rows, (0, []))
+        _, _, names = next(rows, (0, 0, []))
         if not names:
             problems.add(source.path, None, "no line names the columns; the file is empty")
             return
@@ -32,7 +32,7 @@ def read_separated(source: Source, problems: Problems) -> Iterator[Document]:
         twice = [name for name, count in Counter(column.lower() for column in columns if column).items() if count > 1]
         if twice:
             problems.warn(source.path, 1, f"two columns are called {twice[0]!r}; only one of them counts")
-        for number, values in rows:
+        for number, _, values in rows:
             if len(values) != len(columns):
                 problems.add(source.path, number, f"{len(values)} columns; the first line has {len(columns)}")
                 continue

@@ -22,8 +22,11 @@ _LOCALE = re.compile(
 )
 _MODIFIERS = {
     "latin": "Latn",
+    "latn": "Latn",
     "cyrillic": "Cyrl",
+    "cyrl": "Cyrl",
     "devanagari": "Deva",
+    "ijekavianlatin": "Latn",  # Serbian as KDE names it
     "iqtelif": "Latn",  # Tatar as glibc names it
 }
 _NO_SCRIPT = {"Zyyy", "Zzzz", "Zinh"}

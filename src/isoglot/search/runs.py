@@ -74,7 +74,7 @@ def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
             if not (line == 1 and id.lower() in _IDS and text.lower() in _TEXTS):
                 yield line, id, text
         return
-    for line, record in read_records(path, problems):
+    for line, _, record in read_records(path, problems):
         key, words = _first(record, _IDS), _first(record, _TEXTS)
         if isinstance(key, bool) or not isinstance(key, str | int) or not isinstance(words, str):
             problems.add(path, line, "no query with an id and a text")

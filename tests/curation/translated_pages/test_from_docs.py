@@ -10,7 +10,7 @@ from isoglot.curation.translated_pages.layouts import parse_layout
 from isoglot.curation.translated_pages.rows import DocsSettings
 from isoglot.curation.translated_pages.splitting import split_pages
 from isoglot.data.prepared import prepare
-from isoglot.data.rows import Row
+from isoglot.data.rows import Row, read_rows
 from support.chat import chat_server
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "fastapi-docs"
@@ -101,6 +101,14 @@ def test_banners_are_no_passages(tmp_path):
     assert found.counts()[1]["the same text on several pages"] == 6
 
 
+def test_what_was_dropped_is_counted_under_any_name(tmp_path):
+    files = {f"{lang}/c#/{name}.md": page(lang, ("Gate", "gate"), title=name) + "\n\n## Help {#help}\n\n"
+             + LONG[lang] * 2 for name in "abc" for lang in ("en", "de")}  # fmt: skip
+    aligned, left_out = build(write(tmp_path, files)).counts()
+    assert aligned == {"pivot": 3, "identifier": 3}
+    assert left_out["the same text on several pages"] == 6
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -162,6 +170,17 @@ def test_the_command(tmp_path, whole, capsys):
     assert sum("left_out" not in line for line in lines) == 30
     assert run(argv) == 2  # refuses to replace
     assert run([*argv, "--overwrite", "--layout", "{lang}"]) == 2
+    capsys.readouterr()
+    for more, said in (
+        (["--test-output", str(report)], "--report"),
+        (["--test-output", str(target)], "--test-output"),
+        (["--test-output", str(tmp_path / "test.csv")], "test.csv: rows are written as JSON lines"),
+        (["--budget-tokens", "9"], "--budget-tokens wants --query generated"),
+        (["--threshold", "0.1"], "give --align-with too"),
+    ):
+        assert run([*argv, "--overwrite", *more]) == 2
+        assert said in capsys.readouterr().err
+    assert len(list(read_rows([train]))) == 24
 
 
 def test_questions_may_be_generated(tmp_path, whole, monkeypatch, capsys):
@@ -172,8 +191,9 @@ def test_questions_may_be_generated(tmp_path, whole, monkeypatch, capsys):
     )
     target = tmp_path / "rows.jsonl"
     argv = ["data", "from-docs", str(tmp_path / "docs"), *whole, "-o", str(target), "--query", "generated"]
-    with chat_server(lambda *_: said) as (url, _):
+    with chat_server(lambda *_: said) as (url, server):
         assert run([*argv, "--with", url, "--lm", "tiny"]) == 0
+    assert server.prompts[0].startswith("Read this passage, which is in English (en).")
     rows = {row["lang"]: row for row in map(json.loads, target.read_text(encoding="utf-8").splitlines())}
     assert {lang: row["query"] for lang, row in rows.items()} == {"de": "Wann öffnet es?", "en": "When is it open?"}
     assert rows["de"]["group"] == "x#gate"
@@ -182,6 +202,11 @@ def test_questions_may_be_generated(tmp_path, whole, monkeypatch, capsys):
     capsys.readouterr()
     assert run([*argv, "--overwrite"]) == 2
     assert "go together" in capsys.readouterr().err
+    with chat_server(lambda *_: "Gern!") as (url, _):
+        target.unlink()
+        assert run([*argv, "--with", url, "--lm", "other"]) == 1
+    assert "no rows are written" in capsys.readouterr().err
+    assert not target.exists()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="FastAPI's documentation is not here")

@@ -137,7 +137,7 @@ def _page_rows(
             if isinstance(row, str):
                 found.outcomes.append(Outcome(page, lang, section.title, how, row))
                 continue
-            found.outcomes.append(Outcome(page, lang, row.group.partition("#")[2], how, None))
+            found.outcomes.append(Outcome(page, lang, name.removeprefix("+"), how, None))
             found.rows.append(row)
             found.pages[row.group] = page
 

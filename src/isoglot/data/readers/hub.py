@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +60,21 @@ def hub_rows(
         InputError: no revision, no such column, or records that are no rows (all are gathered).
         IsoglotError: it cannot be fetched.
     """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit {limit}: expected at least 1")
     stream = _open(name, config, split)
     present = list(getattr(stream, "column_names", None) or [])
-    for field, column in (("query", columns.query), ("passage", columns.passage), ("group", columns.group)):
+    for field in ("query", "passage", "group", "title", "negatives"):
+        column = getattr(columns, field)
         if present and column is not None and column.split(".")[0] not in present:
             raise InputError(f"{name}: no column {column!r} for the {field}; the columns are: {', '.join(present)}")
-    constant = known_code(columns.lang) if columns.lang not in present else None
-    if present and columns.lang not in present and constant is None:
+    there = columns.lang.split(".")[0] in present
+    constant = None if there else known_code(columns.lang)
+    if present and not there and constant is None:
         raise InputError(f"{name}: no column {columns.lang!r} for the language, nor is it a code such as 'de'; "
                          f"the columns are: {', '.join(present)}")  # fmt: skip
     problems = Problems()
-    for number, record in enumerate(stream, 1):
-        if limit is not None and number > limit:
-            break
+    for number, record in enumerate(islice(_records(stream, name), limit), 1):
         yield from _rows(record, number, name, columns, constant, dataset, problems)
     problems.raise_if_any(_REMEDY)
 
@@ -88,19 +91,47 @@ def _rows(
     passages = _value(record, columns.passage)
     if isinstance(passages, list):
         passages = list(dict.fromkeys(text for text in passages if isinstance(text, str) and text.strip()))
-    title = _value(record, columns.title)
+    title, negatives = _value(record, columns.title), _value(record, columns.negatives) or []
     fields: dict[str, Any] = {
-        "group": str(_value(record, columns.group)) if columns.group else str(number),
+        "group": _name(_value(record, columns.group)) if columns.group else str(number),
         "lang": lang or _value(record, columns.lang),
         "query": _value(record, columns.query),
         "dataset": dataset,
-        "negatives": _value(record, columns.negatives) or [],
+        "negatives": [negatives] if isinstance(negatives, str) else negatives,
     }
     if isinstance(passages, list):
         fields["passages"] = [{"title": title, "text": text} for text in passages]
     else:
         fields |= {"passage": passages, "title": title}
     return check_rows(fields, name, number, problems)
+
+
+def _name(value: Any) -> str | None:
+    """What a group is called; None for an empty field, and for what stands in its place in a column of numbers."""
+    return None if value is None or value != value else str(value)
+
+
+def _records(stream: Any, name: str) -> Iterator[dict[str, Any]]:
+    """The records, as far as they can be read.
+
+    Raises:
+        InputError: a file of the data set is broken.
+        IsoglotError: the connection broke off.
+    """
+    from datasets.exceptions import DatasetsError
+    from pyarrow import ArrowException
+
+    records = iter(stream)
+    while True:
+        try:
+            record = next(records, None)
+        except (ArrowException, DatasetsError, ValueError, TypeError) as error:
+            raise InputError(f"{name}: a file of it cannot be read ({_first(error)})") from error
+        except OSError as error:
+            raise IsoglotError(f"{name}: cannot be read on ({_first(error)}); try again") from error
+        if record is None:
+            return
+        yield record
 
 
 def _value(record: dict[str, Any], column: str | None) -> Any:

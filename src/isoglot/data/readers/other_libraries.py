@@ -16,6 +16,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.records import read_records
 from isoglot.data.rows import Row, check_rows
+from isoglot.languages.codes import known_code
 
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the formats."
 _QUERIES = ("query", "anchor", "question", "sentence1")
@@ -165,6 +166,15 @@ def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Count
     return _rows(sources, reading, convert, notes=notes)
 
 
+def _apart(sources: Sequence[Source]) -> list[str]:
+    """A name for each file, by which lines of different files are different groups: numbered where names are alike."""
+    count = Counter(source.path.name for source in sources)
+    return [
+        source.path.name if count[source.path.name] == 1 else f"{number}-{source.path.name}"
+        for number, source in enumerate(sources, 1)
+    ]
+
+
 def _titled(entry: dict[str, Any]) -> str:
     return f"{entry['title']} {entry['text']}" if entry.get("title") else entry["text"]
 
@@ -222,10 +232,10 @@ def _rows(
         raise InputError(f"negatives {reading.negatives}: expected 0 or more")
     problems = Problems()
     ends: dict[Path, int] = {}
-    by_line = False
-    for source in sources:
-        for number, record in read_records(source.path, problems, header=header):
-            ends[source.path] = number
+    by_line: bool | None = None
+    for source, name in zip(sources, _apart(sources), strict=True):
+        for number, place, record in read_records(source.path, problems, header=header):
+            ends[source.path] = place
             try:
                 converted = convert(record)
                 lang = source.lang if reading.lang_column is None or source.lang else record[reading.lang_column]
@@ -233,20 +243,37 @@ def _rows(
             except (KeyError, IndexError, TypeError, AttributeError) as error:
                 problems.add(source.path, number, _what(error, record))
                 continue
-            if group is None:
-                by_line = True
-                group = str(number) if reading.aligned and source.lang else f"{source.path.name}:{number}"
+            if group is None and reading.group_column:
+                problems.add(source.path, number, f"field {reading.group_column!r} is empty, which names the group")
+                continue
+            if by_line is not None and by_line != (group is None):
+                what = "no id where earlier ones have one" if group is None else "an id where earlier ones have none"
+                problems.add(source.path, number, f"a record with {what}; expected all to have one, or none")
+                continue
+            by_line = group is None
+            if by_line:
+                group = str(place) if reading.aligned and source.lang else f"{name}:{number}"
             fields = {**converted, "group": group, "lang": lang, "dataset": reading.dataset}
             if "passages" in fields and isinstance(fields["passages"], list) and isinstance(fields["negatives"], list):
                 _without_repeats(fields, Counter() if notes is None else notes)
-            if reading.negatives is not None:
+            if reading.negatives is not None and isinstance(fields["negatives"], list):
                 fields["negatives"] = fields["negatives"][: reading.negatives]
                 if fields.get("scores"):
                     fields["scores"] = fields["scores"][: len(fields.get("passages") or [1]) + reading.negatives]
             yield from check_rows(fields, source.path, number, problems)
         if source.path not in ends and not problems.count:
             problems.add(source.path, None, "the file holds no records")
-    if by_line and reading.aligned and all(source.lang for source in sources) and len(set(ends.values())) > 1:
+    aligned = by_line and reading.aligned and all(source.lang for source in sources)
+    langs = Counter(known_code(source.lang or "") for source in sources)
+    twice = [lang for lang, count in langs.items() if lang and count > 1]
+    if aligned and twice:
+        problems.add(
+            sources[0].path,
+            None,
+            f"several files of {twice[0]}, whose lines n would be one query: put them into one file, name "
+            "`group_column`, or say that they are `unaligned`",
+        )
+    elif aligned and len(set(ends.values())) > 1:
         lengths = ", ".join(f"{path} {number}" for path, number in ends.items())
         problems.add(
             sources[0].path,

@@ -47,7 +47,7 @@ def swim_ir_rows(
     problems = Problems()
     identify = identifier_if_there()
     for path in files:
-        for number, record in read_records(path, problems):
+        for number, _, record in read_records(path, problems):
             missing = [name for name in _FIELDS if not isinstance(record, dict) or name not in record]
             if missing:
                 problems.add(path, number, f"no {', '.join(missing)}; expected SWIM-IR's fields {', '.join(_FIELDS)}")

@@ -16,6 +16,7 @@ from isoglot.data.readers.bitext.po import po_units
 from isoglot.data.readers.bitext.tmx import tmx_units
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.data.readers.bitext.xliff import xliff_units
+from isoglot.languages.codes import known_code
 
 Read = Callable[[IO[bytes], str, Wanted, Notes], Iterator[Unit]]
 READERS: dict[str, Read] = {
@@ -65,6 +66,9 @@ def read_units(names: Sequence[str], wanted: Wanted, notes: Notes) -> Iterator[U
     if all(aligned):
         yield from _moses([(lang, Source(path)) for lang, path in filter(None, aligned)], notes)
         return
+    if any(aligned) and not all(Path(name).exists() for name in names):
+        plain_name = next(name for name, found in zip(names, aligned, strict=True) if not found)
+        raise InputError(f"{plain_name}: of which language? Files that match line by line are all given as LANG=FILE")
     sources = [source for name in names for source in _sources(Path(name))]
     plain = [source for source in sources if source.ending not in READERS]
     for source in sources:
@@ -90,6 +94,8 @@ def _sources(path: Path) -> list[Source]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+            # Beside every file macOS packs another of the same name, which holds no text.
+            members = [member for member in members if not Path(member).name.startswith("._")]
     except zipfile.BadZipFile as error:
         raise InputError(f"{path}: a broken or truncated zip file ({error})") from error
     known = [Source(path, member) for member in members if Source(path, member).ending in READERS]
@@ -117,6 +123,9 @@ def _by_language(plain: Sequence[Source], wanted: Wanted) -> list[tuple[str, Sou
 
 
 def _moses(files: Sequence[tuple[str, Source]], notes: Notes) -> Iterator[Unit]:
+    for lang, source in files:
+        if known_code(lang) is None:
+            raise InputError(f"{source.name}: {lang!r} is no language code such as 'de'; give it as LANG=FILE")
     if len({lang for lang, _ in files}) < 2:
         raise InputError(f"{files[0][1].name}: one language alone is no bitext; give a file for each of two or more")
     with ExitStack() as stack:

@@ -9,6 +9,7 @@ from typing import IO
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.data.records import not_utf8
 from isoglot.data.text_streams import as_utf8
+from isoglot.languages.codes import known_code
 
 
 def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> Iterator[Unit]:
@@ -42,9 +43,16 @@ def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Ite
         if line is None or not line.strip():
             continue
         fields = line.rstrip("\r\n").split("\t")
-        if not langs:
+        if number == 1 and not langs:
             langs = [name.strip() for name in fields]
+            unknown = [name for name in langs if known_code(name) is None]
+            if unknown:
+                seen = f"{unknown[0][:40]!r} is no language code such as 'de'"
+                notes.problems.add(file, 1, f"{seen}; name the columns' languages here, or in `langs`, source first")
+                return
             continue
+        if number == 1 and list(map(known_code, fields)) == list(map(known_code, langs)):
+            continue  # it names them, too
         if len(fields) != len(langs):
             notes.problems.add(file, number, f"{len(fields)} columns; expected {len(langs)} ({', '.join(langs)})")
             continue

@@ -9,6 +9,8 @@ from typing import IO
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
+from isoglot.languages.codes import known_code
+from isoglot.languages.known import known
 
 # polib reads the name in quotes without looking for the second one, and so loses a letter.
 _LINE = re.compile(
@@ -68,4 +70,12 @@ def _named(file: str) -> str:
     path = PurePosixPath(file)
     folders = [part for part in path.parts[:-1] if part != "LC_MESSAGES"]
     names = [path.name.split(".")[0], *path.name.split(".")[-2:-1], *folders[-1:]]
-    return next((name for name in names if _CODE.fullmatch(name)), "")
+    if path.parent.name == "LC_MESSAGES":  # named after the program
+        names.reverse()
+    return next((name for name in names if _CODE.fullmatch(name) and _is_known(name)), "")
+
+
+def _is_known(name: str) -> bool:
+    """Whether a name is a language's of the table: `app` and `web` are codes, too, of languages hardly written."""
+    code = known_code(name)
+    return code is not None and code.partition("-")[0] in known()

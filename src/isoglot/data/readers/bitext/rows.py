@@ -11,6 +11,7 @@ from isoglot.data.rows import Kind, Row, has_surrogate
 from isoglot.languages.codes import known_code, normal_code
 
 KIND: Kind = "bitext"
+_ALONE, _NOT_KEPT = "segments without a translation", "segments in fewer than two of the languages to keep"
 
 
 def bitext_rows(
@@ -33,8 +34,11 @@ def bitext_rows(
     """
     seen, pivot, langs = Seen(), normal_code(pivot), tuple(map(normal_code, langs))
     for unit in units:
+        before = notes.left_out.total()
         texts = _texts(unit, langs, notes)
         if len(texts) < 2:
+            if notes.left_out.total() == before:
+                notes.left_out[_NOT_KEPT if langs else _ALONE] += 1
             continue
         origin = pivot if pivot in texts else next(iter(texts))
         group = hashlib.blake2b(f"{origin}\0{texts[origin]}".encode(), digest_size=8).hexdigest()
@@ -42,6 +46,9 @@ def bitext_rows(
         if not any(fresh for lang, fresh in new.items() if lang != origin):
             notes.left_out["segments whose text was there before"] += 1
             continue
+        again = sum(not fresh for lang, fresh in new.items() if lang != origin)
+        if again:
+            notes.left_out["further translations of one text"] += again
         for lang, text in texts.items():
             if new[lang]:
                 yield Row(group=group, lang=lang, query=text, passage=text, dataset=dataset, kind=KIND)

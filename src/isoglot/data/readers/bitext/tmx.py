@@ -7,6 +7,7 @@ from typing import IO
 
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.data.readers.bitext.xml_events import XML_LANG, elements, spoken
+from isoglot.languages.codes import known_code
 
 # Codes of the original's markup, and texts of their own inside of it.
 _SILENT = frozenset({"bpt", "ept", "ph", "it", "ut", "sub"})
@@ -27,6 +28,8 @@ def tmx_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Ite
             segment = next((part for part in version if part.tag.rpartition("}")[2] == "seg"), None)
             if not lang:
                 notes.problems.add(file, None, f"unit {number}: a text without xml:lang")
+            elif known_code(lang) is None:
+                notes.problems.add(file, None, f"unit {number}: {lang!r} is no language code such as 'de'")
             elif segment is None:
                 notes.left_out["segments without text"] += 1
             elif lang in texts:

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.data.readers.bitext.xml_events import elements, spoken
+from isoglot.languages.codes import known_code
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -24,9 +25,11 @@ def xliff_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> I
     number = 0
     for event, element in elements(stream, file, {"trans-unit", "unit"}, notes):
         if event == "start":
-            if element.tag in ("xliff", "file"):
-                source_lang = element.get("srcLang") or element.get("source-language") or source_lang
-                target_lang = element.get("trgLang") or element.get("target-language") or target_lang
+            if element.tag == "xliff":
+                source_lang, target_lang = element.get("srcLang", ""), element.get("trgLang", "")
+            elif element.tag == "file" and (element.get("source-language") or not source_lang):
+                # A file without a target is not in the language of the one before it.
+                source_lang, target_lang = element.get("source-language", ""), element.get("target-language", "")
             continue
         if element.tag not in ("trans-unit", "unit"):
             continue
@@ -36,6 +39,10 @@ def xliff_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> I
             continue
         if not source_lang or not target_lang:
             notes.problems.add(file, None, "no target language (target-language or trgLang); add it to the file")
+            return
+        unknown = next((lang for lang in (source_lang, target_lang) if known_code(lang) is None), None)
+        if unknown is not None:
+            notes.problems.add(file, None, f"{unknown!r} is no language code such as 'de'")
             return
         segments = [element] if element.tag == "trans-unit" else [part for part in element if _name(part) == "segment"]
         for segment in segments:

@@ -1,0 +1,58 @@
+"""Files that verbs write rows to: names that are read back as rows, none written twice, and a counter meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isoglot.cli.options import new_file
+from isoglot.core.errors import InputError
+
+if TYPE_CHECKING:
+    from isoglot.data.rows import Row
+
+
+def new_rows(path: Path, overwrite: bool, *, beside: dict[str, Path | None] | None = None) -> Path:
+    """The path of a rows file to write; refused where `new_file` refuses it, and where it would not be read as rows.
+
+    Args:
+        path: of the rows.
+        overwrite: whether existing files may be replaced.
+        beside: what else is written, by its flag.
+
+    Raises:
+        InputError: one that exists or cannot be made, a name of other kinds, or one file for two purposes.
+    """
+    from isoglot.data.rows import require_rows_name
+
+    others = {flag: other for flag, other in (beside or {}).items() if other is not None}
+    require_rows_name(path)
+    for file in (path, *others.values()):
+        new_file(file, overwrite)
+    taken = {path.resolve(): "--output"}
+    for flag, other in others.items():
+        if other.resolve() in taken:
+            raise InputError(f"{flag} {other}: {taken[other.resolve()]} is written there; give another file")
+        taken[other.resolve()] = flag
+    return path
+
+
+def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to replace rows that are read by rows that hold none of them.
+
+    Raises:
+        InputError: the output is one of the inputs.
+    """
+    if output.resolve() in {path.resolve() for path in inputs}:
+        raise InputError(f"--output {output}: is read, and only new rows are written; give another file")
+
+
+def counted(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows, counted on a terminal while they are read."""
+    from isoglot.core.progress import Progress
+
+    with Progress("rows") as progress:
+        for row in rows:
+            yield row
+            progress.advance()
