@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from fastapi.testclient import TestClient
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
+from isoglot.serve import parameter_names
 from isoglot.serve.app import create_app
 from isoglot.serve.keys import add_key
+from isoglot.serve.parameter_names import parameters_of
 from isoglot.serve.settings import ServeSettings
 from support.serving import encode
 
@@ -164,6 +166,22 @@ def test_each_route_has_its_own_parameters(client: TestClient) -> None:
     assert len(ask(client, lang=["de", "en"], facets=["lang", "year"], collapse=["document", "text"])["facets"]) == 2
     # People's links get parameters for tracking.
     assert client.get("/", params={"q": "moon", "utm_source": "news"}).status_code == 200
+
+
+def test_what_a_route_takes_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(endpoint: Callable[..., Any]) -> Any:
+        read.append(endpoint.__name__)
+        return parameters_of(endpoint)
+
+    monkeypatch.setattr(parameter_names, "parameters_of", counted)
+    with TestClient(create_app({"books": searcher()}), base_url="http://127.0.0.1") as client:
+        for _ in range(3):
+            ask(client)
+            ask(client, "/similar", id="books1#1")
+            assert client.get("/search", params={"q": "x", "langs": "de"}).status_code == 422
+    assert sorted(read) == ["search", "similar"]
 
 
 def test_the_document_of_the_api_names_fields_and_languages(client: TestClient) -> None:

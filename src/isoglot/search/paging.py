@@ -61,6 +61,8 @@ class _Pages:
         self.shown: list[Candidate] = []
         self._seen: set[tuple[str, str]] = set()
         self._keys: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self._rest: list[Candidate] = []
+        self._langs: Counter[str] = Counter()
         self._look(depth)
 
     def show(self, page: list[Candidate]) -> None:

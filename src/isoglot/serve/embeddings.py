@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from fastapi import APIRouter, Path
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WithJsonSchema, field_validator, model_validator
 
 from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoded, Role
 from isoglot.serve.cleaning import plain
+from isoglot.serve.json_answer import json_of
 from isoglot.serve.listed import Listed
 from isoglot.serve.model_facts import TokenIdsError, dimensions_of, shortened
 from isoglot.serve.openai_errors import documented, openai_error
@@ -152,9 +153,9 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         response_model=ServedModels,
         responses=documented(400, 408, 413, 414),
     )
-    async def models() -> JSONResponse:
+    async def models() -> Response:
         data = [ServedModel(id=name, created=started) for name in embedders]
-        return JSONResponse(ServedModels(data=data).model_dump())
+        return json_of(ServedModels(data=data))
 
     @routes.get(
         "/v1/models/{name}",
@@ -162,10 +163,10 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         response_model=ServedModel,
         responses=documented(400, 404, 408, 413, 414),
     )
-    async def model(name: Annotated[str, Path(description="As /v1/models lists it.")]) -> JSONResponse:
+    async def model(name: Annotated[str, Path(description="As /v1/models lists it.")]) -> Response:
         if name not in embedders:
             return openai_error(404, f"there is no model {plain(name)[:80]!r} here; there are: {named}", param="model")
-        return JSONResponse(ServedModel(id=name, created=started).model_dump())
+        return json_of(ServedModel(id=name, created=started))
 
     @routes.post(
         "/v1/embeddings",
@@ -173,7 +174,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         response_model=Embeddings,
         responses=documented(400, 408, 413, 414, 422, 503, 504),
     )
-    async def embeddings(request: EmbeddingsRequest) -> JSONResponse:
+    async def embeddings(request: EmbeddingsRequest) -> Response:
         role: Role = "query" if request.input_type == "query" else "passage"
         entry = embedders[request.model]
         if request.dimensions is not None:
@@ -189,7 +190,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         encoded = await workers.run(entry.encode, [plain(text) for text in texts], role)
         answer = _embeddings(encoded, request.model, request.dimensions, as_text=request.encoding_format == "base64")
         # The models document the answer; validating thousands of numbers again would double its cost.
-        return JSONResponse(answer.model_dump())
+        return json_of(answer)
 
     return routes
 

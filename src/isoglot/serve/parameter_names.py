@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
 from isoglot.core.near_names import no_such
+
+# As long as the application that a route is of: reading them is a tenth of what a request costs besides its search.
+_read: WeakKeyDictionary[Callable[..., Any], Mapping[str, bool]] = WeakKeyDictionary()
 
 
 async def known_parameters(request: Request) -> None:
@@ -18,7 +22,10 @@ async def known_parameters(request: Request) -> None:
     Raises:
         RequestValidationError: it names another one, which is in the message with the one that was probably meant.
     """
-    there = parameters_of(request.scope["endpoint"])
+    endpoint = request.scope["endpoint"]
+    if endpoint not in _read:
+        _read[endpoint] = parameters_of(endpoint)
+    there = _read[endpoint]
     given = request.query_params
     wrong = []
     for name in given:

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from isoglot.encoders.judging import Judge
 from isoglot.serve.cleaning import clean_query, plain
+from isoglot.serve.json_answer import json_of
 from isoglot.serve.openai_errors import documented
 from isoglot.serve.rerankers import Judged, checked_scores
 from isoglot.serve.served import Collection
@@ -99,7 +100,7 @@ def router(
         response_model=Reranking,
         responses=documented(400, 408, 413, 414, 422, 503, 504),
     )
-    async def rerank(request: RerankRequest) -> JSONResponse:
+    async def rerank(request: RerankRequest) -> Response:
         texts = [plain(given if isinstance(given, str) else given.text) for given in request.documents]
         name = request.model or default
         scores, tokens = await workers.run(models[name], clean_query(request.query), texts)
@@ -115,7 +116,7 @@ def router(
         ]
         usage = None if tokens is None else RerankUsage(total_tokens=tokens)
         answer = Reranking(id=uuid.uuid4().hex, model=name, results=results, usage=usage)
-        return JSONResponse(answer.model_dump(exclude_none=True))
+        return json_of(answer, exclude_none=True)
 
     return routes
 

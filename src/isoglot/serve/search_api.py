@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 
 from isoglot.core.errors import InputError
 from isoglot.languages.codes import known_code
@@ -17,6 +17,7 @@ from isoglot.serve.answers import Results, results
 from isoglot.serve.asking import Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.finding import Finder
+from isoglot.serve.json_answer import json_of
 from isoglot.serve.parameter_names import known_parameters
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.rerankers import ServedRerankers
@@ -35,7 +36,7 @@ def search_router(
     Name = Annotated[Literal[tuple(by_name)], told.index]  # type: ignore[valid-type]
     routes = APIRouter(dependencies=[Depends(known_parameters)])
 
-    async def answered(ask: Ask, index: str) -> JSONResponse:
+    async def answered(ask: Ask, index: str) -> Response:
         langs = list(dict.fromkeys(known_code(code) or code for code in ask.langs))
         there = languages_there(collections)
         unknown = [code for code in langs if code not in there]
@@ -50,7 +51,7 @@ def search_router(
         except NoPassageError as error:
             return problem(404, plain(str(error)))
         seconds = time.perf_counter() - started
-        return JSONResponse(results(ask, found, collection.name, collection.model, seconds).model_dump())
+        return json_of(results(ask, found, collection.name, collection.model, seconds))
 
     @routes.get(
         "/search",
@@ -74,7 +75,7 @@ def search_router(
         neighbours: Annotated[int, told.neighbours] = 0,
         # mypy takes a variable for no type; to FastAPI it is one.
         index: Name = default,  # type: ignore[valid-type]
-    ) -> JSONResponse:
+    ) -> Response:
         try:
             check_feedback(feedback, mode)
             if rerank is not None:
@@ -116,7 +117,7 @@ def search_router(
         facets: Annotated[list[Annotated[str, told.a_field]] | None, told.facets] = None,
         neighbours: Annotated[int, told.neighbours] = 0,
         index: Name = default,  # type: ignore[valid-type]
-    ) -> JSONResponse:
+    ) -> Response:
         ask = Ask(
             like=id,
             k=k,
