@@ -249,6 +249,15 @@ def test_a_data_set_that_cannot_fill_a_batch_is_left_out():
     assert set(kinds) == {("mono", "a"), ("mono", "b"), ("cross", "b")}
 
 
+@pytest.mark.parametrize("sampling", REGIMES)
+def test_the_languages_that_batches_can_hold(sampling):
+    """th has too few groups for a batch of its own, and the groups of el have nothing else."""
+    table = table_of(complete(20, ("de", "en")) + complete(5, ("de", "th"), "b") + complete(20, ("el",), "e"))
+    sampler = HybridBatchSampler(table, sampling, 8, steps=300)
+    drawn = {int(table.lang[row]) for batch in sampler for row in batch}
+    assert sampler.languages == tuple(table.languages[number] for number in sorted(drawn))
+
+
 @pytest.mark.parametrize("tau", [0.0, 1.0])
 def test_pairs_of_an_example_are_drawn_without_replacement(tau):
     """P(x, y) = w_x / W * w_y / (W - w_x), on groups that have all languages."""

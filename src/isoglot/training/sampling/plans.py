@@ -29,6 +29,7 @@ class Plan:
         language_exponent: float,
     ) -> None:
         self.kind = kind
+        self.strata = tuple(strata)
         self.stream = resolve
         rows = np.bincount(np.asarray(table.dataset), minlength=len(table.datasets)).astype(np.float64)
         self._strata: list[list[Stratum]] = []
