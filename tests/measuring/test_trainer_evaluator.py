@@ -85,6 +85,21 @@ def test_metrics_are_flat_and_named(tiny_model, tmp_path):
     assert [row["steps"] for row in rows] == ["5", "6"]
 
 
+@pytest.mark.parametrize(
+    ("primary", "greater"),
+    [
+        ("multilingual.map", True),
+        ("multilingual.rank_distance", False),
+        ("multilingual.rank_distance_normalised", False),
+        ("multilingual.max@r", False),
+        ("multilingual_rank_distance", False),
+        ("multilingual.max@r_normalised", True),
+    ],
+)
+def test_which_way_the_best_checkpoint_lies(primary, greater):
+    assert MultilingualEvaluator(bench(), primary=primary).greater_is_better == greater
+
+
 def test_what_cannot_be_measured_is_left_out(tiny_model):
     model = load(tiny_model)
     found = MultilingualEvaluator(bench(("de",)), precision="fp32")(model)

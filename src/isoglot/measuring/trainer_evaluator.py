@@ -13,6 +13,7 @@ from sentence_transformers.evaluation import SentenceEvaluator
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.devices import Precision
+from isoglot.measuring.comparing import LOWER_IS_BETTER
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.given import opened_benchmark
@@ -68,8 +69,8 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         self.length = length
         self.precision = precision
         self.write_csv = write_csv
-        self.greater_is_better = primary.rpartition(".")[2] not in ("rank_distance", "max@r")
         self._primary = _key(*primary.split(".", 1)) if "." in primary else primary
+        self.greater_is_better = self._primary not in {_key(POOL, measure) for measure in LOWER_IS_BETTER}
         self.primary_metric = self._primary
         self.last: Evaluation | None = None
 
