@@ -252,6 +252,23 @@ def test_batches_that_do_not_fit_are_refused_before_the_model_is_loaded(rows, tm
         train("./no-such-model", rows, tmp_path, TrainSettings(Sampling("x-y"), batch_size=500))
 
 
+def test_a_teacher_who_said_nothing_is_not_followed(rows, tiny_model, tmp_path):
+    given = TrainSettings(**FAST, loss_distill=1.0)
+    with pytest.raises(
+        InputError, match=r"loss_distill 1: no row has a teacher's scores .*; `isoglot data score` adds"
+    ):
+        train(str(tiny_model), rows, tmp_path / "out", given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_no_batch_has_anything_for_is_named(rows, tiny_model, tmp_path, capsys):
+    given = {**FAST, "max_steps": 1, "save_steps": 0, "loss_jsd": 0.1}
+    train(str(tiny_model), rows, tmp_path / "mono", TrainSettings(Sampling("x-x-mono"), **given))
+    assert "not used: loss jsd; compares language versions in cross-lingual" in capsys.readouterr().err
+    train(str(tiny_model), rows, tmp_path / "cross", TrainSettings(Sampling("hybrid"), **given))
+    assert "not used" not in capsys.readouterr().err
+
+
 def test_half_precision(rows, tiny_model, tmp_path):
     settings = TrainSettings(**{**FAST, "precision": "bf16", "max_steps": 2})
     train(str(tiny_model), rows, tmp_path, settings)

@@ -242,6 +242,14 @@ def test_data_sets_by_a_power_of_their_rows(tau):
         assert close(counts["a"], 1500, 48**tau / (48**tau + 24**tau))
 
 
+@pytest.mark.parametrize("name", ["dataset_exponent", "language_exponent"])
+@pytest.mark.parametrize("exponent", [900.0, -900.0])
+def test_a_power_that_is_no_number_is_refused(name, exponent):
+    table = table_of(complete(20, ("de", "en"), "a"))
+    with pytest.raises(InputError, match=f"{name} {exponent:g}: too far from 0 for sizes up to"):
+        HybridBatchSampler(table, Sampling(**{name: exponent}), 4)
+
+
 def test_a_data_set_that_cannot_fill_a_batch_is_left_out():
     table = table_of(complete(10, ("de",), "a") + complete(10, ("de", "en"), "b") + complete(3, LANGS, "c"))
     assert {b.dataset for b in HybridBatchSampler(table, Sampling("x-y"), 4, steps=50).batches()} == {"b"}

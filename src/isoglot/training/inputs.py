@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
+from isoglot.core.errors import InputError
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import preset_of, prompt_of
@@ -154,6 +155,20 @@ def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
 
 def _digest(text: str | None) -> int:
     return int.from_bytes(hashlib.blake2b((text or "").encode(), digest_size=8).digest(), "little")
+
+
+def require_scores(collator: TokenCollator, settings: TrainSettings) -> None:
+    """Refuse to follow a teacher who has said nothing.
+
+    Raises:
+        InputError: no row that is drawn has scores of its passage and of a negative that it brings along.
+    """
+    scores = None if collator.negatives is None else collator.negatives.scores
+    if scores is None or not ((~np.isnan(scores)).sum(axis=1) >= 2).any():
+        raise InputError(
+            f"loss_distill {settings.loss_weights['distill']:g}: no row has a teacher's scores of its passage and of a "
+            f"hard negative (`negatives` {settings.negatives}); `isoglot data score` adds them"
+        )
 
 
 def used_tokens(collator: TokenCollator) -> torch.Tensor:

@@ -38,7 +38,7 @@ from isoglot.training.checkpoints import (
 )
 from isoglot.training.facts import fixed_facts, run_facts, weights_checksum
 from isoglot.training.failures import run_steps
-from isoglot.training.inputs import tokenized, used_tokens
+from isoglot.training.inputs import require_scores, tokenized, used_tokens
 from isoglot.training.interruption import Interruption
 from isoglot.training.launch import require_known_launch, require_one_run
 from isoglot.training.log import BatchLog, StepLog
@@ -228,7 +228,7 @@ def _train(
         processes=processes,
     )
     if first:
-        _say_left_out(sampler)
+        _say_left_out(sampler, [name for name, (term, _) in terms.items() if term.parallel])
     device = str(arguments.device)
     set_seed(settings.seed)
     with in_turn():
@@ -242,6 +242,8 @@ def _train(
         require_one_run({"weights": weights_checksum(encoder)})
     before = trained_languages(getattr(encoder, "isoglot_name", EMBEDDED))
     collator = tokenized(encoder, rows, settings, checkpoints, sampler.rows(), [term for term, _ in terms.values()])
+    if "distill" in terms:
+        require_scores(collator, settings)
     trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     if settings.lora is not None:
         add_lora(encoder, settings.lora)
@@ -288,13 +290,18 @@ def _train(
     return folder
 
 
-def _say_left_out(sampler: HybridBatchSampler) -> None:
-    """Name the languages of the rows that nothing is learnt from."""
+def _say_left_out(sampler: HybridBatchSampler, parallel: list[str]) -> None:
+    """Name the languages of the rows that nothing is learnt from, and losses that no batch has anything for."""
     left_out = [code for code in sampler.table.languages if code not in sampler.languages]
     if left_out:
         progress_line(
             f"not trained on: {', '.join(left_out)}; no batch of {sampler.pairs * sampler.processes} pairs under "
             f"{sampler.sampling.name} can hold them"
+        )
+    if parallel and not sampler.crosses:
+        progress_line(
+            f"not used: loss {', '.join(parallel)}; compares language versions in cross-lingual batches, which "
+            f"{sampler.sampling.name} does not draw"
         )
 
 

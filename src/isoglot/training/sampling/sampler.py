@@ -137,6 +137,11 @@ class HybridBatchSampler:
                 found |= {x, y} if x >= 0 else self._mixed(plan.kind, dataset)
         return tuple(self.table.languages[number] for number in sorted(found))
 
+    @property
+    def crosses(self) -> bool:
+        """Whether any batch pairs queries with passages in other languages."""
+        return any(plan.kind == "cross" for plan in self._plans)
+
     def _mixed(self, kind: str, dataset: int) -> set[int]:
         """Languages of batches that mix them: in cross-lingual ones a text needs a version in another language."""
         groups = np.array(self.table.pair_groups[dataset])
