@@ -160,6 +160,14 @@ def test_another_regime_can_join_a_finished_study(continued, killed, rows, bench
     assert [run.regime for run in more.runs] == ["base", "x-x-mono", "hybrid-0.5", "x-y"]
 
 
+def test_a_regime_that_the_rows_cannot_serve_is_refused_before_anything_runs(benchmark, tiny_model, tmp_path):
+    path = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(8, ("de",), first=400))
+    rows = prepare([path], tmp_path / "rows", show_progress=False)
+    with pytest.raises(InputError, match="the rows hold no cross-lingual batches"):
+        study(rows, benchmark, tmp_path / "out", settings_of(tiny_model, regimes=("x-x-mono", "x-y")))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_overlap_is_refused_before_anything_runs(rows, tiny_model, tmp_path):
     benchmark = from_rows(rows, "itself")
     with pytest.raises(InputError, match="overlap the benchmark itself: 40 groups") as caught:

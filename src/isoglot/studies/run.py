@@ -30,6 +30,7 @@ from isoglot.studies.settings import StudySettings
 from isoglot.training.rows import places_of
 from isoglot.training.run import train
 from isoglot.training.sampling.regimes import parse_regime
+from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.settings import TrainSettings, flat_settings
 
 BASE = "base"
@@ -134,6 +135,8 @@ def study(
         for text in settings.regimes:
             sampling = parse_regime(text, settings.train.sampling)
             plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
+            # Batches that the rows cannot fill are refused now, not when the runs before this one are done.
+            HybridBatchSampler(rows.table, sampling, settings.train.batch_size)
     runs = []
     top = {}
     for number, (regime, run_seed, train_settings) in enumerate(plan, 1):
