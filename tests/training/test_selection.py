@@ -268,6 +268,13 @@ def test_the_logged_alpha_is_that_of_the_steps_batch(place, tmp_path):
     assert [line["alpha"] for line in lines] == [1.0, 0.75, 0.5, 0.25, 0.0]
 
 
+def test_a_measurement_takes_no_line_of_the_log(place, tmp_path):
+    train(str(place / "model"), rows_of(place), tmp_path / "out", settings(max_steps=5, log_steps=1))
+    lines = [json.loads(line) for line in (tmp_path / "out" / "training.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5]
+    assert [line["step"] for line in lines if "select_score" in line] == [3, 5]
+
+
 def test_score_is_pooled_map_minus_normalised_rank_distance(place):
     folder = place / "scored"
     folder.mkdir()

@@ -144,7 +144,9 @@ class Selection(TrainerCallback):  # type: ignore[misc]
                     self.forget_older()
         else:
             self._worse += 1
+        due = control.should_log
         self.log({f"select_{name}": value for name, value in measured.items()})
+        control.should_log = due  # which the Trainer takes for done
         if self._patience and self._worse >= self._patience:
             control.should_training_stop = True
 
