@@ -88,6 +88,24 @@ def test_evaluate_a_model_then_its_vectors_then_its_run(tmp_path, tiny_model, ro
     assert json.loads(out)["multilingual"]["map"] == pytest.approx(record["multilingual"]["map"])
 
 
+def test_what_was_measured_is_not_resumed_with_something_else(tmp_path, tiny_model, rows_file, capsys):
+    words = ["evaluate", "--benchmark", "rows", "--rows", rows_file, "--resamples", 0, "-o", tmp_path / "out"]
+    words += ["--model", tiny_model]
+    assert output(capsys, *words)[0] == 0
+    before = (tmp_path / "out" / "metrics.json").read_bytes()
+    for other, message in (
+        (("--langs", "de,en"), "made with another benchmark's checksum"),
+        (("--length", 8), "made with another length (None then, 8 now); give the same settings, or --overwrite"),
+    ):
+        code, _, err = output(capsys, *words, *other, "--resume")
+        assert (code, message in err) == (2, True), err
+    assert output(capsys, *words, "--resume")[0] == 0
+    assert (tmp_path / "out" / "metrics.json").read_bytes() == before
+    write_json(tmp_path / "out" / "run.json", {"verb": "train"})
+    code, _, err = output(capsys, *words, "--resume")
+    assert (code, "holds what `isoglot train` made; give another --output-dir" in err) == (2, True)
+
+
 def test_gates_are_held_after_writing(tmp_path, tiny_model, rows_file, capsys):
     source = ("--benchmark", "rows", "--rows", rows_file, "--model", tiny_model, "--resamples", 0)
     code, _, err = output(
@@ -212,6 +230,29 @@ def test_a_study_folder_brings_its_runs(tmp_path):
     evaluated(tmp_path / "runs" / "base", 0.5, 6)
     write_json(tmp_path / "study.json", {})
     assert [name for name, _ in run_folders([str(tmp_path)])] == ["base", "hybrid-0.5", "hybrid-0.5"]
+
+
+def test_only_a_name_makes_seeds_of_two_folders(tmp_path):
+    """Regimes of two studies, and a run that is called like one of them, are other runs."""
+    for home in ("first", "second", "x/second"):
+        evaluated(tmp_path / home / "runs" / "base", 0.5)
+        evaluated(tmp_path / home / "runs" / "hybrid-0.5-seed0", 1.0)
+        evaluated(tmp_path / home / "runs" / "hybrid-0.5-seed1", 1.0)
+        write_json(tmp_path / home / "study.json", {})
+    evaluated(tmp_path / "base", 0.5)
+    places = [str(tmp_path / name) for name in ("first", "second", "base")]
+    names = [name for name, _ in run_folders(places)]
+    assert names[:3] == ["first base", "first hybrid-0.5", "first hybrid-0.5"]
+    assert names[3:6] == ["second base", "second hybrid-0.5", "second hybrid-0.5"]
+    assert names[6] == f"{tmp_path.name}/base"
+    names = {name for name, _ in run_folders([places[1], str(tmp_path / "x" / "second")])}
+    assert {"x/second base", f"{tmp_path.name}/second base"} <= names
+    assert len({name for name, _ in run_folders([f"all={places[0]}", f"all={places[1]}"])}) == 2
+
+
+def test_a_folder_may_have_an_equals_sign_in_its_name(tmp_path):
+    one, two = (evaluated(tmp_path / name, 0.5) for name in ("lr=1e-5", "lr=3e-5"))
+    assert [name for name, _ in run_folders([str(one), f"high={two}"])] == ["lr=1e-5", "high"]
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path, capsys):

@@ -87,6 +87,13 @@ def test_all_passages_of_a_query_answer_it(tmp_path):
     assert len(set(benchmark.candidates.ids)) == 3
 
 
+def test_bitext_as_a_benchmark_says_what_its_figures_are_worth(tmp_path):
+    rows = [{**row, "query": row["passage"], "kind": "bitext"} for row in parallel_rows(3, ("de", "en"), "memory")]
+    path = write_jsonl(tmp_path / "rows.jsonl", rows + parallel_rows(3, ("de", "en")))
+    (note,) = from_rows(prepare([path], tmp_path / "rows", show_progress=False)).notes
+    assert note.startswith("memory is bitext, where a text is its own query")
+
+
 def test_relevant_are_the_rows_of_the_same_component(rows_file, tmp_path):
     rows = prepare([rows_file], tmp_path / "rows", show_progress=False)
     benchmark = from_rows(rows)

@@ -57,6 +57,13 @@ def test_every_later_regime_against_every_earlier_one(stacks):
     assert {c.measure for c in found} == {f"{setting}.{measure}" for setting, measure in HEADLINE}
 
 
+def test_seen_and_unseen_where_both_were_trained_on_the_same():
+    runs = [("base", None), ("some", ("de", "en")), ("again", ("de", "en")), ("more", ("de", "en", "th"))]
+    made = stacked([(name, evaluation(trained=trained)) for name, trained in runs])
+    found = {(c.a, c.b) for c in compare(made, resamples=20) if c.slice == "unseen"}
+    assert found == {("some", "base"), ("again", "base"), ("again", "some"), ("more", "base")}
+
+
 def test_what_is_significant_and_what_is_not(stacks):
     found = compare(stacks, resamples=500)
     gain, loss = (found_of(found, "hybrid-0.5", "base", "monolingual.map", lang) for lang in ("de", "th"))

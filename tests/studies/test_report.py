@@ -284,6 +284,7 @@ def test_alpha_curve_runs_from_x_y_to_x_x_mono(study):
 def test_sweep_spells_out_hybrid():
     assert sweep(("x-x-mono", "hybrid"), (0.5,)) == ("x-x-mono", "hybrid-0.5")
     assert sweep(("hybrid",), (0, 0.25, 1)) == ("x-y", "hybrid-0.25", "x-x-mono")
+    assert sweep(("hybrid",), (0, 1), "linear") == ("hybrid-0", "hybrid-1")  # neither of which stays there
     assert sweep(("x-x-mono", "x-x-mono"), (0.5,)) == ("x-x-mono", "x-x-mono")  # for the settings to refuse
     with pytest.raises(InputError, match="add hybrid"):
         sweep(("x-y",), (0.25, 0.5))

@@ -147,9 +147,9 @@ def test_what_a_study_leaves(continued, killed, tiny_model):
 
 def test_other_settings_are_refused(continued, killed, rows, benchmark, tiny_model):
     other = settings_of(tiny_model, train=replace(TRAINING, lr=2e-3))
-    with pytest.raises(InputError, match="x-x-mono-seed0: holds a run with other settings; give the same ones"):
+    with pytest.raises(InputError, match=r"x-x-mono-seed0: made with another lr \(0.001 then, 0.002 now\)"):
         study(rows, benchmark, killed, other)
-    with pytest.raises(InputError, match="base: holds a run with other settings"):
+    with pytest.raises(InputError, match=r"base: made with another length \(None then, 32 now\)"):
         study(rows, benchmark, killed, settings_of(tiny_model, length=32))
 
 
@@ -158,6 +158,14 @@ def test_another_regime_can_join_a_finished_study(continued, killed, rows, bench
     said = capsys.readouterr().err
     assert said.count("done before") == 3
     assert [run.regime for run in more.runs] == ["base", "x-x-mono", "hybrid-0.5", "x-y"]
+
+
+def test_a_regime_that_the_rows_cannot_serve_is_refused_before_anything_runs(benchmark, tiny_model, tmp_path):
+    path = write_jsonl(tmp_path / "rows.jsonl", parallel_rows(8, ("de",), first=400))
+    rows = prepare([path], tmp_path / "rows", show_progress=False)
+    with pytest.raises(InputError, match="the rows hold no cross-lingual batches"):
+        study(rows, benchmark, tmp_path / "out", settings_of(tiny_model, regimes=("x-x-mono", "x-y")))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_overlap_is_refused_before_anything_runs(rows, tiny_model, tmp_path):

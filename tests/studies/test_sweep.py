@@ -33,6 +33,10 @@ def test_a_sweep_trains_the_ends_under_their_own_names(finished):
     assert "Along alpha" in page
     assert "Where they differ most" in page
     assert (folder / "figures" / "alpha.svg").is_file()
+    inputs = json.loads((folder / "run.json").read_text(encoding="utf-8"))["inputs"]
+    assert [inputs[name] for name in ("benchmark", "data_dir", "langs", "train_langs")] == ["rows", None, None, None]
+    assert inputs["rows"] == [str(folder.parent / "train.jsonl")]
+    assert inputs["benchmark_rows"] == [str(folder.parent / "test.jsonl")]
     assert (folder / "runs" / "x-y-seed0" / "top10.parquet").is_file()
 
 

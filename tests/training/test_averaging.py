@@ -138,6 +138,8 @@ def test_the_command_writes_a_model_and_keeps_its_sources(three, tmp_path, capsy
     out = tmp_path / "out"
     assert run(["average", str(three[0]), str(three[1]), "--weights", ".3,.7", "-o", str(out)]) == 0
     assert str(out) in capsys.readouterr().out
+    assert run(["average", str(three[0]), str(three[1]), "--weights", "-.5,1.5", "-o", str(tmp_path / "beyond")]) == 0
+    assert read_run(tmp_path / "beyond")["settings"]["weights"] == [-0.5, 1.5]
     assert run(["average", str(three[0]), str(three[1]), "-o", str(out)]) == 2
     with pytest.raises(InputError, match="is one of the models"):
         average_models([three[0], out], out, overwrite=True)

@@ -139,9 +139,14 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path,
     with pytest.raises(InputError, match=r"checkpoint-4: made with another lr .*; give the same settings"):
         train(str(tiny_model), rows, tmp_path, other, resume=True)
 
+    mark = tmp_path / "checkpoints" / "checkpoint-4" / "complete.json"
+    record = json.loads(mark.read_text())
+    assert 0 < record["seconds"] < 600
+    mark.write_text(json.dumps({**record, "seconds": 5000.0}))
     train(str(tiny_model), rows, tmp_path, settings, resume=True)
     # Step 6 was interrupted, 5 and 6 were done again.
     assert len(calls) == 6 + 2
+    assert 5000 < json.loads((tmp_path / "run.json").read_text())["seconds"] < 5600
     first, again = weights(folder), weights(tmp_path)
     for name in first:
         torch.testing.assert_close(first[name], again[name], atol=1e-6, rtol=1e-5)
@@ -161,12 +166,40 @@ def test_a_checkpoint_that_was_not_finished_is_passed_over(rows, tiny_model, tmp
 def test_a_finished_run_with_other_settings_is_refused(rows, tiny_model, trained):
     folder, settings = trained
     other = TrainSettings(settings.sampling, **{**FAST, "max_steps": 7}, save_steps=0)
+    before = contents(folder)
     with pytest.raises(InputError, match="made with another max_steps"):
         train(str(tiny_model), rows, folder, other, resume=True)
+    with pytest.raises(InputError, match=r"no-such\.jsonl"):
+        train(str(tiny_model), "no-such.jsonl", folder, settings, resume=True)
+    assert contents(folder) == before  # its log, too
+    assert not (folder / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "average"])
+def test_what_is_no_training_cannot_be_gone_on_with(rows, tiny_model, tmp_path, verb):
+    (tmp_path / "run.json").write_text(json.dumps({"verb": verb, "settings": {"model": "some"}}))
+    with pytest.raises(InputError, match=f"holds what `isoglot {verb}` made, which is no training to `resume`"):
+        train(str(tiny_model), rows, tmp_path, TrainSettings(**FAST), resume=True)
 
 
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_record_names_the_languages_that_were_trained_on(rows_file, tiny_model, tmp_path, capsys):
+    """Those that batches can hold, and those of the model before; not all that the rows are in."""
+    settings = TrainSettings(**{**FAST, "max_steps": 1, "batch_size": 17}, save_steps=0)
+    first = train(str(tiny_model), rows_file, tmp_path / "first", settings)
+    record = json.loads((first / "run.json").read_text())
+    assert record["languages"] == ["de", "en", "hi", "zh"]  # ar has 15 passages
+    assert record["inputs"] == {"rows": [str(rows_file)], "langs": None}
+    assert "not trained on: ar; no batch of 17 pairs under hybrid-0.5 can hold them" in capsys.readouterr().err
+    settings = TrainSettings(Sampling("en-en", pivot="ar"), **{**FAST, "max_steps": 1}, save_steps=0)
+    second = train(str(first), rows_file, tmp_path / "second", settings, langs="AR,en")
+    record = json.loads((second / "run.json").read_text())
+    assert record["languages"] == ["ar", "de", "en", "hi", "zh"]
+    assert record["inputs"]["langs"] == ["ar", "en"]
+    assert "not trained on: en; no batch of 4 pairs under en-en" in capsys.readouterr().err
 
 
 def test_what_a_folder_holds_is_replaced_only_when_told(rows, tiny_model, tmp_path):
@@ -217,6 +250,23 @@ def test_a_full_disk(rows, tiny_model, tmp_path, monkeypatch):
 def test_batches_that_do_not_fit_are_refused_before_the_model_is_loaded(rows, tmp_path):
     with pytest.raises(InputError, match="`batch_size` 23 or less"):
         train("./no-such-model", rows, tmp_path, TrainSettings(Sampling("x-y"), batch_size=500))
+
+
+def test_a_teacher_who_said_nothing_is_not_followed(rows, tiny_model, tmp_path):
+    given = TrainSettings(**FAST, loss_distill=1.0)
+    with pytest.raises(
+        InputError, match=r"loss_distill 1: no row has a teacher's scores .*; `isoglot data score` adds"
+    ):
+        train(str(tiny_model), rows, tmp_path / "out", given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_no_batch_has_anything_for_is_named(rows, tiny_model, tmp_path, capsys):
+    given = {**FAST, "max_steps": 1, "save_steps": 0, "loss_jsd": 0.1}
+    train(str(tiny_model), rows, tmp_path / "mono", TrainSettings(Sampling("x-x-mono"), **given))
+    assert "not used: loss jsd; compares language versions in cross-lingual" in capsys.readouterr().err
+    train(str(tiny_model), rows, tmp_path / "cross", TrainSettings(Sampling("hybrid"), **given))
+    assert "not used" not in capsys.readouterr().err
 
 
 def test_half_precision(rows, tiny_model, tmp_path):

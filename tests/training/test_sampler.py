@@ -242,11 +242,28 @@ def test_data_sets_by_a_power_of_their_rows(tau):
         assert close(counts["a"], 1500, 48**tau / (48**tau + 24**tau))
 
 
+@pytest.mark.parametrize("name", ["dataset_exponent", "language_exponent"])
+@pytest.mark.parametrize("exponent", [900.0, -900.0])
+def test_a_power_that_is_no_number_is_refused(name, exponent):
+    table = table_of(complete(20, ("de", "en"), "a"))
+    with pytest.raises(InputError, match=f"{name} {exponent:g}: too far from 0 for sizes up to"):
+        HybridBatchSampler(table, Sampling(**{name: exponent}), 4)
+
+
 def test_a_data_set_that_cannot_fill_a_batch_is_left_out():
     table = table_of(complete(10, ("de",), "a") + complete(10, ("de", "en"), "b") + complete(3, LANGS, "c"))
     assert {b.dataset for b in HybridBatchSampler(table, Sampling("x-y"), 4, steps=50).batches()} == {"b"}
     kinds = Counter((b.kind, b.dataset) for b in HybridBatchSampler(table, Sampling(), 4, steps=200).batches())
     assert set(kinds) == {("mono", "a"), ("mono", "b"), ("cross", "b")}
+
+
+@pytest.mark.parametrize("sampling", REGIMES)
+def test_the_languages_that_batches_can_hold(sampling):
+    """th has too few groups for a batch of its own, and the groups of el have nothing else."""
+    table = table_of(complete(20, ("de", "en")) + complete(5, ("de", "th"), "b") + complete(20, ("el",), "e"))
+    sampler = HybridBatchSampler(table, sampling, 8, steps=300)
+    drawn = {int(table.lang[row]) for batch in sampler for row in batch}
+    assert sampler.languages == tuple(table.languages[number] for number in sorted(drawn))
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.0])

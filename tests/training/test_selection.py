@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.data.prepared import prepare
 from isoglot.data.row_table import RowTable
 from isoglot.training.run import train
@@ -17,7 +17,7 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.selection import hold_out
 from isoglot.training.settings import TrainSettings
 from support.encoders import tiny_encoder
-from support.rows import tiny_rows
+from support.rows import TEMPLATES, tiny_rows
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,34 @@ def test_holding_out_keeps_components_whole(place, seed):
     assert kept.checksum != held.checksum != rows.checksum
 
 
+def test_what_is_held_out_is_nobodys_negative(place, tmp_path):
+    from isoglot.encoders.loading import load
+    from isoglot.encoders.presets import Preset
+    from isoglot.training.inputs import run_collator
+
+    def negatives(n, lang):
+        return [TEMPLATES[lang][1].format(n=m, m=100 + 37 * m) for m in ((n + 1) % 24, (n + 2) % 24)]
+
+    def scores(n, lang):
+        return [n, (n + 1) % 24, (n + 2) % 24]
+
+    path = tiny_rows(tmp_path / "rows.jsonl", langs=("de", "en"), negatives=negatives, scores=scores)
+    kept, held = hold_out(prepare([path], tmp_path / "rows", show_progress=False), 0.3, 0)
+    out = {int(group[1:]) for group in held.column("group")}
+    model = load(str(place / "model"), device="cpu")
+    given = TrainSettings(negatives=2, device="cpu")
+    preset = Preset("", query_length=32, passage_length=64)
+    collator = run_collator(model, kept, given, preset, tmp_path / "tokens", np.arange(len(kept)))
+    found = collator.negatives
+    for row, group in enumerate(kept.column("group")):
+        n = int(group[1:])
+        wanted = [m for m in ((n + 1) % 24, (n + 2) % 24) if m not in out]
+        assert found.offsets[row + 1] - found.offsets[row] == len(wanted)
+        assert found.scores[row][: 1 + len(wanted)].tolist() == [n, *wanted]
+        assert np.isnan(found.scores[row][1 + len(wanted) :]).all()
+    assert (found.identity >= 0).all()
+
+
 @pytest.mark.parametrize("share", [0.001, 0.999])
 def test_a_share_that_empties_a_side_is_refused(place, share):
     with pytest.raises(InputError, match="holdout"):
@@ -186,6 +214,65 @@ def test_patience_stops_the_run(place, monkeypatch):
     assert (record["selected_step"], record["steps"]) == (3, 9)
     with pytest.raises(InputError, match="patience"):
         train(str(place / "model"), rows_of(place), folder, settings(patience=2, holdout=0.0))
+
+
+def test_without_checkpoints_only_the_best_weights_are_kept(place, monkeypatch):
+    kept, scores = [], iter([0.1, 0.2, 0.3, 0.4])
+
+    def scorer(held, given):
+        def score(model):
+            kept.append(len(list((place / "lean" / "checkpoints").glob("best-*"))))
+            return {"score": next(scores)}
+
+        return score
+
+    monkeypatch.setattr(sys.modules["isoglot.training.selection"], "scorer", scorer)
+    train(str(place / "model"), rows_of(place), place / "lean", settings())
+    assert kept == [0, 1, 1, 1]
+
+
+def test_a_full_disk_when_the_best_weights_are_kept(place):
+    import resource
+    import signal
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def score(model):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        return {"score": 1.0}
+
+    try:
+        with pytest.raises(IsoglotError, match=r"best-3.safetensors: the best weights could not be written .*`resume`"):
+            train(str(place / "model"), rows_of(place), place / "full", settings(holdout=0.0), select_on=score)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_rows_of_one_language_can_be_held_out(place, tmp_path):
+    rows = prepare(tiny_rows(tmp_path / "de.jsonl", langs=("de",)), tmp_path / "de", show_progress=False)
+    given = settings(sampling=Sampling("x-x-mono"), max_steps=3)
+    train(str(place / "model"), rows, tmp_path / "out", given)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "training.jsonl").read_text().splitlines()]
+    measured = next(line for line in lines if "select_score" in line)
+    assert measured["select_score"] == measured["select_map"]
+    assert "select_rank_distance" not in measured
+
+
+def test_the_logged_alpha_is_that_of_the_steps_batch(place, tmp_path):
+    sampling = Sampling("hybrid", alpha=1.0, alpha_schedule="linear", alpha_end=0.0)
+    given = settings(sampling=sampling, holdout=0.0, max_steps=5, log_steps=1)
+    train(str(place / "model"), rows_of(place), tmp_path / "out", given)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "training.jsonl").read_text().splitlines()]
+    assert [line["alpha"] for line in lines] == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+def test_a_measurement_takes_no_line_of_the_log(place, tmp_path):
+    train(str(place / "model"), rows_of(place), tmp_path / "out", settings(max_steps=5, log_steps=1))
+    lines = [json.loads(line) for line in (tmp_path / "out" / "training.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5]
+    assert [line["step"] for line in lines if "select_score" in line] == [3, 5]
 
 
 def test_score_is_pooled_map_minus_normalised_rank_distance(place):

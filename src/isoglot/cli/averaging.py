@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from isoglot.cli.options import Fractions, OutputDir, Switch
 
 
-def average(*models: str, output_dir: OutputDir, weights: Fractions = (), overwrite: Switch = False) -> None:
+def average(
+    *models: str,
+    output_dir: OutputDir,
+    weights: Annotated[Fractions, Parameter(allow_leading_hyphen=True)] = (),
+    overwrite: Switch = False,
+) -> None:
     """Average the weights of models that were trained from the same one: seeds, checkpoints, two regimes.
 
     Costs one model at search time. With two models, --weights are a point on the line between them.

@@ -124,6 +124,15 @@ def evaluate(
     started = time.perf_counter()
     in_memory = data if isinstance(data, Benchmark) else None
     scores.check(how, streamed=in_memory is None)
+    settings = {
+        **source_settings(chosen),
+        **_settings(scores, how, opened),
+        "resamples": resamples,
+        "depth": None if in_memory is not None and index is None else depth,
+    }
+    sums = {"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})}
+    if resume:
+        _require_same(output_dir, settings, sums)
     with claimed_folder(output_dir, overwrite=overwrite, resume=resume) as folder:
         if isinstance(data, Benchmark):
             result, device = scores.score(data, folder, how)
@@ -135,13 +144,8 @@ def evaluate(
         write_run(
             folder,
             "evaluate",
-            {
-                **source_settings(chosen),
-                **_settings(scores, how, opened),
-                "resamples": resamples,
-                "depth": None if in_memory is not None and index is None else depth,
-            },
-            data={"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})},
+            settings,
+            data=sums,
             seed=None,
             device=device,
             seconds=time.perf_counter() - started,
@@ -155,6 +159,23 @@ def evaluate(
     record = result.metrics()
     print(json_line(record) if as_json else _shown(result, folder))
     check_gates(gates, record)
+
+
+def _require_same(folder: Path, settings: dict[str, Any], sums: dict[str, str]) -> None:
+    """Refuse to write other figures over those of a finished folder."""
+    from isoglot.core.run_record import read_run, require_same
+
+    record = read_run(folder)
+    if record is None:
+        return
+    if record.get("verb") != "evaluate":
+        raise InputError(f"{folder}: holds what `isoglot {record.get('verb')}` made; give another --output-dir")
+    saved = {**record.get("settings", {}), **_checksums(record.get("data", {}))}
+    require_same(folder, saved, {**settings, **_checksums(sums)})
+
+
+def _checksums(sums: dict[str, str]) -> dict[str, str]:
+    return {f"{name}'s checksum": checksum for name, checksum in sums.items()}
 
 
 def _settings(scores: ScoreSource, how: Scoring, options: ModelOptions) -> dict[str, Any]:

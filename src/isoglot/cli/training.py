@@ -128,11 +128,12 @@ def study(
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.names import locate
 
+    sampling = sampling or StudySampling()
     settings = StudySettings(
         model=model,
-        regimes=sweep(regimes, alpha),
+        regimes=sweep(regimes, alpha, sampling.alpha_schedule),
         seeds=seeds,
-        train=replace(_plain(training), sampling=sampling or StudySampling()),
+        train=replace(_plain(training), sampling=sampling),
         length=length,
         options=options or LoadOptions(),
         allow_overlap=allow_overlap,
@@ -140,6 +141,14 @@ def study(
         resamples=resamples,
         examples=not no_examples,
     )
+    inputs = {
+        "rows": [str(path) for path in rows],
+        "train_langs": train_langs,
+        "benchmark": benchmark,
+        "data_dir": None if data_dir is None else str(data_dir),
+        "benchmark_rows": [str(path) for path in benchmark_rows],
+        "langs": langs,
+    }
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         # Into the cache, by content: the same command goes on with the rows and token ids that are there.
@@ -149,7 +158,7 @@ def study(
         with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
             from isoglot.studies.run import study as run
 
-            result = run(prepared, chosen, folder, settings)
+            result = run(prepared, chosen, folder, settings, inputs=inputs)
     print((folder / "study.json").read_text(encoding="utf-8") if as_json else f"{result.report}\nwritten to {folder}")
 
 

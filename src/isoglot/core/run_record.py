@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.core.version import __version__
 
+RECORD = "run.json"
 _PACKAGES = ("sentence-transformers", "transformers", "torch", "accelerate", "numpy", "pyarrow")
 
 
@@ -52,16 +55,39 @@ def write_run(
         "git": _revision(),
         **more,
     }
-    write_json(folder / "run.json", record)
+    write_json(folder / RECORD, record)
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
     """The record of a complete output folder; None where the run did not finish."""
-    path = folder / "run.json"
+    path = folder / RECORD
     if not path.is_file():
         return None
     record = read_json(path)
     return record if isinstance(record, dict) else None
+
+
+def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Refuse to go on with what was made with other settings.
+
+    Raises:
+        InputError: names every setting that differs, with both values.
+    """
+    different = [
+        f"{key} ({_said(saved.get(key))} then, {_said(facts.get(key))} now)"
+        for key in sorted({*saved, *facts})
+        if saved.get(key) != facts.get(key)
+    ]
+    if different:
+        raise InputError(
+            f"{path}: made with another {', '.join(different)}; give the same settings, or `overwrite` to start anew"
+        )
+
+
+def _said(value: Any) -> str:
+    """A value for a message; of a checksum, which only tells that a content is another one, a few letters."""
+    checksum = isinstance(value, str) and re.match(r"[0-9a-f]{32}", value)
+    return f"checksum {value[:8]}" if checksum else repr(value)
 
 
 def device_name(device: str | None) -> str:

@@ -128,34 +128,34 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
 
     Args:
         specs: FOLDER or NAME=FOLDER of `isoglot evaluate`, or of `isoglot study` (all its runs, under the names of
-            their regimes). A folder's own name is its run's name, with its parent's where two would be called alike.
+            their regimes). A folder's own name is its run's name. What two folders that were given without a NAME
+            would call alike has the name of the folder, or its parent's, before it: only a NAME makes seeds of them.
 
     Raises:
         InputError: fewer than two runs, folders that hold none, or runs on different benchmarks.
     """
-    found: list[tuple[str, Path]] = []
-    named: list[tuple[str, Path]] = []
-    for spec in specs:
-        name, equals, place = spec.partition("=")
+    found: list[tuple[int, str, Path]] = []  # number of the spec, name, folder
+    given: dict[int, Path] = {}  # folders without a NAME, by number
+    for number, spec in enumerate(specs):
+        # A folder's own name may hold an equals sign.
+        name, equals, place = ("", "", spec) if Path(spec).is_dir() else spec.partition("=")
         folder = Path(place if equals else spec)
         if equals and not name:
             raise InputError(f"{spec}: no name before the equals sign; expected NAME=FOLDER")
+        if not equals:
+            given[number] = folder.resolve()
         if (folder / "study.json").is_file():
             prefix = f"{name} " if equals else ""
             inner = sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
             if not inner:
                 raise InputError(f"{folder}: a study without finished runs; let it finish first")
             inner.sort(key=lambda path: path.name != "base")
-            found += [(prefix + path.name.partition("-seed")[0], path) for path in inner]
+            found += [(number, prefix + path.name.partition("-seed")[0], path) for path in inner]
         elif (folder / "metrics.json").is_file():
-            found.append((name if equals else "", folder))
+            found.append((number, name or folder.resolve().name, folder))
         else:
             raise InputError(f"{folder}: neither metrics.json nor study.json here; name folders that isoglot wrote")
-    plain = [folder.resolve().name for name, folder in found if not name]
-    for name, folder in found:
-        whole = folder.resolve()
-        short = whole.name if plain.count(whole.name) == 1 else f"{whole.parent.name}/{whole.name}"
-        named.append((name or short, folder))
+    named = [(_apart(number, name, found, given), folder) for number, name, folder in found]
     if len(named) < 2:
         raise InputError("one run is not enough to compare; name two or more folders")
     sums = {folder: (read_run(folder) or {}).get("data", {}).get("benchmark") for _, folder in named}
@@ -166,6 +166,17 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
             "run.json differ); evaluate all on one benchmark with the same `langs`"
         )
     return named
+
+
+def _apart(number: int, name: str, found: list[tuple[int, str, Path]], given: dict[int, Path]) -> str:
+    """A run's name, told apart from that of another folder where neither was given one."""
+    if number not in given or all(other == number or called != name for other, called, _ in found):
+        return name
+    own = given[number]
+    if own.name == name:
+        return f"{own.parent.name}/{name}"
+    alike = [folder.name for folder in given.values()].count(own.name) > 1
+    return f"{own.parent.name}/{own.name} {name}" if alike else f"{own.name} {name}"
 
 
 def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str, str], ...]:
@@ -239,9 +250,11 @@ def compare(
 
 
 def _differences(a: Stack, b: Stack, measures: Sequence[tuple[str, str]], resamples: int) -> list[Comparison]:
+    known = {run.trained for run in (a, b) if run.trained is not None}
+    # What one was trained on and the other was not is neither seen nor unseen.
     parts = {
         name: set(own)
-        for name, own in slices(a.languages, a.trained or b.trained).items()
+        for name, own in slices(a.languages, known.pop() if len(known) == 1 else None).items()
         if len(own) > 1 or not name.startswith(("family:", "script:"))
     }
     columns = {

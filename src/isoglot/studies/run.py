@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.arguments import check_kind
 from isoglot.core.brief import brief
-from isoglot.core.errors import InputError
 from isoglot.core.progress import progress_line
-from isoglot.core.run_record import device_name, read_run, write_run
+from isoglot.core.run_record import device_name, read_run, require_same, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
 from isoglot.data.prepared import Prepared, prepare
 from isoglot.encoders.loading import load
 from isoglot.encoders.options import LoadOptions
 from isoglot.measuring.comparing import Comparison, compare, stacked
-from isoglot.measuring.evaluating import evaluate
+from isoglot.measuring.evaluating import evaluate, trained_languages
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
 from isoglot.measuring.given import opened_benchmark
+from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.top10 import load_hits
 from isoglot.studies.report import StudyReport, headline_rows, summary, write_report
+from isoglot.studies.report.words import figure
 from isoglot.studies.settings import StudySettings
+from isoglot.training.rows import places_of
 from isoglot.training.run import train
 from isoglot.training.sampling.regimes import parse_regime
+from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.settings import TrainSettings, flat_settings
 
 BASE = "base"
@@ -69,7 +73,12 @@ class Study:
 
 
 def study(
-    rows: Any, benchmark: Benchmark | str | Path, folder: Path | str, settings: StudySettings | None = None
+    rows: Any,
+    benchmark: Benchmark | str | Path,
+    folder: Path | str,
+    settings: StudySettings | None = None,
+    *,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Study:
     """Evaluate the base, then train and evaluate every regime with every seed, and report.
 
@@ -78,6 +87,7 @@ def study(
         benchmark: what every run is measured on; or a name or path that `isoglot.load_benchmark` opens.
         folder: output folder, made where it is missing; complete runs in it are kept.
         settings: what to compare.
+        inputs: what `run.json` says of where rows and benchmark came from; as far as it shows when None.
 
     Returns:
         The study; the report (`report.html`, `.md`, `.csv`, `.tex`, `figures`), `study.json` and `run.json` are in the
@@ -110,7 +120,10 @@ def study(
     if settings is not None:
         check_kind("settings", settings, StudySettings, "a StudySettings of isoglot.studies")
     check_kind("folder", folder, (str, Path), "the output folder, as text or a path")
+    places = places_of(rows)
     rows, benchmark = prepare(rows), opened_benchmark(benchmark)
+    if inputs is None:
+        inputs = {"rows": places, "benchmark": benchmark.name}
     folder, settings = Path(folder), settings or StudySettings()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -122,6 +135,8 @@ def study(
         for text in settings.regimes:
             sampling = parse_regime(text, settings.train.sampling)
             plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
+            # Batches that the rows cannot fill are refused now, not when the runs before this one are done.
+            HybridBatchSampler(rows.table, sampling, settings.train.batch_size)
     runs = []
     top = {}
     for number, (regime, run_seed, train_settings) in enumerate(plan, 1):
@@ -139,12 +154,13 @@ def study(
     progress_line("comparing runs")
     comparisons = compare(stacked([(run.regime, run.evaluation) for run in runs]), resamples=settings.resamples)
     seconds = time.perf_counter() - started
+    trained = {code for run in runs[1:] for code in run.evaluation.trained or rows.table.languages}
     facts = StudyReport(
         benchmark=benchmark,
         runs=[(run.regime, run.seed, run.evaluation) for run in runs],
         comparisons=comparisons,
         settings={"model": settings.model, **flat_settings(settings.train)},
-        trained_languages=rows.table.languages,
+        trained_languages=tuple(sorted(trained)),
         groups=rows.table.groups,
         rows=len(rows),
         overlap=found,
@@ -161,6 +177,7 @@ def study(
         seed=None,
         device=device_name(settings.train.device),
         seconds=seconds,
+        inputs=dict(inputs),
     )
     return Study(runs, comparisons, report, headline_rows(facts), folder)
 
@@ -186,10 +203,9 @@ def _run(
     }
     done = read_run(home)
     if done is not None:
-        if done.get("settings") == facts:
-            progress_line(f"{counter} {label}: done before")
-            return load_evaluation(home)
-        raise InputError(f"{home}: holds a run with other settings; give the same ones, or `overwrite` to start anew")
+        require_same(home, _flat(done.get("settings", {})), _flat(facts))
+        progress_line(f"{counter} {label}: done before")
+        return load_evaluation(home)
     home.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     model = settings.model
@@ -213,11 +229,9 @@ def _run(
         device=device_name(device),
         seconds=time.perf_counter() - started,
     )
-    progress_line(
-        f"{counter} {label}: mAP mono {result.macro('monolingual', 'map'):.3f}, "
-        f"cross {result.macro('cross_lingual', 'map'):.3f}, pool {result.macro('multilingual', 'map'):.3f}, "
-        f"rank distance {result.macro('multilingual', 'rank_distance'):.0f}"
-    )
+    mono, cross, pool = (figure(result.macro(setting, "map")) for setting in (MONO, CROSS, POOL))
+    distance = figure(result.macro(POOL, "rank_distance"), ".0f")
+    progress_line(f"{counter} {label}: mAP mono {mono}, cross {cross}, pool {pool}, rank distance {distance}")
     return result
 
 
@@ -226,7 +240,19 @@ def _measure(model: str, benchmark: Benchmark, label: str, settings: StudySettin
     if model != settings.model:  # what was trained remembers its prompts and its type
         options = LoadOptions(trust_remote_code=options.trust_remote_code, model_kwargs=options.model_kwargs)
     encoder = load(model, device=settings.train.device, **options.arguments())
-    return evaluate(encoder, benchmark, name=label, length=settings.length, precision=settings.train.precision)
+    return evaluate(
+        encoder,
+        benchmark,
+        name=label,
+        length=settings.length,
+        precision=settings.train.precision,
+        trained=trained_languages(model),
+    )
+
+
+def _flat(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts of a run with those of its training beside the others."""
+    return {**{name: value for name, value in facts.items() if name != "train"}, **(facts.get("train") or {})}
 
 
 def _home(folder: Path, label: str) -> Path:

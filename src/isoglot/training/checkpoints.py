@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, write_json
+from isoglot.core.run_record import require_same
 
 CHECKPOINTS = "checkpoints"  # folder in a run's output folder, until its end
 COMPLETE = "complete.json"
@@ -97,18 +98,6 @@ def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
     return found[-1]
 
 
-def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Refuse to go on with what was made with other settings.
-
-    Raises:
-        InputError: names every setting that differs, with both values.
-    """
-    different = [
-        f"{key} ({saved.get(key)!r} then, {facts.get(key)!r} now)"
-        for key in sorted({*saved, *facts})
-        if saved.get(key) != facts.get(key)
-    ]
-    if different:
-        raise InputError(
-            f"{path}: made with another {', '.join(different)}; give the same settings, or `overwrite` to start anew"
-        )
+def seconds_until(checkpoint: Path | None) -> float:
+    """Seconds that a run had taken when it wrote a checkpoint; 0 at its beginning."""
+    return 0.0 if checkpoint is None else float(read_json(checkpoint / COMPLETE).get("seconds", 0.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
+from isoglot.core.errors import InputError
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import preset_of, prompt_of
@@ -111,17 +113,29 @@ def _negatives(
         for batch in rows.batches(["negatives", "scores"], numbers)
         for record in batch.to_pylist()
     )
+    held = _held_out(rows)
     for row, (negatives, own_scores) in zip(chosen.tolist(), given, strict=True):
-        kept = (negatives or [])[:columns]
+        kept = [place for place, text in enumerate(negatives or ()) if not held or _digest(text) not in held][:columns]
         counts[row] = len(kept)
-        texts += kept
+        texts += [negatives[place] for place in kept]
         if own_scores:
-            scores[row, : 1 + len(kept)] = own_scores[: 1 + len(kept)]
+            scores[row, : 1 + len(kept)] = [own_scores[place] for place in (0, *(1 + place for place in kept))]
     if not texts:
         return None
     tokens = tokenize(model, texts, prompt=prompt_of(model, "passage"), length=length, what="negatives")
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return Negatives(tokens, offsets, _components_of(texts, rows), scores, columns)
+
+
+def _held_out(rows: Prepared) -> set[int]:
+    """Digests of passages that other rows of the file have: what is held out is nobody's negative."""
+    if rows.numbers is None:
+        return set()
+    own, everyone = (
+        {_digest(text) for batch in part.batches(["passage"]) for text in batch.column(0).to_pylist()}
+        for part in (rows, replace(rows, numbers=None))
+    )
+    return everyone - own
 
 
 def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
@@ -141,6 +155,20 @@ def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
 
 def _digest(text: str | None) -> int:
     return int.from_bytes(hashlib.blake2b((text or "").encode(), digest_size=8).digest(), "little")
+
+
+def require_scores(collator: TokenCollator, settings: TrainSettings) -> None:
+    """Refuse to follow a teacher who has said nothing.
+
+    Raises:
+        InputError: no row that is drawn has scores of its passage and of a negative that it brings along.
+    """
+    scores = None if collator.negatives is None else collator.negatives.scores
+    if scores is None or not ((~np.isnan(scores)).sum(axis=1) >= 2).any():
+        raise InputError(
+            f"loss_distill {settings.loss_weights['distill']:g}: no row has a teacher's scores of its passage and of a "
+            f"hard negative (`negatives` {settings.negatives}); `isoglot data score` adds them"
+        )
 
 
 def used_tokens(collator: TokenCollator) -> torch.Tensor:

@@ -44,10 +44,17 @@ def run_rows(rows: Any, home: Path, langs: str | Iterable[str] | None = None) ->
     return prepared
 
 
+def places_of(rows: Any) -> list[str] | None:
+    """Where rows were given to lie, files or a prepared folder; None for rows in memory."""
+    if isinstance(rows, Prepared):
+        return [str(rows.folder)]
+    given = [rows] if isinstance(rows, (str, Path)) else rows
+    named = isinstance(given, (list, tuple)) and bool(given) and all(isinstance(entry, (str, Path)) for entry in given)
+    return [str(entry) for entry in given] if named else None
+
+
 def _files(rows: Any) -> list[Path] | None:
     """Row files by name; None for anything else."""
-    given = [rows] if isinstance(rows, (str, Path)) else rows
-    if not isinstance(given, (list, tuple)) or not all(isinstance(entry, (str, Path)) for entry in given):
-        return None
-    paths = [Path(entry) for entry in given]
+    places = None if isinstance(rows, Prepared) else places_of(rows)
+    paths = [Path(place) for place in places or ()]
     return paths if paths and all(path.is_file() for path in paths) else None

@@ -17,12 +17,16 @@ from transformers import TrainerCallback, set_seed
 
 from isoglot.core.errors import InputError
 from isoglot.core.output_folders import claimed_folder
-from isoglot.core.run_record import device_name, read_run, write_run
+from isoglot.core.progress import progress_line
+from isoglot.core.run_record import RECORD, device_name, read_run, require_same, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
+from isoglot.encoders.names import EMBEDDED
 from isoglot.encoders.options import LoadOptions
 from isoglot.encoders.packing import can_pack
+from isoglot.languages.table import given_codes
+from isoglot.measuring.evaluating import trained_languages
 from isoglot.training.argument_checks import check_selection, check_training, settings_of
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import (
@@ -30,11 +34,11 @@ from isoglot.training.checkpoints import (
     complete_checkpoints,
     last_checkpoint,
     remove_incomplete,
-    require_same,
+    seconds_until,
 )
 from isoglot.training.facts import fixed_facts, run_facts, weights_checksum
 from isoglot.training.failures import run_steps
-from isoglot.training.inputs import tokenized, used_tokens
+from isoglot.training.inputs import require_scores, tokenized, used_tokens
 from isoglot.training.interruption import Interruption
 from isoglot.training.launch import require_known_launch, require_one_run
 from isoglot.training.log import BatchLog, StepLog
@@ -43,7 +47,7 @@ from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, wei
 from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.pivots import require_teacher
 from isoglot.training.processes import in_turn, rank, world_size
-from isoglot.training.rows import run_rows
+from isoglot.training.rows import places_of, run_rows
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model, take_result
 from isoglot.training.selection import Scorer, Selection, hold_out, selection_of
@@ -121,6 +125,8 @@ def train(
     require_known_launch()
     if overwrite and isinstance(model, str) and Path(model).resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: `overwrite` would remove the model to train, {model}; give another `folder`")
+    if resume:
+        _require_training(folder)
     with _claimed(folder, overwrite=overwrite, resume=resume):
         try:
             return _train(
@@ -140,13 +146,24 @@ def train(
             checkpoints = folder / CHECKPOINTS
             if rank() == 0 and not complete_checkpoints(checkpoints):
                 shutil.rmtree(checkpoints, ignore_errors=True)
-                for log in (folder / "training.jsonl", *folder.glob("batches-*.jsonl")):
+                finished = (folder / RECORD).is_file()
+                for log in () if finished else (folder / "training.jsonl", *folder.glob("batches-*.jsonl")):
                     log.unlink(missing_ok=True)
             raise
         finally:
             if rank() == 0:
                 with suppress(OSError):  # it stays where anything is in it
                     (folder / CHECKPOINTS).rmdir()
+
+
+def _require_training(folder: Path) -> None:
+    """Refuse to go on with what something else than a training has finished, such as a measurement."""
+    record = read_run(folder)
+    if record is not None and record.get("verb") != "train":
+        raise InputError(
+            f"{folder}: holds what `isoglot {record.get('verb')}` made, which is no training to `resume`; give another "
+            "`folder`"
+        )
 
 
 @contextmanager
@@ -184,6 +201,8 @@ def _train(
     if settings.align_teacher is not None:
         require_teacher(settings.align_teacher, any(term.pivots for term, _ in terms.values()))
     arguments = training_arguments(folder, settings)
+    langs = given_codes(langs)
+    inputs = {"rows": places_of(rows), "langs": langs}
     with in_turn():
         rows = run_rows(rows, checkpoints / "rows", langs)
     if settings.holdout:
@@ -208,17 +227,23 @@ def _train(
         seed=settings.seed,
         processes=processes,
     )
+    if first:
+        _say_left_out(sampler, [name for name, (term, _) in terms.items() if term.parallel])
     device = str(arguments.device)
     set_seed(settings.seed)
     with in_turn():
         if first:
             remove_incomplete(checkpoints)
         last = last_checkpoint(checkpoints, fixed) if resume else None
+        started -= seconds_until(last)
         encoder = load(model, device=device, **opening.arguments()) if isinstance(model, str) else model.to(device)
     if processes > 1:
         # A name may stand for another folder on another machine.
         require_one_run({"weights": weights_checksum(encoder)})
+    before = trained_languages(getattr(encoder, "isoglot_name", EMBEDDED))
     collator = tokenized(encoder, rows, settings, checkpoints, sampler.rows(), [term for term, _ in terms.values()])
+    if "distill" in terms:
+        require_scores(collator, settings)
     trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     if settings.lora is not None:
         add_lora(encoder, settings.lora)
@@ -246,6 +271,7 @@ def _train(
         interruption=interruption,
         selection=selection,
         batch_log=batch_log,
+        started=started,
     )
     way = lean(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
     with interruption.on_signals(), way:
@@ -255,12 +281,28 @@ def _train(
     best = selection.best_weights if first and selection is not None and selection.best_step else None
     take_result(encoder, settings, best, trainable)
     if first:
-        _save_result(encoder, folder, settings, facts, rows, trainer, selection, started)
+        told = {"inputs": inputs, "languages": sorted({*sampler.languages, *(before or ())})}
+        _save_result(encoder, folder, settings, facts, rows, told, trainer, selection, started)
     if processes > 1:
         distributed.barrier()
     if first:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return folder
+
+
+def _say_left_out(sampler: HybridBatchSampler, parallel: list[str]) -> None:
+    """Name the languages of the rows that nothing is learnt from, and losses that no batch has anything for."""
+    left_out = [code for code in sampler.table.languages if code not in sampler.languages]
+    if left_out:
+        progress_line(
+            f"not trained on: {', '.join(left_out)}; no batch of {sampler.pairs * sampler.processes} pairs under "
+            f"{sampler.sampling.name} can hold them"
+        )
+    if parallel and not sampler.crosses:
+        progress_line(
+            f"not used: loss {', '.join(parallel)}; compares language versions in cross-lingual batches, which "
+            f"{sampler.sampling.name} does not draw"
+        )
 
 
 def _save_result(
@@ -269,6 +311,7 @@ def _save_result(
     settings: TrainSettings,
     facts: dict[str, Any],
     rows: Prepared,
+    told: dict[str, Any],
     trainer: HybridTrainer,
     selection: Selection | None,
     started: float,
@@ -286,8 +329,8 @@ def _save_result(
         seconds=time.perf_counter() - started,
         precision="bf16" if trainer.args.bf16 else "fp32",
         regime=settings.sampling.name,
-        languages=list(rows.table.languages),
         steps=trainer.state.global_step,
+        **told,
         **more,
     )
 

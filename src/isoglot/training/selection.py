@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from torch import distributed
 from transformers import TrainerCallback
 
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import read_json
 from isoglot.data.benchmarks.benchmark import Benchmark, from_rows
 from isoglot.data.big_arrays import Room
@@ -41,7 +42,8 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
         The rows to train on and the held-out ones; bitext, which has no questions to measure, is all trained on.
 
     Raises:
-        InputError: there is only bitext, nothing would be left on one side, or no held-out passage has two languages.
+        InputError: there is only bitext, nothing would be left on one side, or no held-out passage has two languages
+            where others have.
     """
     component = np.asarray(rows.table.component)
     asking = np.zeros(int(component.max()) + 1, dtype=bool)
@@ -61,7 +63,9 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
             "give a share that leaves some on each side"
         )
     held = _subset(rows, np.flatnonzero(out), f"{rows.checksum}-held-out-{share:g}-{seed}")
-    if not held.table.parallel_components.any():
+    # Rows without any translation are measured within their languages.
+    parallel = rows.table.parallel_components[rows.table.same_language]
+    if parallel.any() and not held.table.parallel_components.any():
         raise InputError(f"holdout {share:g}: no held-out passage has two languages; give a larger share")
     return _subset(rows, np.flatnonzero(~out), f"{rows.checksum}-without-{share:g}-{seed}"), held
 
@@ -135,12 +139,25 @@ class Selection(TrainerCallback):  # type: ignore[misc]
         if measured["score"] > self.best_score:
             self.best_step, self.best_score, self._worse = step, measured["score"], 0
             if self._first:
-                save_trainable(model, self.best_weights)
+                self._keep(model)
+                if args.save_strategy == "no":  # no checkpoint will name them
+                    self.forget_older()
         else:
             self._worse += 1
+        due = control.should_log
         self.log({f"select_{name}": value for name, value in measured.items()})
+        control.should_log = due  # which the Trainer takes for done
         if self._patience and self._worse >= self._patience:
             control.should_training_stop = True
+
+    def _keep(self, model: Any) -> None:
+        try:
+            save_trainable(model, self.best_weights)
+        except (OSError, SafetensorError, IsoglotError) as error:
+            raise IsoglotError(
+                f"{self.best_weights}: the best weights could not be written ({str(error).splitlines()[0]}); is the "
+                "disk full? Make room, then `resume` goes on from the last complete checkpoint"
+            ) from error
 
     def _measure(self, model: Any) -> dict[str, float]:
         training = model.training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         interruption: says when to stop early.
         selection: the best-so-far of a run that measures itself.
         batch_log: notes every batch.
+        started: when the run began, by `time.perf_counter`; of a resumed one, when it would have without a break.
     """
 
     def __init__(
@@ -50,11 +52,12 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         interruption: Interruption,
         selection: Selection | None = None,
         batch_log: BatchLog | None = None,
+        started: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self._sampler, self._settings, self._facts = sampler, settings, facts
         self._interruption, self._selection, self._batch_log = interruption, selection, batch_log
-        self._losses = LossLog(sampler.table)
+        self._losses, self._started = LossLog(sampler.table), started
         self._unread: tuple[int, torch.Tensor, np.ndarray[Any, Any]] | None = None
         self._plain_forward = False
         super().__init__(*args, **kwargs)
@@ -153,9 +156,9 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the losses by kind of batch and language pair."""
         if "loss" in logs:
-            sampling, done = self._settings.sampling, self.state.global_step / self.state.max_steps
+            sampling = self._settings.sampling
             if sampling.regime == "hybrid" and sampling.alpha_schedule != "constant":
-                logs = {**logs, "alpha": round(sampling.alpha_at(done), 6)}
+                logs = {**logs, "alpha": round(self._sampler.alpha(self.state.global_step - 1), 6)}
             logs = {**logs, **self._losses.drain()}
         super().log(logs, start_time)
 
@@ -179,7 +182,8 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             super()._save_checkpoint(model, trial)
             if self.args.should_save:
                 best = self._selection.state() if self._selection else None
-                mark_complete(folder, self.state.global_step, self._facts, selection=best)
+                seconds = round(time.perf_counter() - self._started, 1)
+                mark_complete(folder, self.state.global_step, self._facts, selection=best, seconds=seconds)
                 keep_newest(home, 2)
                 if self._selection:
                     self._selection.forget_older()

@@ -262,7 +262,12 @@ def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
         queries[f"{code}:{key}:q"] = (f"{code}:{key}:q", code, key, query)
         answers[key] = of_component.setdefault(int(component[row]), [])
     entries = [(key, table.languages[code], text) for (code, text), key in candidates.items()]
-    return assemble(name, list(queries.values()), entries, answers)
+    notes = [
+        f"{dataset} is bitext, where a text is its own query: what is found in the query's language says nothing of a "
+        "retriever, read the cross-lingual setting"
+        for dataset in table.cross_only
+    ]
+    return assemble(name, list(queries.values()), entries, answers, tuple(notes))
 
 
 def _grades(answers: Answers) -> Iterable[tuple[str, float]]:

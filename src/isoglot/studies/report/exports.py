@@ -33,8 +33,8 @@ def render_csv(study: StudyReport) -> str:
     """All levels and differences, a row each, with a header.
 
     `kind` is `level` or `difference` (then `against` names the other regime). `slice` is `all`, a language code
-    (the query's) or `family:NAME`. Values are as measured: mAP from 0 to 1, rank distance in ranks. Levels of
-    single languages carry no interval.
+    (the query's), `family:NAME`, `script:NAME`, `seen` or `unseen`. Values are as measured: mAP from 0 to 1, rank
+    distance in ranks. Levels of single languages carry no interval.
     """
     stream = io.StringIO()
     rows = csv.writer(stream, lineterminator="\n")

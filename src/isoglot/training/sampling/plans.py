@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.errors import InputError
 from isoglot.data.row_table import RowTable
 from isoglot.training.sampling.walks import Stream
 
@@ -29,19 +30,21 @@ class Plan:
         language_exponent: float,
     ) -> None:
         self.kind = kind
+        self.strata = tuple(strata)
         self.stream = resolve
         rows = np.bincount(np.asarray(table.dataset), minlength=len(table.datasets)).astype(np.float64)
         self._strata: list[list[Stratum]] = []
         self._weights: list[NDArray[np.float64]] = []
-        dataset_weights = []
+        own_rows: list[float] = []
         for dataset in range(len(table.datasets)):
             own = [index for index, stratum in enumerate(strata) if stratum[0] == dataset]
             if own:
                 self._strata.append([strata[index] for index in own])
-                weights = np.array([float(sizes[index]) for index in own]) ** language_exponent
+                weights = _powers([float(sizes[index]) for index in own], language_exponent, "language_exponent")
                 self._weights.append(np.cumsum(weights / weights.sum()))
-                dataset_weights.append(rows[dataset] ** dataset_exponent)
-        self._dataset_weights = np.cumsum(np.array(dataset_weights) / sum(dataset_weights))
+                own_rows.append(rows[dataset])
+        dataset_weights = _powers(own_rows, dataset_exponent, "dataset_exponent")
+        self._dataset_weights = np.cumsum(dataset_weights / sum(dataset_weights))
 
     def draw(self, rng: np.random.Generator) -> Stratum:
         """A data set, then one of its strata."""
@@ -59,6 +62,21 @@ class Plans(NamedTuple):
     def of(cls, plan: Plan) -> Plans:
         """One kind of batch only."""
         return cls(plan, plan)
+
+
+def _powers(sizes: list[float], exponent: float, name: str) -> NDArray[np.float64]:
+    """Sizes to a power, as weights of a draw.
+
+    Raises:
+        InputError: they do not fit into numbers of 64 bits.
+    """
+    with np.errstate(over="ignore"):
+        weights: NDArray[np.float64] = np.array(sizes) ** exponent
+    if not 0 < weights.sum() < np.inf:
+        raise InputError(
+            f"{name} {exponent:g}: too far from 0 for sizes up to {max(sizes):,.0f}; give one nearer to it"
+        )
+    return weights
 
 
 def _pick(cumulative: NDArray[np.float64], rng: np.random.Generator) -> int:

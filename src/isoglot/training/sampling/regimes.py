@@ -166,10 +166,11 @@ def check_regime(name: str, function: object) -> None:
     check_function(f"regime {name!r}", function, 3, expected)
 
 
-def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:
+def sweep(regimes: Sequence[str], alphas: Sequence[float], schedule: Schedule = "constant") -> tuple[str, ...]:
     """Spell out `hybrid` as one regime for each alpha, keeping the order and naming every regime once.
 
-    The ends of the family have names of their own: alpha 0 is `x-y`, alpha 1 is `x-x-mono`.
+    The ends of the family have names of their own: alpha 0 is `x-y`, alpha 1 is `x-x-mono`, unless a schedule leads
+    away from there.
 
     >>> sweep(["x-x-mono", "hybrid"], [0, 0.5, 1])
     ('x-x-mono', 'x-y', 'hybrid-0.5')
@@ -184,7 +185,7 @@ def sweep(regimes: Sequence[str], alphas: Sequence[float]) -> tuple[str, ...]:
             f"alpha {','.join(f'{alpha:g}' for alpha in alphas)}: a sweep replaces hybrid in `regimes`, "
             f"which has {', '.join(regimes)}; add hybrid"
         )
-    ends = {0.0: "x-y", 1.0: "x-x-mono"} if len(alphas) > 1 else {}
+    ends = {0.0: "x-y", 1.0: "x-x-mono"} if len(alphas) > 1 and schedule == "constant" else {}
     named: list[str] = []
     for text in regimes:
         if text == "hybrid":

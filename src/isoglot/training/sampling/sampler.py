@@ -128,7 +128,29 @@ class HybridBatchSampler:
                 part = slice(rank * self.pairs, (rank + 1) * self.pairs)
                 yield [*batch.queries[part].tolist(), *batch.passages[part].tolist()]
 
-    def _alpha(self, step: int) -> float:
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages that batches can hold; one whose passages cannot fill a batch is never drawn."""
+        found: set[int] = set()
+        for plan in self._plans:
+            for dataset, x, y in plan.strata:
+                found |= {x, y} if x >= 0 else self._mixed(plan.kind, dataset)
+        return tuple(self.table.languages[number] for number in sorted(found))
+
+    @property
+    def crosses(self) -> bool:
+        """Whether any batch pairs queries with passages in other languages."""
+        return any(plan.kind == "cross" for plan in self._plans)
+
+    def _mixed(self, kind: str, dataset: int) -> set[int]:
+        """Languages of batches that mix them: in cross-lingual ones a text needs a version in another language."""
+        groups = np.array(self.table.pair_groups[dataset])
+        if kind == "cross" and (self.sampling.xy_draw == "distinct" or not self.table.same_language[dataset]):
+            np.fill_diagonal(groups, 0)
+        return set(np.flatnonzero(groups.any(axis=1)).tolist())
+
+    def alpha(self, step: int) -> float:
+        """Probability that the batch of a step, counted from 0, is monolingual."""
         plans = self._plans
         if plans.mono is plans.other:
             return 1.0 if plans.mono.kind == "mono" else 0.0
@@ -150,7 +172,7 @@ class HybridBatchSampler:
         names = self.table
         for step in range(self.steps):
             rng = np.random.default_rng((self.seed, self.epoch, step))
-            mono = rng.random() < self._alpha(step)
+            mono = rng.random() < self.alpha(step)
             plan = self._plans.mono if mono else self._plans.other
             stratum = plan.draw(rng)
             key = (plan.kind, *stratum)

@@ -225,7 +225,8 @@ class BatchTooLargeError(InputError):
     def __init__(self, batch: int, largest: int, what: str) -> None:
         self.largest = largest
         super().__init__(
-            f"the rows hold no {what}: no two groups with different passages have the languages for it"
+            f"the rows hold no {what}: no two groups with different passages have the languages for it; give another "
+            "`regime`, or add rows"
             if largest < 2
             else f"a global batch of {batch} pairs is too large for {what}: at most {largest} have different passages; "
             f"give `batch_size` {largest} or less (times the number of processes)"
