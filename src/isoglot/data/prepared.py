@@ -30,6 +30,8 @@ from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS
 from isoglot.languages.table import given_codes
 
+_COMPARED = "NFC"  # how passages are told apart: what was kept under another way is made anew
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -247,7 +249,7 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
 
 def _place(home: Path, content: str, langs: tuple[str, ...] | None) -> Path:
     kept = "all" if langs is None else ",".join(sorted(langs))
-    return home / hashlib.sha256(f"{FORMAT}\0{content}\0{kept}".encode()).hexdigest()[:32]
+    return home / hashlib.sha256(f"{FORMAT}\0{_COMPARED}\0{content}\0{kept}".encode()).hexdigest()[:32]
 
 
 def _cached(place: Path) -> Prepared | None:
