@@ -19,7 +19,7 @@ from isoglot.training.sampling.strata import BatchTooLargeError
         MissingPackageError("pip install it"),
         GateMissedError("missed"),
         NoPassageError("tides#2"),
-        DuplicateRowError(3, 7, 2, "with the same passage"),
+        DuplicateRowError([(3, 7, "with the same passage")], 2),
         BatchTooLargeError(32, 12, "monolingual batches"),
         SpokenError("no %(name)s", name="index"),
     ],

@@ -106,6 +106,7 @@ class Mortal:
         yield from self.how.run(mortal, tasks)
 
 
+@pytest.mark.scale
 def test_a_worker_is_killed_and_the_bits_are_the_same(tmp_path, monkeypatch, capfd):
     pytest.importorskip("ray")
     monkeypatch.setattr(vector_files, "PART", 16)

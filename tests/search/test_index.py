@@ -542,7 +542,7 @@ def test_indexes_of_other_formats_say_what_to_do(capital_index, tmp_path):
     folder = tmp_path / "i"
     shutil.copytree(capital_index, folder)
     record = json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))
-    for version, remedy in ((0, "make the index again with"), (8, "update isoglot"), (None, "make the index again")):
+    for version, remedy in ((0, "make the index again with"), (9, "update isoglot"), (None, "make the index again")):
         (folder / "isoglot-index.json").write_text(json.dumps({**record, "isoglot_index": version}), encoding="utf-8")
         with pytest.raises(InputError, match=remedy):
             read_manifest(folder)
@@ -583,8 +583,8 @@ def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, m
 
     opened = store.Store.__init__
 
-    def init(self, *args):
-        opened(self, *args)
+    def init(self, *args, **how):
+        opened(self, *args, **how)
         self.passages = Full(self.passages)
 
     monkeypatch.setattr(store.Store, "__init__", init)

@@ -160,6 +160,7 @@ class OnMortals(OnRay):
         return super().run(Mortal(opener, self.mark), tasks)
 
 
+@pytest.mark.scale
 def test_a_worker_is_killed_and_its_segment_is_made_again(tmp_path, capfd):
     pytest.importorskip("ray")
     vectors = groups(ROWS)
