@@ -95,7 +95,6 @@ def score_with_late_interaction(
         InputError: an encoder that gives vectors of whole texts only.
     """
     encoder = with_tokens(open_embedder(model, ModelOptions(length=length, precision=precision)))
-    cosines = score_with_encoder(rows, encoder)
     queries, answers = rows.column("query"), _answers(rows)
     scores: Scores = []
     with Progress("comparing tokens", len(rows)) as progress:
@@ -103,12 +102,12 @@ def score_with_late_interaction(
             part = range(start, min(start + _ROWS, len(rows)))
             texts = list({readable(text): None for row in part for text in answers[row]})
             place = {text: number for number, text in enumerate(texts)}
-            asked = encoder.encoded_tokens([queries[row] for row in part], "query", what="tokens of queries")
-            held = encoder.encoded_tokens(texts, "passage", what="tokens of passages")
+            vectors, asked = encoder.encoded_with_tokens([queries[row] for row in part], "query", what="queries")
+            passages, held = encoder.encoded_with_tokens(texts, "passage", what="passages")
             for number, row in enumerate(part):
                 own = np.array([place[readable(text)] for text in answers[row]])
                 late = late_scores(asked.of(np.array([number])), held.of(own))[0]
-                scores.append(tuple(mixed(np.array(cosines[row]), late).tolist()))
+                scores.append(tuple(mixed(passages[own] @ vectors[number], late).tolist()))
             progress.advance(len(part))
     return scores
 

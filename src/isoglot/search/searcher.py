@@ -374,7 +374,7 @@ class Searcher(Lookup):
         languages = self.languages()
         asked = asked.checked(queries, languages, self.fields)
         query_lang = query_code(asked.query_lang, languages)
-        texts = [query if asked.expand is None else asked.expanded(query) for query in queries]
+        texts = [asked.expanded(query) for query in queries]
         if vectors is None and asked.mode != "lexical" and texts:
             vectors = self._vectors(texts, query_lang)
         found = []
