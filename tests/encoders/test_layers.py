@@ -11,6 +11,7 @@ from transformers import BertConfig, BertModel
 from transformers.activations import ACT2FN
 
 from isoglot.encoders.layers import Layers, Shape
+from isoglot.encoders.products import Linear, Plain, Prepacked
 
 LENGTHS = np.array([90, 40, 33, 33, 32, 17, 17, *[16] * 70, 5, 1])
 SIZES = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 80}
@@ -49,15 +50,37 @@ def test_hidden_states_are_those_of_each_text_alone(activation, half, least):
     torch.testing.assert_close(found.double(), wanted, atol=0.2 if half else 1e-5, rtol=0)
 
 
-def test_full_precision_shares_the_weights():
+def test_plain_products_share_the_weights():
     made = encoder()
     hidden = torch.randn(LENGTHS.sum(), 48)
     with torch.no_grad():
-        layers = Layers(made.state_dict(), shape(made), half=False)
+        layers = Layers(made.state_dict(), shape(made), half=False, product=Plain)
         for weights in made.parameters():
             weights.mul_(0.5)
         found = layers(hidden, LENGTHS)
         torch.testing.assert_close(found.double(), one_by_one(made, hidden), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("product", [Plain, Prepacked])
+@pytest.mark.parametrize("more", [False, True])
+@pytest.mark.parametrize("gelu", [False, True])
+def test_a_product_is_one_of_layers_side_by_side(product, more, gelu):
+    """Both libraries, whichever of them this processor is faster with."""
+    torch.manual_seed(0)
+    values, sizes = torch.randn(13, 48), (48, 16)
+    pairs = [(torch.randn(size, 48), torch.randn(size)) for size in sizes]
+    added = torch.randn(13, 64) if more and not gelu else None
+    made = product(Linear("layer.0.output.dense", pairs, gelu))
+    with torch.inference_mode():
+        found = made(values, torch.empty(13, 64), added)
+        exact = values.double()
+        wanted = torch.cat([exact @ weight.double().T + bias.double() for weight, bias in pairs], dim=1)
+    if gelu:
+        wanted = wanted * torch.special.ndtr(wanted)
+    if added is not None:
+        wanted = wanted + added.double()
+    assert made.width == 64
+    torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertModel, CamembertModel, RobertaModel, XLMRobertaModel
 
-from isoglot.encoders.layers import whole_registers
+from isoglot.encoders.attention import whole_registers
 
 Attend = Callable[..., tuple[Tensor, None]]
 """(module, query, key, value, mask, **more) to (batch, tokens, heads, width) and no weights."""

@@ -1,7 +1,6 @@
 """Encoding on a CPU without padding, with weights that were cast and laid out once.
 
 Layers of our own stand beside the model's; its other modules (embeddings, pooling, projections) are used as they are.
-In the model's own precision they share its weights.
 """
 
 from __future__ import annotations
