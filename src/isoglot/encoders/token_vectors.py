@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from isoglot.encoders.tokens import Tokens
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TokenVectors:
     """Tokens of many texts, end to end: those of text i are `offsets[i]` to `offsets[i + 1]`.
 
