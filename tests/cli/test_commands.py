@@ -15,6 +15,7 @@ import pytest
 import isoglot
 from isoglot.cli import main, run
 from isoglot.cli.benchmarks import Source
+from isoglot.cli.termination import sigterm_ends, sigterm_interrupts
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.rows import parallel_rows, write_jsonl
@@ -287,6 +288,56 @@ def test_what_happens_outside_becomes_an_exit_code(call, monkeypatch, rows_file,
     assert err == f"isoglot: {words}\n"
 
 
+def test_sigterm_is_cleaned_up_after(call, rows_file, tmp_path, monkeypatch):
+    def stopped(rows, problems, folder, *args, **kwargs):
+        (folder / "rows.arrow").write_bytes(b"some")
+        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # which would end the tests
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+    monkeypatch.setattr("isoglot.data.prepared.write_prepared", stopped)
+    code, _, err = call("data", "prepare", rows_file, "-o", tmp_path / "out" / "rows")
+    assert (code, err) == (143, "isoglot: interrupted\n")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_sigterm_reaches_the_processes_that_a_command_waits_for(monkeypatch):
+    with subprocess.Popen(["sleep", "60"]) as child:
+        monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
+        with sigterm_interrupts() as termination, pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        assert child.wait(30) == -signal.SIGINT
+    assert termination.came
+
+
+def test_sigterm_ends_forks_and_servers_at_once():
+    with sigterm_interrupts() as termination:
+        forked = os.fork()
+        if not forked:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os._exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == -signal.SIGTERM
+        with sigterm_ends():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    assert not termination.came
+
+
+def test_whoever_hears_sigterm_already_goes_on_hearing_it():
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with sigterm_interrupts():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_main_exits_with_the_code(capsys):
     from isoglot.cli import main
 
@@ -420,10 +471,11 @@ def test_train_says_where_it_is_where_stderr_is_no_terminal(call, rows_file, tin
     assert [step for step, _ in said] == ["2", "4"]
 
 
-def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model, tmp_path, monkeypatch, told):
     def interrupt(self, args, state, control, **kwargs):
         if state.global_step == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), told)
 
     words = ["train", "--rows", rows_file, "--model", tiny_model, *steps(6), "-o", tmp_path / "model"]
     with monkeypatch.context() as patch:
