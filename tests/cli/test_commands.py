@@ -306,8 +306,7 @@ def test_sigterm_reaches_the_processes_that_a_command_waits_for(monkeypatch):
     with subprocess.Popen(["sleep", "60"]) as child:
         monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
         with sigterm_interrupts() as termination, pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pause()
+            signal.raise_signal(signal.SIGTERM)
         assert child.wait(30) == -signal.SIGINT
     assert termination.came
 
@@ -485,6 +484,20 @@ def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model
     assert code == 130
     assert err.endswith(f"isoglot: interrupted; the same command with --resume goes on from checkpoint {step}\n")
     assert call(*words, "--resume")[0] == 0
+
+
+def test_a_training_is_not_resumed_in_somebody_elses_folder(call, rows_file, tiny_model, tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("README.md", "config.json"):
+        (tmp_path / "model" / name).write_text("theirs")
+    words = ["train", "--rows", rows_file, "--model", tiny_model, *QUICK, "-o", tmp_path / "model"]
+    code, _, err = call(*words, "--resume")
+    assert code == 2
+    assert err.endswith("/model: not empty, and holds nothing that isoglot made; give another --output-dir\n")
+    assert {path.name: path.read_text() for path in (tmp_path / "model").iterdir()} == {
+        "README.md": "theirs",
+        "config.json": "theirs",
+    }
 
 
 def test_an_interruption_before_a_checkpoint_promises_nothing(call, rows_file, tiny_model, tmp_path, monkeypatch):
