@@ -9,6 +9,7 @@ from isoglot.cli.measuring_values import parse_memory
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.encoders.weights_files import model_checksum
 from isoglot.measuring.comparing import compare, run_folders, stacked
 from isoglot.measuring.evaluation import load_evaluation
 from isoglot.measuring.scoring import score
@@ -56,7 +57,10 @@ def test_evaluate_a_model_then_its_vectors_then_its_run(tmp_path, tiny_model, ro
     assert record == read_json(tmp_path / "m" / "metrics.json")
     interval = record["intervals"]["multilingual.map"]["all"]
     assert interval["low"] < record["multilingual"]["map"] < interval["high"]
-    assert read_json(tmp_path / "m" / "run.json")["settings"]["model"] == str(tiny_model)
+    run = read_json(tmp_path / "m" / "run.json")
+    assert run["settings"]["model"] == str(tiny_model)
+    assert run["data"].keys() == {"benchmark", "model"}
+    assert {"model": run["data"]["model"]} == model_checksum(str(tiny_model))
 
     code, out, _ = output(
         capsys, "encode", *source, "--model", tiny_model, "-o", tmp_path / "v", "--numbers", "float32",
@@ -101,6 +105,12 @@ def test_what_was_measured_is_not_resumed_with_something_else(tmp_path, tiny_mod
         assert (code, message in err) == (2, True), err
     assert output(capsys, *words, "--resume")[0] == 0
     assert (tmp_path / "out" / "metrics.json").read_bytes() == before
+    run = read_json(tmp_path / "out" / "run.json")
+    write_json(tmp_path / "out" / "run.json", run | {"data": run["data"] | {"model": "0" * 64}})
+    code, _, err = output(capsys, *words, "--resume")
+    assert (code, "made with another model's checksum (checksum 00000000 then, " in err) == (2, True), err
+    write_json(tmp_path / "out" / "run.json", run | {"data": {"benchmark": run["data"]["benchmark"]}})
+    assert output(capsys, *words, "--resume")[0] == 0
     write_json(tmp_path / "out" / "run.json", {"verb": "train"})
     code, _, err = output(capsys, *words, "--resume")
     assert (code, "holds what `isoglot train` made; give another --output-dir" in err) == (2, True)

@@ -8,6 +8,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import read_json, write_json
 from isoglot.encoders import presets
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.devices import fast_bf16, resolve_precision
@@ -16,6 +17,7 @@ from isoglot.encoders.loading import backbone_of, load, quiet_libraries
 from isoglot.encoders.names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
+from isoglot.encoders.weights_files import model_checksum
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
 
@@ -66,6 +68,26 @@ def test_a_damaged_folder_is_named(tiny_model, tmp_path, damage):
     with pytest.raises(InputError) as caught:
         load(str(folder))
     assert f"model {folder}: cannot be loaded" in str(caught.value)
+
+
+def test_weights_that_lie_in_one_place_are_told_apart(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    before = model_checksum(str(folder))
+    assert before.keys() == {"model"}
+    assert model_checksum(str(tiny_model)) == before
+    (folder / "README.md").write_text("Other words.")
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "model.safetensors").write_bytes(b"not what is opened")
+    assert model_checksum(str(folder)) == before
+    write_json(folder / "modules.json", [*read_json(folder / "modules.json"), {"path": "2_Dense"}])
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "model.safetensors").write_bytes(b"a layer")
+    dense = model_checksum(str(folder))
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert len({before["model"], dense["model"], model_checksum(str(folder))["model"]}) == 3
+    assert model_checksum("embedded") == model_checksum("nobody/nothing-here") == model_checksum(str(tmp_path)) == {}
 
 
 def test_a_device_that_is_none(tiny_model):

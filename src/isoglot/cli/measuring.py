@@ -130,7 +130,7 @@ def evaluate(
         "resamples": resamples,
         "depth": None if in_memory is not None and index is None else depth,
     }
-    sums = {"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})}
+    sums = {"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {}), **scores.checksums()}
     if resume:
         _require_same(output_dir, settings, sums)
     with claimed_folder(output_dir, overwrite=overwrite, resume=resume) as folder:
@@ -170,7 +170,10 @@ def _require_same(folder: Path, settings: dict[str, Any], sums: dict[str, str]) 
         return
     if record.get("verb") != "evaluate":
         raise InputError(f"{folder}: holds what `isoglot {record.get('verb')}` made; give another --output-dir")
-    saved = {**record.get("settings", {}), **_checksums(record.get("data", {}))}
+    before = record.get("data", {})
+    if "model" not in before:  # as long as none was kept
+        sums = {name: checksum for name, checksum in sums.items() if name != "model"}
+    saved = {**record.get("settings", {}), **_checksums(before)}
     require_same(folder, saved, {**settings, **_checksums(sums)})
 
 
