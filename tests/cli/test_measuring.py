@@ -13,6 +13,7 @@ from isoglot.encoders.weights_files import model_checksum
 from isoglot.measuring.comparing import compare, run_folders, stacked
 from isoglot.measuring.evaluation import load_evaluation
 from isoglot.measuring.scoring import score
+from support.rows import write_jsonl
 
 LANGS = ("de", "en", "th")
 
@@ -162,6 +163,18 @@ def test_bad_usage_of_evaluate(tmp_path, capsys, monkeypatch, rows_file, flags, 
     code, _, err = output(capsys, "evaluate", "-o", tmp_path / "o", *flags)
     assert code == 2
     assert message in err
+
+
+def test_ids_that_no_run_can_name_are_refused_before_anything_is_encoded(tmp_path, tiny_model, capsys, monkeypatch):
+    rows = [{"group": "a b", "lang": lang, "query": f"{lang}?", "passage": f"{lang}."} for lang in ("de", "en")]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    words = ["evaluate", "--benchmark", "rows", "--rows", tmp_path / "rows.jsonl", "--model", tiny_model]
+    words += ["--write-trec", "-o", tmp_path / "out"]
+    monkeypatch.setattr("isoglot.cli.encoders.open_encoder", lambda *args: pytest.fail("a model is opened"))
+    code, _, err = output(capsys, *words)
+    assert code == 2
+    assert "id 'de:a b:q' holds white space, at which the columns of TREC files are split; rename it" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_encode_wants_a_model_here(tmp_path, capsys):

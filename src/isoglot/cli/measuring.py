@@ -95,6 +95,7 @@ def evaluate(
     from isoglot.core.run_record import write_run
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.measuring.gates import check_gates, parse_gate
+    from isoglot.measuring.trec import require_trec_ids
 
     chosen, opened = source or Source(), options or ModelOptions()
     executor = (elsewhere or Elsewhere()).executor(devices)
@@ -124,6 +125,8 @@ def evaluate(
     started = time.perf_counter()
     in_memory = data if isinstance(data, Benchmark) else None
     scores.check(how, streamed=in_memory is None)
+    if in_memory is not None and write_trec:
+        require_trec_ids(in_memory)  # before minutes of encoding
     settings = {
         **source_settings(chosen),
         **_settings(scores, how, opened),
