@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.encoders import CountingTokens, Reporting, open_encoder
 from isoglot.cli.options import OutputFile, Switch, new_file
 from isoglot.cli.row_files import new_rows
 from isoglot.core.errors import InputError
@@ -152,6 +152,7 @@ def score(
     from isoglot.curation import teacher
     from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.token_vectors import with_tokens
 
     quiet_libraries()
     opened = options or ModelOptions()
@@ -164,10 +165,11 @@ def score(
             scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
         else:
             encoder = open_encoder(str(model), options, devices)
-            scores = (
-                teacher.score_with_late_interaction(prepared, encoder)
-                if late
-                else teacher.score_with_encoder(prepared, Reporting(encoder))
-            )
+            if late:
+                counting = CountingTokens(with_tokens(encoder))
+                scores = teacher.score_with_late_interaction(prepared, counting)
+                counting.say()
+            else:
+                scores = teacher.score_with_encoder(prepared, Reporting(encoder))
         count = write_rows(with_scores(prepared, scores), target)
     print(f"{sum(map(len, scores))} scores for {count} rows in {output}")
