@@ -16,6 +16,7 @@ import isoglot
 from isoglot.cli import main, run
 from isoglot.cli.benchmarks import Source
 from isoglot.cli.termination import sigterm_ends, sigterm_interrupts
+from isoglot.data import prepared
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.rows import parallel_rows, write_jsonl
@@ -335,6 +336,30 @@ def test_whoever_hears_sigterm_already_goes_on_hearing_it():
         assert heard == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_what_looks_at_rows_finds_them_laid_out(call, rows_file, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    laid_out = []
+    write = prepared.write_prepared
+    monkeypatch.setattr(prepared, "write_prepared", lambda *args, **how: laid_out.append(1) or write(*args, **how))
+    first = call("data", "show", rows_file, "--json")
+    assert first[0] == 0
+    assert call("data", "show", rows_file, "--json") == first
+    assert call("data", "audit", rows_file, "--batch-size", 4, "--batches", 2)[0] == 0
+    made = tmp_path / "made"
+    for words in (
+        ("mine", rows_file, "-o", made / "mined.jsonl", "--model", tiny_model),
+        ("score", rows_file, "-o", made / "scored.jsonl", "--model", tiny_model),
+        ("filter", rows_file, "-o", made / "kept.jsonl", "--model", tiny_model),
+    ):
+        assert call("data", *words)[0] == 0, words
+    fitted = ("--rows", rows_file, "--model", tiny_model, "--method", "center", "-o", made / "center.npz")
+    assert call("debias", "fit", *fitted)[0] == 0
+    assert laid_out == [1]
+    code, _, err = call("data", "show", rows_file, tmp_path / "missing.jsonl")
+    assert (code, "missing.jsonl: no such file" in err) == (2, True)
+    assert call("data", "show", rows_file, "--langs", "de", "--json")[1] != first[1]
 
 
 def test_main_exits_with_the_code(capsys):
