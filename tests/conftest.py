@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before any library reads them: no hub, no fork warnings, no window.
+os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", MPLBACKEND="agg")
+
 from isoglot.data.benchmarks.named import BENCHMARKS
 from isoglot.languages.table import temporary_languages
 from isoglot.search.stores.named import STORES
@@ -22,8 +25,6 @@ from support.encoders import tiny_encoder
 from support.lareqa import lareqa_file, lareqa_paragraph
 from support.rows import TEMPLATES, parallel_rows, write_jsonl
 
-# Before any library reads them: no hub, no fork warnings, no window.
-os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", MPLBACKEND="agg")
 # A cache of the run's own, which its workers share and whoever runs the tests never meets again.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["ISOGLOT_CACHE"] = tempfile.mkdtemp(prefix="isoglot-tests-")

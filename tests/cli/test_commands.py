@@ -15,6 +15,8 @@ import pytest
 import isoglot
 from isoglot.cli import main, run
 from isoglot.cli.benchmarks import Source
+from isoglot.cli.termination import sigterm_ends, sigterm_interrupts
+from isoglot.data import prepared
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.rows import parallel_rows, write_jsonl
@@ -287,6 +289,79 @@ def test_what_happens_outside_becomes_an_exit_code(call, monkeypatch, rows_file,
     assert err == f"isoglot: {words}\n"
 
 
+def test_sigterm_is_cleaned_up_after(call, rows_file, tmp_path, monkeypatch):
+    def stopped(rows, problems, folder, *args, **kwargs):
+        (folder / "rows.arrow").write_bytes(b"some")
+        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # which would end the tests
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+    monkeypatch.setattr("isoglot.data.prepared.write_prepared", stopped)
+    code, _, err = call("data", "prepare", rows_file, "-o", tmp_path / "out" / "rows")
+    assert (code, err) == (143, "isoglot: interrupted\n")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_sigterm_reaches_the_processes_that_a_command_waits_for(monkeypatch):
+    with subprocess.Popen(["sleep", "60"]) as child:
+        monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
+        with sigterm_interrupts() as termination, pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        assert child.wait(30) == -signal.SIGINT
+    assert termination.came
+
+
+def test_sigterm_ends_forks_and_servers_at_once():
+    with sigterm_interrupts() as termination:
+        forked = os.fork()
+        if not forked:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os._exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == -signal.SIGTERM
+        with sigterm_ends():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    assert not termination.came
+
+
+def test_whoever_hears_sigterm_already_goes_on_hearing_it():
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with sigterm_interrupts():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_what_looks_at_rows_finds_them_laid_out(call, rows_file, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
+    laid_out = []
+    write = prepared.write_prepared
+    monkeypatch.setattr(prepared, "write_prepared", lambda *args, **how: laid_out.append(1) or write(*args, **how))
+    first = call("data", "show", rows_file, "--json")
+    assert first[0] == 0
+    assert call("data", "show", rows_file, "--json") == first
+    assert call("data", "audit", rows_file, "--batch-size", 4, "--batches", 2)[0] == 0
+    made = tmp_path / "made"
+    for words in (
+        ("mine", rows_file, "-o", made / "mined.jsonl", "--model", tiny_model),
+        ("score", rows_file, "-o", made / "scored.jsonl", "--model", tiny_model),
+        ("filter", rows_file, "-o", made / "kept.jsonl", "--model", tiny_model),
+    ):
+        assert call("data", *words)[0] == 0, words
+    fitted = ("--rows", rows_file, "--model", tiny_model, "--method", "center", "-o", made / "center.npz")
+    assert call("debias", "fit", *fitted)[0] == 0
+    assert laid_out == [1]
+    code, _, err = call("data", "show", rows_file, tmp_path / "missing.jsonl")
+    assert (code, "missing.jsonl: no such file" in err) == (2, True)
+    assert call("data", "show", rows_file, "--langs", "de", "--json")[1] != first[1]
+
+
 def test_main_exits_with_the_code(capsys):
     from isoglot.cli import main
 
@@ -420,10 +495,11 @@ def test_train_says_where_it_is_where_stderr_is_no_terminal(call, rows_file, tin
     assert [step for step, _ in said] == ["2", "4"]
 
 
-def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model, tmp_path, monkeypatch, told):
     def interrupt(self, args, state, control, **kwargs):
         if state.global_step == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), told)
 
     words = ["train", "--rows", rows_file, "--model", tiny_model, *steps(6), "-o", tmp_path / "model"]
     with monkeypatch.context() as patch:
@@ -433,6 +509,20 @@ def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model
     assert code == 130
     assert err.endswith(f"isoglot: interrupted; the same command with --resume goes on from checkpoint {step}\n")
     assert call(*words, "--resume")[0] == 0
+
+
+def test_a_training_is_not_resumed_in_somebody_elses_folder(call, rows_file, tiny_model, tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("README.md", "config.json"):
+        (tmp_path / "model" / name).write_text("theirs")
+    words = ["train", "--rows", rows_file, "--model", tiny_model, *QUICK, "-o", tmp_path / "model"]
+    code, _, err = call(*words, "--resume")
+    assert code == 2
+    assert err.endswith("/model: not empty, and holds nothing that isoglot made; give another --output-dir\n")
+    assert {path.name: path.read_text() for path in (tmp_path / "model").iterdir()} == {
+        "README.md": "theirs",
+        "config.json": "theirs",
+    }
 
 
 def test_an_interruption_before_a_checkpoint_promises_nothing(call, rows_file, tiny_model, tmp_path, monkeypatch):

@@ -9,9 +9,11 @@ from isoglot.cli.measuring_values import parse_memory
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.benchmarks.benchmark import assemble
+from isoglot.encoders.weights_files import model_checksum
 from isoglot.measuring.comparing import compare, run_folders, stacked
 from isoglot.measuring.evaluation import load_evaluation
 from isoglot.measuring.scoring import score
+from support.rows import write_jsonl
 
 LANGS = ("de", "en", "th")
 
@@ -56,7 +58,10 @@ def test_evaluate_a_model_then_its_vectors_then_its_run(tmp_path, tiny_model, ro
     assert record == read_json(tmp_path / "m" / "metrics.json")
     interval = record["intervals"]["multilingual.map"]["all"]
     assert interval["low"] < record["multilingual"]["map"] < interval["high"]
-    assert read_json(tmp_path / "m" / "run.json")["settings"]["model"] == str(tiny_model)
+    run = read_json(tmp_path / "m" / "run.json")
+    assert run["settings"]["model"] == str(tiny_model)
+    assert run["data"].keys() == {"benchmark", "model"}
+    assert {"model": run["data"]["model"]} == model_checksum(str(tiny_model))
 
     code, out, _ = output(
         capsys, "encode", *source, "--model", tiny_model, "-o", tmp_path / "v", "--numbers", "float32",
@@ -101,6 +106,12 @@ def test_what_was_measured_is_not_resumed_with_something_else(tmp_path, tiny_mod
         assert (code, message in err) == (2, True), err
     assert output(capsys, *words, "--resume")[0] == 0
     assert (tmp_path / "out" / "metrics.json").read_bytes() == before
+    run = read_json(tmp_path / "out" / "run.json")
+    write_json(tmp_path / "out" / "run.json", run | {"data": run["data"] | {"model": "0" * 64}})
+    code, _, err = output(capsys, *words, "--resume")
+    assert (code, "made with another model's checksum (checksum 00000000 then, " in err) == (2, True), err
+    write_json(tmp_path / "out" / "run.json", run | {"data": {"benchmark": run["data"]["benchmark"]}})
+    assert output(capsys, *words, "--resume")[0] == 0
     write_json(tmp_path / "out" / "run.json", {"verb": "train"})
     code, _, err = output(capsys, *words, "--resume")
     assert (code, "holds what `isoglot train` made; give another --output-dir" in err) == (2, True)
@@ -152,6 +163,18 @@ def test_bad_usage_of_evaluate(tmp_path, capsys, monkeypatch, rows_file, flags, 
     code, _, err = output(capsys, "evaluate", "-o", tmp_path / "o", *flags)
     assert code == 2
     assert message in err
+
+
+def test_ids_that_no_run_can_name_are_refused_before_anything_is_encoded(tmp_path, tiny_model, capsys, monkeypatch):
+    rows = [{"group": "a b", "lang": lang, "query": f"{lang}?", "passage": f"{lang}."} for lang in ("de", "en")]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    words = ["evaluate", "--benchmark", "rows", "--rows", tmp_path / "rows.jsonl", "--model", tiny_model]
+    words += ["--write-trec", "-o", tmp_path / "out"]
+    monkeypatch.setattr("isoglot.cli.encoders.open_encoder", lambda *args: pytest.fail("a model is opened"))
+    code, _, err = output(capsys, *words)
+    assert code == 2
+    assert "id 'de:a b:q' holds white space, at which the columns of TREC files are split; rename it" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_encode_wants_a_model_here(tmp_path, capsys):

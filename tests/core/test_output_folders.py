@@ -30,10 +30,9 @@ def test_a_folder_is_made_and_nobody_elses_is_touched(tmp_path):
     out = tmp_path / "deep" / "out"
     claim(out, write=None)
     claim(out, write="file")
-    for overwrite in (False, True):
+    for how in ({}, {"overwrite": True}, {"resume": True}, {"overwrite": True, "resume": True}):
         with pytest.raises(InputError, match="not empty, and holds nothing that isoglot made; give another"):
-            claim(out, overwrite=overwrite)
-    claim(out, write=None, resume=True)
+            claim(out, **how)
     assert names(out) == ["file"]
     (out / "run.json").write_text("{}")
     with pytest.raises(InputError, match="not empty; give `overwrite`"):
@@ -96,8 +95,10 @@ def test_what_a_run_that_got_further_replaced_is_kept_until_one_succeeds(tmp_pat
         assert f"what was there before is kept as {old}" in capsys.readouterr().err
     # Somebody's own files in its place are not ours, whatever waits beside them.
     (out / BEGUN).unlink()
-    with pytest.raises(InputError, match="holds nothing that isoglot made"):
-        claim(out, overwrite=True)
+    for how in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(InputError, match="holds nothing that isoglot made"):
+            claim(out, **how)
+    (out / BEGUN).touch()
     claim(out, write="more", resume=True)
     assert (names(tmp_path), names(out)) == (["out"], ["more", "new"])
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -204,6 +205,20 @@ def test_tokens_of_an_encoder_as_the_teacher(tmp_path, capsys):
         tokens = [encoder.encoded_tokens([row.query], "query"), encoder.encoded_tokens(answers, "passage")]
         wanted = mixed(query @ passages.T, late_scores(*tokens))[0]
         np.testing.assert_allclose(row.scores, wanted, atol=1e-5)
+
+    said = []
+    for late in (["--late"], []):
+        cut = ["data", "score", str(source), "-o", str(scored), "--overwrite", "--model", str(folder), "--length", "5"]
+        assert run([*cut, *late]) == 0
+        err = capsys.readouterr().err
+        said.append([line for line in err.splitlines() if line.endswith("their ends were not read")])
+    (query, passage), (_, of_all) = said
+    assert query == said[1][0]
+    assert re.fullmatch(r"\d+ of 24 query texts \(\d+\.\d%\) are longer than 5 tokens: their ends were not read", query)
+    # What two rows share is read once, and counted once.
+    distinct = {text for row in rows for text in (row.passage, *row.negatives)}
+    assert re.match(rf"\d+ of {len(distinct)} passage texts", passage)
+    assert passage.partition(" are ")[2] == of_all.partition(" are ")[2] == query.partition(" are ")[2]
 
     assert run([*words, "--overwrite", "--cross-encoder", str(folder)]) == 2
     assert "--late compares the tokens of an encoder" in capsys.readouterr().err

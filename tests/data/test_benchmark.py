@@ -29,6 +29,18 @@ def test_assemble_sorts_by_language_and_keeps_ids_apart():
     assert [benchmark.groups[number] for number in benchmark.group] == ["g1", "g2", "g2"]
 
 
+def test_a_benchmark_equals_itself_and_its_checksum_tells_the_content():
+    first, second, other = (
+        assemble("set", [("1", "de", "g", query)], [("a", "de", "x")], {"g": ["a"]})
+        for query in ("was?", "was?", "wer?")
+    )
+    assert first == first
+    assert first != second
+    assert first.queries != second.queries
+    assert len({first, second, first}) == 2
+    assert first.checksum == second.checksum != other.checksum
+
+
 def test_grades_stand_beside_the_golds_they_grade():
     benchmark = assemble(
         "set",

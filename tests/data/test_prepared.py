@@ -49,6 +49,14 @@ def test_a_folder_opens_again(prepared):
     assert isinstance(again.table.component, np.memmap)
 
 
+def test_prepared_rows_equal_themselves(prepared):
+    again = open_prepared(prepared.folder)
+    assert prepared == prepared
+    assert prepared != again
+    assert prepared.table != again.table
+    assert len({prepared, again, prepared}) == 2
+
+
 def test_languages_can_be_restricted(rows_file, tmp_path):
     rows = prepare([rows_file], tmp_path / "out", langs=("de", "zh"), show_progress=False)
     assert rows.table.languages == ("de", "zh")

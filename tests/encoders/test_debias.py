@@ -42,6 +42,14 @@ def test_languages_are_known_in_any_spelling_before_and_after_saving(tmp_path):
     assert center([Sample(x, ["de", "en", "en", "en"], "passage")]).fingerprint != fitted.fingerprint
 
 
+def test_a_correction_equals_itself_and_its_fingerprint_tells_the_content():
+    first, again = (center([Sample(np.eye(4, dtype=np.float32), ["de", "en"] * 2, "passage")]) for _ in range(2))
+    assert first == first
+    assert first != again
+    assert len({first, again, first}) == 2
+    assert first.fingerprint == again.fingerprint
+
+
 def test_centred_means_are_zero(clouds):
     x, langs = clouds
     fitted = center([Sample(x, langs, "passage")])

@@ -1,6 +1,8 @@
 import doctest
 import logging
 import shutil
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -8,14 +10,17 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import read_json, write_json
 from isoglot.encoders import presets
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
+from isoglot.encoders.hub_answers import require_hub
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
 from isoglot.encoders.names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
+from isoglot.encoders.weights_files import model_checksum
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
 
@@ -68,6 +73,26 @@ def test_a_damaged_folder_is_named(tiny_model, tmp_path, damage):
     assert f"model {folder}: cannot be loaded" in str(caught.value)
 
 
+def test_weights_that_lie_in_one_place_are_told_apart(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    before = model_checksum(str(folder))
+    assert before.keys() == {"model"}
+    assert model_checksum(str(tiny_model)) == before
+    (folder / "README.md").write_text("Other words.")
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "model.safetensors").write_bytes(b"not what is opened")
+    assert model_checksum(str(folder)) == before
+    write_json(folder / "modules.json", [*read_json(folder / "modules.json"), {"path": "2_Dense"}])
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "model.safetensors").write_bytes(b"a layer")
+    dense = model_checksum(str(folder))
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert len({before["model"], dense["model"], model_checksum(str(folder))["model"]}) == 3
+    assert model_checksum("embedded") == model_checksum("nobody/nothing-here") == model_checksum(str(tmp_path)) == {}
+
+
 def test_a_device_that_is_none(tiny_model):
     with pytest.raises(InputError, match="device toaster"):
         load(str(tiny_model), device="toaster")
@@ -80,6 +105,55 @@ def test_a_hub_model_without_a_hub(monkeypatch, tmp_path):
         load("nobody/nothing-here")
     with pytest.raises(InputError, match=f"cross-encoder {message}"):
         load_cross_encoder("nobody/nothing-here")
+
+
+@pytest.fixture
+def waited(monkeypatch):
+    """Seconds slept, while the Hub's client is not told to stay offline."""
+    found = []
+    monkeypatch.setattr("time.sleep", found.append)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    return found
+
+
+def at_hub(monkeypatch, address):
+    """Have the Hub at another address."""
+    names = "{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", f"{address}/{names}")
+
+
+def test_a_name_that_is_nothing_is_told_soon_where_there_is_no_hub(monkeypatch, waited, capsys):
+    at_hub(monkeypatch, "http://127.0.0.1:1")
+    message = r"my-modl: cannot be loaded \(no folder of this name here, and the Hub does not answer \(.*refused.*\)\)"
+    for kind, opened in (("model", load), ("cross-encoder", load_cross_encoder)):
+        waited.clear()
+        with pytest.raises(InputError, match=f"^{kind} {message}"):
+            opened("my-modl")
+        assert sum(waited) <= 1
+    assert capsys.readouterr().err == ""
+
+
+def test_whatever_the_hub_answers_is_for_its_client(monkeypatch, waited, tmp_path):
+    asked = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            asked.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        at_hub(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        require_hub("some/model", "v1")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        (tmp_path / "models--sentence-transformers--kept" / "snapshots").mkdir(parents=True)
+        for name in ("kept", "sentence-transformers/kept", str(tmp_path)):
+            require_hub(name, None)
+        server.shutdown()
+    assert (asked, waited) == (["/some/model/resolve/v1/config.json"], [])
 
 
 def test_the_tries_of_the_hub_are_one_line(capsys, monkeypatch, caplog):

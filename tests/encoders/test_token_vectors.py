@@ -124,6 +124,8 @@ def same_both_ways(embedder):
         np.testing.assert_allclose(tokens.vectors, wanted.vectors, atol=2e-6)
         np.testing.assert_array_equal(tokens.offsets, wanted.offsets)
         np.testing.assert_array_equal(tokens.weights, wanted.weights)
+        np.testing.assert_array_equal(tokens.was_cut, embedder.encoded(TEXTS, role).was_cut)
+        assert tokens.of(np.array([1, 0])).was_cut.tolist() == tokens.was_cut[[1, 0]].tolist()
 
 
 def test_no_texts_have_no_tokens(model):

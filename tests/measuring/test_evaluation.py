@@ -34,6 +34,14 @@ def vectors(benchmark, seed=0, dimension=6, span=50):
     return tuple(rng.integers(-span, span + 1, size).astype(np.float32) for size in shape)
 
 
+def test_an_evaluation_equals_itself():
+    benchmark = parallel(groups=2)
+    first, again = (score(benchmark, *vectors(benchmark)) for _ in range(2))
+    assert first == first
+    assert first != again
+    assert len({first, again, first}) == 2
+
+
 def test_settings_equal_a_loop_over_pairs():
     benchmark = parallel()
     queries, passages = vectors(benchmark, span=1000)

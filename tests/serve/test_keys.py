@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from fastapi.testclient import TestClient
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError
+from isoglot.serve import keys
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.app import create_app
 from isoglot.serve.keys import KeyRing, add_key, read_keys, revoke_key
@@ -57,6 +60,32 @@ def test_the_file_holds_no_key_and_the_command_shows_it_once(file: Path, capsys:
     assert "there are: intranet" in capsys.readouterr().err
     assert run(["keys", "revoke", str(file), "intranet"]) == 0
     assert read_keys(file) == []
+
+
+def test_keys_that_are_added_and_revoked_at_the_same_time_are_all_kept(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_key(file, "old")
+    read = keys.read_keys
+
+    def slowly(path: Path) -> list[keys.Key]:
+        known = read(path)
+        time.sleep(0.05)
+        return known
+
+    monkeypatch.setattr(keys, "read_keys", slowly)
+    with ThreadPoolExecutor(5) as pool:
+        added = [pool.submit(add_key, file, f"new{number}") for number in range(4)]
+        for done in [*added, pool.submit(revoke_key, file, "old")]:
+            done.result()
+    assert sorted(key.name for key in read(file)) == ["new0", "new1", "new2", "new3"]
+    assert not [path for path in file.parent.iterdir() if path.suffix == ".tmp"]
+
+
+def test_keys_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError, match=r"taken/keys\.json: cannot be written .*; choose another place"):
+        add_key(tmp_path / "taken" / "keys.json", "people")
 
 
 def test_nothing_but_probes_answers_without_a_key(file: Path) -> None:

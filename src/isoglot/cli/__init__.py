@@ -34,6 +34,7 @@ from isoglot.cli import (
 )
 from isoglot.cli.flags import as_typed
 from isoglot.cli.recipe import read_recipe, require_whole
+from isoglot.cli.termination import sigterm_interrupts
 from isoglot.core.errors import IsoglotError
 from isoglot.core.files import printable
 from isoglot.core.streams import open_streams
@@ -88,7 +89,10 @@ app.register_install_completion_command()
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted."""
+    """Run one command and exit.
+
+    0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted, 143 ended by SIGTERM.
+    """
     wait_asleep()
     open_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -100,6 +104,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code."""
+    with sigterm_interrupts() as termination:
+        code = _run(argv)
+    return 143 if code == 130 and termination.came else code
+
+
+def _run(argv: list[str]) -> int:
     tokens = argv
     try:
         tokens, recipe = _recipe(argv)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.serving import LOOPBACK, judge_of, require_tokens
+from isoglot.cli.termination import sigterm_ends
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ def mcp(
         if rerank == LATE:
             require_tokens(searcher.encoder, index)
         server = create_mcp(searcher, Path(index).resolve().name or "index", rerank=judge)
-        if taken is None:
-            server.run("stdio")
-        else:
-            run(server.streamable_http_app(host=LOOPBACK), taken, path="/mcp")
+        with sigterm_ends():
+            if taken is None:
+                server.run("stdio")
+            else:
+                run(server.streamable_http_app(host=LOOPBACK), taken, path="/mcp")
     finally:
         searcher.close()

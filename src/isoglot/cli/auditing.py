@@ -72,8 +72,8 @@ def audit(
     for flag, value in (("--batch-size", batch_size), ("--batches", batches)):
         if value < 1:
             raise InputError(f"{flag} {value}: expected at least 1")
+    prepared = open_rows(rows, langs=langs)
     with TemporaryDirectory(prefix="isoglot-") as scratch:
-        prepared = open_rows(rows, Path(scratch) / "rows", langs)
         chosen = None
         if benchmark is not None:
             chosen = open_benchmark(benchmark, data_dir, benchmark_rows, None, Path(scratch), offline=offline)

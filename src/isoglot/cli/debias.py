@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -79,12 +78,10 @@ def fit(
         samples = from_vectors(vectors)
     else:
         encoder = Reporting(open_encoder(model, options, devices))
-        with TemporaryDirectory(prefix="isoglot-") as scratch:
-            if rows:
-                prepared = open_rows(rows, Path(scratch) / "rows", langs)
-                samples = from_rows(encoder, prepared, limit=limit, seed=seed)
-            else:
-                samples = from_texts(encoder, files, limit=limit, seed=seed)
+        if rows:
+            samples = from_rows(encoder, open_rows(rows, langs=langs), limit=limit, seed=seed)
+        else:
+            samples = from_texts(encoder, files, limit=limit, seed=seed)
     fitted = fit_method(
         method,
         samples,

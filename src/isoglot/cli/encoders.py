@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
     from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
+    from isoglot.encoders.token_vectors import TokenEncoder, TokenVectors
 
 
 def open_encoder(name: str, options: ModelOptions | None, devices: str | None = None) -> Encoder:
@@ -46,6 +48,40 @@ class Reporting:
         found = self._encoder.encoded(texts, role, what=what)
         _say_cut(found.cut, len(texts), what or f"{role} texts", found.length)
         return found
+
+
+class CountingTokens:
+    """An encoder that gives vectors of tokens, in many parts, and says at the end how many texts it cut."""
+
+    def __init__(self, encoder: TokenEncoder) -> None:
+        self._encoder, self.name, self.device = encoder, encoder.name, encoder.device
+        self._cut, self._texts = Counter[str](), Counter[str]()
+
+    def __call__(self, texts: list[str], role: Role, /) -> Vectors:
+        """Unit vectors, float32 (n, d)."""
+        return self._encoder(texts, role)
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        """Unit vectors with what they took."""
+        return self._encoder.encoded(texts, role, what=what)
+
+    def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
+        """Vectors of tokens."""
+        return self._encoder.encoded_tokens(texts, role, what=what)
+
+    def encoded_with_tokens(
+        self, texts: list[str], role: Role, *, what: str | None = None
+    ) -> tuple[Vectors, TokenVectors]:
+        """Unit vectors, and those of tokens; what was cut is counted."""
+        vectors, tokens = self._encoder.encoded_with_tokens(texts, role, what=what)
+        self._cut[role] += int(tokens.was_cut.sum())
+        self._texts[role] += len(texts)
+        return vectors, tokens
+
+    def say(self) -> None:
+        """Say what was cut so far."""
+        for role, cut in self._cut.items():
+            _say_cut(cut, self._texts[role], f"{role} texts", getattr(self._encoder, "length", None))
 
 
 def say_shards(folder: Path, options: ModelOptions | None) -> None:

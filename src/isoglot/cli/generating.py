@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -168,18 +167,17 @@ def filter_(
     if not dry_run:
         new_rows(output, overwrite, beside={"--rejects": refused})
     judge = None if cross_encoder is None else load_cross_encoder(cross_encoder)
-    with TemporaryDirectory(prefix="isoglot-") as scratch:
-        prepared = open_rows(rows, Path(scratch) / "rows", langs)
-        found = filter_rows(Reporting(open_encoder(model, options, devices)), prepared, top=top, cross_encoder=judge)
-        gone = [
-            {key: value for key, value in asdict(row).items() if value} | {"reason": reason, "rank": int(rank)}
-            for row, reason, rank in zip(rows_of(prepared), found.reasons, found.ranks, strict=True)
-            if reason
-        ]
-        if not dry_run:
-            kept = (row for row, reason in zip(rows_of(prepared), found.reasons, strict=True) if not reason)
-            write_rows(kept, output)
-            write_rejects(gone, refused)
+    prepared = open_rows(rows, langs=langs)
+    found = filter_rows(Reporting(open_encoder(model, options, devices)), prepared, top=top, cross_encoder=judge)
+    gone = [
+        {key: value for key, value in asdict(row).items() if value} | {"reason": reason, "rank": int(rank)}
+        for row, reason, rank in zip(rows_of(prepared), found.reasons, found.ranks, strict=True)
+        if reason
+    ]
+    if not dry_run:
+        kept = (row for row, reason in zip(rows_of(prepared), found.reasons, strict=True) if not reason)
+        write_rows(kept, output)
+        write_rejects(gone, refused)
     where = f"would stay of {len(prepared)}" if dry_run else f"of {len(prepared)} in {output}"
     print(f"{len(prepared) - len(gone)} rows {where}")
     for reason, number in found.counts.most_common():

@@ -102,3 +102,9 @@ class FromIndex:
     def settings(self) -> dict[str, Any]:
         """Which index, and how it is searched."""
         return {"index": self.place, **self.ranking.record()}
+
+    def checksums(self) -> dict[str, str]:
+        """Of the weights, where a model is given that is a folder."""
+        from isoglot.encoders.weights_files import model_checksum
+
+        return {} if self.model is None else model_checksum(self.model)

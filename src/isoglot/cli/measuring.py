@@ -95,6 +95,7 @@ def evaluate(
     from isoglot.core.run_record import write_run
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.measuring.gates import check_gates, parse_gate
+    from isoglot.measuring.trec import require_trec_ids
 
     chosen, opened = source or Source(), options or ModelOptions()
     executor = (elsewhere or Elsewhere()).executor(devices)
@@ -124,13 +125,15 @@ def evaluate(
     started = time.perf_counter()
     in_memory = data if isinstance(data, Benchmark) else None
     scores.check(how, streamed=in_memory is None)
+    if in_memory is not None and write_trec:
+        require_trec_ids(in_memory)  # before minutes of encoding
     settings = {
         **source_settings(chosen),
         **_settings(scores, how, opened),
         "resamples": resamples,
         "depth": None if in_memory is not None and index is None else depth,
     }
-    sums = {"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {})}
+    sums = {"benchmark": data.checksum, **({"debias": sha256(debias)} if debias else {}), **scores.checksums()}
     if resume:
         _require_same(output_dir, settings, sums)
     with claimed_folder(output_dir, overwrite=overwrite, resume=resume) as folder:
@@ -170,7 +173,10 @@ def _require_same(folder: Path, settings: dict[str, Any], sums: dict[str, str]) 
         return
     if record.get("verb") != "evaluate":
         raise InputError(f"{folder}: holds what `isoglot {record.get('verb')}` made; give another --output-dir")
-    saved = {**record.get("settings", {}), **_checksums(record.get("data", {}))}
+    before = record.get("data", {})
+    if "model" not in before:  # as long as none was kept
+        sums = {name: checksum for name, checksum in sums.items() if name != "model"}
+    saved = {**record.get("settings", {}), **_checksums(before)}
     require_same(folder, saved, {**settings, **_checksums(sums)})
 
 

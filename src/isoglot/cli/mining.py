@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.encoders import CountingTokens, Reporting, open_encoder
 from isoglot.cli.options import OutputFile, Switch, new_file
 from isoglot.cli.row_files import new_rows
 from isoglot.core.errors import InputError
@@ -88,28 +87,27 @@ def mine(
             "--from context takes --negatives, --seed and --replace; models, ranges, scores, margins, --language and "
             "--pick belong to --from model"
         )
-    with TemporaryDirectory(prefix="isoglot-") as scratch:
-        prepared = open_rows(rows, Path(scratch) / "rows", langs)
-        notes = ""
-        if source == "context":
-            from isoglot.data.paragraph_negatives import context_negatives
+    prepared = open_rows(rows, langs=langs)
+    notes = ""
+    if source == "context":
+        from isoglot.data.paragraph_negatives import context_negatives
 
-            found = context_negatives(prepared, negatives, seed=seed)
-        else:
-            from isoglot.curation.mining import mine as search
+        found = context_negatives(prepared, negatives, seed=seed)
+    else:
+        from isoglot.curation.mining import mine as search
 
-            mined = search(Reporting(open_encoder(model, options, devices)), prepared, settings)
-            found = mined.negatives
-            skipped = ", ".join(f"{count} for {reason}" for reason, count in sorted(mined.skipped.items()))
-            notes = f"; candidates skipped: {skipped}" if skipped else ""
-        added: list[int] = []
+        mined = search(Reporting(open_encoder(model, options, devices)), prepared, settings)
+        found = mined.negatives
+        skipped = ", ".join(f"{count} for {reason}" for reason, count in sorted(mined.skipped.items()))
+        notes = f"; candidates skipped: {skipped}" if skipped else ""
+    added: list[int] = []
 
-        def counted() -> Iterator[Row]:
-            for old, new in zip(rows_of(prepared), with_negatives(prepared, found, replace_old=replace), strict=True):
-                added.append(len(new.negatives) - (0 if replace else len(set(old.negatives))))
-                yield new
+    def counted() -> Iterator[Row]:
+        for old, new in zip(rows_of(prepared), with_negatives(prepared, found, replace_old=replace), strict=True):
+            added.append(len(new.negatives) - (0 if replace else len(set(old.negatives))))
+            yield new
 
-        count = write_rows(counted(), target)
+    count = write_rows(counted(), target)
     short = sum(own < negatives for own in added)
     print(f"{sum(added)} negatives added to {count} rows in {output} ({short} rows got fewer than {negatives}){notes}")
 
@@ -152,22 +150,23 @@ def score(
     from isoglot.curation import teacher
     from isoglot.encoders.cross_encoder import load_cross_encoder
     from isoglot.encoders.loading import quiet_libraries
+    from isoglot.encoders.token_vectors import with_tokens
 
     quiet_libraries()
     opened = options or ModelOptions()
-    with TemporaryDirectory(prefix="isoglot-") as scratch:
-        prepared = open_rows(rows, Path(scratch) / "rows", langs)
-        if cross_encoder is not None:
-            judge = load_cross_encoder(
-                cross_encoder, device=opened.device, length=opened.length, trust_remote_code=opened.trust_remote_code
-            )
-            scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
+    prepared = open_rows(rows, langs=langs)
+    if cross_encoder is not None:
+        judge = load_cross_encoder(
+            cross_encoder, device=opened.device, length=opened.length, trust_remote_code=opened.trust_remote_code
+        )
+        scores = teacher.score_with_cross_encoder(prepared, judge, batch_size=batch_size)
+    else:
+        encoder = open_encoder(str(model), options, devices)
+        if late:
+            counting = CountingTokens(with_tokens(encoder))
+            scores = teacher.score_with_late_interaction(prepared, counting)
+            counting.say()
         else:
-            encoder = open_encoder(str(model), options, devices)
-            scores = (
-                teacher.score_with_late_interaction(prepared, encoder)
-                if late
-                else teacher.score_with_encoder(prepared, Reporting(encoder))
-            )
-        count = write_rows(with_scores(prepared, scores), target)
+            scores = teacher.score_with_encoder(prepared, Reporting(encoder))
+    count = write_rows(with_scores(prepared, scores), target)
     print(f"{sum(map(len, scores))} scores for {count} rows in {output}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -96,6 +95,5 @@ def show(
     """
     from isoglot.data.description import describe, render
 
-    with TemporaryDirectory(prefix="isoglot-") as scratch:
-        facts = describe(open_rows(rows, Path(scratch) / "rows", langs))
+    facts = describe(open_rows(rows, langs=langs))
     print(json_line(facts) if as_json else render(facts))

@@ -97,6 +97,12 @@ class FromModel:
         """Nothing more."""
         return {}
 
+    def checksums(self) -> dict[str, str]:
+        """Of the weights, where the model is a folder."""
+        from isoglot.encoders.weights_files import model_checksum
+
+        return model_checksum(self.name)
+
 
 @dataclass(frozen=True)
 class FromVectors:
@@ -143,6 +149,10 @@ class FromVectors:
         """Where they lie."""
         return {"vectors": str(self.place)}
 
+    def checksums(self) -> dict[str, str]:
+        """None."""
+        return {}
+
 
 @dataclass(frozen=True)
 class FromRun:
@@ -183,6 +193,10 @@ class FromRun:
     def settings(self) -> dict[str, Any]:
         """Which, and what they were asked of."""
         return {"run": [str(path) for path in self.files], "run_pool": self.pool}
+
+    def checksums(self) -> dict[str, str]:
+        """None."""
+        return {}
 
 
 def score_source(

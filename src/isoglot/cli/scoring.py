@@ -63,3 +63,6 @@ class ScoreSource(Protocol):
 
     def settings(self) -> dict[str, Any]:
         """What `run.json` says of it beside its name."""
+
+    def checksums(self) -> dict[str, str]:
+        """Checksums of its files, by what they are, for `run.json`."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.options import Names, Switch
+from isoglot.cli.termination import sigterm_ends
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -232,7 +233,8 @@ def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
     from isoglot.serve.server import run
 
     try:
-        run(app, taken, **how)
+        with sigterm_ends():
+            run(app, taken, **how)
     except KeyboardInterrupt:
         # Python waits at its end for threads, which nothing can stop.
         if any(thread.name.startswith("isoglot-") for thread in threading.enumerate()):

@@ -40,7 +40,7 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     Args:
         path: of the folder; a link to one is followed.
         overwrite: replace what it holds, if a run of ours made that.
-        resume: take it as it is.
+        resume: take it as it is, if a run of ours made that.
 
     Raises:
         InputError: not empty without `overwrite` or `resume`, nothing of ours, not a folder, or one that cannot be
@@ -50,9 +50,10 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     begun, existed = whole / _BEGUN, whole.is_dir()
     with _writing(path):
         held = existed and holds_anything(whole)
+        if held and (resume or not overwrite):
+            refuse_foreign(path)
         if held and not resume:
             if not overwrite:
-                refuse_foreign(path)
                 raise InputError(f"{path}: not empty; give `overwrite` to replace it or another `folder`")
             refuse_to_replace(path)
             if before.exists() and begun.exists():  # a run that replaced it failed: what that one left goes

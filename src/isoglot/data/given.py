@@ -108,12 +108,12 @@ def _files(paths: Iterable[Path | str]) -> Given:
     files = files_given(paths)
 
     def digest() -> str:
-        # A file's name is the data set of rows that name none.
+        # A file's name is the data set of rows that name none. One that is missing is refused when rows are read: they
+        # must not be taken for those of the others alone.
         parts = []
         for path in files:
             with readable(path):
-                if path.is_file():
-                    parts.append(f"{path.name.split('.')[0]}\0{sha256(path)}")
+                parts.append(f"{path.name.split('.')[0]}\0{sha256(path) if path.is_file() else 'missing'}")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     return Given(lambda problems: (Placed(*entry) for entry in read_rows(files, problems)), digest)

@@ -33,9 +33,11 @@ from isoglot.languages.table import given_codes
 _COMPARED = "NFC"  # how passages are told apart: what was kept under another way is made anew
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """A prepared folder: the texts (Arrow, memory-mapped) and the integer table over the same rows.
+
+    Two are equal where they are one object; the `checksum` is that of the content.
 
     Attributes:
         folder: where it lies.

@@ -14,7 +14,7 @@ from isoglot.data.big_arrays import Ints, Room, parts
 from isoglot.data.lookups import lay_out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowTable:
     """Integer arrays over rows, and the look-ups that sampling needs; O(rows) in all, never O(rows x languages).
 

@@ -11,6 +11,7 @@ from typing import Any
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.files import read_json
 from isoglot.core.run_record import read_run
+from isoglot.encoders.hub_answers import require_hub
 from isoglot.encoders.names import locate
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -83,6 +84,7 @@ def _folder_of(folder: Path) -> Path:
     from huggingface_hub import snapshot_download
 
     revision = read_json(folder / CONFIG).get("revision") or revision
+    require_hub(name, revision)
     return Path(snapshot_download(name, revision=revision))
 
 

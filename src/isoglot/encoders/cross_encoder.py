@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import require_device
+from isoglot.encoders.hub_answers import require_hub
 from isoglot.encoders.loading import failure, retries_told_once
 from isoglot.encoders.names import locate
 from isoglot.encoders.options import LEAST
@@ -40,6 +41,7 @@ def load_cross_encoder(
     require_device(device)
     path, revision = locate(str(name), what="cross-encoder")
     try:
+        require_hub(path, revision)
         with retries_told_once(f"cross-encoder {name}", path):
             model = CrossEncoder(
                 path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code

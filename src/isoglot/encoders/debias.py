@@ -53,9 +53,11 @@ class Sample(NamedTuple):
     groups: Sequence[str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Debias:
     """A fitted correction.
+
+    Two are equal where they are one object; the `fingerprint` is that of what they do.
 
     Attributes:
         method: one of `METHODS`.

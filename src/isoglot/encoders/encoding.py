@@ -162,19 +162,21 @@ class ModelEmbedder:
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors (n, d) of texts, and those of their tokens; one reading gives both.
+        """Unit vectors (n, d) of texts, and those of their tokens with what was cut; one reading gives both.
 
         Raises:
             InputError: as `encoded_tokens`.
         """
         from isoglot.encoders.token_vectors import encode_both
 
-        tokens, head, vocabulary = self._laid_out(texts, role, what)
+        tokens, head, vocabulary = self._laid_out(texts, role, what, notice=True)
         both = getattr(self._batch_encoder(), "both", self._padded_both)
         width = self.model.truncate_dim
         return encode_both(tokens, head, both, vocabulary, what=what or role, device=self.device, width=width)
 
-    def _laid_out(self, texts: list[str], role: Role, what: str | None) -> tuple[Tokens, list[int], Vocabulary]:
+    def _laid_out(
+        self, texts: list[str], role: Role, what: str | None, *, notice: bool = False
+    ) -> tuple[Tokens, list[int], Vocabulary]:
         """Ids of texts, those that all of them begin with, and what the tokenizer says of its entries."""
         from isoglot.encoders.token_vectors import Vocabulary
         from isoglot.encoders.tokens import tokenize
@@ -184,7 +186,7 @@ class ModelEmbedder:
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._plain_tokenizer(), getattr(model.tokenizer, "all_special_ids", ()))
         given = [readable(text) for text in texts]
-        tokens = tokenize(model, given, prompt=prompt, length=self.length, what=what or role)
+        tokens = tokenize(model, given, prompt=prompt, length=self.length, what=what or role, notice=notice)
         head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt.strip() else []
         return tokens, head, self._vocabulary
 

@@ -24,7 +24,7 @@ _QUERY, _PASSAGE = 0.5, 0.25  # length of what is added to either: small, or cod
 _BLOCK = 4096  # passages that are compared at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hubs:
     """Questions that passages are measured against.
 

@@ -220,7 +220,7 @@ class LightEmbedder:
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors (n, d) of texts, and those of their tokens; one reading gives both."""
+        """Unit vectors (n, d) of texts, and those of their tokens with what was cut; one reading gives both."""
         from isoglot.encoders.token_vectors import encode_both
 
         def both(tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

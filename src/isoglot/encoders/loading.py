@@ -17,6 +17,7 @@ from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
+from isoglot.encoders.hub_answers import HubSilentError, require_hub
 from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import pooled
@@ -87,6 +88,7 @@ def load(
     preset = preset_named(name)
     require_device(device)
     try:
+        require_hub(path, revision)
         with retries_told_once(f"model {name}", path), weights_of(path) as place:
             model = SentenceTransformer(
                 str(place),
@@ -156,7 +158,7 @@ def failure(error: Exception, path: str) -> str:
     """Why a folder or Hub id could not be loaded, in one line."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, OSError) and not Path(path).is_dir():
-        return f"no folder of this name here, and the Hub: {first}"
+        return f"no folder of this name here, and {first if isinstance(error, HubSilentError) else f'the Hub: {first}'}"
     return first
 
 

@@ -49,7 +49,7 @@ class _Entry(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class E5File:
     """The content of one file; tensors are decoded only when asked for.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from isoglot.encoders.tokens import Tokens
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TokenVectors:
     """Tokens of many texts, end to end: those of text i are `offsets[i]` to `offsets[i + 1]`.
 
@@ -31,11 +31,13 @@ class TokenVectors:
         vectors: (tokens, d) float32, unit vectors of the last layer.
         offsets: (texts + 1,) int64, strictly rising.
         weights: (tokens,) float32, which add up to 1 in every text.
+        was_cut: (texts,) which texts lost their end; none where nobody asked.
     """
 
     vectors: Vectors
     offsets: NDArray[np.int64]
     weights: NDArray[np.float32]
+    was_cut: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     __repr__ = brief
 
@@ -46,7 +48,8 @@ class TokenVectors:
         """Those of some texts, by number, in the order given."""
         lengths = np.diff(self.offsets)[texts]
         places = _ranges(self.offsets[texts], lengths)
-        return TokenVectors(self.vectors[places], np.append(0, np.cumsum(lengths)), self.weights[places])
+        was_cut = self.was_cut[texts] if len(self.was_cut) else self.was_cut
+        return TokenVectors(self.vectors[places], np.append(0, np.cumsum(lengths)), self.weights[places], was_cut)
 
 
 @runtime_checkable
@@ -60,7 +63,7 @@ class TokenEncoder(Encoder, Protocol):
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors (n, d) of texts, and those of their tokens; one reading gives both."""
+        """Unit vectors (n, d) of texts, and those of their tokens with what was cut; one reading gives both."""
         ...
 
 
@@ -192,7 +195,8 @@ def encode_both(
     in_batches(tokens, take, what=what, device=device)
     own = np.maximum(weights[counts], np.float32(1e-6))
     sums = np.add.reduceat(own, offsets[:-1]) if len(tokens) else own
-    return whole, TokenVectors(vectors, offsets, own / np.repeat(sums, np.diff(offsets)))
+    was_cut = np.zeros(0, np.bool_) if tokens.cut is None else tokens.cut
+    return whole, TokenVectors(vectors, offsets, own / np.repeat(sums, np.diff(offsets)), was_cut)
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

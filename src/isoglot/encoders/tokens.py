@@ -29,7 +29,7 @@ _TEXTS = 1024
 CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tokens:
     """Token ids of many texts, end to end: text i is `ids[offsets[i]:offsets[i + 1]]`.
 

@@ -42,9 +42,9 @@ _KNOWN = {
 _PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance": ".1f"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one retriever does on one benchmark.
+    """What one retriever does on one benchmark. Two are equal where they are one object.
 
     Attributes:
         benchmark, model: names for reports.

@@ -27,7 +27,7 @@ ALL = "all"  # the passage language of the pooled setting
 TABLE = "per_query.parquet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Values:
     """Per-query values of one measure in one setting, as a matrix that a bootstrap over groups can use.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,11 @@ def write_trec(
         candidates: (candidates, d) float32.
         depth: passages a query; 0 for all.
         name: last column of the runs.
+
+    Raises:
+        InputError: as `require_trec_ids`.
     """
+    require_trec_ids(benchmark)
     label, query_ids, passage_ids = label_of(name), benchmark.queries.ids, benchmark.candidates.ids
     langs = benchmark.candidates.lang
     gold_query = query_of(benchmark.gold_offsets)
@@ -95,6 +100,16 @@ def label_of(name: str) -> str:
     ('my_run', 'isoglot')
     """
     return "_".join(name.split()) or "isoglot"
+
+
+def require_trec_ids(benchmark: Benchmark) -> None:
+    """Refuse a benchmark with ids that TREC's files cannot name, of queries or of candidates.
+
+    Raises:
+        InputError: as `trec_id`, for the first.
+    """
+    for key in chain(benchmark.queries.ids, benchmark.candidates.ids):
+        trec_id(key)
 
 
 def trec_id(key: str) -> str:

@@ -6,18 +6,20 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import read_json, write_json
+from isoglot.core.files import read_json, unwritable, write_json
 from isoglot.core.problems import Problems
 
 SCOPES = ("search", "embed", "admin")
 _PREFIX = "isoglot_"
+_SECONDS_TO_WRITE = 10  # that another process may take; it needs some milliseconds
 _REMEDY = "make the file with `isoglot keys add`"
 _log = logging.getLogger(__name__)
 
@@ -97,18 +99,19 @@ def add_key(path: Path, name: str, scopes: Sequence[str] = ("search",), per_minu
         The key. It is not kept: this is the only time that it is known.
 
     Raises:
-        InputError: the name is taken, a scope or limit cannot be, or the file is broken.
+        InputError: the name is taken, a scope or limit cannot be, or the file is broken or cannot be written.
     """
-    keys = read_keys(path) if path.exists() else []
-    if any(name == known.name for known in keys):
-        raise InputError(f"{path}: there is a key {name!r} already; revoke it first, or give another name")
     secret = f"{_PREFIX}{secrets.token_urlsafe(32)}"
     created = datetime.now(UTC).isoformat(timespec="seconds")
     key = Key(name, _digest(secret), tuple(dict.fromkeys(scopes)), per_minute, created)
     wrong = _wrong({**asdict(key), "scopes": list(key.scopes)})
     if wrong:
         raise InputError(wrong)
-    _write(path, [*keys, key])
+    with _one_writer(path):
+        keys = read_keys(path) if path.exists() else []
+        if any(name == known.name for known in keys):
+            raise InputError(f"{path}: there is a key {name!r} already; revoke it first, or give another name")
+        _write(path, [*keys, key])
     return secret
 
 
@@ -116,14 +119,34 @@ def revoke_key(path: Path, name: str) -> None:
     """Take a key out of a file; running servers refuse it from their next request on.
 
     Raises:
-        InputError: there is none of that name, or the file is broken.
+        InputError: there is none of that name, or the file is broken or cannot be written.
     """
-    keys = read_keys(path)
-    left = [key for key in keys if key.name != name]
-    if len(left) == len(keys):
-        there = ", ".join(key.name for key in keys) or "none"
-        raise InputError(f"{path}: there is no key {name!r}; there are: {there}")
-    _write(path, left)
+    read_keys(path)  # where there is no file, no folder is made for it
+    with _one_writer(path):
+        keys = read_keys(path)
+        left = [key for key in keys if key.name != name]
+        if len(left) == len(keys):
+            there = ", ".join(key.name for key in keys) or "none"
+            raise InputError(f"{path}: there is no key {name!r}; there are: {there}")
+        _write(path, left)
+
+
+@contextmanager
+def _one_writer(path: Path) -> Iterator[None]:
+    """Keep other processes from reading keys to write them back meanwhile, by a lock beside the file."""
+    from filelock import FileLock
+
+    # The file itself is replaced, and a lock on it would be on the one before.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_SECONDS_TO_WRITE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:

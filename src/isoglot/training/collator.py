@@ -15,7 +15,7 @@ from isoglot.training.losses.batch import ABSENT, Pivots
 from isoglot.training.pivots import PivotVectors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Negatives:
     """Hard negatives of rows: those of row r are texts `offsets[r]:offsets[r + 1]`, hardest first.
 

@@ -30,7 +30,7 @@ _MOST = 4096  # pivot texts that a batch is compared with
 _PART = 8192  # texts encoded at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PivotVectors:
     """Unit vectors of the pivot versions of rows.
 

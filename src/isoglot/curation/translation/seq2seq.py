@@ -9,6 +9,7 @@ from typing import Any
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.curation.answers.store import AnswerStore, key_of
 from isoglot.curation.translation.language_codes import model_codes
+from isoglot.encoders.hub_answers import require_hub
 from isoglot.languages.codes import known_code
 from isoglot.languages.sentences import segments
 
@@ -48,6 +49,7 @@ class Seq2Seq:
 
         path, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
         try:
+            require_hub(path, revision or None)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision or None)
             model: Any = AutoModelForSeq2SeqLM.from_pretrained(path, revision=revision or None)
         except ImportError as error:

@@ -19,7 +19,7 @@ from isoglot.data.prepared import Prepared
 from isoglot.languages.codes import normal_code
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Texts:
     """Texts with an id and a language number each, sorted by language."""
 
@@ -33,9 +33,11 @@ class Texts:
         return len(self.ids)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Benchmark:
     """Queries against one pool of candidates, all languages together.
+
+    Two are equal where they are one object; the `checksum` is that of the content.
 
     Attributes:
         name: what reports call it.

@@ -25,7 +25,7 @@ TITLES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyReport:
     """What a report is written from: a study (see `isoglot.studies.run`), or runs that were measured one by one.
 

@@ -37,7 +37,7 @@ class Pivots(NamedTuple):
     own_passages: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairBatch:
     """One batch of (query, passage) pairs as a loss sees it: float32 unit vectors, so a dot product is a cosine.
 
