@@ -77,15 +77,27 @@ class QueryEncoder:
         opener: opens it; None where only words are searched for.
         debias: the index's correction.
         in_context: the index's passages have one dimension more.
+        before: the encoder of the version of the index before, which may be the same.
 
     Attributes:
         opened: the encoder, once it was needed.
     """
 
-    def __init__(self, opener: Callable[[], Encoder] | None, debias: Debias | None, in_context: bool) -> None:
-        self._opener, self._debias, self._in_context = opener, debias, in_context
+    def __init__(
+        self,
+        opener: Callable[[], Encoder] | None,
+        debias: Debias | None,
+        in_context: bool,
+        before: Encoder | None = None,
+    ) -> None:
+        self._opener, self._debias, self._in_context, self._before = opener, debias, in_context, before
         self._opening = threading.Lock()
         self.opened: Encoder | None = None
+
+    @property
+    def latest(self) -> Encoder | None:
+        """The encoder that was opened last, of this version of the index or of one before."""
+        return self.opened or self._before
 
     @property
     def encoder(self) -> Encoder:
@@ -94,12 +106,14 @@ class QueryEncoder:
         Raises:
             InputError: there is none, it cannot be loaded, or is not the one that the index was made with.
         """
-        if self._opener is None:
-            raise InputError("this searcher has no encoder; search with mode='lexical'")
         with self._opening:
             if self.opened is None:
+                if self._opener is None:
+                    raise InputError("this searcher has no encoder; search with mode='lexical'")
                 self.opened = self._opener()
-        return self.opened
+                # Another one of before, and its memory, is let go of.
+                self._opener = self._before = None
+            return self.opened
 
     def vectors(self, texts: Sequence[str], lang: str | None) -> Vectors:
         """Vectors (n, d) of queries.

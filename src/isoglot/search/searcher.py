@@ -23,7 +23,7 @@ from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.tree import And, Compare, Filter, Not
 from isoglot.search.hit import Hit, to_hit
 from isoglot.search.index.about import About
-from isoglot.search.index.encoder_check import open_like
+from isoglot.search.index.encoder_check import gives, open_like, refuse_unlike
 from isoglot.search.index.protocol import Index
 from isoglot.search.lookup import Lookup, NoPassageError
 from isoglot.search.query_encoding import QueryEncoder, as_rows, query_code
@@ -84,6 +84,7 @@ class Searcher(Lookup):
         device: str | None = None,
         options: ModelOptions | None = None,
         light: bool = False,
+        opener: Callable[[About], Encoder] | None = None,
     ) -> Searcher:
         """Open an index; the encoder is loaded (and compared with the index's) at the first need.
 
@@ -95,6 +96,7 @@ class Searcher(Lookup):
             options: how to open it; as it was opened for the index when None.
             light: open the encoder without Sentence Transformers where its folder allows that and the index's vectors
                 come out: half the time until the first answer.
+            opener: opens the encoder from what the index says about itself, in place of all that is said here of how.
 
         Raises:
             InputError: no index there, one of another format, or no such store.
@@ -118,31 +120,53 @@ class Searcher(Lookup):
             check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
         chosen = options or ModelOptions()
         chosen = chosen if device is None else replace(chosen, device=device)
-        return cls._over(open_place(path), str(model) if isinstance(model, Path) else model, chosen, light)
+        model = str(model) if isinstance(model, Path) else model
+        return cls._over(
+            open_place(path), model, opener or partial(open_like, model=model, options=chosen, light=light)
+        )
 
     @classmethod
-    def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions, light: bool) -> Searcher:
+    def _over(
+        cls,
+        opened: Opened,
+        model: Model | str | None,
+        opener: Callable[[About], Encoder],
+        before: Encoder | None = None,
+    ) -> Searcher:
         about = opened.about or About("", opened.index.dimension)
-        name = model if isinstance(model, str) else about.model
-        searcher = cls(opened.index, model_name=name)
-        opener = partial(open_like, about, model, options, light=light)
-        searcher._queries = QueryEncoder(opener, about.debias, about.in_context)
-        searcher.version = opened.version
+        name = model if isinstance(model, str) else None
+
+        def encoder() -> Encoder:
+            if before is None:
+                return opener(about)
+            if model is None:
+                return before if gives(about, before) else opener(about)
+            refuse_unlike(about, before, name)  # whoever gave a model wants no other one
+            return before
 
         def renew(now: Searcher) -> Searcher | None:
             again = opened.renew()
-            return None if again is None else cls._over(again, now._queries.opened or model, options, light)
+            return None if again is None else cls._over(again, model, opener, now._queries.latest)
 
-        searcher._renew = renew
+        searcher = cls(opened.index, model_name=name or about.model)
+        searcher._queries = QueryEncoder(encoder, about.debias, about.in_context, before)
+        searcher._renew, searcher.version = renew, opened.version
         return searcher
 
     def renewed(self) -> Searcher | None:
-        """The index as it is published now, opened beside this one with the same encoder; None where nothing is new.
+        """The index as it is published now, opened beside this one; None where nothing is new.
+
+        It has the same encoder. Where it was made with another model, and none was given to `open`, that is opened.
 
         Raises:
             InputError: there is no index any more, or one of another format.
         """
         return self._renew(self)
+
+    @property
+    def open_encoder(self) -> Encoder | None:
+        """The encoder where it is open by now, else None."""
+        return self._queries.opened
 
     def warm(self) -> None:
         """Load the encoder now.

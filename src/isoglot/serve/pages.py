@@ -121,13 +121,13 @@ class Pages:
         lists: list[ListView] = []
         if asked.query:
             locale = _locale(request)
-            until = self._finder.deadline()
+            until, opened = self._finder.deadline(), [self._by_name[choice.index].opened for choice in asked.shown]
             vectors = await asyncio.gather(
                 *(self._finder.vector(self._by_name[choice.index], asked.query, choice.mode) for choice in asked.shown)
             )
             async with asyncio.timeout_at(until):
-                for choice, vector in zip(asked.shown, vectors, strict=True):
-                    lists.append(await self._finder.run(self._list, asked, choice, locale, vector))
+                for choice, vector, of in zip(asked.shown, vectors, opened, strict=True):
+                    lists.append(await self._finder.run(self._list, asked, choice, locale, vector, of))
         return lists
 
     async def passage(self, request: Request) -> Response:
@@ -171,11 +171,11 @@ class Pages:
             judge=self._rerankers.judge(choice.reranker),
         )
 
-    def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
-        before = self._by_name[choice.index].opened
-
+    def _list(
+        self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None, of: ServedIndex
+    ) -> ListView:
         def listed(now: ServedIndex) -> ListView:
-            return self._list_of(now, asked, choice, locale, vector if now is before else None)
+            return self._list_of(now, asked, choice, locale, vector if now is of else None)
 
         # All of a list is of one version: another one may be put in its place meanwhile.
         return self._by_name[choice.index].answered(listed)
