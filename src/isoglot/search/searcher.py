@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from isoglot.core.arguments import check_kind
+from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
@@ -118,6 +118,8 @@ class Searcher(Lookup):
         """
         if options is not None:
             check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
+        if opener is not None:
+            check_function("opener", opener, 1, "a function of what the index says about itself to its encoder")
         chosen = options or ModelOptions()
         chosen = chosen if device is None else replace(chosen, device=device)
         model = str(model) if isinstance(model, Path) else model
