@@ -332,6 +332,7 @@ def test_other_questions_to_an_index(searcher):
     refused("facets: given as int; expected a sequence of names", searcher.facets, 5)
     refused("neighbours '1': expected 0 to 20", searcher.neighbours, "tides", "1")
     refused("options: given as int; expected a ModelOptions", Searcher.open, "index", options=5)
+    refused("opener: given as str; expected a function of what the index says", Searcher.open, "index", opener="E5")
     refused("index: given as int; expected the folder of an index", Searcher.open, 5)
     refused("index: given as a path, 'notes'; expected an Index; Searcher.open opens a folder", Searcher, "notes")
     refused("queries: given as str; expected a list of texts", searcher.query_vectors, "Flut")

@@ -48,7 +48,7 @@ def ids(hits):
 def test_a_translation_comes_up(searcher, monkeypatch):
     plain = ids(searcher.search("any"))
     assert plain.index("answer-th") == 3
-    monkeypatch.setattr("isoglot.search.searcher.PASSAGES", 2)
+    monkeypatch.setattr("isoglot.search.query_encoding.PASSAGES", 2)
     drawn = searcher.search("any", feedback=True)
     assert ids(drawn).index("answer-th") < 3
     assert ids(drawn)[0] == "answer-de"

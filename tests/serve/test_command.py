@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -21,6 +23,10 @@ from fastapi.testclient import TestClient
 
 from isoglot.cli import run, serving
 from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Encoded, Role
+from isoglot.encoders.options import ModelOptions
+from isoglot.search.index.about import About
+from isoglot.search.index.encoder_check import probe
 from isoglot.search.searcher import Searcher
 from isoglot.serve import server, showcase
 from isoglot.serve.server import allowed_hosts, listen
@@ -36,7 +42,7 @@ import isoglot.cli.serving, isoglot.search.stores.named, isoglot.search.searcher
 about = SimpleNamespace(model="tiny", options={{}})
 isoglot.search.stores.named.open_place = lambda folder: SimpleNamespace(about=about)
 isoglot.cli.serving._opened = lambda about, how: None
-isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model: searcher())
+isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model, opener: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
 """
@@ -117,14 +123,19 @@ def test_a_request_under_way_is_finished_and_one_that_hangs_keeps_nobody(
             process.kill()
 
 
+class Named:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[tuple[Path, str]] = []
     loaded: list[str] = []
     closed: list[int] = []
     served = []
 
-    def open_(place: SimpleNamespace, model: SimpleNamespace) -> Searcher:
-        opened.append((place.folder, model.name))
+    def open_(place: SimpleNamespace, model: str | None, opener: Callable[[SimpleNamespace], Named]) -> Searcher:
+        opened.append((place.folder, opener(place.about).name))
         chosen = searcher(name=str(len(opened)))
         chosen.close = lambda: closed.append(1)  # type: ignore[method-assign]
         return chosen
@@ -134,7 +145,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         "isoglot.search.stores.named.open_place",
         lambda folder: SimpleNamespace(about=SimpleNamespace(model=f"{folder}/model", options={}), folder=folder),
     )
-    monkeypatch.setattr(serving, "_opened", lambda about, how: loaded.append(how[0]) or SimpleNamespace(name=how[0]))
+    monkeypatch.setattr(serving, "_opened", lambda about, how: loaded.append(how[0]) or Named(how[0]))
     monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
     assert loaded == ["a/news/model", "other"]
@@ -146,6 +157,29 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         assert [entry["name"] for entry in client.get("/healthz").json()["indexes"]] == ["news", "news (2)"]
         assert client.get("/search", params={"q": "solar", "index": "news (2)"}).json()["model"] == "2"
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def test_indexes_of_one_model_share_it_until_another_one_lies_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(turned: int) -> About:
+        vectors = np.roll(probe(embed), turned, axis=1)
+        return About("model", vectors.shape[1], probe=vectors.tolist())
+
+    class Turned(type(embed)):  # type: ignore[misc]
+        def __init__(self, about: About) -> None:
+            self.turned = next(turned for turned in (0, 1) if about == told(turned))
+
+        def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+            found = super().encoded(texts, role)
+            return found._replace(vectors=np.roll(found.vectors, self.turned, axis=1))
+
+    monkeypatch.setattr(serving, "_opened", lambda about, how: Turned(about))
+    encoders = serving.Encoders(ModelOptions())
+    first = encoders.of(None, told(0))
+    assert encoders.of("model", told(0)) is first
+    assert encoders.of("other", told(0)) is not first
+    second = encoders.of(None, told(1))
+    assert second is not first
+    assert encoders.of(None, told(1)) is second
 
 
 def test_bad_ports_hosts_and_keys_are_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
+import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -13,6 +17,8 @@ pytest.importorskip("lancedb")
 from fastapi.testclient import TestClient
 
 from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Encoded, Role
+from isoglot.search.index.about import About
 from isoglot.search.index.building import build_index
 from isoglot.search.index.versions import prune
 from isoglot.search.searcher import Searcher
@@ -22,7 +28,7 @@ from isoglot.serve.refreshing import Follower, refreshed
 from isoglot.serve.served import Collection, UnavailableError
 from isoglot.serve.settings import ServeSettings
 from support.rows import write_jsonl
-from support.serving import embed
+from support.serving import DIMENSION, embed
 
 
 def build(home: Path, version: int, lang: str) -> None:
@@ -143,6 +149,143 @@ def test_an_index_that_is_gone_is_looked_for_once_a_second(tmp_path: Path, monke
         with pytest.raises(UnavailableError):
             collection.ask(Ask(query="solar", k=1, mode="lexical"))
     assert len(looks) == 2
+
+
+class Letters:
+    """Another model than `embed`, of other dimensions."""
+
+    name = "letters"
+    device = "cpu"
+
+    def __call__(self, texts: list[str], role: Role) -> np.ndarray:
+        return np.array([[text.count("s") + 1.0, text.count("o"), len(text)] for text in texts], np.float32)
+
+    def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
+        vectors = self(texts, role)
+        return Encoded(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), len(texts), 0, 0.0)
+
+
+class Words(type(embed)):  # type: ignore[misc]
+    """The model that indexes are made with at first, as an object that can go."""
+
+
+def opener(about: About) -> Words | Letters:
+    return {"words": Words, "letters": Letters}[about.model]()
+
+
+def remade(home: Path) -> None:
+    docs = [{"id": "only", "text": "solar letters", "lang": "fr"}]
+    build_index([write_jsonl(home / "new.jsonl", docs)], home / "index", Letters(), name="letters", overwrite=True)
+
+
+def test_the_model_of_an_index_made_anew_is_opened_where_none_was_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(tmp_path, 1, "de")
+    searcher = Searcher.open(tmp_path / "index", opener=opener)
+    app = create_app({"index": searcher}, ServeSettings(refresh=0.02), embed={"index": searcher.encoder})
+    before = weakref.ref(searcher.encoder)
+    del searcher
+    body = {"model": "index", "input": "solar"}
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/search?q=solar").json()["model"] == "words"
+        assert len(client.post("/v1/embeddings", json=body).json()["data"][0]["embedding"]) == DIMENSION
+        assert f'"enum":[{DIMENSION}]' in client.get("/openapi.json").text
+        remade(tmp_path)
+        answer = client.get("/search?q=solar&mode=hybrid")
+        assert (answer.status_code, answer.json()["model"]) == (200, "letters")
+        assert client.get("/search?q=solar").json()["hits"][0]["text"] == "solar letters"
+        assert len(client.post("/v1/embeddings", json=body).json()["data"][0]["embedding"]) == 3
+        assert client.post("/v1/embeddings", json={**body, "dimensions": DIMENSION}).status_code == 422
+        assert '"enum":[3]' in client.get("/openapi.json").text
+        assert client.get("/readyz").json()["indexes"][0]["model"] == "letters"
+        assert 'isoglot_index_behind{index="index"} 0.0' in client.get("/metrics").text
+    assert "index: version 1 is served now, by the model letters" in caplog.text
+    caplog.clear()  # errors that are kept hold what raised them
+    gc.collect()
+    assert before() is None
+
+
+def test_a_model_that_was_given_is_kept_to_and_what_it_cannot_search_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(tmp_path, 1, "de")
+    app = create_app({"index": Searcher.open(tmp_path / "index", embed)}, ServeSettings(refresh=0.02))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert 'isoglot_index_behind{index="index"} 0.0' in client.get("/metrics").text
+        assert client.get("/search?q=solar").status_code == 200
+        remade(tmp_path)
+        assert client.get("/search?q=solar&mode=lexical").status_code == 503
+        assert client.get("/readyz").status_code == 503
+        assert 'isoglot_index_behind{index="index"} 1.0' in client.get("/metrics").text
+        said = "the version open stays, a new one cannot be opened: the model given: gives vectors of 64 dimensions"
+        assert caplog.text.count(said) == 1
+        replaced(tmp_path)
+        end = time.monotonic() + 20
+        while client.get("/search?q=solar&mode=lexical").status_code != 200:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert 'isoglot_index_behind{index="index"} 0.0' in client.get("/metrics").text
+
+
+def test_a_model_under_the_same_name_is_opened_anew_where_it_gives_other_vectors(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    opened: list[str] = []
+
+    def told(about: About) -> Words | Letters:
+        opened.append(about.model)
+        return opener(about)
+
+    first = Searcher.open(tmp_path / "index", opener=told)
+    replaced(tmp_path)
+    second = first.renewed()
+    replaced(tmp_path, "it")
+    assert second is not None
+    first.warm()
+    third = second.renewed()
+    assert third is not None
+    third.warm()
+    assert opened == ["words", "words"]  # nothing had been opened when the second one was
+    remade(tmp_path)
+    fourth = third.renewed()
+    assert fourth is not None
+    assert fourth.open_encoder is None
+    assert [hit.text for hit in fourth.search("solar")] == ["solar letters"]
+    assert opened == ["words", "words", "letters"]
+    assert fourth.open_encoder is not None
+    assert (fourth.model_name, fourth.renewed()) == ("letters", None)
+
+
+def test_a_vector_of_the_model_before_is_not_compared_with_passages_of_another(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    collection = Collection("index", Searcher.open(tmp_path / "index", opener=opener))
+    before, vector = collection.opened, collection.vectors(["solar"])[0]
+    remade(tmp_path)
+    assert refreshed(collection)
+    assert collection.ask(Ask(query="solar", k=1), vector, before).hits[0].text == "solar letters"
+
+
+def test_what_takes_long_to_fail_is_not_tried_again_at_once(tmp_path: Path) -> None:
+    build(tmp_path, 1, "de")
+    looks: list[float] = []
+
+    def slow(about: About) -> Words:
+        if looks:
+            time.sleep(0.05)
+            raise InputError("no such model")
+        return Words()
+
+    collection = Collection("index", Searcher.open(tmp_path / "index", opener=slow))
+    collection.searcher.warm()
+    follower = Follower(collection, lambda: None)
+    remade(tmp_path)
+    looks.append(1)
+    renewed, tried = collection.searcher.renewed, []
+    collection.searcher.renewed = lambda: tried.append(1) or renewed()  # type: ignore[method-assign]
+    assert not follower.look()
+    assert not follower.look()
+    assert len(tried) == 1
+    assert collection.behind
 
 
 def test_without_following_a_replaced_index_does_not_answer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from weakref import WeakValueDictionary, ref
 
 from cyclopts import Parameter
 
@@ -19,12 +20,15 @@ from isoglot.cli.termination import sigterm_ends
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from starlette.types import ASGIApp
 
     from isoglot.encoders.embedder import Embedder, Encoder
     from isoglot.encoders.judging import Judge
     from isoglot.search.index.about import About
+    from isoglot.search.searcher import Searcher
     from isoglot.search.stores.protocol import Opened
+    from isoglot.serve.settings import ServeSettings
     from isoglot.studies.run import Study
 
 LOOPBACK = "127.0.0.1"
@@ -86,23 +90,21 @@ def serve(
     from isoglot.search.index.about import About
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
-    from isoglot.search.searcher import Searcher
     from isoglot.search.stores.named import open_place
     from isoglot.serve.access import checked_origins
-    from isoglot.serve.app import create_app
     from isoglot.serve.keys import read_keys
     from isoglot.serve.proxies import behind_proxy
     from isoglot.serve.server import allowed_hosts, listen
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[str, Opened, About, tuple[str, ModelOptions]]] = []
+    wanted: list[tuple[str, Opened, About, str | None]] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         place = open_replica(folder, local) if is_address(folder) else open_place(folder)
         about = place.about or About("", place.index.dimension)
         if not (own or about.model):
             raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
-        wanted.append((folder, place, about, (own or about.model, chosen.filled(about.options))))
+        wanted.append((folder, place, about, own))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
     if not 0 <= drain <= 3600:
@@ -114,7 +116,7 @@ def serve(
         refresh=refresh,
         log_queries=log_queries,
         late=LATE in rerank,
-        at_once=1 if any(_is_elsewhere(name) for *_, (name, _) in wanted) else _BATCHES,
+        at_once=1 if any(_is_elsewhere(own or about.model) for *_, about, own in wanted) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
@@ -126,22 +128,41 @@ def serve(
     with ExitStack() as stack:
         taken = stack.enter_context(listen(host, port))
         judges = _judges(rerank)
-        encoders: dict[tuple[str, ModelOptions], Encoder] = {}
-        searchers: dict[str, Searcher] = {}
-        embed: dict[str, Embedder] = {}
-        for folder, place, about, how in wanted:
-            name = _name(folder, searchers)
-            if how not in encoders:
-                encoders[how] = _opened(about, how)
-                stack.callback(getattr(encoders[how], "close", lambda: None))
-            searchers[name] = Searcher.open(place, encoders[how])
-            stack.callback(searchers[name].close)
-            searchers[name].warm()
-            if LATE in rerank:
-                require_tokens(encoders[how], folder)
-            embed[name] = encoders[how]
-        app = create_app(searchers, settings, embed=embed, judges=judges)
+        app = _app(wanted, chosen, settings, judges, stack)
+        del wanted, place  # an index that another one takes the place of is let go of
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
+
+
+def _app(
+    wanted: Sequence[tuple[str, Opened, About, str | None]],
+    options: ModelOptions,
+    settings: ServeSettings,
+    judges: dict[str, Judge],
+    stack: ExitStack,
+) -> FastAPI:
+    """The application over opened places; nothing else keeps the first version of an index, or its model."""
+    from isoglot.search.searcher import Searcher
+    from isoglot.serve.app import create_app
+
+    searchers: dict[str, Searcher] = {}
+    embed: dict[str, Embedder] = {}
+    encoders = Encoders(options)
+    stack.callback(encoders.close)
+    for folder, place, _, model in wanted:
+        name = _name(folder, searchers)
+        searchers[name] = searcher = Searcher.open(place, model, opener=partial(encoders.of, model))
+        stack.callback(_close, ref(searcher))
+        searcher.warm()
+        embed[name] = searcher.encoder
+        if settings.late:
+            require_tokens(searcher.encoder, folder)
+    return create_app(searchers, settings, embed=embed, judges=judges)
+
+
+def _close(searcher: ref[Searcher]) -> None:
+    there = searcher()
+    if there is not None:
+        there.close()
 
 
 def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:
@@ -155,6 +176,42 @@ def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) ->
     with listen(host, port) as taken:
         searchers, embed = showcase(models)
         _run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+
+
+class Encoders:
+    """Encoders of indexes, each of which is shared by all that have the same one.
+
+    Args:
+        options: how they are opened, where not as the index says.
+    """
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._options = options
+        # Those that no index is served with any more end.
+        self._open: WeakValueDictionary[tuple[str, ModelOptions], Encoder] = WeakValueDictionary()
+
+    def of(self, model: str | None, about: About) -> Encoder:
+        """The encoder of an index.
+
+        Args:
+            model: where it lies; what the index names when None.
+            about: what the index says about it.
+
+        Raises:
+            InputError: it cannot be opened, or is not the one that the index was made with.
+        """
+        from isoglot.search.index.encoder_check import gives
+
+        how = (model or about.model, self._options.filled(about.options))
+        found = self._open.get(how)
+        if found is None or not gives(about, found):  # another model may lie where one was
+            self._open[how] = found = _opened(about, how)
+        return found
+
+    def close(self) -> None:
+        """End the processes of all."""
+        for encoder in list(self._open.values()):
+            getattr(encoder, "close", lambda: None)()
 
 
 def _opened(about: About, how: tuple[str, ModelOptions]) -> Encoder:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
@@ -28,9 +28,31 @@ RERANKED = AMONG
 """Results that fusion and re-ranking look at."""
 
 
+class SimilarSettings(TypedDict, total=False):
+    """What `Searcher.more_like` takes by name; `Searcher.search` says what each is."""
+
+    k: int
+    langs: Sequence[str] | None
+    where: str | Filter | None
+    offset: int
+    collapse: Sequence[Collapse]
+    fair: Fair
+    quota: float
+
+
+class SearchSettings(SimilarSettings, total=False):
+    """What `Searcher.search` and `Searcher.search_many` take by name."""
+
+    mode: Mode
+    query_lang: str | None
+    rerank: str | Any | None
+    expand: Expand | None
+    feedback: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """The settings of a search; each is what `Searcher.search` takes under its name."""
+    """The settings of a search, those that were not given at their defaults."""
 
     k: int = 10
     langs: Sequence[str] | None = None

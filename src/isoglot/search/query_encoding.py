@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,13 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Vectors, readable
+from isoglot.encoders.feedback import PASSAGES, drawn_to
 from isoglot.encoders.in_context import filled_up
+from isoglot.encoders.unit_vectors import units
 from isoglot.languages.codes import UNKNOWN, normal_code
 from isoglot.languages.detection import detect
+from isoglot.search.filters.tree import Filter
+from isoglot.search.index.protocol import Index
 
 _log = logging.getLogger(__name__)
 
@@ -65,28 +70,93 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
     return rows
 
 
-def query_vectors(
-    encoder: Encoder, texts: Sequence[str], lang: str | None, debias: Debias | None, *, in_context: bool = False
-) -> Vectors:
-    """Vectors (n, d) of queries, corrected as the passages were.
+class QueryEncoder:
+    """The encoder of an index's queries, opened at the first need; its vectors are corrected as the passages' were.
 
     Args:
-        encoder: of the index.
-        texts: queries.
-        lang: of all of them; that of each is guessed when None.
+        opener: opens it; None where only words are searched for.
         debias: the index's correction.
         in_context: the index's passages have one dimension more.
+        before: the encoder of the version of the index before, which may be the same.
+
+    Attributes:
+        opened: the encoder, once it was needed.
     """
-    encoded = encoder.encoded(list(texts), "query")
-    if encoded.cut:
-        _log.warning(
-            "%d of %d queries are longer than %d tokens: their ends were not read",
-            encoded.cut,
-            len(texts),
-            encoded.length or 0,
-        )
-    vectors = encoded.vectors
-    if debias is not None:
-        codes = [lang or detect(readable(text), among=debias.languages, threshold=0.0) for text in texts]
-        vectors = debias.apply(vectors, codes, "query")
-    return filled_up(vectors, "query") if in_context else vectors
+
+    def __init__(
+        self,
+        opener: Callable[[], Encoder] | None,
+        debias: Debias | None,
+        in_context: bool,
+        before: Encoder | None = None,
+    ) -> None:
+        self._opener, self._debias, self._in_context, self._before = opener, debias, in_context, before
+        self._opening = threading.Lock()
+        self.opened: Encoder | None = None
+
+    @property
+    def latest(self) -> Encoder | None:
+        """The encoder that was opened last, of this version of the index or of one before."""
+        return self.opened or self._before
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, opened now where it was not.
+
+        Raises:
+            InputError: there is none, it cannot be loaded, or is not the one that the index was made with.
+        """
+        with self._opening:
+            if self.opened is None:
+                if self._opener is None:
+                    raise InputError("this searcher has no encoder; search with mode='lexical'")
+                self.opened = self._opener()
+                # Another one of before, and its memory, is let go of.
+                self._opener = self._before = None
+            return self.opened
+
+    def vectors(self, texts: Sequence[str], lang: str | None) -> Vectors:
+        """Vectors (n, d) of queries.
+
+        Args:
+            texts: queries.
+            lang: of all of them; that of each is guessed when None.
+        """
+        encoded = self.encoder.encoded(list(texts), "query")
+        if encoded.cut:
+            _log.warning(
+                "%d of %d queries are longer than %d tokens: their ends were not read",
+                encoded.cut,
+                len(texts),
+                encoded.length or 0,
+            )
+        vectors = encoded.vectors
+        if self._debias is not None:
+            codes = [lang or detect(readable(text), among=self._debias.languages, threshold=0.0) for text in texts]
+            vectors = self._debias.apply(vectors, codes, "query")
+        return self._filled(vectors)
+
+    def drawn(self, vectors: Vectors, index: Index, where: Filter | None) -> Vectors:
+        """Unit vectors (n, d) of queries, drawn to the best passages of each.
+
+        Args:
+            vectors: of queries.
+            index: whose passages.
+            where: only passages that are so.
+        """
+        kept = slice(-1 if self._in_context else None)
+        hubs = None if self._debias is None else self._debias.hubs
+        found = [index.nearest_vectors(row, PASSAGES, where) for row in vectors]
+        moved = [
+            drawn_to(row[None, kept], near.vectors[None, :, kept], near.cosines[None], hubs)[0]
+            for row, near in zip(vectors, found, strict=True)
+        ]
+        return self._filled(np.array(moved, np.float32).reshape(vectors[:, kept].shape))
+
+    def from_passage(self, vector: Vectors) -> Vectors:
+        """The vector (d,) of a passage, as that of a query for others like it."""
+        # The dimension that fills it up says nothing of what is alike.
+        return self._filled(units(vector[None, :-1]))[0] if self._in_context else vector
+
+    def _filled(self, vectors: Vectors) -> Vectors:
+        return filled_up(vectors, "query") if self._in_context else vectors

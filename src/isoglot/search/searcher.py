@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from isoglot.core.arguments import check_kind
+from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
-from isoglot.encoders.feedback import PASSAGES, drawn_to
-from isoglot.encoders.in_context import filled_up
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.unit_vectors import units
-from isoglot.search.asked import QUOTA, Asked, Expand
-from isoglot.search.collapsing import Collapse
+from isoglot.search.asked import Asked, SearchSettings, SimilarSettings
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.tree import And, Compare, Filter, Not
 from isoglot.search.hit import Hit, to_hit
 from isoglot.search.index.about import About
-from isoglot.search.index.encoder_check import open_like
+from isoglot.search.index.encoder_check import gives, open_like, refuse_unlike
 from isoglot.search.index.protocol import Index
 from isoglot.search.lookup import Lookup, NoPassageError
-from isoglot.search.query_checks import Fair, Mode
-from isoglot.search.query_encoding import as_rows, query_code, query_vectors
+from isoglot.search.query_encoding import QueryEncoder, as_rows, query_code
 from isoglot.search.reranking import Rerankers
+from isoglot.search.signatures import takes_settings
 from isoglot.search.stores.named import open_place
 from isoglot.search.stores.protocol import Opened
-
-_LIKE = frozenset({"k", "langs", "where", "offset", "collapse", "fair", "quota"})
 
 
 class Searcher(Lookup):
@@ -71,11 +65,8 @@ class Searcher(Lookup):
         if isinstance(index, (str, Path)):
             raise InputError(f"index: given as a path, {str(index)!r}; expected an Index; Searcher.open opens a folder")
         super().__init__(index)
-        self._debias, self._in_context = debias, in_context
-        self._opener: Callable[[], Encoder] | None = None if model is None else partial(as_encoder, model)
-        self._encoder: Encoder | None = None
+        self._queries = QueryEncoder(None if model is None else partial(as_encoder, model), debias, in_context)
         self.model_name = model_name
-        self._opening = threading.Lock()
         self._rerankers = Rerankers()
         self._renew: Callable[[Searcher], Searcher | None] = lambda now: None
         self.version: int | None = None
@@ -93,6 +84,7 @@ class Searcher(Lookup):
         device: str | None = None,
         options: ModelOptions | None = None,
         light: bool = False,
+        opener: Callable[[About], Encoder] | None = None,
     ) -> Searcher:
         """Open an index; the encoder is loaded (and compared with the index's) at the first need.
 
@@ -104,6 +96,7 @@ class Searcher(Lookup):
             options: how to open it; as it was opened for the index when None.
             light: open the encoder without Sentence Transformers where its folder allows that and the index's vectors
                 come out: half the time until the first answer.
+            opener: opens the encoder from what the index says about itself, in place of all that is said here of how.
 
         Raises:
             InputError: no index there, one of another format, or no such store.
@@ -125,32 +118,57 @@ class Searcher(Lookup):
         """
         if options is not None:
             check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
+        if opener is not None:
+            check_function("opener", opener, 1, "a function of what the index says about itself to its encoder")
         chosen = options or ModelOptions()
         chosen = chosen if device is None else replace(chosen, device=device)
-        return cls._over(open_place(path), str(model) if isinstance(model, Path) else model, chosen, light)
+        model = str(model) if isinstance(model, Path) else model
+        return cls._over(
+            open_place(path), model, opener or partial(open_like, model=model, options=chosen, light=light)
+        )
 
     @classmethod
-    def _over(cls, opened: Opened, model: Model | str | None, options: ModelOptions, light: bool) -> Searcher:
+    def _over(
+        cls,
+        opened: Opened,
+        model: Model | str | None,
+        opener: Callable[[About], Encoder],
+        before: Encoder | None = None,
+    ) -> Searcher:
         about = opened.about or About("", opened.index.dimension)
-        name = model if isinstance(model, str) else about.model
-        searcher = cls(opened.index, model_name=name, debias=about.debias, in_context=about.in_context)
-        searcher._opener = partial(open_like, about, model, options, light=light)
-        searcher.version = opened.version
+        name = model if isinstance(model, str) else None
+
+        def encoder() -> Encoder:
+            if before is None:
+                return opener(about)
+            if model is None:
+                return before if gives(about, before) else opener(about)
+            refuse_unlike(about, before, name)  # whoever gave a model wants no other one
+            return before
 
         def renew(now: Searcher) -> Searcher | None:
             again = opened.renew()
-            return None if again is None else cls._over(again, now._encoder or model, options, light)
+            return None if again is None else cls._over(again, model, opener, now._queries.latest)
 
-        searcher._renew = renew
+        searcher = cls(opened.index, model_name=name or about.model)
+        searcher._queries = QueryEncoder(encoder, about.debias, about.in_context, before)
+        searcher._renew, searcher.version = renew, opened.version
         return searcher
 
     def renewed(self) -> Searcher | None:
-        """The index as it is published now, opened beside this one with the same encoder; None where nothing is new.
+        """The index as it is published now, opened beside this one; None where nothing is new.
+
+        It has the same encoder. Where it was made with another model, and none was given to `open`, that is opened.
 
         Raises:
             InputError: there is no index any more, or one of another format.
         """
         return self._renew(self)
+
+    @property
+    def open_encoder(self) -> Encoder | None:
+        """The encoder where it is open by now, else None."""
+        return self._queries.opened
 
     def warm(self) -> None:
         """Load the encoder now.
@@ -167,31 +185,10 @@ class Searcher(Lookup):
         Raises:
             InputError: there is none, it cannot be loaded, or is not the one that the index was made with.
         """
-        if self._opener is None:
-            raise InputError("this searcher has no encoder; search with mode='lexical'")
-        with self._opening:
-            if self._encoder is None:
-                self._encoder = self._opener()
-        return self._encoder
+        return self._queries.encoder
 
-    def search(
-        self,
-        query: str,
-        *,
-        k: int = 10,
-        langs: Sequence[str] | None = None,
-        where: str | Filter | None = None,
-        offset: int = 0,
-        collapse: Sequence[Collapse] = (),
-        mode: Mode = "dense",
-        fair: Fair = "none",
-        quota: float = QUOTA,
-        query_lang: str | None = None,
-        rerank: str | Any | None = None,
-        expand: Expand | None = None,
-        feedback: bool = False,
-        vector: Vectors | None = None,
-    ) -> list[Hit]:
+    @takes_settings
+    def search(self, query: str, *, vector: Vectors | None = None, **how: Unpack[SearchSettings]) -> list[Hit]:
         """Find passages.
 
         Args:
@@ -219,57 +216,19 @@ class Searcher(Lookup):
             InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
                 be.
         """
-        asked = Asked(
-            k=k,
-            langs=langs,
-            where=where,
-            offset=offset,
-            collapse=collapse,
-            mode=mode,
-            fair=fair,
-            quota=quota,
-            query_lang=query_lang,
-            rerank=rerank,
-            expand=expand,
-            feedback=feedback,
-        )
-        return self._find([query], asked, None if vector is None else as_rows([vector], 1, self._index.dimension))[0]
+        rows = None if vector is None else as_rows([vector], 1, self._index.dimension)
+        return self._find([query], Asked(**how), rows)[0]
 
+    @takes_settings
     def search_many(
-        self,
-        queries: Sequence[str],
-        *,
-        k: int = 10,
-        langs: Sequence[str] | None = None,
-        where: str | Filter | None = None,
-        offset: int = 0,
-        collapse: Sequence[Collapse] = (),
-        mode: Mode = "dense",
-        fair: Fair = "none",
-        quota: float = QUOTA,
-        query_lang: str | None = None,
-        rerank: str | Any | None = None,
-        expand: Expand | None = None,
-        feedback: bool = False,
-        vectors: Vectors | None = None,
+        self, queries: Sequence[str], *, vectors: Vectors | None = None, **how: Unpack[SearchSettings]
     ) -> list[list[Hit]]:
         """Find passages for several queries: what `search` finds for each, encoded together.
 
         Args:
             queries: in any languages.
-            k: as in `search`.
-            langs: as in `search`.
-            where: as in `search`.
-            offset: as in `search`.
-            collapse: as in `search`.
-            mode: as in `search`.
-            fair: as in `search`.
-            quota: as in `search`.
-            query_lang: language of all the queries; that of each is guessed when None.
-            rerank: as in `search`.
-            expand: as in `search`.
-            feedback: as in `search`.
             vectors: of the queries (n, d), where `query_vectors` has made them before.
+            how: settings as in `search`; `query_lang` is that of all the queries.
 
         Returns:
             The hits of each query.
@@ -279,23 +238,9 @@ class Searcher(Lookup):
         """
         if isinstance(queries, str):
             raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
-        asked = Asked(
-            k=k,
-            langs=langs,
-            where=where,
-            offset=offset,
-            collapse=collapse,
-            mode=mode,
-            fair=fair,
-            quota=quota,
-            query_lang=query_lang,
-            rerank=rerank,
-            expand=expand,
-            feedback=feedback,
-        )
         check_kind("queries", queries, (list, tuple), "a list of texts")
         rows = None if vectors is None else as_rows(vectors, len(queries), self._index.dimension)
-        return self._find(queries, asked, rows)
+        return self._find(queries, Asked(**how), rows)
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
         """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
@@ -308,7 +253,7 @@ class Searcher(Lookup):
             InputError: no list of texts, no encoder, or not the one that the index was made with.
         """
         check_kind("queries", queries, (list, tuple), "a list of texts")
-        return self._vectors(list(queries), query_code(query_lang, self.languages()))
+        return self._queries.vectors(queries, query_code(query_lang, self.languages()))
 
     def drawn(self, vectors: Vectors, where: str | Filter | None = None) -> Vectors:
         """Vectors of queries (n, d) drawn to the best passages of each, as `feedback` has it.
@@ -323,26 +268,19 @@ class Searcher(Lookup):
         check_kind("vectors", vectors, (list, tuple, np.ndarray), "what `query_vectors` makes")
         rows = units(as_rows(vectors, len(vectors), self._index.dimension))
         tree = None if where is None else checked_filter(where, self.fields())
-        hubs = None if self._debias is None else self._debias.hubs
-        found = [self._index.nearest_vectors(row, PASSAGES, tree) for row in rows]
-        kept = slice(-1 if self._in_context else None)
-        moved = [
-            drawn_to(row[None, kept], near.vectors[None, :, kept], near.cosines[None], hubs)[0]
-            for row, near in zip(rows, found, strict=True)
-        ]
-        drawn = np.array(moved, np.float32).reshape(rows[:, kept].shape)
-        return filled_up(drawn, "query") if self._in_context else drawn
+        return self._queries.drawn(rows, self._index, tree)
 
-    async def asearch(self, query: str, **how: Any) -> list[Hit]:
+    async def asearch(self, query: str, *, vector: Vectors | None = None, **how: Unpack[SearchSettings]) -> list[Hit]:
         """`search` for coroutines: in a thread, so that the event loop goes on.
 
         Args:
             query: in any language.
-            how: as `search` takes it.
+            vector: as in `search`.
+            how: settings as in `search`.
         """
-        return await asyncio.to_thread(self.search, query, **how)
+        return await asyncio.to_thread(self.search, query, vector=vector, **how)
 
-    def more_like(self, id: str, **how: Any) -> list[Hit]:
+    def more_like(self, id: str, **how: Unpack[SimilarSettings]) -> list[Hit]:
         """Find passages of other documents that are nearest to one, by its own vector: no encoder is needed.
 
         Args:
@@ -357,18 +295,15 @@ class Searcher(Lookup):
         if found is None:
             raise NoPassageError(id)
         passage, vector = found
-        if self._in_context:  # the dimension that fills it up says nothing of what is alike
-            vector = filled_up(units(vector[None, :-1]), "query")[0]
-        if wrong := sorted(set(how) - _LIKE):
-            raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(_LIKE))}")
+        there = SimilarSettings.__annotations__
+        if wrong := sorted(set(how) - set(there)):
+            raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(there))}")
         asked = Asked(**how)
         where: Filter = Not(Compare("document", "=", passage.document))
         if asked.where is not None:
             where = And((checked_filter(asked.where, self.fields()), where))
-        return self._find(["more"], replace(asked, where=where), vector[None])[0]
-
-    def _vectors(self, texts: Sequence[str], lang: str | None) -> Vectors:
-        return query_vectors(self.encoder, texts, lang, self._debias, in_context=self._in_context)
+        vectors = self._queries.from_passage(vector)[None]
+        return self._find(["more"], replace(asked, where=where), vectors)[0]
 
     def _find(self, queries: Sequence[str], asked: Asked, vectors: Vectors | None) -> list[list[Hit]]:
         languages = self.languages()
@@ -376,15 +311,16 @@ class Searcher(Lookup):
         query_lang = query_code(asked.query_lang, languages)
         texts = [asked.expanded(query) for query in queries]
         if vectors is None and asked.mode != "lexical" and texts:
-            vectors = self._vectors(texts, query_lang)
-        found = []
-        for query, text, vector in zip(
-            queries, texts, [None] * len(texts) if vectors is None else vectors, strict=True
-        ):
-            if asked.feedback and vector is not None:
-                vector = self.drawn(vector[None], asked.tree)[0]
-            look = asked.look(self._index, text, vector, languages)
-            how: dict[str, Any] = {"model": asked.rerank, "encoder": lambda: self.encoder, "drawn": asked.feedback}
-            page = asked.page(look, partial(self._rerankers, query, index=self._index, **how))
-            found.append([to_hit(candidate) for candidate in page])
-        return found
+            vectors = self._queries.vectors(texts, query_lang)
+        rows = [None] * len(texts) if vectors is None else vectors
+        return [self._hits(asked, *each, languages) for each in zip(queries, texts, rows, strict=True)]
+
+    def _hits(
+        self, asked: Asked, query: str, text: str, vector: Vectors | None, languages: Collection[str]
+    ) -> list[Hit]:
+        if asked.feedback and vector is not None:
+            vector = self.drawn(vector[None], asked.tree)[0]
+        look = asked.look(self._index, text, vector, languages)
+        how: dict[str, Any] = {"model": asked.rerank, "encoder": lambda: self.encoder, "drawn": asked.feedback}
+        page = asked.page(look, partial(self._rerankers, query, index=self._index, **how))
+        return [to_hit(candidate) for candidate in page]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
+from isoglot.search.asked import SimilarSettings
 from isoglot.search.collapsing import Collapse
 from isoglot.search.hit import Hit
 from isoglot.search.lookup import Facet, Neighbours
@@ -80,7 +81,7 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     facets = searcher.facets(ask.facets, langs=here or None, where=ask.where) if ask.facets or ask.where else {}
     if not languages or (ask.langs and not here):
         return Answer([], {}, dict.fromkeys(facets, Facet({}, 0, 0, 0)), {})
-    how: dict[str, Any] = {
+    among: SimilarSettings = {
         "k": ask.k,
         "langs": here or None,
         "fair": ask.fair,
@@ -90,15 +91,10 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
     }
     hits: list[Hit] = []
     if ask.like is not None:
-        hits = searcher.more_like(ask.like, **how)
+        hits = searcher.more_like(ask.like, **among)
     elif ask.query:
-        how |= {
-            "mode": ask.mode,
-            "feedback": ask.feedback,
-            "rerank": ask.rerank if ask.judge is None else ask.judge,
-            "vector": vector,
-        }
-        hits = searcher.search(ask.query, **how)
+        rerank = ask.rerank if ask.judge is None else ask.judge
+        hits = searcher.search(ask.query, vector=vector, mode=ask.mode, feedback=ask.feedback, rerank=rerank, **among)
     around = searcher.neighbours_of(hits, ask.neighbours) if ask.neighbours else {}
     parts = {} if ask.snippet is None else {hit.id: snippet(plain(hit.text), ask.query, ask.snippet) for hit in hits}
     return Answer(hits, around, facets, parts)

@@ -3,7 +3,6 @@
 import base64
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from isoglot.encoders.embedder import Encoded, Role
 from isoglot.serve.cleaning import plain
 from isoglot.serve.json_answer import json_of
 from isoglot.serve.listed import Listed
-from isoglot.serve.model_facts import TokenIdsError, dimensions_of, shortened
+from isoglot.serve.model_facts import TokenIdsError, shortened
 from isoglot.serve.openai_errors import documented, openai_error
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
@@ -77,17 +76,12 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
     started = int(time.time())
     Text = Annotated[str, Field(min_length=1, max_length=settings.input_characters)]
 
-    @cache
-    def sizes(name: str) -> tuple[int, ...]:
-        entry = embedders[name]
-        return dimensions_of(entry.embed, entry.encode(["isoglot"], "passage"))
-
-    for name, entry in embedders.items():
+    for entry in embedders.values():
         if isinstance(entry.embed, Apart):
-            sizes(name)  # now: the document of the API names them, and is written while nobody else is answered
+            entry.sizes()  # now: the document of the API names them, and is written while nobody else is answered
 
     Dimensions = Annotated[
-        int, Listed(lambda: sorted({size for name in embedders for size in sizes(name)}), kind="integer")
+        int, Listed(lambda: sorted({size for entry in embedders.values() for size in entry.sizes()}), kind="integer")
     ]
     Model = Annotated[str, WithJsonSchema({"type": "string", "enum": list(embedders)})]
 
@@ -178,7 +172,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
         role: Role = "query" if request.input_type == "query" else "passage"
         entry = embedders[request.model]
         if request.dimensions is not None:
-            known = await workers.run(sizes, request.model)
+            known = await workers.run(entry.sizes)
             if request.dimensions not in known:
                 there = f"1 to {known[-1]}" if len(known) == known[-1] > 1 else ", ".join(map(str, known))
                 said = f"dimensions: the vectors of {request.model!r} have {there}, not {request.dimensions}"

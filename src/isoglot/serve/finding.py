@@ -81,10 +81,10 @@ class Finder:
             TimeoutError: it took too long.
             UnavailableError: the index does not answer.
         """
-        until = self.deadline()
+        until, opened = self.deadline(), collection.opened
         vector = None if ask.like is not None else await self.vector(collection, ask.query, ask.mode)
         async with asyncio.timeout_at(until):
-            found = await self.run(self.timed, collection.ask, ask, vector)
+            found = await self.run(self.timed, collection.ask, ask, vector, opened)
         self._metrics.found(collection.name, found.hits)
         return found
 

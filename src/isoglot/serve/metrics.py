@@ -87,3 +87,11 @@ class _State(Collector):
             if entry.searcher.version is not None:
                 versions.add_metric((entry.name,), entry.searcher.version)
         yield versions
+        behind = GaugeMetricFamily(
+            "isoglot_index_behind",
+            "1 where what is published cannot be opened, and an older one is served.",
+            labels=("index",),
+        )
+        for entry in self._collections:
+            behind.add_metric((entry.name,), entry.behind)
+        yield behind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -17,7 +16,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Vectors
 from isoglot.search.filters.tokens import FilterError
-from isoglot.search.query_checks import Fair
 from isoglot.serve.addresses import home_of, route_path
 from isoglot.serve.asking import Answer, Ask
 from isoglot.serve.balance import balance
@@ -123,13 +121,13 @@ class Pages:
         lists: list[ListView] = []
         if asked.query:
             locale = _locale(request)
-            until = self._finder.deadline()
+            until, opened = self._finder.deadline(), [self._by_name[choice.index].opened for choice in asked.shown]
             vectors = await asyncio.gather(
                 *(self._finder.vector(self._by_name[choice.index], asked.query, choice.mode) for choice in asked.shown)
             )
             async with asyncio.timeout_at(until):
-                for choice, vector in zip(asked.shown, vectors, strict=True):
-                    lists.append(await self._finder.run(self._list, asked, choice, locale, vector))
+                for choice, vector, of in zip(asked.shown, vectors, opened, strict=True):
+                    lists.append(await self._finder.run(self._list, asked, choice, locale, vector, of))
         return lists
 
     async def passage(self, request: Request) -> Response:
@@ -159,25 +157,25 @@ class Pages:
         names = list(self._by_name), codes, self._rerankers.names
         return read_request(request.query_params, *names, self._settings)
 
-    def _ask(self, asked: PageRequest, choice: ListChoice, k: int, fair: Fair, offset: int) -> Ask:
+    def _ask(self, asked: PageRequest, choice: ListChoice) -> Ask:
         return Ask(
             query=asked.query,
-            k=k,
+            k=asked.k,
             langs=asked.langs,
             mode=choice.mode,
-            fair=fair,
+            fair=choice.fair,
             where=asked.where or None,
-            offset=offset,
+            offset=asked.offset,
             feedback=choice.searched_twice,
             rerank=choice.reranker,
             judge=self._rerankers.judge(choice.reranker),
         )
 
-    def _list(self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None) -> ListView:
-        before = self._by_name[choice.index].opened
-
+    def _list(
+        self, asked: PageRequest, choice: ListChoice, locale: PageLocale, vector: Vectors | None, of: ServedIndex
+    ) -> ListView:
         def listed(now: ServedIndex) -> ListView:
-            return self._list_of(now, asked, choice, locale, vector if now is before else None)
+            return self._list_of(now, asked, choice, locale, vector if now is of else None)
 
         # All of a list is of one version: another one may be put in its place meanwhile.
         return self._by_name[choice.index].answered(listed)
@@ -190,21 +188,21 @@ class Pages:
         locale: PageLocale,
         vector: Vectors | None,
     ) -> ListView:
-        sample = self._settings.sample
+        sample, ask = self._settings.sample, self._ask(asked, choice)
 
-        def best(k: int, fair: Fair = choice.fair, offset: int = 0, facets: Sequence[str] = ()) -> Answer:
-            return collection.ask(replace(self._ask(asked, choice, k, fair, offset), facets=facets), vector)
+        def best(**changes: Any) -> Answer:
+            return collection.ask(replace(ask, **changes), vector)
 
         started = time.perf_counter()
         # Counts go by languages and filter alone, which both lists share: they stand beside the first.
         counted = counted_fields(collection.fields()) if choice is asked.lists[0] else ()
-        answer = self._finder.timed(best, max(asked.k, sample), facets=counted)
+        answer = self._finder.timed(best, k=max(asked.k, sample), offset=0, facets=counted)
         sampled = answer.hits
         seconds = time.perf_counter() - started
         # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
         balanced = choice.fair == "balanced"
         whole = not asked.offset and (not balanced or asked.k >= sample)
-        found = sampled[: asked.k] if whole else best(asked.k, offset=asked.offset).hits
+        found = sampled[: asked.k] if whole else best().hits
         first = balanced and found and not asked.offset
         self._finder.shown(collection.name, found)
         return list_view(
@@ -216,7 +214,7 @@ class Pages:
             seconds,
             languages=languages_of(self._collections, locale),
             locale=locale,
-            balance=balance(asked.query, found, best(asked.k, "none").hits) if first else None,
+            balance=balance(asked.query, found, best(fair="none").hits) if first else None,
             facets=facet_views(answer.facets, asked.where),
         )
 
@@ -236,8 +234,7 @@ class Pages:
         found = []
         try:
             for choice in asked.shown:
-                ask = self._ask(asked, choice, asked.k, choice.fair, asked.offset)
-                answer = await self._finder.ask(self._by_name[choice.index], ask)
+                answer = await self._finder.ask(self._by_name[choice.index], self._ask(asked, choice))
                 found.append(Found(asked, choice, answer.hits))
         except FilterError as error:
             return self.error(request, 422, str(error), asked=asked)

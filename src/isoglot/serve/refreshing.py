@@ -15,6 +15,7 @@ from isoglot.serve.served import Collection
 _log = logging.getLogger(__name__)
 _PAUSE = 1.0  # seconds after a look in vain, in which requests that are not answered do not look again
 _SWAP = 0.05  # seconds in which a folder is surely put into another's place
+_RARELY = 10  # times as long as a look in vain took, which may have loaded a model, nothing is looked for again
 
 
 async def follow(collections: Sequence[Collection], seconds: float, changed: Callable[[], None]) -> None:
@@ -47,23 +48,30 @@ class Follower:
         self._collection, self._changed = collection, changed
         self._looking = threading.Lock()
         self._said = ""
-        self._in_vain = float("-inf")
+        self._in_vain = self._next = float("-inf")
         collection.renew = self.renew
 
     def look(self) -> bool:
         """Serve what is published now; whether that is something new. What cannot be opened is told in the log once."""
         entry = self._collection
         with self._looking:
+            began = time.monotonic()
+            if began < self._next:
+                return False
+            model = entry.model
             try:
                 new = refreshed(entry)
             except (IsoglotError, OSError, RuntimeError, ValueError) as error:
+                self._next = began + (1 + _RARELY) * (time.monotonic() - began)
+                entry.behind = True
                 if self._said != str(error):
                     _log.error("%s: the version open stays, a new one cannot be opened: %s", entry.name, error)
                 self._said = str(error)
                 return False
-            self._said = ""
+            entry.behind, self._said = False, ""
             if new:
-                _log.warning("%s: version %s is served now", entry.name, entry.searcher.version)
+                by = "" if entry.model == model else f", by the model {entry.model}"
+                _log.warning("%s: version %s is served now%s", entry.name, entry.searcher.version, by)
                 self._changed()
             return new
 
@@ -84,12 +92,12 @@ class Follower:
 
 
 def refreshed(collection: Collection) -> bool:
-    """Serve what is published now; whether that is something new.
+    """Serve what is published now, with another model where it was made with another one; whether it is something new.
 
     Searches under way go on with the version they began with, which is let go of when the last one is done.
 
     Raises:
-        IsoglotError: it cannot be opened, or its encoder is another one; what was open stays.
+        IsoglotError: it cannot be opened, or is of another model than the one that was given; what was open stays.
     """
     new = collection.searcher.renewed()
     if new is None:

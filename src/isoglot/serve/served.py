@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ from isoglot.search.lookup import NoPassageError
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.asking import Answer, Ask, answer
-from isoglot.serve.model_facts import TokenIdsError, decoded
+from isoglot.serve.model_facts import TokenIdsError, decoded, dimensions_of
 from isoglot.serve.spoken import SpokenError, spoken
 
 T = TypeVar("T")
@@ -34,11 +35,13 @@ class ServedIndex(NamedTuple):
         name: of the collection.
         searcher: the index.
         languages: passages in each language when it was opened.
+        embed: its model, where it may be asked for vectors.
     """
 
     name: str
     searcher: Searcher
     languages: Mapping[str, int]
+    embed: Embedder | None = None
 
     @property
     def model(self) -> str:
@@ -73,24 +76,38 @@ class Collection:
         searcher: the index as it is now.
         embed: its model, where it may be asked for vectors.
 
+    Attributes:
+        behind: what is published now cannot be opened, and what was open before is served.
+
     Raises:
         UnavailableError: the index does not answer.
     """
 
     def __init__(self, name: str, searcher: Searcher, embed: Embedder | None = None) -> None:
-        self.name, self.embed = name, embed
+        self.name = name
         # Where the index is followed: opens what took this one's place, and says whether another one is served now.
         self.renew: Callable[[Searcher], bool] = lambda before: False
-        self.open(searcher)
+        self.behind = False
+        self._sizes: tuple[int, ...] | None = None
+        self._opened = self._served(searcher, embed)
 
     def open(self, searcher: Searcher) -> None:
-        """Serve this from the next request on.
+        """Serve this from the next request on; where the index's own model embeds, the new one's does then.
 
         Raises:
             UnavailableError: it does not answer; what was served before stays.
         """
+        before = self._opened
+        own = before.embed is not None and before.embed is before.searcher.open_encoder
         # One assignment: a search under way keeps the searcher and the languages that belong together.
-        self._opened = ServedIndex(self.name, searcher, dict(_answer(self.name, searcher.languages)))
+        self._opened = self._served(searcher, searcher.encoder if own else before.embed)
+        if self.embed is not before.embed and self._sizes is not None:
+            self._sizes = None
+            with suppress(UnavailableError):
+                self.sizes()  # now, for the document of the API
+
+    def _served(self, searcher: Searcher, embed: Embedder | None) -> ServedIndex:
+        return ServedIndex(self.name, searcher, dict(_answer(self.name, searcher.languages)), embed)
 
     @property
     def opened(self) -> ServedIndex:
@@ -106,6 +123,11 @@ class Collection:
     def languages(self) -> Mapping[str, int]:
         """Passages in each language when it was opened."""
         return self._opened.languages
+
+    @property
+    def embed(self) -> Embedder | None:
+        """The index's model, where it may be asked for vectors."""
+        return self._opened.embed
 
     @property
     def model(self) -> str:
@@ -134,11 +156,15 @@ class Collection:
                 raise
         return question(self._opened)
 
-    def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
-        """All that a request asks for, as `ServedIndex.ask`."""
-        before = self._opened
-        # Another version may correct its queries otherwise.
-        return self.answered(lambda now: now.ask(ask, vector if now is before else None))
+    def ask(self, ask: Ask, vector: Vectors | None = None, of: ServedIndex | None = None) -> Answer:
+        """All that a request asks for, as `ServedIndex.ask`.
+
+        Args:
+            ask: what is looked for.
+            vector: the query's, where it was encoded before.
+            of: what was open by then: another version may have another model, or correct its queries otherwise.
+        """
+        return self.answered(lambda now: now.ask(ask, vector if now is of else None))
 
     def document(self, id: str) -> list[Passage]:
         """The passages of a document, in their order; none where there is no such document.
@@ -166,10 +192,20 @@ class Collection:
         Raises:
             UnavailableError: the model failed; the server's log says why.
         """
-        if self.embed is None:
-            raise UnavailableError("the index %(index)s is served without its model", index=repr(self.name))
         embed = self.embed
+        if embed is None:
+            raise UnavailableError("the index %(index)s is served without its model", index=repr(self.name))
         return _answer(self.name, lambda: encode(embed, texts, role))
+
+    def sizes(self) -> tuple[int, ...]:
+        """The dimensions that vectors of its model can be given with, as `dimensions_of`.
+
+        Raises:
+            UnavailableError: the model failed; the server's log says why.
+        """
+        if self._sizes is None:
+            self._sizes = dimensions_of(self.embed, self.encode(["isoglot"], "passage"))
+        return self._sizes
 
     def decode(self, lists: list[list[int]]) -> list[str]:
         """Texts that token ids of the model's own tokenizer stand for.
@@ -187,7 +223,13 @@ class Collection:
             UnavailableError: the index does not answer.
         """
         if self.languages:
-            self.answered(lambda now: _answer(self.name, lambda: now.searcher.search("isoglot", k=1)))
+            self.answered(lambda now: _answer(self.name, lambda: self._looked_up(now.searcher)))
+
+    def _looked_up(self, searcher: Searcher) -> None:
+        hits = searcher.search("isoglot", k=1)
+        if self.behind and hits:
+            # The files of what is open may be gone, while vectors and what was read before are in memory.
+            searcher.document(hits[0].document)
 
 
 def open_collections(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,15 @@ from transformers import TrainerCallback, set_seed
 
 from isoglot.core.errors import InputError
 from isoglot.core.output_folders import claimed_folder
-from isoglot.core.progress import progress_line
-from isoglot.core.run_record import RECORD, device_name, read_run, require_same, write_run
+from isoglot.core.run_record import RECORD, device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
 from isoglot.encoders.names import EMBEDDED
 from isoglot.encoders.options import LoadOptions
 from isoglot.encoders.packing import can_pack
-from isoglot.languages.table import given_codes
 from isoglot.measuring.evaluating import trained_languages
 from isoglot.training.argument_checks import check_selection, check_training, settings_of
-from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import (
     CHECKPOINTS,
     complete_checkpoints,
@@ -36,21 +33,21 @@ from isoglot.training.checkpoints import (
     remove_incomplete,
     seconds_until,
 )
-from isoglot.training.facts import fixed_facts, run_facts, weights_checksum
+from isoglot.training.collator import TokenCollator
+from isoglot.training.facts import weights_checksum
 from isoglot.training.failures import run_steps
 from isoglot.training.inputs import require_scores, tokenized, used_tokens
 from isoglot.training.interruption import Interruption
 from isoglot.training.launch import require_known_launch, require_one_run
 from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.lora import add_lora
-from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
+from isoglot.training.losses.named import LossFunction, LossTerm
 from isoglot.training.losses.weighted import GroupMaskedInfoNCE
-from isoglot.training.pivots import require_teacher
 from isoglot.training.processes import in_turn, rank, world_size
-from isoglot.training.rows import places_of, run_rows
+from isoglot.training.run_setup import RunSetup, batch_sampler, is_finished, set_up_run
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.saving import save_model, take_result
-from isoglot.training.selection import Scorer, Selection, hold_out, selection_of
+from isoglot.training.selection import Scorer, Selection, selection_of
 from isoglot.training.settings import LoraSettings, TrainSettings
 from isoglot.training.speed.packing import lean
 from isoglot.training.speed.token_table import prepare_token_table
@@ -194,147 +191,130 @@ def _train(
     opening: LoadOptions,
 ) -> Path:
     started = time.perf_counter()
-    checkpoints = folder / CHECKPOINTS
     quiet_libraries()
-    own = None if loss is None else loss_term(loss)
-    terms = weighted_terms(settings.loss_weights) if own is None else {"loss": (own, 1.0)}
-    if settings.align_teacher is not None:
-        require_teacher(settings.align_teacher, any(term.pivots for term, _ in terms.values()))
-    arguments = training_arguments(folder, settings)
-    langs = given_codes(langs)
-    inputs = {"rows": places_of(rows), "langs": langs}
-    with in_turn():
-        rows = run_rows(rows, checkpoints / "rows", langs)
-    if settings.holdout:
-        rows, select_on = hold_out(rows, settings.holdout, settings.seed)
-    processes, first = world_size(), rank() == 0
-    facts = run_facts(model, rows, settings, processes, loss=own, select_on=None if settings.holdout else select_on)
-    facts |= opening.record()
-    fixed = fixed_facts(facts)
-    record = read_run(folder) if resume else None
-    newest = complete_checkpoints(checkpoints)[-1:] if resume else []
-    require_one_run({**fixed, "finished": record is not None, "checkpoint": newest[0].name if newest else None})
-    if record is not None:
-        require_same(folder, fixed_facts(record["settings"]), fixed)
-        if first:
-            shutil.rmtree(checkpoints, ignore_errors=True)
-        return folder
-    sampler = HybridBatchSampler(
-        rows.table,
-        settings.sampling,
-        settings.batch_size,
-        steps=settings.max_steps,
-        seed=settings.seed,
-        processes=processes,
-    )
-    if first:
-        _say_left_out(sampler, [name for name, (term, _) in terms.items() if term.parallel])
-    device = str(arguments.device)
+    setup = set_up_run(model, rows, folder, settings, langs=langs, loss=loss, select_on=select_on, options=opening)
+    if is_finished(setup, resume=resume):
+        return _without_checkpoints(setup)
+    sampler = batch_sampler(setup)
     set_seed(settings.seed)
+    encoder, last = _opened(model, setup, opening, resume=resume)
+    started -= seconds_until(last)
+    languages = {*sampler.languages, *(trained_languages(getattr(encoder, "isoglot_name", EMBEDDED)) or ())}
+    trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    collator = _made_ready(encoder, setup, sampler)
+    selection = None if setup.select_on is None else selection_of(setup.select_on, settings, setup.checkpoints, last)
+    interruption = Interruption()
+    trainer = _trainer(encoder, setup, sampler, collator, selection, interruption, callbacks, started)
+    way = lean(backbone_of(encoder)) if setup.device.startswith("cpu") else nullcontext()
+    with interruption.on_signals(), way:
+        run_steps(trainer, last, folder, settings)
+    if interruption.agreed and trainer.state.global_step < settings.max_steps:
+        raise KeyboardInterrupt
+    best = selection.best_weights if rank() == 0 and selection is not None and selection.best_step else None
+    take_result(encoder, settings, best, trainable)
+    if rank() == 0:
+        save_model(encoder, folder, setup.facts["model"], settings)
+        _write_record(setup, trainer, selection, languages, started)
+    if world_size() > 1:
+        distributed.barrier()
+    return _without_checkpoints(setup)
+
+
+def _opened(
+    model: str | SentenceTransformer, setup: RunSetup, opening: LoadOptions, *, resume: bool
+) -> tuple[SentenceTransformer, Path | None]:
+    """The model, where it is trained, and the checkpoint to go on from; one process after the other opens them."""
     with in_turn():
-        if first:
-            remove_incomplete(checkpoints)
-        last = last_checkpoint(checkpoints, fixed) if resume else None
-        started -= seconds_until(last)
-        encoder = load(model, device=device, **opening.arguments()) if isinstance(model, str) else model.to(device)
-    if processes > 1:
+        if rank() == 0:
+            remove_incomplete(setup.checkpoints)
+        last = last_checkpoint(setup.checkpoints, setup.fixed) if resume else None
+        if isinstance(model, str):
+            encoder = load(model, device=setup.device, **opening.arguments())
+        else:
+            encoder = model.to(setup.device)
+    if world_size() > 1:
         # A name may stand for another folder on another machine.
         require_one_run({"weights": weights_checksum(encoder)})
-    before = trained_languages(getattr(encoder, "isoglot_name", EMBEDDED))
-    collator = tokenized(encoder, rows, settings, checkpoints, sampler.rows(), [term for term, _ in terms.values()])
-    if "distill" in terms:
+    return encoder, last
+
+
+def _made_ready(encoder: SentenceTransformer, setup: RunSetup, sampler: HybridBatchSampler) -> TokenCollator:
+    """Tokenise what the sampler draws, and give the model its adapters and the table of tokens in use."""
+    settings = setup.settings
+    collator = tokenized(encoder, setup.rows, settings, setup.checkpoints, sampler.rows(), setup.losses)
+    if "distill" in setup.terms:
         require_scores(collator, settings)
-    trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     if settings.lora is not None:
         add_lora(encoder, settings.lora)
     prepare_token_table(backbone_of(encoder), settings.token_table, used_tokens(collator))
-    selection = None if select_on is None else selection_of(select_on, settings, checkpoints, last)
-    batch_log = BatchLog(folder, rows.table, rank()) if settings.log_batches else None
-    interruption = Interruption()
-    trainer = HybridTrainer(
+    return collator
+
+
+def _trainer(
+    encoder: SentenceTransformer,
+    setup: RunSetup,
+    sampler: HybridBatchSampler,
+    collator: TokenCollator,
+    selection: Selection | None,
+    interruption: Interruption,
+    callbacks: Sequence[TrainerCallback],
+    started: float,
+) -> HybridTrainer:
+    settings = setup.settings
+    batch_log = BatchLog(setup.folder, setup.rows.table, rank()) if settings.log_batches else None
+    return HybridTrainer(
         model=encoder,
-        args=arguments,
-        train_dataset=Dataset.from_dict({"row": np.arange(len(rows), dtype=np.int64)}),
+        args=setup.arguments,
+        train_dataset=Dataset.from_dict({"row": np.arange(len(setup.rows), dtype=np.int64)}),
         loss=GroupMaskedInfoNCE(
             encoder,
             settings.temperature,
-            chunk=settings.grad_cache or settings.chunk or _chunk(encoder, device),
-            gather_across_devices=processes > 1,
+            chunk=settings.grad_cache or settings.chunk or _chunk(encoder, setup.device),
+            gather_across_devices=world_size() > 1,
             recompute=settings.grad_cache is not None,
-            terms=terms,
+            terms=setup.terms,
         ),
         data_collator=collator,
-        callbacks=[StepLog(folder / "training.jsonl", settings.max_steps, batch_log), *callbacks],
+        callbacks=[StepLog(setup.folder / "training.jsonl", settings.max_steps, batch_log), *callbacks],
         sampler=sampler,
         settings=settings,
-        facts=fixed,
+        facts=setup.fixed,
         interruption=interruption,
         selection=selection,
         batch_log=batch_log,
         started=started,
     )
-    way = lean(backbone_of(encoder)) if device.startswith("cpu") else nullcontext()
-    with interruption.on_signals(), way:
-        run_steps(trainer, last, folder, settings)
-    if interruption.agreed and trainer.state.global_step < settings.max_steps:
-        raise KeyboardInterrupt
-    best = selection.best_weights if first and selection is not None and selection.best_step else None
-    take_result(encoder, settings, best, trainable)
-    if first:
-        told = {"inputs": inputs, "languages": sorted({*sampler.languages, *(before or ())})}
-        _save_result(encoder, folder, settings, facts, rows, told, trainer, selection, started)
-    if processes > 1:
-        distributed.barrier()
-    if first:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    return folder
 
 
-def _say_left_out(sampler: HybridBatchSampler, parallel: list[str]) -> None:
-    """Name the languages of the rows that nothing is learnt from, and losses that no batch has anything for."""
-    left_out = [code for code in sampler.table.languages if code not in sampler.languages]
-    if left_out:
-        progress_line(
-            f"not trained on: {', '.join(left_out)}; no batch of {sampler.pairs * sampler.processes} pairs under "
-            f"{sampler.sampling.name} can hold them"
-        )
-    if parallel and not sampler.crosses:
-        progress_line(
-            f"not used: loss {', '.join(parallel)}; compares language versions in cross-lingual batches, which "
-            f"{sampler.sampling.name} does not draw"
-        )
-
-
-def _save_result(
-    model: SentenceTransformer,
-    folder: Path,
-    settings: TrainSettings,
-    facts: dict[str, Any],
-    rows: Prepared,
-    told: dict[str, Any],
-    trainer: HybridTrainer,
-    selection: Selection | None,
-    started: float,
-) -> None:
-    """Write the model, then `run.json`, which says that the run is complete."""
-    save_model(model, folder, facts["model"], settings)
-    more = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
-    write_run(
-        folder,
-        "train",
-        facts,
-        data={"rows": rows.checksum},
-        seed=settings.seed,
-        device=device_name(str(trainer.args.device)),
-        seconds=time.perf_counter() - started,
-        precision="bf16" if trainer.args.bf16 else "fp32",
-        regime=settings.sampling.name,
-        steps=trainer.state.global_step,
-        **told,
-        **more,
-    )
-
-
-def _chunk(model: SentenceTransformer, device: str) -> int | None:
+def _chunk(encoder: SentenceTransformer, device: str) -> int | None:
     """On a CPU small chunks save padding, where it is not left out anyway; a GPU wants wide ones."""
-    return 8 if device.startswith("cpu") and not can_pack(backbone_of(model)) else None
+    return 8 if device.startswith("cpu") and not can_pack(backbone_of(encoder)) else None
+
+
+def _without_checkpoints(setup: RunSetup) -> Path:
+    """The folder of a run that is done, and needs what served it no more."""
+    if rank() == 0:
+        shutil.rmtree(setup.checkpoints, ignore_errors=True)
+    return setup.folder
+
+
+def _write_record(
+    setup: RunSetup, trainer: HybridTrainer, selection: Selection | None, languages: Collection[str], started: float
+) -> None:
+    """Write `run.json`, which says that the run is complete."""
+    selected = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
+    write_run(
+        setup.folder,
+        "train",
+        setup.facts,
+        data={"rows": setup.rows.checksum},
+        seed=setup.settings.seed,
+        device=device_name(setup.device),
+        seconds=time.perf_counter() - started,
+        precision="bf16" if setup.arguments.bf16 else "fp32",
+        regime=setup.settings.sampling.name,
+        steps=trainer.state.global_step,
+        inputs=setup.inputs,
+        languages=sorted(languages),
+        **selected,
+    )

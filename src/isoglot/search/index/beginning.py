@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoglot.core.problems import Problems
@@ -13,6 +13,7 @@ from isoglot.documents.given import GivenDocuments
 from isoglot.documents.reading import read_documents
 from isoglot.documents.roots import Root
 from isoglot.documents.shared_ids import refuse_shared_ids
+from isoglot.search.index.build_arguments import Changes
 from isoglot.search.index.columns import LONGEST_NAME, MOST
 from isoglot.search.index.deletion import resolve_ids
 from isoglot.search.index.file_states import read_states
@@ -35,6 +36,7 @@ class Begun:
         plan: what there is to do to bring an index to its files; None where that is not asked for.
         doomed: ids to delete.
         unknown: ids to delete that are not there.
+        cut_short: names of files that were not read whole.
     """
 
     store: Store
@@ -44,49 +46,37 @@ class Begun:
     plan: Sync | None
     doomed: Collection[str]
     unknown: list[str]
+    cut_short: set[str] = field(default_factory=set)
 
 
-def begin(
-    folder: Path,
-    manifest: Manifest,
-    inputs: Sequence[Path],
-    problems: Problems,
-    *,
-    by_id: bool,
-    delete: Sequence[str],
-    delete_lists: Sequence[str],
-    moved_from: Path | None,
-    most_deleted: float | None,
-) -> Begun:
-    """Look at what is there and at what is given; `most_deleted` where the index is brought to its files.
+def begin(folder: Path, manifest: Manifest, inputs: Sequence[Path], problems: Problems, changes: Changes) -> Begun:
+    """Look at what is there and at what is given.
 
     Raises:
         InputError: what cannot be done with these.
     """
-    store, roots = open_store(folder, manifest, inputs, moved_from)
-    known_ids, unknown = resolve_ids(delete_lists, store.hash_of, exactly=delete)
+    store, roots = open_store(folder, manifest, inputs, changes.moved_from)
+    known_ids, unknown = resolve_ids(changes.delete_lists, store.hash_of, exactly=changes.delete)
     doomed: Collection[str] = dict.fromkeys(known_ids)
     plan = None
-    if most_deleted is not None:
+    if changes.sync:
         # Where a build was killed, its tables were other ones, and all is looked at again.
         known = read_states(folder, manifest.current) if is_published(store, manifest) else {}
-        plan = plan_sync(inputs, store, known, roots, problems, most_deleted)
+        plan = plan_sync(inputs, store, known, roots, problems, changes.most_deleted)
         doomed = plan.doomed
     sources = plan.sources if plan else find_sources(inputs, problems, roots) if inputs else []
     intake = Intake(store, plan.loose if plan else ())
 
     def held(document: Document) -> str:
-        return "" if document.id in doomed else intake.held_by_another(document, by_id=by_id)
+        return "" if document.id in doomed else intake.held_by_another(document, by_id=changes.by_id)
 
     refuse_shared_ids(sources, folder, held if store.hash_of else None)
     return Begun(store, roots, sources, intake, plan, doomed, unknown)
 
 
-def fresh_documents(
-    begun: Begun, given: GivenDocuments, folder: Path, problems: Problems, cut_short: set[str]
-) -> Iterator[Fresh]:
-    """The documents to encode; those that they replace are deleted first. `cut_short` gets files not read whole."""
-    found = given.records(problems) if given.records else read_documents(begun.sources, problems, cut_short)
+def fresh_documents(begun: Begun, given: GivenDocuments, folder: Path, problems: Problems) -> Iterator[Fresh]:
+    """The documents to encode; those that they replace are deleted first."""
+    found = given.records(problems) if given.records else read_documents(begun.sources, problems, begun.cut_short)
     changed: Iterable[Fresh] = begun.intake.changed(found, problems)
     if begun.store.hash_of:
         changed = read_through(changed, folder)

@@ -3,75 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.output_folders import refuse_own_input
 from isoglot.documents.finding import find_sources
 from isoglot.documents.given import GivenDocuments, documents_given
+from isoglot.encoders.devices import Precision
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.manifest import FILE
 from isoglot.search.index.replacing import refuse_what_is_there
+from isoglot.search.index.stored_vectors import Numbers
 from isoglot.search.index.syncing import check_sync
 
 
-class Checked(NamedTuple):
-    """Arguments of a build, of the kinds that are worked with."""
+@dataclass(frozen=True, kw_only=True)
+class IndexSettings:
+    """How passages of a new index are made and kept; an index that is there keeps to its own way.
+
+    Attributes:
+        debias: file of a correction for passages and queries.
+        options: how the model is opened where it is given by name, or was opened.
+        length: tokens of a passage, title and prompt included; the model's own when None.
+        precision: as for `encode`.
+        numbers: that vectors are kept in; float32 when None.
+        in_context: passages are read within their documents as well.
+        tokens: the vectors of passages' tokens are kept.
+    """
 
     debias: Path | None
-    moved_from: Path | None
-    given: GivenDocuments
+    options: ModelOptions
+    length: int | None
+    precision: Precision
+    numbers: Numbers | None
+    in_context: bool
+    tokens: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What becomes of the documents that an index has, besides those that it is given.
+
+    Attributes:
+        update: they stay, but for those that others replace.
+        by_id: records of files replace those of their ids whatever file they came from.
+        delete: ids to delete, each as it is.
+        delete_lists: the same as they are typed, or several between commas.
+        moved_from: where the first input was when it was indexed.
+        sync: those go that the files and folders do not hold.
+        most_deleted: the largest share of them that `sync` may delete.
+    """
+
     update: bool
+    by_id: bool
+    delete: Sequence[str]
+    delete_lists: Sequence[str]
+    moved_from: Path | None
+    sync: bool
+    most_deleted: float
+
+
+def index_settings(
+    debias: Path | str | None,
+    options: ModelOptions | None,
+    *,
+    length: int | None,
+    precision: Precision,
+    numbers: Numbers | None,
+    in_context: bool,
+    tokens: bool,
+) -> IndexSettings:
+    """Settings of a new index; length and precision are those of the options where they are not given.
+
+    Raises:
+        InputError: a correction or options of another kind.
+    """
+    debias = as_path("debias", debias, "the file of a correction, as text or a path")
+    if options is not None:
+        check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
+    options = options or ModelOptions()
+    return IndexSettings(
+        debias=debias,
+        options=options,
+        length=options.length if length is None else length,
+        precision=options.precision if precision == "auto" else precision,
+        numbers=numbers,
+        in_context=in_context,
+        tokens=tokens,
+    )
 
 
 def checked_arguments(
-    documents: Any,
-    folder: Path,
-    *,
-    debias: Path | str | None,
-    moved_from: Path | str | None,
-    options: ModelOptions | None,
-    update: bool,
-    by_id: bool,
-    delete: Sequence[str],
-    delete_lists: Sequence[str],
-    overwrite: bool,
-    resume: bool,
-    sync: bool,
-    most_deleted: float,
-) -> Checked:
+    documents: Any, folder: Path, changes: Changes, *, overwrite: bool, resume: bool
+) -> tuple[GivenDocuments, Changes]:
     """Refuse what cannot be, before a model is opened; `sync` updates where there is an index.
 
     Raises:
         InputError: naming the argument.
     """
-    for name, path, what in (
-        ("debias", debias, "the file of a correction, as text or a path"),
-        ("moved_from", moved_from, "where the input was, as text or a path"),
-    ):
-        if path is not None:
-            check_kind(name, path, (str, Path), what)
-    if options is not None:
-        check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
-    if isinstance(delete, str) or isinstance(delete_lists, str):
+    if isinstance(changes.delete, str) or isinstance(changes.delete_lists, str):
         raise InputError("delete: given as one text; expected a list of ids")
-    check_number("most_deleted", most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
-    given = documents_given(documents, by_id=update)
-    if sync:
-        check_sync(given.files, folder, most_deleted, alone=not (by_id or delete or delete_lists))
-        update = update or (folder / FILE).is_file()
-    if overwrite and (update or sync):
+    check_number("most_deleted", changes.most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
+    given = documents_given(documents, by_id=changes.update)
+    if changes.sync:
+        alone = not (changes.by_id or changes.delete or changes.delete_lists)
+        check_sync(given.files, folder, changes.most_deleted, alone=alone)
+        changes = replace(changes, update=changes.update or (folder / FILE).is_file())
+    if overwrite and (changes.update or changes.sync):
         raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
-    if not update and not sync:
+    if not changes.update and not changes.sync:
         refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
     if overwrite:
         refuse_own_input(folder, given.files)
-    if given.records is None and (given.files or not update):
-        find_sources(given.files, may_be_empty=sync and most_deleted >= 1)
-    return Checked(_path(debias), _path(moved_from), given, update)
+    if given.records is None and (given.files or not changes.update):
+        find_sources(given.files, may_be_empty=changes.sync and changes.most_deleted >= 1)
+    return given, changes
 
 
-def _path(given: Path | str | None) -> Path | None:
-    return None if given is None else Path(given)
+def as_path(name: str, given: Path | str | None, what: str) -> Path | None:
+    """A path that may be left out.
+
+    Raises:
+        InputError: something else, in place of `what`.
+    """
+    if given is None:
+        return None
+    check_kind(name, given, (str, Path), what)
+    return Path(given)

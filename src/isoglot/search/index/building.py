@@ -24,12 +24,11 @@ from isoglot.encoders.embedder import Model
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, stored_vectors
-from isoglot.search.index.beginning import begin, fresh_documents, warn_of_surprises
-from isoglot.search.index.build_arguments import checked_arguments
+from isoglot.search.index.beginning import Begun, begin, fresh_documents, warn_of_surprises
+from isoglot.search.index.build_arguments import Changes, IndexSettings, as_path, checked_arguments, index_settings
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
 from isoglot.search.index.file_states import write_states
-from isoglot.search.index.intake import Intake
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
@@ -45,7 +44,7 @@ from isoglot.search.index.resume import (
 )
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, cut
-from isoglot.search.index.store import Store, one_writer
+from isoglot.search.index.store import one_writer
 from isoglot.search.index.stored_vectors import COMPARED, Numbers
 from isoglot.search.index.syncing import MOST_DELETED
 
@@ -176,116 +175,103 @@ def build_index(
     check_kind("folder", folder, (str, Path), "the folder of the index, as text or a path")
     folder = Path(folder)
     finish_swap(folder)
-    debias, moved_from, given, update = checked_arguments(
-        documents,
-        folder,
-        debias=debias,
-        moved_from=moved_from,
-        options=options,
+    settings = index_settings(
+        debias,
+        options,
+        length=length,
+        precision=precision,
+        numbers=numbers,
+        in_context=in_context,
+        tokens=tokens,
+    )
+    changes = Changes(
         update=update,
         by_id=by_id,
         delete=delete,
         delete_lists=delete_lists,
-        overwrite=overwrite,
-        resume=resume,
+        moved_from=as_path("moved_from", moved_from, "where the input was, as text or a path"),
         sync=sync,
         most_deleted=most_deleted,
     )
-    inputs, options = given.files, options or ModelOptions()
-    length = options.length if length is None else length
-    precision = options.precision if precision == "auto" else precision
+    given, changes = checked_arguments(documents, folder, changes, overwrite=overwrite, resume=resume)
     if isinstance(model, (str, Path)):
         name = name or str(model)
-        opening = replace(options, length=length, precision=precision)
-        model = open_embedder(model, opening.filled(read_manifest(folder).options) if update else opening)
+        model = _opened(str(model), settings, folder if changes.update else None)
     name = name or index_name(model)
     problems = Problems(each=5)
-    place = built_in(folder, overwrite=overwrite, resume=resume and not update)
+    place = built_in(folder, overwrite=overwrite, resume=resume and not changes.update)
     with place as folder, one_writer(folder), nothing_left_of_nothing(folder):
-        manifest = go_on_from(
-            folder,
-            model,
-            name,
-            debias,
-            length,
-            update=update,
-            precision=precision,
-            options=options.record(),
-            numbers=numbers,
-            in_context=in_context,
-            tokens=tokens,
-        )
-        opened = opener if executor is not None and opener is not None else partial(_itself, model)
-        recipe = _recipe(folder, manifest, opened, name, precision, probed=executor is not None)
+        manifest = go_on_from(folder, model, name, settings, update=changes.update)
         with nothing_begun(folder):
-            begun = begin(
-                folder,
-                manifest,
-                inputs,
-                problems,
-                by_id=by_id,
-                delete=delete,
-                delete_lists=delete_lists,
-                moved_from=moved_from,
-                most_deleted=most_deleted if sync else None,
-            )
-        store, intake, plan, ledger = begun.store, begun.intake, begun.plan, Ledger(folder)
-        # Documents whose files left go only when others were stored: what has another name now keeps its vectors.
-        deleted = 0 if plan else store.delete(begun.doomed)
-        cut_short: set[str] = set()
-        fresh = fresh_documents(begun, given, folder, problems, cut_short)
-        where = executor or Here()
+            begun = begin(folder, manifest, given.files, problems, changes)
+        ledger, where = Ledger(folder), executor or Here()
+        recipe = _recipe(folder, manifest, name, model, settings.precision, executor, opener)
+        deleted = _delete_first(begun)
         encoding = Encoding(ledger, Rate(sum(source.size for source in begun.sources), where.workers, price))
-        encoding.run(cut(fresh, [deciding(folder, manifest), precision]), where, recipe)
-        _commit(store, ledger, encoding.plan, intake)
-        recall = _recall(manifest, ledger, encoding.plan)
-        if plan:
-            deleted = store.delete(id for id in begun.doomed if id not in intake.seen)
-            intake.unchanged += plan.unread
+        shards = cut(fresh_documents(begun, given, folder, problems), [deciding(folder, manifest), settings.precision])
+        encoding.run(shards, where, recipe)
+        _store(begun, ledger, encoding.plan)
+        deleted += _delete_last(begun)
         warn_of_surprises(begun, folder, problems)
-        if not encoding.plan and not store.hash_of and not update:
-            problems.raise_if_any("There is no document left to index.")
-            raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
-        changed = bool(intake.documents or deleted or intake.folded) or not is_published(store, manifest)
+        if not changes.update:
+            _refuse_nothing(begun, encoding.plan, given.files, problems)
+        intake = begun.intake
+        changed = bool(intake.documents or deleted or intake.folded) or not is_published(begun.store, manifest)
         if changed:
-            manifest = replace(manifest, roots=tuple(begun.roots))
-            how: dict[str, Any] = {"ann_from": ann_from, "recall": recall, "executor": where, "ledger": ledger}
-            manifest = publish(folder, store, manifest, **how)
-        (folder / BUILDING).unlink(missing_ok=True)
-        ledger.forget()
-        if plan:
-            write_states(folder, manifest.current, plan.states(cut_short | intake.foreign))
+            manifest = publish(
+                folder,
+                begun.store,
+                replace(manifest, roots=tuple(begun.roots)),
+                ann_from=ann_from,
+                recall=_recall(manifest, ledger, encoding.plan),
+                executor=where,
+                ledger=ledger,
+            )
+        _finish(folder, begun, ledger, manifest.current)
     return Built(
-        manifest.version,
-        intake.documents - len(intake.stale),
-        len(intake.stale),
-        deleted,
-        intake.unchanged,
-        len(intake.folded),
-        tuple(begun.unknown),
-        problems,
-        time.perf_counter() - started,
-        changed,
-        len(encoding.plan),
-        encoding.kept,
-        manifest.numbers,
+        version=manifest.version,
+        added=intake.documents - len(intake.stale),
+        replaced=len(intake.stale),
+        deleted=deleted,
+        unchanged=intake.unchanged,
+        folded=len(intake.folded),
+        unknown=tuple(begun.unknown),
+        problems=problems,
+        seconds=time.perf_counter() - started,
+        changed=changed,
+        shards=len(encoding.plan),
+        kept=encoding.kept,
+        numbers=manifest.numbers,
     )
 
 
+def _opened(model: str, settings: IndexSettings, there: Path | None) -> Model:
+    """A model by name; what its options leave out, an index that is there says."""
+    options = replace(settings.options, length=settings.length, precision=settings.precision)
+    return open_embedder(model, options if there is None else options.filled(read_manifest(there).options))
+
+
 def _recipe(
-    folder: Path, manifest: Manifest, opened: Callable[[], Model], name: str, precision: Precision, *, probed: bool
+    folder: Path,
+    manifest: Manifest,
+    name: str,
+    model: Model,
+    precision: Precision,
+    executor: Executor | None,
+    opener: Callable[[], Model] | None,
 ) -> Recipe:
-    """How rows are made; `probed` where another process opens the model, which may not be the index's."""
+    """How rows are made; a model that another process opens may be another one, and has to give the index's vectors."""
+    elsewhere = executor is not None
     return Recipe(
-        opened,
-        name,
-        manifest.length,
-        manifest.dimension,
-        precision,
-        load_debias(folder / DEBIAS) if manifest.debias else None,
-        manifest.probe if probed else None,
-        manifest.in_context,
-        bool(manifest.tokens),
+        model=opener if elsewhere and opener is not None else partial(_itself, model),
+        name=name,
+        length=manifest.length,
+        dimension=manifest.dimension,
+        precision=precision,
+        debias=load_debias(folder / DEBIAS) if manifest.debias else None,
+        probe=manifest.probe if elsewhere else None,
+        in_context=manifest.in_context,
+        tokens=bool(manifest.tokens),
     )
 
 
@@ -305,7 +291,13 @@ def _recall(manifest: Manifest, ledger: Ledger, plan: Sequence[Planned]) -> dict
     return stored_vectors.recall(batches, rows, manifest.dimension, manifest.numbers)
 
 
-def _commit(store: Store, ledger: Ledger, plan: Sequence[Planned], intake: Intake) -> None:
+def _delete_first(begun: Begun) -> int:
+    """Delete what was named; how many were there."""
+    # Documents whose files left go only when others were stored: what has another name now keeps its vectors.
+    return 0 if begun.plan else begun.store.delete(begun.doomed)
+
+
+def _store(begun: Begun, ledger: Ledger, plan: Sequence[Planned]) -> None:
     """Store the rows of all shards, in the plan's order, and what was folded."""
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -313,6 +305,29 @@ def _commit(store: Store, ledger: Ledger, plan: Sequence[Planned], intake: Intak
             yield from ledger.batches(shard.address)
 
     if plan:
-        store.add((ledger.schema(shard.address) for shard in plan), batches())
-    if intake.folded:
-        store.fold(intake.folded)
+        begun.store.add((ledger.schema(shard.address) for shard in plan), batches())
+    if begun.intake.folded:
+        begun.store.fold(begun.intake.folded)
+
+
+def _delete_last(begun: Begun) -> int:
+    """Delete what no file holds any more, where an index is brought to its files; how many were there."""
+    if begun.plan is None:
+        return 0
+    begun.intake.unchanged += begun.plan.unread
+    return begun.store.delete(id for id in begun.doomed if id not in begun.intake.seen)
+
+
+def _refuse_nothing(begun: Begun, plan: Sequence[Planned], inputs: Sequence[Path], problems: Problems) -> None:
+    """Refuse to make an index that would hold nothing."""
+    if not plan and not begun.store.hash_of:
+        problems.raise_if_any("There is no document left to index.")
+        raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
+
+
+def _finish(folder: Path, begun: Begun, ledger: Ledger, version: int) -> None:
+    """Leave nothing of the build but the index, and note its files as this version holds them."""
+    (folder / BUILDING).unlink(missing_ok=True)
+    ledger.forget()
+    if begun.plan:
+        write_states(folder, version, begun.plan.states(begun.cut_short | begun.intake.foreign))

@@ -96,16 +96,38 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
         if quick is not None and is_same(probe(quick), recorded):
             return quick
     opened = open_embedder(chosen, options)
-    name, made_with = model if isinstance(model, str) else None, about.model or "another model"
-    vectors = probe(opened)
+    refuse_unlike(about, opened, model if isinstance(model, str) else None)
+    return opened
+
+
+def refuse_unlike(about: About, encoder: Encoder, name: str | None = None) -> None:
+    """Stop where an open encoder is not that of an index, as far as the index says which one that is.
+
+    Args:
+        about: what the index says about its encoder.
+        encoder: any.
+        name: of it; None where it came as an object.
+
+    Raises:
+        InputError: another dimension, or other vectors for the same texts.
+    """
+    vectors, recorded = probe(encoder), np.asarray(about.probe, np.float32)
     if recorded.size:
-        refuse_other(vectors, recorded, name, made_with)
+        refuse_other(vectors, recorded, name, about.model or "another model")
     elif vectors.shape[1] != about.dimension - about.in_context:
         raise InputError(
             f"{name or 'the model given'}: gives vectors of {vectors.shape[1]} dimensions, but the index holds "
             f"{about.dimension}; name the model that it was made with"
         )
-    return opened
+
+
+def gives(about: About, encoder: Encoder) -> bool:
+    """Whether an open encoder is that of an index."""
+    try:
+        refuse_unlike(about, encoder)
+    except InputError:
+        return False
+    return True
 
 
 def index_name(model: Model) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, sha256, shown, write_json
 from isoglot.documents.roots import Root, extend_roots, move_root, to_roots
 from isoglot.encoders.debias import load_debias
-from isoglot.encoders.embedder import Model
+from isoglot.encoders.embedder import Model, Vectors
 from isoglot.encoders.in_context import with_contexts
 from isoglot.encoders.token_vectors import with_tokens
+from isoglot.search.index.build_arguments import IndexSettings
 from isoglot.search.index.encoder_check import passage_encoder, passage_length, probe, refuse_other
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
@@ -29,37 +30,48 @@ def go_on_from(
     folder: Path,
     model: Model,
     name: str,
-    debias: Path | None,
-    length: int | None,
+    settings: IndexSettings,
     *,
     update: bool,
-    precision: str,
-    options: Mapping[str, Any] | None = None,
-    numbers: str | None = None,
-    in_context: bool = False,
-    tokens: bool = False,
 ) -> Manifest:
-    """The index's manifest to go on from; a new one (without versions) where the index is new."""
-    vectors = probe(model, precision)
+    """The index's manifest to go on from; a new one (without versions) where the index is new.
+
+    Raises:
+        InputError: settings that are not those of the index that is there, or that the model does not allow.
+    """
+    vectors = probe(model, settings.precision)
     if update or (folder / FILE).is_file():
         manifest = read_manifest(folder)
         refuse_other(vectors, manifest.probe, name, manifest.model)
-        if length is not None and passage_length(model, length) != manifest.length:
-            raise InputError(f"length {length}: the index has passages of {manifest.length} tokens; leave it out")
-        if debias is not None and not (manifest.debias and sha256(debias) == sha256(folder / DEBIAS)):
-            raise InputError(f"debias {debias}: not the correction that the index was made with; index again")
-        if numbers is not None and numbers != manifest.numbers:
-            raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
-        if in_context and not manifest.in_context:
-            raise InputError("in_context: the index was made of passages by themselves; index again")
-        if tokens and not manifest.tokens:
-            raise InputError("tokens: the index keeps none of its passages; index again")
+        _refuse_other_settings(folder, manifest, model, settings)
         return manifest
-    encoder = passage_encoder(model, passage_length(model, length), precision)
-    if in_context:
+    return _new_manifest(folder, model, name, vectors, settings)
+
+
+def _refuse_other_settings(folder: Path, manifest: Manifest, model: Model, settings: IndexSettings) -> None:
+    length, debias, numbers = settings.length, settings.debias, settings.numbers
+    if length is not None and passage_length(model, length) != manifest.length:
+        raise InputError(f"length {length}: the index has passages of {manifest.length} tokens; leave it out")
+    if debias is not None and not (manifest.debias and sha256(debias) == sha256(folder / DEBIAS)):
+        raise InputError(f"debias {debias}: not the correction that the index was made with; index again")
+    if numbers is not None and numbers != manifest.numbers:
+        raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
+    if settings.in_context and not manifest.in_context:
+        raise InputError("in_context: the index was made of passages by themselves; index again")
+    if settings.tokens and not manifest.tokens:
+        raise InputError("tokens: the index keeps none of its passages; index again")
+
+
+def _new_manifest(folder: Path, model: Model, name: str, vectors: Vectors, settings: IndexSettings) -> Manifest:
+    """A manifest without versions; the correction is copied into the folder. `vectors` are the model's of `probe`."""
+    length = passage_length(model, settings.length)
+    encoder = passage_encoder(model, length, settings.precision)
+    if settings.in_context:
         with_contexts(encoder)
-    token_dimension = with_tokens(encoder).encoded_tokens(["a"], "passage").vectors.shape[1] if tokens else 0
-    numbers, dimension = numbers or "float32", int(vectors.shape[1])
+    token_dimension = 0
+    if settings.tokens:
+        token_dimension = with_tokens(encoder).encoded_tokens(["a"], "passage").vectors.shape[1]
+    numbers, dimension, debias = settings.numbers or "float32", int(vectors.shape[1]), settings.debias
     if debias is not None:
         fitted = load_debias(debias)
         if fitted.dimension != dimension:
@@ -68,7 +80,7 @@ def go_on_from(
                 "fit it with this model"
             )
         dimension = fitted.width
-    dimension += in_context
+    dimension += settings.in_context
     vector_type(dimension, numbers)
     if debias is not None:
         with atomic_write(folder / DEBIAS) as temporary:
@@ -76,12 +88,12 @@ def go_on_from(
     return Manifest(
         model=name,
         dimension=dimension,
-        length=passage_length(model, length),
+        length=length,
         probe=vectors.round(6).tolist(),
         debias=debias is not None,
-        options=dict(options or {}),
+        options=settings.options.record(),
         numbers=numbers,
-        in_context=in_context,
+        in_context=settings.in_context,
         tokens=token_dimension,
     )
 

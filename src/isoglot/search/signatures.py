@@ -1,0 +1,35 @@
+"""Methods that take the settings of a search by name, and name each in their signature where they are looked at."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from isoglot.search.asked import Asked
+
+M = TypeVar("M", bound=Callable[..., Any])
+
+
+def takes_settings(method: M) -> M:
+    """Give a method with `**how: Unpack[SearchSettings]` the signature that this stands for.
+
+    Type checkers read the annotation; `help`, notebooks and the reference read the signature, with defaults. A name
+    that is no setting is refused as Python refuses it where all are spelled out.
+    """
+    own = list(inspect.signature(method).parameters.values())
+    settings = inspect.signature(Asked).parameters.values()
+    named = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    positional = [one for one in named if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    signature = inspect.signature(method).replace(parameters=[*positional, *settings, *named[len(positional) :]])
+
+    @functools.wraps(method)
+    def checked(*given: Any, **how: Any) -> Any:
+        for name in how:
+            if name not in signature.parameters:
+                raise TypeError(f"{method.__qualname__}() got an unexpected keyword argument {name!r}")
+        return method(*given, **how)
+
+    checked.__signature__ = signature  # type: ignore[attr-defined]
+    return cast(M, checked)
