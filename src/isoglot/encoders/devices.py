@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 
-Precision = Literal["auto", "bf16", "fp32"]
+Precision = Literal["auto", "bf16", "fp32", "int8"]
+TrainPrecision = Literal["auto", "bf16", "fp32"]
 
 
 def require_device(device: str | None, what: str = "device") -> None:
@@ -50,14 +51,26 @@ def products_of_bf16() -> bool:
     return told is not None and bool(told())
 
 
-def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32"]:
+def fast_int8(device: str) -> bool:
+    """Whether the device multiplies matrices of bytes in hardware, and torch lets it."""
+    import torch
+
+    there = device.startswith("cpu") and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    instructions = ("avx512_vnni", "avx_vnni", "amx_int8")
+    return there and any(torch.cpu.get_capabilities().get(name) for name in instructions)
+
+
+def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32", "int8"]:
     """Turn `auto` into what the device does well.
 
     Raises:
-        InputError: an unknown precision.
+        InputError: an unknown precision, or int8 where the device has no products of bytes.
     """
     if precision == "auto":
         return "bf16" if fast_bf16(device) else "fp32"
-    if precision in ("bf16", "fp32"):
-        return "bf16" if precision == "bf16" else "fp32"
-    raise InputError(f"precision {precision!r}: expected one of auto, bf16, fp32")
+    if precision == "int8" and not fast_int8(device):
+        raise InputError(f"precision int8: {device} has no products of bytes (VNNI); expected bf16, fp32 or auto")
+    for known in ("bf16", "fp32", "int8"):
+        if precision == known:
+            return known
+    raise InputError(f"precision {precision!r}: expected one of {', '.join(get_args(Precision))}")

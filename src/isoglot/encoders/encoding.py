@@ -61,7 +61,8 @@ def encode(
         length: of a Sentence Transformer: cut after this many tokens (and never later than 256 times as many
             characters); the model's preset (usually 192) when None, never over the model's own. The answer says
             how many texts were cut.
-        precision: of a Sentence Transformer: `auto`, `bf16` or `fp32`; vectors are float32 in any case.
+        precision: of a Sentence Transformer: `auto`, `bf16`, `fp32` or, for BERT's layers on a CPU, `int8`; vectors
+            are float32 in any case.
         what: name of the progress bar.
 
     Raises:
@@ -102,7 +103,7 @@ class ModelEmbedder:
         precision: as in `encode`.
 
     Raises:
-        InputError: no Sentence Transformer, an unknown precision, or fewer than 4 tokens.
+        InputError: no Sentence Transformer, a precision that it cannot have here, or fewer than 4 tokens.
     """
 
     def __init__(
@@ -115,7 +116,9 @@ class ModelEmbedder:
             check_whole("length", length, LEAST, "tokens")
         self.model, self.name, self.device = model, name or name_of(model), str(model.device)
         self.length = encoding_length(model, length)
-        self._half = resolve_precision(precision, self.device) == "bf16"
+        self._precision = resolve_precision(precision, self.device)
+        if self._precision == "int8" and not self._can_unpad():
+            raise InputError(f"precision int8: {self.name} is not made of BERT's layers; expected bf16, fp32 or auto")
         self._unpadded: Unpadded | None = None
         self._vocabulary: Vocabulary | None = None
         self._plain: Any = None
@@ -243,12 +246,17 @@ class ModelEmbedder:
 
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
         """What gives the vectors of some texts, longest first: without padding where that is the same function."""
-        from isoglot.encoders.unpadded import Unpadded, can_unpad
+        from isoglot.encoders.unpadded import Unpadded
 
         if self._unpadded is None or not self._unpadded.is_current():
             self.model.eval()
-            self._unpadded = Unpadded(self.model, half=self._half) if can_unpad(self.model) else None
+            self._unpadded = Unpadded(self.model, self._precision) if self._can_unpad() else None
         return self._unpadded or self._padded
+
+    def _can_unpad(self) -> bool:
+        from isoglot.encoders.unpadded import can_unpad
+
+        return can_unpad(self.model)
 
     def _padded(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         found: Tensor = self._through(self.model, tokens, texts)["sentence_embedding"]
@@ -274,7 +282,7 @@ class ModelEmbedder:
         features: dict[str, Any] = {key: value.to(self.device) for key, value in tokens.batch(texts, pad).items()}
         if tokens.prompt_length is not None:
             features["prompt_length"] = tokens.prompt_length
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._half):
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._precision != "fp32"):
             found: dict[str, Any] = module(features)
         return found
 

@@ -154,7 +154,8 @@ class LightEmbedder:
         from safetensors import safe_open
         from tokenizers import Tokenizer
 
-        from isoglot.encoders.layers import Layers, Shape
+        from isoglot.encoders.int8 import layers_in
+        from isoglot.encoders.layers import Shape
 
         self.name, preset = name, preset_named(name)
         self.config = config = folder.config
@@ -171,7 +172,7 @@ class LightEmbedder:
         self._tables = {key.removeprefix("embeddings."): weights[key] for key in weights if key.startswith("emb")}
         self._first, self._epsilon = _first_position(config), config["layer_norm_eps"]
         shape = Shape(config["num_hidden_layers"], config["num_attention_heads"], self._epsilon)
-        self._layers = Layers(weights, shape, half=resolve_precision(options.precision, "cpu") == "bf16")
+        self._layers = layers_in(resolve_precision(options.precision, "cpu"), weights, shape, self._known)
         self._mean = folder.pooling == "mean"
         self._vocabulary: Vocabulary | None = None
 
@@ -256,6 +257,18 @@ class LightEmbedder:
 
     def _hidden(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         """The tokens of texts, the longest first, after the last layer: float32 (tokens, d), end to end."""
+        embedded, lengths = self._embedded(tokens, texts)
+        return self._layers(embedded, lengths).float()
+
+    def _known(self) -> tuple[Tensor, NDArray[np.int64]]:
+        """Embeddings of known passages, as `layers_in` takes them."""
+        from isoglot.encoders.int8 import known_passages
+
+        tokens = self._tokens(self._prompts["passage"])(known_passages())
+        return self._embedded(tokens, np.argsort(-np.diff(tokens.offsets), kind="stable"))
+
+    def _embedded(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
+        """What the first layer is given: float32 (tokens, d), and how many tokens are each text's."""
         import torch
         from torch.nn import functional
 
@@ -268,5 +281,4 @@ class LightEmbedder:
         embedded += functional.embedding(columns + self._first, table["position_embeddings.weight"])
         embedded += table["token_type_embeddings.weight"][0]
         norm = table["LayerNorm.weight"], table["LayerNorm.bias"]
-        embedded = functional.layer_norm(embedded, embedded.shape[-1:], *norm, self._epsilon)
-        return self._layers(embedded, lengths).float()
+        return functional.layer_norm(embedded, embedded.shape[-1:], *norm, self._epsilon), lengths

@@ -5,7 +5,7 @@ Layers of our own stand beside the model's; its other modules (embeddings, pooli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
 from isoglot.encoders.adapters import is_linear, linear_weights
-from isoglot.encoders.layers import NORMS, PRODUCTS, Layers, Shape
+from isoglot.encoders.int8 import known_passages, layers_in
+from isoglot.encoders.layers import NORMS, PRODUCTS, Shape
+from isoglot.encoders.loading import preset_of, prompt_of
 from isoglot.encoders.packing import can_pack, first_position
-from isoglot.encoders.tokens import Tokens
+from isoglot.encoders.tokens import Tokens, tokenize
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -27,10 +29,11 @@ class Unpadded:
 
     Args:
         model: for which `can_unpad` says yes.
-        half: layers compute in bfloat16; embeddings and what follows the layers stay in the model's own precision.
+        precision: of the layers: bf16, fp32 (their own), or int8 where that is fast, with what the processor does well
+            for the rest; embeddings and what follows the layers stay in the model's own.
     """
 
-    def __init__(self, model: SentenceTransformer, *, half: bool) -> None:
+    def __init__(self, model: SentenceTransformer, precision: Literal["bf16", "fp32", "int8"]) -> None:
         self._model, self._backbone = model, model[0].auto_model
         self._state = _state(model)
         config, layers = self._backbone.config, self._backbone.encoder.layer
@@ -41,7 +44,7 @@ class Unpadded:
             config.layer_norm_eps,
             None if type(activation) is GELUActivation else activation,
         )
-        self._layers = Layers(_weights(layers), shape, half=half)
+        self._layers = layers_in(precision, _weights(layers), shape, self._known)
 
     def is_current(self) -> bool:
         """Whether the model is still made of the same modules, in the same mode, with the weights that were copied."""
@@ -77,6 +80,20 @@ class Unpadded:
 
     def token_vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
         """What the encoder's last layer gives for every token (tokens, d), of texts as in `__call__`, end to end."""
+        embedded, lengths = self._embedded(tokens, texts)
+        return self._layers(embedded, lengths).to(embedded.dtype)
+
+    def _known(self) -> tuple[Tensor, NDArray[np.int64]]:
+        """Embeddings of known passages, as `layers_in` takes them."""
+        model = self._model
+        length = preset_of(model).encode_length
+        length = min(length, model.max_seq_length or length)
+        tokens = tokenize(model, known_passages(), prompt=prompt_of(model, "passage"), length=length)
+        with torch.inference_mode():
+            return self._embedded(tokens, np.argsort(-np.diff(tokens.offsets), kind="stable"))
+
+    def _embedded(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
+        """What the first layer is given (tokens, d), and how many tokens are each text's."""
         starts, ends = tokens.offsets[texts], tokens.offsets[texts + 1]
         own = ends - starts
         lengths = torch.from_numpy(own)
@@ -87,7 +104,7 @@ class Unpadded:
             position_ids=columns[None] + first_position(self._backbone),
             token_type_ids=torch.zeros(1, len(ids), dtype=torch.long),
         )
-        return self._layers(embedded[0], own).to(embedded.dtype)
+        return embedded[0], own
 
 
 def can_unpad(model: SentenceTransformer) -> bool:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.errors import InputError
-from isoglot.encoders.devices import Precision
+from isoglot.encoders.devices import TrainPrecision
 from isoglot.training.sampling.regimes import Sampling
 
 Embeddings = Literal["used", "all", "freeze"]
@@ -131,7 +131,7 @@ class TrainSettings:
     passage_length: int | None = None
     embeddings: Embeddings | None = None
     lora: Annotated[LoraSettings | None, Parameter(name="*")] = None
-    precision: Precision = "auto"
+    precision: TrainPrecision = "auto"
     chunk: int | None = None
     grad_cache: int | None = None
     gradient_wire: Wire = "fp32"
@@ -171,7 +171,7 @@ class TrainSettings:
                 check_whole(name, number, least)
         for name, value, allowed in (
             ("embeddings", self.token_table, get_args(Embeddings)),
-            ("precision", self.precision, get_args(Precision)),
+            ("precision", self.precision, get_args(TrainPrecision)),
             ("gradient_wire", self.gradient_wire, get_args(Wire)),
         ):
             if value not in allowed:

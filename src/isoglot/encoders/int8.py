@@ -1,0 +1,122 @@
+"""Products in 8 bits: what goes into them is rounded by ranges that known texts showed, their weights by what is left.
+
+Channels of an encoder differ in size by a hundred times. Each is divided by a scale of its own, and its weights are
+multiplied by that, before anything is rounded: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. What
+rounded weights miss in the mean is added to the bias. Only what a normalisation has made even is rounded: outputs of
+attention and of the activation lose more than 8 bits can tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Literal
+
+import torch
+from numpy import int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isoglot.encoders.devices import fast_bf16
+from isoglot.encoders.layers import Layers, Shape
+from isoglot.encoders.products import Linear, Product, in_full, in_half
+
+_ROUNDED = ("attention.self.query", "intermediate.dense")
+_ZERO, _MOST = 128, 127  # oneDNN multiplies bytes without a sign by bytes with one
+_ALPHA = 0.8  # the share of a channel's size that its weights take over
+_MARGIN = 1.1  # over what the known texts showed
+_TINY = 1e-6  # of channels that are always zero
+_PASSAGES = 8  # of each language
+
+
+def layers_in(
+    precision: Literal["bf16", "fp32", "int8"],
+    weights: Mapping[str, Tensor],
+    shape: Shape,
+    known: Callable[[], tuple[Tensor, NDArray[int64]]],
+) -> Layers:
+    """Layers in bfloat16, in their weights' own precision, or with bytes in products after a normalisation.
+
+    Args:
+        precision: with int8 all else is done as this processor does it best.
+        weights: as `Layers` takes them.
+        shape: of the encoder.
+        known: asked by int8 for embeddings of texts (tokens, d), end to end, and their lengths in descending order.
+    """
+    if precision != "int8":
+        return Layers(weights, shape, half=precision == "bf16")
+    half = fast_bf16("cpu")
+    own = in_half if half else in_full
+    embedded, lengths = known()
+    watched: dict[str, _Watched] = {}
+
+    def watch(linear: Linear) -> Product:
+        return watched.setdefault(linear.name, _Watched(own(linear), len(embedded)))
+
+    def rounded(linear: Linear) -> Product:
+        return _Rounded(linear, watched[linear.name]) if linear.name.endswith(_ROUNDED) else own(linear)
+
+    Layers(weights, shape, half=half, product=watch)(embedded, lengths)
+    return Layers(weights, shape, half=half, product=rounded)
+
+
+def known_passages() -> list[str]:
+    """Passages of the embedded corpus, as many in every language."""
+    lines = resources.files("isoglot").joinpath("atlas", "train.jsonl").read_text("utf-8").splitlines()
+    found: dict[str, dict[str, None]] = {}
+    for row in map(json.loads, lines):
+        of_language = found.setdefault(row["lang"], {})
+        if len(of_language) < _PASSAGES:
+            of_language[row["passage"]] = None
+    return [passage for passages in found.values() for passage in passages]
+
+
+class _Watched:
+    """A product that keeps what is to know of its inputs.
+
+    Args:
+        product: that does the work.
+        tokens: of its rows; what follows them is padding.
+
+    Attributes:
+        most: (inputs,) the largest magnitude of each channel.
+        mean: (inputs,) of each channel.
+    """
+
+    most: Tensor
+    mean: Tensor
+
+    def __init__(self, product: Product, tokens: int) -> None:
+        self.width, self._product, self._tokens = product.width, product, tokens
+
+    def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
+        real = values[: self._tokens].float()
+        self.most, self.mean = real.abs().amax(dim=0), real.mean(dim=0)
+        return self._product(values, out, more)
+
+
+class _Rounded:
+    def __init__(self, linear: Linear, seen: _Watched) -> None:
+        weight, bias = (part.float() for part in linear.joined())
+        self.width = len(bias)
+        most = seen.most.clamp_min(_TINY)
+        scale = most**_ALPHA / weight.abs().amax(dim=0).clamp_min(_TINY) ** (1 - _ALPHA)
+        scale *= float((most / scale).max()) * _MARGIN / _MOST  # now an input of a step is 1
+        self._steps = scale.reciprocal()
+        # A number becomes a byte by losing what stands behind its point.
+        self._zero = torch.full_like(scale, _ZERO + 0.5)
+        scaled = weight * scale
+        self._of_outputs = scaled.abs().amax(dim=1).clamp_min(_TINY) / _MOST
+        whole = torch.round(scaled / self._of_outputs[:, None])
+        missed = weight - whole * self._of_outputs[:, None] / scale
+        self._bias = bias + missed @ seen.mean
+        self._packed = torch.ops.onednn.qlinear_prepack(whole.to(torch.int8), None)
+        self._zeros = torch.zeros(self.width, dtype=torch.int64)
+        self._after: tuple[str, list[float], str] = ("gelu", [], "none") if linear.gelu else ("none", [], "")
+
+    def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
+        given = torch.addcmul(self._zero, values, self._steps).clamp_(0, _ZERO + _MOST).to(torch.uint8)
+        inputs, weights = (given, 1.0, _ZERO), (self._packed, self._of_outputs, self._zeros, self._bias)
+        found: Tensor = torch.ops.onednn.qlinear_pointwise(*inputs, *weights, 1.0, 0, values.dtype, *self._after)
+        return found if more is None else found + more
