@@ -9,7 +9,8 @@ and length on all sides, which take turns in one process. A first pass of each, 
 and finds the two best batch sizes of bf16 autocast. In the end every ranking is scored: mAP shows what speed cost.
 
 Where the processor has no instructions for bf16, autocast is held against the others on --few texts, once, since it
-takes minutes there, and Sentence Transformers' best batch size is one of fp32.
+takes minutes there, and Sentence Transformers' best batch size is one of fp32. Where it has some for bytes, isoglot's
+int8 is one side more.
 
 The ceiling is the machine's product of two 2048 x 2048 matrices, in bf16 where it has that; an encoder's share counts
 two operations a weight of its layers and token, padding and attention not included.
@@ -48,33 +49,35 @@ def operations_a_token(model):
     return 2 * sum(weights.numel() for weights in model[0].auto_model.encoder.parameters() if weights.ndim == 2)
 
 
-def sides(model, queries, candidates):
-    """Three kinds, each gives the vectors of both lists of texts: isoglot, Sentence Transformers, its bf16 autocast."""
-    import torch
-
+def ours(model, queries, candidates, precision="auto"):
+    """What gives isoglot's vectors of both lists of texts."""
     from isoglot.encoders.encoding import ModelEmbedder
 
-    embed = ModelEmbedder(model, length=LENGTH)
+    embed = ModelEmbedder(model, length=LENGTH, precision=precision)
+    return lambda: [embed.encoded(texts, role) for texts, role in ((queries, "query"), (candidates, "passage"))]
+
+
+def theirs(model, queries, candidates):
+    """The same of Sentence Transformers, and of its bf16 autocast."""
+    import torch
+
     model.max_seq_length = LENGTH
 
-    def ours():
-        return [embed.encoded(texts, role) for texts, role in ((queries, "query"), (candidates, "passage"))]
-
-    def theirs(**how):
+    def whole(**how):
         return [model.encode_query(queries, **how), model.encode_document(candidates, **how)]
 
     def half(**how):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            return theirs(**how)
+            return whole(**how)
 
-    return ours, theirs, half
+    return whole, half
 
 
 def few(model, benchmark, texts):
     """Seconds for some texts of each role, of all three kinds."""
     some = [side.texts[: texts // 2] for side in (benchmark.queries, benchmark.candidates)]
     found = {}
-    for name, work in zip(("isoglot", "st", "st-bf16"), sides(model, *some), strict=True):
+    for name, work in zip(("isoglot", "st", "st-bf16"), (ours(model, *some), *theirs(model, *some)), strict=True):
         if name != "st-bf16":
             work()
         found[name] = timed(work)[0]
@@ -93,7 +96,7 @@ def main():
     import numpy as np
     import torch
 
-    from isoglot.encoders.devices import fast_bf16
+    from isoglot.encoders.devices import fast_bf16, fast_int8
     from isoglot.encoders.loading import load, quiet_libraries
     from isoglot.measuring.per_query import CROSS, MONO, POOL
     from isoglot.measuring.scoring import score
@@ -104,17 +107,21 @@ def main():
     benchmark = thinned(args.data_dir, 150 if args.quick else args.texts)
     model = load(args.model, device="cpu")
     half = fast_bf16("cpu")
-    ours, theirs, autocast = sides(model, benchmark.queries.texts, benchmark.candidates.texts)
-    sized, kind = (autocast, "st-bf16") if half else (theirs, "st-fp32")
+    both = benchmark.queries.texts, benchmark.candidates.texts
+    own = {"isoglot": ours(model, *both)}
+    if fast_int8("cpu"):
+        own["isoglot-int8"] = ours(model, *both, "int8")
+    whole, autocast = theirs(model, *both)
+    sized, kind = (autocast, "st-bf16") if half else (whole, "st-fp32")
     sizes = [size for size in SIZES if size < 64 or not args.quick]
     every = {f"{kind}-{size}": lambda size=size: sized(batch_size=size) for size in sizes}
-    every = {"isoglot": ours, "st": theirs, **every}
+    every = {**own, "st": whole, **every}
     first = {name: timed(work) for name, work in every.items()}
     best = sorted((name for name in first if kind in name), key=lambda name: first[name][0][args.clock])[:2]
     rounds, ceilings = [], []
     for _ in range(2 if args.quick else args.repeats):
         ceilings.append(ceiling(half))
-        rounds.append({name: timed(every[name])[0] for name in ("isoglot", "st", *best)})
+        rounds.append({name: timed(every[name])[0] for name in (*own, "st", *best)})
     by_few = None if half else few(model, benchmark, args.few)
     encoded = first["isoglot"][1]
     tokens = sum(side.tokens for side in encoded)
@@ -145,7 +152,8 @@ def main():
     for name in rounds[0]:
         speeds = ", ".join(f"{clock} {found[clock]['texts_per_second'][name]:.0f}" for clock in CLOCKS)
         print(f"{name:12} texts a second: {speeds}; isoglot's ratio {found[args.clock]['ratio'][name]:.2f}")
-    vectors = {"isoglot": [side.vectors for side in encoded], "st": first["st"][1], best: first[best][1]}
+    vectors = {name: [side.vectors for side in first[name][1]] for name in own}
+    vectors |= {"st": first["st"][1], best: first[best][1]}
     scored = {
         name: score(benchmark, *(np.asarray(side, np.float32) for side in both)) for name, both in vectors.items()
     }
@@ -156,15 +164,21 @@ def main():
         print(f"bf16 autocast, {args.few} texts: isoglot's ratio {over_half:.1f}")
     else:
         over_half = found[args.clock]["ratio"][best]
-    drop = max(abs(mean["isoglot"][setting] - mean["st"][setting]) for setting in settings)
+    drops = {name: max(abs(mean[name][setting] - mean["st"][setting]) for setting in settings) for name in own}
     chosen = found[args.clock]
+    of_int8 = []
+    if half and "isoglot-int8" in own:
+        over = statistics.median(entry[best][args.clock] / entry["isoglot-int8"][args.clock] for entry in rounds)
+        of_int8.append(("encode-int8-over-st-bf16", over, 2, True))
+        of_int8.append(("encode-int8-map-change", drops["isoglot-int8"], 0.002, False))
     tiles = machine()["amx"]
     finish(
         [
             ("encode-over-st", chosen["ratio"]["st"], 4 if tiles else 2, True),
             ("encode-over-st-bf16", over_half, 2, True),
             ("encode-share-of-ceiling", chosen["share_of_ceiling"], 0.35, True),
-            ("encode-map-change", drop, 0.002, False),
+            ("encode-map-change", drops["isoglot"], 0.002, False),
+            *of_int8,
         ],
         {
             "clock": args.clock,

@@ -1,8 +1,8 @@
 """Products in 8 bits: what goes into them is rounded by ranges that known texts showed, their weights by what is left.
 
 Channels of an encoder differ in size by a hundred times. Each is divided by a scale of its own, and its weights are
-multiplied by that, before anything is rounded: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. What
-rounded weights miss in the mean is added to the bias. Only what a normalisation has made even is rounded: outputs of
+multiplied by that, before anything is rounded: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. The
+middle of its range, and what rounded weights miss in the mean, become part of the bias. Only what a normalisation has made even is rounded: outputs of
 attention and of the activation lose more than 8 bits can tell.
 """
 
@@ -80,11 +80,13 @@ class _Watched:
         tokens: of its rows; what follows them is padding.
 
     Attributes:
-        most: (inputs,) the largest magnitude of each channel.
+        low: (inputs,) the least of each channel.
+        high: (inputs,) the most.
         mean: (inputs,) of each channel.
     """
 
-    most: Tensor
+    low: Tensor
+    high: Tensor
     mean: Tensor
 
     def __init__(self, product: Product, tokens: int) -> None:
@@ -92,7 +94,7 @@ class _Watched:
 
     def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
         real = values[: self._tokens].float()
-        self.most, self.mean = real.abs().amax(dim=0), real.mean(dim=0)
+        self.low, self.high, self.mean = real.amin(dim=0), real.amax(dim=0), real.mean(dim=0)
         return self._product(values, out, more)
 
 
@@ -100,17 +102,17 @@ class _Rounded:
     def __init__(self, linear: Linear, seen: _Watched) -> None:
         weight, bias = (part.float() for part in linear.joined())
         self.width = len(bias)
-        most = seen.most.clamp_min(_TINY)
+        middle, most = (seen.high + seen.low) / 2, ((seen.high - seen.low) / 2).clamp_min(_TINY)
         scale = most**_ALPHA / weight.abs().amax(dim=0).clamp_min(_TINY) ** (1 - _ALPHA)
         scale *= float((most / scale).max()) * _MARGIN / _MOST  # now an input of a step is 1
         self._steps = scale.reciprocal()
         # A number becomes a byte by losing what stands behind its point.
-        self._zero = torch.full_like(scale, _ZERO + 0.5)
+        self._zero = _ZERO + 0.5 - middle / scale
         scaled = weight * scale
         self._of_outputs = scaled.abs().amax(dim=1).clamp_min(_TINY) / _MOST
         whole = torch.round(scaled / self._of_outputs[:, None])
         missed = weight - whole * self._of_outputs[:, None] / scale
-        self._bias = bias + missed @ seen.mean
+        self._bias = bias + weight @ middle + missed @ (seen.mean - middle)
         self._packed = torch.ops.onednn.qlinear_prepack(whole.to(torch.int8), None)
         self._zeros = torch.zeros(self.width, dtype=torch.int64)
         self._after: tuple[str, list[float], str] = ("gelu", [], "none") if linear.gelu else ("none", [], "")
