@@ -106,8 +106,7 @@ class ModelOptions(LoadOptions):
 
     Attributes:
         length: Tokens kept of a text, prompt and special ones included; the model's preset when not given.
-        precision: bf16, fp32 or int8 (on a CPU with VNNI: a fifth faster, mAP moves by .001);
-            auto takes what the device does well of the first two.
+        precision: bf16 or fp32; auto takes what the device does well; int8 is faster on a CPU that multiplies bytes.
         device: Such as cpu or cuda; chosen by torch when not given.
     """
 
