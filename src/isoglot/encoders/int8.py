@@ -2,8 +2,8 @@
 
 Channels of an encoder differ in size by a hundred times. Each is divided by a scale of its own, and its weights are
 multiplied by that, before anything is rounded: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. The
-middle of its range, and what rounded weights miss in the mean, become part of the bias. Only what a normalisation has made even is rounded: outputs of
-attention and of the activation lose more than 8 bits can tell.
+middle of its range, and what rounded weights miss in the mean, become part of the bias. Only what a normalisation has
+made even is rounded: outputs of attention and of the activation lose more than 8 bits can tell.
 """
 
 from __future__ import annotations
