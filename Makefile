@@ -25,8 +25,9 @@ $(STAMP): pyproject.toml
 quickstart: setup
 	$(BIN)/isoglot quickstart
 
+# Tests wait for servers and for processes that they start and kill: three at a time keep two cores busy.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 # Workers and machines that are killed while they work; a quarter of an hour.
 test-scale: setup
