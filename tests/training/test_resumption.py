@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
-from support.dying import DiesInStep, InterruptsStep, die
+from support.dying import die
+from support.dying_trainings import DiesInStep, InterruptsStep
 from support.encoders import tiny_encoder
 from support.rows import tiny_rows
 from support.warm import warm_context
