@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
 
@@ -11,6 +12,8 @@ def warm_context() -> ForkServerContext:
     """Starts such processes; one server of them serves all tests of a worker."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["isoglot.training.run"])
+    # Now: its processes get the signal mask that this one has, and a start may come while SIGINT is blocked.
+    forkserver.ensure_running()
     return context
 
 
