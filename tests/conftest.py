@@ -19,11 +19,11 @@ os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", MPLBACKEND
 from isoglot.data.benchmarks.named import BENCHMARKS
 from isoglot.languages.table import temporary_languages
 from isoglot.search.stores.named import STORES
-from isoglot.training.losses.named import LOSSES
 from isoglot.training.sampling.regimes import REGIMES
 from support.encoders import tiny_encoder
 from support.lareqa import lareqa_file, lareqa_paragraph
 from support.rows import TEMPLATES, parallel_rows, write_jsonl
+from support.warm import warm_context
 
 # A cache of the run's own, which its workers share and whoever runs the tests never meets again.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -41,6 +41,9 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True)
 def nothing_stays_registered():
     """Names and languages that a test registers are gone after it."""
+    # Not above: that imports the training stack, which the process that hands out the tests has no use for.
+    from isoglot.training.losses.named import LOSSES
+
     with BENCHMARKS.temporary(), LOSSES.temporary(), REGIMES.temporary(), STORES.temporary(), temporary_languages():
         yield
 
@@ -89,6 +92,13 @@ def shared_data():
     if not (SHARED / "xquad-r").is_dir():
         pytest.skip("needs the published files beside the repository (../shared/data)")
     return SHARED
+
+
+@pytest.fixture
+def warm_processes(monkeypatch):
+    """What is spawned has everything imported already; other tests spawn in earnest, and wait for that."""
+    warm = warm_context()
+    monkeypatch.setattr("multiprocessing.get_context", lambda method: warm)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -304,7 +305,9 @@ def test_sigterm_is_cleaned_up_after(call, rows_file, tmp_path, monkeypatch):
 
 
 def test_sigterm_reaches_the_processes_that_a_command_waits_for(monkeypatch):
-    with subprocess.Popen(["sleep", "60"]) as child:
+    # A shell in the background hands SIGINT down ignored, and `sleep` leaves it so.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(["sleep", "60"], preexec_fn=heard) as child:
         monkeypatch.setattr("multiprocessing.active_children", lambda: [child])
         with sigterm_interrupts() as termination, pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)

@@ -49,7 +49,7 @@ def server(monkeypatch):
     monkeypatch.setitem(SHA256, "xquad-r", sums)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.fault, running.seen = None, []
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         running.host = f"http://127.0.0.1:{running.server_port}"
         yield running

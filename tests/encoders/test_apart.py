@@ -52,7 +52,7 @@ def test_vectors_and_facts_are_those_of_the_encoder(tiny_model: Path) -> None:
         apart.close()
 
 
-def test_an_encoder_that_cannot_be_opened_says_so_here() -> None:
+def test_an_encoder_that_cannot_be_opened_says_so_here(warm_processes: None) -> None:
     with pytest.raises(InputError, match=r"no such model"):
         Apart(partial(open_embedder, "./nowhere"))
     with pytest.raises(IsoglotError, match=r"ended while it was opened \(exit code 7"):

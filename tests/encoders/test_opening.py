@@ -136,7 +136,7 @@ def test_threads_share_a_model(tiny_model):
     assert len(found) == len(TEXTS)
 
 
-def test_several_devices_give_the_vectors_of_one(tiny_model, tmp_path):
+def test_several_devices_give_the_vectors_of_one(tiny_model, tmp_path, warm_processes):
     alone = open_embedder(str(tiny_model), ModelOptions(length=24, precision="fp32"))
     texts = [*TEXTS, *TEXTS[:3]]
     expected = alone.encoded(texts, "passage")

@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from isoglot.encoders import vector_files as module
 from isoglot.encoders.to_disk import Entry, encode_shards, entries_of
 from isoglot.encoders.vector_files import COMPLETE, gather, read_shards, write_shard
 from support.dying import die
+from support.warm import warm_context
 
 IDS = [f"q{n}" for n in range(3)], [f"p{n}" for n in range(5)]
 
@@ -209,7 +209,7 @@ def test_equal_texts_of_a_benchmark_share_a_shard():
     assert sorted(entry.id for entry in found) == sorted([*benchmark.queries.ids, *benchmark.candidates.ids])
 
 
-def test_several_processes_write_the_same(tmp_path):
+def test_several_processes_write_the_same(tmp_path, warm_processes):
     for name, processes in (("one", 1), ("two", 2)):
         (tmp_path / name).mkdir()
         encode_shards(entries(4), tmp_path / name, open_fake, {}, size=3, processes=processes)
@@ -235,9 +235,7 @@ def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     run = partial(encode_shards, size=7)
-    child = multiprocessing.get_context("spawn").Process(
-        target=run, args=(list(entries()), folder, open_mortal, {"m": 1})
-    )
+    child = warm_context().Process(target=run, args=(list(entries()), folder, open_mortal, {"m": 1}))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
@@ -266,7 +264,7 @@ def test_workers_leave_with_a_killed_parent(tmp_path):
     folder, said = tmp_path / "out", tmp_path / "said"
     folder.mkdir()
     os.mkfifo(said)
-    child = multiprocessing.get_context("spawn").Process(
+    child = warm_context().Process(
         target=encode_shards,
         args=(list(entries(60)), folder, partial(open_noted, said), {}),
         kwargs={"size": 7, "processes": 2},

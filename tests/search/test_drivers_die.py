@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import asdict
 
@@ -26,6 +25,7 @@ from support.dying import CountingWords
 from support.encoders import wide_encoder
 from support.object_store import BUCKET, reach
 from support.rows import write_jsonl as write
+from support.warm import exit_code_of
 
 SIZE = 16
 SHARDS = 6
@@ -78,8 +78,7 @@ from isoglot.search.index import approximate, building, ledger, manifest, publis
 from isoglot.search.replicas import lease, place, snapshot, working
 from support.dying import CountingWords, dies_around
 """
-    killed = subprocess.run([sys.executable, "-c", f"{imports}\nshards.CHUNK = {SIZE}\n{program}"])
-    assert killed.returncode == -signal.SIGKILL
+    assert exit_code_of(f"{imports}\nshards.CHUNK = {SIZE}\n{program}") == -signal.SIGKILL
 
 
 def build_that_dies(documents, address, home, around, executor="None"):

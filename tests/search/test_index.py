@@ -1,9 +1,7 @@
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +33,7 @@ from support.encoders import wide_encoder
 from support.models import bert
 from support.rows import write_jsonl as write
 from support.serving import embed
+from support.warm import exit_code_of
 
 CAPITALS = [
     ("zh", "北京是中华人民共和国的首都", "首都"),
@@ -244,9 +243,7 @@ shards.CHUNK = 16
 building.build_index([Path({str(docs)!r})], Path({str(tmp_path / "i")!r}), Mortal(), name="m")
 """
     (tmp_path / "i").mkdir()
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", program], env=environment)
-    assert killed.returncode == -signal.SIGKILL
+    assert exit_code_of(program) == -signal.SIGKILL
     return docs, len([*(tmp_path / "i" / "shards").glob("*[0-9a-f].json")])
 
 

@@ -1,9 +1,6 @@
 import importlib
 import json
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -17,6 +14,7 @@ from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.rows import parallel_rows, write_jsonl
+from support.warm import exit_code_of
 
 FLAGS = ["--batch-size", "4", "--max-steps", "12", "--warmup-steps", "1", "--lr", "1e-3", "--precision", "fp32"]
 FLAGS += ["--save-steps", "3", "--device", "cpu", "--resamples", "200"]
@@ -66,15 +64,10 @@ def watch(event, arguments):
     complete = complete or event == "os.rename" and any(place.endswith("complete.json") for place in places)
 
 sys.addaudithook(watch)
-main()
 """
-    command = [sys.executable, "-c", program, "study"]
-    command += ["--rows", str(rows_file), "--benchmark", "rows", "--benchmark-rows", str(test_file)]
+    command = ["study", "--rows", str(rows_file), "--benchmark", "rows", "--benchmark-rows", str(test_file)]
     command += ["--model", str(tiny_model), "-o", str(folder), *FLAGS]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    running = subprocess.run(command, env=environment, capture_output=True, text=True)
-    said = running.stderr
-    assert running.returncode == -signal.SIGKILL, said
+    assert exit_code_of(f"{program}\nmain({command!r})") == -signal.SIGKILL
     return folder
 
 

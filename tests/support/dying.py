@@ -5,8 +5,6 @@ import os
 import signal
 import sys
 
-from transformers import TrainerCallback
-
 
 def die():
     """End this process as `kill -9` does."""
@@ -83,29 +81,6 @@ class _Leaving:
 
     def __exit__(self, *error):
         return self._leave(*error)
-
-
-class DiesInStep(TrainerCallback):
-    """Kills a training so many calls after the start of a step, or of its first one where that is later."""
-
-    def __init__(self, step, calls):
-        self.step, self.calls, self.doomed = step, calls, False
-
-    def on_step_begin(self, args, state, control, **_):
-        if not self.doomed and state.global_step + 1 >= self.step:
-            self.doomed = True
-            die_after_calls(self.calls)
-
-
-class InterruptsStep(TrainerCallback):
-    """Presses Ctrl-C at the start of a step."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_begin(self, args, state, control, **_):
-        if state.global_step + 1 == self.step:
-            signal.raise_signal(signal.SIGINT)
 
 
 class CountingWords:

@@ -18,7 +18,7 @@ def main(home, name, step=None):
     from isoglot.encoders import tokens
     from isoglot.training.run import train
     from isoglot.training.settings import TrainSettings
-    from support.dying import DiesInStep
+    from support.dying_trainings import DiesInStep
 
     machine = os.environ["GROUP_RANK"]
     folder = Path(home) / name

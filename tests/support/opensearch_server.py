@@ -256,7 +256,7 @@ def opensearch_server(certificate: tuple[Path, Path] | None = None) -> Iterator[
         server.socket = secure.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.handle_error = lambda *_: None
     standing.address = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield standing

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import socket
 from collections.abc import Callable
 from typing import Any
+
+from support.warm import warm_context
 
 
 def run_ranks(
@@ -22,8 +23,7 @@ def run_ranks(
     Returns:
         The answers, as they came.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
+    context = warm_context()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import multiprocessing
 import random
 import resource
 import signal
@@ -16,9 +15,11 @@ from safetensors.torch import load_file
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
-from support.dying import DiesInStep, InterruptsStep, die
+from support.dying import die
+from support.dying_trainings import DiesInStep, InterruptsStep
 from support.encoders import tiny_encoder
 from support.rows import tiny_rows
+from support.warm import warm_context
 
 SETTINGS = TrainSettings(
     batch_size=4,
@@ -46,9 +47,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def spawn():
     """Start a function in a process that has everything imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["isoglot.training.run"])
-    return context.Process
+    return warm_context().Process
 
 
 def run(home, name, settings=SETTINGS, resume=True, callbacks=()):
