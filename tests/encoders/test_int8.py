@@ -58,6 +58,17 @@ def test_vectors_of_a_model_and_of_the_same_opened_for_a_few_texts(tiny_model):
         np.testing.assert_allclose(light(texts, "passage"), found, atol=2e-2)
 
 
+@needs_bytes
+def test_few_tokens_of_a_text_are_rounded_by_the_ranges_of_many(tiny_model):
+    """Known passages that were cut as short would show the ranges of nothing but their prompt."""
+    texts = ["山", "Ein Berg im Süden", "a text that goes on a little further than the other"]
+    opened = open_light(str(tiny_model), ModelOptions(precision="int8", length=4))
+    assert opened is not None
+    whole = ModelEmbedder(load(tiny_model), precision="int8", length=4)
+    np.testing.assert_allclose(opened(texts, "query"), whole(texts, "query"), atol=2e-2)
+    assert opened.encoded(texts, "query").was_cut.all()
+
+
 def test_known_passages_are_as_many_in_every_language():
     passages = known_passages()
     assert len(passages) == len(set(passages)) == 11 * 8

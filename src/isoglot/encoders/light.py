@@ -160,6 +160,7 @@ class LightEmbedder:
         self.name, preset = name, preset_named(name)
         self.config = config = folder.config
         self.length = min(options.length or preset.encode_length, folder.longest)
+        self._usual_length = min(preset.encode_length, folder.longest)
         prompted: Any = _Prompts(folder)
         set_prompts(prompted, preset, options.prompts)
         self._prompts: dict[Role, str] = {role: prompt_of(prompted, role) for role in ("query", "passage")}
@@ -189,7 +190,7 @@ class LightEmbedder:
         check_asked(texts, role)
         return encode_distinct(
             texts,
-            self._tokens(self._prompts[role]),
+            self._tokens(self._prompts[role], self.length),
             self._vectors,
             what=what or role,
             device=self.device,
@@ -197,10 +198,10 @@ class LightEmbedder:
             dimension=self.config["hidden_size"],
         )
 
-    def _tokens(self, prompt: str) -> Callable[[list[str]], Tokens]:
+    def _tokens(self, prompt: str, length: int) -> Callable[[list[str]], Tokens]:
         from isoglot.encoders.tokens import CHARACTERS_A_TOKEN, Tokens
 
-        most = self.length * CHARACTERS_A_TOKEN
+        most = length * CHARACTERS_A_TOKEN
 
         def tokens_of(texts: list[str]) -> Tokens:
             found = self.tokenizer.encode_batch([prompt + text[:most] for text in texts])
@@ -239,7 +240,7 @@ class LightEmbedder:
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self.tokenizer)
         prompt = self._prompts[role]
-        tokens = self._tokens(prompt)([readable(text) for text in texts])
+        tokens = self._tokens(prompt, self.length)([readable(text) for text in texts])
         return tokens, self.tokenizer.encode(prompt.rstrip()).ids if prompt.strip() else [], self._vocabulary
 
     def _vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
@@ -264,7 +265,10 @@ class LightEmbedder:
         """Embeddings of known passages, as `layers_in` takes them."""
         from isoglot.encoders.int8 import known_passages
 
-        tokens = self._tokens(self._prompts["passage"])(known_passages())
+        # As long as usual whatever was asked for: a few tokens, all of them the prompt's, would show no ranges.
+        self.tokenizer.enable_truncation(self._usual_length)
+        tokens = self._tokens(self._prompts["passage"], self._usual_length)(known_passages())
+        self.tokenizer.enable_truncation(self.length)
         return self._embedded(tokens, np.argsort(-np.diff(tokens.offsets), kind="stable"))
 
     def _embedded(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:

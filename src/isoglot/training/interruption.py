@@ -6,7 +6,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from transformers import TrainerCallback
 
@@ -21,6 +22,7 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.signalled = self.agreed = False
+        self._hand_on: partial[Any] | None = None
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -31,9 +33,11 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def note(number: int, frame: Any) -> None:
-            if self.signalled:
-                raise KeyboardInterrupt
-            self.signalled = True
+            again, self.signalled = self.signalled, True
+            heard = before[signal.Signals(number)]
+            self._hand_on = partial(heard, number, frame) if callable(heard) else None
+            if again:
+                self.stop()
 
         for number in before:
             signal.signal(number, note)
@@ -42,6 +46,16 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def stop(self) -> NoReturn:
+        """Interrupt what called; whoever heard the signal before hears of it first, as only they tell which it was.
+
+        Raises:
+            KeyboardInterrupt: in any case.
+        """
+        if self._hand_on is not None:
+            self._hand_on()
+        raise KeyboardInterrupt
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Save and stop, where all agree to."""

@@ -98,7 +98,7 @@ def train(
         InputError: an argument of another kind, a folder that is not empty without `resume` or `overwrite`, settings
             that do not fit the rows, or a checkpoint or a finished run of other settings.
         IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
-        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, once a checkpoint is written.
 
     Example:
         With `model` as a Sentence Transformer (or its name) and `folder` as a `pathlib.Path`:
@@ -209,7 +209,7 @@ def _train(
     with interruption.on_signals(), way:
         run_steps(trainer, last, folder, settings)
     if interruption.agreed and trainer.state.global_step < settings.max_steps:
-        raise KeyboardInterrupt
+        interruption.stop()
     best = selection.best_weights if rank() == 0 and selection is not None and selection.best_step else None
     take_result(encoder, settings, best, trainable)
     if rank() == 0:
