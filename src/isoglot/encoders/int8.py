@@ -52,10 +52,13 @@ def layers_in(
     watched: dict[str, _Watched] = {}
 
     def watch(linear: Linear) -> Product:
-        return watched.setdefault(linear.name, _Watched(own(linear), len(embedded)))
+        if not linear.name.endswith(_ROUNDED):
+            return own(linear)
+        watched[linear.name] = seen = _Watched(own(linear), len(embedded))
+        return seen
 
     def rounded(linear: Linear) -> Product:
-        return _Rounded(linear, watched[linear.name]) if linear.name.endswith(_ROUNDED) else own(linear)
+        return _Rounded(linear, watched[linear.name]) if linear.name in watched else own(linear)
 
     Layers(weights, shape, half=half, product=watch)(embedded, lengths)
     return Layers(weights, shape, half=half, product=rounded)
