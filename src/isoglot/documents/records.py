@@ -66,6 +66,8 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
     if decoded is None:
         problems.add(source.path, None, "not a text in a known encoding")
         return
+    if decoded.note:
+        problems.warn(source.path, None, decoded.note)
     try:
         value = _values(decoded.text)
     except (ValueError, RecursionError) as error:
