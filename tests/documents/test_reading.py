@@ -207,7 +207,7 @@ def test_markup():
     ("markup", "text"),
     [
         ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>を読む", "漢字を読む"),
-        ('Wort<a epub:type="noteref" href="#n">1</a>, zwei<sup class="footnote-ref"><a href="#b">2</a></sup>.', "Wort, zwei."),
+        ("Wort<a epub:type=noteref href=n>1</a>, zwei<sup class=footnote-ref><a href=b>2</a></sup>.", "Wort, zwei."),
         ('<a role="doc-noteref" href="#c">3</a>Ende.<a role="doc-backlink" href="#d">↩</a>', "Ende."),
         ("x<sup>2</sup>", "x2"),
     ],
