@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from isoglot.core.errors import MissingPackageError
 
 # Of a line of Chinese or Japanese, sentencex takes time that grows with the square of its length. A window's last
@@ -50,4 +52,4 @@ def segments(text: str, lang: str) -> list[str]:
         # Without the end of a sentence, as in Thai, the next window is wider.
         first, window = place, _WINDOW if len(starts) > begun else 2 * window
     bounds = [0, *starts[1:], len(text)]
-    return [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)] if text else []
+    return [text[start:end] for start, end in pairwise(bounds)] if text else []
