@@ -25,7 +25,7 @@ def read_epub(source: Source, problems: Problems) -> Iterator[Document]:
     except UnreadableError as error:
         problems.add(source.path, None, f"not a readable EPUB: {error}")
         return
-    yield page_document(source, page, problems)
+    yield page_document(source, page)
 
 
 def _book(source: Source, problems: Problems) -> Page:

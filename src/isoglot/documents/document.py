@@ -12,9 +12,9 @@ from isoglot.core.brief import brief
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.page import Block, Page
-from isoglot.languages.checking import are_alike, clearly_another
+from isoglot.languages.checking import are_alike
 from isoglot.languages.codes import UNKNOWN, known_code
-from isoglot.languages.detection import detect, identifier_if_there
+from isoglot.languages.detection import detect
 from isoglot.languages.letters import IGNORABLE
 
 _UNSEEN = re.compile(f"[\\s{IGNORABLE}]*")
@@ -92,7 +92,7 @@ def stated_code(text: str) -> str | None:
     return None if code in _NO_LANGUAGE else code
 
 
-def page_document(source: Source, page: Page, problems: Problems, *, sure: bool = True) -> Document:
+def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
     """The document that a file of one page is; without a title it is called as the file.
 
     A first heading that is the title is not repeated in the text, unless there is nothing else.
@@ -100,9 +100,8 @@ def page_document(source: Source, page: Page, problems: Problems, *, sure: bool 
     Args:
         source: the file.
         page: what it holds.
-        problems: told of a declared language that does not count.
-        sure: whether somebody declared the language: then it counts unless the text is another for certain. Word
-            processors write their own where nobody did, and then it counts only if the text does not look like another.
+        sure: whether somebody declared the language; word processors write their own where nobody did, and then it
+            counts only if the text does not look like another.
     """
     title, text = clean(page.title), clean(page.text)
     first = page.blocks[0] if page.blocks else None
@@ -110,13 +109,7 @@ def page_document(source: Source, page: Page, problems: Problems, *, sure: bool 
         # Every passage begins with the title; a heading that says the same would stand there twice.
         text = clean(replace(page, blocks=page.blocks[1:]).text) or text
     lang = stated_code(page.lang) if page.lang else None
-    if lang is not None and sure and (identify := identifier_if_there()) is not None:
-        prose = "\n\n".join(block.text for block in page.blocks if block.prose)
-        read = clearly_another(prose, lang, identify)
-        if read is not None:
-            problems.warn(source.path, None, f"declares the language {lang!r}, but is in {read!r}, which counts")
-            lang = read
-    elif lang is not None and (read := detect(text)) != UNKNOWN and not are_alike(read, lang):
+    if lang is not None and not sure and (read := detect(text)) != UNKNOWN and not are_alike(read, lang):
         lang = None
     return Document(
         id=source.name,

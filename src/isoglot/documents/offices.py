@@ -46,7 +46,7 @@ def _reader(kind: str, parse: Callable[[Source], Page]) -> Reader:
             return
         if page.note:
             problems.warn(source.path, None, page.note)
-        yield page_document(source, page, problems, sure=False)
+        yield page_document(source, page, sure=False)
 
     return read
 

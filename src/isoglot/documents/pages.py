@@ -24,7 +24,7 @@ def _whole(parse: Callable[[str], Page], *, markup: bool = False) -> Reader:
         page = parse(decoded.text)
         if page.note:
             problems.warn(source.path, None, page.note)
-        yield page_document(source, page, problems)
+        yield page_document(source, page)
 
     return read
 

@@ -58,7 +58,7 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
     if not blocks:
         problems.add(source.path, None, "the PDF holds no text (a scan?); recognise its text first")
         return
-    yield page_document(source, Page(tuple(blocks), title, lang), problems, sure=False)
+    yield page_document(source, Page(tuple(blocks), title, lang), sure=False)
 
 
 def _joined(page: Any, raw: Any) -> str:

@@ -37,7 +37,7 @@ def read_xml(source: Source, problems: Problems) -> Iterator[Document]:
             source.path, None, f"XML that is neither DocBook nor TEI nor JATS (its root is <{name}>); convert it"
         )
         return
-    yield page_document(source, page, problems)
+    yield page_document(source, page)
 
 
 def _docbook(root: Any) -> Page:
