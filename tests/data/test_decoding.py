@@ -43,13 +43,47 @@ def test_encodings(sentence):
 )
 def test_short_texts_in_utf16_without_a_mark(text):
     for encoding in ("utf-16-le", "utf-16-be"):
-        assert decode(text.encode(encoding)) == (text, encoding, False)
+        assert decode(text.encode(encoding)) == (text, encoding, False, 0)
 
 
 def test_pictures_and_archives_are_no_texts():
     for start in (b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\x1f\x8b\x08", b"%PDF-1.4"):
         assert decode(start + bytes(range(256)) * 4) is None
     for start in ("RIFF", "GIF89a", "%PDF-", "SQLite format 3"):
-        assert decode(f"{start} heißt ein Kopf.\n".encode()) == (f"{start} heißt ein Kopf.\n", "utf-8", False)
+        assert decode(f"{start} heißt ein Kopf.\n".encode()) == (f"{start} heißt ein Kopf.\n", "utf-8", False, 0)
     # Halves of pairs are no UTF-16, whatever block they seem to be of.
     assert decode(b"".join(n.to_bytes(2, "big") for n in range(0xD800, 0xDC00))) is None
+
+
+@pytest.mark.parametrize("markup", [False, True])
+@pytest.mark.parametrize("sentence", [text for text in SENTENCES if not text.isascii()])
+def test_utf8_with_a_few_bytes_that_are_none_stays_utf8(sentence, markup):
+    head = '<meta charset="windows-1251">' if markup else ""
+    text = f"{head}{sentence * 12} Ende"
+    cut = f"{head}{sentence * 12}é".encode()[:-1]  # as by a download that ended early
+    amid = text.encode().replace(b" Ende", b" \xe9 \xff Ende")  # as where files are put together
+    for data, lost in ((cut, 1), (amid, 2)):
+        decoded = decode(data, markup=markup)
+        assert decoded is not None
+        assert (decoded.encoding, decoded.guessed, decoded.lost) == ("utf-8", False, lost)
+        assert decoded.text.startswith(f"{head}{sentence * 12}")
+        assert decoded.text.count("\ufffd") == lost
+        assert str(lost) in decoded.note
+    own = f"{text} \ufffd".encode()
+    assert decode(own) == (own.decode(), "utf-8", False, 0)
+
+
+@pytest.mark.parametrize("name", ["windows-874", "x-mac-cyrillic", "x-sjis", "iso-8859-8-i", "x-cp1251", "KOI8-RU"])
+def test_names_of_encodings_that_browsers_know(name):
+    text, encoding = {
+        "windows-874": ("ห้องสมุดเปิดทุกวัน", "cp874"),
+        "x-mac-cyrillic": ("Библиотека открыта", "mac_cyrillic"),
+        "x-sjis": ("図書館は休館します。", "cp932"),
+        "iso-8859-8-i": ("הספרייה פתוחה", "iso8859_8"),
+        "x-cp1251": ("Библиотека открыта", "cp1251"),
+        "KOI8-RU": ("Бібліотека відкрита", "koi8_u"),
+    }[name]
+    page = f'<meta charset="{name}"><p>{text}</p>'
+    decoded = decode(page.encode(encoding), markup=True)
+    assert decoded is not None
+    assert (decoded.text, decoded.guessed) == (page, False)

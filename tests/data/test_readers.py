@@ -165,7 +165,7 @@ def test_pairs_errors_are_gathered_with_their_lines(tmp_path, capsys):
     assert "no records" in refused(["from-pairs", f"de={empty}"], tmp_path / "rows.jsonl", capsys)
     (tmp_path / "latin.jsonl").write_bytes('{"query": "wär", "positive": "ü"}'.encode("latin-1"))
     said = refused(["from-pairs", f"de={tmp_path / 'latin.jsonl'}"], tmp_path / "rows.jsonl", capsys)
-    assert "latin.jsonl:1: not UTF-8 (byte 12: invalid continuation byte); convert the file, such as iconv" in said
+    assert "latin.jsonl:1: not UTF-8 (byte 12: invalid continuation byte); convert the file: iconv -f " in said
 
 
 @pytest.mark.parametrize(

@@ -113,10 +113,10 @@ def test_files_that_break_off_or_are_locked_say_so(tmp_path):
     documents, told = read(tmp_path)
     assert [document.text.split()[-1] for document in documents] == ["Steht"]
     assert [line.partition(": ")[2].rpartition(": ")[2] for line in told.shown] == [
-        "the file breaks off; what is there was read",
         "it wants a password, or is of the kind before 2007; save it anew, without a password",
         "it wants a password, or is protected; save it without",
         "it wants a password, or is protected; save it without",
+        "the file breaks off; what is there was read",
     ]
 
 

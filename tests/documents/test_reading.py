@@ -180,12 +180,40 @@ def test_inputs_that_cannot_be(tmp_path):
         find_sources([tmp_path / "x.bin"])
 
 
+def test_links_to_folders_are_told_unless_what_they_lead_to_is_read(tmp_path):
+    for name in ("docs", "shared"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(f"Ein Text in {name}.", encoding="utf-8")
+    for link, target in (("common", "../shared"), ("latest", "."), ("up", "..")):
+        (tmp_path / "docs" / link).symlink_to(target, target_is_directory=True)
+    problems = Problems()
+    assert [source.name for source in find_sources(tmp_path / "docs", problems)] == ["a.txt"]
+    assert problems.count == 2  # what "latest" leads to is read anyway
+    assert f"common: a link to the folder {tmp_path / 'shared'}, which is not followed" in problems.shown[0]
+    problems = Problems()
+    assert len(find_sources([tmp_path / "docs", tmp_path / "shared"], problems)) == 2
+    assert [told.partition(": ")[0] for told in problems.shown] == [str(tmp_path / "docs" / "up")]
+
+
 def test_markup():
     assert markdown_page("A\nB\n\n```\ncode\n```\n\n| x | y |\n|---|---|\n| 1 | 2 |").text == (
         "A\nB\n\ncode\n\nx\n\ny\n\n1\n\n2"
     )
     assert html_page("").text == ""
     assert html_page("<p>a<p>b").text == "a\n\nb"
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>を読む", "漢字を読む"),
+        ("Wort<a epub:type=noteref href=n>1</a>, zwei<sup class=footnote-ref><a href=b>2</a></sup>.", "Wort, zwei."),
+        ('<a role="doc-noteref" href="#c">3</a>Ende.<a role="doc-backlink" href="#d">↩</a>', "Ende."),
+        ("x<sup>2</sup>", "x2"),
+    ],
+)
+def test_readings_and_numbers_of_notes_do_not_part_or_lengthen_words(markup, text):
+    assert html_page(f"<p>{markup}</p>").text == text
 
 
 def words(texts):

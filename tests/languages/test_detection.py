@@ -106,6 +106,19 @@ def test_among_some_languages_only():
     assert detect("Hallo", ("xx",)) == "und"
 
 
+@pytest.mark.parametrize(
+    ("text", "among", "code"),
+    [
+        ("圖書館每週一至週五開放。", ("en", "zh-Hant"), "zh-Hant"),
+        ("图书馆每周一闭馆。", ("zh-Hant", "zh", "en"), "zh"),
+        ("Biblioteka je otvorena od ponedeljka do petka, a čitaoci pozajmljuju knjige.", ("de", "sr-Latn"), "sr-Latn"),
+        ("图书馆每周一闭馆。", ("yue", "zh-Hant"), "zh-Hant"),
+    ],
+)
+def test_among_languages_of_one_writing(text, among, code):
+    assert detect(text, among, threshold=0.0) == code
+
+
 def test_fewer_than_two_in_a_hundred_questions_of_the_atlas_are_missed():
     text = (files("isoglot") / "atlas" / "test.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]

@@ -10,11 +10,11 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import printable, shown
 
 SHOWN = 20
-_PARTICULARS = re.compile(r"'[^']*'|\([^()]*\)|[;:].*|\d+", re.DOTALL)
+_PARTICULARS = re.compile(r"'[^']*'|\([^()]*\)|[;:].*|(?<![\w-])\d+\b", re.DOTALL)
 
 
 class Problems:
-    """Problems of input files: all are counted, the first 20 are kept for the message.
+    """Problems of input files: all are counted, the first 20 are kept for the message, before notes on what was read.
 
     Args:
         each: how many of them may be of one file, where many files are read and one should not hide the others.
@@ -22,7 +22,8 @@ class Problems:
 
     def __init__(self, each: int = SHOWN) -> None:
         self.count = self.warned = 0
-        self.shown: list[str] = []
+        self._lost: list[str] = []
+        self._noted: list[str] = []
         self._each = each
         self._of: Counter[str] = Counter()
         self._kinds: Counter[str] = Counter()
@@ -33,17 +34,17 @@ class Problems:
     def add(self, file: Path | str, line: int | None, message: str) -> None:
         """Note one problem at a file and (1-based) line."""
         self.count += 1
-        self._of[str(file)] += 1
-        self._kinds[_PARTICULARS.sub("", message).strip()[:60]] += 1
-        if len(self.shown) < SHOWN and self._of[str(file)] <= self._each:
-            place = shown(file) if line is None else f"{shown(file)}:{line}"
-            self.shown.append(f"{printable(place)}: {printable(message)}")
+        self._keep(self._lost, file, line, message)
 
     def warn(self, file: Path | str, line: int | None, message: str) -> None:
         """Note what was read after all, but perhaps not as it was meant."""
-        self.add(file, line, message)
-        self.count -= 1
         self.warned += 1
+        self._keep(self._noted, file, line, message)
+
+    @property
+    def shown(self) -> list[str]:
+        """The first of them with their places, what is lost first."""
+        return [*self._lost, *self._noted][:SHOWN]
 
     def summary(self) -> str:
         """How often each kind of note was made, without its particulars."""
@@ -53,6 +54,13 @@ class Problems:
     def unshown(self) -> int:
         """How many notes are not in `shown`."""
         return self.count + self.warned - len(self.shown)
+
+    def _keep(self, kept: list[str], file: Path | str, line: int | None, message: str) -> None:
+        self._of[str(file)] += 1
+        self._kinds[" ".join(_PARTICULARS.sub("", message).split())[:60]] += 1
+        if len(kept) < SHOWN and self._of[str(file)] <= self._each:
+            place = shown(file) if line is None else f"{shown(file)}:{line}"
+            kept.append(f"{printable(place)}: {printable(message)}")
 
     def raise_if_any(self, remedy: str) -> None:
         """Stop with every problem found so far.

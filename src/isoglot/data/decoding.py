@@ -50,7 +50,34 @@ _PICTURES_AND_PROGRAMS = (
 _DECLARED = re.compile(
     rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:-]+)|<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
-# What browsers take these names for (https://encoding.spec.whatwg.org/#names-and-labels).
+# Names that browsers know and Python does not (https://encoding.spec.whatwg.org/#names-and-labels).
+_NAMED = {
+    **{f"x-cp125{number}": f"cp125{number}" for number in range(9)},
+    "windows-874": "cp874",
+    "dos-874": "cp874",
+    "iso-8859-8-i": "iso8859_8",
+    "logical": "iso8859_8",
+    "visual": "iso8859_8",
+    "koi": "koi8_r",
+    "koi8": "koi8_r",
+    "koi8-ru": "koi8_u",
+    "mac": "mac_roman",
+    "x-mac-roman": "mac_roman",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "x-mac-ukrainian": "mac_cyrillic",
+    "gb_2312": "gb18030",
+    "gb_2312-80": "gb18030",
+    "x-gbk": "gb18030",
+    "cn-big5": "big5hkscs",
+    "x-x-big5": "big5hkscs",
+    "x-euc-jp": "euc_jp",
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "windows-949": "cp949",
+    "ksc_5601": "cp949",
+    "ks_c_5601-1989": "cp949",
+}
+# What browsers take these names for.
 _MEANT = {
     "iso8859-1": "cp1252",
     "ascii": "cp1252",
@@ -94,22 +121,39 @@ _GUESSED = {
 }
 # What letters become in a wrong code page: accents of their own, symbols.
 _SIGNS = ("Mn", "Sk", "Sm", "So", "Sc", "Lm")
+_MOSTLY = 6  # letters for every byte that is none; legacy encodings reach 5 in a line, with the replaced ones counted
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 class Decoded(NamedTuple):
-    """Text (lines end in a newline), its encoding, and whether that was guessed from the bytes alone."""
+    """Text of a file's bytes.
+
+    Attributes:
+        text: lines end in a newline.
+        encoding: as Python calls it.
+        guessed: whether the encoding was guessed from the bytes alone.
+        lost: how many times bytes that are none in that encoding became U+FFFD.
+    """
 
     text: str
     encoding: str
     guessed: bool = False
+    lost: int = 0
+
+    @property
+    def note(self) -> str:
+        """What whoever has the file should know; empty where all is certain."""
+        if self.guessed:
+            return f"not UTF-8; read as {self.encoding}, which is a guess"
+        places = "1 place" if self.lost == 1 else f"{self.lost} places"
+        return f"bytes that are no {self.encoding} in {places}; \ufffd stands there instead" if self.lost else ""
 
 
 def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
     """Text of a file's bytes; None where no encoding fits.
 
-    In this order: a mark (BOM); ISO-2022 by its escapes; UTF-32 and UTF-16 by their bytes; UTF-8; what the file
-    declares; what charset-normalizer recognises.
+    In this order: a mark (BOM); ISO-2022 by its escapes; UTF-32 and UTF-16 by their bytes; UTF-8, also with a few
+    bytes that are none; what the file declares; what charset-normalizer recognises.
 
     Args:
         data: of the whole file.
@@ -125,31 +169,39 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
         return None
     for mark, encoding in MARKS:
         if data.startswith(mark):
-            return _decoded(data[len(mark) :].decode(encoding, errors="replace"), encoding)
+            return _replaced(data[len(mark) :], encoding)
     attempts = _escaped(data)
     unmarked = None if attempts else _wide(data)
     if unmarked is not None:
-        text = data.decode(unmarked, errors="replace")
-        if text.count("\ufffd") * 1000 <= len(text) + 1000:
-            return _decoded(text, unmarked)
-    attempts.append("utf-8")
-    declared = _declared(data) if markup else None
-    if declared is not None:
-        attempts.append(declared)
-    for encoding in attempts:
+        wide = _replaced(data, unmarked)
+        if wide.lost * 1000 <= len(wide.text) + 1000:
+            return wide
+    for encoding in (*attempts, "utf-8"):
         try:
             return _decoded(data.decode(encoding), encoding)
         except (UnicodeDecodeError, LookupError):
             continue
-    if declared is not None:  # a few bad bytes; browsers show the rest, too
-        text = data.decode(declared, errors="replace")
-        if text.count("\ufffd") * 100 < len(text):
-            return _decoded(text, declared)
+    utf8 = _replaced(data, "utf-8")
+    # A file that was cut, or put together of several. In no other encoding are the letters of a line by chance UTF-8.
+    if sum(char > "\x7f" for char in utf8.text) > _MOSTLY * utf8.lost:
+        return utf8
+    declared = _declared(data) if markup else None
+    if declared is not None:  # with a few bad bytes, too: browsers show the rest
+        rest = _replaced(data, declared)
+        if rest.lost * 100 < max(1, len(rest.text)):
+            return rest
     return _guess(data)
 
 
-def _decoded(text: str, encoding: str, *, guessed: bool = False) -> Decoded:
-    return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed)
+def _replaced(data: bytes, encoding: str) -> Decoded:
+    text = data.decode(encoding, errors="replace")
+    # The file may hold some of its own.
+    lost = len(text) - len(data.decode(encoding, errors="ignore")) if "\ufffd" in text else 0
+    return _decoded(text, encoding, lost=lost)
+
+
+def _decoded(text: str, encoding: str, *, guessed: bool = False, lost: int = 0) -> Decoded:
+    return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"), encoding, guessed, lost)
 
 
 def _is_plain(data: bytes) -> bool:
@@ -232,7 +284,8 @@ def _declared(data: bytes) -> str | None:
     if found is None:
         return None
     try:
-        name = codecs.lookup((found[1] or found[2]).decode("ascii").lower()).name
+        said = (found[1] or found[2]).decode("ascii").lower()
+        name = codecs.lookup(_NAMED.get(said, said)).name
         b"".decode(name)
     except (LookupError, UnicodeDecodeError):
         return None

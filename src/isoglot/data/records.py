@@ -78,7 +78,7 @@ def not_utf8(error: UnicodeDecodeError) -> str:
     """What is wrong with a line that is not UTF-8, and what to do."""
     if error.reason == "unexpected end of data" and error.end == len(error.object):  # only the last has no line end
         return f"ends within a character (byte {error.start}); is the file truncated?"
-    return f"not UTF-8 (byte {error.start}: {error.reason}); convert the file, such as iconv -f CP1252 -t UTF-8"
+    return f"not UTF-8 (byte {error.start}: {error.reason}); convert the file: iconv -f ITS-ENCODING -t UTF-8"
 
 
 def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:

@@ -39,8 +39,8 @@ def text_stream(path: Path, problems: Problems) -> Iterator[tuple[Any, IO[bytes]
             problems.add(path, None, "not UTF-8, nor in another known encoding; convert it")
             yield None, file
             return
-        if decoded.guessed:
-            problems.warn(path, None, f"not UTF-8; read as {decoded.encoding}, which is a guess")
+        if decoded.note:
+            problems.warn(path, None, decoded.note)
         yield io.StringIO(decoded.text, newline=""), file
 
 

@@ -52,8 +52,8 @@ def _book(source: Source, problems: Problems) -> Page:
             if decoded is not None:
                 part = html_page(decoded.text)
                 blocks += part.blocks
-                if part.note:
-                    problems.warn(source.path, None, f"{member}: {part.note}")
+                for note in filter(None, (decoded.note, part.note)):
+                    problems.warn(source.path, None, f"{member}: {note}")
             else:
                 problems.warn(source.path, None, f"the book's part {member} is not a text in a known encoding")
     found = tuple(blocks)

@@ -12,9 +12,13 @@ from isoglot.core.brief import brief
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.page import Block, Page
+from isoglot.languages.checking import are_alike
 from isoglot.languages.codes import UNKNOWN, known_code
 from isoglot.languages.detection import detect
+from isoglot.languages.letters import IGNORABLE
 
+_UNSEEN = re.compile(f"[\\s{IGNORABLE}]*")
+_NO_LANGUAGE = (UNKNOWN, "mis", "mul")  # of ISO 639-2: not told, none that has a code, several
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -73,8 +77,19 @@ Reader = Callable[[Source, Problems], Iterator[Document]]
 
 
 def clean(text: str) -> str:
-    """Text without control characters and half surrogates (blanks in their place), trimmed."""
-    return _CONTROL.sub(" ", text).strip()
+    """Text without control characters and half surrogates (blanks in their place), trimmed; none where none is seen."""
+    cleaned = _CONTROL.sub(" ", text).strip()
+    return "" if _UNSEEN.fullmatch(cleaned) else cleaned
+
+
+def stated_code(text: str) -> str | None:
+    """The code of a language that a file or record states; None for what is no code, or says that it is not known.
+
+    >>> stated_code("pt_BR"), stated_code("und"), stated_code("mul"), stated_code("English")
+    ('pt', None, None, None)
+    """
+    code = known_code(text)
+    return None if code in _NO_LANGUAGE else code
 
 
 def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
@@ -93,8 +108,8 @@ def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
     if first is not None and first.level and " ".join(first.text.split()) == " ".join(title.split()):
         # Every passage begins with the title; a heading that says the same would stand there twice.
         text = clean(replace(page, blocks=page.blocks[1:]).text) or text
-    lang = known_code(page.lang) if page.lang else None
-    if lang is not None and not sure and detect(text) not in (lang, UNKNOWN):
+    lang = stated_code(page.lang) if page.lang else None
+    if lang is not None and not sure and (read := detect(text)) != UNKNOWN and not are_alike(read, lang):
         lang = None
     return Document(
         id=source.name,

@@ -25,7 +25,7 @@ def find_sources(
 ) -> list[Source]:
     """Files behind inputs, in a fixed order; a BEIR folder gives its corpus, other folders all files of known kinds.
 
-    Hidden files and folders are left out. A file that two inputs hold is read once.
+    Hidden files and folders are left out, and links to folders not followed. A file that two inputs hold is read once.
 
     Args:
         inputs: files and folders, or one.
@@ -44,7 +44,7 @@ def find_sources(
         if not given.exists():
             raise InputError(f"{shown(given)}: no such file or folder")
         if given.is_dir():
-            own = list(_folder(given, problems, [] if unlisted is None else unlisted))
+            own = list(_folder(given, paths, problems, [] if unlisted is None else unlisted))
             if not own and not may_be_empty:
                 raise InputError(f"{shown(given)}: no file to index in this folder; the kinds are {', '.join(kinds())}")
         elif kind_of(given) is None:
@@ -73,7 +73,7 @@ def find_sources(
     return sources
 
 
-def _folder(folder: Path, problems: Problems, unlisted: list[Path]) -> Iterator[Path]:
+def _folder(folder: Path, inputs: Sequence[Path], problems: Problems, unlisted: list[Path]) -> Iterator[Path]:
     for name in ("corpus.jsonl", "corpus.jsonl.gz"):
         if (folder / name).is_file():
             yield folder / name
@@ -86,6 +86,10 @@ def _folder(folder: Path, problems: Problems, unlisted: list[Path]) -> Iterator[
 
     for root, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(root) / name for name in folders):
+            if path.is_symlink() and not any(path.resolve().is_relative_to(given.resolve()) for given in inputs):
+                leads = f"a link to the folder {shown(path.resolve())}, which is not followed; name that folder, too"
+                problems.add(shown(path), None, leads)
         for name in sorted(names):
             path = Path(root) / name
             if name.startswith("."):

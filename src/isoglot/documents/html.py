@@ -11,7 +11,10 @@ from isoglot.documents.page import Block, Page
 
 _NOT_TEXT = (
     "script, style, noscript, template, svg, head, .headerlink, .hash-link, .anchor-link, a[aria-hidden=true], "
-    "span[aria-hidden=true], i[aria-hidden=true]"
+    "span[aria-hidden=true], i[aria-hidden=true], "
+    # How a word is read, above it, and numbers of notes: within the text they would make other words of it.
+    "rt, rp, rtc, [role=doc-noteref], [role=doc-backlink], [epub\\:type~=noteref], .footnote-ref, .footnote-reference, "
+    ".footnote-backref, .footnote-back, [data-footnote-ref], [data-footnote-backref]"
 )
 _MAIN = ("main", "[role=main]", "article", "#content", "body")
 # Shown, but not what the page says.

@@ -19,8 +19,8 @@ def _whole(parse: Callable[[str], Page], *, markup: bool = False) -> Reader:
         if decoded is None:
             problems.add(source.path, None, f"not a text in a known encoding; expected {ENCODINGS}")
             return
-        if decoded.guessed:
-            problems.warn(source.path, None, f"not UTF-8; read as {decoded.encoding}, which is a guess")
+        if decoded.note:
+            problems.warn(source.path, None, decoded.note)
         page = parse(decoded.text)
         if page.note:
             problems.warn(source.path, None, page.note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from isoglot.core.errors import MissingPackageError
@@ -11,10 +12,12 @@ from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Source
 from isoglot.documents.finding import find_sources
 from isoglot.documents.kinds import reader_of
+from isoglot.languages.checking import clearly_another
+from isoglot.languages.detection import identifier_if_there
 
 
 def read_documents(
-    sources: Sequence[Source], problems: Problems, partial: set[str] | None = None
+    sources: Sequence[Source], problems: Problems, partial: set[str] | None = None, *, as_declared: bool = False
 ) -> Iterator[Document]:
     """Stream documents in order; what cannot be read, also for want of a package, is noted and passed over.
 
@@ -22,6 +25,7 @@ def read_documents(
         sources: files.
         problems: told what is passed over.
         partial: gets the names of the files that could not be read whole.
+        as_declared: whether a page's language is what it declares even where its text is in another for certain.
     """
     for source in sources:
         before, found, others = problems.count, False, 0
@@ -30,7 +34,7 @@ def read_documents(
                 found = True
                 if document.text:
                     seen = problems.count
-                    yield document
+                    yield document if as_declared else _in_its_language(document, source, problems)
                     others += problems.count - seen  # what whoever takes the documents finds
                 else:
                     problems.add(source.path, document.line, "no text")
@@ -42,6 +46,19 @@ def read_documents(
             problems.add(source.path, None, "the file holds no documents")
         if partial is not None and problems.count - others > before:
             partial.add(source.name)
+
+
+def _in_its_language(document: Document, source: Source, problems: Problems) -> Document:
+    """A page that declares another language than it is in, with that of its text."""
+    identify = identifier_if_there() if document.lang and document.blocks else None
+    if identify is None or document.lang is None:
+        return document
+    prose = "\n\n".join(block.text for block in document.blocks if block.prose)
+    read = clearly_another(prose, document.lang, identify)
+    if read is None:
+        return document
+    problems.warn(source.path, None, f"declares the language {document.lang!r}, but is in {read!r}, which counts")
+    return replace(document, lang=read)
 
 
 def read_files(inputs: Path | str | Sequence[Path | str], problems: Problems | None = None) -> Iterator[Document]:

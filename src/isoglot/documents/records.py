@@ -14,7 +14,7 @@ from isoglot.data.decoding import decode
 from isoglot.data.parquet_rows import parquet_length, parquet_rows
 from isoglot.data.records import not_utf8
 from isoglot.data.text_streams import as_utf8
-from isoglot.documents.document import Document, Source, clean
+from isoglot.documents.document import Document, Source, clean, stated_code
 from isoglot.languages.codes import known_code
 
 ID_FIELDS = ("id", "_id", "docid", "doc_id")
@@ -66,6 +66,8 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
     if decoded is None:
         problems.add(source.path, None, "not a text in a known encoding")
         return
+    if decoded.note:
+        problems.warn(source.path, None, decoded.note)
     try:
         value = _values(decoded.text)
     except (ValueError, RecursionError) as error:
@@ -130,7 +132,7 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
         return None
     named = _lower(record)
     text = _first(named, TEXT_FIELDS)
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not (cleaned := clean(text)):
         missing = f"expected a field {' or '.join(TEXT_FIELDS)}"
         seen = "" if any(name in named for name in TEXT_FIELDS) else f"; the fields are: {_listed(record)}"
         said = f"no text but {type(text).__name__}" if text is not None and not isinstance(text, str) else "no text"
@@ -143,8 +145,8 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     if lang is None:
         lang = _first(_lower(more), LANG_FIELDS)
     lang = None if isinstance(lang, str) and not lang.strip() else lang
-    code = known_code(lang) if isinstance(lang, str) else None
-    if lang is not None and code is None:
+    code = stated_code(lang) if isinstance(lang, str) else None
+    if lang is not None and code is None and not (isinstance(lang, str) and known_code(lang)):
         problems.warn(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
     more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
     if isinstance(title, (dict, list)):
@@ -155,7 +157,7 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     own = clean(str(known)) if known is not None else ""
     return Document(
         id=own or f"{source.name}:{number}",
-        text=clean(text),
+        text=cleaned,
         lang=code,
         title="" if title is None else clean(str(title)),
         file=source.name,

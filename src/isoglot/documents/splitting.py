@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from isoglot.languages.sentences import segments
 
 TITLE_SHARE = 4  # a title may take a quarter of a passage's tokens
+
+_LONGEST_TOKEN = 64  # characters; a text that is longer in the mean is not looked at as a whole
+_AT_ONCE = 1024  # sentences
 
 # Texts to, for each, the (start, end) of its tokens in characters.
 Spans = Callable[[list[str]], list[list[tuple[int, int]]]]
@@ -27,8 +30,7 @@ def split(text: str, lang: str, *, spans: Spans, tokens: int) -> list[str]:
     Raises:
         MissingPackageError: sentencex is not installed.
     """
-    whole = spans([text])[0]
-    if len(whole) <= tokens:
+    if len(text) <= tokens * _LONGEST_TOKEN and len(spans([text])[0]) <= tokens:
         return [text]
     sentences: list[str] = []
     for sentence in segments(text, lang):
@@ -38,7 +40,7 @@ def split(text: str, lang: str, *, spans: Spans, tokens: int) -> list[str]:
             sentences[-1] += sentence
     passages: list[str] = []
     current, used = "", 0
-    for sentence, own in zip(sentences, spans(sentences), strict=True):
+    for sentence, own in _placed(sentences, spans):
         for part, count in _pieces(sentence, own, tokens):
             if current and used + count > tokens:
                 passages.append(current.strip())
@@ -53,6 +55,13 @@ def shorten(title: str, *, spans: Spans, tokens: int) -> str:
     own = spans([title])[0]
     allowed = max(1, tokens // TITLE_SHARE)
     return title if len(own) <= allowed else title[: own[allowed - 1][1]].rstrip()
+
+
+def _placed(sentences: Sequence[str], spans: Spans) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """Sentences with the places of their tokens; of a long text those of all tokens would take gigabytes."""
+    for first in range(0, len(sentences), _AT_ONCE):
+        some = list(sentences[first : first + _AT_ONCE])
+        yield from zip(some, spans(some), strict=True)
 
 
 def _pieces(sentence: str, own: Sequence[tuple[int, int]], tokens: int) -> list[tuple[str, int]]:

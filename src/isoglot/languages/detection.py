@@ -77,16 +77,19 @@ def rank(text: str, among: Iterable[str] = ()) -> list[tuple[str, float]]:
     if script is None:
         return []
     wanted = {known_code(code) or code for code in among}
+    # A language that is wanted in one writing only (zh-Hant, sr-Latn) is found by its name without it.
+    names = {code.partition("-")[0]: code for code in sorted(wanted)} | {code: code for code in wanted}
     sure = _by_script(script, part)
-    if sure is not None and (not wanted or sure in wanted):
-        return [(sure, 1.0)]
+    if sure is not None and (not wanted or sure in names):
+        return [(names.get(sure, sure), 1.0)]
     chances: dict[str, float] = {}
     for label, probability in _model().rank(part if script == "Latin" else _LATIN.sub(" ", part)):
         code = _TOGETHER.get(label, label)
-        code = label if code in _TOGETHER.values() and wanted and code not in wanted else code
+        code = label if code in _TOGETHER.values() and wanted and code not in names else code
         normal, scripts = _class(code)
-        if (wanted and normal not in wanted) or (not wanted and script not in scripts):
+        if (wanted and normal not in names) or (not wanted and script not in scripts):
             continue
+        normal = names.get(normal, normal)
         chances[normal] = chances.get(normal, 0.0) + float(probability) * _WEIGHTS.get(label, 1.0)
     total = sum(chances.values())
     ranked = sorted(chances.items(), key=lambda entry: -entry[1])

@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from isoglot.core.problems import Problems
 from isoglot.curation.translated_pages.reading import read_page
 from isoglot.documents.sections import Section
 
@@ -129,3 +130,12 @@ def test_restructured_text_of_sphinx(read):
         Section(1, "Über", "intro", "Text mit Verweis und pkg.Thing.\nKurz gesagt.\nLänger gesagt."),
         Section(2, "Unter", "", "Neu.\nPunkt eins\nPunkt zwei"),
     )
+
+
+def test_what_a_template_declares_is_no_note_where_the_layout_tells_the_language(tmp_path):
+    path = tmp_path / "a.html"
+    text = "Η βιβλιοθήκη είναι ανοιχτή από Δευτέρα έως Παρασκευή, και οι αναγνώστες δανείζονται βιβλία."
+    path.write_text(f"<html lang='en'><h1>Ώρες</h1><p>{text}</p></html>", encoding="utf-8")
+    problems = Problems()
+    assert read_page(path, problems).sections[0].text == text
+    assert problems.shown == []

@@ -39,7 +39,7 @@ def read_page(path: Path, problems: Problems | None = None) -> Page:
         InputError: not to be read, in no known encoding, or empty.
     """
     own = Problems()
-    document = next(read_documents(find_sources([path]), own), None)
+    document = next(read_documents(find_sources([path]), own, as_declared=True), None)
     if document is None:
         raise InputError(own.shown[0] if own.shown else f"{path}: no text")
     if problems is not None and own.warned:
