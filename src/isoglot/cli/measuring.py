@@ -13,7 +13,7 @@ from isoglot.cli.benchmarks import Source, open_source, source_settings
 from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
-from isoglot.cli.options import OutputDir, Paths, Switch
+from isoglot.cli.options import Json, OutputDir, Paths, Switch
 from isoglot.cli.ranking import Ranking
 from isoglot.cli.score_sources import score_source
 from isoglot.cli.scoring import ScoreSource, Scoring
@@ -52,7 +52,7 @@ def evaluate(
     depth: int | None = None,
     overwrite: Switch = False,
     resume: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure a retriever: monolingual, cross-lingual and multilingual retrieval, per language and pair.
 
