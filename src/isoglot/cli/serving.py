@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from weakref import WeakValueDictionary, ref
+from weakref import ref
 
 from cyclopts import Parameter
 
@@ -92,6 +92,7 @@ def serve(
     from isoglot.search.replicas.place import is_address
     from isoglot.search.stores.named import open_place
     from isoglot.serve.access import checked_origins
+    from isoglot.serve.encoders import is_elsewhere
     from isoglot.serve.keys import read_keys
     from isoglot.serve.proxies import behind_proxy
     from isoglot.serve.server import allowed_hosts, listen
@@ -116,7 +117,7 @@ def serve(
         refresh=refresh,
         log_queries=log_queries,
         late=LATE in rerank,
-        at_once=1 if any(_is_elsewhere(own or about.model) for *_, about, own in wanted) else _BATCHES,
+        at_once=1 if any(is_elsewhere(own or about.model) for *_, about, own in wanted) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
@@ -143,10 +144,11 @@ def _app(
     """The application over opened places; nothing else keeps the first version of an index, or its model."""
     from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
+    from isoglot.serve.encoders import SharedEncoders
 
     searchers: dict[str, Searcher] = {}
     embed: dict[str, Embedder] = {}
-    encoders = Encoders(options)
+    encoders = SharedEncoders(options)
     stack.callback(encoders.close)
     for folder, place, _, model in wanted:
         name = _name(folder, searchers)
@@ -176,51 +178,6 @@ def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) ->
     with listen(host, port) as taken:
         searchers, embed = showcase(models)
         _run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
-
-
-class Encoders:
-    """Encoders of indexes, each of which is shared by all that have the same one.
-
-    Args:
-        options: how they are opened, where not as the index says.
-    """
-
-    def __init__(self, options: ModelOptions) -> None:
-        self._options = options
-        # Those that no index is served with any more end.
-        self._open: WeakValueDictionary[tuple[str, ModelOptions], Encoder] = WeakValueDictionary()
-
-    def of(self, model: str | None, about: About) -> Encoder:
-        """The encoder of an index.
-
-        Args:
-            model: where it lies; what the index names when None.
-            about: what the index says about it.
-
-        Raises:
-            InputError: it cannot be opened, or is not the one that the index was made with.
-        """
-        from isoglot.search.index.encoder_check import gives
-
-        how = (model or about.model, self._options.filled(about.options))
-        found = self._open.get(how)
-        if found is None or not gives(about, found):  # another model may lie where one was
-            self._open[how] = found = _opened(about, how)
-        return found
-
-    def close(self) -> None:
-        """End the processes of all."""
-        for encoder in list(self._open.values()):
-            getattr(encoder, "close", lambda: None)()
-
-
-def _opened(about: About, how: tuple[str, ModelOptions]) -> Encoder:
-    """The encoder of an index: one that computes here has a process of its own, one behind an address needs none."""
-    from isoglot.encoders.apart import Apart
-    from isoglot.search.index.encoder_check import open_like
-
-    opener = partial(open_like, about, *how, light=True)
-    return opener() if _is_elsewhere(how[0]) else Apart(opener)
 
 
 def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
@@ -277,12 +234,6 @@ def require_tokens(encoder: Encoder, index: str) -> None:
         late_scorer(encoder).late("warm", ["warm"])
     except InputError as error:
         raise InputError(f"--rerank late: {index}: {error}") from error
-
-
-def _is_elsewhere(model: str) -> bool:
-    from isoglot.encoders.endpoint import PREFIX
-
-    return model.startswith(PREFIX)
 
 
 def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
