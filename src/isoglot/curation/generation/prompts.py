@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from isoglot.curation.answers.chat import Question, json_object
+from isoglot.core.chat_completions import json_object
+from isoglot.curation.answers.chat import Question
 from isoglot.curation.generation.subjects import Subject
 from isoglot.data.rows import Row
 from isoglot.languages.table import language
