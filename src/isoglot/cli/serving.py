@@ -167,17 +167,17 @@ def _close(searcher: ref[Searcher]) -> None:
         there.close()
 
 
-def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:
+def serve_quickstart(study: Study, *, port: int = PORT) -> None:
     """Serve the quick start's corpus with the untouched and the hybrid model side by side, until Ctrl-C."""
     from isoglot.serve.app import create_app
-    from isoglot.serve.server import allowed_hosts, listen
+    from isoglot.serve.server import listen
     from isoglot.serve.settings import ServeSettings
     from isoglot.serve.showcase import models_of, showcase
 
     models = models_of(study)
-    with listen(host, port) as taken:
+    with listen(LOOPBACK, port) as taken:
         searchers, embed = showcase(models)
-        _run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
+        _run(create_app(searchers, ServeSettings(), embed=embed), taken)
 
 
 def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
