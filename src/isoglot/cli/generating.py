@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from isoglot.cli.encoders import Reporting, open_encoder
 from isoglot.cli.language_model import LanguageModel, print_rejected, rejects_beside, require_some, spent, write_rejects
 from isoglot.cli.options import Names, OutputFile, Paths, Switch
-from isoglot.cli.row_files import new_rows, refuse_input
+from isoglot.cli.row_files import new_rows, refuse_input, rows_in
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
@@ -178,9 +178,6 @@ def _subjects(
 ) -> Iterator[Subject]:
     """What questions are asked about, by what the inputs are: rows, a prepared folder, indexes, documents."""
     from isoglot.curation.generation import subjects
-    from isoglot.curation.rewriting import rows_of
-    from isoglot.data.prepared import open_prepared
-    from isoglot.data.rows import read_rows
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import BUILDING, FILE
 
@@ -192,11 +189,11 @@ def _subjects(
         stored = (passage for path in indexes for passage in LanceIndex(path).passages())
         cut = ((passage.id, passage.lang, passage.text, passage.title) for passage in stored)
         return subjects.subjects_of_passages(cut, problems, dataset)
-    if len(inputs) == 1 and (inputs[0] / "rows.arrow").is_file() and not documents:
-        return subjects.subjects_of_rows(rows_of(open_prepared(inputs[0])), pivot)
-    if documents or not all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in inputs):
+    prepared = len(inputs) == 1 and (inputs[0] / "rows.arrow").is_file()
+    rows = prepared or all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in inputs)
+    if documents or not rows:
         return subjects.subjects_of_documents(list(inputs), splitter(), problems, dataset)
-    return subjects.subjects_of_rows((row for _, _, row in read_rows(inputs)), pivot)
+    return subjects.subjects_of_rows(rows_in(inputs), pivot)
 
 
 def _splitter(model: str, length: int | None) -> Split:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from isoglot.encoders.embedder import Embedder, Encoder
     from isoglot.encoders.judging import Judge
-    from isoglot.search.index.about import About
     from isoglot.search.searcher import Searcher
     from isoglot.search.stores.protocol import Opened
     from isoglot.serve.settings import ServeSettings
@@ -87,7 +86,6 @@ def serve(
     from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.search.index.about import About
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
     from isoglot.search.stores.named import open_place
@@ -99,13 +97,12 @@ def serve(
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[str, Opened, About, str | None]] = []
+    wanted: list[tuple[str, Opened, str | None]] = []
+    encoders: list[str] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         place = open_replica(folder, local) if is_address(folder) else open_place(folder)
-        about = place.about or About("", place.index.dimension)
-        if not (own or about.model):
-            raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
-        wanted.append((folder, place, about, own))
+        encoders.append(encoder_named(folder, place, own))
+        wanted.append((folder, place, own))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
     if not 0 <= drain <= 3600:
@@ -117,7 +114,7 @@ def serve(
         refresh=refresh,
         log_queries=log_queries,
         late=LATE in rerank,
-        at_once=1 if any(is_elsewhere(own or about.model) for *_, about, own in wanted) else _BATCHES,
+        at_once=1 if any(map(is_elsewhere, encoders)) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
@@ -135,7 +132,7 @@ def serve(
 
 
 def _app(
-    wanted: Sequence[tuple[str, Opened, About, str | None]],
+    wanted: Sequence[tuple[str, Opened, str | None]],
     options: ModelOptions,
     settings: ServeSettings,
     judges: dict[str, Judge],
@@ -150,7 +147,7 @@ def _app(
     embed: dict[str, Embedder] = {}
     encoders = SharedEncoders(options)
     stack.callback(encoders.close)
-    for folder, place, _, model in wanted:
+    for folder, place, model in wanted:
         name = _name(folder, searchers)
         searchers[name] = searcher = Searcher.open(place, model, opener=partial(encoders.of, model))
         stack.callback(_close, ref(searcher))
@@ -204,6 +201,20 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
             raise InputError(f"--rerank {model}: {name!r} stands for no re-ranking; give a path that ends otherwise")
         judges[name] = judge_of(model)
     return judges
+
+
+def encoder_named(place: str, opened: Opened, model: str | None) -> str:
+    """The name of an index's encoder: `--model`, or what the index says.
+
+    Raises:
+        InputError: neither says.
+    """
+    from isoglot.core.errors import InputError
+
+    name = model or (opened.about.model if opened.about else "")
+    if not name:
+        raise InputError(f"{place}: does not say which encoder its vectors are of; give it as --model")
+    return name
 
 
 def judge_of(model: str) -> Judge:

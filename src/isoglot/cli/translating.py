@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.language_model import LanguageModel, print_rejected, rejects_beside, require_some, spent, write_rejects
 from isoglot.cli.options import Names, OutputFile, Switch
-from isoglot.cli.row_files import new_rows, refuse_input
+from isoglot.cli.row_files import new_rows, refuse_input, rows_in
 from isoglot.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def translate(
         new_rows(output, overwrite, beside={"--rejects": refused})
         refuse_input(output, rows)
     to, pivot = tuple(dict.fromkeys(map(normal_code, to))), normal_code(pivot)
-    tasks = missing(_rows(rows), to, pivot)[:limit]
+    tasks = missing(rows_in(rows), to, pivot)[:limit]
     if dry_run or not tasks:
         size = sum(len(f"{task.row.query}{task.row.passage}".encode()) for task in tasks)
         print(f"{len(tasks)} rows to translate, {size / 1000:.0f} kB of text")
@@ -93,16 +93,6 @@ def translate(
     if outcome.rejects:
         print(f"{len(outcome.rejects)} rejects with their reasons in {refused}")
     asked.require_all(outcome, f"of {len(tasks)} rows were not asked for")
-
-
-def _rows(paths: Sequence[Path]) -> Iterator[Row]:
-    from isoglot.curation.rewriting import rows_of
-    from isoglot.data.prepared import open_prepared
-    from isoglot.data.rows import read_rows
-
-    if len(paths) == 1 and paths[0].is_dir():
-        return rows_of(open_prepared(paths[0]))
-    return (row for _, _, row in read_rows(paths))
 
 
 def _open_translator(
