@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.serving import LOOPBACK, encoder_named, judge_of, require_tokens
 from isoglot.cli.termination import sigterm_ends
+from isoglot.core.errors import MissingPackageError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ def mcp(
             late, by the tokens of the index's own model.
         options: How the encoder is opened, where not as it was for the index.
     """
-    from isoglot.core.errors import MissingPackageError
-
     missing = [name for name in ("mcp", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")

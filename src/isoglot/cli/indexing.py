@@ -104,7 +104,7 @@ def _in_folder(asked: IndexRequest) -> None:
 
 
 def _with_versions(asked: IndexRequest) -> bool:
-    """Whether it was of versions alone, which is done then."""
+    """List, roll back or prune versions, where nothing else was asked for; whether that was so."""
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.index.versions import prune, roll_back
 

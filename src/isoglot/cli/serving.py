@@ -17,6 +17,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.options import Names, Switch
 from isoglot.cli.termination import sigterm_ends
+from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -83,7 +84,6 @@ def serve(
         log_queries: Those lines say what was searched for.
     """
     require_packages()
-    from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.replicas.opening import open_replica
@@ -183,7 +183,6 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
     Raises:
         InputError: a model that is not there, two of one name, or one that has the name of something else.
     """
-    from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import LATE, PREFIX
     from isoglot.serve.rerankers import NOT_RERANKED
 
@@ -209,8 +208,6 @@ def encoder_named(place: str, opened: Opened, model: str | None) -> str:
     Raises:
         InputError: neither says.
     """
-    from isoglot.core.errors import InputError
-
     name = model or (opened.about.model if opened.about else "")
     if not name:
         raise InputError(f"{place}: does not say which encoder its vectors are of; give it as --model")
@@ -223,7 +220,6 @@ def judge_of(model: str) -> Judge:
     Raises:
         InputError: it is not there, or scores no pairs.
     """
-    from isoglot.core.errors import InputError
     from isoglot.encoders.judging import open_judge
 
     try:
@@ -238,7 +234,6 @@ def require_tokens(encoder: Encoder, index: str) -> None:
     Raises:
         InputError: the encoder gives vectors of whole texts only.
     """
-    from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import late_scorer
 
     try:
@@ -282,8 +277,6 @@ def require_packages() -> None:
     Raises:
         MissingPackageError: names those that are missing and the extra that installs them.
     """
-    from isoglot.core.errors import MissingPackageError
-
     missing = [
         name for name in ("babel", "fastapi", "jinja2", "prometheus_client", "uvicorn") if find_spec(name) is None
     ]
