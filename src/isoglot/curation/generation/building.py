@@ -10,7 +10,7 @@ from isoglot.core.brief import brief
 from isoglot.curation.answers.chat import Chat
 from isoglot.curation.answers.outcome import Outcome
 from isoglot.curation.filtering import QUOTED_GRAMS
-from isoglot.curation.generation.prompts import Asked, generation_question
+from isoglot.curation.generation.prompts import GeneratedQuestions, generation_question
 from isoglot.curation.generation.subjects import Subject
 from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
 from isoglot.data.rows import Row
@@ -72,7 +72,7 @@ def generate_rows(
 
 
 def _rows(
-    subject: Subject, asked: Asked, langs: Sequence[str], count: int, model: str, outcome: Generated
+    subject: Subject, asked: GeneratedQuestions, langs: Sequence[str], count: int, model: str, outcome: Generated
 ) -> Iterator[Row]:
     kept: dict[str, list[str]] = {lang: [] for lang in langs}
     for number, versions in enumerate(asked.questions[:count], 1):
