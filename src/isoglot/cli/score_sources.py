@@ -32,19 +32,19 @@ class FromModel:
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
         """Refuse a model that is not there, and an endpoint for streamed passages."""
-        from isoglot.encoders.endpoint import PREFIX
+        from isoglot.encoders.endpoint import is_endpoint
         from isoglot.encoders.loading import quiet_libraries
         from isoglot.encoders.names import locate
 
         _check_vectors(how, streamed)
-        elsewhere = self.name.startswith(PREFIX) or self.devices is not None or self.executor is not None
+        elsewhere = is_endpoint(self.name) or self.devices is not None or self.executor is not None
         if elsewhere and (how.late or how.in_context):
             raise InputError(
                 f"--{'late' if how.late else 'in-context'}: goes by tokens, so it wants one model here; leave "
                 "--devices and --on out"
             )
         quiet_libraries()
-        if not self.name.startswith(PREFIX):
+        if not is_endpoint(self.name):
             locate(self.name)
         elif streamed or self.executor is not None:
             raise InputError(

@@ -84,13 +84,13 @@ def serve(
         log_queries: Those lines say what was searched for.
     """
     require_packages()
+    from isoglot.encoders.endpoint import is_endpoint
     from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
     from isoglot.search.stores.named import open_place
     from isoglot.serve.access import checked_origins
-    from isoglot.serve.encoders import is_elsewhere
     from isoglot.serve.keys import read_keys
     from isoglot.serve.proxies import behind_proxy
     from isoglot.serve.server import allowed_hosts, listen
@@ -114,7 +114,7 @@ def serve(
         refresh=refresh,
         log_queries=log_queries,
         late=LATE in rerank,
-        at_once=1 if any(map(is_elsewhere, encoders)) else _BATCHES,
+        at_once=1 if any(map(is_endpoint, encoders)) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:

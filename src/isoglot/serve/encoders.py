@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoder
-from isoglot.encoders.endpoint import PREFIX
+from isoglot.encoders.endpoint import is_endpoint
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import gives, open_like
@@ -54,9 +54,4 @@ def open_apart(about: About, name: str, options: ModelOptions) -> Encoder:
         InputError: it cannot be opened, or is not the one that the index was made with.
     """
     opener = partial(open_like, about, name, options, light=True)
-    return opener() if is_elsewhere(name) else Apart(opener)
-
-
-def is_elsewhere(model: str) -> bool:
-    """Whether a model computes behind an address, and not here."""
-    return model.startswith(PREFIX)
+    return opener() if is_endpoint(name) else Apart(opener)

@@ -9,7 +9,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Encoder, Model, Vectors, is_transformer, name_of
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.endpoint import PREFIX
+from isoglot.encoders.endpoint import is_endpoint
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.light import open_light
 from isoglot.encoders.opening import open_embedder
@@ -80,7 +80,7 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
     if isinstance(chosen, str):
         options = options.filled(about.options)
     recorded = np.asarray(about.probe, np.float32)
-    if light and isinstance(chosen, str) and recorded.size and not chosen.startswith(PREFIX):
+    if light and isinstance(chosen, str) and recorded.size and not is_endpoint(chosen):
         quick = open_light(chosen, options)
         if quick is not None and is_same(probe(quick), recorded):
             return quick
