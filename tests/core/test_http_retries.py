@@ -1,8 +1,10 @@
 """How long a client of an API waits; what it asks again stands in the tests of the two that ask."""
 
+import httpx
 import pytest
 
-from isoglot.core.http_retries import pause, retry_after
+from isoglot.core.errors import InputError
+from isoglot.core.http_retries import FaultError, pause, post, retry_after
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,11 @@ def test_pauses_grow_up_to_a_minute():
     assert pause(3, 0.0) == 0.0
     assert pause(1, 7.0) == 7.0
     assert pause(1, 3600.0) == 60.0
+
+
+def test_answers_that_cannot_be_unpacked_may_pass_and_addresses_that_are_none_do_not():
+    packed = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"plain"))
+    with httpx.Client(transport=packed) as client, pytest.raises(FaultError, match="connection failed"):
+        post(client, "http://host/v1", "embeddings", {"model": "m"})
+    with httpx.Client() as client, pytest.raises(InputError, match=r"http://host:port/v1: no address \(Invalid port"):
+        post(client, "http://host:port/v1", "embeddings", {"model": "m"})

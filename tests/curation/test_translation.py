@@ -10,8 +10,9 @@ import pytest
 import isoglot
 from isoglot.cli import run
 from isoglot.core.errors import InputError
+from isoglot.curation.answers.outcome import Outcome
 from isoglot.curation.answers.store import AnswerStore
-from isoglot.curation.translation.filling import ModelTranslator, Outcome, Task, fill, missing
+from isoglot.curation.translation.filling import ModelTranslator, Task, fill, missing
 from isoglot.curation.translation.in_context import queries_in_context
 from isoglot.curation.translation.language_codes import model_codes
 from isoglot.curation.translation.seq2seq import Seq2Seq

@@ -88,7 +88,7 @@ def test_mr_tydi(tmp_path):
     ("name", "text", "said"),
     [
         ("qrels/qrels.miracl-v1.0-sw-train.tsv", "1 Q0 a#0 yes\n9 Q0 a#0 1\n", "2 problems"),
-        ("topics/topics.miracl-v1.0-sw-train.tsv", "1\tNani?\textra\n", "3 columns; expected 2"),
+        ("topics/topics.miracl-v1.0-sw-train.tsv", "1\tNani?\textra\n", "3 tab-separated columns; expected 2"),
     ],
 )
 def test_broken_miracl_files_are_named(miracl, name, text, said):

@@ -339,7 +339,7 @@ def test_mmarco_errors(mmarco, tmp_path, capsys):
     triples = lines(mmarco / "triples.tsv", "7\t0\t3", "7\t0", "8\t0\t1\tx")
     broken = lines(mmarco / "collection.en.tsv", "0\tp\tq", "3\tn")
     said = refused(["from-mmarco", mmarco], target, capsys)
-    assert f"{triples}:2: 2 tab-separated columns; expected 3 or 4" in said
+    assert f"{triples}:2: 2 columns; expected 3 or 4" in said
     assert f"{triples}:3: relevance 'x' is no whole number" in said
     assert f"{broken}:1: 3 tab-separated columns; expected 2" in said
     assert "no language has both" in refused(["from-mmarco", mmarco, "--queries", "{lang}.tsv"], target, capsys)

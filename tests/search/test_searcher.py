@@ -350,8 +350,9 @@ def test_expansion_comes_before_translation(endpoint):
     assert "Thai (th)" in endpoint.asked[1][1]
 
 
-def test_translation_alone(endpoint):
-    endpoint.answers = ['{"en": "How high?"}']
+@pytest.mark.parametrize("thought", ["", "<think>{en} or {fr}?</think>"])
+def test_translation_alone(endpoint, thought):
+    endpoint.answers = [thought + '{"en": "How high?"}']
     assert Expander(endpoint.url, strategy="translate", langs=["en", "fr"])("Wie hoch?") == "Wie hoch?\nHow high?"
 
 

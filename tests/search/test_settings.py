@@ -9,9 +9,9 @@ from typing import Any, ForwardRef
 import numpy as np
 import pytest
 
-from isoglot.search.asked import Asked, SearchSettings, SimilarSettings
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
+from isoglot.search.request import SearchRequest, SearchSettings, SimilarSettings
 from isoglot.search.searcher import Searcher
 
 
@@ -26,7 +26,7 @@ def embed(texts: list[str], role: str) -> np.ndarray:
 
 def test_what_may_be_given_is_what_is_asked() -> None:
     named = {name: kind.__forward_arg__ for name, kind in all_of(SearchSettings).items()}
-    assert named == {field.name: field.type for field in fields(Asked)}
+    assert named == {field.name: field.type for field in fields(SearchRequest)}
     assert set(all_of(SimilarSettings)) < set(named)
 
 
@@ -39,8 +39,8 @@ def all_of(settings: Any) -> dict[str, ForwardRef]:
 )
 def test_signatures_name_every_setting_with_its_default(method: str, first: str, vectors: str) -> None:
     found = inspect.signature(getattr(Searcher, method)).parameters
-    assert list(found) == ["self", first, *(field.name for field in fields(Asked)), vectors]
-    assert {field.name: found[field.name].default for field in fields(Asked)} == vars(Asked())
+    assert list(found) == ["self", first, *(field.name for field in fields(SearchRequest)), vectors]
+    assert {field.name: found[field.name].default for field in fields(SearchRequest)} == vars(SearchRequest())
 
 
 def test_names_that_are_no_settings_are_refused_as_python_does(searcher: Searcher) -> None:

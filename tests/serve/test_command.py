@@ -28,7 +28,7 @@ from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import probe
 from isoglot.search.searcher import Searcher
-from isoglot.serve import server, showcase
+from isoglot.serve import encoders, server, showcase
 from isoglot.serve.server import allowed_hosts, listen
 from support.serving import embed, searcher
 
@@ -38,10 +38,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the backg
 sys.path.insert(0, {tests!r})
 from support.serving import searcher
 from types import SimpleNamespace
-import isoglot.cli.serving, isoglot.search.stores.named, isoglot.search.searcher
+import isoglot.search.stores.named, isoglot.search.searcher
 about = SimpleNamespace(model="tiny", options={{}})
 isoglot.search.stores.named.open_place = lambda folder: SimpleNamespace(about=about)
-isoglot.cli.serving._opened = lambda about, how: None
 isoglot.search.searcher.Searcher.open = classmethod(lambda cls, path, model, opener: searcher())
 from isoglot.cli import main
 main(["serve", "some/news", "--port", "0"])
@@ -145,7 +144,7 @@ def test_two_indexes_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch)
         "isoglot.search.stores.named.open_place",
         lambda folder: SimpleNamespace(about=SimpleNamespace(model=f"{folder}/model", options={}), folder=folder),
     )
-    monkeypatch.setattr(serving, "_opened", lambda about, how: loaded.append(how[0]) or Named(how[0]))
+    monkeypatch.setattr(encoders, "open_apart", lambda about, name, options: loaded.append(name) or Named(name))
     monkeypatch.setattr(server, "run", lambda app, taken, **how: served.append((app, taken.getsockname())))
     assert run(["serve", "a/news", "--compare", "b/news", "--compare-model", "other", "--port", "0"]) == 0
     assert loaded == ["a/news/model", "other"]
@@ -172,14 +171,14 @@ def test_indexes_of_one_model_share_it_until_another_one_lies_in_its_place(monke
             found = super().encoded(texts, role)
             return found._replace(vectors=np.roll(found.vectors, self.turned, axis=1))
 
-    monkeypatch.setattr(serving, "_opened", lambda about, how: Turned(about))
-    encoders = serving.Encoders(ModelOptions())
-    first = encoders.of(None, told(0))
-    assert encoders.of("model", told(0)) is first
-    assert encoders.of("other", told(0)) is not first
-    second = encoders.of(None, told(1))
+    monkeypatch.setattr(encoders, "open_apart", lambda about, name, options: Turned(about))
+    shared = encoders.SharedEncoders(ModelOptions())
+    first = shared.of(None, told(0))
+    assert shared.of("model", told(0)) is first
+    assert shared.of("other", told(0)) is not first
+    second = shared.of(None, told(1))
     assert second is not first
-    assert encoders.of(None, told(1)) is second
+    assert shared.of(None, told(1)) is second
 
 
 def test_bad_ports_hosts_and_keys_are_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

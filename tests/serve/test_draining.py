@@ -1,5 +1,7 @@
 """A server that is told to stop says so to balancers first, and answers all the while."""
 
+import asyncio
+import json
 import signal
 import threading
 
@@ -11,8 +13,11 @@ pytest.importorskip("fastapi")
 import uvicorn
 
 from isoglot.serve.app import create_app
+from isoglot.serve.metrics import Metrics
+from isoglot.serve.observing import Observed
 from isoglot.serve.server import draining_server, listen
 from isoglot.serve.settings import ServeSettings
+from isoglot.serve.workers import Workers
 from support.serving import searcher
 
 
@@ -68,3 +73,23 @@ def test_without_time_to_leave_and_at_ctrl_c_it_stops_at_once(served, seconds, s
     server.handle_exit(sent, None)
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/search"])
+def test_what_a_stopping_server_cannot_answer_is_refused_as_its_clients_read_it(path):
+    async def cut_off(scope, receive, send):
+        raise asyncio.CancelledError
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    app = Observed(cut_off, Metrics([], Workers(1, 0, 1.0)), ())
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+    asyncio.run(app(scope, None, send))
+    start, body = sent
+    answer = json.loads(body["body"])
+    assert start["status"] == answer["status"] == 503
+    assert ("error" in answer) == path.startswith("/v1/")
+    assert answer["detail"] == "the server is stopping"

@@ -50,6 +50,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for verb in (
+    converting.from_lareqa,
     documents_to_rows.from_docs,
     bitext.from_bitext,
     translating.translate,

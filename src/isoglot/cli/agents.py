@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from isoglot.cli.serving import LOOPBACK, judge_of, require_tokens
+from isoglot.cli.serving import LOOPBACK, encoder_named, judge_of, require_tokens
 from isoglot.cli.termination import sigterm_ends
+from isoglot.core.errors import MissingPackageError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -35,23 +36,18 @@ def mcp(
             late, by the tokens of the index's own model.
         options: How the encoder is opened, where not as it was for the index.
     """
-    from isoglot.core.errors import InputError, MissingPackageError
-
     missing = [name for name in ("mcp", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingPackageError(f"isoglot mcp needs {', '.join(missing)}: pip install 'isoglot[mcp]'")
     from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.search.index.about import About
     from isoglot.search.searcher import Searcher
     from isoglot.search.stores.named import open_place
     from isoglot.serve.mcp_tools import create_mcp
     from isoglot.serve.server import listen, run
 
     opened = open_place(index)
-    about = opened.about or About("", opened.index.dimension)
-    if not (model or about.model):
-        raise InputError(f"{index}: does not say which encoder its vectors are of; give it as --model")
+    encoder_named(index, opened, model)
     quiet_libraries()
     judge: Judge | Literal["late"] | None = None
     if rerank is not None:

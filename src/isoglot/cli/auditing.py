@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import Length, Paths, Switch
+from isoglot.cli.options import Json, Length, Paths, Switch
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
@@ -33,7 +33,7 @@ def audit(
     seed: int = 0,
     langs: str | None = None,
     strict: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
     offline: Switch = False,
 ) -> int:
     """Check rows before training: coverage, wrong languages, over-long texts, overlap, and what batches would hold.

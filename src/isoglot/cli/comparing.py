@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import ComparedOn, Source, open_source
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import Names, Switch
+from isoglot.cli.options import Json, Names, Switch
 from isoglot.core.errors import InputError, IsoglotError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def compare(
     source: Annotated[ComparedOn | None, Parameter(name="*")] = None,
     no_examples: Switch = False,
     overwrite: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare runs on one benchmark: differences with paired intervals, per language, family and script.
 

@@ -15,6 +15,35 @@ if TYPE_CHECKING:
     from isoglot.data.rows import Row
 
 
+def from_lareqa(
+    folder: Path,
+    /,
+    *,
+    output: OutputFile,
+    langs: str | None = None,
+    dataset: str | None = None,
+    context_negatives: int = 0,
+    seed: int = 0,
+    overwrite: Switch = False,
+) -> None:
+    """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
+
+    Args:
+        folder: Holds {lang}.json.
+        output: Rows file to write (.jsonl or .jsonl.gz).
+        langs: Comma-separated languages to keep.
+        dataset: Name of the data set; the folder's name by default.
+        context_negatives: At most so many other sentences of the paragraph become negatives: those that hold no
+            question's answer.
+        seed: Of their draw.
+        overwrite: Replace an existing file.
+    """
+    from isoglot.data.readers.lareqa_rows import lareqa_rows
+
+    rows = lareqa_rows(folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed)
+    _write(rows, output, overwrite, Counter())
+
+
 def from_mmarco(
     folder: str,
     /,

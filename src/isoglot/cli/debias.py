@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import Names, OutputFile, Paths, Switch, new_file
+from isoglot.cli.options import Json, Names, OutputFile, Paths, Switch, new_file
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
@@ -37,7 +37,7 @@ def fit(
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
     devices: str | None = None,
     overwrite: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a correction on parallel rows, plain texts, or vectors; never on a benchmark's labels.
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from isoglot.cli.language_model import LanguageModel, print_rejected, spent, unpaid_of
 from isoglot.cli.options import Length, Names, OutputFile, Switch
 from isoglot.cli.row_files import new_rows
 from isoglot.core.errors import InputError, IsoglotError
 
 if TYPE_CHECKING:
+    from isoglot.curation.generation.building import Generated
     from isoglot.curation.translated_pages.aligning import Embed
     from isoglot.curation.translated_pages.building import DocsRows, Outcome
     from isoglot.curation.translated_pages.passages import Cut
@@ -107,9 +109,8 @@ def from_docs(
     )
     cut, embed = _encoders(model, length, align_with)
     found = rows_from_docs(folder, settings, cut=cut, embed=embed)
-    unpaid = 0
-    if with_ is not None and not dry_run:
-        unpaid = _ask(found, with_, lm, budget_tokens, pivot)
+    asked = LanguageModel(lm, budget_tokens)
+    outcome = None if with_ is None or dry_run else _ask(found, with_, asked, pivot)
     parts = [found.rows] if split is None else split_pages(found.rows, found.pages, split, seed)
     _print(found, guessed=not layout)
     if report is not None and not dry_run:
@@ -120,31 +121,20 @@ def from_docs(
         if path is not None and not dry_run:
             write_rows(rows, path)
         print(f"{len(rows)} rows, {groups} groups, {count} languages {'would stand in' if dry_run else 'in'} {path}")
-    if unpaid:
-        raise IsoglotError(
-            f"the budget of {budget_tokens} tokens is spent, {unpaid} sections were not asked about; run again with a "
-            "larger --budget-tokens (and --overwrite): what is kept is not paid again"
-        )
+    if outcome is not None:
+        asked.require_all(outcome, "sections were not asked about")
 
 
-def _ask(found: DocsRows, url: str, lm: str, budget_tokens: int | None, pivot: str) -> int:
+def _ask(found: DocsRows, url: str, language_model: LanguageModel, pivot: str) -> Generated:
     """Put generated questions in the place of headings, in the languages that each section is there in.
-
-    Returns:
-        How many sections the budget did not reach.
 
     Raises:
         IsoglotError: no question of any section was of use, and not for want of a budget.
     """
-    from isoglot.cli.translating import cache_file, open_chat, spent
-    from isoglot.curation.answers.chat import SPENT
-    from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.generation.building import Generated, generate_rows
     from isoglot.curation.generation.subjects import subjects_of_rows
 
-    settings = {"concurrency": 8, "tries": 5, "timeout": 120.0, "budget_tokens": budget_tokens}
-    chat = open_chat(url, lm, AnswerStore(cache_file(url, lm)), settings)
-    outcome = Generated()
+    chat, outcome = language_model.chat(url), Generated()
     langs = sorted({row.lang for row in found.rows})
     old = {(row.group, row.lang): row for row in found.rows}
     found.rows = []
@@ -153,12 +143,10 @@ def _ask(found: DocsRows, url: str, lm: str, budget_tokens: int | None, pivot: s
         if section is not None:
             found.rows.append(replace(section, query=row.query, generated_by=row.generated_by))
     print(f"{len(found.rows)} questions; {spent(chat)}")
-    for reason, number in outcome.reasons.most_common():
-        print(f"rejected: {number} ({reason})")
-    unpaid = outcome.reasons[SPENT]
-    if not found.rows and not unpaid:
+    print_rejected(outcome)
+    if not found.rows and not unpaid_of(outcome):
         raise IsoglotError("no question of any section was of use; no rows are written")
-    return unpaid
+    return outcome
 
 
 def _files(output: Path, split: float | None, test_output: Path | None) -> tuple[Path, Path | None]:

@@ -50,7 +50,7 @@ def encode(
         resume: Keep the finished shards and go on.
     """
     from isoglot.core.output_folders import claimed_folder, refuse_own_input
-    from isoglot.encoders.endpoint import PREFIX as ENDPOINT
+    from isoglot.encoders.endpoint import is_endpoint
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.names import locate
 
@@ -58,7 +58,7 @@ def encode(
         raise InputError("--processes and --devices: a device has one process; give one of them")
     if shard_size < 1 or processes < 1:
         raise InputError("--shard-size and --processes want at least 1")
-    if model.startswith(ENDPOINT):
+    if is_endpoint(model):
         raise InputError("--model endpoint: isoglot encode wants a model here; isoglot evaluate takes endpoints")
     executor = (elsewhere or Elsewhere()).executor(devices)
     if executor is not None and processes > 1:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import Switch
+from isoglot.cli.options import Json, Switch
 
 
 def export(
@@ -18,7 +15,7 @@ def export(
     *,
     overwrite: Switch = False,
     batch: int = 256,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Move an index into a store, or bring the store up to date; stopped, the same command goes on.
 

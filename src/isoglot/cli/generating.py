@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.language_model import LanguageModel, print_rejected, rejects_beside, require_some, spent, write_rejects
 from isoglot.cli.options import Names, OutputFile, Paths, Switch
-from isoglot.cli.row_files import new_rows, refuse_input
-from isoglot.cli.translating import beside, cache_file, open_chat, require_some, spent, write_rejects
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.cli.row_files import new_rows, refuse_input, rows_in
+from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
 
@@ -27,7 +27,7 @@ def generate(
     *passages: Path,
     output: OutputFile,
     with_: Annotated[str, Parameter(name="--with")],
-    lm: str = "default",
+    language_model: Annotated[LanguageModel | None, Parameter(name="*")] = None,
     langs: Names = (),
     questions: Annotated[int, Parameter(name=["--questions", "-n"])] = 1,
     examples: Paths = (),
@@ -37,11 +37,6 @@ def generate(
     model: str = "embedded",
     length: int | None = None,
     rejects: Path | None = None,
-    budget_tokens: int | None = None,
-    concurrency: int = 8,
-    tries: int = 5,
-    timeout: float = 120.0,
-    cache: Path | None = None,
     limit: int | None = None,
     overwrite: Switch = False,
 ) -> None:
@@ -55,7 +50,7 @@ def generate(
             and folders of any kind that index takes; .jsonl files are rows unless --documents is given.
         output: Rows file to write (.jsonl or .jsonl.gz).
         with_: Address of an OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
-        lm: The model's name at the endpoint.
+        language_model: How it is asked.
         langs: Comma-separated languages of the questions; each passage's own by default.
         questions: Questions a passage.
         examples: Row files that show what kind of question is wanted.
@@ -65,11 +60,6 @@ def generate(
         model: Encoder whose tokenizer cuts documents into passages.
         length: Tokens of a passage.
         rejects: File of what gave no row, with reasons; by default the output's name with .rejects.
-        budget_tokens: Stop before more tokens than this are paid for.
-        concurrency: Requests at one time.
-        tries: Requests for one passage before it counts as failed.
-        timeout: Seconds to wait for one answer.
-        cache: File that keeps the answers; in isoglot's cache folder by default.
         limit: Only the first so many passages.
         overwrite: Replace existing files.
     """
@@ -77,8 +67,6 @@ def generate(
 
     from isoglot.core.problems import Problems
     from isoglot.core.progress import Progress, progress_line
-    from isoglot.curation.answers.chat import SPENT
-    from isoglot.curation.answers.store import AnswerStore
     from isoglot.curation.generation.building import Generated, generate_rows
     from isoglot.data.rows import read_rows, write_rows
     from isoglot.languages.codes import normal_code
@@ -89,7 +77,7 @@ def generate(
         raise InputError(f"--limit {limit}: expected at least 1")
     if not with_.startswith(("http://", "https://")):
         raise InputError(f"--with {with_}: expected the address of an OpenAI-compatible API (http://HOST/v1)")
-    refused = rejects or beside(output)
+    refused = rejects or rejects_beside(output)
     new_rows(output, overwrite, beside={"--rejects": refused})
     refuse_input(output, passages)
     langs, pivot = tuple(dict.fromkeys(map(normal_code, langs))), normal_code(pivot)
@@ -101,8 +89,8 @@ def generate(
         progress_line(f"{problems.count} documents or lines were passed over, such as {problems.shown[0]}")
     if not subjects:
         raise InputError(f"{passages[0]}: no passages to ask about")
-    settings = {"concurrency": concurrency, "tries": tries, "timeout": timeout, "budget_tokens": budget_tokens}
-    chat = open_chat(with_, lm, AnswerStore(cache or cache_file(with_, lm)), settings)
+    asked = language_model or LanguageModel()
+    chat = asked.chat(with_)
     outcome, started = Generated(), time.monotonic()
 
     def made() -> Iterator[Row]:
@@ -112,20 +100,14 @@ def generate(
                 yield row
                 progress.advance(outcome.passages - done)
                 done = outcome.passages
-        require_some(outcome.rows, outcome.rejects, outcome.reasons, refused)
+        require_some(outcome, refused)
 
     count = write_rows(made(), output)
     write_rejects(outcome.rejects, refused)
     rate = len(subjects) / max(time.monotonic() - started, 1e-9)
     print(f"{count} rows for {len(subjects)} passages in {output}; {spent(chat)}; {rate:.1f} passages a second")
-    for reason, number in outcome.reasons.most_common():
-        print(f"rejected: {number} ({reason})")
-    unpaid = outcome.reasons[SPENT]
-    if unpaid:
-        raise IsoglotError(
-            f"the budget of {budget_tokens} tokens is spent, {unpaid} of {len(subjects)} passages were not asked "
-            "about; run again with a larger --budget-tokens (and --overwrite): what is kept is not paid again"
-        )
+    print_rejected(outcome)
+    asked.require_all(outcome, f"of {len(subjects)} passages were not asked about")
 
 
 def filter_(
@@ -163,7 +145,7 @@ def filter_(
     from isoglot.data.rows import write_rows
     from isoglot.encoders.cross_encoder import load_cross_encoder
 
-    refused = rejects or beside(output)
+    refused = rejects or rejects_beside(output)
     if not dry_run:
         new_rows(output, overwrite, beside={"--rejects": refused})
     judge = None if cross_encoder is None else load_cross_encoder(cross_encoder)
@@ -196,9 +178,6 @@ def _subjects(
 ) -> Iterator[Subject]:
     """What questions are asked about, by what the inputs are: rows, a prepared folder, indexes, documents."""
     from isoglot.curation.generation import subjects
-    from isoglot.curation.rewriting import rows_of
-    from isoglot.data.prepared import open_prepared
-    from isoglot.data.rows import read_rows
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import BUILDING, FILE
 
@@ -210,11 +189,11 @@ def _subjects(
         stored = (passage for path in indexes for passage in LanceIndex(path).passages())
         cut = ((passage.id, passage.lang, passage.text, passage.title) for passage in stored)
         return subjects.subjects_of_passages(cut, problems, dataset)
-    if len(inputs) == 1 and (inputs[0] / "rows.arrow").is_file() and not documents:
-        return subjects.subjects_of_rows(rows_of(open_prepared(inputs[0])), pivot)
-    if documents or not all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in inputs):
+    prepared = len(inputs) == 1 and (inputs[0] / "rows.arrow").is_file()
+    rows = prepared or all(path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")) for path in inputs)
+    if documents or not rows:
         return subjects.subjects_of_documents(list(inputs), splitter(), problems, dataset)
-    return subjects.subjects_of_rows((row for _, _, row in read_rows(inputs)), pivot)
+    return subjects.subjects_of_rows(rows_in(inputs), pivot)
 
 
 def _splitter(model: str, length: int | None) -> Split:

@@ -38,7 +38,7 @@ class FromIndex:
         return f"{self.place} ({', '.join([ranking.mode, *more])})"
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """What only vectors can have, a depth that no search has, streamed passages, no index."""
+        """Refuse what only vectors can have, a depth that no search has, streamed passages, and no index."""
         from isoglot.search.index.manifest import read_manifest
         from isoglot.search.query_checks import LARGEST_K, check_feedback
         from isoglot.search.stores.named import FOLDER, split_place

@@ -13,7 +13,7 @@ from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.index_report import print_versions
 from isoglot.cli.index_request import IndexRequest
 from isoglot.cli.keeping_up import KeepingUp
-from isoglot.cli.options import OutputDir, Switch
+from isoglot.cli.options import Json, OutputDir, Switch
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -45,7 +45,7 @@ def index(
     overwrite: Switch = False,
     resume: Switch = False,
     local: Path | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make documents searchable: JSONL, CSV, Parquet, BEIR folders, Markdown, text, HTML, PDF.
 
@@ -104,7 +104,7 @@ def _in_folder(asked: IndexRequest) -> None:
 
 
 def _with_versions(asked: IndexRequest) -> bool:
-    """Whether it was of versions alone, which is done then."""
+    """List, roll back or prune versions, where nothing else was asked for; whether that was so."""
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.index.versions import prune, roll_back
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import Names
+from isoglot.cli.options import Json, Names
 
 app = App(name="keys", help="Keys that open a server (isoglot serve --keys).", help_format="plaintext")
 
@@ -30,7 +29,7 @@ def add(file: Path, name: str, /, *, scopes: Names = ("search",), per_minute: in
 
 
 @app.command(name="list")
-def list_keys(file: Path, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def list_keys(file: Path, /, *, as_json: Json = False) -> None:
     """Print the keys' names, scopes, limits and dates.
 
     Args:

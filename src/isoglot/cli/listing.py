@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any, Literal
 
 from isoglot.cli.json_output import json_line
+from isoglot.cli.options import Json
 
 Kind = Literal["benchmarks", "losses", "regimes", "stores"]
 
 
-def list_names(kind: Kind, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def list_names(kind: Kind, /, *, as_json: Json = False) -> None:
     """List what can be named on the command line, with where each name comes from.
 
     Args:

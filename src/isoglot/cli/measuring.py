@@ -13,7 +13,7 @@ from isoglot.cli.benchmarks import Source, open_source, source_settings
 from isoglot.cli.elsewhere import Elsewhere
 from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
-from isoglot.cli.options import OutputDir, Paths, Switch
+from isoglot.cli.options import Json, OutputDir, Paths, Switch
 from isoglot.cli.ranking import Ranking
 from isoglot.cli.score_sources import score_source
 from isoglot.cli.scoring import ScoreSource, Scoring
@@ -52,7 +52,7 @@ def evaluate(
     depth: int | None = None,
     overwrite: Switch = False,
     resume: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure a retriever: monolingual, cross-lingual and multilingual retrieval, per language and pair.
 
@@ -103,15 +103,15 @@ def evaluate(
     depth = depth if depth is not None else 1000 if index is None else 100
     searched = ranking or Ranking()
     how = Scoring(
-        relevant_from,
-        debias,
-        searched.feedback,
-        late,
-        in_context,
-        searched.fair == "balanced",
-        trec_depth if write_trec else None,
-        parse_memory(memory),
-        depth,
+        relevant_from=relevant_from,
+        debias=debias,
+        feedback=searched.feedback,
+        late=late,
+        in_context=in_context,
+        balanced=searched.fair == "balanced",
+        trec_depth=trec_depth if write_trec else None,
+        memory=parse_memory(memory),
+        depth=depth,
     )
     scores = score_source(model, vectors, run, run_pool, index, searched, options, devices, executor)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:

@@ -41,6 +41,7 @@ OutputDir = Annotated[Path, Parameter(name=["--output-dir", "-o"])]
 OutputFile = Annotated[Path, Parameter(name=["--output", "-o"])]
 Length = Annotated[int, Parameter(validator=Number(gte=4))]
 Switch = Annotated[bool, Parameter(negative="")]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
 def _with_inherited_hints(kind: type[Settings]) -> type[Settings]:

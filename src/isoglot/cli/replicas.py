@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from isoglot.cli.json_output import json_line
-
-Json = Annotated[bool, Parameter(name="--json", negative="")]
+from isoglot.cli.options import Json
 
 
 def push(index: Path, address: str, /, *, as_json: Json = False) -> None:

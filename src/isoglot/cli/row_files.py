@@ -1,8 +1,8 @@
-"""Files that verbs write rows to: names that are read back as rows, none written twice, and a counter meanwhile."""
+"""Files of rows that verbs read and write: names that are read back as rows, none written twice, and a counter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,17 @@ def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
     """
     if output.resolve() in {path.resolve() for path in inputs}:
         raise InputError(f"--output {output}: is read, and only new rows are written; give another file")
+
+
+def rows_in(paths: Sequence[Path]) -> Iterator[Row]:
+    """The rows of files, or of one prepared folder."""
+    from isoglot.curation.rewriting import rows_of
+    from isoglot.data.prepared import open_prepared
+    from isoglot.data.rows import read_rows
+
+    if len(paths) == 1 and paths[0].is_dir():
+        return rows_of(open_prepared(paths[0]))
+    return (row for _, _, row in read_rows(paths))
 
 
 def counted(rows: Iterable[Row]) -> Iterator[Row]:

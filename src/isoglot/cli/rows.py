@@ -1,54 +1,19 @@
-"""`isoglot data`: parallel rows from other formats, prepared, and described."""
+"""`isoglot data`: parallel rows, prepared and described."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import OutputDir, OutputFile, Switch
-from isoglot.cli.row_files import counted, new_rows
+from isoglot.cli.options import Json, OutputDir, Switch
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 
 app = App(
     name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
 )
-
-
-@app.command
-def from_lareqa(
-    folder: Path,
-    /,
-    *,
-    output: OutputFile,
-    langs: str | None = None,
-    dataset: str | None = None,
-    context_negatives: int = 0,
-    seed: int = 0,
-    overwrite: Switch = False,
-) -> None:
-    """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
-
-    Args:
-        folder: Holds {lang}.json.
-        output: Rows file to write (.jsonl or .jsonl.gz).
-        langs: Comma-separated languages to keep.
-        dataset: Name of the data set; the folder's name by default.
-        context_negatives: At most so many other sentences of the paragraph become negatives: those that hold no
-            question's answer.
-        seed: Of their draw.
-        overwrite: Replace an existing file.
-    """
-    from isoglot.data.readers.lareqa_rows import lareqa_rows
-    from isoglot.data.rows import write_rows
-
-    new_rows(output, overwrite)
-    converted = lareqa_rows(folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed)
-    count = write_rows(counted(converted), output)
-    print(f"{count} rows in {output}")
 
 
 @app.command
@@ -84,7 +49,7 @@ def prepare(
 def show(
     *rows: Path,
     langs: str | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Describe rows: languages, groups, pairs for each language pair, duplicates, lengths.
 

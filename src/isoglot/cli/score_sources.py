@@ -31,20 +31,20 @@ class FromModel:
     executor: Executor | None = None
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """A model that is not there, an endpoint for streamed passages."""
-        from isoglot.encoders.endpoint import PREFIX
+        """Refuse a model that is not there, and an endpoint for streamed passages."""
+        from isoglot.encoders.endpoint import is_endpoint
         from isoglot.encoders.loading import quiet_libraries
         from isoglot.encoders.names import locate
 
         _check_vectors(how, streamed)
-        elsewhere = self.name.startswith(PREFIX) or self.devices is not None or self.executor is not None
+        elsewhere = is_endpoint(self.name) or self.devices is not None or self.executor is not None
         if elsewhere and (how.late or how.in_context):
             raise InputError(
                 f"--{'late' if how.late else 'in-context'}: goes by tokens, so it wants one model here; leave "
                 "--devices and --on out"
             )
         quiet_libraries()
-        if not self.name.startswith(PREFIX):
+        if not is_endpoint(self.name):
             locate(self.name)
         elif streamed or self.executor is not None:
             raise InputError(
@@ -118,7 +118,7 @@ class FromVectors:
         return self.model or str(self.place)
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """A correction or runs for streamed passages, workers for those in memory, late interaction."""
+        """Refuse a correction or runs for streamed passages, workers for those in memory, and late interaction."""
         _check_vectors(how, streamed)
         if how.late or how.in_context:
             raise InputError(
@@ -168,7 +168,7 @@ class FromRun:
         return ",".join(map(str, self.files))
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """What only vectors can have."""
+        """Refuse what only vectors can have."""
         _refuse_streamed(how, streamed)
         if how.wants_vectors:
             raise InputError(

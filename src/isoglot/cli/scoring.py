@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How is scored, whatever it is that is scored.
+    """How a model, vectors, a run or the searches of an index are scored.
 
     Attributes:
         relevant_from: the lowest grade that is relevant.

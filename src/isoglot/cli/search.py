@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.hits import as_record, print_facets, print_hits
 from isoglot.cli.json_output import json_line
-from isoglot.cli.options import Names, Switch
+from isoglot.cli.options import Json, Names, Switch
 from isoglot.cli.ranking import Ranking
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
@@ -39,7 +39,7 @@ def search(
     ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
     model: str | None = None,
     options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
 ) -> None:
     """Search an index with one query, or with a file of them.
 

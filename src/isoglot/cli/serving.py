@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from weakref import WeakValueDictionary, ref
+from weakref import ref
 
 from cyclopts import Parameter
 
 from isoglot.cli.options import Names, Switch
 from isoglot.cli.termination import sigterm_ends
+from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.encoders.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from isoglot.encoders.embedder import Embedder, Encoder
     from isoglot.encoders.judging import Judge
-    from isoglot.search.index.about import About
     from isoglot.search.searcher import Searcher
     from isoglot.search.stores.protocol import Opened
     from isoglot.serve.settings import ServeSettings
@@ -84,10 +84,9 @@ def serve(
         log_queries: Those lines say what was searched for.
     """
     require_packages()
-    from isoglot.core.errors import InputError
+    from isoglot.encoders.endpoint import is_endpoint
     from isoglot.encoders.late_interaction import LATE
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.search.index.about import About
     from isoglot.search.replicas.opening import open_replica
     from isoglot.search.replicas.place import is_address
     from isoglot.search.stores.named import open_place
@@ -98,13 +97,12 @@ def serve(
     from isoglot.serve.settings import ServeSettings
 
     chosen = options or ModelOptions()
-    wanted: list[tuple[str, Opened, About, str | None]] = []
+    wanted: list[tuple[str, Opened, str | None]] = []
+    encoders: list[str] = []
     for folder, own in ((index, model), *([(compare, compare_model)] if compare is not None else [])):
         place = open_replica(folder, local) if is_address(folder) else open_place(folder)
-        about = place.about or About("", place.index.dimension)
-        if not (own or about.model):
-            raise InputError(f"{folder}: does not say which encoder its vectors are of; give it as --model")
-        wanted.append((folder, place, about, own))
+        encoders.append(encoder_named(folder, place, own))
+        wanted.append((folder, place, own))
     if refresh < 0:
         raise InputError(f"--refresh {refresh}: expected seconds, or 0 for never")
     if not 0 <= drain <= 3600:
@@ -116,7 +114,7 @@ def serve(
         refresh=refresh,
         log_queries=log_queries,
         late=LATE in rerank,
-        at_once=1 if any(_is_elsewhere(own or about.model) for *_, about, own in wanted) else _BATCHES,
+        at_once=1 if any(map(is_endpoint, encoders)) else _BATCHES,
     )
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
@@ -134,7 +132,7 @@ def serve(
 
 
 def _app(
-    wanted: Sequence[tuple[str, Opened, About, str | None]],
+    wanted: Sequence[tuple[str, Opened, str | None]],
     options: ModelOptions,
     settings: ServeSettings,
     judges: dict[str, Judge],
@@ -143,12 +141,13 @@ def _app(
     """The application over opened places; nothing else keeps the first version of an index, or its model."""
     from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
+    from isoglot.serve.encoders import SharedEncoders
 
     searchers: dict[str, Searcher] = {}
     embed: dict[str, Embedder] = {}
-    encoders = Encoders(options)
+    encoders = SharedEncoders(options)
     stack.callback(encoders.close)
-    for folder, place, _, model in wanted:
+    for folder, place, model in wanted:
         name = _name(folder, searchers)
         searchers[name] = searcher = Searcher.open(place, model, opener=partial(encoders.of, model))
         stack.callback(_close, ref(searcher))
@@ -165,62 +164,17 @@ def _close(searcher: ref[Searcher]) -> None:
         there.close()
 
 
-def serve_quickstart(study: Study, *, port: int = PORT, host: str = LOOPBACK) -> None:
+def serve_quickstart(study: Study, *, port: int = PORT) -> None:
     """Serve the quick start's corpus with the untouched and the hybrid model side by side, until Ctrl-C."""
     from isoglot.serve.app import create_app
-    from isoglot.serve.server import allowed_hosts, listen
+    from isoglot.serve.server import listen
     from isoglot.serve.settings import ServeSettings
     from isoglot.serve.showcase import models_of, showcase
 
     models = models_of(study)
-    with listen(host, port) as taken:
+    with listen(LOOPBACK, port) as taken:
         searchers, embed = showcase(models)
-        _run(create_app(searchers, ServeSettings(hosts=allowed_hosts(host)), embed=embed), taken)
-
-
-class Encoders:
-    """Encoders of indexes, each of which is shared by all that have the same one.
-
-    Args:
-        options: how they are opened, where not as the index says.
-    """
-
-    def __init__(self, options: ModelOptions) -> None:
-        self._options = options
-        # Those that no index is served with any more end.
-        self._open: WeakValueDictionary[tuple[str, ModelOptions], Encoder] = WeakValueDictionary()
-
-    def of(self, model: str | None, about: About) -> Encoder:
-        """The encoder of an index.
-
-        Args:
-            model: where it lies; what the index names when None.
-            about: what the index says about it.
-
-        Raises:
-            InputError: it cannot be opened, or is not the one that the index was made with.
-        """
-        from isoglot.search.index.encoder_check import gives
-
-        how = (model or about.model, self._options.filled(about.options))
-        found = self._open.get(how)
-        if found is None or not gives(about, found):  # another model may lie where one was
-            self._open[how] = found = _opened(about, how)
-        return found
-
-    def close(self) -> None:
-        """End the processes of all."""
-        for encoder in list(self._open.values()):
-            getattr(encoder, "close", lambda: None)()
-
-
-def _opened(about: About, how: tuple[str, ModelOptions]) -> Encoder:
-    """The encoder of an index: one that computes here has a process of its own, one behind an address needs none."""
-    from isoglot.encoders.apart import Apart
-    from isoglot.search.index.encoder_check import open_like
-
-    opener = partial(open_like, about, *how, light=True)
-    return opener() if _is_elsewhere(how[0]) else Apart(opener)
+        _run(create_app(searchers, ServeSettings(), embed=embed), taken)
 
 
 def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
@@ -229,7 +183,6 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
     Raises:
         InputError: a model that is not there, two of one name, or one that has the name of something else.
     """
-    from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import LATE, PREFIX
     from isoglot.serve.rerankers import NOT_RERANKED
 
@@ -249,13 +202,24 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
     return judges
 
 
+def encoder_named(place: str, opened: Opened, model: str | None) -> str:
+    """The name of an index's encoder: `--model`, or what the index says.
+
+    Raises:
+        InputError: neither says.
+    """
+    name = model or (opened.about.model if opened.about else "")
+    if not name:
+        raise InputError(f"{place}: does not say which encoder its vectors are of; give it as --model")
+    return name
+
+
 def judge_of(model: str) -> Judge:
     """What `--rerank` names, opened.
 
     Raises:
         InputError: it is not there, or scores no pairs.
     """
-    from isoglot.core.errors import InputError
     from isoglot.encoders.judging import open_judge
 
     try:
@@ -270,19 +234,12 @@ def require_tokens(encoder: Encoder, index: str) -> None:
     Raises:
         InputError: the encoder gives vectors of whole texts only.
     """
-    from isoglot.core.errors import InputError
     from isoglot.encoders.late_interaction import late_scorer
 
     try:
         late_scorer(encoder).late("warm", ["warm"])
     except InputError as error:
         raise InputError(f"--rerank late: {index}: {error}") from error
-
-
-def _is_elsewhere(model: str) -> bool:
-    from isoglot.encoders.endpoint import PREFIX
-
-    return model.startswith(PREFIX)
 
 
 def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
@@ -320,8 +277,6 @@ def require_packages() -> None:
     Raises:
         MissingPackageError: names those that are missing and the extra that installs them.
     """
-    from isoglot.core.errors import MissingPackageError
-
     missing = [
         name for name in ("babel", "fastapi", "jinja2", "prometheus_client", "uvicorn") if find_spec(name) is None
     ]

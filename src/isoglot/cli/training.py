@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
-from isoglot.cli.options import Fractions, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
+from isoglot.cli.options import Fractions, Json, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
@@ -91,7 +91,7 @@ def study(
     discard_models: Switch = False,
     no_examples: Switch = False,
     overwrite: Switch = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: Json = False,
     offline: Switch = False,
 ) -> None:
     """Compare regimes: the untouched model, then each regime with each seed, trained and measured.

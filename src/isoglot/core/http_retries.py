@@ -42,14 +42,16 @@ def post(client: httpx.Client, url: str, path: str, body: dict[str, Any], *, lea
 
     Raises:
         FaultError: no answer, or a status that may pass.
-        InputError: the server refuses (a wrong key, an unknown model).
+        InputError: no address, or the server refuses (a wrong key, an unknown model).
     """
     package = require_httpx()
     try:
         answer: httpx.Response = client.post(f"{url.rstrip('/')}/{path}", json=body)
     except package.TimeoutException as error:
         raise FaultError(f"no answer in {client.timeout.read:g} s") from error
-    except package.TransportError as error:
+    except package.InvalidURL as error:
+        raise InputError(f"{url}: no address ({error}); expected one such as http://HOST/v1") from error
+    except package.RequestError as error:
         raise FaultError(f"connection failed ({error})") from error
     if answer.status_code in _PASSING:
         raise FaultError(f"status {answer.status_code}", retry_after(answer.headers.get("retry-after"), least))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
+from isoglot.curation.other_passages import distinct_passages, nearest_others
 from isoglot.data.near_duplicates import NEAR, contains, grams
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Model
@@ -89,7 +90,7 @@ def own_ranks(queries: NDArray[np.float32], passages: NDArray[np.float32], rows:
         rows: the prepared rows.
     """
     component = np.asarray(rows.table.component)
-    pool = _pool(rows)
+    pool = distinct_passages(rows)
     candidates, theirs = passages[pool], component[pool]
     own = np.einsum("ij,ij->i", queries, passages)
     ranks = np.empty(len(rows), np.int64)
@@ -130,24 +131,15 @@ def _near(first: frozenset[str], second: frozenset[str]) -> bool:
     return shared >= NEAR * (len(first) + len(second) - shared)
 
 
-def _pool(rows: Prepared) -> NDArray[np.int64]:
-    """One row of each different passage of a language."""
-    keys = [f"{code}\0{text}" for code, text in zip(np.asarray(rows.table.lang), rows.passages(), strict=True)]
-    return np.sort(np.unique(keys, return_index=True)[1])
-
-
 def _judged(
     judge: CrossEncoder, queries: NDArray[np.float32], passages: NDArray[np.float32], rows: Prepared
 ) -> NDArray[np.int64]:
-    component, pool = np.asarray(rows.table.component), _pool(rows)
-    asked, texts = rows.column("query"), rows.passages()
+    component, texts = np.asarray(rows.table.component), rows.passages()
+    found = nearest_others(queries, passages, component, np.arange(len(rows)), distinct_passages(rows), _RERANKED)
     ranks = np.empty(len(rows), np.int64)
     with Progress("judging", len(rows)) as progress:
-        for row, query in enumerate(asked):
-            scores = passages[pool] @ queries[row]
-            scores[component[pool] == component[row]] = -np.inf
-            best = [at for at in np.argsort(-scores, kind="stable")[:_RERANKED] if np.isfinite(scores[at])]
-            pairs = [(query, texts[row]), *((query, texts[pool[at]]) for at in best)]
+        for row, (query, (others, _)) in enumerate(zip(rows.column("query"), found, strict=True)):
+            pairs = [(query, texts[at]) for at in (row, *others)]
             judged = np.asarray(judge.predict(pairs, show_progress_bar=False))
             ranks[row] = 1 + int((judged[1:] > judged[0]).sum())
             progress.advance()

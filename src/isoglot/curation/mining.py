@@ -7,7 +7,6 @@ component says nearly the same as the query's own in a language that both have, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -19,6 +18,7 @@ from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
+from isoglot.curation.other_passages import Vectors, distinct_passages, nearest_others
 from isoglot.data.near_duplicates import NEAR, contains, normalise
 from isoglot.data.prepared import Prepared, prepare
 from isoglot.encoders.devices import Precision
@@ -29,7 +29,6 @@ from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.ranks import BLOCK_BYTES
 
 NegativeLanguage = Literal["query", "passage", "any", "mix"]
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -142,9 +141,7 @@ def mine_vectors(
     lang, component = np.asarray(table.lang), np.asarray(table.component)
     own_score = np.einsum("ij,ij->i", queries, passages)
     searched = _other_queries(queries, rows) if settings.language == "passage" else queries
-    # Equal texts of one language are one candidate.
-    _, first = np.unique([f"{code}\0{text}" for code, text in zip(lang, texts, strict=True)], return_index=True)
-    pool = np.sort(first)
+    pool = distinct_passages(rows)
     same = _Sameness(rows, texts)
     skipped: Counter[str] = Counter()
     negatives: list[tuple[str, ...]] = [()] * len(rows)
@@ -152,7 +149,7 @@ def mine_vectors(
         for code in range(len(table.languages)):
             mine_of = np.flatnonzero(lang == code)
             found = [
-                _nearest(searched[mine_of], component[mine_of], passages, component, part, settings.stop, block_bytes)
+                nearest_others(searched, passages, component, mine_of, part, settings.stop, block_bytes)
                 for part in _pools(pool, lang[pool], code, settings.language)
             ]
             for row, *lists in zip(mine_of.tolist(), *found, strict=True):
@@ -181,28 +178,6 @@ def _pools(pool: NDArray[np.int64], langs: NDArray[Any], code: int, language: Ne
         return [pool]
     own = pool[langs == code]
     return [own, pool[langs != code]] if language == "mix" else [own]
-
-
-def _nearest(
-    queries: Vectors,
-    identity: NDArray[Any],
-    passages: Vectors,
-    components: NDArray[Any],
-    pool: NDArray[np.int64],
-    count: int,
-    block_bytes: int,
-) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-    """For each query the `count` best rows of the pool that are not of its component, with scores, best first."""
-    candidates, theirs = passages[pool], components[pool]
-    block = max(1, block_bytes // (4 * max(1, len(pool))))
-    for start in range(0, len(queries), block):
-        scores = queries[start : start + block] @ candidates.T
-        scores[identity[start : start + block, None] == theirs] = -np.inf
-        for row in scores:
-            best = np.argpartition(-row, count)[:count] if count < len(row) else np.arange(len(row))
-            best = best[np.lexsort((best, -row[best]))]
-            best = best[np.isfinite(row[best])]
-            yield pool[best], row[best]
 
 
 def _passing(

@@ -21,7 +21,7 @@ from isoglot.core.progress import Progress
 from isoglot.data.big_arrays import Ints, Room
 from isoglot.data.lookups import REPEAT_REMEDY, DuplicateRowError
 from isoglot.data.row_table import RowTable
-from isoglot.data.rows import FIELDS, Row
+from isoglot.data.rows import FIELDS, REMEDY, Row
 
 FORMAT = 2
 ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets", "cross_only"))
@@ -104,7 +104,7 @@ def write_prepared(
             progress.advance()
         if batch:
             flush()
-    problems.raise_if_any("Mend these lines or take them out; docs/data.md describes the format.")
+    problems.raise_if_any(REMEDY)
     if not present:
         raise InputError("no rows: what was given has columns, but nothing in them")
     if langs is not None and (not langs or not set(langs) <= present):

@@ -100,35 +100,6 @@ def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
             problems.add(path, number, "not a row: JSON nested too deeply")
 
 
-def tsv_lines(path: Path, problems: Problems, columns: tuple[int, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Stream tab-separated lines without quoting or header, as MS MARCO writes them.
-
-    Args:
-        path: also gzipped.
-        problems: gathers lines that are not UTF-8 or have another number of columns.
-        columns: allowed numbers of columns; four may be separated by spaces (TREC qrels).
-
-    Raises:
-        InputError: no such file, one that cannot be read, or a broken gzip file.
-    """
-    for number, line in raw_lines(path):
-        try:
-            text = line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            problems.add(path, number, not_utf8(error))
-            continue
-        if not text.strip():
-            continue
-        parts = text.split("\t")
-        if len(parts) == 1 and 4 in columns:
-            parts = text.split()
-        if len(parts) in columns:
-            yield number, parts
-        else:
-            wanted = " or ".join(map(str, columns))
-            problems.add(path, number, f"{len(parts)} tab-separated columns; expected {wanted}")
-
-
 def _separated(path: Path, problems: Problems, *, tabs: bool, header: bool) -> Iterator[Record]:
     with readable(path), _whole_gzip(path), text_stream(path, problems) as (stream, _):
         if stream is None:
@@ -157,23 +128,28 @@ def _whole_gzip(path: Path) -> Iterator[None]:
 
 
 def table_rows(
-    path: Path, columns: int, problems: Problems, *, separator: str | None = "\t"
+    path: Path, columns: int | tuple[int, ...], problems: Problems, *, separator: str | None = "\t"
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of a text table; lines of another number of columns are problems.
+    """Yield (line number, fields) of a text table without quoting or header; other numbers of columns are problems.
 
     Args:
         path: UTF-8, gzipped where the name ends in .gz.
-        columns: how many are expected.
+        columns: how many are expected, or several numbers.
         problems: gathers malformed lines, which are skipped.
         separator: None splits at any white space (as trec_eval does).
+
+    Raises:
+        InputError: no such file, one that cannot be read, or a broken gzip file.
     """
+    allowed = (columns,) if isinstance(columns, int) else columns
     for number, line in raw_lines(path):
         try:
             fields = line.decode("utf-8").rstrip("\r\n").split(separator)
         except UnicodeDecodeError as error:
             problems.add(path, number, not_utf8(error))
             continue
-        if len(fields) != columns:
-            problems.add(path, number, f"{len(fields)} columns; expected {columns}")
-        else:
+        if len(fields) in allowed:
             yield number, fields
+        else:
+            parted = "tab-separated columns" if separator else "columns"
+            problems.add(path, number, f"{len(fields)} {parted}; expected {' or '.join(map(str, allowed))}")

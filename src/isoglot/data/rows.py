@@ -29,7 +29,7 @@ FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 
 # What a data set holds: questions and passages that answer them, or texts and their translations.
 Kind = Literal["qa", "bitext"]
-_REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
+REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
 _BLANK = re.compile(rf"[\s{IGNORABLE}]*")
 
 
@@ -101,7 +101,7 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
         if not found and gathered.count == before:
             gathered.add(path, None, "the file holds no rows")
     if problems is None:
-        gathered.raise_if_any(_REMEDY)
+        gathered.raise_if_any(REMEDY)
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> int:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 PREFIX = "endpoint:"
 
 
+def is_endpoint(name: str) -> bool:
+    """Whether a model's name is an endpoint's, as `open_endpoint` takes it."""
+    return name.startswith(PREFIX)
+
+
 class Endpoint:
     """Embeds texts through `POST {url}/embeddings`.
 

@@ -16,7 +16,7 @@ from isoglot.core.recent import Recent
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.embedder import Model, Role, check_texts
 from isoglot.encoders.encoding import as_encoder
-from isoglot.encoders.endpoint import PREFIX
+from isoglot.encoders.endpoint import is_endpoint
 from isoglot.encoders.late_interaction import LATE, LateInteraction, mixed
 from isoglot.encoders.late_interaction import PREFIX as LATE_PREFIX
 from isoglot.encoders.names import locate
@@ -119,13 +119,13 @@ def open_judge(name: str | Path, *, device: str | None = None) -> Judge:
     """
     check_kind("model", name, (str, Path), "a folder, a Hub id, or `late:MODEL`")
     name = str(name)
-    if name.startswith(PREFIX):
+    if is_endpoint(name):
         return CosineJudge(open_embedder(name))
     if name.rstrip(":") == LATE:
         raise InputError(f"{name}: `late` alone is for searches, with the index's model; name another as `late:MODEL`")
     if name.startswith(LATE_PREFIX):
         inner = name.removeprefix(LATE_PREFIX)
-        return LateJudge(open_embedder(inner, None if inner.startswith(PREFIX) else ModelOptions(device=device)))
+        return LateJudge(open_embedder(inner, None if is_endpoint(inner) else ModelOptions(device=device)))
     path, revision = locate(name, what="cross-encoder")
     if _embeds(path, revision):
         return CosineJudge(open_embedder(name, ModelOptions(device=device)))

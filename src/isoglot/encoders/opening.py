@@ -14,7 +14,7 @@ from isoglot.encoders.device_pool import DevicePool
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Encoder, Model, is_transformer, name_of
 from isoglot.encoders.encoding import ModelEmbedder, as_encoder
-from isoglot.encoders.endpoint import PREFIX, open_endpoint
+from isoglot.encoders.endpoint import is_endpoint, open_endpoint
 from isoglot.encoders.loading import load, quiet_libraries
 from isoglot.encoders.names import locate
 from isoglot.encoders.options import ModelOptions
@@ -47,12 +47,12 @@ def open_embedder(
         check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
     model = str(model) if isinstance(model, Path) else model
     options, places = options or ModelOptions(), split_devices(devices)
-    is_endpoint = isinstance(model, str) and model.startswith(PREFIX)
-    if not is_endpoint and (isinstance(model, str) or is_transformer(model)):
+    elsewhere = isinstance(model, str) and is_endpoint(model)
+    if not elsewhere and (isinstance(model, str) or is_transformer(model)):
         return _opened_here(model, options, places)
     if places:
         raise InputError(f"devices {', '.join(places)}: only models that are opened here take several; leave it out")
-    _refuse(options, "an endpoint decides" if is_endpoint else "a function decides", but=("precision",))
+    _refuse(options, "an endpoint decides" if elsewhere else "a function decides", but=("precision",))
     return open_endpoint(model) if isinstance(model, str) else as_encoder(model)
 
 

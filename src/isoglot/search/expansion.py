@@ -7,16 +7,17 @@ translation. Query, passage and translations are then searched for as one text.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.chat_completions import complete, json_object, without_thoughts
+from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
+from isoglot.core.http_retries import FaultError, require_httpx
 from isoglot.languages.table import language
 
 Strategy = Literal["passage", "translate", "both"]
@@ -48,7 +49,7 @@ class Expander:
 
     Raises:
         InputError: an unknown strategy, no URL, or a translation without languages.
-        MissingPackageError: the openai client is not installed.
+        MissingPackageError: httpx is not installed.
     """
 
     def __init__(
@@ -68,12 +69,7 @@ class Expander:
             raise InputError(f"endpoint {endpoint!r}: expected the URL of an OpenAI-compatible API (http://HOST/v1)")
         if strategy != "passage" and not langs:
             raise InputError(f"strategy {strategy}: no languages to translate into; name them in `langs`")
-        try:
-            import openai
-        except ImportError as error:
-            raise MissingPackageError("query expansion wants the openai client: pip install 'isoglot[llm]'") from error
-        self._openai: Any = openai
-        self._client = openai.OpenAI(base_url=endpoint, api_key=api_key, timeout=timeout, max_retries=0)
+        self._client = require_httpx().Client(headers={"Authorization": f"Bearer {api_key}"}, timeout=timeout)
         self._endpoint, self._model, self._strategy = endpoint, model, strategy
         self._langs = tuple(langs)
         self._cache_folder = cache
@@ -88,7 +84,7 @@ class Expander:
             return known
         try:
             expanded = self._expand(query)
-        except (self._openai.OpenAIError, InputError) as error:
+        except (FaultError, InputError, ValueError) as error:
             _log.warning("query expansion failed (%s); searching for the plain query", error)
             return query
         with self._lock:
@@ -109,30 +105,14 @@ class Expander:
         """Translations into the languages asked for; those that the model left out are left out."""
         names = ", ".join(f"{language(code).name} ({code})" for code in self._langs)
         answer = self._ask(_TRANSLATE.format(names=names, codes=", ".join(self._langs), text=text))
-        found = re.search(r"\{.*\}", answer, re.DOTALL)
-        try:
-            record = json.loads(found[0]) if found else None
-        except json.JSONDecodeError:
-            record = None
-        if not isinstance(record, dict):
-            raise InputError("the answer is no JSON object of translations")
+        record = json_object(answer)
         texts = [record[code] for code in self._langs if isinstance(record.get(code), str)]
         if not texts:
-            raise InputError("the answer holds none of the translations asked for")
+            raise ValueError("the answer holds none of the translations asked for")
         return [_sensible(entry) for entry in texts if entry.strip() != text.strip()]
 
     def _ask(self, prompt: str) -> str:
-        try:
-            answer = self._client.chat.completions.create(
-                model=self._model, messages=[{"role": "user", "content": prompt}], temperature=0.0, max_tokens=1024
-            )
-        except ValueError as error:
-            raise InputError(f"the endpoint's answer is no JSON ({error})") from error
-        choices = getattr(answer, "choices", None)
-        content = choices[0].message.content if choices else None
-        if not isinstance(content, str):
-            raise InputError("the endpoint's answer holds no text")
-        return content
+        return complete(self._client, self._endpoint, self._model, prompt, temperature=0.0, most_tokens=1024).text
 
     def _key(self, query: str) -> str:
         settings = [self._endpoint, self._model, self._strategy, *self._langs, query]
@@ -154,11 +134,11 @@ def _sensible(answer: str) -> str:
     """An answer worth searching for.
 
     Raises:
-        InputError: empty, without letters, or far too long.
+        ValueError: empty, without letters, or far too long.
     """
-    text = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
+    text = without_thoughts(answer).strip()
     if not any(map(str.isalpha, text)):
-        raise InputError("the answer holds no words")
+        raise ValueError("the answer holds no words")
     if len(text) > _LONGEST:
-        raise InputError(f"the answer has {len(text)} characters")
+        raise ValueError(f"the answer has {len(text)} characters")
     return text

@@ -13,7 +13,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
-from isoglot.data.records import read_records, tsv_lines
+from isoglot.data.records import read_records, table_rows
 from isoglot.measuring.trec import DEPTH, label_of, run_lines, strictly_falling
 from isoglot.search.query_checks import LONGEST_QUERY
 from isoglot.search.searcher import Searcher
@@ -70,7 +70,7 @@ def read_queries(path: Path) -> dict[str, str]:
 def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
     """Line, id and text of each query."""
     if path.name.removesuffix(".gz").endswith(".tsv"):
-        for line, (id, text) in tsv_lines(path, problems, (2,)):
+        for line, (id, text) in table_rows(path, 2, problems):
             if not (line == 1 and id.lower() in _IDS and text.lower() in _TEXTS):
                 yield line, id, text
         return

@@ -18,7 +18,6 @@ from isoglot.encoders.embedder import Encoder, Model, Vectors
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.unit_vectors import units
-from isoglot.search.asked import Asked, SearchSettings, SimilarSettings
 from isoglot.search.filters.checking import checked_filter
 from isoglot.search.filters.tree import And, Compare, Filter, Not
 from isoglot.search.hit import Hit, to_hit
@@ -27,6 +26,7 @@ from isoglot.search.index.encoder_check import gives, open_like, refuse_unlike
 from isoglot.search.index.protocol import Index
 from isoglot.search.lookup import Lookup, NoPassageError
 from isoglot.search.query_encoding import QueryEncoder, as_rows, query_code
+from isoglot.search.request import SearchRequest, SearchSettings, SimilarSettings
 from isoglot.search.reranking import Rerankers
 from isoglot.search.signatures import takes_settings
 from isoglot.search.stores.named import open_place
@@ -217,7 +217,7 @@ class Searcher(Lookup):
                 be.
         """
         rows = None if vector is None else as_rows([vector], 1, self._index.dimension)
-        return self._find([query], Asked(**how), rows)[0]
+        return self._find([query], SearchRequest(**how), rows)[0]
 
     @takes_settings
     def search_many(
@@ -240,7 +240,7 @@ class Searcher(Lookup):
             raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
         check_kind("queries", queries, (list, tuple), "a list of texts")
         rows = None if vectors is None else as_rows(vectors, len(queries), self._index.dimension)
-        return self._find(queries, Asked(**how), rows)
+        return self._find(queries, SearchRequest(**how), rows)
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
         """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
@@ -298,29 +298,29 @@ class Searcher(Lookup):
         there = SimilarSettings.__annotations__
         if wrong := sorted(set(how) - set(there)):
             raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(there))}")
-        asked = Asked(**how)
+        request = SearchRequest(**how)
         where: Filter = Not(Compare("document", "=", passage.document))
-        if asked.where is not None:
-            where = And((checked_filter(asked.where, self.fields()), where))
+        if request.where is not None:
+            where = And((checked_filter(request.where, self.fields()), where))
         vectors = self._queries.from_passage(vector)[None]
-        return self._find(["more"], replace(asked, where=where), vectors)[0]
+        return self._find(["more"], replace(request, where=where), vectors)[0]
 
-    def _find(self, queries: Sequence[str], asked: Asked, vectors: Vectors | None) -> list[list[Hit]]:
+    def _find(self, queries: Sequence[str], request: SearchRequest, vectors: Vectors | None) -> list[list[Hit]]:
         languages = self.languages()
-        asked = asked.checked(queries, languages, self.fields)
-        query_lang = query_code(asked.query_lang, languages)
-        texts = [asked.expanded(query) for query in queries]
-        if vectors is None and asked.mode != "lexical" and texts:
+        request = request.checked(queries, languages, self.fields)
+        query_lang = query_code(request.query_lang, languages)
+        texts = [request.expanded(query) for query in queries]
+        if vectors is None and request.mode != "lexical" and texts:
             vectors = self._queries.vectors(texts, query_lang)
         rows = [None] * len(texts) if vectors is None else vectors
-        return [self._hits(asked, *each, languages) for each in zip(queries, texts, rows, strict=True)]
+        return [self._hits(request, *each, languages) for each in zip(queries, texts, rows, strict=True)]
 
     def _hits(
-        self, asked: Asked, query: str, text: str, vector: Vectors | None, languages: Collection[str]
+        self, request: SearchRequest, query: str, text: str, vector: Vectors | None, languages: Collection[str]
     ) -> list[Hit]:
-        if asked.feedback and vector is not None:
-            vector = self.drawn(vector[None], asked.tree)[0]
-        look = asked.look(self._index, text, vector, languages)
-        how: dict[str, Any] = {"model": asked.rerank, "encoder": lambda: self.encoder, "drawn": asked.feedback}
-        page = asked.page(look, partial(self._rerankers, query, index=self._index, **how))
+        if request.feedback and vector is not None:
+            vector = self.drawn(vector[None], request.tree)[0]
+        look = request.look(self._index, text, vector, languages)
+        how: dict[str, Any] = {"model": request.rerank, "encoder": lambda: self.encoder, "drawn": request.feedback}
+        page = request.page(look, partial(self._rerankers, query, index=self._index, **how))
         return [to_hit(candidate) for candidate in page]

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from isoglot.search.asked import Asked
+from isoglot.search.request import SearchRequest
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -19,7 +19,7 @@ def takes_settings(method: M) -> M:
     that is no setting is refused as Python refuses it where all are spelled out.
     """
     own = list(inspect.signature(method).parameters.values())
-    settings = inspect.signature(Asked).parameters.values()
+    settings = inspect.signature(SearchRequest).parameters.values()
     named = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
     positional = [one for one in named if one.kind is not inspect.Parameter.KEYWORD_ONLY]
     signature = inspect.signature(method).replace(parameters=[*positional, *settings, *named[len(positional) :]])

@@ -15,11 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from isoglot.core.errors import InputError
 from isoglot.serve.addresses import route_path
-from isoglot.serve.guard import PROBES
+from isoglot.serve.api_errors import PROBES, api_error, is_api
 from isoglot.serve.keys import Key, KeyRing
 from isoglot.serve.observing import KEY
-from isoglot.serve.openai_errors import PREFIX, openai_error
-from isoglot.serve.problem_json import problem
+from isoglot.serve.openai_errors import V1
 
 STRANGER = "isoglot.stranger"
 """Set in the scope of a probe that showed no key: it is told whether, not what, this server serves."""
@@ -29,7 +28,6 @@ _SCOPES = {
     "/metrics": "admin",
     **dict.fromkeys(("/search", "/similar", "/", "/passage", "/export.csv", "/export.json"), "search"),
 }
-_PROGRAMS = ("/search", "/similar", "/openapi.json", "/metrics", PREFIX)
 
 
 class Access:
@@ -64,7 +62,7 @@ class Access:
             scope[STRANGER] = key is None
             return None
         if key is None:
-            asked = "Bearer" if path.startswith(_PROGRAMS) else 'Basic realm="isoglot", charset="UTF-8"'
+            asked = "Bearer" if is_api(path) else 'Basic realm="isoglot", charset="UTF-8"'
             said = "this key is not known here" if shown else "this server wants a key"
             detail = f"{said}: send one as Authorization: Bearer KEY, or as the password of Basic authentication"
             return _answer(path, 401, detail, {"WWW-Authenticate": asked})
@@ -94,7 +92,7 @@ def _scope_of(path: str) -> str | None:
     """The scope that a path needs; None where any key opens it."""
     if path.startswith("/v1/models/"):
         return "embed"
-    return _SCOPES.get(path, "search" if path.startswith(PREFIX) else None)
+    return _SCOPES.get(path, "search" if path.startswith(V1) else None)
 
 
 def _shown(headers: Headers) -> str:
@@ -113,10 +111,8 @@ def _shown(headers: Headers) -> str:
 
 
 def _answer(path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
-    if path.startswith(PREFIX):
-        return openai_error(status, detail, headers)
-    if path.startswith(_PROGRAMS):
-        return problem(status, detail, headers)
+    if is_api(path):
+        return api_error(path, status, detail, headers)
     # The page's own errors name the indexes and their languages.
     return PlainTextResponse(f"{detail}\n", status, headers)
 

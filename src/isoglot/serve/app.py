@@ -21,18 +21,19 @@ from isoglot.search.searcher import Searcher
 from isoglot.serve import embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
+from isoglot.serve.api_errors import api_error, is_api
 from isoglot.serve.balance import warm
 from isoglot.serve.finding import Finder
-from isoglot.serve.guard import HEADERS, NOT_KEPT, PROBES, Guard
+from isoglot.serve.guard import HEADERS, NOT_KEPT, Guard
 from isoglot.serve.invalid_requests import in_words
 from isoglot.serve.keys import KeyRing
 from isoglot.serve.metrics import CONTENT_TYPE, Metrics
 from isoglot.serve.observing import ID_HEADER, REQUEST, Observed
-from isoglot.serve.openai_errors import PREFIX, openai_error
+from isoglot.serve.openai_errors import openai_error
 from isoglot.serve.openapi_document import openapi_document
 from isoglot.serve.pages import NO_PAGE, Pages
 from isoglot.serve.probes import probes
-from isoglot.serve.problem_json import MEDIA_TYPE, problem
+from isoglot.serve.problem_json import MEDIA_TYPE
 from isoglot.serve.proxies import Placed
 from isoglot.serve.readiness import Readiness
 from isoglot.serve.refreshing import follow
@@ -42,8 +43,6 @@ from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.workers import BusyError, Workers
-
-_PROGRAMS = ("/search", "/similar", *PROBES, "/openapi.json", "/metrics")
 
 
 def create_app(
@@ -157,17 +156,13 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
         param: str | None = None,
     ) -> Response:
         path = route_path(request.scope)
-        if status in (404, 405) and not path.startswith((PREFIX, *_PROGRAMS)) and _is_program(request):
+        if is_api(path):
+            return api_error(path, status, str(detail), headers, param=param)
+        if status in (404, 405) and _is_program(request):
             # One that has the address wrong, such as a base URL without /v1, shows what it is answered.
             said = f"there is nothing at {path[:100]!r}; the API is at /v1/ and /search"
             return openai_error(status, said, headers, kind=MEDIA_TYPE)
-        if path.startswith(PREFIX):
-            return openai_error(status, str(detail), headers, param=param)
-        return (
-            problem(status, str(detail), headers)
-            if path.startswith(_PROGRAMS)
-            else pages.error(request, status, detail, headers)
-        )
+        return pages.error(request, status, detail, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

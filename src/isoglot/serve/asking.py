@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.judging import Judge
-from isoglot.search.asked import SimilarSettings
 from isoglot.search.collapsing import Collapse
 from isoglot.search.hit import Hit
 from isoglot.search.lookup import Facet, Neighbours
 from isoglot.search.query_checks import Fair, Mode
+from isoglot.search.request import SimilarSettings
 from isoglot.search.searcher import Searcher
 from isoglot.search.snippets import Snippet, snippet
 from isoglot.serve.cleaning import plain

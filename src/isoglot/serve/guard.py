@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isoglot.serve.addresses import route_path
-from isoglot.serve.openai_errors import PREFIX, openai_error
-from isoglot.serve.problem_json import problem
+from isoglot.serve.api_errors import PROBES, api_error
 from isoglot.serve.settings import ServeSettings
 
 HEADERS = {
@@ -27,10 +25,6 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 NOT_KEPT = "no-store"  # of answers that say nothing of caches
-
-
-PROBES = ("/livez", "/readyz", "/healthz")
-"""Asked by what watches the server, under whatever name or address that knows it by."""
 
 
 class Guard:
@@ -60,24 +54,25 @@ class Guard:
                 headers.setdefault("Cache-Control", NOT_KEPT)
             await send(message)
 
+        path = route_path(scope)
         host = Headers(scope=scope).get("host", "")
-        if route_path(scope) not in PROBES and not is_allowed(host, self._settings.hosts):
+        if path not in PROBES and not is_allowed(host, self._settings.hosts):
             remedy = "whoever runs it allows a name with `isoglot serve --allow-host`"
             detail = f"this server is not called {host[:100]!r}; {remedy}"
-            await _refusal(scope, 400, detail)(scope, receive, send_guarded)
+            await api_error(path, 400, detail)(scope, receive, send_guarded)
             return
         if len(scope["query_string"]) > self._settings.url_bytes:
-            answer = _refusal(scope, 414, f"the address's query string may have {self._settings.url_bytes} bytes")
+            answer = api_error(path, 414, f"the address's query string may have {self._settings.url_bytes} bytes")
             await answer(scope, receive, send_guarded)
             return
         try:
             async with asyncio.timeout(self._settings.seconds):
                 body = await self._read(scope, receive)
         except TimeoutError:
-            await _refusal(scope, 408, "the request's body did not arrive in time")(scope, receive, send_guarded)
+            await api_error(path, 408, "the request's body did not arrive in time")(scope, receive, send_guarded)
             return
         if body is None:
-            answer = _refusal(scope, 413, f"a request's body may have {self._settings.body_bytes} bytes")
+            answer = api_error(path, 413, f"a request's body may have {self._settings.body_bytes} bytes")
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send_guarded)
             return
@@ -113,10 +108,6 @@ def is_allowed(host: str, names: tuple[str, ...]) -> bool:
         known == "*" or name == known.lower() or (known.startswith("*.") and name.endswith(known[1:].lower()))
         for known in names
     )
-
-
-def _refusal(scope: Scope, status: int, detail: str) -> Response:
-    return (openai_error if route_path(scope).startswith(PREFIX) else problem)(status, detail)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

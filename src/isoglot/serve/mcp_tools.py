@@ -65,7 +65,6 @@ class FetchedDocument(BaseModel):
 def create_mcp(
     searcher: Searcher,
     name: str = "index",
-    settings: ServeSettings | None = None,
     *,
     rerank: Judge | Literal["late"] | None = None,
 ) -> MCPServer[Any]:
@@ -74,7 +73,6 @@ def create_mcp(
     Args:
         searcher: an open index; it stays the caller's.
         name: what agents call the server by.
-        settings: limits.
         rerank: what scores the 50 (or k) best of every search anew: a judge of pairs, or `late` for the tokens of the
             index's own model.
 
@@ -82,7 +80,7 @@ def create_mcp(
         UnavailableError: the index does not answer.
         InputError: `rerank` is another text than `late`.
     """
-    limits = settings or ServeSettings()
+    limits = ServeSettings()
     if isinstance(rerank, str) and rerank != LATE:
         raise InputError(f"rerank {rerank!r}: expected `late`, or a judge such as `open_judge` gives")
     judge = None if rerank is None or isinstance(rerank, str) else Judged("rerank", rerank)

@@ -14,10 +14,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isoglot.serve.addresses import route_path
+from isoglot.serve.api_errors import api_error
 from isoglot.serve.cleaning import clean_query
 from isoglot.serve.logs import request_id
 from isoglot.serve.metrics import Metrics
-from isoglot.serve.problem_json import problem
 
 KEY = "isoglot.key"
 """The scope's name of the key that was shown."""
@@ -67,7 +67,8 @@ class Observed:
         except asyncio.CancelledError:
             # Only a server that stops does this, to what is not answered by then.
             if not begun:
-                stopping = problem(503, "the server is stopping", {"Connection": "close", "Retry-After": "10"})
+                headers = {"Connection": "close", "Retry-After": "10"}
+                stopping = api_error(route_path(scope), 503, "the server is stopping", headers)
                 await stopping(scope, receive, send_observed)
         finally:
             seconds = time.perf_counter() - started

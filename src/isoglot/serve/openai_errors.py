@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from isoglot.serve.problem_json import title
 
-PREFIX = "/v1/"
+V1 = "/v1/"
 
 
 class ErrorDetails(BaseModel):

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from isoglot.serve.guard import PROBES
-from isoglot.serve.openai_errors import PREFIX, ErrorAnswer
+from isoglot.serve.api_errors import PROBES
+from isoglot.serve.openai_errors import V1, ErrorAnswer
 from isoglot.serve.problem_json import Problem, documented, title
 
 _KEYS = {
@@ -45,7 +45,7 @@ def openapi_document(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
 
 def _refusals(path: str) -> dict[str, Any]:
     """Answers to a key that is none, or is not for this, or was shown too often."""
-    if not path.startswith(PREFIX):
+    if not path.startswith(V1):
         return {str(status): answer for status, answer in documented(*_REFUSALS).items()}
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorAnswer.__name__}"}}}
     return {str(status): {"description": title(status), "content": content} for status in _REFUSALS}

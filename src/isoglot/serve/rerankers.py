@@ -12,8 +12,8 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.judging import Judge
 from isoglot.encoders.late_interaction import LATE
 from isoglot.encoders.turns import turn
-from isoglot.search.asked import RERANKED
 from isoglot.search.query_checks import check_offset
+from isoglot.search.request import RERANKED
 from isoglot.serve.served import UnavailableError
 
 NOT_RERANKED = "none"  # in addresses

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from isoglot.core.errors import InputError
@@ -40,12 +39,11 @@ def models_of(study: Study) -> dict[str, str]:
     raise InputError(f"{study.folder}: holds no hybrid model to serve; run the quick start in another folder")
 
 
-def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:
-    """Encode the passages of rows with each model, into exact indexes in memory.
+def showcase(models: Mapping[str, str]) -> Showcase:
+    """Encode the passages of the quick start's test rows with each model, into exact indexes in memory.
 
     Args:
         models: model (as `isoglot.load` takes it) by the name to show.
-        rows: a row file; the quick start's test rows when None.
     """
     passages = [
         Passage(
@@ -55,7 +53,7 @@ def showcase(models: Mapping[str, str], rows: Path | None = None) -> Showcase:
             lang=row.lang,
             metadata={"topic": row.topic} if row.topic else {},
         )
-        for _, _, row in read_rows([rows or atlas("test")])
+        for _, _, row in read_rows([atlas("test")])
     ]
     searchers: dict[str, Searcher] = {}
     embed: dict[str, Embedder] = {}

@@ -2,9 +2,10 @@ import threading
 
 import pytest
 
+from isoglot.core.chat_completions import json_object
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.curation.answers.budget import Budget
-from isoglot.curation.answers.chat import Chat, ChatSettings, Question, json_object
+from isoglot.curation.answers.chat import Chat, ChatSettings, Question
 from isoglot.curation.answers.store import AnswerStore, key_of
 from support.chat import chat_server
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from isoglot.core.chat_completions import complete
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.http_retries import FaultError, pause, post, require_httpx
+from isoglot.core.http_retries import FaultError, pause, require_httpx
 from isoglot.curation.answers.budget import Budget
 from isoglot.curation.answers.store import AnswerStore, key_of
 
@@ -197,42 +196,14 @@ class Chat:
 
     def _post(self, client: httpx.Client, question: Question[T], attempt: int) -> tuple[str, int]:
         """One request: the answer's text and the tokens it cost."""
-        body = {
-            "model": self.settings.model,
-            "messages": [{"role": "user", "content": question.prompt}],
-            "temperature": self.settings.temperature if not attempt else max(0.3, self.settings.temperature),
-            "max_tokens": question.most_tokens,
-        }
-        # Zero would say that the endpoint had answered.
-        answer = post(client, self.settings.url, "chat/completions", body, least=0.01)
-        try:
-            record = answer.json()
-            text = record["choices"][0]["message"]["content"]
-            usage = (record.get("usage") or {}).get("total_tokens")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise FaultError("an answer that is no chat completion (broken or truncated JSON)") from error
-        if not isinstance(text, str):
-            raise FaultError("an answer without text")
-        if isinstance(usage, int) and usage >= 0:
-            return text, usage
-        return text, len((question.prompt + text).encode()) // _BYTES_A_TOKEN
-
-
-def json_object(text: str, keys: Iterable[str]) -> dict[str, Any]:
-    """The JSON object in an answer, without the thoughts and fences around it.
-
-    Raises:
-        ValueError: none, or one without all of these keys.
-    """
-    bare = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
-    start = bare.find("{")
-    if start < 0:
-        raise ValueError("an answer without a JSON object")
-    try:
-        record, _ = json.JSONDecoder(strict=False).raw_decode(bare[start:])
-    except (ValueError, RecursionError) as error:
-        raise ValueError("an answer whose JSON is broken or cut off") from error
-    missing = [key for key in keys if key not in record]
-    if missing:
-        raise ValueError(f"an answer without {', '.join(missing)}")
-    return dict(record)
+        temperature = self.settings.temperature if not attempt else max(0.3, self.settings.temperature)
+        text, tokens = complete(
+            client,
+            self.settings.url,
+            self.settings.model,
+            question.prompt,
+            temperature=temperature,
+            most_tokens=question.most_tokens,
+            least=0.01,  # zero would say that the endpoint had answered
+        )
+        return text, len((question.prompt + text).encode()) // _BYTES_A_TOKEN if tokens is None else tokens

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from isoglot.core.brief import brief
 from isoglot.curation.answers.chat import Chat
+from isoglot.curation.answers.outcome import Outcome
 from isoglot.curation.filtering import QUOTED_GRAMS
-from isoglot.curation.generation.prompts import Asked, generation_question
+from isoglot.curation.generation.prompts import GeneratedQuestions, generation_question
 from isoglot.curation.generation.subjects import Subject
 from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
 from isoglot.data.rows import Row
@@ -21,13 +21,10 @@ _LONGEST = 300  # characters of a question
 
 
 @dataclass
-class Generated:
-    """Counts of a run; `rejects` are questions with the reason why they gave no row."""
+class Generated(Outcome):
+    """Counts of a run, and of the passages that were asked about."""
 
     passages: int = 0
-    rows: int = 0
-    rejects: list[dict[str, Any]] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
 
     __repr__ = brief
 
@@ -75,7 +72,7 @@ def generate_rows(
 
 
 def _rows(
-    subject: Subject, asked: Asked, langs: Sequence[str], count: int, model: str, outcome: Generated
+    subject: Subject, asked: GeneratedQuestions, langs: Sequence[str], count: int, model: str, outcome: Generated
 ) -> Iterator[Row]:
     kept: dict[str, list[str]] = {lang: [] for lang in langs}
     for number, versions in enumerate(asked.questions[:count], 1):

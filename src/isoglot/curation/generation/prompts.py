@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from isoglot.curation.answers.chat import Question, json_object
+from isoglot.core.chat_completions import json_object
+from isoglot.curation.answers.chat import Question
 from isoglot.curation.generation.subjects import Subject
 from isoglot.data.rows import Row
 from isoglot.languages.table import language
@@ -27,7 +28,7 @@ _SHOWN = 300  # characters of an example's passage
 _EXAMPLES = 3
 
 
-class Asked(NamedTuple):
+class GeneratedQuestions(NamedTuple):
     """What came back: summaries by language, and questions, each by language."""
 
     summaries: dict[str, str]
@@ -36,7 +37,7 @@ class Asked(NamedTuple):
 
 def generation_question(
     subject: Subject, langs: Sequence[str], count: int, examples: Sequence[Row] = ()
-) -> Question[Asked]:
+) -> Question[GeneratedQuestions]:
     """Ask for questions about a passage; the subject is the `Subject`.
 
     Args:
@@ -69,8 +70,8 @@ def _named(codes: Sequence[str]) -> str:
     return ", ".join(f"{language(code).name} ({code})" for code in codes)
 
 
-def _reader(langs: set[str]) -> Callable[[str], Asked]:
-    def read(answer: str) -> Asked:
+def _reader(langs: set[str]) -> Callable[[str], GeneratedQuestions]:
+    def read(answer: str) -> GeneratedQuestions:
         record = json_object(answer, ["questions"])
         given, summaries = record["questions"], record.get("summaries")
         if not isinstance(given, list):
@@ -78,7 +79,7 @@ def _reader(langs: set[str]) -> Callable[[str], Asked]:
         questions = [_texts(entry) for entry in given if isinstance(entry, dict)]
         if not any(langs & entry.keys() for entry in questions):
             raise ValueError("an answer without questions in the languages asked for")
-        return Asked(_texts(summaries) if isinstance(summaries, dict) else {}, questions)
+        return GeneratedQuestions(_texts(summaries) if isinstance(summaries, dict) else {}, questions)
 
     return read
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from isoglot.core.brief import brief
 from isoglot.curation.answers.chat import Chat
 from isoglot.curation.answers.checks import translation_fault
+from isoglot.curation.answers.outcome import Outcome
 from isoglot.curation.translation.in_context import queries_in_context
 from isoglot.curation.translation.prompts import translation_question
 from isoglot.curation.translation.seq2seq import Seq2Seq
@@ -41,17 +40,6 @@ class Translator(Protocol):
 
     def __call__(self, tasks: Iterable[Task]) -> Iterator[Translated]:
         """Translate, in order."""
-
-
-@dataclass
-class Outcome:
-    """Counts of a run; `rejects` are tasks with the reason and what came back."""
-
-    rows: int = 0
-    rejects: list[dict[str, Any]] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    __repr__ = brief
 
 
 def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Task]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from isoglot.curation.answers.chat import Question, json_object
+from isoglot.core.chat_completions import json_object
+from isoglot.curation.answers.chat import Question
 from isoglot.data.rows import Row
 from isoglot.languages.table import language
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.data.hub_files import fetch_from_hub
-from isoglot.data.records import tsv_lines
+from isoglot.data.records import table_rows
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.known import known
 from isoglot.languages.table import parse_codes
@@ -148,7 +148,7 @@ def _relations(
 ) -> dict[str, tuple[list[str], list[str]]]:
     """For each query id its relevant passages and its first negatives."""
     found: dict[str, tuple[list[str], list[str]]] = {}
-    for number, parts in tsv_lines(path, problems, (3, 4)):
+    for number, parts in table_rows(path, (3, 4), problems, separator=None):
         if len(parts) == 4:
             query, _, positive, grade = parts
             negative = None
@@ -176,4 +176,4 @@ def _relations(
 
 def _texts(path: Path, wanted: Container[str], problems: Problems) -> dict[str, tuple[int, str]]:
     """Line and text of the wanted ids."""
-    return {parts[0]: (number, parts[1]) for number, parts in tsv_lines(path, problems, (2,)) if parts[0] in wanted}
+    return {parts[0]: (number, parts[1]) for number, parts in table_rows(path, 2, problems) if parts[0] in wanted}

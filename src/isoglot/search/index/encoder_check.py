@@ -1,35 +1,24 @@
-"""The encoder of an index: which one it is, how long its passages are, and how their tokens are counted."""
+"""The encoder of an index: what it is called, and whether another one gives the same vectors."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from isoglot.core.errors import InputError
-from isoglot.documents.splitting import Spans
 from isoglot.encoders.embedder import Encoder, Model, Vectors, is_transformer, name_of
-from isoglot.encoders.encoding import ModelEmbedder, as_encoder, encode, encoding_length
-from isoglot.encoders.endpoint import PREFIX
+from isoglot.encoders.encoding import encode
+from isoglot.encoders.endpoint import is_endpoint
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.light import open_light
-from isoglot.encoders.loading import prompt_of
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
-from isoglot.encoders.presets import Preset
 from isoglot.search.index.about import About
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 FUNCTION = "function:"  # before the name of a model that no name opens
 _PROBES = ["The mountain is 5,137 metres high.", "Der Fluss fließt nach Norden.", "北京是中国的首都。"]
 _SAME = 0.995  # half and full precision of one encoder agree to .9999
-# Where no tokenizer counts: Han, kana and Hangul one by one, other words in pieces of four letters, marks one by one.
-_PIECES = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,4}|[^\w\s]"
-)
 
 
 def probe(model: Model, precision: str = "auto") -> Vectors:
@@ -91,7 +80,7 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
     if isinstance(chosen, str):
         options = options.filled(about.options)
     recorded = np.asarray(about.probe, np.float32)
-    if light and isinstance(chosen, str) and recorded.size and not chosen.startswith(PREFIX):
+    if light and isinstance(chosen, str) and recorded.size and not is_endpoint(chosen):
         quick = open_light(chosen, options)
         if quick is not None and is_same(probe(quick), recorded):
             return quick
@@ -134,64 +123,3 @@ def index_name(model: Model) -> str:
     """What an index calls its encoder: a name that opens it again, where there is one."""
     is_function = not is_transformer(model) and (isinstance(model, FunctionEmbedder) or not isinstance(model, Encoder))
     return f"{FUNCTION}{name_of(model)}" if is_function else name_of(model)
-
-
-def passage_encoder(model: Model, length: int, precision: str) -> Encoder:
-    """The encoder of an index's passages, each of at most so many tokens."""
-    inner = transformer_of(model)
-    if isinstance(model, ModelEmbedder) or (inner is not None and is_transformer(model)):
-        return ModelEmbedder(inner, length=length, precision=precision)
-    return as_encoder(model)
-
-
-def transformer_of(model: Model) -> SentenceTransformer | None:
-    """The Sentence Transformer that a model is or holds; None for functions and endpoints."""
-    inner = model if is_transformer(model) else getattr(model, "model", None)
-    return inner if is_transformer(inner) else None
-
-
-def passage_length(model: Model, length: int | None) -> int:
-    """Tokens of a passage, all included: the given or the preset's, never over the model's own."""
-    inner = transformer_of(model)
-    own = getattr(model, "length", None)
-    if inner is not None:
-        return encoding_length(inner, length or own)
-    return length or own or Preset("").encode_length
-
-
-def room(model: Model, length: int) -> int:
-    """Tokens that are left for title and text.
-
-    Raises:
-        InputError: fewer than 8.
-    """
-    inner = transformer_of(model)
-    # What the prompt and the special tokens take; a blank keeps word-piece tokenizers from joining them.
-    taken = 0 if inner is None else len(inner.tokenizer(prompt_of(inner, "passage") + " ")["input_ids"])
-    left = length - taken
-    if left < 8:
-        raise InputError(f"length {length}: prompt and special tokens take {taken}; expected at least {taken + 8}")
-    return left
-
-
-def token_spans(model: Model) -> Spans:
-    """Places of tokens in a text: the model's own, or an estimate where it has no tokenizer here.
-
-    Raises:
-        InputError: the model's tokenizer does not tell places.
-    """
-    inner = transformer_of(model)
-    if inner is None:
-        return lambda texts: [[piece.span() for piece in _PIECES.finditer(text)] for text in texts]
-    tokenizer = inner.tokenizer
-    if not getattr(tokenizer, "is_fast", False):
-        raise InputError("this model's tokenizer does not tell where its tokens are; use one with a tokenizer.json")
-
-    def spans(texts: list[str]) -> list[list[tuple[int, int]]]:
-        encoded = tokenizer(
-            texts, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-        )
-        found: list[list[tuple[int, int]]] = encoded["offset_mapping"]
-        return found
-
-    return spans

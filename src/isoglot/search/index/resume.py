@@ -16,9 +16,10 @@ from isoglot.encoders.embedder import Model, Vectors
 from isoglot.encoders.in_context import with_contexts
 from isoglot.encoders.token_vectors import with_tokens
 from isoglot.search.index.build_arguments import IndexSettings
-from isoglot.search.index.encoder_check import passage_encoder, passage_length, probe, refuse_other
+from isoglot.search.index.encoder_check import probe, refuse_other
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, FILE, Manifest, read_manifest
+from isoglot.search.index.passage_lengths import passage_encoder, passage_length
 from isoglot.search.index.store import LOCK, Store, stored
 from isoglot.search.index.stored_vectors import vector_type
 

@@ -18,7 +18,8 @@ from isoglot.encoders.kept_tokens import kept_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
-from isoglot.search.index.encoder_check import passage_encoder, probe, refuse_other, room, token_spans
+from isoglot.search.index.encoder_check import probe, refuse_other
+from isoglot.search.index.passage_lengths import passage_encoder, room, token_spans
 from isoglot.search.index.passages_table import TOKENS, schema, search_text, shown_json
 from isoglot.search.index.shards import Shard
 from isoglot.search.index.stored_tokens import to_column

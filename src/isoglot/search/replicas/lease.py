@@ -148,17 +148,17 @@ class Lease:
         self.record_tag = now[1]
 
 
-def refuse_held(place: Place, *, sleep: Callable[[float], object] | None = None) -> None:
+def refuse_held(place: Place) -> None:
     """Stop where a writer that lives holds the lease of a place.
 
     Raises:
         InputError: one does.
         IsoglotError: the store does not answer.
     """
-    _free(place, TERM, sleep)
+    _free(place, TERM)
 
 
-def _free(place: Place, term: float, sleep: Callable[[float], object] | None) -> str:
+def _free(place: Place, term: float, sleep: Callable[[float], object] | None = None) -> str:
     """The tag of a lease that nobody holds, or whose holder gives no sign of life; empty where there is none yet."""
     found = place.read(KEY)
     if found is None:

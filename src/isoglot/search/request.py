@@ -1,4 +1,4 @@
-"""What is asked of an index besides the query: how many passages, in which languages, ranked by what."""
+"""What is asked of an index: a query's settings, and how its passages are looked for, ranked and paged by them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SearchSettings(SimilarSettings, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class SearchRequest:
     """The settings of a search, those that were not given at their defaults."""
 
     k: int = 10
@@ -67,7 +67,7 @@ class Asked:
     expand: Expand | None = None
     feedback: bool = False
 
-    def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> Asked:
+    def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> SearchRequest:
         """The same with its filter read, and its languages spelt as the index spells them.
 
         Args:

@@ -1,0 +1,121 @@
+"""A language model that verbs ask: the flags they share, what gave no row, and a budget that is spent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isoglot.core.errors import IsoglotError
+
+if TYPE_CHECKING:
+    from isoglot.curation.answers.chat import Chat
+    from isoglot.curation.answers.outcome import Outcome
+    from isoglot.curation.answers.store import AnswerStore
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """How a language model is asked.
+
+    Attributes:
+        lm: The model's name at the endpoint.
+        budget_tokens: Stop before more tokens than this are paid for.
+        concurrency: Requests at one time.
+        tries: Requests for one answer before it counts as failed.
+        timeout: Seconds to wait for one answer.
+        cache: File that keeps the answers; in isoglot's cache folder by default.
+    """
+
+    lm: str = "default"
+    budget_tokens: int | None = None
+    concurrency: int = 8
+    tries: int = 5
+    timeout: float = 120.0
+    cache: Path | None = None
+
+    def store(self, model: str) -> AnswerStore:
+        """Where the answers of a model or an endpoint are kept."""
+        import hashlib
+
+        from isoglot.core.cache import cache_folder
+        from isoglot.curation.answers.store import AnswerStore
+
+        name = hashlib.sha256(f"{model}#{self.lm}".encode()).hexdigest()[:16]
+        return AnswerStore(self.cache or cache_folder() / "answers" / f"{name}.sqlite")
+
+    def chat(self, url: str) -> Chat:
+        """Open an endpoint."""
+        from isoglot.curation.answers.budget import Budget
+        from isoglot.curation.answers.chat import Chat, ChatSettings
+
+        settings = ChatSettings(url, self.lm, concurrency=self.concurrency, tries=self.tries, timeout=self.timeout)
+        return Chat(settings, self.store(url), Budget(self.budget_tokens))
+
+    def require_all(self, outcome: Outcome, of_what: str) -> None:
+        """Stop where the budget was too small for all.
+
+        Args:
+            outcome: of the run.
+            of_what: what follows the number of those that were not asked.
+
+        Raises:
+            IsoglotError: some were not asked.
+        """
+        unpaid = unpaid_of(outcome)
+        if unpaid:
+            raise IsoglotError(
+                f"the budget of {self.budget_tokens} tokens is spent, {unpaid} {of_what}; run again with a larger "
+                "--budget-tokens (and --overwrite): what is kept is not paid again"
+            )
+
+
+def unpaid_of(outcome: Outcome) -> int:
+    """How many the budget did not reach."""
+    from isoglot.curation.answers.chat import SPENT
+
+    return outcome.reasons[SPENT]
+
+
+def spent(chat: Chat) -> str:
+    """What an endpoint cost, in words."""
+    return f"{chat.budget.spent} tokens paid for {chat.asked} answers, {chat.from_store} kept from before"
+
+
+def print_rejected(outcome: Outcome) -> None:
+    """Say how much gave no row, by reason."""
+    for reason, number in outcome.reasons.most_common():
+        print(f"rejected: {number} ({reason})")
+
+
+def require_some(outcome: Outcome, path: Path) -> None:
+    """Write the rejects and stop where they are all there is: a file without rows would be of no use.
+
+    Raises:
+        IsoglotError: no row, and not for want of a budget.
+    """
+    if outcome.rows or not outcome.rejects or unpaid_of(outcome):
+        return
+    write_rejects(outcome.rejects, path)
+    said = "; ".join(f"{number} {reason}" for reason, number in outcome.reasons.most_common(3))
+    raise IsoglotError(
+        f"nothing came of {len(outcome.rejects)} requests ({said}); no rows are written, the rejects stand in {path}. "
+        "Where the endpoint was at fault, run the same command again (with --overwrite): what was answered is kept"
+    )
+
+
+def write_rejects(rejects: list[dict[str, Any]], path: Path) -> None:
+    """Write rejects as JSON lines; where there are none, those of an earlier run go."""
+    from isoglot.core.files import write_text
+
+    if rejects:
+        write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in rejects))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def rejects_beside(output: Path) -> Path:
+    """Where rejects stand by default."""
+    name = output.name.removesuffix(".gz").removesuffix(".jsonl")
+    return output.with_name(f"{name}.rejects.jsonl")

@@ -1,0 +1,81 @@
+"""One answer of a chat model behind an OpenAI-compatible API, and the JSON object that it was asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from isoglot.core.http_retries import FaultError, post
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Completion(NamedTuple):
+    """An answer's text, and the tokens that prompt and answer cost; None where the endpoint does not say."""
+
+    text: str
+    tokens: int | None
+
+
+def complete(
+    client: httpx.Client, url: str, model: str, prompt: str, *, temperature: float, most_tokens: int, least: float = 0.0
+) -> Completion:
+    """Ask once.
+
+    Args:
+        client: with the headers and the time to wait for an answer.
+        url: base of the API.
+        model: as the endpoint names it.
+        prompt: what the user says.
+        temperature: of the draw.
+        most_tokens: of the answer.
+        least: seconds that a shorter Retry-After counts as.
+
+    Raises:
+        FaultError: no answer, or one that is no chat completion.
+        InputError: the endpoint refuses (a wrong key, an unknown model).
+    """
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": prompt}],
+        "temperature": temperature,
+        "max_tokens": most_tokens,
+    }
+    answer = post(client, url, "chat/completions", body, least=least)
+    try:
+        record = answer.json()
+        text = record["choices"][0]["message"]["content"]
+        tokens = (record.get("usage") or {}).get("total_tokens")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise FaultError("an answer that is no chat completion (broken or truncated JSON)") from error
+    if not isinstance(text, str):
+        raise FaultError("an answer without text")
+    return Completion(text, tokens if isinstance(tokens, int) and tokens >= 0 else None)
+
+
+def without_thoughts(text: str) -> str:
+    """An answer without what the model thought before it."""
+    return re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+
+
+def json_object(text: str, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """The JSON object in an answer, without the thoughts and fences around it.
+
+    Raises:
+        ValueError: none, or one without all of these keys.
+    """
+    bare = without_thoughts(text)
+    start = bare.find("{")
+    if start < 0:
+        raise ValueError("an answer without a JSON object")
+    try:
+        record, _ = json.JSONDecoder(strict=False).raw_decode(bare[start:])
+    except (ValueError, RecursionError) as error:
+        raise ValueError("an answer whose JSON is broken or cut off") from error
+    missing = [key for key in keys if key not in record]
+    if missing:
+        raise ValueError(f"an answer without {', '.join(missing)}")
+    return dict(record)

@@ -1,0 +1,53 @@
+"""Passages that do not answer a query by what is known, and which of them an encoder finds nearest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isoglot.data.prepared import Prepared
+from isoglot.measuring.ranks import BLOCK_BYTES
+
+Vectors = NDArray[np.float32]
+
+
+def distinct_passages(rows: Prepared) -> NDArray[np.int64]:
+    """One row of each different passage of a language, ascending."""
+    keys = [f"{code}\0{text}" for code, text in zip(np.asarray(rows.table.lang), rows.passages(), strict=True)]
+    return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def nearest_others(
+    queries: Vectors,
+    passages: Vectors,
+    components: NDArray[Any],
+    asked: NDArray[np.int64],
+    pool: NDArray[np.int64],
+    count: int,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+    """For some queries the `count` nearest rows of a pool that are not of their component, with cosines, best first.
+
+    Args:
+        queries: unit vectors (rows, d).
+        passages: unit vectors (rows, d).
+        components: of each row, (rows,).
+        asked: numbers of the rows whose queries are asked.
+        pool: numbers of the rows that are looked at.
+        count: how many rows at most.
+        block_bytes: memory for cosines at a time.
+    """
+    candidates, theirs = passages[pool], components[pool]
+    block = max(1, block_bytes // (4 * max(1, len(pool))))
+    for start in range(0, len(asked), block):
+        part = asked[start : start + block]
+        scores = queries[part] @ candidates.T
+        scores[components[part, None] == theirs] = -np.inf
+        for row in scores:
+            best = np.argpartition(-row, count)[:count] if count < len(row) else np.arange(len(row))
+            best = best[np.lexsort((best, -row[best]))]
+            best = best[np.isfinite(row[best])]
+            yield pool[best], row[best]
