@@ -24,7 +24,8 @@ class Source:
 
     Attributes:
         benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), mteb:TASK (retrieval, of MTEB), any
-            other that isoglot list benchmarks names, or the path of a BEIR folder or row file.
+            other that isoglot list benchmarks names, or the path of a BEIR folder, a folder in LAReQA's layout or a row
+            file.
         data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
             are downloaded to the cache when not given.
         rows: Row files to use as the benchmark.
