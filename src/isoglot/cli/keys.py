@@ -8,10 +8,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from isoglot.cli.help_page import DEFAULTS
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Names
 
-app = App(name="keys", help="Keys that open a server (isoglot serve --keys).", help_format="plaintext")
+app = App(
+    name="keys",
+    help="Keys that open a server (isoglot serve --keys).",
+    help_format="plaintext",
+    default_parameter=DEFAULTS,
+)
 
 
 @app.command

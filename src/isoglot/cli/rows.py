@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from isoglot.cli.help_page import DEFAULTS
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import OutputDir, OutputFile, Switch
 from isoglot.cli.row_files import counted, new_rows
@@ -14,7 +15,10 @@ from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 
 app = App(
-    name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
+    name="data",
+    help="Parallel rows: convert, check, mine negatives, prepare, describe.",
+    help_format="plaintext",
+    default_parameter=DEFAULTS,
 )
 
 
@@ -37,9 +41,9 @@ def from_lareqa(
         output: Rows file to write (.jsonl or .jsonl.gz).
         langs: Comma-separated languages to keep.
         dataset: Name of the data set; the folder's name by default.
-        context_negatives: At most so many other sentences of the paragraph become negatives: those that hold no
-            question's answer.
-        seed: Of their draw.
+        context_negatives: Add up to this many other sentences of the paragraph as negatives; sentences that answer a
+            question are never used.
+        seed: Seed of their random choice.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.lareqa_rows import lareqa_rows

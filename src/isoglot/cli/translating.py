@@ -59,8 +59,8 @@ def translate(
         concurrency: Requests at one time.
         tries: Requests for one row before it counts as failed.
         timeout: Seconds to wait for one answer.
-        device: Of a model: cpu, cuda, ...
-        beams: Of a model's search; 1 is greedy.
+        device: Device of a translation model, such as cpu or cuda.
+        beams: Beam size of a translation model; 1 is greedy.
         cache: File that keeps the answers; in isoglot's cache folder by default.
         limit: Only the first so many rows.
         dry_run: Only count what would be translated.
