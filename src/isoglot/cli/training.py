@@ -168,6 +168,7 @@ def quickstart(
     output_dir: OutputDir = Path("runs/quickstart"),
     max_steps: int | None = None,
     seeds: Numbers = (0,),
+    overwrite: Switch = False,
     serve: Switch = False,
     port: int = PORT,
 ) -> None:
@@ -177,6 +178,7 @@ def quickstart(
         output_dir: Folder for the runs and the report; the same command goes on where it was.
         max_steps: Steps of each training; the embedded recipe's by default.
         seeds: Comma-separated seeds.
+        overwrite: Replace what the folder holds, as after a run with other steps.
         serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
         port: Where to serve; 0 takes any free port.
     """
@@ -188,7 +190,7 @@ def quickstart(
     quiet_libraries()
     from isoglot.studies.atlas_study import quickstart as run_quickstart
 
-    with claimed_folder(output_dir, resume=True) as folder:
+    with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
         result = run_quickstart(folder, max_steps=max_steps, seeds=seeds)
     print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
     if serve:
