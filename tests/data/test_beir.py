@@ -150,7 +150,7 @@ def test_qrels_without_a_line(folder):
 
 
 def test_missing_files(folder, tmp_path):
-    with pytest.raises(InputError, match=r"dev\.tsv: no such file"):
+    with pytest.raises(InputError, match=r"dev\.tsv: no such file; .* as `split`: test$"):
         load_beir(folder, split="dev")
     (folder / "queries.jsonl").unlink()
     with pytest.raises(InputError, match=r"queries\.jsonl: no such file"):

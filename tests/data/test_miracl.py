@@ -66,6 +66,18 @@ def test_both_layouts_are_one_benchmark(tmp_path):
     assert load_miracl(nested).queries == first.queries
 
 
+def test_languages_that_miracl_lacks_are_read_in_its_layouts(tmp_path):
+    folder = reupload(tmp_path / "a")
+    for part in ("corpus", "queries", "qrels"):
+        (folder / f"th-{part}").rename(folder / f"el-{part}")
+    (folder / "other-queries").mkdir()
+    assert load_miracl(folder).languages == ("el", *(lang for lang in LANGS if lang != "th"))
+    own = original(tmp_path / "b")
+    for path in sorted(own.rglob("*1.0-th*"), key=lambda path: -len(path.parts)):
+        path.rename(path.with_name(path.name.replace("1.0-th", "1.0-ro")))
+    assert load_miracl(own, langs="ro").queries[0] == ("ro:0", "ro", "question 0")
+
+
 def test_grades_are_kept_and_below_one_is_not_relevant(tmp_path):
     original(tmp_path)
     before = load_miracl(tmp_path, langs="th").checksum

@@ -1,6 +1,7 @@
 """Benchmarks by name, by path, of dicts, and streamed."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,14 +99,27 @@ def test_names_and_paths(tmp_path, lareqa_folder, capsys):
     assert len(load_benchmark(path, langs="de,en").queries) == 4
     with pytest.raises(InputError, match=r"no such path; there are: beir, miracl, mlqa-r, mteb, rows, xquad-r"):
         load_benchmark("xquad")
+    own = load_benchmark(lareqa_folder, langs="de,en")
+    assert (own.name, own.languages, len(own.candidates)) == ("mini", ("de", "en"), 32)
+    assert load_benchmark(str(lareqa_folder), context=True).notes
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "run.json").write_text("{}")  # Rundi, but not what the other file is
     with pytest.raises(InputError, match="neither a BEIR folder"):
-        load_benchmark(lareqa_folder)
+        load_benchmark(tmp_path)
     with pytest.raises(InputError, match="name the row files"):
         load_benchmark("rows")
     with pytest.raises(InputError, match="context belongs to"):
         load_benchmark("beir", tmp_path, context=True)
     assert run(["evaluate", "--benchmark", "nowhere", "-o", str(tmp_path / "o")]) == 2
     assert "--benchmark 'nowhere': no benchmark of this name" in capsys.readouterr().err
+
+
+def test_a_path_is_no_name(lareqa_folder, tmp_path, monkeypatch):
+    (tmp_path / "beir").symlink_to(lareqa_folder)
+    monkeypatch.chdir(tmp_path)
+    assert load_benchmark(Path("beir")).languages == ("de", "en", "zh")
+    with pytest.raises(InputError, match="name its folder"):
+        load_benchmark("beir")
 
 
 def test_languages_are_several_codes_or_one_text():

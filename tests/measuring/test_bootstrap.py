@@ -117,6 +117,21 @@ def test_pairing_removes_what_both_runs_share():
     assert interval(a, resamples=999).standard_error > 10 * found.standard_error
 
 
+def test_few_groups_are_never_significant():
+    # A sign-flip test of G groups that all gained: 2 of the 2^G ways of signs are as extreme.
+    for groups, least in ((1, 1.0), (2, 0.5), (5, 1 / 16), (6, 1 / 32)):
+        a = np.linspace(0.1, 0.3, groups)[:, None]
+        assert paired_difference(a, np.zeros_like(a), resamples=2000).p == pytest.approx(least)
+    # Of groups that the run answers only in other cells, a slice knows nothing.
+    values = np.array([[0.1, 0.2], [0.2, 0.3], *[[math.nan, 0.5]] * 30])
+    key = ("m", "map")
+    found = bootstrap.paired_differences(
+        {key: values}, {key: 0 * values}, {key: {"few": np.array([0]), "all": np.arange(2)}}, resamples=2000
+    )
+    assert (found[key]["few"].groups, found[key]["few"].p) == (2, 0.5)
+    assert found[key]["all"].p < 0.01
+
+
 def test_a_run_against_itself():
     values = np.random.default_rng(10).random((30, 4))
     found = paired_difference(values, values, resamples=200)

@@ -43,3 +43,8 @@ def test_the_embedded_study_on_a_tiny_budget(tiny_recipe, tmp_path, capsys):
     # The same command goes on where it was: everything is there already.
     assert run(["quickstart", "-o", str(tmp_path / "out"), "--max-steps", "2"]) == 0
     assert capsys.readouterr().err.count("done before") == 3
+    # Another one is refused until it may replace what is there.
+    assert run(["quickstart", "-o", str(tmp_path / "out"), "--max-steps", "1"]) == 2
+    assert "or --overwrite to start anew" in capsys.readouterr().err
+    assert run(["quickstart", "-o", str(tmp_path / "out"), "--max-steps", "1", "--overwrite"]) == 0
+    assert "training 1 steps" in capsys.readouterr().err

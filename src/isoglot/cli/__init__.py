@@ -33,6 +33,7 @@ from isoglot.cli import (
     translating,
 )
 from isoglot.cli.flags import as_typed
+from isoglot.cli.help_page import DEFAULTS, HelpPage
 from isoglot.cli.recipe import read_recipe, require_whole
 from isoglot.cli.termination import sigterm_interrupts
 from isoglot.core.errors import IsoglotError
@@ -46,6 +47,8 @@ app = App(
     help="Train, measure and search with multilingual retrievers that serve every language alike.",
     version=__version__,
     help_format="plaintext",
+    help_formatter=HelpPage(),
+    default_parameter=DEFAULTS,
     # Ours to answer: the parser would leave without a word.
     suppress_keyboard_interrupt=False,
 )

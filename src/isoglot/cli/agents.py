@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from isoglot.cli.help_page import MODEL
 from isoglot.cli.serving import LOOPBACK, encoder_named, judge_of, require_tokens
 from isoglot.cli.termination import sigterm_ends
 from isoglot.core.errors import MissingPackageError
@@ -24,7 +25,7 @@ def mcp(
     http: int | None = None,
     model: str | None = None,
     rerank: str | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
 ) -> None:
     """Give agents the tools search and fetch over an index (Model Context Protocol), until they are done or Ctrl-C.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
+from isoglot.cli.help_page import BATCHES, MODEL
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Length, Paths, Switch
 from isoglot.core.errors import InputError
@@ -24,10 +25,10 @@ def audit(
     benchmark_rows: Paths = (),
     exact_only: Switch = False,
     model: str | None = None,
-    options: Annotated[LoadOptions | None, Parameter(name="*")] = None,
+    options: Annotated[LoadOptions | None, Parameter(name="*", group=MODEL)] = None,
     query_length: Length | None = None,
     passage_length: Length | None = None,
-    sampling: Annotated[Sampling | None, Parameter(name="*")] = None,
+    sampling: Annotated[Sampling | None, Parameter(name="*", group=BATCHES)] = None,
     batch_size: int = 32,
     batches: int = 1000,
     seed: int = 0,
@@ -52,8 +53,8 @@ def audit(
         passage_length: Tokens of a passage that training keeps.
         sampling: The regime that the dry run draws.
         batch_size: Pairs in a batch.
-        batches: How many the dry run draws.
-        seed: Of the dry run.
+        batches: Number of batches of the dry run.
+        seed: Seed of the dry run.
         langs: Comma-separated languages to keep.
         strict: Exit with 3 where there is any problem.
         as_json: Print the facts as JSON.

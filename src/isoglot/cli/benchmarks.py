@@ -23,17 +23,18 @@ class Source:
     """What to measure on.
 
     Attributes:
-        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (wants --rows), mteb:TASK (retrieval, of MTEB), any
-            other that isoglot list benchmarks names, or the path of a BEIR folder or row file.
+        benchmark: xquad-r, mlqa-r, miracl, beir (a folder), rows (needs --rows), mteb:TASK (a retrieval task of MTEB),
+            any other that isoglot list benchmarks names, or the path of a BEIR folder, a folder in LAReQA's layout or a
+            row file.
         data_dir: The benchmark's folder, or for miracl also a Hub data set (id@revision); xquad-r, mlqa-r and miracl
             are downloaded to the cache when not given.
         rows: Row files to use as the benchmark.
         langs: Comma-separated languages, for queries and candidates alike.
         context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
-        subset: Of miracl: full corpora, or hard-negatives.
-        split: Of a beir folder's qrels, or of an MTEB task.
-        stream: Of a beir folder: leave passages in their files, for corpora larger than memory.
-        offline: Never download.
+        subset: Passages of miracl: the full corpora, or the hard negatives.
+        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        stream: Read the passages of a beir folder from their files as needed, for corpora larger than memory.
+        offline: Never download anything.
     """
 
     benchmark: BenchmarkName = "xquad-r"
@@ -58,10 +59,10 @@ class IndexedBenchmark(Source):
         rows: Row files to use as the benchmark.
         langs: Comma-separated languages of the benchmark.
         context: Each candidate sentence is followed by its paragraph (xquad-r, mlqa-r).
-        subset: Of miracl: full corpora, or hard-negatives.
-        split: Of a beir folder's qrels, or of an MTEB task.
-        stream: Of a beir folder: leave passages in their files.
-        offline: Never download.
+        subset: Passages of miracl: the full corpora, or the hard negatives.
+        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        stream: Read the passages of a beir folder from their files as needed.
+        offline: Never download anything.
     """
 
     benchmark: BenchmarkName = ""
@@ -78,10 +79,10 @@ class ComparedOn(Source):
         rows: Row files that were the benchmark.
         langs: Comma-separated languages that were measured.
         context: Each candidate sentence was followed by its paragraph (xquad-r, mlqa-r).
-        subset: Of miracl.
-        split: Of a beir folder's qrels, or of an MTEB task.
-        stream: Of a beir folder: leave passages in their files.
-        offline: Never download.
+        subset: Passages of miracl.
+        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        stream: Read the passages of a beir folder from their files as needed.
+        offline: Never download anything.
     """
 
     benchmark: BenchmarkName = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import ComparedOn, Source, open_source
+from isoglot.cli.help_page import BENCHMARK
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Names, Switch
 from isoglot.core.errors import InputError, IsoglotError
@@ -26,7 +27,7 @@ def compare(
     measures: Names = (),
     resamples: int = 10_000,
     report: Switch = False,
-    source: Annotated[ComparedOn | None, Parameter(name="*")] = None,
+    source: Annotated[ComparedOn | None, Parameter(name="*", group=BENCHMARK)] = None,
     no_examples: Switch = False,
     overwrite: Switch = False,
     as_json: Json = False,
@@ -37,9 +38,10 @@ def compare(
         runs: Folders of isoglot evaluate or isoglot study, the reference first; NAME=FOLDER names one, and folders of
             one name are seeds of one training.
         output_dir: Folder for comparison.md and comparison.json.
-        measures: Comma-separated, such as monolingual.ndcg@10,multilingual.map; the headline figures when not given.
-        resamples: Of the bootstrap.
-        report: Also write the report of a study (HTML, Markdown, CSV, LaTeX, pictures), into the folder's report.
+        measures: Comma-separated measures, such as monolingual.ndcg@10,multilingual.map; the headline measures when not
+            given.
+        resamples: Bootstrap resamples.
+        report: Also write a report (HTML, Markdown, CSV, LaTeX, figures), to report/ in the output folder.
         source: Where the benchmark lies, whose texts and languages the report shows beside the top 10 of each run; as
             the runs' records say when not given.
         no_examples: Leave queries and passages of the benchmark out of the report.

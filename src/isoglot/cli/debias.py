@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.help_page import DEFAULTS, MODEL
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Names, OutputFile, Paths, Switch, new_file
 from isoglot.core.errors import InputError
@@ -15,7 +16,12 @@ from isoglot.data.opening import open_rows
 from isoglot.encoders.options import ModelOptions
 from isoglot.languages.codes import known_code
 
-app = App(name="debias", help="Correct a model's language bias without training.", help_format="plaintext")
+app = App(
+    name="debias",
+    help="Correct a model's language bias without training.",
+    help_format="plaintext",
+    default_parameter=DEFAULTS,
+)
 
 
 @app.command
@@ -34,7 +40,7 @@ def fit(
     neighbours: int = 20,
     limit: int = 2000,
     seed: int = 0,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
     overwrite: Switch = False,
     as_json: Json = False,
@@ -58,7 +64,7 @@ def fit(
         limit: Groups of rows, or lines of each text, to fit on.
         seed: Of the draw of those.
         options: How the model is opened.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         overwrite: Replace an existing file.
         as_json: Print what was fitted as JSON.
     """

@@ -71,7 +71,7 @@ def from_docs(
         dataset: Name of the data set.
         split: Share of the pages held out as a test set, such as 0.2.
         test_output: File of the held-out pages' rows.
-        seed: Of the split.
+        seed: Seed of the split.
         report: Write what became of every section (JSONL).
         dry_run: Only print what would be written.
         overwrite: Replace existing files.

@@ -22,12 +22,13 @@ class Elsewhere:
     """Where texts are encoded.
 
     Attributes:
-        on: ray for a runtime on this machine (or the cluster that RAY_ADDRESS names), ray=HOST:PORT for a cluster.
-        workers: How many encode at the same time (with --on).
-        cpus_per_worker: Processor cores of each (with --on).
-        gpus_per_worker: GPUs of each, also a share of one (with --on).
-        shard_timeout: Seconds after which a shard is taken from its worker and given to another one (with --on).
-        price_per_hour: What a worker costs an hour, to be told the cost on the way.
+        on: Encode on a Ray cluster: ray starts one on this machine (or uses the cluster that RAY_ADDRESS names),
+            ray=HOST:PORT connects to one.
+        workers: Number of workers that encode at the same time (with --on).
+        cpus_per_worker: CPU cores for each worker (with --on).
+        gpus_per_worker: GPUs for each worker; a fraction is allowed (with --on).
+        shard_timeout: Seconds after which a shard is given to another worker (with --on).
+        price_per_hour: Price of one worker for one hour, to print the cost while it runs.
     """
 
     on: str | None = None

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source
 from isoglot.cli.elsewhere import Elsewhere
+from isoglot.cli.help_page import BENCHMARK, MODEL, WORKERS
 from isoglot.cli.options import OutputDir, Switch
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
@@ -24,13 +25,13 @@ def encode(
     *,
     output_dir: OutputDir,
     model: str = "embedded",
-    source: Annotated[Source | None, Parameter(name="*")] = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    source: Annotated[Source | None, Parameter(name="*", group=BENCHMARK)] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
     numbers: Literal["float16", "float32"] = "float16",
     shard_size: int = 16_384,
     processes: int = 1,
-    elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
+    elsewhere: Annotated[Elsewhere | None, Parameter(name="*", group=WORKERS)] = None,
     overwrite: Switch = False,
     resume: Switch = False,
 ) -> None:
@@ -41,13 +42,13 @@ def encode(
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         source: Whose texts.
         options: How the model is opened.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
-        numbers: How vectors are stored.
-        shard_size: Texts in a shard.
-        processes: How many encode at the same time.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
+        numbers: Data type of the stored vectors.
+        shard_size: Texts per shard.
+        processes: Number of processes that encode at the same time.
         elsewhere: Where texts are encoded.
         overwrite: Replace what the folder holds.
-        resume: Keep the finished shards and go on.
+        resume: Keep the finished shards and continue.
     """
     from isoglot.core.output_folders import claimed_folder, refuse_own_input
     from isoglot.encoders.endpoint import is_endpoint

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.encoders import Reporting, open_encoder
+from isoglot.cli.help_page import LANGUAGE_MODEL, MODEL
 from isoglot.cli.language_model import LanguageModel, print_rejected, rejects_beside, require_some, spent, write_rejects
 from isoglot.cli.options import Names, OutputFile, Paths, Switch
 from isoglot.cli.row_files import new_rows, refuse_input, rows_in
@@ -27,7 +28,7 @@ def generate(
     *passages: Path,
     output: OutputFile,
     with_: Annotated[str, Parameter(name="--with")],
-    language_model: Annotated[LanguageModel | None, Parameter(name="*")] = None,
+    language_model: Annotated[LanguageModel | None, Parameter(name="*", group=LANGUAGE_MODEL)] = None,
     langs: Names = (),
     questions: Annotated[int, Parameter(name=["--questions", "-n"])] = 1,
     examples: Paths = (),
@@ -52,13 +53,13 @@ def generate(
         with_: Address of an OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
         language_model: How it is asked.
         langs: Comma-separated languages of the questions; each passage's own by default.
-        questions: Questions a passage.
+        questions: Questions per passage.
         examples: Row files that show what kind of question is wanted.
         documents: The files are documents, also .jsonl ones.
         pivot: Language whose version of a group's passage is read.
         dataset: Name of the data set, for documents and indexes.
         model: Encoder whose tokenizer cuts documents into passages.
-        length: Tokens of a passage.
+        length: Tokens per passage; the model's preset when not given.
         rejects: File of what gave no row, with reasons; by default the output's name with .rejects.
         limit: Only the first so many passages.
         overwrite: Replace existing files.
@@ -118,7 +119,7 @@ def filter_(
     cross_encoder: str | None = None,
     rejects: Path | None = None,
     langs: str | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
     dry_run: Switch = False,
     overwrite: Switch = False,
@@ -129,12 +130,12 @@ def filter_(
         rows: Row files, or one prepared folder.
         output: Rows file to write (.jsonl or .jsonl.gz).
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
-        top: The own passage must be among so many best of all passages of all languages.
+        top: Keep a row if its passage is among this many best of all passages of all languages.
         cross_encoder: A cross-encoder's folder or Hub id that ranks the own passage among the model's best instead.
         rejects: File of the rows that go, with reasons; by default the output's name with .rejects.
         langs: Comma-separated languages to keep.
         options: How the model is opened.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         dry_run: Only print what would go.
         overwrite: Replace existing files.
     """

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import IndexedBenchmark
 from isoglot.cli.elsewhere import Elsewhere
+from isoglot.cli.help_page import BENCHMARK, MODEL, UPDATES, WORKERS
 from isoglot.cli.index_report import print_versions
 from isoglot.cli.index_request import IndexRequest
 from isoglot.cli.keeping_up import KeepingUp
@@ -23,13 +24,13 @@ Ids = Annotated[tuple[str, ...], Parameter(negative="")]
 def index(
     *inputs: Path,
     output_dir: OutputDir,
-    source: Annotated[IndexedBenchmark | None, Parameter(name="*")] = None,
+    source: Annotated[IndexedBenchmark | None, Parameter(name="*", group=BENCHMARK)] = None,
     model: str | None = None,
     debias: Path | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
-    elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
-    keeping: Annotated[KeepingUp | None, Parameter(name="*")] = None,
+    elsewhere: Annotated[Elsewhere | None, Parameter(name="*", group=WORKERS)] = None,
+    keeping: Annotated[KeepingUp | None, Parameter(name="*", group=UPDATES)] = None,
     update: Switch = False,
     by_id: Switch = False,
     delete: Ids = (),
@@ -57,7 +58,7 @@ def index(
         debias: A correction of language bias that `isoglot debias fit` wrote.
         options: How the model is opened; its length is that of a passage, title included: longer documents are split
             at sentences.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         elsewhere: Where passages are encoded.
         keeping: What keeps it at what folders hold.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.

@@ -7,10 +7,16 @@ from pathlib import Path
 
 from cyclopts import App
 
+from isoglot.cli.help_page import DEFAULTS
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Names
 
-app = App(name="keys", help="Keys that open a server (isoglot serve --keys).", help_format="plaintext")
+app = App(
+    name="keys",
+    help="Keys that open a server (isoglot serve --keys).",
+    help_format="plaintext",
+    default_parameter=DEFAULTS,
+)
 
 
 @app.command

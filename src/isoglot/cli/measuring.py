@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source, source_settings
 from isoglot.cli.elsewhere import Elsewhere
+from isoglot.cli.help_page import BENCHMARK, MODEL, SEARCH, WORKERS
 from isoglot.cli.json_output import json_line
 from isoglot.cli.measuring_values import parse_memory
 from isoglot.cli.options import Json, OutputDir, Paths, Switch
@@ -29,17 +30,17 @@ def evaluate(
     *,
     output_dir: OutputDir,
     model: str | None = None,
-    source: Annotated[Source | None, Parameter(name="*")] = None,
+    source: Annotated[Source | None, Parameter(name="*", group=BENCHMARK)] = None,
     vectors: Path | None = None,
     run: Paths = (),
     run_pool: Literal["all", "own"] = "all",
     index: str | None = None,
-    ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
+    ranking: Annotated[Ranking | None, Parameter(name="*", group=SEARCH)] = None,
     late: Switch = False,
     in_context: Switch = False,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
-    elsewhere: Annotated[Elsewhere | None, Parameter(name="*")] = None,
+    elsewhere: Annotated[Elsewhere | None, Parameter(name="*", group=WORKERS)] = None,
     debias: Path | None = None,
     relevant_from: float = 1,
     resamples: int = 10_000,
@@ -65,29 +66,30 @@ def evaluate(
             or NumPy files with their ids beside them (queries.npy, queries.ids, passages.npy, passages.ids).
         run: Score a TREC run instead of a model; LANG=FILE names the run of one query language, and may be given
             several times.
-        run_pool: What the run's queries were asked of: all languages together, or their own only.
+        run_pool: Candidates of the run: all languages together (all), or only the query's own language (own).
         index: Score the searches of an index that `isoglot index --benchmark` made of the same benchmark: its folder,
             or a place that it was exported to.
         ranking: How the index is searched.
-        late: Late interaction of a model: each token of a query with the nearest one of a passage, beside the cosine of
-            the whole texts. Takes minutes where there are thousands of queries and passages.
-        in_context: Read every candidate within its paragraph, too (xquad-r, mlqa-r).
+        late: Late interaction (MaxSim): also compare each token of a query with the nearest token of a passage. Takes
+            minutes for thousands of queries and passages.
+        in_context: Also encode every candidate within its paragraph (xquad-r, mlqa-r, and folders in their layout).
         options: How the model is opened.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         elsewhere: Where the model encodes, and streamed passages are searched.
         debias: A correction of language bias that `isoglot debias fit` wrote.
         relevant_from: The lowest grade that counts as relevant, for all measures but nDCG, which takes the grades
             themselves.
-        resamples: Of the bootstrap that gives the intervals; 0 for none.
-        require: Exit with 3 when missed, such as "multilingual.map>=0.55"; may be given several times.
-        write_trec: Also write TREC runs and qrels, into the folder's trec.
-        trec_depth: Passages a query in those runs; 0 for all.
-        write_mteb: Also write MTEB result files, into the folder's mteb.
-        report: Also write a report (HTML, Markdown, CSV, LaTeX, pictures), into the folder's report.
-        memory: For a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
-        depth: Passages kept for a query when searching full miracl (1000 when not given) or an index (100).
+        resamples: Bootstrap resamples for the intervals; 0 for no intervals.
+        require: Quality gate, such as "multilingual.map>=0.55": exit with code 3 if it is missed; may be given several
+            times.
+        write_trec: Also write TREC runs and qrels, to trec/ in the output folder.
+        trec_depth: Passages per query in these runs; 0 for all.
+        write_mteb: Also write MTEB result files, to mteb/ in the output folder.
+        report: Also write a report (HTML, Markdown, CSV, LaTeX, figures), to report/ in the output folder.
+        memory: Memory for a block of passages and its scores when searching full miracl, such as 500MB or 8GB.
+        depth: Passages kept per query when searching full miracl (default 1000) or an index (default 100).
         overwrite: Replace what the folder holds.
-        resume: Go on with the encoding of full miracl that was broken off.
+        resume: Continue an interrupted encoding of full miracl.
         as_json: Print metrics.json instead of the table.
     """
     from isoglot.core.files import sha256

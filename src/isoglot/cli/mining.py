@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.encoders import CountingTokens, Reporting, open_encoder
+from isoglot.cli.help_page import MODEL
 from isoglot.cli.options import OutputFile, Switch, new_file
 from isoglot.cli.row_files import new_rows
 from isoglot.core.errors import InputError
@@ -32,7 +33,7 @@ def mine(
     pick: Literal["top", "random"] = "top",
     seed: int = 0,
     langs: str | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
     replace: Switch = False,
     overwrite: Switch = False,
@@ -46,20 +47,20 @@ def mine(
         output: Rows file to write (.jsonl or .jsonl.gz).
         source: model searches all passages; context takes other sentences of each row's own context, at no cost.
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
-        negatives: How many a row at most.
+        negatives: Most negatives per row.
         language: query: the row's language, for the row's query; passage: the same for the group's queries in
             other languages; any: all languages; mix: the row's language and the others in turn.
         range_min: Skip so many of the best candidates.
         range_max: Look no further than this rank; by default ten candidates for each negative.
         max_score: Skip candidates with a higher cosine.
         min_score: Skip candidates with a lower cosine.
-        absolute_margin: A negative's cosine is at least this much below the own passage's.
-        relative_margin: The same as a share of the own passage's cosine, such as 0.05.
-        pick: The top ones that pass, or random ones.
+        absolute_margin: A negative's cosine must be this much below that of the row's own passage.
+        relative_margin: The same as a share of the cosine of the row's own passage, such as 0.05.
+        pick: Among the candidates that pass, take the top ones or random ones.
         seed: Of random picks and of sentences.
         langs: Comma-separated languages to keep.
         options: How the model is opened.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         replace: Drop the negatives that rows have instead of adding to them.
         overwrite: Replace an existing file.
     """
@@ -120,7 +121,7 @@ def score(
     late: Switch = False,
     langs: str | None = None,
     batch_size: int = 32,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     devices: str | None = None,
     overwrite: Switch = False,
 ) -> None:
@@ -135,7 +136,7 @@ def score(
         langs: Comma-separated languages to keep.
         batch_size: Pairs that the cross-encoder takes at a time.
         options: How the model is opened; a cross-encoder takes --length (of a pair), --device and --trust-remote-code.
-        devices: Several devices, comma-separated, a process each: 0,1 (of CUDA's), or cpu,cpu.
+        devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         overwrite: Replace an existing file.
     """
     from isoglot.curation.rewriting import with_scores

@@ -16,17 +16,19 @@ class Ranking:
     """How an index is searched.
 
     Attributes:
-        mode: Of a search: dense (meaning), lexical (words, BM25), hybrid (both).
-        fair: balanced takes the model's preference for some languages out of the ranking.
-        quota: With balanced, the share of places dealt out evenly between languages (0 to 1).
+        mode: What a search compares: dense (meaning), lexical (words, BM25), or hybrid (both).
+        fair: balanced removes the model's preference for some languages from the ranking.
+        quota: With --fair balanced: share of the results that is divided evenly between languages (0 to 1).
         query_lang: Language of the query, for an index with --debias; guessed when not given.
-        rerank: What scores the best results of a search anew: a cross-encoder or another encoder (folder or Hub id), or
-            late: the tokens of the index's own model (late:MODEL of another).
-        feedback: Searches twice: the second time with the query drawn to the best passages, whatever their language.
-        expand: URL of an OpenAI-compatible API that rewrites the query first; its key in OPENAI_API_KEY.
-        expand_with: passage (one that would answer), translate, or both.
-        expand_model: The model that the endpoint runs.
-        expand_timeout: Seconds that one request may take.
+        rerank: Re-rank the best results: with a cross-encoder or another encoder (folder or Hub id), or with late, the
+            token vectors of the index's own model (late:MODEL for another model).
+        feedback: Pseudo-relevance feedback: search twice, the second time with the query vector moved towards the best
+            passages of the first search, in any language.
+        expand: Query expansion: URL of an OpenAI-compatible API that rewrites the query first; its key in
+            OPENAI_API_KEY.
+        expand_with: What the API writes: passage (one that would answer the query), translate, or both.
+        expand_model: Name of the model at the API.
+        expand_timeout: Seconds to wait for one request.
     """
 
     mode: Literal["dense", "lexical", "hybrid"] = "dense"

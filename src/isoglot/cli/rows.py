@@ -6,13 +6,17 @@ from pathlib import Path
 
 from cyclopts import App
 
+from isoglot.cli.help_page import DEFAULTS
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, OutputDir, Switch
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 
 app = App(
-    name="data", help="Parallel rows: convert, check, mine negatives, prepare, describe.", help_format="plaintext"
+    name="data",
+    help="Parallel rows: convert, check, mine negatives, prepare, describe.",
+    help_format="plaintext",
+    default_parameter=DEFAULTS,
 )
 
 

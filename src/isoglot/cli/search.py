@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from isoglot.cli.help_page import MODEL, SEARCH
 from isoglot.cli.hits import as_record, print_facets, print_hits
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Names, Switch
@@ -36,9 +37,9 @@ def search(
     collapse: Names | None = None,
     facets: Names | None = None,
     neighbours: int = 0,
-    ranking: Annotated[Ranking | None, Parameter(name="*")] = None,
+    ranking: Annotated[Ranking | None, Parameter(name="*", group=SEARCH)] = None,
     model: str | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     as_json: Json = False,
 ) -> None:
     """Search an index with one query, or with a file of them.
@@ -46,19 +47,19 @@ def search(
     Args:
         folder: Made by `isoglot index`, or a place in a store, such as qdrant://localhost:6333/docs.
         query: In any language.
-        queries: A file of many: TSV of id and text, or JSONL (BEIR), CSV or Parquet of _id and text.
-        run: The TREC run to write for them.
+        queries: File of queries: TSV of id and text, or JSONL (BEIR), CSV or Parquet of _id and text.
+        run: TREC run to write for --queries.
         overwrite: Replace a run that is there.
-        k: How many results; 10, and 1000 in a run.
+        k: Number of results; 10, and 1000 in a run.
         langs: Comma-separated languages of results.
-        where: Only passages that are so: "year >= 2020 AND source LIKE 'docs/%'".
-        like: Id of a passage; find others like it, instead of a query.
-        offset: Results to pass over, for the next page.
+        where: Filter on metadata: "year >= 2020 AND source LIKE 'docs/%'".
+        like: Id of a passage: find similar ones, instead of a query.
+        offset: Results to skip, for the next page.
         collapse: document (the best passage of each), text (of each text, by its words), or both: document,text.
         facets: Comma-separated fields, such as lang,source: counts their values among what --where and --langs leave.
-        neighbours: Show so many passages of the document before and after each result.
+        neighbours: Show this many passages of the document before and after each result.
         ranking: How the index is searched.
-        model: The encoder, where it lies elsewhere now.
+        model: The encoder, if it is now at another place than the index recorded.
         options: How it is opened, where not as it was for the index.
         as_json: Print the results as JSON.
     """

@@ -15,6 +15,7 @@ from weakref import ref
 
 from cyclopts import Parameter
 
+from isoglot.cli.help_page import MODEL
 from isoglot.cli.options import Names, Switch
 from isoglot.cli.termination import sigterm_ends
 from isoglot.core.errors import InputError, MissingPackageError
@@ -46,7 +47,7 @@ def serve(
     host: str = LOOPBACK,
     model: str | None = None,
     compare_model: str | None = None,
-    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ModelOptions | None, Parameter(name="*", group=MODEL)] = None,
     rerank: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     allow_host: Names = (),
     root_path: str = "",

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
+from isoglot.cli.help_page import BATCHES, MODEL, TRAINING
 from isoglot.cli.options import Fractions, Json, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
 from isoglot.core.errors import InputError
@@ -26,8 +27,8 @@ def train(
     output_dir: OutputDir,
     model: str = "embedded",
     langs: str | None = None,
-    settings: Annotated[TrainSettings | None, Parameter(name="*")] = None,
-    options: Annotated[LoadOptions | None, Parameter(name="*")] = None,
+    settings: Annotated[TrainSettings | None, Parameter(name="*", group=TRAINING)] = None,
+    options: Annotated[LoadOptions | None, Parameter(name="*", group=MODEL)] = None,
     overwrite: Switch = False,
     resume: Switch = False,
 ) -> None:
@@ -82,9 +83,9 @@ def study(
     regimes: Names = ("x-x-mono", "hybrid"),
     alpha: Fractions = (0.5,),
     seeds: Numbers = (0,),
-    sampling: Annotated[StudySampling | None, Parameter(name="*")] = None,
-    training: Annotated[StudyTraining | None, Parameter(name="*")] = None,
-    options: Annotated[LoadOptions | None, Parameter(name="*")] = None,
+    sampling: Annotated[StudySampling | None, Parameter(name="*", group=BATCHES)] = None,
+    training: Annotated[StudyTraining | None, Parameter(name="*", group=TRAINING)] = None,
+    options: Annotated[LoadOptions | None, Parameter(name="*", group=MODEL)] = None,
     length: int | None = None,
     resamples: int = 10_000,
     allow_overlap: Switch = False,
@@ -103,8 +104,8 @@ def study(
         rows: Row files to train on, or a prepared folder.
         output_dir: Folder for the runs, report.html (also .md, .csv, .tex), figures and study.json.
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
-        benchmark: What to measure on; rows wants --benchmark-rows.
-        data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
+        benchmark: Benchmark to measure on, as in isoglot evaluate; rows needs --benchmark-rows.
+        data_dir: Folder of the benchmark; xquad-r and mlqa-r are downloaded to the cache when not given.
         benchmark_rows: Row files to measure on.
         langs: Comma-separated languages to measure, for queries and candidates alike.
         train_langs: Comma-separated languages to train on.
@@ -115,14 +116,14 @@ def study(
         sampling: How batches are drawn.
         training: How to train.
         options: How the model is opened.
-        length: Tokens kept of queries and candidates when measuring.
-        resamples: Of the bootstrap.
-        allow_overlap: Train on rows that also stand in the benchmark.
-        discard_models: Keep results only.
+        length: Tokens kept of queries and passages when measuring; the model's preset when not given.
+        resamples: Bootstrap resamples.
+        allow_overlap: Continue although training rows also occur in the benchmark.
+        discard_models: Keep the results only, not the trained models.
         no_examples: Leave queries and passages of the benchmark out of the report.
         overwrite: Replace what the folder holds instead of going on with it.
         as_json: Print study.json instead of the report.
-        offline: Never download.
+        offline: Never download anything.
     """
     from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
@@ -167,6 +168,7 @@ def quickstart(
     output_dir: OutputDir = Path("runs/quickstart"),
     max_steps: int | None = None,
     seeds: Numbers = (0,),
+    overwrite: Switch = False,
     serve: Switch = False,
     port: int = PORT,
 ) -> None:
@@ -176,6 +178,7 @@ def quickstart(
         output_dir: Folder for the runs and the report; the same command goes on where it was.
         max_steps: Steps of each training; the embedded recipe's by default.
         seeds: Comma-separated seeds.
+        overwrite: Replace what the folder holds, as after a run with other steps.
         serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
         port: Where to serve; 0 takes any free port.
     """
@@ -187,7 +190,7 @@ def quickstart(
     quiet_libraries()
     from isoglot.studies.atlas_study import quickstart as run_quickstart
 
-    with claimed_folder(output_dir, resume=True) as folder:
+    with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
         result = run_quickstart(folder, max_steps=max_steps, seeds=seeds)
     print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
     if serve:

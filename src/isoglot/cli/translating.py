@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from isoglot.cli.help_page import LANGUAGE_MODEL
 from isoglot.cli.language_model import LanguageModel, print_rejected, rejects_beside, require_some, spent, write_rejects
 from isoglot.cli.options import Names, OutputFile, Switch
 from isoglot.cli.row_files import new_rows, refuse_input, rows_in
@@ -24,7 +25,7 @@ def translate(
     output: OutputFile,
     to: Names,
     with_: Annotated[str, Parameter(name="--with")],
-    language_model: Annotated[LanguageModel | None, Parameter(name="*")] = None,
+    language_model: Annotated[LanguageModel | None, Parameter(name="*", group=LANGUAGE_MODEL)] = None,
     pivot: str = "en",
     rejects: Path | None = None,
     device: str | None = None,
@@ -47,8 +48,8 @@ def translate(
         language_model: How a language model is asked.
         pivot: Translate from this language where a group has it, else from its first.
         rejects: File of what failed, with reasons; by default the output's name with .rejects.
-        device: Of a model: cpu, cuda, ...
-        beams: Of a model's search; 1 is greedy.
+        device: Device of a translation model, such as cpu or cuda.
+        beams: Beam size of a translation model; 1 is greedy.
         limit: Only the first so many rows.
         dry_run: Only count what would be translated.
         overwrite: Replace existing files.

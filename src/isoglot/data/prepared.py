@@ -37,7 +37,7 @@ _COMPARED = "NFC"  # how passages are told apart: what was kept under another wa
 class Prepared:
     """A prepared folder: the texts (Arrow, memory-mapped) and the integer table over the same rows.
 
-    Two are equal where they are one object; the `checksum` is that of the content.
+    `==` compares identity; to compare the content, compare `checksum`.
 
     Attributes:
         folder: where it lies.

@@ -90,7 +90,8 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
         if _is_table(path):
             raise InputError(
                 f"{path}: not rows, which are JSONL or Parquet; convert with `isoglot data from-pairs LANG={path}`, or "
-                f"where a column holds the language with `isoglot data from-pairs {path} --lang-column NAME`"
+                f"where a column holds the language with `isoglot data from-pairs {path} --lang-column NAME` "
+                "(`--group-column NAME` for what translations of one question share)"
             )
         before, found = gathered.count, 0
         records = _parquet_records(path) if _is_parquet(path) else jsonl_records(path, gathered)

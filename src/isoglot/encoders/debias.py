@@ -57,7 +57,7 @@ class Sample(NamedTuple):
 class Debias:
     """A fitted correction.
 
-    Two are equal where they are one object; the `fingerprint` is that of what they do.
+    `==` compares identity; to compare what two do, compare `fingerprint`.
 
     Attributes:
         method: one of `METHODS`.

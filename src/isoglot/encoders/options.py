@@ -23,12 +23,12 @@ class LoadOptions:
     """How a model is opened.
 
     Attributes:
-        dtype: Of the weights; as the model's folder says when not given.
-        query_prompt: Put before queries, instead of the model's own.
-        passage_prompt: Put before passages, instead of the model's own.
-        revision: Of a Hub id: a commit, tag or branch.
+        dtype: Data type of the weights; what the model's folder says when not given.
+        query_prompt: Text put before each query, in place of the model's own prompt.
+        passage_prompt: Text put before each passage, in place of the model's own prompt.
+        revision: Revision of a Hub id: a commit, tag or branch.
         trust_remote_code: Run Python code that comes with the model.
-        model_kwargs: What transformers' from_pretrained takes besides, as JSON: {"attn_implementation": "eager"}.
+        model_kwargs: Further arguments of transformers' from_pretrained, as JSON: {"attn_implementation": "eager"}.
     """
 
     dtype: Dtype | None = None
@@ -105,9 +105,10 @@ class ModelOptions(LoadOptions):
     """How a model is opened, and how it encodes.
 
     Attributes:
-        length: Tokens kept of a text, prompt and special ones included; the model's preset when not given.
-        precision: bf16 or fp32; auto takes what the device does well; int8 is faster on a CPU that multiplies bytes.
-        device: Such as cpu or cuda; chosen by torch when not given.
+        length: Tokens kept of each text, including prompt and special tokens; the model's preset when not given.
+        precision: Precision of the computation: auto chooses bf16 or fp32 by the device; int8 is faster on CPUs with
+            VNNI.
+        device: Device, such as cpu or cuda; chosen by torch when not given.
     """
 
     length: Annotated[int | None, Parameter(validator=Number(gte=LEAST))] = None

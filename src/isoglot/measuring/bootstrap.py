@@ -74,7 +74,9 @@ def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int 
     """Macro mean of run a minus that of run b, on the cells and groups that both have.
 
     Both runs see the same resampled groups. p is two-sided: twice the smaller share of resampled differences
-    at or beyond zero, one added to count and total, so it is never 0 (Davison and Hinkley 1997, 4.2).
+    at or beyond zero, one added to count and total, so it is never 0 (Davison and Hinkley 1997, 4.2). Nor is it ever
+    below 2 / 2^G, the smallest p that an exact sign-flip test of G groups can give: resamples of two groups that both
+    gained never show a loss, which is no evidence. So fewer than six groups are never significant at .05.
     With several seeds this is a hierarchical bootstrap: every resample also draws S seeds with replacement,
     independently for a and b, and averages them. A value then counts where all seeds have it. Few seeds
     understate the variance between seeds (by 1/3 in expectation for three).
@@ -209,12 +211,13 @@ def _many(
         low, high = np.quantile(kept, ((1 - level) / 2, (1 + level) / 2))
         means = [float(np.mean([macro_mean(own[:, columns]) for own in run[key]])) for run in runs]
         tail = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
+        groups = int(present[key][:, columns].any(axis=1).sum())
         found[key][name] = Interval(
             means[0] - sum(means[1:]),
             float(low),
             float(high),
-            min(1.0, 2 * (tail + 1) / (len(kept) + 1)) if len(runs) == 2 else None,
-            int(present[key][:, columns].any(axis=1).sum()),
+            min(1.0, max(2 * (tail + 1) / (len(kept) + 1), 2.0 ** (1 - groups))) if len(runs) == 2 else None,
+            groups,
             float(kept.std(ddof=1)),
         )
     return found

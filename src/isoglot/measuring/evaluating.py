@@ -44,39 +44,40 @@ def evaluate(
     trained: str | Sequence[str] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
-    """Encode a benchmark once and score every setting; or score vectors that were made before.
+    """Encode a benchmark once and score every setting; or score precomputed vectors.
 
     Args:
-        model: a Sentence Transformer, what `isoglot.load` takes, `endpoint:URL#MODEL`, or any function from (texts,
-            `query` or `passage`) to an array of one vector a text. Or vectors, which are scaled to unit length: the
-            folder that `isoglot encode` wrote (or any other that it could score), or `(queries, passages)` in memory.
-            Each of the two is an array (n, d) in the order of `benchmark.queries.ids` and `benchmark.candidates.ids`,
-            or a dict of one vector (d,) an id.
+        model: a Sentence Transformer, what `isoglot.load` takes, `endpoint:URL#MODEL`, or any function that takes
+            texts and their role (`query` or `passage`) and returns an array with one vector per text. Or precomputed
+            vectors, which are scaled to unit length: a folder as `isoglot encode` writes it, or `(queries, passages)`
+            in memory. Each of the two is an array (n, d) in the order of `benchmark.queries.ids` and
+            `benchmark.candidates.ids`, or a dict with one vector (d,) per id.
         benchmark: queries, candidates and relevance; or a name or path that `load_benchmark` opens.
         data_dir: folder of a benchmark that is given by name.
         langs: languages of a benchmark that is given by name, several or one text with commas; all when None.
-        name: of the model, for reports; what it calls itself when None.
+        name: name of the model in reports; its own name when None.
         length: tokens kept of queries and candidates; the model's preset (usually 192) when None.
         precision: `auto`, `bf16` or `fp32`.
-        devices: several, a process each: `0,1` of CUDA's, or `cpu,cpu`; a script wants its work under
-            `if __name__ == "__main__":` then.
-        debias: a correction that both kinds of vectors pass through.
-        feedback: rank with queries drawn to their best passages of all languages, as `Searcher.search` does; every
-            setting then has it from the whole pool.
-        late: late interaction: each token of a query meets the nearest one of a passage, and that is mixed with the
-            cosine of the whole texts (see `isoglot.encoders.late_interaction`); of models that are opened here.
-        in_context: a candidate's vector is mixed of its own and the one that it has within its context, such as a
-            sentence within its paragraph (see `isoglot.encoders.in_context`); of benchmarks that know contexts
-            (XQuAD-R, MLQA-R) and models that are opened here.
-        fair: `balanced` takes from each score the level at which its language's candidates stand for the query, so that
-            the pool prefers no language (see `isoglot.encoders.levels`); within one language nothing changes.
+        devices: several devices, one process each: `0,1` (CUDA devices), or `cpu,cpu`; a script then needs its main
+            code under `if __name__ == "__main__":`.
+        debias: a bias correction, applied to query and passage vectors.
+        feedback: pseudo-relevance feedback, as in `Searcher.search`: rank with query vectors moved towards their best
+            passages in all languages. In every setting the feedback comes from the whole pool.
+        late: late interaction: each token of a query is compared with the nearest token of a passage, and the result is
+            mixed with the cosine of the whole texts (see `isoglot.encoders.late_interaction`). Not for endpoints,
+            functions, precomputed vectors or several devices.
+        in_context: mix the vector of a candidate with the one that it has within its context, such as a sentence in
+            its paragraph (see `isoglot.encoders.in_context`). Needs a benchmark with contexts (XQuAD-R, MLQA-R); not
+            for endpoints, functions, precomputed vectors or several devices.
+        fair: `balanced` subtracts from each score the level of the candidate's language for this query, so that no
+            language is preferred in the pool (see `isoglot.encoders.levels`); within one language nothing changes.
         trained: languages the model was trained on, several or one text with commas; read from its folder's `run.json`
             where there is one.
-        relevant_from: the lowest grade that is relevant, where a measure knows only yes and no.
+        relevant_from: the lowest grade that counts as relevant in binary measures (all but nDCG).
 
     Raises:
-        InputError: no such model or benchmark, a function whose answer is no array of one vector a text, vectors that
-            do not fit the benchmark or are not finite, or a length or precision that the model cannot have.
+        InputError: no such model or benchmark, a function that does not return one vector per text, vectors that do not
+            fit the benchmark or are not finite, or a length or precision that the model cannot have.
 
     Example:
         Vectors that say the language and little else find what is in the query's language, whatever it says.

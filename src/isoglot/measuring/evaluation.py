@@ -44,7 +44,7 @@ _PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance":
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one retriever does on one benchmark. Two are equal where they are one object.
+    """The results of one retriever on one benchmark. `==` compares identity.
 
     Attributes:
         benchmark, model: names for reports.

@@ -195,22 +195,22 @@ class Searcher(Lookup):
             query: in any language.
             k: how many results at most.
             langs: only passages in these languages, in any spelling of their codes.
-            where: only passages that are so, such as `year >= 2020 AND source LIKE 'docs/%'` (see docs/filters.md).
-            offset: results to pass over: the page of k results after them.
+            where: filter on metadata, such as `year >= 2020 AND source LIKE 'docs/%'` (see docs/filters.md).
+            offset: results to skip, for the next page of k results.
             collapse: show one result, the best, of each `document`, of each `text` (by its words), or of both.
             mode: `dense` by cosine, `lexical` by BM25, `hybrid` by both.
-            fair: `balanced` searches each language by itself and takes the model's preference for some languages out
-                of the scores (see `isoglot.encoders.levels`); where words rank alone, languages take turns.
-            quota: with `balanced`, the share of places that is dealt out evenly between languages (0 to 1).
-            query_lang: language of the query, for a corrected index; guessed when None. One that the correction was not
-                fitted on counts as the mix of all, like `und`.
-            rerank: what scores the 50 (or k) best anew: a cross-encoder or another encoder, by folder or Hub id,
+            fair: `balanced` searches each language separately and removes the model's preference for some languages
+                from the scores (see `isoglot.encoders.levels`); in `lexical` search the languages are interleaved.
+            quota: with `balanced`, the share of results that is divided evenly between languages (0 to 1).
+            query_lang: language of the query, for a corrected index; detected when None. A language that the correction
+                was not fitted on gets the average of all, like `und`.
+            rerank: re-rank the 50 (or k) best: with a cross-encoder or another encoder, by folder or Hub id,
                 `late` for late interaction of the index's own model (`late:MODEL` of another), or an object with
                 `predict`.
             expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
-            feedback: search twice: the second time with the query's vector drawn to the best passages of all languages
-                that `where` leaves (see `isoglot.encoders.feedback`), which finds their translations.
-            vector: the query's (d,) of length 1, where `query_vectors` has made it before.
+            feedback: pseudo-relevance feedback: search again with the query vector moved towards the best passages in
+                all languages (see `isoglot.encoders.feedback`), which finds their translations.
+            vector: the query's unit vector (d,), if `query_vectors` has computed it before.
 
         Raises:
             InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot

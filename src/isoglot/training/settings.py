@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.errors import InputError
@@ -40,11 +40,11 @@ class LoraSettings:
     """Train low-rank adapters in place of the weights (LoRA, arXiv 2106.09685), through `peft`.
 
     Attributes:
-        rank: Train LoRA adapters of this rank: of the two factors whose product is added to a weight.
-        alpha: The product is scaled by alpha / rank; twice the rank when not given.
-        targets: Comma-separated names of the linear layers that get one, such as q_proj,v_proj; all when not given.
-        dropout: Of what goes into an adapter.
-        merge: Add the LoRA adapter to the weights at the end; the result is then a plain model folder.
+        rank: Train LoRA adapters of this rank instead of the full weights.
+        alpha: LoRA alpha (adapters are scaled by alpha / rank); twice the rank when not given.
+        targets: Comma-separated names of the linear layers to adapt, such as q_proj,v_proj; all when not given.
+        dropout: Dropout before the LoRA adapters.
+        merge: Merge the LoRA adapter into the weights at the end; the result is a plain model folder.
     """
 
     rank: Annotated[int, Parameter(name="--lora-rank")]
@@ -81,44 +81,46 @@ class TrainSettings:
 
     Attributes:
         sampling: The regime.
-        temperature: Of InfoNCE over cosines.
-        batch_size: Pairs a process sees in one step.
-        lr: Learning rate of AdamW after the warm-up; falls linearly to zero.
-        weight_decay: Of AdamW.
+        temperature: Temperature of InfoNCE, by which cosines are divided.
+        batch_size: Pairs in one step (of each process).
+        lr: Peak learning rate of AdamW: after the warm-up it falls linearly to zero.
+        weight_decay: Weight decay of AdamW.
         warmup_steps: Steps over which the learning rate rises.
-        clip: Largest gradient norm.
-        max_steps: Optimiser steps.
-        seed: Of batches and dropout.
+        clip: Gradients are clipped to this norm.
+        max_steps: Number of optimiser steps.
+        seed: Seed of batches and dropout.
         query_length: Tokens kept of a query; the model's preset when not given.
         passage_length: Tokens kept of a passage; the model's preset when not given.
-        embeddings: Which rows of the token table train: those whose tokens occur (used), all, or none (freeze). When
-            not given used, with LoRA freeze.
+        embeddings: Which rows of the token embeddings to train: used (those whose tokens occur in the training data),
+            all, or freeze (none). By default used, with LoRA freeze.
         lora: Adapters in place of the weights.
-        precision: bf16 is autocast over float32 weights; auto takes it where the device has it in hardware.
-        chunk: Texts embedded at a time, sorted by length; chosen by device when not given.
-        grad_cache: Keep the activations of this many texts at a time and embed each text twice, so that memory does
-            not grow with the batch (GradCache); all are kept when not given.
-        gradient_wire: What gradients travel as between processes; bf16 sends half the bytes, rounded to 8 bits.
-        negatives: Hard negatives that a pair brings along, where its passage's row has some.
-        loss_info_nce: Weight of the query's passage against the batch's passages.
-        loss_symmetric: Weight of the passage's query against the batch's queries.
-        loss_jsd: Weight of bringing parallel passages' score distributions together.
-        loss_kl: Weight of bringing parallel queries' score distributions together.
-        loss_distill: Weight of following the rows' teacher scores.
-        align_teacher: Model whose vectors of the pivot versions the losses align, align_regression and align_scores
-            draw to; the trained model as it was before when not given.
+        precision: bf16 is autocast over float32 weights; auto uses it where the device supports it in hardware.
+        chunk: Texts encoded at a time, sorted by length; chosen by device when not given.
+        grad_cache: GradCache: encode this many texts at a time, twice, so that memory does not grow with the batch
+            size; off when not given.
+        gradient_wire: Data type of the gradients that processes exchange; bf16 halves the bytes and rounds to 8 bits.
+        negatives: Hard negatives per pair, from the row of its passage.
+        loss_info_nce: Weight of InfoNCE: find a query's passage among the passages of the batch.
+        loss_symmetric: Weight of InfoNCE in the other direction: find a passage's query among the queries of the batch.
+        loss_jsd: Weight of the Jensen-Shannon divergence between the score distributions of parallel passages.
+        loss_kl: Weight of the KL divergence between the score distributions of parallel queries.
+        loss_distill: Weight of the distillation of teacher scores in the rows.
+        align_teacher: Teacher of the losses align, align_regression and align_scores, which encodes the texts in the
+            pivot language; the untrained model itself when not given.
         loss: Weights of registered losses, as NAME=WEIGHT; may be given several times.
-        holdout: Share of the passages (with all their rows) kept out of training to select the model on.
-        eval_steps: Steps between measurements on the held-out rows.
-        patience: Stop after this many measurements without a better one; 0 never stops early.
+        holdout: Share of the passages (with all their rows) held out of training to select the best step on.
+        eval_steps: Steps between two evaluations on the held-out rows.
+        patience: Stop early after this many evaluations without an improvement; 0 never stops early.
         save_steps: Steps between checkpoints; 0 keeps none.
-        log_steps: Steps between lines of training.jsonl.
+        log_steps: Steps between two lines of training.jsonl.
         log_batches: Write every batch's row numbers to batches-RANK.jsonl.
         tensorboard: Write TensorBoard events to the output folder's tensorboard.
-        device: Such as cpu or cuda; chosen by torch when not given.
+        device: Device, such as cpu or cuda; chosen by torch when not given.
     """
 
-    sampling: Annotated[Sampling, Parameter(name="*")] = field(default_factory=Sampling)
+    sampling: Annotated[Sampling, Parameter(name="*", group=Group("Batches", sort_key=4))] = field(
+        default_factory=Sampling
+    )
     temperature: float = 0.03
     batch_size: int = 32
     lr: float = 3e-5
@@ -130,7 +132,7 @@ class TrainSettings:
     query_length: int | None = None
     passage_length: int | None = None
     embeddings: Embeddings | None = None
-    lora: Annotated[LoraSettings | None, Parameter(name="*")] = None
+    lora: Annotated[LoraSettings | None, Parameter(name="*", group=Group("LoRA", sort_key=5))] = None
     precision: TrainPrecision = "auto"
     chunk: int | None = None
     grad_cache: int | None = None

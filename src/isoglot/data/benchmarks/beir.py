@@ -264,5 +264,12 @@ def _file(folder: Path, name: str) -> Path:
 
 def _qrels(folder: Path, split: str) -> Path:
     """BEIR's own file, or one that a TREC tool wrote in its place."""
-    places = [folder / "qrels" / f"{split}{ending}" for ending in (".tsv", ".qrels", ".txt")]
-    return next((path for path in places if path.is_file()), places[0])
+    endings = (".tsv", ".qrels", ".txt")
+    places = [folder / "qrels" / f"{split}{ending}" for ending in endings]
+    found = next((path for path in places if path.is_file()), None)
+    others = sorted({path.stem for ending in endings for path in (folder / "qrels").glob(f"*{ending}")})
+    if found is None and others:
+        raise InputError(
+            f"{places[0]}: no such file; give one of the splits that are there as `split`: {', '.join(others)}"
+        )
+    return found or places[0]

@@ -37,7 +37,7 @@ class Texts:
 class Benchmark:
     """Queries against one pool of candidates, all languages together.
 
-    Two are equal where they are one object; the `checksum` is that of the content.
+    `==` compares identity; to compare the content, compare `checksum`.
 
     Attributes:
         name: what reports call it.

@@ -130,10 +130,15 @@ def read_lareqa(
             problems.add(
                 path,
                 None,
-                f"{seen[0]} questions and {seen[1]} sentences; the published file has {wanted[0]} and {wanted[1]}",
+                f"{seen[0]} questions and {seen[1]} sentences; the published file has {wanted[0]} and {wanted[1]} "
+                "(your own questions in this layout: name the folder itself as the benchmark)",
             )
         yield lang, sentences, questions
-    problems.raise_if_any("Expected the published LAReQA files (fields: context, sentences, sentence_breaks, qas).")
+    problems.raise_if_any(
+        "Expected the published LAReQA files (fields: context, sentences, sentence_breaks, qas)."
+        if published
+        else "Expected LAReQA's layout (fields: context, sentences, sentence_breaks, qas)."
+    )
 
 
 def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence], list[Question]]:

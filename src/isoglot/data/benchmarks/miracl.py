@@ -22,6 +22,7 @@ from isoglot.data.benchmarks.qrels import grade_of, unambiguous
 from isoglot.data.hub_files import fetch_from_hub
 from isoglot.data.parquet_rows import columns_named, parquet_rows
 from isoglot.data.records import jsonl_records, table_rows
+from isoglot.languages.codes import known_code
 from isoglot.languages.table import parse_codes
 
 LANGUAGES = ("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh")
@@ -139,7 +140,8 @@ def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subse
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected MIRACL's topics, qrels and corpus")
-    places = {lang: found for lang in LANGUAGES if (found := _place(folder, lang))}
+    names = sorted(_names(folder))
+    places = {lang: found for name in names if (lang := known_code(name)) and (found := _place(folder, name))}
     if not places:
         raise InputError(
             f"{folder}: no MIRACL files here; expected miracl-v1.0-LANG/ and miracl-corpus-v1.0-LANG/, or Parquet in "
@@ -193,6 +195,16 @@ def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = 
         when_off="name its folder as `data_dir`, or go online",
         when_failed="try again (it resumes), or give `data_dir`",
     )
+
+
+def _names(folder: Path) -> set[str]:
+    """What may be languages, as the folders spell them: MIRACL's own, or others in its layout."""
+    original = (path for root in (folder, folder / "miracl") for path in root.glob("miracl-v1.0-*"))
+    return {
+        *(path.name.removeprefix("miracl-v1.0-") for path in original),
+        *(path.name.removesuffix("-queries") for path in folder.glob("*-queries")),
+        *(path.parent.name for path in folder.glob("*/queries")),
+    }
 
 
 def _place(folder: Path, lang: str) -> tuple[list[Path], list[Path], list[Path]] | None:

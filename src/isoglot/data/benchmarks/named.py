@@ -12,6 +12,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.streamed import StreamedCorpus
+from isoglot.languages.codes import known_code
 from isoglot.languages.table import given_codes
 
 Subset = Literal["full", "hard-negatives"]
@@ -82,7 +83,7 @@ def register_benchmark(name: str, opener: Opener) -> Opener:
 
 
 def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
-    """Open a benchmark by its name, or by the path of a BEIR folder, a prepared folder or a row file.
+    """Open a benchmark by its name, or by the path of a BEIR folder, a LAReQA folder, a prepared folder or a row file.
 
     Raises:
         InputError: neither, or what its opener raises.
@@ -107,9 +108,13 @@ def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
         return BENCHMARKS.get("beir")(replace(request, name="beir", data_dir=path))
     if path.is_file() or (path / "meta.json").is_file():
         return BENCHMARKS.get("rows")(replace(request, name="rows", rows=[path]))
+    names = [file.stem for file in path.glob("*.json")]
+    if names and all(map(known_code, names)):
+        return BENCHMARKS.get("xquad-r")(replace(request, name=path.resolve().name, data_dir=path))
     raise InputError(
-        f"benchmark {path}: neither a BEIR folder (corpus.jsonl), nor a prepared folder, nor a row file; name the "
-        f"benchmark ({', '.join(BENCHMARKS.names())}) and give the folder as data_dir"
+        f"benchmark {path}: neither a BEIR folder (corpus.jsonl), nor a LAReQA folder (de.json, ...), nor a prepared "
+        f"folder, nor a row file; name the benchmark ({', '.join(BENCHMARKS.names())}) and give the folder as "
+        "`data_dir`"
     )
 
 
@@ -124,8 +129,9 @@ def load_benchmark(
     """Load a benchmark into memory (of miracl: its hard negatives).
 
     Args:
-        name: xquad-r, mlqa-r, miracl, beir, mteb:TASK, a registered name, or the path of a BEIR folder, a prepared
-            folder or a row file. `isoglot list benchmarks` prints the names.
+        name: xquad-r, mlqa-r, miracl, beir, mteb:TASK, a registered name, or the path of a BEIR folder, a folder in
+            LAReQA's layout, a prepared folder or a row file. A `Path` is never a name. `isoglot list benchmarks`
+            prints the names.
         data_dir: folder of its files; when None, xquad-r, mlqa-r and miracl are taken from the cache, where they are
             downloaded to once.
         langs: codes to keep, for queries and candidates alike: several, or one text with commas.
@@ -152,5 +158,7 @@ def load_benchmark(
     if asked["subset"] not in get_args(Subset):
         raise InputError(f"subset {asked['subset']!r}: expected one of {', '.join(get_args(Subset))}")
     codes = langs if isinstance(langs, str) else given_codes(langs)
+    if isinstance(name, Path):
+        name = name.absolute()  # `beir` as a path is the folder that is called so
     found = open_benchmark(Request(str(name), data_dir=folder, langs=codes, offline=offline, **asked))
     return found if isinstance(found, Benchmark) else found.benchmark()

@@ -111,21 +111,21 @@ def build_index(
 ) -> Built:
     """Index documents, or bring an index up to date.
 
-    The documents that are new are cut into shards, which are encoded one by one or, by an executor, wherever there are
-    workers; the same documents give the same ids and vectors either way. When all are finished they are stored in one
-    commit, and readers see nothing of it before the last step writes the manifest. A build that was killed reads its
-    input again, with `resume`, and encodes no shard that is finished.
+    New documents are divided into shards, which are encoded one by one, or in parallel by the workers of an executor;
+    the ids and vectors are the same in both cases. When all shards are finished, they are stored in one commit; readers
+    see the new version when the manifest is written at the end. `resume` continues a build that was interrupted: the
+    input is read again, but finished shards are not encoded again.
 
     Args:
-        documents: files and folders; or documents in memory: dicts with `text` and, as far as there are, `id`, `title`,
-            `lang` and metadata, in any iterable, a frame of pandas or polars, an Arrow table, a data set.
-        folder: of the index; made where it is missing.
+        documents: files and folders; or documents in memory: dicts with `text` and optionally `id`, `title`, `lang`
+            and metadata, in any iterable, a frame of pandas or polars, an Arrow table, or a `datasets.Dataset`.
+        folder: folder of the index; created if it does not exist.
         model: what `isoglot.load` takes, a Sentence Transformer, or any other embedder; without a tokenizer here,
             passages are measured in pieces of four letters.
-        name: what opens it again; what it was loaded as when None. A function is not opened by name: it is given to
-            `Searcher.open` again.
-        debias: a correction for passages and queries.
-        length: tokens of a passage, title and prompt included; those of `options`, or the backbone's, when None.
+        name: name or folder under which searches open the model; what it was loaded from when None. A function has to
+            be given to `Searcher.open` again.
+        debias: a bias correction for passages and queries.
+        length: tokens per passage, including title and prompt; that of `options`, or the model's, when None.
         update: add to, replace in and delete from a published index; documents in memory then need ids.
         by_id: in an update, records of files replace those of their ids whatever file they came from, as documents in
             memory do; otherwise records with other files' ids are refused before anything is changed.

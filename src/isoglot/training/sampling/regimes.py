@@ -41,16 +41,16 @@ class Sampling:
         regime: en-en: pivot only; x-x: same-language pairs, languages mixed in a batch; x-x-mono: the whole batch in
             one language; x-y: query and passage in different languages; hybrid: a coin per batch, x-x-mono with
             probability alpha, otherwise x-y; or one that is registered.
-        alpha: Probability that a hybrid batch is monolingual (at the start, where it changes).
+        alpha: Probability that a hybrid batch is monolingual (the value at the start if there is a schedule).
         xy: One ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
         xy_draw: Query and passage languages always differ, or are drawn independently (LAReQA's original).
-        pivot: The language of en-en.
+        pivot: Pivot language: the only language of en-en, and what the align losses draw the others to.
         dataset_exponent: Data sets are drawn with probability proportional to rows ** this.
         language_exponent: Languages (or ordered pairs) are drawn with probability proportional to size ** this; 0 is
             uniform.
-        alpha_schedule: How alpha changes over the run.
-        alpha_end: Where linear and cosine end.
-        alpha_points: What piecewise follows, such as 0:1,0.5:0.5,1:0.2 (share of the steps : alpha).
+        alpha_schedule: How alpha changes during the training.
+        alpha_end: Last value of alpha for the schedules linear and cosine.
+        alpha_points: Points of the schedule piecewise, such as 0:1,0.5:0.5,1:0.2 (share of the steps : alpha).
     """
 
     regime: str = "hybrid"
