@@ -20,7 +20,7 @@ from isoglot.encoders.embedder import Role
 from isoglot.encoders.hub_answers import HubSilentError, require_hub
 from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
-from isoglot.encoders.pooling import pooled
+from isoglot.encoders.pooling import let_pad, pooled
 from isoglot.encoders.presets import Preset, preset_named
 
 if TYPE_CHECKING:
@@ -98,8 +98,11 @@ def load(
                 model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype is not None else {})},
             )
         if is_adapter(path):
+            if dtype in (None, "auto"):
+                backbone_of(model).float()  # what was trained in float32 would be rounded away in a base of fewer bits
             read_adapter(backbone_of(model), Path(path))
             merge_adapter(backbone_of(model))
+        let_pad(model.tokenizer)
         if not _says_how(path, revision):
             model = pooled(model, backbone_of(model), preset, name)
     except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
@@ -196,11 +199,14 @@ def backbone_of(model: SentenceTransformer) -> torch.nn.Module:
     """The transformers encoder inside.
 
     Raises:
-        InputError: the model holds none.
+        InputError: the model does not begin with one.
     """
     inner = getattr(model[0], "auto_model", None)
     if inner is None:
-        raise InputError("this model holds no transformers encoder; isoglot works with transformer encoders")
+        raise InputError(
+            f"this model begins with {type(model[0]).__name__}, which is no transformers encoder; training and vectors "
+            "of tokens want one there"
+        )
     encoder: torch.nn.Module = inner
     return encoder
 
