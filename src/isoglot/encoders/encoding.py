@@ -287,7 +287,9 @@ class ModelEmbedder:
         pad = getattr(self.model.tokenizer, "pad_token_id", None) or 0
         batch = tokens.batch(texts, pad)
         features = {key: value.to(self.device) if torch.is_tensor(value) else value for key, value in batch.items()}
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._precision != "fp32"):
+        # Weights in float16 are half precision by themselves, and no layer takes them beside bfloat16.
+        cast = self._precision != "fp32" and next(self.model.parameters()).dtype != torch.float16
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=cast):
             found: dict[str, Any] = module(features)
         return found
 
