@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
+from isoglot.core.files import read_json
 from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
+from isoglot.encoders.drawn_weights import drawn_weights, require_weights
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.hub_answers import HubSilentError, require_hub
 from isoglot.encoders.names import EMBEDDED, locate
@@ -89,7 +91,8 @@ def load(
     require_device(device)
     try:
         require_hub(path, revision)
-        with retries_told_once(f"model {name}", path), weights_of(path) as place:
+        _require_one_vector(name, path, revision)
+        with retries_told_once(f"model {name}", path), weights_of(path) as place, drawn_weights() as drawn:
             model = SentenceTransformer(
                 str(place),
                 revision=revision,
@@ -103,7 +106,9 @@ def load(
             read_adapter(backbone_of(model), Path(path))
             merge_adapter(backbone_of(model))
         let_pad(model.tokenizer)
-        if not _says_how(path, revision):
+        says_how = _says_how(path, revision)
+        require_weights(name, drawn, model[0], pooler=not says_how and preset.pooling == "pooler")
+        if not says_how:
             model = pooled(model, backbone_of(model), preset, name)
     except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise InputError(
@@ -184,6 +189,20 @@ def preset_of(model: SentenceTransformer) -> Preset:
     """The preset that `load` found for a model; for a model made elsewhere, that of its base."""
     found = getattr(model, "isoglot_preset", None)
     return found if isinstance(found, Preset) else preset_named(str(model.model_card_data.base_model or ""))
+
+
+def _require_one_vector(name: str, path: str, revision: str | None) -> None:
+    """Refuse Sentence Transformers' other kinds: it would take the encoder inside and pool that by the mean."""
+    from sentence_transformers.util.file_io import load_file_path
+
+    file = load_file_path(path, "config_sentence_transformers.json", revision=revision)
+    kind = read_json(Path(file)).get("model_type", "SentenceTransformer") if file else "SentenceTransformer"
+    if kind == "CrossEncoder":
+        raise InputError(
+            f"model {name}: a cross-encoder, which has no vectors; it scores pairs, as a re-ranker or teacher"
+        )
+    if kind != "SentenceTransformer":
+        raise InputError(f"model {name}: a {kind}, and not one vector a text; expected a SentenceTransformer")
 
 
 def _says_how(path: str, revision: str | None) -> bool:
