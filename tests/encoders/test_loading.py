@@ -110,7 +110,7 @@ def test_a_pooler_that_nobody_asks_may_be_random(tmp_path):
     [
         ("SparseEncoder", "a SparseEncoder, and not one vector a text"),
         ("MultiVectorEncoder", "a MultiVectorEncoder, and not one vector a text"),
-        ("CrossEncoder", "a cross-encoder has no vectors"),
+        ("CrossEncoder", "a cross-encoder, which has no vectors"),
     ],
 )
 def test_other_kinds_of_sentence_transformers_models_are_no_encoders(tiny_model, tmp_path, kind, expected):
