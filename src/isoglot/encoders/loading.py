@@ -198,9 +198,7 @@ def _require_one_vector(name: str, path: str, revision: str | None) -> None:
     file = load_file_path(path, "config_sentence_transformers.json", revision=revision)
     kind = read_json(Path(file)).get("model_type", "SentenceTransformer") if file else "SentenceTransformer"
     if kind == "CrossEncoder":
-        raise InputError(
-            f"model {name}: a cross-encoder, which has no vectors; it can re-rank, or teach"
-        )
+        raise InputError(f"model {name}: a cross-encoder, which has no vectors; it can re-rank, or teach")
     if kind != "SentenceTransformer":
         raise InputError(f"model {name}: a {kind}, and not one vector a text; expected a SentenceTransformer")
 
