@@ -23,7 +23,7 @@ from isoglot.encoders.names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
 from isoglot.encoders.weights_files import model_checksum
-from support.models import bert
+from support.models import bert, xlm_roberta
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
 
@@ -103,6 +103,14 @@ def test_a_pooler_that_nobody_asks_may_be_random(tmp_path):
     assert encode(load(str(folder), device="cpu"), ["a"], "query").vectors.shape == (1, 32)
     with pytest.raises(InputError, match=r"such as pooler\.dense\.bias"):
         load(str(shutil.copytree(folder, tmp_path / "LaBSE")), device="cpu")
+
+
+def test_a_text_is_as_long_as_there_are_positions(tmp_path):
+    """Two of RoBERTa's stand before the first token, and this tokenizer knows no end."""
+    model = load(str(xlm_roberta(tmp_path / "mine", max_length=10**30)), device="cpu", length=600)
+    assert model.max_seq_length == 512
+    found = encode(model, ["sky " * 700], "query")
+    assert (found.length, found.tokens, found.cut) == (512, 512, 1)
 
 
 @pytest.mark.parametrize(

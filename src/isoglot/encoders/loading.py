@@ -80,6 +80,8 @@ def load(
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
+    from isoglot.encoders.packing import positions
+
     check_kind("model", name, (str, Path), "`embedded`, a folder, or a Hub id")
     name = str(name)
     _check_opening(revision, model_kwargs, prompts, dtype, length)
@@ -114,6 +116,9 @@ def load(
         raise InputError(
             f"model {name}: cannot be loaded ({failure(error, path)}); give `embedded`, a folder, or a Hub id"
         ) from error
+    known = positions(getattr(model[0], "auto_model", None))
+    if known is not None and (model.max_seq_length or known) >= known:
+        model.max_seq_length = known  # RoBERTa's tables have rows that no text can use; a tokenizer may know no end
     set_prompts(model, preset, prompts or {})
     model.isoglot_name = name
     model.isoglot_preset = preset if length is None else replace(preset, encode_length=length)
