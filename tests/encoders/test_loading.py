@@ -106,11 +106,11 @@ def test_a_pooler_that_nobody_asks_may_be_random(tmp_path):
 
 
 def test_a_text_is_as_long_as_there_are_positions(tmp_path):
-    """Two of RoBERTa's stand before the first token, and this tokenizer knows no end."""
+    """One of 514 is the padding's, whose id is 0 here, and this tokenizer knows no end."""
     model = load(str(xlm_roberta(tmp_path / "mine", max_length=10**30)), device="cpu", length=600)
-    assert model.max_seq_length == 512
+    assert model.max_seq_length == 513
     found = encode(model, ["sky " * 700], "query")
-    assert (found.length, found.tokens, found.cut) == (512, 512, 1)
+    assert (found.length, found.tokens, found.cut) == (513, 513, 1)
 
 
 @pytest.mark.parametrize(
