@@ -101,6 +101,19 @@ def test_a_folder_that_says_how_is_taken_at_its_word(tmp_path):
     assert with_mine.prompts == {"query": "ask: ", "document": ""}
 
 
+def test_a_folder_whose_tokenizer_has_nothing_to_pad_with(tmp_path):
+    """As Llama's; Sentence Transformers refuses to encode with it."""
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    inner = Transformer(str(qwen3(tmp_path / "plain", bare=True)), max_seq_length=128)
+    inner.modality_config = {"text": inner.modality_config["text"]}
+    made = SentenceTransformer(modules=[inner, Pooling(32, "lasttoken"), Normalize()], device="cpu")
+    made.save_pretrained(str(tmp_path / "embedder"), create_model_card=False)
+    found = encode(load(str(tmp_path / "embedder"), device="cpu"), TEXTS, "query", precision="fp32").vectors
+    for text, vector in zip(TEXTS, found, strict=True):
+        np.testing.assert_allclose(vector, by_hand(tmp_path / "plain", text, None), atol=2e-6)
+
+
 def test_prompts_that_count_for_nothing_in_the_vector(tmp_path):
     """Some folders leave the prompt's tokens out of the mean."""
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer

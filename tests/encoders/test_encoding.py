@@ -6,6 +6,7 @@ from isoglot.encoders.in_context import encode_in_context
 from isoglot.encoders.light import open_light
 from isoglot.encoders.loading import load
 from isoglot.encoders.options import ModelOptions
+from support.models import xlm_roberta
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,13 @@ def test_a_text_is_read_only_as_far_as_it_may_count(model, monkeypatch):
     assert max(lengths) == 64 * 256
     np.testing.assert_allclose(found.vectors[0], found.vectors[1], atol=1e-6)
     assert not np.allclose(found.vectors[0], found.vectors[2], atol=1e-3)
+
+
+def test_weights_in_float16_are_not_mixed_with_bfloat16(tmp_path):
+    """Attention as written keeps the padding in, and goes through the model's own layers."""
+    eager = {"attn_implementation": "eager"}
+    folder = str(xlm_roberta(tmp_path / "model"))
+    half = load(folder, device="cpu", dtype="float16", model_kwargs=eager)
+    texts = ["sky", "the blue grass is green"]
+    expected = encode(load(folder, device="cpu"), texts, "query", precision="fp32").vectors
+    np.testing.assert_allclose(encode(half, texts, "query", precision="bf16").vectors, expected, atol=0.01)

@@ -1,5 +1,6 @@
 import doctest
 import logging
+import re
 import shutil
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -7,6 +8,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
@@ -21,6 +23,7 @@ from isoglot.encoders.names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
 from isoglot.encoders.weights_files import model_checksum
+from support.models import bert, xlm_roberta
 
 TEXTS = ["Wie hoch ist der Berg?", "山", "", "Wie hoch ist der Berg?", "a b c " * 40, "पर्वत", "山"]
 
@@ -71,6 +74,60 @@ def test_a_damaged_folder_is_named(tiny_model, tmp_path, damage):
     with pytest.raises(InputError) as caught:
         load(str(folder))
     assert f"model {folder}: cannot be loaded" in str(caught.value)
+
+
+@pytest.mark.parametrize("layer", ["1", "[01]"])
+def test_an_encoder_that_would_be_random_in_part_is_refused(tiny_model, tmp_path, layer):
+    """Transformers draws what a folder lacks, and goes on."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not re.search(rf"layer\.{layer}\..*query", name)}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    lacking = r"its weights lack what the encoder is made of, such as encoder.layer.*query.bias; "
+    with pytest.raises(InputError, match=lacking + "its files are incomplete, or"):
+        load(str(folder), device="cpu")
+    write_json(folder / "config.json", {**read_json(folder / "config.json"), "auto_map": {"AutoModel": "own.Model"}})
+    (folder / "own.py").write_text("raise SystemExit")
+    with pytest.raises(InputError, match=lacking + "it comes with code of its own, which `trust_remote_code` runs"):
+        load(str(folder), device="cpu")
+
+
+def test_a_pooler_that_nobody_asks_may_be_random(tmp_path):
+    """Masked language models have none; LaBSE's vectors go through it."""
+    folder = bert(tmp_path / "mine")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not name.startswith("pooler")}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    assert encode(load(str(folder), device="cpu"), ["a"], "query").vectors.shape == (1, 32)
+    with pytest.raises(InputError, match=r"such as pooler\.dense\.bias"):
+        load(str(shutil.copytree(folder, tmp_path / "LaBSE")), device="cpu")
+
+
+def test_a_text_is_as_long_as_there_are_positions(tmp_path):
+    """One of 514 is the padding's, whose id is 0 here, and this tokenizer knows no end."""
+    model = load(str(xlm_roberta(tmp_path / "mine", max_length=10**30)), device="cpu", length=600)
+    assert model.max_seq_length == 513
+    found = encode(model, ["sky " * 700], "query")
+    assert (found.length, found.tokens, found.cut) == (513, 513, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("SparseEncoder", "a SparseEncoder, and not one vector a text"),
+        ("MultiVectorEncoder", "a MultiVectorEncoder, and not one vector a text"),
+        ("CrossEncoder", "a cross-encoder, which has no vectors"),
+    ],
+)
+def test_other_kinds_of_sentence_transformers_models_are_no_encoders(tiny_model, tmp_path, kind, expected):
+    """Sentence Transformers would take the encoder inside them and pool it by the mean."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    settings = folder / "config_sentence_transformers.json"
+    write_json(settings, {**read_json(settings), "model_type": kind})
+    with pytest.raises(InputError, match=expected):
+        load(str(folder), device="cpu")
 
 
 def test_weights_that_lie_in_one_place_are_told_apart(tiny_model, tmp_path):

@@ -216,6 +216,18 @@ def test_gradcache_takes_the_same_steps(home, rows, tmp_path):
     assert losses("cached", grad_cache=3) == pytest.approx(plain, rel=1e-3)
 
 
+def test_a_model_that_keeps_a_part_of_its_vectors_draws_to_whole_ones(home, rows, tmp_path):
+    """As all losses compare whole vectors."""
+    part = SentenceTransformer(str(home / "model"), device="cpu", truncate_dim=8)
+    settings = TrainSettings(**FAST, loss=("align=1",), log_steps=1)
+    losses = []
+    for name, model in (("whole", str(home / "model")), ("part", part)):
+        folder = train(model, rows, tmp_path / name, settings)
+        losses.append([json.loads(line)["loss"] for line in (folder / "training.jsonl").read_text().splitlines()])
+    assert losses[0] == losses[1]
+    assert load(str(tmp_path / "part"), device="cpu").truncate_dim == 8
+
+
 def test_another_teacher(home, rows, tmp_path):
     teacher = load(str(home / "model"), device="cpu")
     SentenceTransformer(modules=[*teacher, Dense(32, 64)], device="cpu").save_pretrained(str(tmp_path / "wide"))

@@ -4,7 +4,9 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.loading import backbone_of, load
+from isoglot.training.losses.chunked import embed_columns
 from isoglot.training.speed.token_table import UsedEmbedding, prepare_token_table, restore_token_table
+from support.models import gemma3
 
 TEXTS = ["ab ba", "b", "cab"]
 
@@ -66,6 +68,29 @@ def test_gradients_of_used_rows_equal_those_of_the_plain_table(model):
     # The row of padding has no gradient in a plain table with a padding index; here none reaches it through the mask.
     torch.testing.assert_close(found, whole[used], atol=1e-5, rtol=1e-4)
     assert table_of(model).trained.shape == (len(used), 32)
+
+
+def test_a_table_that_scales_its_rows_goes_on_doing_so(tmp_path):
+    """Gemma's word vectors are multiplied by the root of their width."""
+    model = load(str(gemma3(tmp_path / "gemma")), device="cpu").eval()
+    kind, used = type(table_of(model)), used_ids(model)
+    assert kind is not torch.nn.Embedding
+    before = embed(model, [*TEXTS, "zz never seen"])
+    before.pow(3).sum().backward()
+    gradient = table_of(model).weight.grad[used].clone()
+    model.zero_grad()
+    prepare_token_table(backbone_of(model), "used", used)
+    torch.testing.assert_close(embed(model, [*TEXTS, "zz never seen"]), before)
+    at_once = embed_columns(model, [model.preprocess(TEXTS)])[0]
+    torch.testing.assert_close(at_once, before[: len(TEXTS)])
+    embed(model, [*TEXTS, "zz never seen"]).pow(3).sum().backward()
+    torch.testing.assert_close(table_of(model).trained.grad[1:], gradient[1:], atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        table_of(model).trained.mul_(2.0)
+    trained = embed(model)
+    restore_token_table(backbone_of(model))
+    assert type(table_of(model)) is kind
+    torch.testing.assert_close(embed(model), trained)
 
 
 def test_the_state_dict_is_the_plain_table(model):

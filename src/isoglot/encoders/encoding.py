@@ -26,7 +26,7 @@ from isoglot.encoders.embedder import (
     readable,
 )
 from isoglot.encoders.functions import FunctionEmbedder
-from isoglot.encoders.loading import preset_of, prompt_of
+from isoglot.encoders.loading import backbone_of, preset_of, prompt_of
 from isoglot.encoders.options import LEAST
 from isoglot.encoders.turns import turn
 
@@ -140,7 +140,9 @@ class ModelEmbedder:
         prompt = prompt_of(model, role)
         return encode_distinct(
             texts,
-            lambda distinct: tokenize(model, distinct, prompt=prompt, length=self.length, what=name, notice=True),
+            lambda distinct: tokenize(
+                model, distinct, prompt=prompt, length=self.length, role=role, what=name, notice=True
+            ),
             self._batch_encoder(),
             what=name,
             device=self.device,
@@ -185,11 +187,12 @@ class ModelEmbedder:
         from isoglot.encoders.tokens import tokenize
 
         check_asked(texts, role)
+        backbone_of(self.model)
         model, prompt = self.model, prompt_of(self.model, role)
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._plain_tokenizer(), getattr(model.tokenizer, "all_special_ids", ()))
         given = [readable(text) for text in texts]
-        tokens = tokenize(model, given, prompt=prompt, length=self.length, what=what or role, notice=notice)
+        tokens = tokenize(model, given, prompt=prompt, length=self.length, role=role, what=what or role, notice=notice)
         head = tokenize(model, [""], prompt=prompt.rstrip(), length=self.length).ids.tolist() if prompt.strip() else []
         return tokens, head, self._vocabulary
 
@@ -210,6 +213,7 @@ class ModelEmbedder:
         """
         import torch
 
+        from isoglot.encoders.tokens import beside_ids
         from isoglot.encoders.windows import laid_out, pooled_within, require_contexts
 
         check_asked(texts, role)
@@ -222,11 +226,13 @@ class ModelEmbedder:
             )
         if not texts:
             return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
-        parts = laid_out(texts, contexts, plain.encode_batch, prompt_of(model, role), model.max_seq_length or 512)
+        prompt = prompt_of(model, role)
+        parts = laid_out(texts, contexts, plain.encode_batch, prompt, model.max_seq_length or 512)
         hidden_of = getattr(self._batch_encoder(), "token_vectors", self._padded_tokens)
         pooled = pooled_within(parts, hidden_of, what=name, device=self.device)
         with torch.inference_mode():
-            features: dict[str, Any] = {"sentence_embedding": pooled.to(self.device, next(model.parameters()).dtype)}
+            vectors = pooled.to(self.device, next(model.parameters()).dtype)
+            features = {"sentence_embedding": vectors, **beside_ids(model, prompt, self.length, role)}
             for module in list(model)[2:]:
                 features = module(features)
             whole = features["sentence_embedding"].float()[:, : model.truncate_dim]
@@ -279,10 +285,11 @@ class ModelEmbedder:
         import torch
 
         pad = getattr(self.model.tokenizer, "pad_token_id", None) or 0
-        features: dict[str, Any] = {key: value.to(self.device) for key, value in tokens.batch(texts, pad).items()}
-        if tokens.prompt_length is not None:
-            features["prompt_length"] = tokens.prompt_length
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=self._precision != "fp32"):
+        batch = tokens.batch(texts, pad)
+        features = {key: value.to(self.device) if torch.is_tensor(value) else value for key, value in batch.items()}
+        # Weights in float16 are half precision by themselves, and no layer takes them beside bfloat16.
+        cast = self._precision != "fp32" and next(self.model.parameters()).dtype != torch.float16
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=cast):
             found: dict[str, Any] = module(features)
         return found
 

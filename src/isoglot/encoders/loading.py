@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
+from isoglot.core.files import read_json
 from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
+from isoglot.encoders.drawn_weights import drawn_weights, require_weights
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.hub_answers import HubSilentError, require_hub
 from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
-from isoglot.encoders.pooling import pooled
+from isoglot.encoders.pooling import let_pad, pooled
 from isoglot.encoders.presets import Preset, preset_named
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def load(
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
+    from isoglot.encoders.packing import positions
+
     check_kind("model", name, (str, Path), "`embedded`, a folder, or a Hub id")
     name = str(name)
     _check_opening(revision, model_kwargs, prompts, dtype, length)
@@ -89,7 +93,8 @@ def load(
     require_device(device)
     try:
         require_hub(path, revision)
-        with retries_told_once(f"model {name}", path), weights_of(path) as place:
+        _require_one_vector(name, path, revision)
+        with retries_told_once(f"model {name}", path), weights_of(path) as place, drawn_weights() as drawn:
             model = SentenceTransformer(
                 str(place),
                 revision=revision,
@@ -98,14 +103,22 @@ def load(
                 model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype is not None else {})},
             )
         if is_adapter(path):
+            if dtype in (None, "auto"):
+                backbone_of(model).float()  # what was trained in float32 would be rounded away in a base of fewer bits
             read_adapter(backbone_of(model), Path(path))
             merge_adapter(backbone_of(model))
-        if not _says_how(path, revision):
+        let_pad(model.tokenizer)
+        says_how = _says_how(path, revision)
+        require_weights(name, drawn, model[0], pooler=not says_how and preset.pooling == "pooler")
+        if not says_how:
             model = pooled(model, backbone_of(model), preset, name)
     except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"model {name}: cannot be loaded ({failure(error, path)}); give `embedded`, a folder, or a Hub id"
         ) from error
+    known = positions(getattr(model[0], "auto_model", None))
+    if known is not None and (model.max_seq_length or known) >= known:
+        model.max_seq_length = known  # RoBERTa's tables have rows that no text can use; a tokenizer may know no end
     set_prompts(model, preset, prompts or {})
     model.isoglot_name = name
     model.isoglot_preset = preset if length is None else replace(preset, encode_length=length)
@@ -183,6 +196,18 @@ def preset_of(model: SentenceTransformer) -> Preset:
     return found if isinstance(found, Preset) else preset_named(str(model.model_card_data.base_model or ""))
 
 
+def _require_one_vector(name: str, path: str, revision: str | None) -> None:
+    """Refuse Sentence Transformers' other kinds: it would take the encoder inside and pool that by the mean."""
+    from sentence_transformers.util.file_io import load_file_path
+
+    file = load_file_path(path, "config_sentence_transformers.json", revision=revision)
+    kind = read_json(Path(file)).get("model_type", "SentenceTransformer") if file else "SentenceTransformer"
+    if kind == "CrossEncoder":
+        raise InputError(f"model {name}: a cross-encoder, which has no vectors; it can re-rank, or teach")
+    if kind != "SentenceTransformer":
+        raise InputError(f"model {name}: a {kind}, and not one vector a text; expected a SentenceTransformer")
+
+
 def _says_how(path: str, revision: str | None) -> bool:
     """Whether a folder or Hub id holds modules.json."""
     if Path(path).is_dir():
@@ -196,11 +221,14 @@ def backbone_of(model: SentenceTransformer) -> torch.nn.Module:
     """The transformers encoder inside.
 
     Raises:
-        InputError: the model holds none.
+        InputError: the model does not begin with one.
     """
     inner = getattr(model[0], "auto_model", None)
     if inner is None:
-        raise InputError("this model holds no transformers encoder; isoglot works with transformer encoders")
+        raise InputError(
+            f"this model begins with {type(model[0]).__name__}, which is no transformers encoder; training and vectors "
+            "of tokens want one there"
+        )
     encoder: torch.nn.Module = inner
     return encoder
 

@@ -56,6 +56,13 @@ def first_position(backbone: Any) -> int:
     return _PACKABLE[type(backbone)](backbone.config)
 
 
+def positions(backbone: Any) -> int | None:
+    """How many tokens an encoder has positions for; None where that is not known."""
+    if type(backbone) not in _PACKABLE:
+        return None
+    return int(backbone.config.max_position_embeddings) - first_position(backbone)
+
+
 @contextmanager
 def packed(starts: Tensor, lengths: Tensor) -> Iterator[None]:
     """Tell this thread's attention where the texts of a packed batch are.

@@ -75,6 +75,12 @@ def is_causal(config: Any) -> bool:
     return kind in CAUSAL and kind not in MASKED and not opened_up
 
 
+def let_pad(tokenizer: Any) -> None:
+    """Give a tokenizer that has no token to pad with one that it has, as Llama's needs; the mask hides it."""
+    if getattr(tokenizer, "pad_token", "") is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+
+
 def end_texts(tokenizer: Any) -> None:
     """Make a tokenizer close every text with its end-of-text token, where it has one and does not do so already.
 
@@ -83,8 +89,6 @@ def end_texts(tokenizer: Any) -> None:
     """
     from tokenizers import processors
 
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
     end = tokenizer.eos_token
     ids = tokenizer("a")["input_ids"]
     closing = {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.sep_token_id} - {None}

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_folder
 from isoglot.core.progress import Progress, progress_line
 from isoglot.data.big_arrays import Ints, parts
 from isoglot.data.prepared import Prepared
-from isoglot.encoders.embedder import readable
+from isoglot.encoders.embedder import Role, readable
 from isoglot.encoders.turns import turn
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _TEXTS = 1024
+_TASKS: dict[Role, str] = {"query": "query", "passage": "document"}  # Sentence Transformers' names
 CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
 
 
@@ -38,20 +38,21 @@ class Tokens:
         offsets: (texts + 1,).
         numbers: (texts,) ascending, by what number `batch` calls each text; its place when None.
         cut: (texts,) whether a text lost its end; None where nobody asked.
-        prompt_length: tokens of the prompt, for models that leave it out of the pooling; None for the others.
+        more: what the model reads beside ids: the prompt's length where it leaves that out of the pooling, the texts'
+            task where it goes different ways with queries and passages.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     numbers: Ints | None = None
     cut: NDArray[np.bool_] | None = None
-    prompt_length: int | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def batch(self, texts: NDArray[np.int64], pad: int) -> dict[str, Tensor]:
-        """Right-padded `input_ids` and `attention_mask` (n, longest), int64; text -1 is one padding token."""
+    def batch(self, texts: NDArray[np.int64], pad: int) -> dict[str, Any]:
+        """Right-padded `input_ids` and `attention_mask` (n, longest), int64, with `more`; text -1 is one padding."""
         absent = texts < 0
         if self.numbers is not None:
             texts = np.searchsorted(self.numbers, texts)
@@ -64,6 +65,7 @@ class Tokens:
         return {
             "input_ids": torch.from_numpy(ids.astype(np.int64)),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+            **self.more,
         }
 
     def used(self) -> NDArray[np.int64]:
@@ -82,6 +84,7 @@ def tokenize(
     *,
     prompt: str | None,
     length: int,
+    role: Role | None = None,
     what: str = "texts",
     notice: bool = False,
 ) -> Tokens:
@@ -92,18 +95,19 @@ def tokenize(
         texts: any number of texts.
         prompt: put before each text.
         length: cut after this many tokens, special ones included, and never later than 256 times as many characters.
+        role: of the texts, for models that go different ways with queries and passages.
         what: name of the progress bar.
         notice: tell which texts were cut, which costs a second look at those that fill the length.
 
     Raises:
         InputError: the model does not take token ids.
     """
-    pieces = list(_pieces(model, [texts], len(texts), prompt, length, what, notice))
+    pieces = list(_pieces(model, [texts], len(texts), prompt, length, role, what, notice))
     ids = np.concatenate([piece.ids for piece in pieces]) if pieces else np.empty(0, np.int32)
     lengths = np.concatenate([np.zeros(1, np.int64), *(piece.lengths for piece in pieces)])
     cut = np.concatenate([np.zeros(0, np.bool_), *(piece.cut for piece in pieces)]) if notice else None
-    prompt_length = pieces[0].prompt_length if pieces and _without_prompt(model) else None
-    return Tokens(ids, np.cumsum(lengths, dtype=np.int64), cut=cut, prompt_length=prompt_length)
+    more = beside_ids(model, prompt, length, role) if pieces else {}
+    return Tokens(ids, np.cumsum(lengths, dtype=np.int64), cut=cut, more=more)
 
 
 def tokenize_rows(
@@ -143,23 +147,21 @@ def tokenize_rows(
         ):
             end = np.zeros(1, np.int64)
             end.tofile(offsets_file)
-            for piece in _pieces(model, blocks, count, prompt, length, what):
+            for piece in _pieces(model, blocks, count, prompt, length, side, what):
                 piece.ids.tofile(ids_file)
                 offsets = end + np.cumsum(piece.lengths, dtype=np.int64)
                 offsets.tofile(offsets_file)
                 end = offsets[-1:]
-    return Tokens(
-        np.memmap(folder / "ids", np.int32, mode="r"), np.memmap(folder / "offsets", np.int64, mode="r"), numbers
-    )
+    ids, offsets = np.memmap(folder / "ids", np.int32, mode="r"), np.memmap(folder / "offsets", np.int64, mode="r")
+    return Tokens(ids, offsets, numbers, more=beside_ids(model, prompt, length, side))
 
 
 class _Piece(NamedTuple):
-    """Some texts: their token ids, end to end, the length of each, whether it was cut, and the prompt's length."""
+    """Some texts: their token ids, end to end, the length of each, and whether it was cut."""
 
     ids: NDArray[np.int32]
     lengths: NDArray[np.int64]
     cut: NDArray[np.bool_]
-    prompt_length: int | None
 
 
 def _pieces(
@@ -168,6 +170,7 @@ def _pieces(
     count: int,
     prompt: str | None,
     length: int,
+    role: Role | None,
     what: str,
     notice: bool = False,
 ) -> Iterator[_Piece]:
@@ -180,11 +183,11 @@ def _pieces(
                 whole = texts[start : start + _TEXTS]
                 # A tokenizer reads a text to its end, whatever is kept of it: one of 100 MB would take gigabytes.
                 part = [readable(text[:most]) for text in whole]
-                features, mask = _features(model, part, prompt, length)
+                features, mask = _features(model, part, prompt, length, role)
                 cut = np.array([len(text) > most for text in whole], np.bool_)
                 full = np.flatnonzero(notice & (mask.sum(axis=1) >= length))
                 if len(full):
-                    _, longer = _features(model, [part[text] for text in full], prompt, length + 1)
+                    _, longer = _features(model, [part[text] for text in full], prompt, length + 1, role)
                     cut[full] |= longer.sum(axis=1) > length
                 empty = np.flatnonzero(~mask.any(axis=1))
                 if len(empty):
@@ -193,26 +196,37 @@ def _pieces(
                     mask[empty, 0] = True
                     nothing += len(empty)
                 ids = features["input_ids"].numpy().astype(np.int32)[mask]
-                yield _Piece(ids, mask.sum(axis=1), cut, features.get("prompt_length"))
+                yield _Piece(ids, mask.sum(axis=1), cut)
                 progress.advance(len(part))
     if nothing:
         progress_line(f"{nothing} {what} hold nothing that the tokenizer knows; each became one unknown token")
 
 
 def _features(
-    model: SentenceTransformer, texts: list[str], prompt: str | None, length: int
+    model: SentenceTransformer, texts: list[str], prompt: str | None, length: int, role: Role | None
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """What the model makes of texts, and which of their places (texts, longest) hold a token."""
     with turn(model):
-        features: dict[str, Any] = model.preprocess(texts, prompt=prompt or None, max_length=length)
+        features: dict[str, Any] = model.preprocess(
+            texts, prompt=prompt or None, max_length=length, **({"task": _TASKS[role]} if role else {})
+        )
     if not {"input_ids", "attention_mask"} <= features.keys():
         raise InputError("this model takes no token ids; isoglot trains and encodes with transformer encoders")
     return features, features["attention_mask"].numpy().astype(bool)
 
 
-def _without_prompt(model: SentenceTransformer) -> bool:
-    """Whether a module leaves the prompt's tokens out of the vector."""
-    return any(getattr(module, "include_prompt", True) is False for module in model)
+def beside_ids(model: SentenceTransformer, prompt: str | None, length: int, role: Role | None) -> dict[str, Any]:
+    """What the model's modules read of a batch beside its ids (see `Tokens`)."""
+    from sentence_transformers.base.modules import Router
+
+    kinds = list(model.modules())
+    wanted = {"prompt_length"} if any(getattr(part, "include_prompt", True) is False for part in kinds) else set()
+    found = {"task": _TASKS[role]} if role and any(isinstance(part, Router) for part in kinds) else {}
+    if not wanted and not found:
+        return {}
+    features, _ = _features(model, [""], prompt, length, role)
+    wanted |= {"modality"} if found else set()
+    return found | {name: features[name] for name in sorted(wanted) if name in features}
 
 
 def _unknown(model: SentenceTransformer) -> int:

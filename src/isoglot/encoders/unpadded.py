@@ -71,9 +71,8 @@ class Unpadded:
         features: dict[str, Any] = {
             "token_embeddings": spread.view(len(texts), width, -1),
             "attention_mask": mask.long(),
+            **tokens.more,
         }
-        if tokens.prompt_length is not None:
-            features["prompt_length"] = tokens.prompt_length
         for module in list(self._model)[1:]:
             features = module(features)
         return hidden, features["sentence_embedding"]
@@ -88,7 +87,7 @@ class Unpadded:
         model = self._model
         length = preset_of(model).encode_length
         length = min(length, model.max_seq_length or length)
-        tokens = tokenize(model, known_passages(), prompt=prompt_of(model, "passage"), length=length)
+        tokens = tokenize(model, known_passages(), prompt=prompt_of(model, "passage"), length=length, role="passage")
         with torch.inference_mode():
             return self._embedded(tokens, np.argsort(-np.diff(tokens.offsets), kind="stable"))
 

@@ -122,7 +122,7 @@ def _negatives(
             scores[row, : 1 + len(kept)] = [own_scores[place] for place in (0, *(1 + place for place in kept))]
     if not texts:
         return None
-    tokens = tokenize(model, texts, prompt=prompt_of(model, "passage"), length=length, what="negatives")
+    tokens = tokenize(model, texts, prompt=prompt_of(model, "passage"), length=length, role="passage", what="negatives")
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return Negatives(tokens, offsets, _components_of(texts, rows), scores, columns)
 

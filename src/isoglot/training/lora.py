@@ -42,6 +42,9 @@ def add_lora(model: SentenceTransformer, settings: LoraSettings) -> None:
     except ValueError as error:
         names = ",".join(settings.target_names)
         raise InputError(f"lora.targets {names}: no such layers; there are: {', '.join(_linear(encoder))}") from error
+    for factor in encoder.parameters():
+        if factor.requires_grad:  # peft gives it the type of what it adapts, in which small steps vanish
+            factor.data = factor.data.float()
 
 
 def _base(model: SentenceTransformer, encoder: Any) -> tuple[str | None, str | None]:

@@ -93,8 +93,9 @@ def run_pivots(
     """
     name = settings.align_teacher
     teacher = model if name is None else load(name, device=str(model.device))
-    pivots = pivot_vectors(teacher, rows, settings, scratch, numbers)
-    width, wanted = pivots.queries.shape[1], model.get_embedding_dimension()
+    with model.truncate_embeddings(None):  # whole vectors train, whatever is kept of them afterwards
+        pivots = pivot_vectors(teacher, rows, settings, scratch, numbers)
+        width, wanted = pivots.queries.shape[1], model.get_embedding_dimension()
     if width != wanted:
         raise InputError(f"align_teacher {name}: its vectors have {width} dimensions, those of the model {wanted}")
     return pivots
@@ -182,6 +183,8 @@ def _parts(texts: Iterator[str]) -> Iterator[list[str]]:
 
 def _key(teacher: SentenceTransformer, rows: Prepared, found: Ints, lengths: tuple[int, int]) -> str:
     prompts = [prompt_of(teacher, "query"), prompt_of(teacher, "passage")]
-    digest = hashlib.blake2b(repr((weights_checksum(teacher), rows.checksum, lengths, prompts)).encode(), digest_size=8)
+    facts = (weights_checksum(teacher), rows.checksum, lengths, prompts)
+    kept = () if teacher.truncate_dim is None else (teacher.truncate_dim,)
+    digest = hashlib.blake2b(repr((*facts, *kept)).encode(), digest_size=8)
     digest.update(np.ascontiguousarray(found, dtype=np.int64).data)
     return digest.hexdigest()

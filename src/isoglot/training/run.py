@@ -43,6 +43,7 @@ from isoglot.training.log import BatchLog, StepLog
 from isoglot.training.lora import add_lora
 from isoglot.training.losses.named import LossFunction, LossTerm
 from isoglot.training.losses.weighted import GroupMaskedInfoNCE
+from isoglot.training.master_weights import widen_weights
 from isoglot.training.processes import in_turn, rank, world_size
 from isoglot.training.run_setup import RunSetup, batch_sampler, is_finished, set_up_run
 from isoglot.training.sampling.sampler import HybridBatchSampler
@@ -241,6 +242,7 @@ def _opened(
 def _made_ready(encoder: SentenceTransformer, setup: RunSetup, sampler: HybridBatchSampler) -> TokenCollator:
     """Tokenise what the sampler draws, and give the model its adapters and the table of tokens in use."""
     settings = setup.settings
+    widen_weights(encoder, settings.lora)
     collator = tokenized(encoder, setup.rows, settings, setup.checkpoints, sampler.rows(), setup.losses)
     if "distill" in setup.terms:
         require_scores(collator, settings)

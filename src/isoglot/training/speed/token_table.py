@@ -8,6 +8,7 @@ checkpoints as the plain table it stands for.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ class Reading(NamedTuple):
 class UsedEmbedding(nn.Module):
     """A token table (V, d) of which only the rows `used` are trained.
 
+    What a table does besides looking up stays: Gemma's multiplies its rows by a constant.
+
     Args:
         table: the plain table; its rows that are not used stay as they are.
         used: (n,) sorted token ids.
@@ -40,7 +43,7 @@ class UsedEmbedding(nn.Module):
 
     def __init__(self, table: nn.Embedding, used: Tensor) -> None:
         super().__init__()
-        self.padding_idx = table.padding_idx
+        self._tables = (table, _with_other_rows(table))  # in a tuple, as they are no modules of this one
         self.register_buffer("frozen", table.weight.detach(), persistent=False)
         self.register_buffer("used", used, persistent=False)
         used = used.to(table.weight.device)
@@ -70,6 +73,14 @@ class UsedEmbedding(nn.Module):
         local[place] = torch.arange(len(place), device=device)
         return Reading(functional.embedding(place, self.trained), local)
 
+    def _look_up(self, ids: Tensor, rows: Tensor) -> Tensor:
+        """What the table makes of these ids, were these its rows."""
+        _, own = self._tables
+        if type(own) is nn.Embedding:
+            return functional.embedding(ids, rows)
+        found: Tensor = torch.func.functional_call(own, {"weight": rows}, (ids,))
+        return found
+
     @contextmanager
     def reading(self, tokens: Reading | None) -> Iterator[None]:
         """Serve the look-ups of the block from what `gather` gave."""
@@ -83,11 +94,11 @@ class UsedEmbedding(nn.Module):
         """Look token ids up, (…) -> (…, d)."""
         place = self.place[ids]
         if self._reading is not None:
-            return functional.embedding(self._reading.local[place], self._reading.vectors)
-        vectors = functional.embedding(place.clamp(min=0), self.trained)
+            return self._look_up(self._reading.local[place], self._reading.vectors)
+        vectors = self._look_up(place.clamp(min=0), self.trained)
         unused = place < 0
         if bool(unused.any()):  # texts outside the corpus, in an evaluation during training
-            vectors = torch.where(unused[..., None], functional.embedding(ids, self.frozen), vectors)
+            vectors = torch.where(unused[..., None], self._look_up(ids, self.frozen), vectors)
         return vectors
 
     @property
@@ -98,9 +109,10 @@ class UsedEmbedding(nn.Module):
         return self.frozen
 
     def restore(self) -> nn.Embedding:
-        """A plain embedding with the trained rows put back."""
-        rows, width = self.frozen.shape
-        return nn.Embedding(rows, width, padding_idx=self.padding_idx, _weight=self.weight)
+        """The plain table with the trained rows put back."""
+        table, _ = self._tables
+        table.weight.data = self.weight
+        return table
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         destination[f"{prefix}weight"] = self.weight
@@ -114,6 +126,14 @@ class UsedEmbedding(nn.Module):
         with torch.no_grad():
             self.frozen.copy_(table)
             self.trained.copy_(table[self.used])
+
+
+def _with_other_rows(table: nn.Embedding) -> nn.Embedding:
+    """A table of the same kind that may be asked with any rows, of which none is the padding's."""
+    other = copy.copy(table)
+    other._parameters = dict(table._parameters)
+    other.padding_idx = None
+    return other
 
 
 def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
@@ -143,6 +163,6 @@ def restore_token_table(backbone: Any) -> None:
     """Undo `prepare_token_table`: a plain, trainable table."""
     table = backbone.get_input_embeddings()
     if isinstance(table, UsedEmbedding):
-        backbone.set_input_embeddings(table.restore())
-    else:
-        table.weight.requires_grad_(True)
+        table = table.restore()
+        backbone.set_input_embeddings(table)
+    table.weight.requires_grad_(True)

@@ -1,0 +1,51 @@
+"""Weights that a folder lacks: transformers draws them at random, says so in a report, and goes on."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from isoglot.core.errors import InputError
+
+# A line of that report: a name, or several in one, perhaps coloured, and what became of it.
+_MISSING = re.compile(r"^(.+?) *\| *(?:\x1b\[[\d;]*m)*MISSING", re.MULTILINE)
+
+
+@contextmanager
+def drawn_weights() -> Iterator[list[str]]:
+    """Names of the weights that are drawn within the block."""
+    found: list[str] = []
+
+    def read(record: logging.LogRecord) -> bool:
+        found.extend(_MISSING.findall(record.getMessage()))
+        return True
+
+    log = logging.getLogger("transformers.modeling_utils")
+    log.addFilter(read)
+    try:
+        yield found
+    finally:
+        log.removeFilter(read)
+
+
+def require_weights(name: str, drawn: list[str], first: Any, *, pooler: bool) -> None:
+    """Refuse an encoder that is random in part.
+
+    Args:
+        name: of the model, for the message.
+        drawn: names of its weights that were drawn.
+        first: the model's first module.
+        pooler: whether the encoder's own pooler is used; else it may be random, as in every masked language model.
+
+    Raises:
+        InputError: naming one of them.
+    """
+    wanting = [weights for weights in drawn if pooler or "pooler" not in weights.split(".")]
+    if wanting:
+        why = "its files are incomplete, or its config.json is another model's"
+        if getattr(getattr(first, "config", None), "auto_map", None):
+            why = "it comes with code of its own, which `trust_remote_code` runs"
+        raise InputError(f"model {name}: its weights lack what the encoder is made of, such as {min(wanting)}; {why}")
