@@ -1,7 +1,9 @@
 """Output folders: what is refused, replaced, kept and put back."""
 
 import errno
+import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,50 @@ def test_an_interrupted_run_is_ours_to_replace(tmp_path):
     assert names(tmp_path / "out") == [BEGUN, "new"]
     claim(tmp_path / "out", write="whole", overwrite=True)
     assert (names(tmp_path), names(tmp_path / "out")) == (["out"], ["whole"])
+
+
+def test_no_two_processes_write_there_at_once(tmp_path):
+    out = tmp_path / "out"
+    with claimed_folder(out):
+        for how in ({}, {"resume": True}, {"overwrite": True}):
+            with pytest.raises(InputError, match="out: another process is writing there; wait for it, or give another"):
+                claim(out, **how)
+        write_text(out / "run.json", "{}")
+        with pytest.raises(InputError, match="another process is writing there"):
+            claim(out, overwrite=True)
+        assert names(out) == [BEGUN, "run.json"]
+    assert names(out) == ["run.json"]
+    for how in ({"resume": True}, {"overwrite": True}):
+        with claimed_folder(out, **how):
+            with pytest.raises(InputError, match="another process is writing there"):
+                claim(out, resume=True)
+            write_text(out / "run.json", "{}")
+    assert (names(tmp_path), names(out)) == (["out"], ["run.json"])
+
+
+def test_a_run_that_was_killed_is_in_nobodys_way(tmp_path):
+    out = tmp_path / "out"
+
+    def dies():
+        with claimed_folder(out):
+            write_text(out / "run.json", "{}")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    killed = multiprocessing.get_context("fork").Process(target=dies)
+    killed.start()
+    killed.join()
+    assert (killed.exitcode, names(out)) == (-signal.SIGKILL, [BEGUN, "run.json"])
+    claim(out, resume=True)
+    assert names(out) == ["new", "run.json"]
+
+
+def test_where_there_are_no_locks_one_goes_on_without(tmp_path, monkeypatch):
+    def lacking(*args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", lacking)
+    claim(tmp_path / "out")
+    assert names(tmp_path / "out") == ["new"]
 
 
 def test_links_are_followed(tmp_path):

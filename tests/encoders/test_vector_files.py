@@ -279,6 +279,32 @@ def test_workers_leave_with_a_killed_parent(tmp_path):
         assert pipe.read() == ""
 
 
+def open_deaf(said):
+    """The same, in a process that hears no Ctrl-C, as one does not that waits for a disk or a device."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    return open_noted(said)
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_does_not_wait_for_workers_that_hang(tmp_path):
+    folder, said = tmp_path / "out", tmp_path / "said"
+    folder.mkdir()
+    os.mkfifo(said)
+    child = warm_context().Process(
+        target=encode_shards,
+        args=(list(entries(60)), folder, partial(open_deaf, said), {}),
+        kwargs={"size": 7, "processes": 2},
+    )
+    child.start()
+    with said.open() as pipe:
+        for _ in range(2):
+            pipe.readline()
+        os.kill(child.pid, signal.SIGINT)
+        assert pipe.read() == ""  # the last worker is gone
+        child.join()
+    assert child.exitcode == 1  # KeyboardInterrupt
+
+
 def test_broken_shards_and_encoders_are_reported(tmp_path):
     with pytest.raises(IsoglotError, match="NaN"):
         encode_shards(entries(), tmp_path, lambda: lambda texts, role: np.full((len(texts), 2), np.nan), {})

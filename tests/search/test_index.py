@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import re
 import shutil
 import signal
@@ -334,6 +336,19 @@ def test_a_published_index_is_searched_until_the_one_that_replaces_it_is_done(tm
     assert build_index(more, folder, embed, resume=True).kept == 1
     assert [document for document, _ in contents(folder)[0]] == ["b"]
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
+def test_a_place_without_locks_is_named(tmp_path, monkeypatch):
+    def lacking(*args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", lacking)
+    with (
+        pytest.raises(InputError, match=r"cannot be written \(No locks available\); choose another place") as refused,
+        store.one_writer(tmp_path),
+    ):
+        raise AssertionError("nobody keeps others from writing")
+    assert str(refused.value).startswith(str(tmp_path))
 
 
 def test_one_writer_at_a_time_replaces_an_index(tmp_path):

@@ -1,7 +1,9 @@
 """Runs that are killed, interrupted or run out of something, and go on as if nothing had happened."""
 
+import errno
 import importlib
 import json
+import os
 import random
 import resource
 import signal
@@ -13,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.training.checkpoints import complete_checkpoints, keep_newest, mark_complete
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.dying import die
@@ -124,6 +127,47 @@ def test_killed_while_writing_a_checkpoint(place, spawn, uninterrupted, where):
     run(place, name)
     assert same_weights(place / name, uninterrupted)
     assert not (place / name / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("cut", ["trainable.safetensors", "optimizer.pt", "trainer_state.json", "complete.json"])
+def test_a_checkpoint_that_a_crashed_machine_cut_short_is_not_gone_on_from(place, uninterrupted, capfd, cut):
+    name = f"cut-{cut}"
+    checkpoints = place / name / "checkpoints"
+    with pytest.raises(KeyboardInterrupt):
+        run(place, name, callbacks=(InterruptsStep(8),))
+    assert [path.name for path in complete_checkpoints(checkpoints)] == ["checkpoint-6", "checkpoint-8"]
+    (checkpoints / "checkpoint-8" / cut).write_bytes(b"")
+    assert [path.name for path in complete_checkpoints(checkpoints)] == ["checkpoint-6"]
+    run(place, name)
+    assert "checkpoint-8: was cut short, as by a crash of the machine, and is removed" in capfd.readouterr().err
+    assert same_weights(place / name, uninterrupted)
+    assert lines(place / name / "training.jsonl") == lines(uninterrupted / "training.jsonl")
+
+
+def test_an_older_checkpoint_goes_when_the_disk_has_a_newer_one(tmp_path, monkeypatch):
+    for step in range(1, 5):
+        checkpoint = tmp_path / f"checkpoint-{step}"
+        checkpoint.mkdir()
+        (checkpoint / "trainable.safetensors").write_bytes(b"weights")
+        mark_complete(checkpoint, step, {})
+    on_disk, synced, there = os.fsync, [], []
+
+    def full(number):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def note(number):
+        synced.append(os.fstat(number).st_ino)
+        there.append(len(list(tmp_path.iterdir())))
+        on_disk(number)
+
+    monkeypatch.setattr("os.fsync", full)
+    keep_newest(tmp_path, 2)
+    assert len(complete_checkpoints(tmp_path)) == 4
+    monkeypatch.setattr("os.fsync", note)
+    keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-3", "checkpoint-4"]
+    assert sorted(synced) == sorted(path.stat().st_ino for path in (tmp_path / "checkpoint-3").iterdir())
+    assert set(there) == {4}
 
 
 def test_dropout_is_on(place, uninterrupted, tmp_path):

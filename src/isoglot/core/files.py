@@ -42,9 +42,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(masked(0o666))
         temporary.replace(path)
     except OSError as error:
         raise IsoglotError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -69,7 +67,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     aside = temporary.with_suffix(".old")
     try:
         yield temporary
-        temporary.chmod(0o755)
+        temporary.chmod(masked(0o777))
         if path.exists():
             # Aside first: whenever the process dies, one of the two stands complete.
             path.replace(aside)
@@ -79,6 +77,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def masked(rights: int) -> int:
+    """Rights of a new file or folder, as far as the umask of this process leaves them."""
+    umask = os.umask(0)  # it is read by setting it
+    os.umask(umask)
+    return rights & ~umask
 
 
 def unwritable(path: Path, error: OSError, remedy: str = "choose another place") -> IsoglotError:

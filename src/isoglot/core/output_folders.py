@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import shown, unwritable
 from isoglot.core.progress import progress_line
+
+try:
+    import fcntl
+except ImportError:  # where there are no such locks
+    fcntl = None  # type: ignore[assignment]
 
 _BEGUN = ".isoglot-begun"  # in a folder while a run is under way in it
 _LOCK = ".lock"  # of an index
@@ -37,18 +43,28 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     What `overwrite` replaces waits beside the folder, as `.NAME.isoglot-old`, until the block is done, or one that
     resumes it; where it fails with something written, it stays there, and stderr says so.
 
+    Two processes never write there at once, as far as the file system has locks, which end with whoever holds them.
+
     Args:
         path: of the folder; a link to one is followed.
         overwrite: replace what it holds, if a run of ours made that.
         resume: take it as it is, if a run of ours made that.
 
     Raises:
-        InputError: not empty without `overwrite` or `resume`, nothing of ours, not a folder, or one that cannot be
-            written.
+        InputError: not empty without `overwrite` or `resume`, nothing of ours, not a folder, one that cannot be
+            written, or one that another process writes to.
     """
+    with ExitStack() as locks:
+        yield from _claimed(path, locks, overwrite=overwrite, resume=resume)
+
+
+def _claimed(path: Path, locks: ExitStack, *, overwrite: bool, resume: bool) -> Iterator[Path]:
     whole, before = path.resolve(), beside(path, "old")
     begun, existed = whole / _BEGUN, whole.is_dir()
     with _writing(path):
+        marked = begun.exists()
+        if marked:  # by a run that did not come to its end, or is under way
+            locks.enter_context(_locked(begun, path, os.O_RDWR))
         held = existed and holds_anything(whole)
         if held and (resume or not overwrite):
             refuse_foreign(path)
@@ -64,8 +80,8 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
         replaced = held and not whole.is_dir()
         _make(path)
     resumed_whole = held and not replaced and not begun.exists()
-    with suppress(OSError):  # a finished run may lie where nothing can be written
-        begun.touch()
+    if replaced or not marked:
+        locks.enter_context(_locked(begun, path, os.O_RDWR | os.O_CREAT))
     try:
         yield path
     except BaseException:
@@ -79,6 +95,33 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     with suppress(OSError):
         begun.unlink(missing_ok=True)
     shutil.rmtree(before, ignore_errors=True)
+
+
+@contextmanager
+def _locked(mark: Path, path: Path, flags: int) -> Iterator[None]:
+    """Hold the lock of a run's mark for a block; nothing, where the mark or its lock cannot be had.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    try:
+        opened = os.open(mark, flags, 0o666)
+    except OSError:  # a finished run may lie where nothing can be written
+        yield
+        return
+    try:
+        if fcntl is not None:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{path}: another process is writing there; wait for it, or give another `folder`"
+                ) from error
+            except OSError:  # some file systems of other machines have no locks
+                pass
+        yield
+    finally:
+        os.close(opened)
 
 
 def _make(path: Path) -> None:

@@ -20,7 +20,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.brief import few
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import atomic_folder, read_json, unwritable
+from isoglot.core.files import atomic_folder, masked, read_json, unwritable
 from isoglot.core.output_folders import holds_anything
 from isoglot.core.problems import Problems
 from isoglot.data.big_arrays import Ints
@@ -240,7 +240,7 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
             # Gone only where it was damaged. A process that was faster has written the same.
             shutil.rmtree(place, ignore_errors=True)
             with suppress(OSError):
-                temporary.chmod(0o755)
+                temporary.chmod(masked(0o777))
                 temporary.rename(place)
         return open_prepared(place)
     except OSError as error:

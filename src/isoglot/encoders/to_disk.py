@@ -23,7 +23,7 @@ from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.embedder import Embedder, Encoded, Role
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.vector_files import COMPLETE, write_shard
-from isoglot.encoders.workers import Opener, start_workers, worker_embedder
+from isoglot.encoders.workers import Opener, ended_by_interrupts, start_workers, worker_embedder
 
 SIZE = 16_384
 SETTINGS = "encode.json"
@@ -220,7 +220,7 @@ def _parallel(
     done = 0
     pool = start_workers(opener, devices)
     try:
-        with pool:
+        with pool, ended_by_interrupts(pool):
             flying: set[Future[None]] = set()
             for task in tasks:
                 flying.add(pool.submit(_work, *task, kind))

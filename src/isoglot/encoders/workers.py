@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
@@ -34,6 +35,17 @@ def start_workers(opener: Opener, devices: Sequence[str | None]) -> ProcessPoolE
         places.put(place)
     started = (opener, places, len(devices))
     return ProcessPoolExecutor(len(devices), mp_context=context, initializer=_start, initargs=started)
+
+
+@contextmanager
+def ended_by_interrupts(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """End the processes of a pool at once where the block is interrupted: one that hangs hears no other signal."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        raise
 
 
 def worker_embedder() -> Embedder:

@@ -1,12 +1,15 @@
 """Checkpoints that say when they are complete.
 
 A checkpoint is a folder; `complete.json` is written last, and a folder without it is a half-written one: it is never
-read, and taken away before the run goes on.
+read, and taken away before the run goes on. It says how long each file is, since a machine that stops may lose what it
+wrote in its last seconds, in any order.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, write_json
+from isoglot.core.progress import progress_line
 from isoglot.core.run_record import require_same
 
 CHECKPOINTS = "checkpoints"  # folder in a run's output folder, until its end
@@ -53,19 +57,32 @@ def load_trainable(model: torch.nn.Module, path: Path) -> None:
 
 def mark_complete(checkpoint: Path, step: int, facts: dict[str, Any], **more: Any) -> None:
     """Say that everything in the checkpoint has been written."""
-    write_json(checkpoint / COMPLETE, {"step": step, "settings": facts, **more})
+    sizes = {path.name: path.stat().st_size for path in checkpoint.iterdir() if path.is_file()}
+    write_json(checkpoint / COMPLETE, {"step": step, "settings": facts, "bytes": sizes, **more})
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints in a folder, oldest first."""
-    found = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}") if _is_whole(path.parent)]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether its files are as long as they were when it was marked; older isoglots did not note that."""
+    try:
+        sizes = read_json(checkpoint / COMPLETE).get("bytes", {})
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (InputError, OSError, AttributeError):
+        return False
 
 
 def remove_incomplete(folder: Path) -> None:
     """Take half-written checkpoints away, and temporary files of broken writes."""
+    whole = complete_checkpoints(folder)
     for path in folder.glob("checkpoint-*"):
-        if not (path / COMPLETE).is_file():
+        if path not in whole:
+            if (path / COMPLETE).exists():
+                progress_line(f"{path}: was cut short, as by a crash of the machine, and is removed")
             shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(".*.tmp"):
         if path.is_dir():
@@ -75,10 +92,29 @@ def remove_incomplete(folder: Path) -> None:
 
 
 def keep_newest(folder: Path, count: int) -> None:
-    """Remove all but the newest complete checkpoints, the marker of each first."""
-    for path in complete_checkpoints(folder)[:-count]:
+    """Remove all but the newest complete checkpoints, markers first, once the oldest that stays is on disk."""
+    found = complete_checkpoints(folder)
+    if len(found) <= count:
+        return
+    try:
+        put_on_disk(found[-count].iterdir())
+    except OSError:
+        return  # the older ones stay
+    for path in found[:-count]:
         (path / COMPLETE).unlink()
         shutil.rmtree(path, ignore_errors=True)
+
+
+def put_on_disk(files: Iterable[Path]) -> None:
+    """Wait until files would survive a power failure; the system may keep them in memory for half a minute.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for path in files:
+        if path.is_file():
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
 
 
 def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:

@@ -30,6 +30,7 @@ from isoglot.training.checkpoints import (
     CHECKPOINTS,
     complete_checkpoints,
     last_checkpoint,
+    put_on_disk,
     remove_incomplete,
     seconds_until,
 )
@@ -295,7 +296,9 @@ def _chunk(encoder: SentenceTransformer, device: str) -> int | None:
 
 def _without_checkpoints(setup: RunSetup) -> Path:
     """The folder of a run that is done, and needs what served it no more."""
-    if rank() == 0:
+    if rank() == 0 and setup.checkpoints.is_dir():
+        with suppress(OSError):  # finished once, it may lie where nothing can be written
+            put_on_disk(path for path in setup.folder.rglob("*") if setup.checkpoints not in path.parents)
         shutil.rmtree(setup.checkpoints, ignore_errors=True)
     return setup.folder
 

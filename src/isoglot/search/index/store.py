@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import json_line
+from isoglot.core.files import json_line, unwritable
 from isoglot.core.large_dict import LargeDict
 from isoglot.core.large_list import LargeList
 from isoglot.documents.document import Document
@@ -264,7 +264,7 @@ def one_writer(folder: Path) -> Iterator[None]:
     """Keep other processes from writing to the index meanwhile.
 
     Raises:
-        InputError: one is writing.
+        InputError: one is writing, or nothing can be written or locked there.
     """
     from filelock import FileLock, Timeout
 
@@ -273,6 +273,8 @@ def one_writer(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise InputError(f"{folder}: another process is writing this index; wait for it") from error
+    except OSError as error:  # read-only, or of a file system without locks
+        raise unwritable(folder, error) from error
     try:
         yield
     finally:
