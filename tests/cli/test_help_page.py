@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from rich.console import Console
 
 from isoglot.cli import app, run
 
@@ -12,7 +13,8 @@ def page(capsys, monkeypatch):
     """The help of a verb, as lines without borders."""
 
     def printed(*verb):
-        monkeypatch.setenv("COLUMNS", "200")
+        # One console serves all help pages of a process, as wide as the terminal was at the first of them.
+        monkeypatch.setattr(app, "console", Console(width=200))
         assert run([*verb, "--help"]) == 0
         return [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
 
