@@ -102,7 +102,7 @@ def order_by(keys: Ints, out: Ints, *, start: Ints | None = None) -> Ints:
 
 
 def _buckets(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
-    """Merge neighbouring bins into buckets of at most `BLOCK` rows; return each bin's bucket and each bucket's range."""
+    """Merge neighbouring bins into buckets of at most `BLOCK` rows; return the bucket of each bin and all ranges."""
     bucket_of = np.zeros(len(counts), np.int64)
     spans = [(0, 0)]
     for number, count in enumerate(counts.tolist()):

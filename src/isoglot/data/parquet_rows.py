@@ -46,7 +46,7 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
         raise InputError(f"{path}: cannot be read (Permission denied)") from error
     except InputError:
         raise
-    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:  # such as times outside Python's range
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:  # times that Python cannot hold
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
 
 
