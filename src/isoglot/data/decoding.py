@@ -263,7 +263,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _coherence(text: str) -> float:
-    """The share of characters in the block of the letter before; spaces, signs and ASCII fit any, controls none."""
+    """Share of characters in the Unicode block of the letter before; spaces, signs and ASCII fit any, controls none."""
     fits, before = 0, None
     for char in text:
         kind = unicodedata.category(char)
