@@ -136,7 +136,7 @@ def stream_beir(
 ) -> BeirCorpus:
     """Open a BEIR folder of any size: memory holds only its queries and judgements.
 
-    Queries without judgements are left out, and so are passages in languages without such queries.
+    Queries without judgements are left out, and so are passages in languages that have no judged query.
 
     Args:
         folder: as for `load_beir`.

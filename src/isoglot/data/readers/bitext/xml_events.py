@@ -21,7 +21,7 @@ def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes
     Args:
         stream: the XML.
         file: its name, for messages.
-        wanted: local names of elements to yield with their whole content; what is inside them yields no events.
+        wanted: local names of elements that are yielded only at their end, complete; what is inside them is not.
         notes: collects problems: broken XML, or entities (which could expand without limit or read local files).
 
     Yields:
