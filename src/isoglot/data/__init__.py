@@ -2,5 +2,5 @@
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are listed in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

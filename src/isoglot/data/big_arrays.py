@@ -1,4 +1,4 @@
-"""Arrays of rows in memory or in files, and their order; more rows than memory should hold are sorted in parts."""
+"""Arrays with one entry per row, in memory or in files, and an external sort that works on blocks of rows."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from numpy.typing import DTypeLike, NDArray
 Ints = NDArray[np.integer[Any]]
 
 BLOCK = 1 << 20
-"""Rows that are worked on at a time."""
+"""The number of rows processed at a time."""
 _BINS = 1 << 16
 
 
 class Room:
-    """Where arrays of rows live.
+    """The storage of arrays: memory or a folder.
 
     Args:
-        folder: each array is a `.npy` file here, which the system pages in and out; None keeps them in memory.
+        folder: each array is a memory-mapped `.npy` file here, paged in and out by the system; None keeps arrays in
+            memory.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
 
     def array(self, name: str, size: int, dtype: DTypeLike) -> NDArray[Any]:
-        """A new array (size,) with values that are yet to be written.
+        """Create an uninitialised array (size,).
 
         Raises:
-            OSError: the disk has no place for it (which is reserved here: a mapped file that finds the disk full later
-                would kill the process).
+            OSError: the disk is full. The space is reserved here, because writing to a mapped file on a full disk
+                would kill the process.
         """
         if self._folder is None:
             return np.empty(size, dtype)
@@ -45,26 +46,26 @@ class Room:
         return made
 
     def drop(self, name: str) -> None:
-        """Remove an array's file; the array must no longer be used."""
+        """Delete an array's file; the array must no longer be used."""
         if self._folder is not None:
             (self._folder / f"{name}.npy").unlink()
 
 
 def parts(size: int) -> Iterator[slice]:
-    """Slices that cover `size` rows, `BLOCK` at a time."""
+    """Yield slices of at most `BLOCK` rows that cover `size` rows."""
     return (slice(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK))
 
 
 def order_by(keys: Ints, out: Ints, *, start: Ints | None = None) -> Ints:
-    """Row numbers in the stable order of their keys.
+    """Return row numbers sorted by key; the sort is stable.
 
-    Rows are dealt into ranges of the key of at most `BLOCK` rows each, then every range is sorted by itself, so memory
-    holds one range. Only a range whose keys differ in their lowest bits alone can be larger.
+    Rows are first distributed into key ranges of at most `BLOCK` rows each, then each range is sorted on its own, so
+    memory holds one range. A range is larger only if more rows than that share all but the lowest bits of their keys.
 
     Args:
         keys: (rows,) integers.
-        out: (rows,) filled and returned.
-        start: (rows,) the order in which equal keys stay; that of the rows when None.
+        out: (rows,) integers that receive the row numbers and are returned.
+        start: (rows,) row numbers in the order to keep among equal keys; ascending if None.
     """
     size = len(keys)
     if size <= BLOCK:
@@ -101,7 +102,7 @@ def order_by(keys: Ints, out: Ints, *, start: Ints | None = None) -> Ints:
 
 
 def _buckets(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
-    """Neighbouring bins joined to buckets of at most `BLOCK` rows: each bin's bucket, and each bucket's range."""
+    """Merge neighbouring bins into buckets of at most `BLOCK` rows; return the bucket of each bin and all ranges."""
     bucket_of = np.zeros(len(counts), np.int64)
     spans = [(0, 0)]
     for number, count in enumerate(counts.tolist()):

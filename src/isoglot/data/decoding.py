@@ -1,4 +1,4 @@
-"""Bytes of a text file as text, whatever they were written in."""
+"""Decode the bytes of a text file in whatever encoding they were written."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ENCODINGS = (
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's mark does
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# How pictures, archives, programs and sounds begin, some of which would pass for UTF-16.
+# First bytes of images, archives, programs, audio and other binary files, some of which would pass for UTF-16.
 _PICTURES_AND_PROGRAMS = (
     *(
         b"\x89PNG\r\n",
@@ -50,7 +50,7 @@ _PICTURES_AND_PROGRAMS = (
 _DECLARED = re.compile(
     rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:-]+)|<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
-# Names that browsers know and Python does not (https://encoding.spec.whatwg.org/#names-and-labels).
+# Encoding labels that browsers know and Python does not (https://encoding.spec.whatwg.org/#names-and-labels).
 _NAMED = {
     **{f"x-cp125{number}": f"cp125{number}" for number in range(9)},
     "windows-874": "cp874",
@@ -77,7 +77,7 @@ _NAMED = {
     "ksc_5601": "cp949",
     "ks_c_5601-1989": "cp949",
 }
-# What browsers take these names for.
+# What browsers decode instead when one of these is declared.
 _MEANT = {
     "iso8859-1": "cp1252",
     "ascii": "cp1252",
@@ -90,7 +90,8 @@ _MEANT = {
     "euc_kr": "cp949",
     "big5": "big5hkscs",
 }
-# What people still have, and for which languages; charset-normalizer alone would take Windows-1251 for Mac Cyrillic.
+# Legacy encodings still in use, and the languages written in them; charset-normalizer alone, without this list, takes
+# Windows-1251 for Mac Cyrillic.
 _GUESSED = {
     "cp1252": "de fr es pt it nl sv da no nb nn fi en is ca gl eu id ms sw af ga sq",
     "cp1251": "ru uk bg sr mk be kk ky mn tg",
@@ -119,20 +120,21 @@ _GUESSED = {
     "cp852": "pl cs sk hu",
     "cp857": "tr",
 }
-# What letters become in a wrong code page: accents of their own, symbols.
+# Unicode categories of what letters become in a wrong code page: combining or spacing accents, symbols.
 _SIGNS = ("Mn", "Sk", "Sm", "So", "Sc", "Lm")
-_MOSTLY = 6  # letters for every byte that is none; legacy encodings reach 5 in a line, with the replaced ones counted
+# Non-ASCII characters (U+FFFD included) per replacement that make a text UTF-8; a line in a legacy encoding reaches 5.
+_MOSTLY = 6
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 class Decoded(NamedTuple):
-    """Text of a file's bytes.
+    """The decoded text of a file.
 
     Attributes:
-        text: lines end in a newline.
-        encoding: as Python calls it.
+        text: the text; line ends are newlines.
+        encoding: Python's name of the encoding.
         guessed: whether the encoding was guessed from the bytes alone.
-        lost: how many times bytes that are none in that encoding became U+FFFD.
+        lost: how many times invalid bytes were replaced by U+FFFD.
     """
 
     text: str
@@ -142,7 +144,7 @@ class Decoded(NamedTuple):
 
     @property
     def note(self) -> str:
-        """What whoever has the file should know; empty where all is certain."""
+        """A warning for the user (guessed encoding, replaced bytes); empty if there is none."""
         if self.guessed:
             return f"not UTF-8; read as {self.encoding}, which is a guess"
         places = "1 place" if self.lost == 1 else f"{self.lost} places"
@@ -150,17 +152,17 @@ class Decoded(NamedTuple):
 
 
 def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
-    """Text of a file's bytes; None where no encoding fits.
+    """Decode the bytes of a file; None if it is a binary file or no encoding fits.
 
-    In this order: a mark (BOM); ISO-2022 by its escapes; UTF-32 and UTF-16 by their bytes; UTF-8, also with a few
-    bytes that are none; what the file declares; what charset-normalizer recognises.
+    Tried in this order: a byte order mark (BOM); ISO-2022 by its escapes; UTF-32 and UTF-16 by their byte patterns;
+    UTF-8, also with a few invalid bytes; the encoding that the file declares; what charset-normalizer detects.
 
     Args:
-        data: of the whole file.
-        markup: HTML or XML, which may declare its encoding.
+        data: the bytes of the whole file.
+        markup: whether the file is HTML or XML, which may declare its encoding.
 
     Raises:
-        MissingPackageError: charset-normalizer is wanted and not installed.
+        MissingPackageError: charset-normalizer is needed and not installed.
 
     >>> decode("Größe".encode("cp1252")).encoding
     'cp1252'
@@ -182,11 +184,11 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
         except (UnicodeDecodeError, LookupError):
             continue
     utf8 = _replaced(data, "utf-8")
-    # A file that was cut, or put together of several. In no other encoding are the letters of a line by chance UTF-8.
+    # A truncated file, or several concatenated. Letters in another encoding are hardly ever valid UTF-8 by chance.
     if sum(char > "\x7f" for char in utf8.text) > _MOSTLY * utf8.lost:
         return utf8
     declared = _declared(data) if markup else None
-    if declared is not None:  # with a few bad bytes, too: browsers show the rest
+    if declared is not None:  # a few invalid bytes are fine: browsers show the rest
         rest = _replaced(data, declared)
         if rest.lost * 100 < max(1, len(rest.text)):
             return rest
@@ -195,7 +197,7 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
 
 def _replaced(data: bytes, encoding: str) -> Decoded:
     text = data.decode(encoding, errors="replace")
-    # The file may hold some of its own.
+    # Count replacements only: the file may itself contain U+FFFD.
     lost = len(text) - len(data.decode(encoding, errors="ignore")) if "\ufffd" in text else 0
     return _decoded(text, encoding, lost=lost)
 
@@ -205,7 +207,7 @@ def _decoded(text: str, encoding: str, *, guessed: bool = False, lost: int = 0) 
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether bytes are text for certain: UTF-8 without controls."""
+    """Whether bytes are certainly text: valid UTF-8 without control characters."""
     if _NO_TEXT.search(data):
         return False
     try:
@@ -216,14 +218,14 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _escaped(data: bytes) -> list[str]:
-    """Which ISO-2022 a text of 7-bit bytes may be, by the sets of characters that it announces."""
+    """Return the ISO-2022 encodings to try for 7-bit bytes with the escapes that announce character sets."""
     if (b"\x1b$" not in data and b"\x1b(" not in data) or not data.isascii():
         return []
     return ["iso2022_kr"] if data.startswith(b"\x1b$)C") else ["iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3"]
 
 
 def _wide(data: bytes) -> str | None:
-    """Which UTF-32 or UTF-16 without a mark this is; hardly any other bytes are UTF-32 by chance."""
+    """Detect UTF-32 or UTF-16 without a BOM; hardly any other bytes are valid UTF-32 by chance."""
     if len(data) % 4 == 0 and 0 in data[:4]:
         for name in ("utf-32-le", "utf-32-be"):
             try:
@@ -235,7 +237,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def _utf16(data: bytes) -> str | None:
-    """Which UTF-16 without a mark this is: its letters come from few blocks, and no 8-bit text holds such bytes."""
+    """Detect UTF-16 without a BOM: many control bytes (rare in 8-bit text), and letters from few Unicode blocks."""
     part = data[:4000]
     part = part[: len(part) // 2 * 2]
     many = len(_NO_TEXT.findall(part)) * 20 > len(part)
@@ -244,7 +246,8 @@ def _utf16(data: bytes) -> str | None:
     best, encoding = 0.6, None
     first, second = len(set(part[::2])), len(set(part[1::2]))
     for name, high, low in (("utf-16-le", second, first), ("utf-16-be", first, second)):
-        # Letters of one block share their high byte; in the wrong order they may make a block, too.
+        # Letters of one block share their high byte, so the order with fewer different high bytes gets a bonus: in the
+        # wrong byte order, too, letters may fall into one block.
         share = _coherence(part.decode(name, errors="replace")) + 0.2 * (high < low)
         if share > best:
             best, encoding = share, name
@@ -260,7 +263,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _coherence(text: str) -> float:
-    """Share of characters that are text and of the same block as their neighbour; blanks and signs go with any."""
+    """Share of characters in the Unicode block of the letter before; spaces, signs and ASCII fit any, controls none."""
     fits, before = 0, None
     for char in text:
         kind = unicodedata.category(char)
@@ -279,7 +282,7 @@ def _coherence(text: str) -> float:
 
 
 def _declared(data: bytes) -> str | None:
-    """Encoding that the beginning of an HTML or XML file names, as Python calls it."""
+    """Return Python's name of the encoding declared at the start of an HTML or XML file; None for none or UTF."""
     found = _DECLARED.search(data[:4096])
     if found is None:
         return None
@@ -294,7 +297,7 @@ def _declared(data: bytes) -> str | None:
 
 
 def _guess(data: bytes) -> Decoded | None:
-    """Of what charset-normalizer finds plausible: where the text is of a language written so, with the fewest signs."""
+    """Decode with the most likely of the encodings that charset-normalizer finds plausible (see `_likelihood`)."""
     try:
         from charset_normalizer import from_bytes
     except ImportError as error:
@@ -308,13 +311,13 @@ def _guess(data: bytes) -> Decoded | None:
     best = matches[ranked[0][1]] if ranked else from_bytes(data).best()
     if best is None:
         return None
-    # Several give the same text; the most usual of them is named.
+    # Several encodings may give the same text; report the most common of them.
     same = [encoding for encoding in _GUESSED if encoding in best.could_be_from_charset]
     return _decoded(str(best), same[0] if same else best.encoding, guessed=True)
 
 
 def _likelihood(text: str, encodings: Iterable[str]) -> float:
-    """How probable it is that a text is of a language written in one of these encodings, and how coherent it is."""
+    """Score a decoded text: probability of a language written in these encodings, plus coherence, minus symbols."""
     text = text[:2000]
     written = {lang for encoding in encodings for lang in _GUESSED.get(encoding, "").split()}
     sure = sum(probability for lang, probability in rank(text) if lang in written)

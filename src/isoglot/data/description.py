@@ -1,4 +1,4 @@
-"""What parallel rows hold, in numbers."""
+"""Statistics of parallel rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PERCENTILES = (5, 50, 95, 100)
 
 
 def describe(rows: Prepared) -> dict[str, Any]:
-    """Languages, groups, pairs, duplicates and length percentiles (in characters) of prepared rows."""
+    """Count languages, groups, pairs and duplicates of prepared rows; give length percentiles in characters."""
     table = rows.table
     lang = np.asarray(table.lang)
     queries, repeated_queries = _lengths(lang, rows.query_blocks())
@@ -59,7 +59,7 @@ def describe(rows: Prepared) -> dict[str, Any]:
 
 
 def render(facts: dict[str, Any]) -> str:
-    """The same as text with tables."""
+    """Format the result of `describe` as text with tables."""
     codes = list(facts["languages"])
     lines = [
         f"{facts['rows']} rows, {facts['groups']} groups in {facts['components']} components "
@@ -91,7 +91,7 @@ def render(facts: dict[str, Any]) -> str:
 
 
 def _lengths(lang: Ints, blocks: Iterable[list[str]]) -> tuple[Ints, int]:
-    """Characters of each text, (rows,), and how many texts occurred before in their language; keeps no text."""
+    """Return lengths in characters, (rows,), and how many texts repeat one of their language; keeps only hashes."""
     lengths, hashes = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     done = 0
     for block in blocks:

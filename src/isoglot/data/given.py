@@ -1,4 +1,4 @@
-"""Rows however a user has them: files, globs, dicts, frames, Arrow tables or data sets, read in one stream."""
+"""Stream rows from any input: files, globs, dicts, data frames, Arrow tables or `datasets` data sets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _KINDS = (
 
 
 class Given(NamedTuple):
-    """Rows that can be read.
+    """A readable source of rows.
 
     Attributes:
-        rows: reads them; what is wrong is gathered in the problems that it is called with.
-        digest: SHA-256 of the content; None for what can be read only once.
+        rows: streams the rows; adds whatever is wrong with them to the `Problems` passed to it.
+        digest: returns the SHA-256 of the content; None if the source can be read only once.
     """
 
     rows: Callable[[Problems], Iterator[Placed]]
@@ -38,14 +38,14 @@ class Given(NamedTuple):
 
 
 def rows_given(given: Any) -> Given:
-    """Find out how rows are given.
+    """Recognise the type of the input and return a source of its rows.
 
     Args:
         given: paths or globs (one or several), an iterable of dicts or `Row`s, a mapping of columns, a
-            `datasets.Dataset`, or whatever offers `__arrow_c_stream__` (`pyarrow.Table`, frames of pandas and polars).
+            `datasets.Dataset`, or any object with `__arrow_c_stream__` (`pyarrow.Table`, pandas and polars frames).
 
     Raises:
-        InputError: none of these, no rows at all, a missing column, or a pattern that matches no file.
+        InputError: the input is none of these, has no rows or lacks a column, or a pattern matches no file.
     """
     if isinstance(given, (str, Path)):
         given = [given]
@@ -57,7 +57,7 @@ def rows_given(given: Any) -> Given:
     if hasattr(given, "__arrow_c_stream__"):
         return _arrow(given)
     if hasattr(given, "with_format") and hasattr(given, "iter"):
-        # A data set of the package `datasets`.
+        # A data set from the package `datasets`.
         return _batches(lambda: given.with_format("arrow").iter(batch_size=4096), again=True)
     if not isinstance(given, Iterable):
         raise InputError(f"rows are given as {type(given).__name__}; {_KINDS}")
@@ -76,7 +76,7 @@ def rows_given(given: Any) -> Given:
 
 
 def _remedy(given: Any) -> str | None:
-    """What to give in place of something that holds rows, but cannot be read as they are; None for all else."""
+    """What to pass instead of an object that holds rows but cannot be read directly; None for any other input."""
     if hasattr(given, "read"):
         return "give the path of the file"
     if hasattr(given, "collect") and not hasattr(given, "__arrow_c_stream__"):
@@ -87,10 +87,10 @@ def _remedy(given: Any) -> str | None:
 
 
 def files_given(paths: Iterable[Path | str]) -> list[Path]:
-    """The files that paths and globs name, those of a glob in alphabetical order.
+    """Expand paths and globs to files; those that match a glob come in alphabetical order.
 
     Raises:
-        InputError: a pattern that matches no file.
+        InputError: a pattern matches no file.
     """
     found: list[Path] = []
     for path in paths:
@@ -108,8 +108,8 @@ def _files(paths: Iterable[Path | str]) -> Given:
     files = files_given(paths)
 
     def digest() -> str:
-        # A file's name is the data set of rows that name none. One that is missing is refused when rows are read: they
-        # must not be taken for those of the others alone.
+        # The name counts, because it is the data set of rows that name none. A missing file raises an error only when
+        # the rows are read; it counts here so that the digest differs from that of the other files alone.
         parts = []
         for path in files:
             with readable(path):
@@ -147,13 +147,13 @@ def _arrow(given: Any) -> Given:
     try:
         pa.RecordBatchReader.from_stream(given).close()
     except pa.ArrowException as error:
-        # One column, such as a series of pandas or polars.
+        # A single column, such as a pandas or polars series.
         raise InputError(f"rows are given as {type(given).__name__}, which is no table ({error}); {_KINDS}") from error
     return _batches(lambda: pa.RecordBatchReader.from_stream(given), again=True)
 
 
 def _batches(read: Callable[[], Iterable[Any]], *, again: bool) -> Given:
-    """Rows of record batches or tables."""
+    """The rows of record batches or tables."""
 
     def rows(problems: Problems) -> Iterator[Placed]:
         number = 0
@@ -168,7 +168,7 @@ def _batches(read: Callable[[], Iterable[Any]], *, again: bool) -> Given:
     def digest() -> str:
         found = hashlib.sha256()
         for batch in read():
-            # Batch by batch, since the texts of a whole table may be larger than memory.
+            # Batch by batch, because the texts of a whole table may not fit in memory.
             for record in batch.to_pylist():
                 found.update(json.dumps(record, sort_keys=True, default=repr).encode("utf-8", "surrogatepass"))
         return found.hexdigest()
@@ -185,7 +185,7 @@ def _checked(record: Any, number: int, problems: Problems) -> Iterator[Placed]:
 
 
 def _plain(record: Any) -> Any:
-    """A record as JSON would give it: rows are dicts, tuples and arrays lists."""
+    """Convert a record to what JSON would yield: `Row`s become dicts, tuples and arrays become lists."""
     if isinstance(record, Row):
         record = asdict(record)
     if not isinstance(record, Mapping):

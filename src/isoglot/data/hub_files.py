@@ -1,4 +1,4 @@
-"""Files of a data set on the Hugging Face Hub, downloaded to the Hub's cache."""
+"""Download files of a data set from the Hugging Face Hub to the Hub's cache."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from isoglot.data.benchmarks.download import is_offline
 def fetch_from_hub(
     hub_id: str, patterns: Sequence[str], *, offline: bool | None, when_off: str, when_failed: str
 ) -> Path:
-    """Download some files of a data set, resuming what broke off; gives the folder that holds them.
+    """Download some files of a data set, resuming partial downloads; return the folder that holds them.
 
     Args:
         hub_id: `id@revision`.
-        patterns: of the wanted files' paths.
-        offline: take what the cache holds; None asks `is_offline`.
-        when_off: what to do where files are missing and downloading is off.
-        when_failed: what to do where the download failed.
+        patterns: glob patterns of the files to download.
+        offline: use only what is in the cache; None asks `is_offline`.
+        when_off: the advice in the error message if files are missing and downloading is off.
+        when_failed: the advice in the error message if the download fails.
 
     Raises:
-        InputError: offline with nothing in the cache.
+        InputError: downloading is off and the cache has nothing.
         IsoglotError: the download failed.
     """
     from huggingface_hub import snapshot_download

@@ -1,4 +1,4 @@
-"""From columns of rows to the look-ups of `RowTable`, in blocks: memory holds a block and a few numbers a group."""
+"""Compute the look-ups of `RowTable` in blocks, so that memory holds one block and a few numbers per group."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ GROUPS = 1 << 18
 
 
 class DuplicateRowError(InputError):
-    """Rows that repeat the (data set, group, language) of another and are no further passage of its query.
+    """Raised if rows repeat the (data set, group, language) of another but are not another passage of its query.
 
     Attributes:
-        found: the first ones of them: 0-based numbers of two rows each, and what is wrong with them.
-        count: how many rows repeat an earlier one so.
+        found: the first few cases: the 0-based numbers of two rows each, and what is wrong with them.
+        count: the number of such rows.
     """
 
     def __init__(self, found: Sequence[tuple[int, int, str]], count: int) -> None:
@@ -51,25 +51,26 @@ def lay_out(
     room: Room,
     check: bool = True,
 ) -> dict[str, Ints]:
-    """Number groups and components and lay out the look-ups.
+    """Number groups and components and compute the look-ups.
 
     Args:
         lang: (rows,) language numbers.
         dataset: (rows,) data set numbers.
-        group_name: (rows,) any integer that identifies the group's name within its data set (a hash will do).
-        passage_text: (rows,) any integer that identifies the passage's text (a hash will do), or None; without it no
+        group_name: (rows,) any integer that identifies the group's name within its data set (such as a hash).
+        passage_text: (rows,) any integer that identifies the passage's text (such as a hash), or None; without it no
             (data set, group, language) may occur twice.
-        query_text: (rows,) likewise of the query's text.
-        languages: how many there are.
-        datasets: how many there are.
-        room: where arrays over rows live, those of the result by the names of their fields.
-        check: whether rows that repeat a (data set, group, language) are looked at; known to be right otherwise.
+        query_text: (rows,) the same for the query's text.
+        languages: number of languages.
+        datasets: number of data sets.
+        room: where arrays over rows are stored; those of the result are named after their fields.
+        check: whether to check rows that repeat a (data set, group, language); False if they are known to be valid.
 
     Returns:
         The arrays of `isoglot.data.row_table.RowTable` except `lang` and `dataset`, by name.
 
     Raises:
-        DuplicateRowError: a (data set, group, language) that occurs twice with the same passage or with two queries.
+        DuplicateRowError: a (data set, group, language) occurs twice with the same passage, with two queries or without
+            passages.
     """
     group, group_dataset = _number_groups(dataset, group_name, datasets, room)
     keys, key_rows, repeats = _sorted_keys(group, lang, languages, room)
@@ -85,7 +86,7 @@ def lay_out(
     lang_rows, lang_offsets = _language_rows(lang, dataset, languages, datasets, later, room)
     offsets = np.searchsorted(group_dataset, np.arange(datasets + 1)).astype(np.int64)
     pair_groups, pair_components = _pair_counts(keys, starts, labels, offsets, languages)
-    # The keys of a group are sorted by language.
+    # The keys of a group are sorted by language, so it has several languages if its first and last key differ.
     several = np.asarray(keys[starts[:-1]] < keys[starts[1:] - 1])
     spans = list(pairwise(offsets))
     return {
@@ -107,7 +108,7 @@ def lay_out(
 
 
 def _by_text(text: Ints, apart: Ints, kinds: int, room: Room) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
-    """Rows in the order of (apart, text), in blocks, each row with whether both are those of the row before it."""
+    """Yield rows sorted by (apart, text) in blocks, and whether each row has the same values as the row before."""
     size = len(text)
     order = order_by(text, room.array("order", size, np.int32))
     name = "order"
@@ -128,7 +129,7 @@ def _by_text(text: Ints, apart: Ints, kinds: int, room: Room) -> Iterator[tuple[
 
 
 def _number_groups(dataset: Ints, name: Ints, datasets: int, room: Room) -> tuple[Ints, Ints]:
-    """Group numbers of rows, those of a data set contiguous, and each group's data set."""
+    """Number the groups, consecutively within a data set; return each row's group and each group's data set."""
     group = room.array("group", len(name), np.int32)
     found: list[Ints] = []
     count = 0
@@ -141,7 +142,7 @@ def _number_groups(dataset: Ints, name: Ints, datasets: int, room: Room) -> tupl
 
 
 def _sorted_keys(group: Ints, lang: Ints, languages: int, room: Room) -> tuple[Ints, Ints, int]:
-    """`group * languages + lang`, sorted, the row behind each, and how many keys repeat the one before."""
+    """Return the sorted keys `group * languages + lang`, the row of each, and how many keys repeat the one before."""
     size = len(group)
     plain = room.array("keys-plain", size, np.int64)
     for part in parts(size):
@@ -155,7 +156,7 @@ def _sorted_keys(group: Ints, lang: Ints, languages: int, room: Room) -> tuple[I
 
 
 def _repeats(keys: Ints) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
-    """Blocks of sorted keys, and which of a block's keys equal the one before."""
+    """Yield blocks of sorted keys, and whether each key of the block equals the one before."""
     last = -1
     for part in parts(len(keys)):
         own = np.asarray(keys[part])
@@ -164,7 +165,7 @@ def _repeats(keys: Ints) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
 
 
 def _later_rows(keys: Ints, key_rows: Ints) -> NDArray[np.bool_]:
-    """(rows,) whether an earlier row has the same group and language."""
+    """Return whether an earlier row has the same group and language, (rows,)."""
     later = np.zeros(len(keys), np.bool_)
     for part, again in _repeats(keys):
         later[key_rows[part][again]] = True
@@ -172,10 +173,10 @@ def _later_rows(keys: Ints, key_rows: Ints) -> NDArray[np.bool_]:
 
 
 def _check_repeats(keys: Ints, key_rows: Ints, repeats: int, passage: Ints | None, query: Ints | None) -> None:
-    """Refuse repeated keys that are no further passages of one query.
+    """Check that rows with the same key are different passages of one query.
 
     Raises:
-        DuplicateRowError: there are such.
+        DuplicateRowError: some are not.
     """
     if passage is None:
         at = next(part.start + int(np.argmax(again)) for part, again in _repeats(keys) if again.any())
@@ -199,13 +200,13 @@ def _check_repeats(keys: Ints, key_rows: Ints, repeats: int, passage: Ints | Non
 
 
 def _pairs(rows: Ints, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Neighbouring rows, where `chosen` says so."""
+    """Return the pairs of neighbouring rows that `chosen`, (rows - 1,), selects."""
     at = np.flatnonzero(chosen)
     return zip(rows[at].tolist(), rows[at + 1].tolist(), strict=True)
 
 
 def _whole_cells(keys: Ints) -> Iterator[slice]:
-    """Slices of about a block of sorted keys that part no two equal ones."""
+    """Yield slices of about one block of sorted keys that never separate equal keys."""
     start = 0
     for part in parts(len(keys)):
         end = part.stop if part.stop == len(keys) else int(np.searchsorted(keys, keys[part.stop], "left"))
@@ -215,7 +216,7 @@ def _whole_cells(keys: Ints) -> Iterator[slice]:
 
 
 def _rows_of_groups(keys: Ints, groups: int, languages: int) -> NDArray[np.int64]:
-    """How many rows each group has."""
+    """Return the number of rows of each group."""
     sizes = np.zeros(groups, dtype=np.int64)
     for part in parts(len(keys)):
         own = keys[part] // languages
@@ -226,7 +227,7 @@ def _rows_of_groups(keys: Ints, groups: int, languages: int) -> NDArray[np.int64
 def _components(
     group: Ints, lang: Ints, groups: int, languages: int, passage_text: Ints | None, room: Room
 ) -> NDArray[np.int64]:
-    """Connected components of groups, linked by equal (language, passage text), numbered from 0."""
+    """Return each group's connected component, numbered from 0; equal (language, passage text) links two groups."""
     labels = np.arange(groups)
     if passage_text is None:
         return labels
@@ -235,7 +236,7 @@ def _components(
     for rows, same in _by_text(passage_text, lang, languages, room):
         own = group[rows].astype(np.int64)
         before = np.concatenate([[last], own[:-1]])
-        # The same two groups are often linked once a language.
+        # Two groups are often linked once in every language.
         links.append(np.unique(before[same] * groups + own[same]))
         last = int(own[-1])
         if sum(map(len, links)) > groups:
@@ -258,7 +259,7 @@ def _joined(labels: NDArray[np.int64], links: NDArray[np.int64]) -> NDArray[np.i
 def _language_rows(
     lang: Ints, dataset: Ints, languages: int, datasets: int, later: NDArray[np.bool_] | None, room: Room
 ) -> tuple[Ints, Ints]:
-    """The first row of each (group, language), sorted by (data set, language), then the others; and the ranges."""
+    """Return `lang_rows` and `lang_offsets` of `RowTable`; `later` marks all but the first row of a key."""
     size, last = len(lang), datasets * languages
     key = room.array("lang-keys", size, np.int32)
     counts = np.zeros(last + 1, dtype=np.int64)
@@ -275,7 +276,7 @@ def _language_rows(
 def _pair_counts(
     keys: Ints, starts: NDArray[np.int64], labels: NDArray[np.int64], offsets: NDArray[np.int64], languages: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count groups and distinct components that have both languages of a pair, per data set."""
+    """Count, per data set, the groups and the distinct components that have both languages of a pair."""
     datasets = len(offsets) - 1
     pair_groups = np.zeros((datasets, languages, languages), dtype=np.int64)
     surplus = np.zeros_like(pair_groups)
@@ -297,7 +298,7 @@ def _pair_counts(
 
 
 def _presence(keys: Ints, starts: NDArray[np.int64], groups: NDArray[np.int64], languages: int) -> NDArray[np.bool_]:
-    """(groups, languages): which languages each of these groups has."""
+    """Return which languages each of these groups has, (groups, languages)."""
     counts = starts[groups + 1] - starts[groups]
     firsts = np.cumsum(counts) - counts
     at = np.arange(int(counts.sum())) + np.repeat(starts[groups] - firsts, counts)
@@ -307,7 +308,7 @@ def _presence(keys: Ints, starts: NDArray[np.int64], groups: NDArray[np.int64], 
 
 
 def _whole_components(groups: NDArray[np.int64], labels: NDArray[Any]) -> Iterator[NDArray[np.int64]]:
-    """Groups, sorted by component, in blocks that cut no component."""
+    """Yield groups, which are sorted by component, in blocks that never split a component."""
     own = labels[groups]
     start = 0
     while start < len(groups):

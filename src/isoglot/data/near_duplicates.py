@@ -1,4 +1,4 @@
-"""Which texts say the same in almost the same words: overlap of character 4-grams."""
+"""Near-duplicate texts, measured by the overlap of their character 4-grams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_LETTERS = re.compile(r"[\W_]+")
 
 
 def normalise(text: str) -> str:
-    r"""NFKC, case folding, white space collapsed: what counts as the same text.
+    r"""Normalise a text for comparison: NFKC, case folding, white space collapsed.
 
     >>> normalise("Ｗer  WAR\tdas?")
     'wer war das?'
@@ -24,9 +24,9 @@ def normalise(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def grams(text: str) -> frozenset[str]:
-    """Character 4-grams of the letters and digits of a text; a shorter text is one gram, an empty one none.
+    """Return the character 4-grams of a text's letters and digits; a shorter text is one gram, an empty one has none.
 
-    Characters rather than words, so that languages written without spaces are treated alike.
+    Characters rather than words, so that languages written without spaces are treated the same way.
 
     >>> sorted(grams("Ab, cde"))
     ['abcd', 'bcde']
@@ -38,14 +38,14 @@ def grams(text: str) -> frozenset[str]:
 
 
 def jaccard(a: str, b: str) -> float:
-    """Shared grams over all grams of both texts, 0 to 1 (0 where neither has any)."""
+    """Jaccard similarity: shared grams over all grams of both texts, 0 to 1 (0 if neither has any)."""
     first, second = grams(a), grams(b)
     union = len(first | second)
     return len(first & second) / union if union else 0.0
 
 
 def contains(a: str, b: str) -> float:
-    """Shared grams over those of the text that has fewer: 1 where one text stands within the other."""
+    """Overlap coefficient: shared grams over the smaller number of grams, 1 if one text contains the other."""
     first, second = grams(a), grams(b)
     smaller = min(len(first), len(second))
     return len(first & second) / smaller if smaller else 0.0

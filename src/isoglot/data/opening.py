@@ -1,4 +1,4 @@
-"""Opening rows as a command is given them."""
+"""Open the rows that a command is given."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 def open_rows(
     rows: Any, folder: Path | str | None = None, langs: str | Iterable[str] | None = None, *, quiet: bool = False
 ) -> Prepared:
-    """Open a prepared folder, or prepare whatever else `prepare` takes.
+    """Open a prepared folder, or prepare any other input that `prepare` accepts.
 
     Args:
-        rows: as of `isoglot.data.prepare`.
-        folder: where prepared files go; the cache when None.
-        langs: codes to keep: several, or one text with commas.
-        quiet: no progress bar.
+        rows: as for `isoglot.data.prepare`.
+        folder: where prepared files go; the cache if None.
+        langs: language codes to keep: several, or one text with commas.
+        quiet: show no progress bar.
 
     Raises:
-        InputError: as `prepare`.
+        InputError: as for `prepare`, or an empty list.
     """
     from isoglot.data.prepared import prepare
 

@@ -1,4 +1,4 @@
-"""Negatives at no cost: other sentences of the paragraph that a passage stands in."""
+"""Negatives without mining: other sentences of the paragraph that contains the passage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isoglot.data.prepared import Prepared
 from isoglot.languages.sentences import segments
 
 _LEAST_LETTERS = 8
-# Written without sentence punctuation: a space ends a clause or sentence.
+# Languages without sentence punctuation: a space ends a clause or sentence.
 _SPACED = frozenset({"th", "lo"})
 
 
@@ -24,19 +24,19 @@ def pick_sentences(
     key: str,
     seed: int = 0,
 ) -> tuple[str, ...]:
-    """Draw sentences that answer nobody's question.
+    """Sample sentences of a paragraph that are not an answer to any query.
 
     Args:
-        sentences: of one paragraph, in order.
-        golds: every passage of that paragraph, of any group; a sentence with nearly all of one, or nearly all within
-            one, is left out.
+        sentences: the sentences of one paragraph, in order.
+        golds: all passages in that paragraph, of any group; a sentence that contains nearly all of one, or lies nearly
+            completely within one, is left out.
         passages: `normalise`d passages of the language; a sentence equal to one is left out.
-        count: how many at most.
-        key: names the row; with `seed` it decides the draw, whatever the order of rows.
-        seed: other seeds draw other sentences.
+        count: maximum number of sentences.
+        key: identifies the row; the sample depends on it and `seed`, not on the order of rows.
+        seed: seed of the sample.
 
     Returns:
-        Distinct sentences, best draw first; fewer than `count` where the paragraph has no more.
+        Distinct sentences in random order; fewer than `count` if the paragraph has no more.
 
     >>> pick_sentences(["The sky is blue.", "Grass grows green."], ["The sky is blue"], (), 2, key="q1")
     ('Grass grows green.',)
@@ -56,15 +56,15 @@ def pick_sentences(
 
 
 def context_negatives(rows: Prepared, count: int, *, seed: int = 0) -> list[tuple[str, ...]]:
-    """Sentences of each row's own `context` that hold no passage of any group.
+    """Sample negatives for each row from its `context`: sentences that contain no passage of any group.
 
     Args:
-        rows: prepared rows; those without a context get none.
-        count: how many a row at most.
-        seed: of the draw.
+        rows: prepared rows; rows without a context get no negatives.
+        count: maximum number of negatives per row.
+        seed: seed of the sample.
 
     Returns:
-        One tuple a row, in row order.
+        One tuple per row, in row order.
 
     Raises:
         InputError: no row has a context, or `count` is not positive.
@@ -110,7 +110,7 @@ def sentences(text: str, lang: str) -> list[str]:
 
 
 def _outside(context: str, pieces: list[str], golds: Sequence[str]) -> list[str]:
-    """The sentences of a context that share no character with a gold standing in it verbatim."""
+    """Return the sentences of a context that do not overlap any verbatim occurrence of a gold passage."""
     taken = []
     for gold in set(golds):
         start = context.find(gold)

@@ -1,4 +1,4 @@
-"""The rows of Parquet files as dicts, under the names that a reader wants."""
+"""Read the rows of Parquet files as dicts, with columns renamed as the caller wants."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from isoglot.core.errors import InputError
 
 Choose = Callable[[Sequence[str]], Mapping[str, str]]
-"""From the columns of a file to those to read: our name and the column's."""
+"""Maps the column names of a file to the columns to read: our name -> the file's name."""
 
 
 def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Stream the rows of a Parquet file, each with its 1-based number; memory holds a few thousand.
+    """Stream the rows of a Parquet file with their 1-based numbers; memory holds a few thousand rows.
 
     Args:
         path: the file.
-        choose: picks and renames columns, or raises InputError; all under their own names when None.
+        choose: selects and renames columns, or raises InputError; if None, all columns keep their names.
 
     Raises:
-        InputError: no such file, or not readable as Parquet.
+        InputError: the file does not exist or is not readable as Parquet.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -29,7 +29,7 @@ def parquet_rows(path: Path, choose: Choose | None = None) -> Iterator[tuple[int
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             chosen = {name: name for name in names} if choose is None else choose(names)
-            # Some programs write texts without saying that they are.
+            # Some programs write strings as plain binary columns, without the string annotation.
             types = dict(zip(names, file.schema_arrow.types, strict=True))
             bare = [ours for ours, column in chosen.items() if _is_bytes(types[column])]
             number = 0
@@ -57,7 +57,7 @@ def _is_bytes(kind: Any) -> bool:
 
 
 def _text_of(value: Any) -> Any:
-    """Bytes as the text that they are; what is none stays as it is."""
+    """Decode bytes as UTF-8; return anything else unchanged."""
     try:
         return value.decode()
     except (AttributeError, UnicodeDecodeError):
@@ -65,10 +65,10 @@ def _text_of(value: Any) -> Any:
 
 
 def parquet_length(path: Path) -> int:
-    """How many rows a Parquet file says it has.
+    """Return the number of rows according to a Parquet file's metadata.
 
     Raises:
-        InputError: no such file, or not readable as Parquet.
+        InputError: the file does not exist or is not readable as Parquet.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -80,11 +80,11 @@ def parquet_length(path: Path) -> int:
 
 
 def columns_named(path: Path, names: Mapping[str, tuple[str, ...]]) -> Choose:
-    """Columns by any of several names.
+    """Return a `Choose` that finds each column under any of several names.
 
     Args:
-        path: of the file, for messages.
-        names: for each of our names, what the column may be called; a name whose last choice is empty may be missing.
+        path: the file, for messages.
+        names: our name -> the names that the column may have; an empty name among them makes the column optional.
     """
 
     def choose(have: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Parallel rows laid out: texts in a memory-mapped Arrow file beside integer arrays."""
+"""Prepared rows: the texts in a memory-mapped Arrow file, everything else in integer arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS
 from isoglot.languages.table import given_codes
 
-_COMPARED = "NFC"  # how passages are told apart: what was kept under another way is made anew
+_COMPARED = "NFC"  # how passages are compared; part of the cache key, so a change invalidates cached rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,11 @@ class Prepared:
     `==` compares identity; to compare the content, compare `checksum`.
 
     Attributes:
-        folder: where it lies.
+        folder: its path.
         table: groups, languages and components of the rows.
-        texts: the file's rows.
-        checksum: of the rows' content.
-        numbers: (rows,) ascending, which of the file's rows these are; None for all.
+        texts: the texts of all rows in the file.
+        checksum: checksum of the rows' content.
+        numbers: (rows,) ascending numbers of the rows in the file that this object covers; None for all.
 
     Example:
         >>> from isoglot import Prepared, prepare
@@ -67,11 +67,11 @@ class Prepared:
         return f"<Prepared: {len(self)} rows, {self.table.groups} groups, languages {languages}, in {self.folder}>"
 
     def batches(self, names: Sequence[str], rows: Ints | None = None) -> Iterator[pa.RecordBatch]:
-        """Some columns, a few thousand rows at a time, in the order of the rows; nothing else is read.
+        """Yield some columns in row order, a few thousand rows at a time; the other columns are not read.
 
         Args:
-            names: of the columns.
-            rows: ascending row numbers; all when None.
+            names: names of the columns.
+            rows: ascending row numbers; all if None.
         """
         if self.numbers is not None:
             rows = self.numbers if rows is None else self.numbers[rows]
@@ -84,7 +84,7 @@ class Prepared:
                 yield batch.take(pa.array(rows[begin:end] - start))
 
     def column(self, name: str, rows: Sequence[int] | Ints | None = None) -> list[Any]:
-        """Values of one column, for the given rows (in any order) or all."""
+        """Return the values of one column for the given rows (in any order), or for all rows."""
         if rows is None:
             return [value for batch in self.batches([name]) for value in batch.column(0).to_pylist()]
         wanted, places = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
@@ -92,17 +92,17 @@ class Prepared:
         return [values[place] for place in places.tolist()]
 
     def query_blocks(self, rows: Ints | None = None) -> Iterator[list[str]]:
-        """The queries, a few thousand at a time."""
+        """Yield the queries, a few thousand at a time."""
         return (list(map(str, batch.column(0).to_pylist())) for batch in self.batches(["query"], rows))
 
     def passage_blocks(self, rows: Ints | None = None) -> Iterator[list[str]]:
-        """The passages as an encoder sees them (title in front, where there is one), a few thousand at a time."""
+        """Yield the passages as they are encoded (after the title, if there is one), a few thousand at a time."""
         for batch in self.batches(["title", "passage"], rows):
             titles, texts = (column.to_pylist() for column in batch.columns)
             yield [f"{title} {text}" if title else str(text) for title, text in zip(titles, texts, strict=True)]
 
     def passages(self) -> list[str]:
-        """Every row's passage as an encoder sees it."""
+        """Return every row's passage as it is encoded."""
         return [text for block in self.passage_blocks() for text in block]
 
     @cached_property
@@ -118,25 +118,24 @@ def prepare(
     langs: str | Iterable[str] | None = None,
     show_progress: bool = True,
 ) -> Prepared:
-    """Read, check and lay out rows; streams, so memory holds a few numbers a group and nothing a row.
+    """Read, check and prepare rows as a stream: memory holds a few numbers per group and nothing per row.
 
     Args:
-        rows: paths or globs of row files (see `isoglot.data.rows`), one or several; an iterable of dicts or `Row`s; a
-            mapping of columns; a frame of pandas or polars, a `pyarrow.Table`, a `datasets.Dataset`; or a prepared
+        rows: one or several paths or globs of row files (see `isoglot.data.rows`); an iterable of dicts or `Row`s; a
+            mapping of columns; a pandas or polars data frame, a `pyarrow.Table` or a `datasets.Dataset`; or a prepared
             folder, which is opened as it is.
-        folder: where the prepared files go; prepared rows that are there are replaced as a whole when everything was
-            read, anything else is refused. When None they go to the cache (`ISOGLOT_CACHE`), under a checksum of the
-            content: the same rows are laid out once.
-        langs: keep only these languages, in any spelling; several, or one text with commas.
-        show_progress: a row counter on stderr.
+        folder: where to write the prepared files. Prepared rows already there are replaced as a whole once all rows
+            have been read; a folder with any other content is an error. If None, the files go to the cache
+            (`ISOGLOT_CACHE`) under a checksum of the content, so that the same rows are prepared only once.
+        langs: keep only these languages, in any spelling: several codes, or one text with commas.
+        show_progress: show a row counter on stderr.
 
     Returns:
-        The prepared rows, in the order given.
+        The prepared rows, in the order of the input.
 
     Raises:
-        InputError: malformed or repeated rows (all are gathered, with their file and line, or the 1-based row in
-            memory), a missing file or column, no rows at all, a language without rows, or a folder that holds
-            something else.
+        InputError: malformed or repeated rows (all are reported, with file and line, or the 1-based row in memory),
+            a missing file or column, no rows at all, a language without rows, or a folder that holds something else.
 
     Example:
         >>> from isoglot import prepare
@@ -173,7 +172,7 @@ def open_prepared(folder: Path) -> Prepared:
     """Open a prepared folder without reading it: arrays and texts are memory-mapped.
 
     Raises:
-        InputError: not a prepared folder, or one of another format version.
+        InputError: the folder is not a prepared one, is incomplete, or has another format version.
     """
     if not (folder / "meta.json").is_file():
         raise InputError(
@@ -187,7 +186,7 @@ def open_prepared(folder: Path) -> Prepared:
         texts = pa.ipc.open_file(pa.memory_map(str(folder / "rows.arrow"))).read_all()
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder}: incomplete ({error}); run `isoglot data prepare` again") from error
-    for name in set(FIELDS) - set(texts.column_names):  # fields that came later
+    for name in set(FIELDS) - set(texts.column_names):  # fields added after the folder was written
         texts = texts.append_column(name, pa.nulls(len(texts)))
     table = RowTable(
         languages=tuple(meta["languages"]),
@@ -199,7 +198,7 @@ def open_prepared(folder: Path) -> Prepared:
 
 
 def _already(rows: Any, restricted: bool) -> Prepared | None:
-    """Rows that are prepared, opened; None for others."""
+    """Return the input if it is `Prepared` or a folder of it, opened; None for any other input."""
     if isinstance(rows, (list, tuple)) and len(rows) == 1:
         rows = rows[0]
     if isinstance(rows, (str, Path)) and Path(rows).is_dir():
@@ -214,7 +213,7 @@ def _already(rows: Any, restricted: bool) -> Prepared | None:
 
 
 def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) -> Prepared:
-    """Prepared rows under a checksum of their content."""
+    """Return prepared rows from the cache, keyed by a checksum of their content; prepare them if they are missing."""
     home = cache_folder() / "rows"
     content = None if given.digest is None else given.digest()
     if content is not None and (found := _cached(_place(home, content, langs))):
@@ -237,7 +236,7 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
         write_prepared(read(), problems, temporary, langs, show_progress=show_progress)
         place = _place(home, content or digest.hexdigest(), langs)
         if not _cached(place):
-            # Gone only where it was damaged. A process that was faster has written the same.
+            # What is there is damaged, so it can go. If the rename fails, another process has just written the same.
             shutil.rmtree(place, ignore_errors=True)
             with suppress(OSError):
                 temporary.chmod(masked(0o777))

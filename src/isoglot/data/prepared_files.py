@@ -1,4 +1,4 @@
-"""Writing a prepared folder: rows in a stream, texts to Arrow, numbers to arrays that are sorted in parts."""
+"""Write a prepared folder from a stream of rows: texts to an Arrow file, numbers to arrays sorted block by block."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SCHEMA = pa.schema([(name, _LISTS.get(name, pa.string())) for name in FIELDS])
 
 
 class Placed(NamedTuple):
-    """A row and where it comes from: a file (None: memory) and the 1-based line or row in it."""
+    """A row and its origin: the file (None: memory) and the 1-based line or row in it."""
 
     file: Path | None
     number: int
@@ -43,14 +43,14 @@ def write_prepared(
     """Write rows into an empty folder.
 
     Args:
-        rows: in the order that the prepared rows will have.
-        problems: what gathering `rows` finds wrong; looked at when they end.
+        rows: the rows, in the order that the prepared rows will have.
+        problems: filled while `rows` is iterated; raised after the last row.
         folder: where the files go.
-        langs: keep only these languages.
-        show_progress: a row counter on stderr.
+        langs: keep only these languages; all if None.
+        show_progress: show a row counter on stderr.
 
     Raises:
-        InputError: there were problems, repeated rows, no rows at all, or a language without rows.
+        InputError: there are problems, repeated rows, no rows at all, or no rows of a language in `langs`.
     """
     languages: dict[str, int] = {}
     datasets: dict[str, int] = {}
@@ -157,7 +157,7 @@ def write_prepared(
 
 
 class _Columns:
-    """Integer columns that grow in files."""
+    """Integer columns that are appended to files."""
 
     def __init__(self, folder: Path, **types: str) -> None:
         self._paths = {name: folder / f"{name}.column" for name in types}
@@ -173,18 +173,18 @@ class _Columns:
         self._open.close()
 
     def add(self, **values: int) -> None:
-        """One value a column."""
+        """Append one value to each column."""
         for name, value in values.items():
             self._buffers[name].append(value)
 
     def flush(self) -> None:
-        """Hand what was added over to the files."""
+        """Write the buffered values to the files."""
         for name, buffer in self._buffers.items():
             buffer.tofile(self._files[name])
             del buffer[:]
 
     def arrays(self) -> dict[str, Ints]:
-        """The columns, memory-mapped."""
+        """Return the columns, memory-mapped."""
         return {
             name: np.memmap(path, dtype=self._buffers[name].typecode, mode="r") for name, path in self._paths.items()
         }
@@ -205,7 +205,7 @@ def _cell(row: Row, field: str) -> Any:
 
 
 def _composed(text: str) -> str:
-    """A text as every encoder reads it: two that differ in composed and decomposed letters are one passage."""
+    """Normalise a text to NFC, as for encoding: texts that differ only in composed letters are the same passage."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -215,7 +215,7 @@ def _hash(*parts: str) -> int:
 
 
 def _sorted_numbers(names: dict[str, int]) -> tuple[tuple[str, ...], Ints]:
-    """Names alphabetically, so that file order does not change what is sampled, and the new number of each old one."""
+    """Sort names, so that file order does not affect sampling; also return the new number of each old number."""
     ordered = tuple(sorted(names))
     renumber = np.empty(len(ordered), dtype=np.int16)
     for new, name in enumerate(ordered):

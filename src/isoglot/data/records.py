@@ -1,4 +1,4 @@
-"""Records of other people's files: JSONL (also gzipped), CSV, TSV and Parquet, each with its line."""
+"""Read records from files in third-party layouts (JSONL, CSV, TSV, all also gzipped, and Parquet) with line numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from isoglot.data.text_streams import as_utf8, text_stream
 
 
 class Record(NamedTuple):
-    """A record's 1-based line (Parquet: row), by which messages name it, its place, and its fields, a dict.
+    """The 1-based line (Parquet: row) of a record, for messages; its place; and its fields, a dict.
 
-    The place is the line if no field of a table held a line break: files that run parallel match by it.
+    The place is what the line would be if no field held a line break; parallel files are matched by it.
     """
 
     line: int
@@ -34,13 +34,13 @@ def read_records(path: Path, problems: Problems, *, header: bool = True) -> Iter
     """Stream the records of a file.
 
     Args:
-        path: read by its ending, in any case: `.csv`, `.tsv`, `.parquet`, anything else as JSONL; all but Parquet also
-            with `.gz`. CSV and TSV may be in any dialect (see `separated_rows`) and encoding.
-        problems: gathers lines that cannot be read, and is told of encodings that are a guess.
+        path: the extension, in any case, decides the format: `.csv`, `.tsv`, `.parquet`, anything else is JSONL; all
+            but Parquet may also end in `.gz`. CSV and TSV may have any dialect (see `separated_rows`) and encoding.
+        problems: collects lines that cannot be read, and warnings about guessed encodings.
         header: whether the first line of CSV and TSV names the columns; otherwise they are called 1, 2, 3, …
 
     Raises:
-        InputError: no such file, or one that is broken as a whole.
+        InputError: the file does not exist, or is unreadable as a whole.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -58,12 +58,12 @@ def _numbered(records: Iterator[tuple[int, Any]]) -> Iterator[Record]:
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Stream the lines of a file with their numbers, gunzipped where its name ends in .gz; empty ones are passed over.
+    """Stream the non-empty lines of a file with their 1-based numbers; names that end in .gz are decompressed.
 
-    UTF-16 with a mark becomes UTF-8, whose own mark is taken off.
+    UTF-16 and UTF-32 are converted to UTF-8 (see `as_utf8`); a byte order mark (BOM) is removed.
 
     Raises:
-        InputError: no such file, one that cannot be read, or a broken gzip file.
+        InputError: the file does not exist, cannot be read, or is a broken gzip file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -75,17 +75,19 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def not_utf8(error: UnicodeDecodeError) -> str:
-    """What is wrong with a line that is not UTF-8, and what to do."""
+    """Say what is wrong with a line that is not UTF-8, and what to do."""
     if error.reason == "unexpected end of data" and error.end == len(error.object):  # only the last has no line end
         return f"ends within a character (byte {error.start}); is the file truncated?"
     return f"not UTF-8 (byte {error.start}: {error.reason}); convert the file: iconv -f ITS-ENCODING -t UTF-8"
 
 
 def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    """Stream the JSON values of a JSONL file; empty lines are passed over.
+    """Stream the JSON values of a JSONL file with their 1-based line numbers; empty lines are skipped.
+
+    Invalid lines are skipped and added to `problems`.
 
     Raises:
-        InputError: no such file, one that cannot be read, or a broken gzip file.
+        InputError: the file does not exist, cannot be read, or is a broken gzip file.
     """
     for number, line in raw_lines(path):
         try:
@@ -94,7 +96,7 @@ def jsonl_records(path: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
             problems.add(path, number, not_utf8(error))
         except json.JSONDecodeError as error:
             problems.add(path, number, f"not a JSON object ({error.msg.removesuffix(' at')} at column {error.colno})")
-        except ValueError as error:  # such as a number of over 4300 digits
+        except ValueError as error:  # such as an integer of more than 4300 digits
             problems.add(path, number, f"not a JSON object ({error})")
         except RecursionError:
             problems.add(path, number, "not a row: JSON nested too deeply")
@@ -130,16 +132,16 @@ def _whole_gzip(path: Path) -> Iterator[None]:
 def table_rows(
     path: Path, columns: int | tuple[int, ...], problems: Problems, *, separator: str | None = "\t"
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of a text table without quoting or header; other numbers of columns are problems.
+    """Yield (line number, fields) from a text table without quoting or header.
 
     Args:
-        path: UTF-8, gzipped where the name ends in .gz.
-        columns: how many are expected, or several numbers.
-        problems: gathers malformed lines, which are skipped.
+        path: a UTF-8 file, gzipped if the name ends in .gz.
+        columns: the expected number of columns, or several allowed numbers.
+        problems: collects malformed lines (not UTF-8, another number of columns), which are skipped.
         separator: None splits at any white space (as trec_eval does).
 
     Raises:
-        InputError: no such file, one that cannot be read, or a broken gzip file.
+        InputError: the file does not exist, cannot be read, or is a broken gzip file.
     """
     allowed = (columns,) if isinstance(columns, int) else columns
     for number, line in raw_lines(path):

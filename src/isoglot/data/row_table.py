@@ -1,4 +1,4 @@
-"""The integer side of parallel rows: who is in which group, language, data set and passage component."""
+"""The integer arrays of parallel rows: the group, language, data set and passage component of each row."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from isoglot.data.lookups import lay_out
 class RowTable:
     """Integer arrays over rows, and the look-ups that sampling needs; O(rows) in all, never O(rows x languages).
 
-    Groups are numbered so that those of one data set are contiguous. Arrays may be memory-mapped.
+    Groups of one data set have consecutive numbers. Arrays may be memory-mapped.
 
     Attributes:
-        languages, datasets: names behind the numbers.
+        languages, datasets: names, in the order of the numbers in `lang` and `dataset`.
         lang, dataset, group, component: (rows,) numbers of each row.
-        keys, key_rows: (rows,) sorted `group * len(languages) + lang`, and the row behind each. A key comes once for
+        keys, key_rows: (rows,) sorted `group * len(languages) + lang`, and the row of each. A key occurs once for
             each passage of the group's query in that language.
         group_offsets: (groups + 1,) range of each group in `keys`.
         group_dataset_offsets: (datasets + 1,) group range of each data set.
-        lang_rows: (rows,) one row of each (group, language), sorted by (data set, language); then all further ones.
+        lang_rows: (rows,) first the first row of each (group, language), sorted by (data set, language); then all
+            other rows.
         lang_offsets: (datasets * languages + 1,) ranges in `lang_rows`.
-        pair_groups: (datasets, languages, languages) groups that have both languages.
-        pair_components: the same, counting distinct components: the largest possible batch.
-        dataset_components: (datasets,) distinct components.
-        parallel_components: (datasets,) distinct components among groups with at least two languages.
-        cross_only: names of the data sets that have no questions (bitext): a text and its translation are a pair, a
-            text with itself is none.
+        pair_groups: (datasets, languages, languages) number of groups that have both languages.
+        pair_components: the same for distinct components: the largest possible batch.
+        dataset_components: (datasets,) number of distinct components.
+        parallel_components: (datasets,) number of distinct components among groups with at least two languages.
+        cross_only: names of the data sets without questions (bitext), in which a text is paired with its translation,
+            never with itself.
     """
 
     languages: tuple[str, ...]
@@ -67,7 +68,7 @@ class RowTable:
 
     @property
     def cells(self) -> Ints:
-        """One row of each (group, language), (cells,)."""
+        """The first row of each (group, language), (cells,)."""
         return self.lang_rows[: int(self.lang_offsets[-1])]
 
     @property
@@ -77,16 +78,16 @@ class RowTable:
 
     @property
     def same_language(self) -> NDArray[np.bool_]:
-        """Whether each data set has pairs of a query and a passage in one language, (datasets,)."""
+        """Whether each data set has pairs of a query and a passage in the same language, (datasets,)."""
         return np.array([name not in self.cross_only for name in self.datasets], dtype=bool)
 
     def rows_of_groups(self, groups: Ints, lang: int, pick: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
-        """One row of each of the given groups in one language, (n,) int64; -1 where a group lacks it.
+        """Return one row of each given group in one language, (n,) int64; -1 if a group lacks the language.
 
         Args:
             groups: (n,) group numbers.
             lang: number of the language.
-            pick: (n,) numbers in [0, 1) that choose among several rows; the first one when None.
+            pick: (n,) numbers in [0, 1) that choose among several rows; the first row if None.
         """
         wanted = groups.astype(np.int64) * len(self.languages) + lang
         if self.several:
@@ -97,7 +98,7 @@ class RowTable:
             at = np.minimum(at, len(self.keys) - 1)
             return np.where(self.keys[at] == wanted, self.key_rows[at], -1).astype(np.int64)
         starts, counts = self.group_ranges(groups)
-        # In language order a group's row cannot stand further from its start than languages come before it.
+        # A group's rows are in language order, one each: the row of language `lang` is at most `lang` after the first.
         at = starts + np.minimum(lang, counts - 1)
         found = np.asarray(self.keys[at])
         ahead = np.flatnonzero((found > wanted) & (at > starts))
@@ -108,7 +109,7 @@ class RowTable:
         return np.where(found == wanted, self.key_rows[at], -1).astype(np.int64)
 
     def group_ranges(self, groups: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Range of each group in `key_rows` (its rows, ordered by language): starts and counts, (n,) int64."""
+        """Return each group's range in `key_rows` (its rows, in language order): starts and counts, (n,) int64."""
         starts = np.asarray(self.group_offsets[groups], dtype=np.int64)
         return starts, self.group_offsets[np.asarray(groups, dtype=np.int64) + 1] - starts
 
@@ -123,20 +124,20 @@ class RowTable:
         *,
         cross_only: Sequence[str] = (),
     ) -> RowTable:
-        """Build a table from plain columns, one entry a row.
+        """Build a table from plain columns, one entry per row.
 
         Args:
             groups: group names, unique within a data set.
             langs: language codes.
-            passages: passage texts; equal texts in one language join their groups into one component. A (data set,
-                group, language) that comes again with another passage is a further passage of the same query.
-            datasets: data set names, one for all when None.
-            queries: query texts; a further passage is then refused to another query.
-            cross_only: data sets without questions.
+            passages: passage texts; equal texts in one language join their groups into one component. If a (data set,
+                group, language) occurs again with another passage, that is another passage of the same query.
+            datasets: data set names; if None, all rows are in one data set.
+            queries: query texts; if given, all passages of a (data set, group, language) must have the same query.
+            cross_only: names of the data sets without questions.
 
         Raises:
-            InputError: columns of different lengths, none at all, or a (data set, group, language) given twice with
-                the same passage, with another query or without passages.
+            InputError: columns differ in length or are empty, or a (data set, group, language) occurs twice with the
+                same passage, with different queries or without passages.
         """
         names = datasets if datasets is not None else ["rows"] * len(groups)
         lengths = [len(column) for column in (groups, langs, passages, datasets, queries) if column is not None]
@@ -173,21 +174,22 @@ class RowTable:
         """Build a table from integer columns (rows,).
 
         Args:
-            languages: names behind `lang`.
-            datasets: names behind `dataset`.
+            languages: names of the numbers in `lang`.
+            datasets: names of the numbers in `dataset`.
             lang: number of each row's language.
             dataset: number of each row's data set.
-            group_name: any integer that identifies the group's name within its data set (a hash will do).
-            passage_text: any integer that identifies the passage's text within its language (a hash will do), or None.
-            query_text: likewise of the query's text; further passages are then refused to another query.
-            cross_only: data sets without questions.
-            check: whether repeated rows are looked at; known to be right otherwise.
-            renumber: what the numbers in `lang` and in `dataset` become; as they are when None.
-            room: where the arrays live.
+            group_name: any integer that identifies the group's name within its data set (such as a hash).
+            passage_text: any integer that identifies the passage's text within its language (such as a hash), or None.
+            query_text: the same for the query's text; if given, all passages of a (data set, group, language) must
+                have the same query.
+            cross_only: names of the data sets without questions.
+            check: whether to check repeated rows; False if they are known to be valid.
+            renumber: the new number of each number in `lang` and in `dataset`; unchanged if None.
+            room: where the arrays are stored.
 
         Raises:
-            DuplicateRowError: a (data set, group, language) that occurs twice with the same passage or with another
-                query; the message gives 0-based row numbers.
+            DuplicateRowError: a (data set, group, language) occurs twice with the same passage, with different queries
+                or without passages; the message gives 0-based row numbers.
         """
         short = {"lang": lang, "dataset": dataset}
         for number, (name, column) in enumerate(short.items()):

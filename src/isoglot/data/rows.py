@@ -1,4 +1,4 @@
-"""Parallel rows: one language version of one question-answer pair a row, in JSONL (also gzipped) or Parquet."""
+"""Read and write parallel rows: each is one language version of a question-answer pair (JSONL, .jsonl.gz, Parquet)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REQUIRED = ("group", "lang", "query", "passage")
 OPTIONAL_TEXT = ("dataset", "title", "context", "topic", "translated_by", "generated_by")
 FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 
-# What a data set holds: questions and passages that answer them, or texts and their translations.
+# The content of a data set: questions with passages that answer them, or texts with their translations.
 Kind = Literal["qa", "bitext"]
 REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
 _BLANK = re.compile(rf"[\s{IGNORABLE}]*")
@@ -35,11 +35,11 @@ _BLANK = re.compile(rf"[\s{IGNORABLE}]*")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; (dataset, group) names the pair, `negatives` are texts known not to answer the query.
+    """One row; (dataset, group) identifies the pair, `negatives` are texts known not to answer the query.
 
-    `scores` are a teacher's scores of the passage and then of each negative. `translated_by` and `generated_by` name
-    the model that translated the row, or wrote its query. In `bitext` query and passage are one text, which is paired
-    with its translations only.
+    `scores` are a teacher's scores of the passage, then of each negative. `translated_by` names the model that
+    translated the row, `generated_by` the model that wrote its query. In `bitext` rows, query and passage are the same
+    text, which is paired only with its translations.
     """
 
     group: str
@@ -60,24 +60,24 @@ class Row:
 
     @property
     def passage_text(self) -> str:
-        """What an encoder sees: the title, if there is one, then the passage."""
+        """The text that is encoded: the title, if there is one, then the passage."""
         return f"{self.title} {self.passage}" if self.title else self.passage
 
 
 _NAMES = tuple(field.name for field in fields(Row))
-_ENCODER = json.JSONEncoder(ensure_ascii=False)  # making one takes longer than a row
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # creating one takes longer than encoding a row
 
 
 def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterator[tuple[Path, int, Row]]:
     """Stream the rows of files in order, each with its file and 1-based line (Parquet: row) number.
 
     Args:
-        paths: `.jsonl`, `.jsonl.gz` or `.parquet` files (any other ending but those of tables is read as JSONL).
-        problems: gathers malformed lines, which are then skipped; when None they are gathered here and raised
-            at the end.
+        paths: `.jsonl`, `.jsonl.gz` or `.parquet` files (any other extension except `.csv` and `.tsv` is read as
+            JSONL).
+        problems: collects malformed lines, which are skipped; if None, they are raised together at the end.
 
     Raises:
-        InputError: a missing or unreadable file, a table (`.csv`, `.tsv`), malformed lines, or no row at all in a file.
+        InputError: a file is missing, unreadable, a table (`.csv`, `.tsv`) or without rows, or lines are malformed.
     """
     gathered = Problems() if problems is None else problems
     for path in paths:
@@ -106,20 +106,20 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> int:
-    """Write rows as JSONL (gzipped when the name ends in .gz), atomically; the same rows are the same bytes.
+    """Write rows atomically as JSONL (gzipped if the name ends in .gz); equal rows give identical bytes.
 
     Returns:
-        How many.
+        The number of rows written.
 
     Raises:
-        InputError: a name that is not read as JSONL, or a place that cannot be written.
+        InputError: the name would not be read as JSONL, or the path cannot be written.
         IsoglotError: the disk is full.
     """
     require_rows_name(path)
     count = 0
     with atomic_write(path) as temporary, _writing(temporary, gzipped=path.suffix.lower() == ".gz") as out:
         for row in rows:
-            # As `asdict`, which copies every text.
+            # Like `asdict`, but without copying every text.
             record = {name: value for name in _NAMES if (value := getattr(row, name)) not in (None, ())}
             if row.kind == "qa":
                 del record["kind"]
@@ -129,12 +129,12 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text is seen: it holds white space only, marks of direction, joiners and the like."""
+    """Whether a text has no visible character: only white space, direction marks, joiners and the like."""
     return _BLANK.fullmatch(text) is not None
 
 
 def has_surrogate(text: str) -> bool:
-    """Whether a text holds half of a surrogate pair, which JSON can spell but UTF-8 cannot."""
+    """Whether a text holds half of a surrogate pair, which JSON can express but UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -143,10 +143,10 @@ def has_surrogate(text: str) -> bool:
 
 
 def require_rows_name(path: Path) -> None:
-    """Refuse to write rows, which are JSONL, to a name that would be read as something else.
+    """Check that a file with this name would be read as JSONL, the format that rows are written in.
 
     Raises:
-        InputError: the name ends so.
+        InputError: the extension is that of a Parquet, CSV or TSV file.
     """
     if _is_parquet(path) or _is_table(path):
         raise InputError(f"{path}: rows are written as JSON lines; give a name that ends in .jsonl or .jsonl.gz")
@@ -167,7 +167,8 @@ def _writing(path: Path, *, gzipped: bool) -> Iterator[TextIO]:
             with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as out:
                 yield out
             return
-        # Neither a name (here: the temporary one) nor the time; level 9 takes twice as long for a hundredth less.
+        # The header gets no file name (it would be the temporary one) and no time, so that the bytes are reproducible.
+        # Level 9 would take twice as long to save 1 %.
         with (
             gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as zipped,
             io.TextIOWrapper(zipped, encoding="utf-8", newline="\n") as out,
@@ -176,10 +177,10 @@ def _writing(path: Path, *, gzipped: bool) -> Iterator[TextIO]:
 
 
 def columns_of_rows(where: Path | str, names: Sequence[str]) -> list[str]:
-    """The columns of a table that belong to rows.
+    """Return the columns of a table that are fields of rows.
 
     Raises:
-        InputError: a required one is not there.
+        InputError: a required column is missing.
     """
     missing = [name for name in REQUIRED if name not in names]
     if missing and not (missing == ["passage"] and "passages" in names):
@@ -196,14 +197,14 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def check_rows(record: Any, path: Path | str, number: int | None, problems: Problems) -> list[Row]:
-    """Turn a parsed record into its rows, one a passage, or note why it is none.
+    """Convert a parsed record to rows, one per passage; if it is invalid, add a problem and return an empty list.
 
     Args:
-        record: a dict of a row's fields. In place of `passage` it may have `passages`, a list whose entries are texts
-            or `{"title": ..., "text": ...}`; `scores` then holds one for each passage and then one for each negative.
-        path: file (or what stands for one) that problems name.
-        number: 1-based line or row in it; None where `path` says it.
-        problems: gathers what is wrong.
+        record: a dict of a row's fields. Instead of `passage` it may have `passages`, a list whose entries are texts
+            or `{"title": ..., "text": ...}`; `scores` then has one score per passage, followed by one per negative.
+        path: the file (or a text in its place) that problems name.
+        number: 1-based line or row in it; None if `path` already says it.
+        problems: collects what is wrong.
     """
     if not isinstance(record, dict) or record.get("passages") is None:
         row = check_row(record, path, number, problems)
@@ -245,7 +246,7 @@ def check_rows(record: Any, path: Path | str, number: int | None, problems: Prob
 
 
 def check_row(record: Any, path: Path | str, number: int | None, problems: Problems) -> Row | None:
-    """Turn a parsed record into a Row, or note why it is none."""
+    """Convert a parsed record to a `Row`; if it is invalid, add a problem and return None."""
     if not isinstance(record, dict):
         problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")
         return None
@@ -311,5 +312,5 @@ def _is_number(value: Any) -> bool:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer that no float can hold
+    except OverflowError:  # an integer too large for a float
         return False

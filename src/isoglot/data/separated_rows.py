@@ -1,4 +1,4 @@
-"""Rows of CSV and TSV, in the dialects that spreadsheets and programs write."""
+"""Read the rows of CSV and TSV, in the dialects that spreadsheets and programs write."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SAID = re.compile(r"sep=([^\w\s\"]|\t)\r?\n?")
 
 
 class SeparatedRow(NamedTuple):
-    """The line (1-based) that a row ends in, its place among the rows with the empty ones, and its fields.
+    """The 1-based line in which a row ends; its 1-based place among all rows, empty ones included; and its fields.
 
-    The place is the line as long as no field before it holds a line break: tables that run parallel match by it.
+    The place equals the line unless a field up to there holds a line break; parallel tables are matched by it.
     """
 
     line: int
@@ -29,17 +29,18 @@ class SeparatedRow(NamedTuple):
 def separated_rows(
     stream: Any, path: Path, problems: Problems, *, tabs: bool, header: bool = True
 ) -> Iterator[SeparatedRow]:
-    """Stream the rows of a table; empty ones are passed over.
+    """Stream the non-empty rows of a table.
 
-    In CSV the separator is what parts the names of columns best: a comma, a semicolon, a tab or a bar; without such
-    names it is the comma where there is one, since texts hold the others, too. In TSV a quotation mark is a character
-    like any other, unless it encloses all names of columns, or a field whose own quotation marks are doubled.
+    In CSV the separator is the one of comma, semicolon, tab and bar that splits the first line into most columns, or
+    the one that a line `sep=` names. Without a header a comma in the first line wins, since texts contain the others
+    too. In TSV a quotation mark is an ordinary character, unless quotation marks enclose all column names, or a field
+    in which they are doubled.
 
     Args:
-        stream: of text, with line ends as they are.
-        path: that problems name.
-        problems: told of lines that are no CSV; the reading goes on after them.
-        tabs: whether it is TSV.
+        stream: a text stream with unchanged line ends.
+        path: the file that problems name.
+        problems: collects lines that are not valid CSV; reading continues after them.
+        tabs: whether the table is TSV.
         header: whether the first line names the columns.
     """
     first = stream.readline()
@@ -51,12 +52,12 @@ def separated_rows(
         return
     csv.field_size_limit(2**31 - 1)
     said, before = _SAID.fullmatch(first), 0
-    if said:  # spreadsheets name the separator before everything else
+    if said:  # spreadsheets may name the separator in a line before the header
         first, before = stream.readline(), 1
     delimiter = said[1] if said else max("\t" if tabs else _SEPARATORS, key=lambda sign: _columns(first, sign))
     if not header and not said and _columns(first, ",") > 1:
         delimiter = ","
-    # Blanks before all names stand before quotation marks, too.
+    # If a blank follows every separator in the header, blanks also come before opening quotation marks.
     blanks = header and first.count(delimiter) == first.count(f"{delimiter} ") > 0
     reader = csv.reader(_with(first, stream), delimiter=delimiter, strict=True, skipinitialspace=blanks)
     place = before
@@ -89,7 +90,7 @@ def _columns(line: str, separator: str) -> int:
 
 
 def _unquoted(field: str) -> str:
-    """A field without quotation marks around it, where those within are doubled, as spreadsheets write them."""
+    """Unquote a field that encloses doubled quotation marks, as spreadsheets write it; return others unchanged."""
     inner = field[1:-1]
     if len(field) > 3 and field[0] == field[-1] == '"' and '""' in inner and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')

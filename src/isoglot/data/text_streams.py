@@ -1,4 +1,4 @@
-"""Text files opened as streams of text, gunzipped and in whatever encoding they were written in."""
+"""Open text files in any encoding, also gzipped, as text streams."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from isoglot.data.decoding import MARKS, decode
 
 @contextmanager
 def text_stream(path: Path, problems: Problems) -> Iterator[tuple[Any, IO[bytes]]]:
-    """Open a text file; UTF-8 is streamed, another encoding is recognised and held in memory.
+    """Open a text file; UTF-8 is streamed, any other encoding is detected and the text held in memory.
 
     Args:
-        path: gunzipped where its name ends in .gz.
-        problems: told where an encoding is a guess, or none fits.
+        path: the file; it is decompressed if the name ends in .gz.
+        problems: collects a warning if the encoding is a guess or bytes were replaced, an error if no encoding fits.
 
     Yields:
-        The text, with line ends as they are in UTF-8 and newlines otherwise (None where it is in no known encoding),
-        and the file, whose position tells how much is read.
+        The text stream (None if no encoding fits), with unchanged line ends in UTF-8 and newlines otherwise; and the
+        underlying file, whose position shows how much has been read.
     """
     with path.open("rb") as file:
         data: Any = gzip.GzipFile(fileobj=file) if path.name.lower().endswith(".gz") else file
@@ -45,9 +45,9 @@ def text_stream(path: Path, problems: Problems) -> Iterator[tuple[Any, IO[bytes]
 
 
 def as_utf8(stream: Any) -> Iterator[bytes]:
-    """Lines of a file of bytes, those of UTF-16 and UTF-32 in UTF-8; marks at the beginning are taken off.
+    """Return the lines of a binary stream, with UTF-16 and UTF-32 converted to UTF-8 and the BOM removed.
 
-    Without a mark it is UTF-16 where one of the first two bytes is zero, as before or after an ASCII sign.
+    Without a BOM the text is taken as UTF-16 if exactly one of the first two bytes is zero, as in an ASCII character.
     """
     start = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
     mark, encoding = next((known for known in MARKS if start.startswith(known[0])), (b"", "utf-8"))
@@ -61,7 +61,7 @@ def as_utf8(stream: Any) -> Iterator[bytes]:
 
 
 def _is_utf8(stream: Any) -> bool:
-    """Whether all of it is UTF-8 (and not UTF-16, whose zero bytes UTF-8 allows)."""
+    """Whether the whole stream is UTF-8 without zero bytes (which are valid UTF-8, but mean UTF-16)."""
     decoder = getincrementaldecoder("utf-8")()
     try:
         while chunk := stream.read(1 << 20):

@@ -1,4 +1,4 @@
-"""EPUB as documents: the chapters in the order of reading."""
+"""Read EPUB books, with chapters in reading order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTAINER = "META-INF/container.xml"
 
 
 def read_epub(source: Source, problems: Problems) -> Iterator[Document]:
-    """A book as one document; its table of contents is left out."""
+    """Read a book as one document, without its table of contents."""
     try:
         page = _book(source, problems)
     except UnreadableError as error:
@@ -65,6 +65,6 @@ def _path(item: Any) -> str:
 
 
 def _said(package: Any, name: str) -> str:
-    """The first Dublin Core element of that name."""
+    """Return the text of the first non-empty element (Dublin Core) of that name; "" if there is none."""
     texts = (" ".join("".join(part.itertext()).split()) for part in package.iter() if local(part) == name)
     return next(filter(None, texts), "")

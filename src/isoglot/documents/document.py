@@ -1,4 +1,4 @@
-"""A document, and the file it is read from."""
+"""Documents and the files they are read from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isoglot.languages.detection import detect
 from isoglot.languages.letters import IGNORABLE
 
 _UNSEEN = re.compile(f"[\\s{IGNORABLE}]*")
-_NO_LANGUAGE = (UNKNOWN, "mis", "mul")  # of ISO 639-2: not told, none that has a code, several
+_NO_LANGUAGE = (UNKNOWN, "mis", "mul")  # in ISO 639-2: undetermined, uncoded, multiple languages
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -27,15 +27,15 @@ class Document:
     """One document.
 
     Attributes:
-        id: its own, or the name of its file (and the line).
-        text: without control characters and half surrogates.
-        lang: as the data say; None where they do not.
-        title: empty where it has none.
+        id: the document's own id, or the name of its file (with the line, if the file holds several documents).
+        text: the text without control characters and unpaired surrogates.
+        lang: language as stated in the data; None if not stated.
+        title: the title; empty if there is none.
         file: name of the file it came from, see `Source`.
-        line: line or row of that file; None where the file is one document.
-        metadata: what else the record holds.
+        line: line or row in that file; None if the file is a single document.
+        metadata: further fields of the record, or the front matter.
         done: bytes of all inputs read so far, for progress.
-        blocks: of a file of one page, with its headings; empty for records.
+        blocks: blocks of a single-document file, including headings; empty for records.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Document:
 
     @property
     def source(self) -> str:
-        """File, or file:line."""
+        """The file, or file:line."""
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
@@ -61,10 +61,10 @@ class Source:
     """One file to read.
 
     Attributes:
-        path: where it is.
-        name: unique among the files of an index; what the ids of its documents are made of.
-        start: bytes of the files before it.
-        size: its own bytes.
+        path: its path.
+        name: its name, unique in an index, from which the ids of its documents are built.
+        start: total size of the files before it, in bytes.
+        size: its size in bytes.
     """
 
     path: Path
@@ -77,13 +77,13 @@ Reader = Callable[[Source, Problems], Iterator[Document]]
 
 
 def clean(text: str) -> str:
-    """Text without control characters and half surrogates (blanks in their place), trimmed; none where none is seen."""
+    """Replace control characters and unpaired surrogates by spaces and trim; "" if nothing visible is left."""
     cleaned = _CONTROL.sub(" ", text).strip()
     return "" if _UNSEEN.fullmatch(cleaned) else cleaned
 
 
 def stated_code(text: str) -> str | None:
-    """The code of a language that a file or record states; None for what is no code, or says that it is not known.
+    """Normalise a language code stated by a file or record; None if it is invalid or names no single language.
 
     >>> stated_code("pt_BR"), stated_code("und"), stated_code("mul"), stated_code("English")
     ('pt', None, None, None)
@@ -93,20 +93,20 @@ def stated_code(text: str) -> str | None:
 
 
 def page_document(source: Source, page: Page, *, sure: bool = True) -> Document:
-    """The document that a file of one page is; without a title it is called as the file.
+    """Convert the page of a single-document file to a document; if it has no title, the file name is the title.
 
-    A first heading that is the title is not repeated in the text, unless there is nothing else.
+    A first heading that equals the title is left out of the text, unless there is no other text.
 
     Args:
         source: the file.
-        page: what it holds.
-        sure: whether somebody declared the language; word processors write their own where nobody did, and then it
-            counts only if the text does not look like another.
+        page: its parsed content.
+        sure: whether the declared language is reliable. Word processors write a default language if the author chose
+            none; if not sure, it is used only if language detection does not disagree.
     """
     title, text = clean(page.title), clean(page.text)
     first = page.blocks[0] if page.blocks else None
     if first is not None and first.level and " ".join(first.text.split()) == " ".join(title.split()):
-        # Every passage begins with the title; a heading that says the same would stand there twice.
+        # Every passage begins with the title, so an equal heading would be repeated.
         text = clean(replace(page, blocks=page.blocks[1:]).text) or text
     lang = stated_code(page.lang) if page.lang else None
     if lang is not None and not sure and (read := detect(text)) != UNKNOWN and not are_alike(read, lang):

@@ -1,4 +1,4 @@
-"""The files behind what was given: which are read, which are not, and how each is called."""
+"""Find the files to read among the given files and folders, and give each a unique name."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def find_sources(
     unlisted: list[Path] | None = None,
     may_be_empty: bool = False,
 ) -> list[Source]:
-    """Files behind inputs, in a fixed order; a BEIR folder gives its corpus, other folders all files of known kinds.
+    """Return the files of the inputs in a fixed order: the corpus of a BEIR folder, all known kinds of other folders.
 
-    Hidden files and folders are left out, and links to folders not followed. A file that two inputs hold is read once.
+    Hidden files and folders are skipped, and links to folders are not followed. A file in two inputs is read once.
 
     Args:
-        inputs: files and folders, or one.
-        problems: told how many files of other kinds there are.
-        roots: of the index that they go into; those of a new one when None.
-        unlisted: gets the folders that cannot be listed.
-        may_be_empty: whether folders that hold nothing are fine.
+        inputs: one or several files and folders.
+        problems: collects what is not read: files of other kinds (counted), links, unreadable folders.
+        roots: roots of the index that the files go into; those of a new index if None.
+        unlisted: receives the folders that cannot be listed.
+        may_be_empty: whether inputs without any file to index are allowed.
 
     Raises:
-        InputError: an input that does not exist, is of an unknown kind, or holds nothing to index.
+        InputError: an input does not exist, is of an unknown kind, or contains nothing to index.
     """
     problems = Problems() if problems is None else problems
     paths = [Path(given) for given in ([inputs] if isinstance(inputs, str | Path) else inputs)]
@@ -63,7 +63,7 @@ def find_sources(
     for path in found.values():
         name = whole = name_of(path, roots)
         number = 1
-        while name in names:  # two names that differ only in bytes that cannot be shown
+        while name in names:  # two names that differ only in undecodable bytes
             number += 1
             name = f"{whole}~{number}"
         names.add(name)

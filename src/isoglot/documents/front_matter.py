@@ -1,4 +1,4 @@
-"""What a Markdown file says about itself: YAML between rules, TOML between plus signs, or JSON."""
+"""Parse the front matter of a Markdown file: YAML between `---`, TOML between `+++`, or JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from isoglot.core.errors import MissingPackageError
 
-# As in pandoc, the line after the rule is not empty: a page that begins with a rule goes on with an empty line.
+# As in pandoc, the line after `---` must not be empty; otherwise it is a page that begins with a horizontal rule.
 _YAML = re.compile(r"\A---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"[\w.:/@-]+")
@@ -20,7 +20,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class FrontMatter(NamedTuple):
-    """Scalars by lower-case key, the text after the front matter, and what was wrong with it."""
+    """Scalar values by lower-case key, the text after the front matter, and a note on what was wrong with it."""
 
     facts: Mapping[str, str]
     rest: str
@@ -28,10 +28,10 @@ class FrontMatter(NamedTuple):
 
 
 def split_front_matter(text: str) -> FrontMatter:
-    r"""Take front matter off a text; a text without any is returned as it is.
+    r"""Split front matter from a text; a text without any is returned unchanged.
 
     Args:
-        text: lines end in a newline.
+        text: the text, with newlines as line ends.
 
     Raises:
         MissingPackageError: PyYAML is not installed.
@@ -63,7 +63,7 @@ def split_front_matter(text: str) -> FrontMatter:
 
 
 def _json(text: str) -> FrontMatter:
-    """Hugo's third way: an object that the text begins with."""
+    """Parse a JSON object at the start of the text, as in Hugo."""
     if text.startswith("{"):
         try:
             record, end = json.JSONDecoder().raw_decode(text)
@@ -92,7 +92,7 @@ def _yaml(text: str) -> Any:
     except ImportError as error:
         raise MissingPackageError("front matter wants PyYAML: pip install 'isoglot[search]'") from error
     try:
-        # The base loader leaves every scalar a text: `no` is Norwegian, and 2024-02-30 is no error of ours.
+        # The base loader keeps every scalar as text: `no` stays Norwegian, and 2024-02-30 raises no error.
         return yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())[:120]) from error

@@ -1,4 +1,4 @@
-"""Documents however a user has them: files and folders, or dicts, frames, Arrow tables and data sets in memory."""
+"""Documents from any input: files and folders, or dicts, data frames, Arrow tables and data sets in memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _KINDS = "expected files and folders, an iterable of dicts, a data frame, a pyar
 
 
 class GivenDocuments(NamedTuple):
-    """Documents that can be read.
+    """A readable source of documents.
 
     Attributes:
-        files: files and folders to find them in.
-        records: reads those in memory, noting what is none; None where files were given.
+        files: files and folders that contain the documents; empty for documents in memory.
+        records: streams documents in memory and adds invalid records to the `Problems` passed to it; None for files.
     """
 
     files: list[Path]
@@ -29,22 +29,22 @@ class GivenDocuments(NamedTuple):
 
 
 def documents_given(given: Any, *, by_id: bool = False) -> GivenDocuments:
-    """Find out how documents are given.
+    """Recognise the type of the input and return a source of its documents.
 
     Args:
-        given: a path or several; or dicts with `text` and, as far as there are, `id`, `title`, `lang` (further fields
-            become metadata), as an iterable, which is read once and never held as a whole, a frame of pandas or polars,
-            a `pyarrow.Table`, or a `datasets.Dataset`.
-        by_id: refuse dicts without an id, since a later one could not tell which document it replaces.
+        given: one or several paths; or records with `text` and optionally `id`, `title` and `lang` (further fields
+            become metadata), as an iterable of dicts (read once and never held in memory as a whole), a pandas or
+            polars data frame, a `pyarrow.Table` or a `datasets.Dataset`.
+        by_id: whether records replace those with the same id; then a record without an id is a problem.
 
     Raises:
-        InputError: none of these.
+        InputError: the input is none of these.
     """
     if isinstance(given, (str, Path)):
         return GivenDocuments([Path(given)])
     if hasattr(given, "__arrow_c_stream__"):
         return GivenDocuments([], lambda problems: _documents(_arrow_records(given), by_id, problems))
-    if hasattr(given, "with_format") and hasattr(given, "iter"):  # a data set of the package `datasets`
+    if hasattr(given, "with_format") and hasattr(given, "iter"):  # a data set from the package `datasets`
         tables = given.with_format("arrow").iter(batch_size=4096)
         return GivenDocuments([], lambda problems: _documents(_rows(tables), by_id, problems))
     if isinstance(given, Mapping) or not isinstance(given, Iterable):

@@ -1,4 +1,4 @@
-"""HTML as a page: visible text in blocks, title and declared language; which of it is the main part's prose."""
+"""Parse HTML to a page: visible text in blocks, title, declared language, and which blocks are the main prose."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from isoglot.documents.page import Block, Page
 _NOT_TEXT = (
     "script, style, noscript, template, svg, head, .headerlink, .hash-link, .anchor-link, a[aria-hidden=true], "
     "span[aria-hidden=true], i[aria-hidden=true], "
-    # How a word is read, above it, and numbers of notes: within the text they would make other words of it.
+    # Pronunciations above words (ruby) and footnote numbers: within the text they would corrupt its words.
     "rt, rp, rtc, [role=doc-noteref], [role=doc-backlink], [epub\\:type~=noteref], .footnote-ref, .footnote-reference, "
     ".footnote-backref, .footnote-back, [data-footnote-ref], [data-footnote-backref]"
 )
 _MAIN = ("main", "[role=main]", "article", "#content", "body")
-# Shown, but not what the page says.
+# Shown, but not part of the page's prose.
 _BESIDE = (
     "nav, footer, aside, form, button, pre, table, iframe, [role=navigation], .toc, .toctree-wrapper, .sidebar, "
     ".breadcrumbs, .breadcrumb, .highlight, .pagination, .footer, .navbar, .admonition-title"
@@ -29,15 +29,15 @@ _BLOCKS = {
     *("option", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
     *_LEVELS,
 }
-_NAVIGATION = 0.8  # of a block's letters, in links: then it leads elsewhere and says nothing
+_NAVIGATION = 0.8  # a block with at least this share of its letters and digits in links is navigation, not prose
 _BLANKS = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 _ROUND_BREAK = re.compile(r" ?\x1e ?")
-_BREAK = "\x1e"  # a line break, until blanks are folded
+_BREAK = "\x1e"  # stands for a line break until white space is collapsed
 _PERMALINKS = ("¶", "#", "§", "🔗")
 
 
 def html_page(text: str) -> Page:
-    r"""Visible text of an HTML page, its title and the language it declares.
+    r"""Parse an HTML page: visible text, title and declared language.
 
     Raises:
         MissingPackageError: selectolax is not installed.
@@ -66,7 +66,7 @@ def html_page(text: str) -> Page:
 
 
 def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
-    """Walk the tree without recursion, since pages may be nested deeply."""
+    """Return the blocks of the tree, walked without recursion because pages may be deeply nested."""
     blocks: list[Block] = []
     parts: list[str] = []
     level, ident, code = 0, "", 0
@@ -121,7 +121,7 @@ def _folded(text: str) -> str:
 
 
 def _anchor(heading: Any) -> str:
-    """Anchor of an empty link within a heading, or of the section that it heads."""
+    """Return the anchor of a link or span within a heading, or of the section whose first heading it is."""
     link = heading.css_first("a[id], a[name], span[id]")
     if link is not None:
         return link.attributes.get("id") or link.attributes.get("name") or ""

@@ -1,4 +1,4 @@
-"""Which reader reads a file: by the ending of its name."""
+"""Choose the reader of a file by its extension."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ _READERS: dict[str, Reader] = {
 
 
 def kinds() -> list[str]:
-    """All endings that are read."""
+    """Return all extensions that can be read."""
     return list(_READERS)
 
 
 def page_kinds() -> list[str]:
-    """Endings of files that are one document each."""
+    """Return the extensions of files that are a single document."""
     return [ending for ending in _READERS if ending not in _RECORDS]
 
 
 def kind_of(path: Path) -> str | None:
-    """The ending by which a file is read; None where there is none."""
+    """Return the known extension of a file, such as `.jsonl.gz`; None if it has none."""
     name = path.name.lower()
     return next((ending for ending in _READERS if name.endswith(ending)), None)
 
 
 def holds_records(path: Path) -> bool:
-    """Whether a file holds many documents, which may have ids of their own."""
+    """Whether a file holds records: many documents, which may have their own ids."""
     return kind_of(path) in _RECORDS
 
 
 def reader_of(path: Path) -> Reader:
-    """What reads a file of a known kind."""
+    """Return the reader for a file; that of plain text if its kind is unknown."""
     return _READERS[kind_of(path) or ".txt"]

@@ -1,4 +1,4 @@
-"""Markdown as a page: CommonMark with tables, front matter, explicit anchors and what generators add to it."""
+"""Parse Markdown to a page: CommonMark with tables, front matter, explicit anchors and site generators' extensions."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _IN_COMMENT = re.compile(r"\s*\{/\*\s*#?([\w:.-]+)\s*\*/\}\s*\Z")
 _IDENT = re.compile(r"#([\w:.-]+)")
 _ANCHOR = re.compile(r"""<(?:a|span)\s[^>]*?(?:id|name)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _MARKERS = re.compile(r"^[ \t]*\[![\w-]+\][-+]?[ \t]*(?:\n|\Z)", re.MULTILINE)
-_IMPORT = re.compile(r"import .+ from .+:", re.IGNORECASE)  # says in words what the code below says
+_IMPORT = re.compile(r"import .+ from .+:", re.IGNORECASE)  # a caption that only repeats the code below
 _BREAK = re.compile(r"<br\b[^>]*>", re.IGNORECASE)
-_NESTING = 150  # markdown-it drops what is deeper; more would exhaust the stack
-_NAVIGATION = 0.8  # of a paragraph's letters, in links: then it leads elsewhere and says nothing
+_NESTING = 150  # markdown-it drops deeper content; a higher limit would exhaust the stack
+_NAVIGATION = 0.8  # a paragraph with at least this share of its letters and digits in links is navigation, not prose
 
 
 def markdown_page(text: str) -> Page:
-    r"""Text of a Markdown file; the title is its front matter's or its first heading.
+    r"""Parse a Markdown file; the title is that of the front matter, or else the first heading.
 
     Raises:
         MissingPackageError: markdown-it-py is not installed.
@@ -58,14 +58,14 @@ def _parser(indented_code: bool = True) -> Any:
         raise MissingPackageError(
             "Markdown files want markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
         ) from error
-    # Without footnotes, one of a single word would be taken for the target of a link, and its text lost.
+    # Without the footnote plugin, a footnote of one word would be parsed as a link definition and its text lost.
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"]).use(footnote_plugin)
     return parser if indented_code else parser.disable("code")
 
 
 def _blocks(tokens: list[Any]) -> Iterator[Block]:
     level = table = 0
-    anchor = ""  # of an empty link before a heading
+    anchor = ""  # the anchor of an empty link before a heading
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
             level = int(token.tag[1:]) if token.type == "heading_open" else 0
@@ -117,7 +117,7 @@ def _leads_elsewhere(children: list[Any]) -> bool:
 
 
 def _explicit(heading: str) -> tuple[str, str]:
-    """A heading without its attributes, and the anchor that they or an empty link name."""
+    """Return a heading without its attributes, and the anchor named by them or by an HTML `a` or `span`; else ""."""
     for pattern, ident in ((_ATTRIBUTES, _IDENT), (_IN_COMMENT, _IN_COMMENT), (None, _ANCHOR)):
         found = pattern.search(heading) if pattern else None
         if pattern is not None and found is None:

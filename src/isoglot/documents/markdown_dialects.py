@@ -1,4 +1,4 @@
-"""What MkDocs, Docusaurus (MDX), Hugo, Jekyll, VitePress, GitBook and MyST add to Markdown, turned into CommonMark."""
+"""Convert the Markdown of MkDocs, Docusaurus (MDX), Hugo, Jekyll, VitePress, GitBook and MyST to CommonMark."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _BOX_WORDS = (
     "versionadded|versionchanged|deprecated|tab-item|tab-set|card|grid|grid-item|grid-item-card|margin|sidebar|epigraph"
 )
 _MYST_BOX = re.compile(rf"^\{{(?:{_BOX_WORDS})\}}\s*(.*)$")
-# Opening lines of boxes and tabs whose content is indented: Python-Markdown's and those of pymdownx.
+# Opening lines of boxes and tabs with indented content (Python-Markdown, pymdownx).
 _INDENTED = re.compile(r"^\s*(?:[!?]{3}\+?\s+[\w -]+?(?:\s+[\"'](.*)[\"'])?|={3}[!+]?\s+[\"'](.*)[\"'])\s*$")
-# Boxes between two lines: `:::tip Title`, `::: {.note}`, `:::{note} Title`, `:::tip[Title]`, `/// tip | Title`.
+# Lines that open or close boxes: `:::tip Title`, `::: {.note}`, `:::{note} Title`, `:::tip[Title]`, `/// tip | Title`.
 _COLONS = re.compile(r"^\s*:{3,}\s*(?:\{[^}]*\}|[\w.-]*)\s*(?:\{[^}]*\})?\s*\[?(.*?)\]?\s*(?:\{[^}]*\})?\s*:*\s*$")
 _SLASHES = re.compile(r"^\s*/{3,}\s*(?:[\w-]+\s*(?:\|\s*(.*?))?)?\s*$")
 _MARKUP = re.compile(
@@ -47,10 +47,10 @@ _MODULE_LINE = re.compile(
 
 
 def commonmark(text: str) -> str:
-    r"""Markdown without what only a generator understands; what readers see of it is kept.
+    r"""Remove site generators' extensions from Markdown, but keep what they show to readers.
 
-    Comments, modules, includes, shortcodes and attributes go; the content of boxes and tabs stands as if they were not
-    there, their titles in paragraphs of the class `admonition-title`; labels become anchors. Code stays as it is.
+    Comments, modules, includes, shortcodes and attributes are removed. The content of boxes and tabs becomes normal
+    text, their titles become paragraphs of the class `admonition-title`, and labels become anchors. Code is unchanged.
 
     >>> commonmark("!!! note \"Achtung\"\n    Im *Kasten*.")
     '<p class="admonition-title">Achtung</p>\n\nIm *Kasten*.'
@@ -59,14 +59,14 @@ def commonmark(text: str) -> str:
 
 
 def is_mdx(text: str) -> bool:
-    """Whether a text uses components or modules: then indentation makes no code."""
+    """Whether a text uses components or modules; in MDX, indented lines are not code."""
     return bool(_COMPONENT.search(text) or any(map(_MODULE_LINE.match, text.splitlines())))
 
 
 def _without_markup(text: str) -> str:
-    """The text without comments, tags, shortcodes, wiki links and attributes, all but in code."""
+    """Remove comments, Liquid tags, shortcodes and attributes and resolve wiki links, all outside code."""
     parts: list[str] = []
-    open_ended: set[str] = set()  # signs that nothing closes any more
+    open_ended: set[str] = set()  # opening signs that are never closed in the rest of the text
     at = 0
     while found := _OUTSIDE_CODE.search(text, at):
         parts.append(text[at : found.start()])
@@ -90,7 +90,7 @@ def _shown(found: re.Match[str]) -> str:
     if found["shortcode"] is not None:
         inner = found["shortcode"][:-1].strip()
         if inner.startswith("/*") and inner.endswith("*/"):
-            return f"`{{{{< {inner[2:-2].strip()} >}}}}`"  # shown as it is
+            return f"`{{{{< {inner[2:-2].strip()} >}}}}`"  # an escaped shortcode, shown literally
         if _CODE_TAG.match(inner):
             return "\n```\n"
         return " ".join(dict.fromkeys(filter(None, _SHOWN_BY_SHORTCODE.findall(inner))))
@@ -105,7 +105,7 @@ def _shown(found: re.Match[str]) -> str:
 def _plain_lines(lines: list[str]) -> list[str]:
     plain: list[str] = []
     fence, dedent = "", 0
-    boxes: list[str] = []  # fences of MyST's boxes
+    boxes: list[str] = []  # fences of open MyST boxes
     options = module = False
     for line in lines:
         indent = len(line) - len(line.lstrip())
@@ -150,7 +150,7 @@ def _plain_lines(lines: list[str]) -> list[str]:
 
 
 def _box_title(title: str, line: str) -> list[str]:
-    """A box's title as HTML, which no Markdown around it can swallow, and an empty line."""
+    """Return a box's title as an HTML paragraph, so that it cannot merge with Markdown around it, and an empty line."""
     said = re.sub(r"[*`_]{1,3}(\S.*?)[*`_]{1,3}", r"\1", title.strip())
     indent = line[: len(line) - len(line.lstrip())]
     return [f'{indent}<p class="admonition-title">{html.escape(said, quote=False)}</p>', ""] if said else [""]

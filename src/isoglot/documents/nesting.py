@@ -1,13 +1,14 @@
-"""A bound on how deeply HTML may be nested, since parsers take time that grows with the square of the depth."""
+"""Limit the nesting depth of HTML, because parsing time grows with the square of the depth."""
 
 from __future__ import annotations
 
 import re
 
 MOST = 1000
-"""Chromium stops at 512. At this depth the parser takes a hundredth of a second, at a hundred times it minutes."""
+"""The maximum depth (Chromium's is 512). Parsing takes 0.01 seconds at this depth, minutes at a hundred times it."""
 
-# Comments and scripts hold no elements. What never nests in itself is not counted: such tags are rarely closed.
+# Comments and scripts contain no elements. Elements that never contain themselves are not counted, as their tags are
+# often left unclosed.
 _PIECES = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|textarea|title)\b.*?(?:</\1\s*>|\Z)"
     r"|<(/?)(?!(?:p|li|dt|dd|td|th|tr|tbody|thead|tfoot|option|optgroup|a|br|hr|img|input|meta|link|col|area|base|"
@@ -17,7 +18,7 @@ _PIECES = re.compile(
 
 
 def flattened(text: str) -> str:
-    """HTML without the tags of elements that are nested more than MOST deep; their text stays.
+    """Remove the tags of elements nested more than MOST deep from HTML; their text is kept.
 
     >>> flattened("<b>a</b>"), flattened("<div>" * (MOST + 2) + "a</div></div></div>").count("<")
     ('<b>a</b>', 1001)

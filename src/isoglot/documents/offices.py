@@ -1,4 +1,4 @@
-"""Word, PowerPoint, OpenDocument and RTF as documents."""
+"""Read Word, PowerPoint, OpenDocument and RTF files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MATHS = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _HEADING_STYLE = re.compile(r"heading (\d)", re.IGNORECASE)
 _RTF_TITLE = re.compile(r"\{\\title\s((?:[^{}\\]|\\.)*)\}", re.DOTALL)
-# What parsers have been seen to raise on broken files, beside errors of their own.
+# Exceptions that parsers raise on broken files in addition to their own types.
 _MET = (
     ValueError,
     LookupError,
@@ -52,7 +52,7 @@ def _reader(kind: str, parse: Callable[[Source], Page]) -> Reader:
 
 
 def _docx(source: Source) -> Page:
-    """Paragraphs of the text, its tables, boxes and notes; insertions that are tracked count, deletions do not."""
+    """Parse paragraphs of text, tables, boxes and notes; tracked insertions are included, tracked deletions are not."""
     try:
         import docx
         from docx.exceptions import PythonDocxError
@@ -73,7 +73,7 @@ def _docx(source: Source) -> Page:
 def _word_blocks(tree: Any, levels: dict[str, int]) -> Iterator[Block]:
     for paragraph in tree.iter(f"{_WORD}p"):
         if next(paragraph.iterancestors(_FALLBACK), None) is not None:
-            continue  # the same box again, for old readers
+            continue  # a copy of the same box for older programs
         parts = []
         for node in paragraph.iter(f"{_WORD}t", f"{_WORD}tab", f"{_WORD}br", f"{_WORD}cr", _MATHS):
             if next(node.iterancestors(f"{_WORD}p")) is paragraph and next(node.iterancestors(_FALLBACK), None) is None:
@@ -94,7 +94,7 @@ def _level(style: str) -> int:
 
 
 def _pptx(source: Source) -> Page:
-    """Slides in order: titles as headings, texts, tables and speaker's notes."""
+    """Parse slides in order: titles as headings, texts, tables and speaker notes."""
     try:
         import pptx
         from lxml.etree import LxmlError
@@ -174,7 +174,7 @@ def _rtf(source: Source) -> Page:
         data, open_groups = notes_last(data)
         said = rtf_to_text(data, errors="replace")
         title = _RTF_TITLE.search(data)
-        # Cells come parted by bars, items behind a dot and a tab.
+        # striprtf separates cells by bars and puts a bullet and a tab before list items.
         cells = (cell.strip().removeprefix("•\t") for line in said.split("\n") for cell in line.split("|"))
         lines = tuple(Block(cell) for cell in cells if cell)
         called = rtf_to_text("{\\rtf1\\ansi " + title[1] + "}", errors="replace").strip() if title else ""
@@ -183,7 +183,7 @@ def _rtf(source: Source) -> Page:
 
 @contextmanager
 def _strange(*own: type[Exception]) -> Iterator[None]:
-    """Turn what a parser raises on files that are not what they seem, its own errors and others, into one error."""
+    """Convert all exceptions that a parser raises on broken files, its own types and others, to `UnreadableError`."""
     errors: tuple[type[Exception], ...] = (*own, *_MET)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Zip files that documents come packed in, read without trusting what they say about their size."""
+"""Open zip-based document files safely: reject zip bombs, encrypted files and XML entities."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from typing import Any
 
 from isoglot.core.errors import MissingPackageError
 
-MOST = 1 << 29  # bytes of one document, unpacked
-_RATIO = 250  # XML packs to a thirtieth; zip bombs to a thousandth
+MOST = 1 << 29  # maximum size of a document in bytes, unpacked
+_RATIO = 250  # compression ratio: XML reaches about 30, zip bombs about 1000
 _SMALL = 1 << 23
-_COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")  # of Word and PowerPoint before 2007, and round encrypted files
+_COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")  # start of Word and PowerPoint files before 2007, and of encrypted ones
 _REFERENCE = re.compile(rb"""cipherreference\s[^>]*?uri\s*=\s*["']([^"']+)""")
 _TEXTS = (b".xhtml", b".html", b".htm", b".xml", b".opf")
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 
 
 class UnreadableError(ValueError):
-    """A document that is not what its name says, or dangerous to read; the message says which."""
+    """Raised if a document is broken, not of the kind its name says, or unsafe to read; the message says which."""
 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip file that is worth opening.
+    """Open a zip file after checking that it is safe to read.
 
     Raises:
-        UnreadableError: no zip file, a broken one, a zip bomb, or one with a password.
+        UnreadableError: it is not a zip file, broken, a zip bomb, or protected by a password.
     """
     with path.open("rb") as file:
         if file.read(8) == _COMPOUND:
@@ -55,7 +55,7 @@ def unpacked(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _is_locked(archive: zipfile.ZipFile) -> bool:
-    """Whether OpenDocument's or EPUB's list of members says that some of the text is encrypted; fonts may be."""
+    """Whether OpenDocument's or EPUB's manifest says that text is encrypted (in EPUB, encrypted fonts are fine)."""
     names = set(archive.namelist())
     if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
         return True
@@ -65,10 +65,10 @@ def _is_locked(archive: zipfile.ZipFile) -> bool:
 
 
 def xml_root(data: bytes) -> Any:
-    """Root element of an XML text; entities that it would define are refused.
+    """Parse XML and return its root element; entity definitions are an error.
 
     Raises:
-        UnreadableError: no XML, or one with entities of its own.
+        UnreadableError: the data are not well-formed XML, or define entities.
         MissingPackageError: defusedxml is not installed.
     """
     try:
@@ -82,7 +82,7 @@ def xml_root(data: bytes) -> Any:
         except ParseError as error:
             if "undefined entity" not in str(error) or b"<!ENTITY" in data:
                 raise
-            # Names of characters out of a document type that is not read.
+            # Character names such as &nbsp; from a document type definition, which is not loaded.
             return fromstring(_ENTITY.sub(_character, data))
     except DefusedXmlException as error:
         raise UnreadableError(f"it defines entities, which could be a bomb, and is not read ({error})") from error

@@ -1,4 +1,4 @@
-"""What a parser makes of one file: its blocks of text in order, its title and its language."""
+"""The parsed content of one file: its blocks of text in order, title and language."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from isoglot.core.brief import brief
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, a heading, a cell of a table, or a piece of code.
+    """A paragraph, a heading, a table cell, or a block of code.
 
     Attributes:
-        text: as a reader sees it; lines within a block end in a newline.
+        text: the visible text; lines within a block are separated by newlines.
         level: 1 to 6 for a heading, 0 for anything else.
-        ident: the anchor that the author wrote for a heading; empty where it is made of the heading's words.
-        prose: False for what is shown but belongs to no section's prose: code, tables, titles of boxes, alternative
-            texts of pictures, and (of HTML) what stands around the main part or only leads elsewhere.
+        ident: the explicit anchor of a heading; empty if the anchor would be derived from the heading's words.
+        prose: False for visible text that is not prose: code, tables, titles of boxes, alternative texts of images,
+            navigation links, and (in HTML) everything outside the main part.
     """
 
     text: str
@@ -31,11 +31,11 @@ class Page:
     """One file as text.
 
     Attributes:
-        blocks: in the order of reading, none of them empty.
-        title: as the file names it, else its first heading; empty where it has neither.
-        lang: as the file declares it.
-        facts: what else it says about itself (front matter).
-        note: what could not be understood, to be told.
+        blocks: non-empty blocks in reading order.
+        title: the title given in the file, or else its first heading; empty if there is neither.
+        lang: the declared language; None if there is none.
+        facts: further metadata (front matter).
+        note: a warning about what could not be parsed; empty if there is none.
     """
 
     blocks: tuple[Block, ...]
@@ -48,12 +48,12 @@ class Page:
 
     @property
     def text(self) -> str:
-        """All blocks, with an empty line between two."""
+        """All blocks, separated by empty lines."""
         return "\n\n".join(block.text for block in self.blocks)
 
 
 def plain_page(text: str, title: str = "", lang: str | None = None) -> Page:
-    """A page of one block.
+    """Return a page with one block, or with none if the text is blank.
 
     >>> plain_page("Ein Satz.").text
     'Ein Satz.'
@@ -62,5 +62,5 @@ def plain_page(text: str, title: str = "", lang: str | None = None) -> Page:
 
 
 def first_heading(blocks: tuple[Block, ...]) -> str:
-    """Text of the first heading, on one line; empty where there is none."""
+    """Return the text of the first heading on one line; "" if there is none."""
     return next((" ".join(block.text.split()) for block in blocks if block.level), "")

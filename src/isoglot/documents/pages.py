@@ -1,4 +1,4 @@
-"""Text files that are one document each: plain text, Markdown, HTML, reStructuredText."""
+"""Read text files that are a single document: plain text, Markdown, HTML, reStructuredText."""
 
 from __future__ import annotations
 

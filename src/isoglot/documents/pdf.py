@@ -1,4 +1,4 @@
-"""PDF files, through PDFium: it gives columns one after the other, and right-to-left lines as they are read."""
+"""Read PDF files with PDFium, which returns columns one after the other and right-to-left text in reading order."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Source, clean, page_document
 from isoglot.documents.page import Block, Page
 
-# Forms that fonts use for letters: ligatures, Arabic and Hebrew presentation forms, radicals in place of ideographs.
+# Compatibility forms of letters in fonts: ligatures, Arabic and Hebrew presentation forms, radicals for ideographs.
 _FORMS = re.compile("[\u2e80-\u2fdf\uf900-\ufaff\ufb00-\ufb4f\ufb50-\ufdfb\ufe70-\ufefc\uff00-\uffef]+")
 _LAM_ALEF = re.compile("[\u0622\u0623\u0625\u0627\u0671]\u0644")
 _IDEOGRAPH = re.compile("[\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_SHORTEST = 20  # cells of a line that may have been broken for want of room
-_HYPHEN = re.compile("[\ufffe\x02](\r\n|\r|\n)?")  # what PDFium makes of a hyphen at the end of a line
+_SHORTEST = 20  # minimum width of a full line, in terminal cells
+_HYPHEN = re.compile("[\ufffe\x02](\r\n|\r|\n)?")  # PDFium's substitute for a hyphen at the end of a line
 
 
 def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
-    """The text of all pages as one document, letters in place of the forms that a font has for them."""
+    """Read the text of all pages as one document, with compatibility forms of letters normalised."""
     try:
         import pypdfium2 as pdfium
     except ImportError as error:
@@ -62,26 +62,26 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
 
 
 def _joined(page: Any, raw: Any) -> str:
-    """Text of a page; PDFium turns round the two letters of lam-alef where a font has one sign for them."""
+    """Return the text of a page; restore the order of lam-alef, which PDFium swaps if a font has one glyph for it."""
     text = str(page.get_text_range())
     letters = list(text)
     for found in _LAM_ALEF.finditer(text):
         place = found.start()
         if [raw.FPDFText_GetUnicode(page, place + step) for step in (0, 1)] != [ord(letter) for letter in found[0]]:
-            continue  # signs outside of the basic plane before it
+            continue  # indices differ because of earlier characters outside the basic plane
         if page.get_charbox(place) == page.get_charbox(place + 1):
             letters[place], letters[place + 1] = letters[place + 1], letters[place]
     return "".join(letters)
 
 
 def readable(text: str) -> str:
-    """Text of a page as it is read: forms of letters as letters, hyphens at line ends gone, no lines within words."""
+    """Clean the text of a page: normalise letter forms, remove hyphens at line ends, join words split over lines."""
     text = _HYPHEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _unbroken(_FORMS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
 
 
 def _unbroken(text: str) -> str:
-    """Text whose full lines of ideographs or kana, which end anywhere in a word, go on with the next line."""
+    """Join full lines that end in an ideograph or kana with the next line, as these scripts break within words."""
     lines = text.split("\n")
     widths = [cell_len(line) for line in lines]
     full = max(0.7 * max(widths), _SHORTEST)
@@ -95,7 +95,7 @@ def _unbroken(text: str) -> str:
 
 
 def _language(file: Any, raw: Any) -> str | None:
-    """What the catalog declares."""
+    """Return the language declared in the PDF's catalog; None if there is none."""
     import ctypes
 
     buffer = ctypes.create_string_buffer(256)

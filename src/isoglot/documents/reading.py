@@ -1,4 +1,4 @@
-"""Documents out of the files that people have."""
+"""Read documents from files of all supported kinds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from isoglot.languages.detection import identifier_if_there
 def read_documents(
     sources: Sequence[Source], problems: Problems, partial: set[str] | None = None, *, as_declared: bool = False
 ) -> Iterator[Document]:
-    """Stream documents in order; what cannot be read, also for want of a package, is noted and passed over.
+    """Stream documents in order; what cannot be read, also for lack of a package, is skipped and reported.
 
     Args:
-        sources: files.
-        problems: told what is passed over.
-        partial: gets the names of the files that could not be read whole.
-        as_declared: whether a page's language is what it declares even where its text is in another for certain.
+        sources: the files.
+        problems: collects what is skipped.
+        partial: receives the names of files that could not be read completely.
+        as_declared: keep the language that a page declares even if its text is clearly in another one.
     """
     for source in sources:
         before, found, others = problems.count, False, 0
@@ -35,7 +35,7 @@ def read_documents(
                 if document.text:
                     seen = problems.count
                     yield document if as_declared else _in_its_language(document, source, problems)
-                    others += problems.count - seen  # what whoever takes the documents finds
+                    others += problems.count - seen  # problems that the caller added while it had the document
                 else:
                     problems.add(source.path, document.line, "no text")
         except MissingPackageError as error:
@@ -49,7 +49,7 @@ def read_documents(
 
 
 def _in_its_language(document: Document, source: Source, problems: Problems) -> Document:
-    """A page that declares another language than it is in, with that of its text."""
+    """Correct the language of a page whose text is clearly in another language than it declares."""
     identify = identifier_if_there() if document.lang and document.blocks else None
     if identify is None or document.lang is None:
         return document
@@ -62,14 +62,14 @@ def _in_its_language(document: Document, source: Source, problems: Problems) -> 
 
 
 def read_files(inputs: Path | str | Sequence[Path | str], problems: Problems | None = None) -> Iterator[Document]:
-    """Stream the documents of files and folders, as a new index would have them.
+    """Stream the documents of files and folders as they would be in a new index.
 
     Args:
-        inputs: files and folders, or one.
-        problems: told what is passed over, and why.
+        inputs: one or several files and folders.
+        problems: collects what is skipped, and why.
 
     Raises:
-        InputError: an input that does not exist, is of an unknown kind, or holds nothing to index.
+        InputError: an input does not exist, is of an unknown kind, or contains nothing to index.
     """
     problems = Problems() if problems is None else problems
     return read_documents(find_sources(inputs, problems), problems)

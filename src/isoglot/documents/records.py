@@ -1,4 +1,4 @@
-"""Documents out of records: JSONL, JSON arrays and Parquet."""
+"""Read documents from records: JSONL, JSON and Parquet."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TEXT_FIELDS = ("text", "passage", "contents", "content", "body")
 TITLE_FIELDS = ("title",)
 LANG_FIELDS = ("lang", "language")
 FIELDS = {*ID_FIELDS, *TEXT_FIELDS, *TITLE_FIELDS, *LANG_FIELDS, "metadata"}
-DEEPEST = 100  # objects within one another; whoever stores and filters metadata walks down through them
+DEEPEST = 100  # maximum nesting of metadata, which is stored and filtered recursively
 _BLANKS = re.compile(r"\s*")
 
 
 def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
-    """One document a line."""
+    """Read one document per line; a JSON array is read as by `read_json`."""
     zipped = source.path.name.lower().endswith(".gz")
     with source.path.open("rb") as file:
         stream: Any = gzip.GzipFile(fileobj=file) if zipped else file
@@ -35,7 +35,7 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
         for chunk in as_utf8(stream):
             read += len(chunk)
             done = source.start + (file.tell() if zipped else min(read, source.size))
-            # JSON allows no line break within a text: carriage returns alone end lines, too.
+            # JSON strings contain no raw line breaks, so a bare carriage return also ends a line.
             for line in chunk.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
                 number += 1
                 if not line.strip():
@@ -46,9 +46,9 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
                 except UnicodeDecodeError as error:
                     problems.add(source.path, number, not_utf8(error))
                     continue
-                except (ValueError, RecursionError) as error:  # also a number of over 4300 digits
+                except (ValueError, RecursionError) as error:  # such as an integer of more than 4300 digits
                     if number == begun and line.lstrip().startswith(b"["):
-                        yield from read_json(source, problems)  # an array by another name
+                        yield from read_json(source, problems)  # a JSON array despite the file's extension
                         return
                     problems.add(source.path, number, f"not a JSON object ({error})")
                     continue
@@ -58,7 +58,7 @@ def read_jsonl(source: Source, problems: Problems) -> Iterator[Document]:
 
 
 def read_json(source: Source, problems: Problems) -> Iterator[Document]:
-    """An array of documents, documents that follow each other, one, or an object that holds one array of them."""
+    """Read an array of documents, concatenated documents, a single one, or an object that holds one array of them."""
     data = source.path.read_bytes()
     if source.path.name.lower().endswith(".gz"):
         data = gzip.decompress(data)
@@ -72,7 +72,7 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
         value = _values(decoded.text)
     except (ValueError, RecursionError) as error:
         if _is_json(decoded.text.lstrip().partition("\n")[0]):
-            yield from read_jsonl(source, problems)  # JSONL by another name
+            yield from read_jsonl(source, problems)  # JSONL despite the file's extension
         else:
             problems.add(source.path, getattr(error, "lineno", None), f"broken or truncated JSON ({error})")
         return
@@ -88,7 +88,7 @@ def read_json(source: Source, problems: Problems) -> Iterator[Document]:
 
 
 def _values(text: str) -> Any:
-    """The value that a JSON text is, or a list of those that follow each other in it."""
+    """Parse a JSON text; if several values follow each other, return them as a list."""
     decoder, end = json.JSONDecoder(), 0
     values: list[Any] = []
     while start := _BLANKS.match(text, end):
@@ -108,7 +108,7 @@ def _is_json(text: str) -> bool:
 
 
 def read_parquet(source: Source, problems: Problems) -> Iterator[Document]:
-    """One document a row."""
+    """Read one document per row; a column `vector` is ignored."""
     try:
         total = max(1, parquet_length(source.path))
         for number, record in parquet_rows(source.path, _without_vectors):
@@ -126,7 +126,10 @@ def _without_vectors(columns: Sequence[str]) -> dict[str, str]:
 
 
 def record_document(record: Any, source: Source, number: int, done: int, problems: Problems) -> Document | None:
-    """Turn a record into a Document, or note why it is none; names of fields in any case."""
+    """Convert a record to a `Document`; if it is invalid, add a problem and return None.
+
+    Field names may be in any case; unknown fields become metadata.
+    """
     if not isinstance(record, dict):
         problems.add(source.path, number, f"expected an object with a text, got {type(record).__name__}")
         return None
@@ -168,14 +171,14 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
 
 
 def _deeper(value: Any, left: int) -> bool:
-    """Whether more objects and lists than so many stand within one another."""
+    """Whether objects and lists are nested more than `left` levels below this value."""
     if not isinstance(value, (dict, list)):
         return False
     return left < 0 or any(_deeper(inner, left - 1) for inner in (value.values() if isinstance(value, dict) else value))
 
 
 def _lower(record: Mapping[Any, Any]) -> dict[str, Any]:
-    """Known fields under their own names; where a name stands there twice, as it is written here counts."""
+    """Return the record with lower-case field names; a field spelled exactly like a known one takes precedence."""
     lowered = {str(key).strip().lower(): value for key, value in record.items()}
     return {**lowered, **{key: value for key, value in record.items() if key in FIELDS and value is not None}}
 

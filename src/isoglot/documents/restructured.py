@@ -1,4 +1,4 @@
-"""reStructuredText as a page, through docutils, with what Sphinx adds to the language."""
+"""Parse reStructuredText to a page with docutils, including Sphinx's extensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from isoglot.documents.page import Block, Page, first_heading
 
 _TARGET = re.compile(r"\A[!~]?(.+?)\s*<[^<>]*>\Z", re.DOTALL)
 _ROLE = re.compile(r":([A-Za-z][\w+.-]*(?::[A-Za-z][\w+.-]*)*):`")
-# Directives whose content is prose. Their argument begins it, begins it after a version, or is a title or signature.
+# Directives whose content is prose. Their arguments are the start of that prose (_PROSE_FIRST), a version and then the
+# start of the prose (_VERSION_FIRST), or a title or signature (_TITLE_FIRST).
 _PROSE_FIRST = {"seealso", "centered"}
 _VERSION_FIRST = {"versionadded", "versionchanged", "versionremoved", "deprecated"}
 _TITLE_FIRST = {
@@ -25,7 +26,7 @@ _NO_PROSE = {"literal_block", "doctest_block", "math_block", "field_name", "imag
 
 
 def restructured_page(text: str) -> Page:
-    """Text of a reStructuredText file; the title is its first heading. Files it would include are not read.
+    """Parse a reStructuredText file; the title is a field `title`, or else the first heading. Includes are not read.
 
     Raises:
         MissingPackageError: docutils is not installed.
@@ -46,7 +47,7 @@ def restructured_page(text: str) -> Page:
     try:
         tree = core.publish_doctree(text, settings_overrides=settings)
     except (RecursionError, ValueError, AttributeError, IndexError, KeyError, TypeError) as error:
-        # docutils meets some broken tables and targets with errors that it did not mean to raise.
+        # docutils fails with unintended exceptions on some broken tables and targets.
         return Page((Block(text.strip()),), note=f"not understood by docutils ({type(error).__name__}); plain text")
     blocks = tuple(_blocks(tree, nodes))
     facts = {
@@ -79,7 +80,7 @@ def _tabled(node: Any, nodes: Any) -> bool:
 
 
 def _within(node: Any, nodes: Any) -> bool:
-    """Whether a node stands in what readers do not see: complaints, comments, the bibliographic head."""
+    """Whether a node is inside something that readers do not see: system messages, substitutions, document metadata."""
     while node is not None:
         if isinstance(node, (nodes.system_message, nodes.docinfo, nodes.substitution_definition, nodes.meta)):
             return True
@@ -95,14 +96,14 @@ def _depth(section: Any, nodes: Any) -> int:
 
 
 def _label(section: Any) -> str:
-    """Name of the explicit target before a section; docutils puts it behind the name made of the title."""
+    """Return the name of the explicit target before a section, which docutils lists after the name from its title."""
     made = section[0].astext().lower().split() if len(section) else []
     return next((str(name) for name in section["names"] if name.split() != made), "")
 
 
 @cache
 def _docutils() -> tuple[Any, Any]:
-    """docutils, taught once what Sphinx adds: without it, such directives would be errors."""
+    """Import docutils and register Sphinx's directives once, which would otherwise be errors."""
     try:
         from docutils import core, nodes
         from docutils.parsers.rst import Directive, directives
@@ -110,10 +111,10 @@ def _docutils() -> tuple[Any, Any]:
         raise MissingPackageError("reStructuredText wants docutils: pip install 'isoglot[documents]'") from error
 
     class Prose(Directive):  # type: ignore[misc]
-        """What follows the arguments, parsed as if the directive were not there."""
+        """Parses the directive's content as if the directive were not there."""
 
         final_argument_whitespace, has_content = True, True
-        # Any option is taken; docutils asks whether there are some at all.
+        # Accept any option; one is listed because docutils checks whether there are options at all.
         option_spec: ClassVar = defaultdict(lambda: directives.unchanged, {"class": directives.unchanged})
 
         def run(self) -> Any:
@@ -126,14 +127,14 @@ def _docutils() -> tuple[Any, Any]:
             return [box]
 
     for name in _PROSE_FIRST | _VERSION_FIRST | _TITLE_FIRST:
-        # Of a version's arguments, the last is the first paragraph of its prose.
+        # The second argument of a version directive is the first paragraph of its prose.
         optional = 2 if name in _VERSION_FIRST else 1
         directives.register_directive(name, type(name, (Prose,), {"optional_arguments": optional}))
     return core, nodes
 
 
 def _take_roles(names: Iterable[str]) -> None:
-    """Teach docutils the roles that a text uses and it does not know (Sphinx's, extensions'): they show their text."""
+    """Register the roles that a text uses but docutils does not know (of Sphinx and extensions) to show their text."""
     from docutils import nodes
     from docutils.parsers.rst import roles
     from docutils.parsers.rst.languages import en

@@ -1,4 +1,4 @@
-"""What the ids of documents begin with: each input has a name in the index, and keeps it whatever is given later."""
+"""Roots: each input of an index has a fixed name, with which the ids of its documents begin."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from isoglot.core.files import shown
 
 
 class Root(NamedTuple):
-    """A file or folder that was given.
+    """A file or folder that is an input of an index.
 
     Attributes:
-        path: absolute, links resolved.
-        name: what ids of documents below it begin with; empty for a folder that was the only input.
+        path: absolute path, with links resolved.
+        name: prefix of the ids of documents below it; empty for a folder that was the only input.
     """
 
     path: str
@@ -23,20 +23,20 @@ class Root(NamedTuple):
 
 
 def extend_roots(inputs: Sequence[Path], known: Sequence[Root], held: Collection[str] = ()) -> list[Root]:
-    """The known roots, and new ones for inputs that lie in none of them.
+    """Return the known roots, and new roots for inputs that are below none of them.
 
-    The only input of a new index, if it is a folder, needs no name. Others get their own name; where that is taken,
-    the folders above it are put before it until it is not.
+    If a folder is the only input of a new index, its name is empty. Other inputs are named after their last path
+    component; if that is taken, parent folders are prepended until the name is free.
 
     Args:
         inputs: files and folders.
         known: roots of the index so far.
-        held: ids of the documents that are there.
+        held: ids of the documents in the index.
     """
     roots = list(known)
     given = sorted({Path(path).resolve() for path in inputs}, key=lambda path: (len(path.parts), path))
     fresh = [path for path in given if not any(path != other and path.is_relative_to(other) for other in given)]
-    # Equal names of two inputs are told apart by the folders above both, not by which one came first.
+    # If two inputs have the same name, both get parent folders, so that their order does not matter.
     alone = not roots and len(fresh) == 1 and fresh[0].is_dir()
     wanted = [path for path in fresh if _deepest(path, roots) is None]
     for path in wanted:
@@ -47,7 +47,7 @@ def extend_roots(inputs: Sequence[Path], known: Sequence[Root], held: Collection
 
 
 def name_of(path: Path, roots: Sequence[Root]) -> str:
-    """Name of a file in an index with these roots; the deepest root that holds it counts.
+    """Return the name of a file in an index with these roots, relative to the deepest root that contains it.
 
     >>> name_of(Path("/docs/fr/a.md"), [Root("/docs", ""), Root("/docs/fr", "fr")])
     'fr/a.md'
@@ -61,12 +61,12 @@ def name_of(path: Path, roots: Sequence[Root]) -> str:
         return root.name or place.name
     if root.name:
         return f"{root.name}/{below}"
-    # A folder below the nameless root may be called as another root is.
+    # A folder below the nameless root may have the same name as another root.
     return f"./{below}" if any(other.name and _meet(below, other.name) for other in roots if other != root) else below
 
 
 def path_of(name: str, roots: Sequence[Root]) -> Path | None:
-    """Where a file of this name lies in an index with these roots: what `name_of` did, undone; None where none fits.
+    """Return the path of a file with this name in an index with these roots (inverse of `name_of`); None if none fits.
 
     >>> path_of("fr/a.md", [Root("/docs", ""), Root("/docs/fr", "fr")])
     PosixPath('/docs/fr/a.md')
@@ -80,10 +80,10 @@ def path_of(name: str, roots: Sequence[Root]) -> Path | None:
 
 
 def move_root(roots: Sequence[Root], old: Path, new: Path) -> list[Root]:
-    """Roots after a file or folder was moved; its documents keep their ids.
+    """Return the roots after a file or folder was moved; its documents keep their ids.
 
     Raises:
-        InputError: nothing was indexed from `old`.
+        InputError: no root is at or below `old`.
     """
     before, after = Path(shown(old.resolve())), Path(shown(new.resolve()))
     moved = [
@@ -99,7 +99,7 @@ def move_root(roots: Sequence[Root], old: Path, new: Path) -> list[Root]:
 
 
 def to_roots(record: Iterable[Sequence[str]]) -> tuple[Root, ...]:
-    """Roots as JSON keeps them."""
+    """Convert roots as stored in JSON to `Root`s."""
     return tuple(Root(str(path), str(name)) for path, name in record)
 
 
@@ -132,5 +132,5 @@ def _is_free(name: str, roots: Sequence[Root], held: Collection[str]) -> bool:
 
 
 def _meet(one: str, other: str) -> bool:
-    """Whether one name is the other, or a folder above it."""
+    """Whether two names are equal, or one is a parent folder of the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")

@@ -1,20 +1,20 @@
-"""Footnotes of RTF, which its parser leaves out, put at the end; and whether a file breaks off."""
+"""Move RTF footnotes, which the parser drops, to the end of the text; detect truncated files."""
 
 from __future__ import annotations
 
 import re
 
-# An escaped brace or backslash, binary data with its length, the beginning of a note, or a brace.
+# An escaped brace or backslash, binary data with its length, the start of a note, or a brace.
 _PIECES = re.compile(r"\\[\\{}]|\\bin(\d{1,9}) ?|\{(?:\\\*)?\\(?:footnote|annotation)(?![a-z])|[{}]")
 _NOTE = re.compile(r"\{(?:\\\*)?\\footnote(?![a-z])")
 _MARK = re.compile(r"\\chftn(?![a-z])")
 
 
 def notes_last(data: str) -> tuple[str, int]:
-    r"""RTF with its footnotes as paragraphs at the end, and how many groups it leaves open.
+    r"""Return RTF with its footnotes as paragraphs at the end, and the number of unclosed groups.
 
     Args:
-        data: the file, a character for each byte.
+        data: the file, decoded to one character per byte.
 
     >>> notes_last(r"{\rtf1 A{\*\footnote\chftn B} C}")
     ('{\\rtf1 A C{\\par  B}}', 0)
@@ -22,7 +22,7 @@ def notes_last(data: str) -> tuple[str, int]:
     kept: list[str] = []
     notes: list[str] = []
     depth = start = last = at = 0
-    note_at: int | None = None  # depth outside of the note that is open
+    note_at: int | None = None  # depth around the open note
     end = len(data)
     while piece := _PIECES.search(data, at):
         at = piece.end()
@@ -42,7 +42,7 @@ def notes_last(data: str) -> tuple[str, int]:
             elif depth == 0:
                 end = piece.start()
                 break
-    if note_at is not None:  # the file breaks off within a note
+    if note_at is not None:  # the file is truncated within a note
         notes.append("{\\par " + _MARK.sub("", data[start:]) + "}")
         last = end
     return "".join([*kept, data[last:end], *notes, data[end:]]), max(0, depth)

@@ -1,4 +1,4 @@
-"""A page cut at its headings, for indexes that link to them and for rows out of translated pages."""
+"""Split a page at its headings, for indexes that link to sections and for rows from translated pages."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from isoglot.documents.page import Page
 
 
 class Section(NamedTuple):
-    """What stands under one heading, up to the next one of any level.
+    """The text under one heading, up to the next heading of any level.
 
     Attributes:
-        level: 1 to 6; 0 for what stands before the first heading.
+        level: 1 to 6; 0 for the text before the first heading.
         title: the heading's text on one line; empty at level 0.
-        ident: the anchor that the author wrote (`{#id}`, `id=`, `.. _id:`); empty where there is none.
-        text: prose alone, an empty line between blocks; code, tables and navigation are left out.
+        ident: the explicit anchor (`{#id}`, `id=`, `.. _id:`); empty if there is none.
+        text: the prose, with empty lines between blocks; code, tables and navigation are left out.
     """
 
     level: int
@@ -28,7 +28,7 @@ class Section(NamedTuple):
 
 
 def sections(page: Page) -> list[Section]:
-    r"""Cut a page at its headings; headings with nothing under them are kept, an empty beginning is not.
+    r"""Split a page at its headings; headings without text are kept, an empty part before the first heading is not.
 
     >>> from isoglot.documents.markdown import markdown_page
     >>> sections(markdown_page("## Berge {#b}\n\nDer Ararat.\n\n```\nx = 1\n```\n"))

@@ -1,4 +1,4 @@
-"""Documents out of CSV and TSV files, one a row."""
+"""Read documents from CSV and TSV files, one per row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isoglot.documents.records import TEXT_FIELDS, record_document
 
 
 def read_separated(source: Source, problems: Problems) -> Iterator[Document]:
-    """One document a row; the first line names the columns, in any case."""
+    """Read one document per row; the first line names the columns, in upper or lower case."""
     tabs = ".tsv" in source.path.name.lower()[-7:]
     with text_stream(source.path, problems) as (stream, file):
         if stream is None:

@@ -1,4 +1,4 @@
-"""Records of several files that claim one id: told before anything is read into an index."""
+"""Find records of different files with the same id before anything is indexed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from isoglot.documents.reading import read_documents
 
 
 def refuse_shared_ids(sources: Sequence[Source], scratch: Path, held: Callable[[Document], str] | None = None) -> None:
-    """Refuse files whose records have ids of another file's records, or of a file, but say something else.
+    """Check that no document has the id of a different document from another file, among these files or in the index.
 
-    Files of records are read once more for this, where there are several files or documents to compare with.
+    This reads files of records an additional time, unless there is only one file and no index to compare with.
 
     Args:
         sources: the files.
-        scratch: folder with room for what is noted of each document, where there are many.
-        held: what an index holds in place of a document: words for what another file said under its id, or nothing;
-            None where there is nothing to compare with.
+        scratch: folder for temporary data on each document, if there are many.
+        held: describes what the index has from another file under the id of a document, "" if nothing; None if there
+            is no index to compare with.
 
     Raises:
-        InputError: naming the places.
+        InputError: ids are shared; the message names the places.
     """
     records = [source for source in sources if holds_records(source.path)]
     if held is None and (not records or len(sources) == 1):
         return
     shared = Problems()
-    files = LargeDict(scratch)  # by id: what the first document of that id says, and its file
+    files = LargeDict(scratch)  # id -> hash of the first document with that id, and its file
     for source in sources:
         if not holds_records(source.path):
             files[source.name] = f"0 {source.name}"
@@ -39,7 +39,7 @@ def refuse_shared_ids(sources: Sequence[Source], scratch: Path, held: Callable[[
                 shared.add(source.path, None, f"its id {source.name!r} is that of {there}")
     for document in read_documents(records, Problems()):
         if document.id == document.source:
-            continue  # it has none of its own
+            continue  # it has no id of its own
         said = str(hash((document.lang, document.title, document.text)))
         other, _, file = files.setdefault(document.id, f"{said} {document.file}").partition(" ")
         there = held(document) if held is not None else ""

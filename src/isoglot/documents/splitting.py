@@ -1,4 +1,4 @@
-"""Long documents into passages of whole sentences that fit the encoder."""
+"""Split long documents into passages of whole sentences that fit the encoder."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 from isoglot.languages.sentences import segments
 
-TITLE_SHARE = 4  # a title may take a quarter of a passage's tokens
+TITLE_SHARE = 4  # a title may take up to a quarter of a passage's tokens
 
-_LONGEST_TOKEN = 64  # characters; a text that is longer in the mean is not looked at as a whole
-_AT_ONCE = 1024  # sentences
+_LONGEST_TOKEN = 64  # characters per token; a text with more is certainly too long to be tokenized as a whole
+_AT_ONCE = 1024  # sentences tokenized at a time
 
-# Texts to, for each, the (start, end) of its tokens in characters.
+# Maps texts to the (start, end) character offsets of each text's tokens.
 Spans = Callable[[list[str]], list[list[tuple[int, int]]]]
 
 
 def split(text: str, lang: str, *, spans: Spans, tokens: int) -> list[str]:
-    """Cut a text into passages of at most `tokens` tokens, at ends of sentences.
+    """Split a text at sentence ends into passages of at most `tokens` tokens.
 
-    A sentence that alone is too long is cut at a blank where there is one (in Thai a blank ends a phrase), else
-    between two tokens. Nothing is lost but blanks at the cuts.
+    A sentence that is too long on its own is split at a space if there is one in the second half of the part (in Thai,
+    a space ends a phrase), otherwise between two tokens. Only white space at the ends of passages is lost.
 
     Args:
-        text: any length.
-        lang: rules of which language; a code without rules gets general ones.
+        text: a text of any length.
+        lang: language whose sentence rules apply; general rules if it has none.
         spans: the encoder's tokenizer.
-        tokens: for the text alone.
+        tokens: maximum number of tokens of a passage, without its title.
 
     Raises:
         MissingPackageError: sentencex is not installed.
@@ -36,7 +36,7 @@ def split(text: str, lang: str, *, spans: Spans, tokens: int) -> list[str]:
     for sentence in segments(text, lang):
         if sentence.strip() or not sentences:
             sentences.append(sentence)
-        else:  # blank lines between paragraphs belong to what precedes them
+        else:  # blank lines between paragraphs belong to the sentence before them
             sentences[-1] += sentence
     passages: list[str] = []
     current, used = "", 0
@@ -51,21 +51,21 @@ def split(text: str, lang: str, *, spans: Spans, tokens: int) -> list[str]:
 
 
 def shorten(title: str, *, spans: Spans, tokens: int) -> str:
-    """A title cut to a quarter of a passage's tokens."""
+    """Truncate a title to a quarter of a passage's tokens (at least one)."""
     own = spans([title])[0]
     allowed = max(1, tokens // TITLE_SHARE)
     return title if len(own) <= allowed else title[: own[allowed - 1][1]].rstrip()
 
 
 def _placed(sentences: Sequence[str], spans: Spans) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Sentences with the places of their tokens; of a long text those of all tokens would take gigabytes."""
+    """Yield sentences with their token offsets, in batches, as those of a long text would take gigabytes at once."""
     for first in range(0, len(sentences), _AT_ONCE):
         some = list(sentences[first : first + _AT_ONCE])
         yield from zip(some, spans(some), strict=True)
 
 
 def _pieces(sentence: str, own: Sequence[tuple[int, int]], tokens: int) -> list[tuple[str, int]]:
-    """Parts of one sentence with their token counts, none over `tokens`."""
+    """Split one sentence into parts with their token counts, none over `tokens`."""
     pieces: list[tuple[str, int]] = []
     first, start = 0, 0
     while len(own) - first > tokens:

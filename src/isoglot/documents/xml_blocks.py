@@ -1,4 +1,4 @@
-"""Blocks of text out of XML: which elements begin a block, are headings, are code, or are not read."""
+"""Extract blocks of text from XML, given which elements are blocks, headings, code or ignored."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ XML = "{http://www.w3.org/XML/1998/namespace}"
 
 
 class Heading(NamedTuple):
-    """Depth of a heading, 1 to 6, and its anchor."""
+    """The level of a heading, 1 to 6, and its anchor."""
 
     level: int
     ident: str = ""
 
 
 class Shape(NamedTuple):
-    """What the elements of a format are; all names without namespaces.
+    """The roles of a format's elements, by their names without namespaces.
 
     Attributes:
-        blocks: begin a block of their own.
-        code: are blocks of code.
-        unread: are left out with all they hold.
-        tables: hold blocks that are no prose.
-        heading: says of an element, given those around it, whether it is a heading.
-        shown: says what stands for an empty element, such as a tab.
+        blocks: elements that are separate blocks.
+        code: elements that are blocks of code.
+        unread: elements that are left out with their content.
+        tables: elements whose blocks are not prose.
+        heading: returns the heading for an element and its ancestors; None if it is not one.
+        shown: returns the text that an element such as a tab stands for.
     """
 
     blocks: Collection[str]
@@ -40,15 +40,15 @@ class Shape(NamedTuple):
 
 
 def local(element: Any) -> str:
-    """Name of an element without its namespace; empty for comments and processing instructions."""
+    """Return the name of an element without its namespace; "" for comments and processing instructions."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 def xml_blocks(root: Any, shape: Shape) -> list[Block]:
-    """Text of a tree in blocks, walked without recursion."""
+    """Return the text of a tree in blocks, walked without recursion because trees may be deeply nested."""
     blocks: list[Block] = []
     around: list[Any] = []
-    # The text of a block, what its element is, and whether it is code.
+    # For each open block: its text so far, its heading if it is one, and whether it is code.
     open_blocks: list[tuple[list[str], Heading | None, bool]] = [([], None, False)]
 
     def flush() -> None:

@@ -1,4 +1,4 @@
-"""DocBook, TEI and JATS as documents."""
+"""Read DocBook, TEI and JATS files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEI_PARTS = {f"div{number}" for number in range(1, 8)} | {"div"}
 
 
 def read_xml(source: Source, problems: Problems) -> Iterator[Document]:
-    """DocBook, TEI or JATS (articles of journals); other XML is told and passed over."""
+    """Read DocBook, TEI or JATS (journal articles) as one document; any other XML is reported and skipped."""
     try:
         root = xml_root(source.path.read_bytes())
     except UnreadableError as error:

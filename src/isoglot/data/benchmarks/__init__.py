@@ -1,1 +1,1 @@
-"""Benchmarks: queries, candidates and relevance, from the layouts that the field shares."""
+"""Benchmarks: queries, candidates and relevance judgements, read from the field's common layouts."""

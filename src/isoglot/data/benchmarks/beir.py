@@ -1,4 +1,4 @@
-"""A BEIR folder as a multilingual benchmark: corpus, queries and qrels, with languages in the metadata."""
+"""Read a BEIR folder (corpus, queries and qrels) as a multilingual benchmark, with languages in the metadata."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ _REMEDY = (
 def load_beir(
     folder: Path, name: str | None = None, *, split: str = "test", langs: str | Iterable[str] | None = None
 ) -> Benchmark:
-    """Read a BEIR folder whose queries and passages name their language in `metadata.lang`, or are all in one.
+    """Read a BEIR folder whose queries and passages name their language in `metadata.lang`, or are all in one language.
 
-    Translations of one question share `metadata.group` (a query without one is its own group). Queries that
-    the qrels of the split do not judge are left out, as BEIR does, which `notes` says. Scores are grades; below 1 means
-    not relevant.
+    Translations of one question share `metadata.group` (a query without one is its own group). As in BEIR, queries
+    without judgements in the split are left out; `notes` counts them. Scores are grades; below 1 means not relevant.
 
     Args:
-        folder: holds corpus.jsonl, queries.jsonl (each may be gzipped) and qrels/SPLIT.tsv (or TREC qrels: SPLIT.qrels,
-            SPLIT.txt).
-        name: what reports call it; the folder's name when None.
-        split: of the qrels.
-        langs: codes to keep, for queries and passages alike: several, or one text with commas; one alone is also the
-            language of lines that name none.
+        folder: contains corpus.jsonl, queries.jsonl (each may be gzipped) and qrels/SPLIT.tsv (or TREC qrels:
+            SPLIT.qrels, SPLIT.txt).
+        name: the name in reports; the folder's name if None.
+        split: split of the qrels.
+        langs: codes to keep, for queries and passages alike: several, or one text with commas; a single one is also
+            the language of lines that name none.
 
     Raises:
-        InputError: missing files or fields, qrels of unknown queries or passages, ids that repeat.
+        InputError: missing files or fields, qrels for unknown queries or passages, or repeated ids.
     """
     langs = langs if langs is None or isinstance(langs, str) else tuple(langs)
     problems, usual = Problems(), _only(langs)
@@ -63,7 +62,7 @@ def load_beir(
     problems.raise_if_any(_REMEDY)
     known = tuple(sorted({entry[0] for entry in passages.values()}))
     kept = set(parse_codes(langs, known))
-    # A query that is judged for passages of other languages only is not judged here.
+    # A query whose judged passages are all in languages that are not kept counts as unjudged.
     inside = {
         query: judged
         for query, found in answers.items()
@@ -83,15 +82,15 @@ def load_beir(
 
 @dataclass(frozen=True)
 class BeirCorpus:
-    """A BEIR folder whose passages stay in their file; a `StreamedCorpus`.
+    """A BEIR folder whose passages are streamed from their file; a `StreamedCorpus`.
 
     Attributes:
-        name: what reports call it.
-        languages: codes, alphabetical.
+        name: the name in reports.
+        languages: language codes in alphabetical order.
         queries: (id, language, text) of each judged query.
-        groups: the group of each query, by id.
-        answers: ids of each query's relevant passages with their grades.
-        folder, split: what was opened.
+        groups: query id -> group.
+        answers: query id -> id of a relevant passage -> grade.
+        folder, split: the arguments it was opened with.
         notes: remarks for reports.
     """
 
@@ -108,7 +107,7 @@ class BeirCorpus:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over queries and judgements (not the passages, which are too many to read for it)."""
+        """SHA-256 of queries and judgements (reading all passages for it would take too long)."""
         digest = hashlib.sha256()
         for key, lang, text in self.queries:
             digest.update(repr((key, lang, text, self.groups[key], self.answers[key])).encode("utf-8", "surrogatepass"))
@@ -118,7 +117,7 @@ class BeirCorpus:
         """Stream (id, language, title and text) of the corpus.
 
         Raises:
-            InputError: malformed lines, all together.
+            InputError: lines are malformed; all are reported together.
         """
         problems = Problems()
         usual = self.languages[0] if len(self.languages) == 1 else None
@@ -128,26 +127,27 @@ class BeirCorpus:
         problems.raise_if_any(_REMEDY)
 
     def benchmark(self) -> Benchmark:
-        """All of it in memory."""
+        """Load the whole benchmark into memory."""
         return load_beir(self.folder, self.name, split=self.split, langs=self.languages)
 
 
 def stream_beir(
     folder: Path, name: str | None = None, *, split: str = "test", langs: str | Iterable[str] | None = None
 ) -> BeirCorpus:
-    """Open a BEIR folder of any size: memory holds its queries and judgements.
+    """Open a BEIR folder of any size: memory holds only its queries and judgements.
 
-    Passages of a language that no query has are left out, and so are queries without judgements.
+    Queries without judgements are left out, and so are passages in languages that have no judged query.
 
     Args:
-        folder: as of `load_beir`.
-        name: what reports call it; the folder's name when None.
-        split: of the qrels.
-        langs: codes to keep, for queries and passages alike: several, or one text with commas.
+        folder: as for `load_beir`.
+        name: the name in reports; the folder's name if None.
+        split: split of the qrels.
+        langs: codes to keep, for queries and passages alike: several, or one text with commas; a single one is also
+            the language of lines that name none.
 
     Raises:
-        InputError: as `load_beir`, or judgements across languages, which need all passages of every language ranked for
-            every query.
+        InputError: as for `load_beir`, or a relevant passage is in another language than its query, which would require
+            ranking the passages of every language for every query.
     """
     langs = langs if langs is None or isinstance(langs, str) else tuple(langs)
     problems, usual = Problems(), _only(langs)
@@ -209,13 +209,13 @@ def stream_beir(
 
 
 def _only(langs: str | tuple[str, ...] | None) -> str | None:
-    """The language of lines that name none: the one that was asked for, where it is one."""
+    """Return the language of lines that name none: that of `langs` if it is a single one, else None."""
     codes = given_codes(langs) or ()
     return known_code(codes[0]) if len(codes) == 1 else None
 
 
 def _texts(path: Path, problems: Problems, usual: str | None) -> tuple[dict[str, tuple[str, str, str]], set[str]]:
-    """Language, group and text by id; and the ids of records that are refused, which the qrels may still judge."""
+    """Return id -> (language, group, text), and the ids of invalid records, which the qrels may still judge."""
     found: dict[str, tuple[str, str, str]] = {}
     refused: set[str] = set()
     for line, key, lang, group, text in _entries(path, problems, usual):
@@ -229,7 +229,7 @@ def _texts(path: Path, problems: Problems, usual: str | None) -> tuple[dict[str,
 
 
 def _entries(path: Path, problems: Problems, usual: str | None) -> Iterator[tuple[int, str, str, str, str]]:
-    """Line, id, language (empty where the record is refused), group, and title and text of each record with an id."""
+    """Yield (line, id, language, group, title and text) of each record with an id; language is "" if it is invalid."""
     for line, record in jsonl_records(path, problems):
         if not isinstance(record, dict):
             problems.add(path, line, f"expected a JSON object, got {type(record).__name__}")
@@ -263,7 +263,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _qrels(folder: Path, split: str) -> Path:
-    """BEIR's own file, or one that a TREC tool wrote in its place."""
+    """Return the path of the qrels: BEIR's own file, or one in TREC's format in its place."""
     endings = (".tsv", ".qrels", ".txt")
     places = [folder / "qrels" / f"{split}{ending}" for ending in endings]
     found = next((path for path in places if path.is_file()), None)

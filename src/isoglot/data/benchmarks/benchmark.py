@@ -1,4 +1,4 @@
-"""A retrieval benchmark in several languages: queries, candidates, and which candidates answer which query."""
+"""A retrieval benchmark in several languages: queries, candidates and relevance judgements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isoglot.languages.codes import normal_code
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts with an id and a language number each, sorted by language."""
+    """Texts sorted by language, each with an id and a language number."""
 
     ids: list[str]
     texts: list[str]
@@ -35,22 +35,22 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """Queries against one pool of candidates, all languages together.
+    """Queries and one pool of candidates, with all languages together.
 
     `==` compares identity; to compare the content, compare `checksum`.
 
     Attributes:
-        name: what reports call it.
-        languages: codes behind the language numbers, alphabetical.
-        queries, candidates: sorted by language.
+        name: the name in reports.
+        languages: language codes in alphabetical order, indexed by language number.
+        queries, candidates: the texts, sorted by language.
         group: (queries,) group number of each query; translations of one question share it. (group, language) is
             unique.
-        groups: names behind `group`.
-        gold_offsets, gold: relevant candidates of query q: `gold[gold_offsets[q]:gold_offsets[q + 1]]`. As in trec_eval
-            a judgement below grade 1 says that a candidate is not relevant; it is no gold.
-        grades: float32, the grade of each entry of `gold`, at least 1; all 1 where relevance is binary.
+        groups: group names, indexed by group number.
+        gold_offsets, gold: relevant candidates of query q: `gold[gold_offsets[q]:gold_offsets[q + 1]]`. As in
+            trec_eval, a candidate with a grade below 1 is not relevant and is left out.
+        grades: float32, the grade of each entry of `gold`, at least 1; all 1 if relevance is binary.
         notes: remarks for reports.
-        contexts: what each candidate stands in, such as a sentence's paragraph; None where none is known.
+        contexts: the text around each candidate, such as a sentence's paragraph; None if unknown.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Benchmark:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over ids, texts and relevance: equal for equal benchmarks."""
+        """SHA-256 of ids, texts and relevance; equal for equal benchmarks."""
         digest = hashlib.sha256()
         for part in (self.queries, self.candidates):
             for key, text in zip(part.ids, part.texts, strict=True):
@@ -93,20 +93,20 @@ class Benchmark:
         groups: Mapping[str, str] | None = None,
         name: str = "benchmark",
     ) -> Benchmark:
-        """Make a benchmark of plain dicts, as BEIR's loader and pytrec_eval have them.
+        """Create a benchmark from plain dicts as used by BEIR's loader and pytrec_eval.
 
         Args:
-            queries: text by query id.
-            passages: text by passage id, or `{"title": ..., "text": ...}`.
-            qrels: grade by passage id, by query id; below 1 means not relevant. Queries without judgements are left
-                out, which `notes` says.
-            languages: code by id, of queries and passages; or one code for all.
-            groups: what translations of one question share, by query id; a query without one is its own group.
-            name: what reports call it.
+            queries: query id -> text.
+            passages: passage id -> text, or `{"title": ..., "text": ...}`.
+            qrels: query id -> passage id -> grade; below 1 means not relevant. Queries without judgements are left out
+                and counted in `notes`.
+            languages: id -> language code, for queries and passages; or one code for all.
+            groups: query id -> group, which translations of one question share; a query not listed is its own group.
+            name: the name in reports.
 
         Raises:
-            InputError: unknown ids, ids without a language, texts that are none, no relevant passage at all; all
-                problems together.
+            InputError: unknown ids, ids without a language, values that are not texts, or no relevant passage at all;
+                all problems are reported together.
 
         Example:
             >>> from isoglot import Benchmark
@@ -125,11 +125,11 @@ class Benchmark:
         return assemble(name, parts.queries, parts.candidates, parts.answers, notes, by="query")
 
     def relevant(self, query: int) -> NDArray[np.int64]:
-        """Candidate positions that answer a query."""
+        """Return the positions of the candidates that are relevant to a query."""
         return self.gold[self.gold_offsets[query] : self.gold_offsets[query + 1]]
 
 
-# Ids of relevant candidates, or the grade of each judged one.
+# Ids of relevant candidates, or candidate id -> grade.
 Answers = Iterable[str] | Mapping[str, float]
 
 
@@ -143,21 +143,21 @@ def assemble(
     by: Literal["group", "query"] = "group",
     contexts: Mapping[str, str] | None = None,
 ) -> Benchmark:
-    """Number and sort the parts of a benchmark.
+    """Build a benchmark from its parts.
 
     Args:
-        name: what reports call it.
-        queries: (id, language, group, text) each.
-        candidates: (id, language, text) each; ids decide identity, texts may repeat.
-        answers: candidate ids that answer the questions of a group (or one query, see `by`), in any language; with
-            grades as a mapping, of which those below 1 are not relevant.
+        name: the name in reports.
+        queries: (id, language, group, text) of each query.
+        candidates: (id, language, text) of each candidate; ids must be unique, texts may repeat.
+        answers: group (or query id, see `by`) -> ids of the relevant candidates in any language, or a mapping of
+            candidate ids to grades, of which those below 1 mean not relevant.
         notes: remarks for reports.
         by: whether the keys of `answers` are groups or query ids.
-        contexts: what each candidate stands in, by id; None where none is known.
+        contexts: candidate id -> the text around it; None if unknown.
 
     Raises:
-        InputError: no queries, no candidates, a language with queries but without candidates, ids that repeat, two
-            queries of one group in one language, or an answer that is no candidate.
+        InputError: no queries, no candidates, a language with queries but without candidates, repeated ids, two
+            queries of one group in one language, or an answer that is not a candidate.
     """
     if not queries or not candidates:
         raise InputError(f"benchmark {name}: {len(queries)} queries and {len(candidates)} candidates; both are needed")
@@ -199,7 +199,11 @@ def assemble(
 
 
 def _check_texts(name: str, queries: list[tuple[str, str, str, str]], candidates: list[tuple[str, str, str]]) -> None:
-    """Refuse a language with queries alone, ids that repeat, and two queries of one group in one language."""
+    """Check for languages with queries only, repeated ids, and two queries of one group in one language.
+
+    Raises:
+        InputError: any of these occurs.
+    """
     bare = sorted({entry[1] for entry in queries} - {entry[1] for entry in candidates})
     if bare:
         raise InputError(
@@ -223,7 +227,7 @@ def _check_texts(name: str, queries: list[tuple[str, str, str, str]], candidates
 
 
 def left_out(unjudged: int) -> tuple[str, ...]:
-    """The remark that queries without judgements are left out, where there are any."""
+    """Return the note that queries without judgements are left out; empty if there are none."""
     have = "query without judgements is" if unjudged == 1 else "queries without judgements are"
     return (f"{unjudged} {have} left out",) if unjudged else ()
 
@@ -231,11 +235,11 @@ def left_out(unjudged: int) -> tuple[str, ...]:
 def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
     """Use parallel rows as a benchmark.
 
-    Candidates are the distinct (language, passage) texts; relevant are those of the query's own component.
+    Candidates are the distinct (language, passage) texts; those in the query's component are relevant.
 
     Args:
         prepared: prepared rows.
-        name: what reports call it.
+        name: the name in reports.
     """
     table = prepared.table
     component = np.asarray(table.component)
@@ -256,7 +260,7 @@ def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
         code = table.languages[lang[row]]
         key = f"{dataset}/{group}" if len(table.datasets) > 1 else group
         if (int(lang[row]), passage) not in candidates:
-            # Further passages of a query are told apart by a number.
+            # If a query has several passages, a number makes their ids unique.
             names = (f"{code}:{key}{f'#{number}' if number else ''}" for number in count())
             candidates[int(lang[row]), passage] = own = next(name for name in names if name not in used)
             used.add(own)

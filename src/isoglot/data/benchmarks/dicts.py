@@ -1,4 +1,4 @@
-"""Plain dicts, checked, as the parts that a benchmark is made of."""
+"""Check the dicts passed to `Benchmark.from_dicts` and convert them to the parts of a benchmark."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _REMEDY = (
 
 
 class Parts(NamedTuple):
-    """What `Benchmark.from_dicts` was given.
+    """The parts of a benchmark.
 
     Attributes:
-        queries: (id, language, group, text) of each that has judgements.
-        candidates: (id, language, text) of each.
-        answers: grades by candidate id, by query id.
-        unjudged: queries without judgements.
+        queries: (id, language, group, text) of each query that has judgements.
+        candidates: (id, language, text) of each passage.
+        answers: query id -> candidate id -> grade.
+        unjudged: number of queries without judgements.
     """
 
     queries: list[tuple[str, str, str, str]]
@@ -39,10 +39,10 @@ def checked_dicts(
     languages: Mapping[str, str] | str,
     groups: Mapping[str, str],
 ) -> Parts:
-    """The parts of a benchmark out of dicts, see `Benchmark.from_dicts`.
+    """Check the arguments of `Benchmark.from_dicts` and return the parts of the benchmark.
 
     Raises:
-        InputError: all problems together.
+        InputError: reports all problems together.
     """
     problems = Problems()
     given = {"queries": queries, "passages": passages, "qrels": qrels, "groups": groups}
@@ -86,7 +86,7 @@ def _text(label: str, key: Any, value: Any, problems: Problems) -> str | None:
 
 
 def _group(key: str, groups: Mapping[str, Any]) -> str:
-    """A query's group; itself where there is none, also as a data frame says so (None, NaN)."""
+    """Return a query's group, or its id if it has none (missing, or None or NaN as in data frames)."""
     group = groups.get(key)
     return key if group is None or group != group else str(group)
 
@@ -106,7 +106,7 @@ def _language(key: str, languages: Mapping[str, str] | str, problems: Problems) 
 def _judged(
     query: Any, found: Any, queries: Mapping[str, Any], passages: Mapping[str, Any], problems: Problems
 ) -> dict[str, float]:
-    """The grades of one query."""
+    """Check and return the grades of one query."""
     if query not in queries:
         problems.add("qrels", None, f"query {query!r} is not in queries")
     if not isinstance(found, Mapping):

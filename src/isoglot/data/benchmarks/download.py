@@ -1,4 +1,4 @@
-"""Fetching the published benchmark files: pinned revisions, checked sums, resumable, never needed offline."""
+"""Download the published benchmark files: pinned revisions, verified checksums, resumable, never when offline."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def fetch_lareqa(
 
     Args:
         name: `xquad-r` or `mlqa-r`.
-        folder: where `{lang}.json` go; files there with the right checksum are kept.
-        langs: only these languages.
-        host: root address of the repository's raw files.
+        folder: where the `{lang}.json` files go; existing files with the right checksum are kept.
+        langs: only these languages; all if None.
+        host: root URL of the repository's raw files.
         offline: never connect; None asks `is_offline`.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: an unknown benchmark or language, or offline with files missing.
-        IsoglotError: the server failed, or a file of another content.
+        InputError: the benchmark or a language is unknown, or downloading is off and files are missing.
+        IsoglotError: the download failed, or a file has the wrong checksum.
     """
     sums = SHA256.get(name)
     if sums is None:
@@ -95,7 +95,7 @@ def is_offline() -> bool:
 
 
 def _fetch(address: str, path: Path, checksum: str) -> None:
-    """Download one file to `path`, going on where a broken download left its `.part`."""
+    """Download one file to `path`, resuming from the `.part` file of an interrupted download."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def _download(address: str, part: Path) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
-        # The part is as long as the file (or longer): its checksum decides.
+        # Range not satisfiable: the part is at least as long as the file, and its checksum decides.
         return
     with response:
         resumed = response.status == 206

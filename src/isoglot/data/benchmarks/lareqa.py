@@ -1,7 +1,7 @@
-"""XQuAD-R and MLQA-R in LAReQA's layout (Roy et al., arXiv 2004.05484): one JSON file a language.
+"""XQuAD-R and MLQA-R in LAReQA's layout (Roy et al., arXiv 2004.05484): one JSON file per language.
 
-A candidate is one sentence of one paragraph, keyed by position; the sentence with `start <= answer_start < end`
-answers the question. Question ids are shared by the languages: they are the groups.
+A candidate is one sentence of a paragraph, identified by its position; the sentence with
+`start <= answer_start < end` answers the question. Question ids are the same in all languages: they are the groups.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from isoglot.data.rows import has_surrogate
 from isoglot.languages.codes import known_code
 from isoglot.languages.table import parse_codes
 
-# Questions and candidates of the published files (science: LAReQA's repository; SHA-256 in `download`).
+# (questions, candidates) of each published file (source: LAReQA's repository; SHA-256 in `download`).
 PUBLISHED: dict[str, dict[str, tuple[int, int]]] = {
     "xquad-r": {
         "ar": (1190, 1222),
@@ -48,7 +48,7 @@ PUBLISHED: dict[str, dict[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One candidate: where it stands, what it says, and the paragraph around it."""
+    """One candidate: its position, its text, and the paragraph around it."""
 
     lang: str
     article: int
@@ -59,7 +59,7 @@ class Sentence:
 
     @property
     def id(self) -> str:
-        """Position key, such as `de:3:0:7`."""
+        """The position as an id, such as `de:3:0:7`."""
         return f"{self.lang}:{self.article}:{self.paragraph}:{self.sentence}"
 
 
@@ -79,14 +79,15 @@ def load_lareqa(
     """Read a folder of LAReQA files as a benchmark.
 
     Args:
-        folder: holds `{lang}.json`; some of the languages are enough.
-        name: `xquad-r` or `mlqa-r` (then counts are checked against the published ones), or any other name.
+        folder: contains `{lang}.json` of some or all languages.
+        name: `xquad-r` or `mlqa-r` (then counts are checked against the published ones), or any other name; the
+            folder's name if None.
         langs: codes to keep, for queries and candidates alike: several, or one text with commas.
         with_context: encode each sentence followed by its whole paragraph instead of alone.
 
     Raises:
-        InputError: no files, broken JSON, missing fields, a question without an answering sentence, or counts that
-            differ from the published ones.
+        InputError: no files, broken JSON, missing fields, a question that no sentence answers, or counts that differ
+            from the published ones.
     """
     folder = Path(folder)
     label = name or folder.name
@@ -108,9 +109,12 @@ def read_lareqa(
     """Yield (language, candidates, questions) of each file of a folder, languages in alphabetical order.
 
     Args:
-        folder: holds `{lang}.json`.
+        folder: contains `{lang}.json` files.
         langs: codes to keep: several, or one text with commas.
-        published: expected (questions, candidates) a language.
+        published: language -> expected (questions, candidates); not checked if None.
+
+    Raises:
+        InputError: as for `load_lareqa`.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one that holds {{lang}}.json files in LAReQA's layout")
@@ -187,7 +191,7 @@ def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence
 
 
 def _gold(start: int, breaks: list[Any]) -> int | None:
-    """Sentence with begin <= start < end; breaks are [begin, end] and may leave gaps of white space."""
+    """Return the index of the sentence with begin <= start < end; breaks are [begin, end], with gaps of white space."""
     for index, (begin, end) in enumerate(breaks):
         if begin <= start < end:
             return index

@@ -2,7 +2,7 @@
 
 Original: `topics/topics.miracl-v1.0-LANG-dev.tsv` and `qrels/qrels.miracl-v1.0-LANG-dev.tsv` in `miracl-v1.0-LANG`,
 and `miracl-corpus-v1.0-LANG/docs-*.jsonl.gz`. Parquet: folders `LANG-queries`, `LANG-qrels`, `LANG-corpus` (or
-`LANG/queries` and so on). Document ids repeat between languages, so all ids get their language as prefix.
+`LANG/queries` and so on). Languages share document ids, so all ids are prefixed with their language.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _QRELS = {"query": ("query-id", "query_id"), "passage": ("corpus-id", "corpus_id
 
 @dataclass(frozen=True)
 class Miracl:
-    """Queries and judgements in memory, passages read from their files as they are asked for.
+    """MIRACL dev with queries and judgements in memory and passages streamed from their files; a `StreamedCorpus`.
 
     Attributes:
-        languages: codes, alphabetical.
-        queries: (id, language, text) of each judged query, ids with their language as prefix.
-        answers: ids of the relevant passages of each query with their grades, at least 1; of some perhaps none.
+        languages: language codes in alphabetical order.
+        queries: (id, language, text) of each judged query; ids are prefixed with their language.
+        answers: query id -> id of a relevant passage -> grade, at least 1; a query may have no relevant passage.
         judged: ids of all judged passages, relevant or not.
-        files: of each language's corpus.
-        subset: what reports call it by.
+        files: language -> files of its corpus.
+        subset: full or hard-negatives; decides the name in reports.
         notes: remarks for reports.
     """
 
@@ -62,12 +62,12 @@ class Miracl:
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name in reports."""
         return "miracl-dev" if self.subset == "full" else "miracl-dev-hard-negatives"
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over queries, judgements and subset (not the passages, which are too many to read for it)."""
+        """SHA-256 of queries, judgements and subset (reading all passages for it would take too long)."""
         digest = hashlib.sha256(self.subset.encode())
         for key, _, text in self.queries:
             digest.update("\0".join((key, text, *self.answers[key])).encode("utf-8", "surrogatepass"))
@@ -77,17 +77,17 @@ class Miracl:
 
     @property
     def groups(self) -> dict[str, str]:
-        """Every query is a group of its own."""
+        """Query id -> group; every query is its own group."""
         return {key: key for key, _, _ in self.queries}
 
     def passages(self, *, judged_only: bool = False) -> Iterator[tuple[str, str, str]]:
         """Stream (id, language, title and text) of the corpus, one language after the other.
 
         Args:
-            judged_only: leave out passages that the qrels do not judge.
+            judged_only: leave out passages without judgements.
 
         Raises:
-            InputError: malformed lines, all of one language together.
+            InputError: lines are malformed; all those of one language are reported together.
         """
         for lang in self.languages:
             problems = Problems()
@@ -110,10 +110,10 @@ class Miracl:
             problems.raise_if_any(_REMEDY)
 
     def benchmark(self, *, judged_only: bool | None = None) -> Benchmark:
-        """All of it in memory: what the hard negatives and small corpora are for.
+        """Load the whole benchmark into memory; meant for the hard negatives and small corpora.
 
         Args:
-            judged_only: as in `passages`; when None, True for the hard negatives.
+            judged_only: as for `passages`; if None, True for the hard negatives.
         """
         judged_only = self.subset == "hard-negatives" if judged_only is None else judged_only
         return assemble(
@@ -132,11 +132,11 @@ def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subse
     Args:
         folder: original files or a Parquet re-upload (see the module).
         langs: codes to keep: several, or one text with commas.
-        subset: `full`, or `hard-negatives`: only passages that the qrels judge. A re-upload that holds only hard
-            negatives is opened with `full`.
+        subset: `full`, or `hard-negatives` for only the judged passages. Use `full` for a re-upload that contains only
+            hard negatives.
 
     Raises:
-        InputError: no language's files here, malformed lines, or qrels of unknown queries.
+        InputError: the folder has the files of no language, lines are malformed, or qrels name unknown queries.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected MIRACL's topics, qrels and corpus")
@@ -175,15 +175,15 @@ def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subse
 
 
 def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = None) -> Path:
-    """Download the Parquet files of some languages from a Hub data set, to its cache, resuming what broke off.
+    """Download the Parquet files of some languages from a Hub data set to the Hub's cache, resuming partial downloads.
 
     Args:
-        hub_id: `id@revision`; a revision is wanted, so that figures can be repeated.
-        langs: codes.
-        offline: take what the cache holds; None asks `is_offline`.
+        hub_id: `id@revision`; the revision is required, so that results can be reproduced.
+        langs: language codes.
+        offline: use only what is in the cache; None asks `is_offline`.
 
     Raises:
-        InputError: no revision, or offline with nothing in the cache.
+        InputError: no revision, or downloading is off and the cache has nothing.
         IsoglotError: the download failed.
     """
     if not hub_id.partition("@")[2]:
@@ -198,7 +198,7 @@ def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = 
 
 
 def _names(folder: Path) -> set[str]:
-    """What may be languages, as the folders spell them: MIRACL's own, or others in its layout."""
+    """Return the parts of folder names that may be language codes, MIRACL's own or others in its layout."""
     original = (path for root in (folder, folder / "miracl") for path in root.glob("miracl-v1.0-*"))
     return {
         *(path.name.removeprefix("miracl-v1.0-") for path in original),
@@ -208,7 +208,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def _place(folder: Path, lang: str) -> tuple[list[Path], list[Path], list[Path]] | None:
-    """Topics, qrels and corpus files of one language."""
+    """Return the topics, qrels and corpus files of one language; None unless all three exist."""
     for root in (folder, folder / "miracl"):
         home = root / f"miracl-v1.0-{lang}"
         topics = home / "topics" / f"topics.miracl-v1.0-{lang}-dev.tsv"
@@ -228,7 +228,7 @@ def _place(folder: Path, lang: str) -> tuple[list[Path], list[Path], list[Path]]
 
 
 def _split(folder: Path) -> list[Path]:
-    """The dev files of a folder, or all where none is named so."""
+    """Return the Parquet files of a folder whose names start with `dev`, or all if there are none."""
     files = sorted(folder.glob("*.parquet"))
     return [path for path in files if path.name.startswith("dev")] or files
 

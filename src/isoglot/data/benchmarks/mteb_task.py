@@ -1,6 +1,7 @@
-"""A retrieval task of MTEB in several languages as one benchmark: all its subsets merged into one pool.
+"""Load a multilingual MTEB retrieval task as one benchmark, with all its subsets merged into one pool.
 
-Needs the `mteb` extra. A subset has one language, or two: of the queries and of the passages, in either order.
+Requires the `mteb` extra. A subset has one language, or two: that of the queries and that of the passages, in either
+order.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.languages.codes import normal_code
 from isoglot.languages.table import parse_codes
 
-_SAMPLE = 20  # texts that tell which of two languages a subset's queries are in
-_LONG = 8  # an id of so many characters names the same question in whatever language it stands
+_SAMPLE = 20  # texts checked to find out which of two languages a subset's queries are in
+_LONG = 8  # an id of at least this many characters means the same question in every language
 _NOTE_ORDER = "which language the queries of a two-language subset are in could not be told: the first was taken"
 
 
 @dataclass
 class _Pool:
-    """What the subsets have in common, gathered one after the other.
+    """The merged queries, candidates and judgements of all subsets.
 
     Attributes:
-        queries: text by (language, id, occurrence of another text under that id).
-        candidates: id by (language, text, occurrence within a subset).
-        answers: grades by query, then candidate id.
-        corpora: what the corpora of each language hold, for the note where they differ.
+        queries: (language, id, number among different texts with that id) -> text.
+        candidates: (language, text, number among equal texts in a subset) -> id.
+        answers: query -> candidate id -> grade.
+        corpora: language -> the distinct sets of passages in its subsets, to note if they differ.
     """
 
     queries: dict[tuple[str, str, int], str] = field(default_factory=dict)
@@ -38,20 +39,21 @@ class _Pool:
 
 
 def load_mteb(task: Any, *, langs: str | Iterable[str] | None = None, split: str | None = None) -> Benchmark:
-    """Merge the subsets of an MTEB retrieval task: monolingual, cross-lingual and pooled retrieval at once.
+    """Merge the subsets of an MTEB retrieval task, for monolingual, cross-lingual and pooled retrieval at once.
 
-    Equal texts of one language in several subsets are one candidate; a query is known by its id and text. Queries of
-    one id in several languages are translations (one group) where they share an answer, or where the ids say so: long
-    ones (such as SQuAD's) that all languages have. In the latter case the answers of one are answers to all.
+    Equal texts of one language in several subsets are one candidate; a query is identified by its language, id and
+    text. Queries with the same id in several languages are translations (one group) if they share an answer, or if
+    the ids imply it: long ids (such as SQuAD's), at least 90 % of which all languages have. In the latter case the
+    answers to one query are answers to all its translations.
 
     Args:
-        task: its name (`mteb.get_task` must know it), or a task object.
+        task: the task's name (known to `mteb.get_task`), or a task object.
         langs: codes to keep, for queries and passages alike: several, or one text with commas.
-        split: of the task; its first when None.
+        split: split of the task; its first evaluation split if None.
 
     Raises:
         MissingPackageError: MTEB is not installed.
-        InputError: an unknown task, one that is no text retrieval, or subsets of more than two languages.
+        InputError: the task is unknown or not text retrieval, or a subset has more than two languages.
     """
     task = _task(task) if isinstance(task, str) else task
     name = str(task.metadata.name)
@@ -100,7 +102,7 @@ def _task(name: str) -> Any:
 
 
 def _languages(task: Any) -> dict[str, list[str]]:
-    """The languages of each subset, as MTEB writes them."""
+    """Return the languages of each subset, in MTEB's spelling."""
     found = task.metadata.eval_langs
     return {key: list(own) for key, own in found.items()} if isinstance(found, Mapping) else {"default": list(found)}
 
@@ -118,7 +120,7 @@ def _texts(task: Any, key: str, split: str | None, side: str) -> list[str]:
 
 
 def _entries(rows: Any) -> Iterator[tuple[str, str]]:
-    """Id and text of queries or passages, with a title before the text as MTEB puts it."""
+    """Yield (id, text) of queries or passages, with the title before the text as in MTEB."""
     for row in rows:
         text, title = row["text"], row.get("title")
         if not isinstance(text, str):
@@ -129,7 +131,10 @@ def _entries(rows: Any) -> Iterator[tuple[str, str]]:
 def _order(
     codes: tuple[str, ...], queries: list[str], passages: list[str], singles: dict[str, list[str]]
 ) -> tuple[str, str] | None:
-    """(language of the queries, of the passages) of a subset; None where nothing tells."""
+    """Return the languages of a subset's (queries, passages); None if they cannot be determined.
+
+    Queries also found in a monolingual subset decide; otherwise language detection, by a two-thirds majority.
+    """
     first, second = codes
     asked = set(queries)
     for known, other in ((first, second), (second, first)):
@@ -149,7 +154,7 @@ def _order(
 
 
 def _gather(pool: _Pool, part: Any, asked: str, answered: str) -> None:
-    """Add one subset's queries, passages and judgements."""
+    """Add one subset's queries, passages and judgements to the pool."""
     place: dict[str, str] = {}
     times: Counter[str] = Counter()
     for key, text in _entries(part["corpus"]):

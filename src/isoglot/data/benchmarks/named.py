@@ -1,4 +1,4 @@
-"""Benchmarks by name: built in, registered from Python, or offered by an installed package."""
+"""Open benchmarks by name: built in, registered from Python, or provided by an installed package."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from isoglot.languages.codes import known_code
 from isoglot.languages.table import given_codes
 
 Subset = Literal["full", "hard-negatives"]
-_MORE = ("context", "rows", "scratch", "split", "stream", "subset")  # what `load_benchmark` takes besides
+_MORE = ("context", "rows", "scratch", "split", "stream", "subset")  # further arguments of `load_benchmark`
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a benchmark is asked for.
+    """The arguments with which a benchmark is opened.
 
     Attributes:
-        name: its own, without what follows a colon.
-        argument: what followed the colon, such as `TASK` of `mteb:TASK`; else empty.
-        data_dir: folder of its files, or a Hub data set (id@revision); None where it should find them itself.
-        rows: row files, or whatever else `isoglot.data.prepare` takes; None where none were given.
+        name: the name of the benchmark, up to a colon.
+        argument: the part after the colon, such as `TASK` of `mteb:TASK`; otherwise empty.
+        data_dir: folder of its files, or a Hub data set (id@revision); if None, the benchmark finds its files itself.
+        rows: row files, or any other input of `isoglot.data.prepare`; None if there is none.
         langs: codes to keep, for queries and candidates alike: several, or one text with commas; None for all.
         context: whether each candidate sentence is followed by its paragraph.
         subset: full, or hard-negatives.
-        split: of the judgements.
+        split: split of the judgements.
         offline: never download; None asks the environment.
-        stream: leave passages in their files, where the benchmark can.
-        scratch: a folder for what is made on the way, gone later; None for the cache.
+        stream: do not read passages into memory, if the benchmark supports that.
+        scratch: folder for temporary files, deleted later; None for the cache.
     """
 
     name: str = "xquad-r"
@@ -67,16 +67,16 @@ BENCHMARKS: Registry[Opener] = Registry(
 
 
 def register_benchmark(name: str, opener: Opener) -> Opener:
-    """Give a name to a benchmark of one's own, for `load_benchmark` and `--benchmark` in this process.
+    """Register your own benchmark under a name, for `load_benchmark` and `--benchmark` in this process.
 
-    An installed package offers it to every process through an entry point of the group `isoglot.benchmarks`.
+    To register it for every process, install a package with an entry point in the group `isoglot.benchmarks`.
 
     Args:
-        name: without spaces, commas, `=` and `:`.
-        opener: makes the benchmark of a `Request`, of which it may ignore what does not concern it.
+        name: the name, without spaces, commas, `=` and `:`.
+        opener: returns the benchmark for a `Request`; it may ignore fields that do not concern it.
 
     Raises:
-        InputError: no function, or a name that could not stand in a flag.
+        InputError: `opener` is not a function, or the name is invalid.
     """
     check_function(f"benchmark {name!r}", opener, 1, "a function of a Request to a Benchmark")
     return BENCHMARKS.register(name, opener)
@@ -86,7 +86,7 @@ def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
     """Open a benchmark by its name, or by the path of a BEIR folder, a LAReQA folder, a prepared folder or a row file.
 
     Raises:
-        InputError: neither, or what its opener raises.
+        InputError: neither a known name nor such a path; also whatever the benchmark's opener raises.
     """
     name, _, argument = request.name.partition(":")
     if name in BENCHMARKS:
@@ -126,20 +126,19 @@ def load_benchmark(
     offline: bool | None = None,
     **more: Any,
 ) -> Benchmark:
-    """Load a benchmark into memory (of miracl: its hard negatives).
+    """Load a benchmark into memory (miracl: its hard negatives by default).
 
     Args:
-        name: xquad-r, mlqa-r, miracl, beir, mteb:TASK, a registered name, or the path of a BEIR folder, a folder in
-            LAReQA's layout, a prepared folder or a row file. A `Path` is never a name. `isoglot list benchmarks`
-            prints the names.
-        data_dir: folder of its files; when None, xquad-r, mlqa-r and miracl are taken from the cache, where they are
-            downloaded to once.
+        name: xquad-r, mlqa-r, miracl, beir, rows, mteb:TASK, a registered name, or the path of a BEIR folder, a folder
+            in LAReQA's layout, a prepared folder or a row file. A `Path` is never taken as a name.
+            `isoglot list benchmarks` prints the names.
+        data_dir: folder of its files; if None, xquad-r, mlqa-r and miracl are downloaded to the cache once.
         langs: codes to keep, for queries and candidates alike: several, or one text with commas.
         offline: never download; None asks `ISOGLOT_OFFLINE` and `HF_HUB_OFFLINE`.
         more: further fields of `isoglot.data.benchmarks.named.Request`, such as `split` or `rows`.
 
     Raises:
-        InputError: an unknown name, malformed files, or files that are missing and may not be downloaded.
+        InputError: the name is unknown, files are malformed, or missing files may not be downloaded.
         IsoglotError: the download failed.
 
     Example:
@@ -159,6 +158,6 @@ def load_benchmark(
         raise InputError(f"subset {asked['subset']!r}: expected one of {', '.join(get_args(Subset))}")
     codes = langs if isinstance(langs, str) else given_codes(langs)
     if isinstance(name, Path):
-        name = name.absolute()  # `beir` as a path is the folder that is called so
+        name = name.absolute()  # Path("beir") is a folder, not the benchmark beir
     found = open_benchmark(Request(str(name), data_dir=folder, langs=codes, offline=offline, **asked))
     return found if isinstance(found, Benchmark) else found.benchmark()

@@ -1,4 +1,4 @@
-"""How the built-in benchmarks are opened: from a folder, from rows, or downloaded to the cache."""
+"""Open the built-in benchmarks: from a folder, from rows, or downloaded to the cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from isoglot.languages.table import parse_codes
 
 
 def open_lareqa(request: Request) -> Benchmark:
-    """XQuAD-R or MLQA-R, downloaded where no folder is given."""
+    """Open XQuAD-R or MLQA-R, downloading it if no folder is given."""
     _refuse_rows(request)
     name, folder = request.name, request.data_dir
     if folder is None:
@@ -29,14 +29,14 @@ def open_lareqa(request: Request) -> Benchmark:
 
 
 def open_miracl(request: Request) -> Benchmark | StreamedCorpus:
-    """MIRACL dev, streamed in full or its hard negatives in memory; downloaded where no folder is given."""
+    """Open MIRACL dev: the full corpus streamed, or its hard negatives in memory; downloaded if no folder is given."""
     _refuse_rows(request)
     _refuse_context(request)
     folder, subset = request.data_dir, request.subset
     given = str(folder) if folder is not None else HUB[subset]
     if folder is None or (not folder.exists() and "@" in given):
         folder = fetch_miracl(given, parse_codes(request.langs, LANGUAGES), offline=request.offline or None)
-        # The re-upload of the hard negatives holds nothing else.
+        # The re-upload of the hard negatives contains only those, so its passages need no filter.
         data = replace(load_miracl(folder, langs=request.langs), subset=subset)
         return data if subset == "full" else data.benchmark(judged_only=given != HUB[subset])
     data = load_miracl(folder, langs=request.langs, subset=subset)
@@ -44,7 +44,7 @@ def open_miracl(request: Request) -> Benchmark | StreamedCorpus:
 
 
 def open_beir(request: Request) -> Benchmark | StreamedCorpus:
-    """A BEIR folder, in memory or streamed."""
+    """Open a BEIR folder, in memory or streamed."""
     _refuse_rows(request)
     _refuse_context(request)
     if request.data_dir is None:
@@ -54,7 +54,7 @@ def open_beir(request: Request) -> Benchmark | StreamedCorpus:
 
 
 def open_mteb(request: Request) -> Benchmark:
-    """A retrieval task of MTEB, by name behind the colon."""
+    """Load the MTEB retrieval task named after the colon."""
     _refuse_rows(request)
     _refuse_context(request)
     if not request.argument:
@@ -63,7 +63,7 @@ def open_mteb(request: Request) -> Benchmark:
 
 
 def open_rows_as_benchmark(request: Request) -> Benchmark:
-    """Parallel rows: each row's query against all distinct passages."""
+    """Use parallel rows as a benchmark: each row's query against all distinct passages."""
     _refuse_context(request)
     if request.rows is None:
         raise InputError("benchmark rows: name the row files (rows)")

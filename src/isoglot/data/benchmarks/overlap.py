@@ -1,4 +1,4 @@
-"""Whether training rows also stand in the benchmark, which would make a zero-shot figure worthless."""
+"""Find training rows that are also in the benchmark, which would invalidate zero-shot results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isoglot.data.prepared import Prepared
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many distinct groups, queries and passages stand in both, with examples of each kind."""
+    """The number of distinct groups, queries and passages in both, with examples of each kind."""
 
     groups: int
     queries: int
@@ -26,7 +26,7 @@ class Overlap:
 
 
 def overlap(rows: Prepared, benchmark: Benchmark) -> Overlap:
-    """Compare group names, queries and passages exactly, after `normalise`."""
+    """Find group names that are equal, and queries and passages that are equal after `normalise`."""
     groups = set(rows.column("group"))
     named = {f"{dataset}/{group}" for dataset, group in zip(rows.column("dataset"), rows.column("group"), strict=True)}
     shared_groups = sorted((groups | named) & set(benchmark.groups))
@@ -41,13 +41,13 @@ def overlap(rows: Prepared, benchmark: Benchmark) -> Overlap:
 
 
 def near_overlap(rows: Prepared, benchmark: Benchmark) -> Overlap:
-    """Compare queries with queries and passages with candidates almost exactly; equal texts are not counted.
+    """Find near-duplicate queries and passages; equal texts are not counted.
 
-    MinHash (Broder 1997, 64 permutations) over character 4-grams proposes, the exact Jaccard similarity (at least 0.8)
-    decides.
+    MinHash (Broder 1997, 64 permutations) over character 4-grams proposes pairs; an exact Jaccard similarity of at
+    least 0.8 confirms them.
 
     Raises:
-        MissingPackageError: datasketch is missing.
+        MissingPackageError: datasketch is not installed.
     """
     queries = _near(rows.column("query"), benchmark.queries.texts, "queries")
     passages = _near(rows.column("passage"), benchmark.candidates.texts, "passages")
@@ -60,10 +60,10 @@ def near_overlap(rows: Prepared, benchmark: Benchmark) -> Overlap:
 
 
 def refuse_overlap(found: Overlap, benchmark: str) -> None:
-    """Stop where training data stand in the benchmark.
+    """Raise an error if training data overlap the benchmark.
 
     Raises:
-        InputError: with the counts, examples and the ways out.
+        InputError: they do; the message gives counts, examples and what to do.
     """
     if found:
         raise InputError(
@@ -74,13 +74,13 @@ def refuse_overlap(found: Overlap, benchmark: str) -> None:
 
 
 def _shared(train: list[str], test: list[str]) -> list[str]:
-    """Texts of `test` that also stand in `train`, one spelling each."""
+    """Return the texts of `test` that are also in `train` after `normalise`, one spelling of each."""
     seen = {normalise(text) for text in train}
     return sorted({key: text for text in test if (key := normalise(text)) in seen}.values())
 
 
 def _near(train: list[str], test: list[str], what: str) -> list[tuple[str, str]]:
-    """(training text, test text) of each distinct training text with a near but not equal test text."""
+    """Return (training text, nearest test text) for each distinct training text with a near but not equal test text."""
     try:
         from datasketch import MinHash, MinHashLSH
     except ImportError as error:

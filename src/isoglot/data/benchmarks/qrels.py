@@ -1,4 +1,4 @@
-"""Relevance judgements in the two layouts that the field shares: BEIR's three columns and TREC's four."""
+"""Read relevance judgements (qrels) in the two common layouts: BEIR's three columns and TREC's four."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 from isoglot.core.problems import Problems
 from isoglot.data.records import raw_lines
 
-_NO_NAMES = ("nan", "inf", "-inf", "true", "false", "none", "null")  # of a column: the first line is a header otherwise
+# Scores that are never column names: with any other text instead of a score, the first line is a header.
+_NO_NAMES = ("nan", "inf", "-inf", "true", "false", "none", "null")
 
 
 def judgements(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, float]]:
-    """Yield (line number, query id, passage id, grade) of each judgement of a file, repeated ones once.
+    """Yield (line number, query id, passage id, grade) of each judgement in a file.
 
     Args:
-        path: lines of query, passage and grade between tabs (BEIR, with or without a header), or of query, iteration,
-            passage and grade between any white space (TREC); gzipped where the name ends in .gz.
-        problems: gathers malformed lines, which are skipped, and passages that are judged twice with two grades.
+        path: lines with tab-separated query, passage and grade (BEIR, with or without a header), or with query,
+            iteration, passage and grade separated by any white space (TREC); gzipped if the name ends in .gz.
+        problems: collects malformed lines, which are skipped, and passages judged twice with different grades.
 
     Raises:
-        InputError: no such file, or a broken gzip file.
+        InputError: the file does not exist or is a broken gzip file.
     """
     return unambiguous(_lines(path, problems), path, problems)
 
@@ -30,7 +31,7 @@ def judgements(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, 
 def unambiguous(
     found: Iterable[tuple[int, str, str, float]], path: Path, problems: Problems
 ) -> Iterator[tuple[int, str, str, float]]:
-    """Judgements as `judgements` yields them, each once; a second grade of one is a problem, as for trec_eval."""
+    """Pass judgements through; a second, different grade of the same passage is a problem, as in trec_eval."""
     grades: dict[tuple[str, str], float] = {}
     for number, query, passage, grade in found:
         before = grades.setdefault((query, passage), grade)
@@ -65,7 +66,7 @@ def _lines(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, floa
 
 
 def grade_of(value: Any) -> float | None:
-    """The finite number that a grade is written as; None where it is none.
+    """Convert a grade to a finite number; None if it is not one.
 
     >>> grade_of("2"), grade_of("nan"), grade_of(None)
     (2.0, None, None)

@@ -1,4 +1,4 @@
-"""Benchmarks larger than memory: queries and judgements at hand, passages read as they are asked for."""
+"""The protocol of benchmarks larger than memory: queries and judgements in memory, passages streamed from files."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 
 
 class StreamedCorpus(Protocol):
-    """A benchmark whose passages are streamed; what answers a query is in the query's own language.
+    """A benchmark whose passages are streamed; relevant passages are in the same language as the query.
 
-    Any object with these attributes is one: `isoglot.measuring` encodes its passages to disk and searches them in
-    blocks, so that memory does not grow with the corpus. One may have `notes` too, remarks for reports.
+    Any object with these attributes qualifies. `isoglot.measuring` encodes the passages to disk and searches them in
+    blocks, so memory does not grow with the corpus. An optional attribute `notes` has remarks for reports.
     """
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name in reports."""
 
     @property
     def checksum(self) -> str:
-        """SHA-256 that changes with the queries and judgements."""
+        """A SHA-256 that changes with the queries and judgements."""
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes, alphabetical."""
+        """Language codes in alphabetical order."""
 
     @property
     def queries(self) -> Sequence[tuple[str, str, str]]:
-        """(id, language, text) each."""
+        """(id, language, text) of each query."""
 
     @property
     def groups(self) -> Mapping[str, str]:
-        """The group of each query, by id; translations of one question share it."""
+        """Query id -> group, which translations of one question share."""
 
     @property
     def answers(self) -> Mapping[str, Mapping[str, float]]:
-        """Ids of each query's relevant passages with their grades, at least 1; perhaps none."""
+        """Query id -> id of a relevant passage -> grade, at least 1; a query may have no relevant passage."""
 
     def passages(self) -> Iterator[tuple[str, str, str]]:
-        """Stream (id, language, text) of the corpus, one language after the other or mixed."""
+        """Stream (id, language, text) of the corpus, in any order of languages."""
 
     def benchmark(self) -> Benchmark:
-        """All of it in memory."""
+        """Load the whole benchmark into memory."""

@@ -1,1 +1,1 @@
-"""Rows from the files of other projects."""
+"""Read rows from the files of other projects."""

@@ -1,4 +1,4 @@
-"""Any data set of the Hub (or a folder of its files) as rows, by the names of its columns."""
+"""Read any data set on the Hub (or a folder of its files) as rows, given the names of its columns."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _REMEDY = "Name other columns, or take these records out."
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold what; a dot leads into a column of records (`answers.text`).
+    """The columns that hold the fields of rows; a dot leads into a column of records (`answers.text`).
 
     Attributes:
-        query: the query.
-        passage: a text, or a list of texts (several positives).
-        lang: holds the language, or is itself a code such as `de` where no column has that name.
-        group: what translations of one pair share; the record's number when None.
-        title, negatives: further fields; none when None.
+        query: column with the query.
+        passage: column with a text, or a list of texts (several positives).
+        lang: column with the language, or (if there is no such column) a code such as `de` for all records.
+        group: column with the group, which translations of one pair share; if None, the record's number is the group.
+        title, negatives: columns with these optional fields; None if there are none.
     """
 
     query: str
@@ -49,16 +49,16 @@ def hub_rows(
     """Stream the rows of a data set.
 
     Args:
-        name: `ID@REVISION`, so that rows can be made again; or a folder.
-        columns: which hold what.
+        name: `ID@REVISION` (the revision is required, so that the rows can be reproduced), or a folder.
+        columns: the columns that hold the fields of rows.
         dataset: name of the data set in the rows.
-        config: of the data set.
-        split: of the data set.
-        limit: only the first so many records.
+        config: configuration of the data set.
+        split: split of the data set.
+        limit: read only this many records, the first ones; all if None.
 
     Raises:
-        InputError: no revision, no such column, or records that are no rows (all are gathered).
-        IsoglotError: it cannot be fetched.
+        InputError: no revision, no such column, or records that are not valid rows (all are reported together).
+        IsoglotError: the data set cannot be downloaded.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit}: expected at least 1")
@@ -107,16 +107,16 @@ def _rows(
 
 
 def _name(value: Any) -> str | None:
-    """What a group is called; None for an empty field, and for what stands in its place in a column of numbers."""
+    """Return a group's name; None for an empty field (None, or NaN in a column of numbers)."""
     return None if value is None or value != value else str(value)
 
 
 def _records(stream: Any, name: str) -> Iterator[dict[str, Any]]:
-    """The records, as far as they can be read.
+    """Yield the records and translate the errors of reading them.
 
     Raises:
         InputError: a file of the data set is broken.
-        IsoglotError: the connection broke off.
+        IsoglotError: the connection was lost.
     """
     from datasets.exceptions import DatasetsError
     from pyarrow import ArrowException

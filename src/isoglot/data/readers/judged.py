@@ -1,8 +1,8 @@
-"""Training files of MIRACL and Mr. TyDi: topics, judgements and a corpus for each language; all positives are kept.
+"""Read training files of MIRACL and Mr. TyDi: topics, judgements and a corpus per language; all positives are kept.
 
 MIRACL: `miracl-v1.0-LANG/topics/topics.miracl-v1.0-LANG-SPLIT.tsv`, `.../qrels/qrels.miracl-v1.0-LANG-SPLIT.tsv` and
 `miracl-corpus-v1.0-LANG/docs-*.jsonl.gz`. Mr. TyDi: `mrtydi-v1.1-LANGUAGE/topic.SPLIT.tsv`, `qrels.SPLIT.txt` and
-`collection/docs.jsonl.gz` there.
+`collection/docs.jsonl.gz` in the same folder.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ def judged_rows(
     negatives: int = 4,
     notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Rows of every language whose files are there: a group is a language's query with all its relevant passages.
+    """Stream the rows of every language whose files exist: a group is a query with all its relevant passages.
 
-    Queries were written in each language by themselves, so no group has two languages. Judged passages that are not
-    relevant become negatives. Streams the corpora; memory holds the judged passages of one language.
+    Queries were written independently in each language, so every group has one language. Passages judged not relevant
+    become negatives. Corpora are streamed; memory holds the judged passages of one language.
 
     Args:
-        folder: holds the languages' folders (see the module).
+        folder: contains the languages' folders (see the module).
         split: such as `train` or `dev`.
         langs: codes to keep: several, or one text with commas.
         dataset: name of the data set; `miracl` or `mr-tydi` by default.
-        negatives: at most so many a row.
+        negatives: maximum number of negatives per row.
         notes: counts what was left out.
 
     Raises:
-        InputError: no language's files, malformed lines, or judgements of unknown queries.
+        InputError: the folder has the files of no language, lines are malformed, or judgements name unknown queries.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected MIRACL's or Mr. TyDi's files")
@@ -126,7 +126,7 @@ def _place(topics: Path, qrels: Path, corpus: Path) -> Place | None:
 
 
 def _judgements(path: Path, topics: Collection[str], problems: Problems) -> dict[str, tuple[list[str], list[str]]]:
-    """For each query its relevant passages, and those judged not relevant."""
+    """Return query id -> (ids of its relevant passages, ids of those judged not relevant)."""
     judged: dict[str, tuple[list[str], list[str]]] = {}
     for number, (query, _, passage, grade) in table_rows(path, 4, problems, separator=None):
         value = grade_of(grade)
@@ -140,7 +140,7 @@ def _judgements(path: Path, topics: Collection[str], problems: Problems) -> dict
 
 
 def _passages(files: tuple[Path, ...], wanted: set[str], problems: Problems) -> dict[str, dict[str, str]]:
-    """Title and text of the wanted passages; Mr. TyDi's `contents` hold the title, an empty line, the text."""
+    """Return the title and text of the wanted passages; Mr. TyDi's `contents` is title, empty line, text."""
     found: dict[str, dict[str, str]] = {}
     for path in files:
         for number, record in jsonl_records(path, problems):

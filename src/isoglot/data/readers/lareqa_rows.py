@@ -1,4 +1,4 @@
-"""Parallel rows from LAReQA files."""
+"""Convert LAReQA files to parallel rows."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def lareqa_rows(
     context_negatives: int = 0,
     seed: int = 0,
 ) -> Iterator[Row]:
-    """Turn LAReQA files into parallel rows: question, gold sentence as passage, paragraph as context.
+    """Convert LAReQA files to parallel rows: question, gold sentence as passage, paragraph as context.
 
     Args:
-        folder: holds `{lang}.json`.
+        folder: contains `{lang}.json` files.
         langs: codes to keep: several, or one text with commas.
-        dataset: name of the data set; the folder's name when None.
-        context_negatives: at most so many other sentences of the same paragraph that answer no question of the
-            file go to `negatives`.
-        seed: of their draw.
+        dataset: name of the data set; the folder's name if None.
+        context_negatives: maximum number of negatives per row, sampled from the other sentences of the paragraph that
+            answer no question in the file.
+        seed: seed of that sample.
 
     Raises:
-        InputError: as `read_lareqa`, or `context_negatives` is negative.
+        InputError: as for `read_lareqa`, or `context_negatives` is negative.
     """
     if context_negatives < 0:
         raise InputError(f"context_negatives {context_negatives}: expected 0 or more")

@@ -1,4 +1,4 @@
-"""mMARCO's files (Bonifacio et al., arXiv 2108.13897) as parallel rows: translated queries and passages by id."""
+"""Convert mMARCO (Bonifacio et al., arXiv 2108.13897) to parallel rows, matching translations by id."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def mmarco_rows(
     max_groups: int | None = None,
     notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Rows of every language that has both files: a group is a query id with all its relevant passages.
+    """Stream the rows of every language that has both files: a group is a query id with all its relevant passages.
 
-    Streams the collections; memory holds the passages that one language needs.
+    Collections are streamed; memory holds the passages needed for one language.
 
     Args:
-        folder: holds the files.
+        folder: contains the files.
         queries: name of a query file (`id TAB text`); `{lang}` stands for the code, `{language}` for the English name
             in lower case, as in mMARCO's own `{language}_queries.train.tsv`.
-        collection: name of a passage file (`id TAB text`).
-        relations: qrels (`query 0 passage relevance`) or triples (`query TAB passage TAB negative`), told apart by
-            their columns; None takes the folder's only `qrels*.tsv` or `triples*.tsv`.
+        collection: name of a passage file (`id TAB text`), with the same placeholders.
+        relations: qrels (`query 0 passage relevance`) or triples (`query TAB passage TAB negative`), distinguished by
+            the number of columns; None takes the folder's only `qrels*.tsv` or `triples*.tsv`.
         langs: codes to keep: several, or one text with commas.
         dataset: name of the data set.
-        negatives: at most so many negatives a row (triples only): the first ones.
-        max_groups: only the first so many query ids of the relations.
+        negatives: maximum number of negatives per row (triples only); the first ones are kept.
+        max_groups: keep only this many query ids, the first ones in `relations`; all if None.
         notes: counts what was left out.
 
     Raises:
-        InputError: missing files, or malformed lines (all are gathered).
+        InputError: files are missing, or lines are malformed (all are reported together).
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with {queries} and {collection}")
@@ -77,7 +77,8 @@ def mmarco_rows(
             if group not in asked or not answers:
                 left_out["rows whose query or passage a language lacks"] += 1
                 continue
-            # Two ids may have one text, in one language only: a copy of a relevant passage is no negative.
+            # Different ids may have the same text, sometimes in one language only: such a copy of a relevant passage
+            # must not become a negative.
             unlike = [texts[key][1] for key in others if key in texts]
             kept = [text for text in dict.fromkeys(unlike) if text not in answers]
             left_out["passages that a query has twice left out"] += len(there) - len(answers)
@@ -101,18 +102,18 @@ HUB_RELATIONS = "data/triples.train.ids.small.tsv"
 
 
 def fetch_mmarco(hub_id: str, langs: str | Iterable[str] | None, *, offline: bool | None = None) -> Path:
-    """Download the files of some languages from mMARCO's Hub data set to its cache, resuming what broke off.
+    """Download the files of some languages from mMARCO's Hub data set to the Hub's cache, resuming partial downloads.
 
     Args:
-        hub_id: `unicamp-dl/mmarco@REVISION`; a revision is wanted, so that rows can be made again.
-        langs: codes: several, or one text with commas; all when None.
-        offline: take what the cache holds; None asks `is_offline`.
+        hub_id: `unicamp-dl/mmarco@REVISION`; the revision is required, so that the rows can be reproduced.
+        langs: codes: several, or one text with commas; all if None.
+        offline: use only what is in the cache; None asks `is_offline`.
 
     Returns:
-        The folder to give to `mmarco_rows`, with HUB_QUERIES, HUB_COLLECTION and HUB_RELATIONS.
+        The folder to pass to `mmarco_rows`, with HUB_QUERIES, HUB_COLLECTION and HUB_RELATIONS.
 
     Raises:
-        InputError: no revision, an unknown language, or offline with nothing in the cache.
+        InputError: no revision, an unknown language, or downloading is off and the cache has nothing.
         IsoglotError: the download failed.
     """
     if not hub_id.partition("@")[2]:
@@ -146,7 +147,7 @@ def _only(folder: Path) -> Path:
 def _relations(
     path: Path, problems: Problems, negatives: int, max_groups: int | None
 ) -> dict[str, tuple[list[str], list[str]]]:
-    """For each query id its relevant passages and its first negatives."""
+    """Return query id -> (ids of its relevant passages, ids of its first negatives)."""
     found: dict[str, tuple[list[str], list[str]]] = {}
     for number, parts in table_rows(path, (3, 4), problems, separator=None):
         if len(parts) == 4:
@@ -175,5 +176,5 @@ def _relations(
 
 
 def _texts(path: Path, wanted: Container[str], problems: Problems) -> dict[str, tuple[int, str]]:
-    """Line and text of the wanted ids."""
+    """Return id -> (line number, text) for the wanted ids."""
     return {parts[0]: (number, parts[1]) for number, parts in table_rows(path, 2, problems) if parts[0] in wanted}

@@ -1,7 +1,7 @@
-"""Training files of other libraries as parallel rows: Sentence Transformers, Tevatron, FlagEmbedding.
+"""Convert training files of other libraries to parallel rows: Sentence Transformers, Tevatron, FlagEmbedding.
 
-These formats know no groups. Files that are translations of each other, line by line, give one group a line; a column
-or the query's id gives it otherwise.
+These formats have no groups. If files are line-by-line translations of each other, each line number is a group;
+otherwise the group comes from a column or the query's id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Convert = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Source:
-    """A file and its language; None where a column says it."""
+    """A file and its language; None if a column holds the language."""
 
     path: Path
     lang: str | None
@@ -36,14 +36,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Reading:
-    """How records become rows.
+    """Options for converting records to rows.
 
     Attributes:
         dataset: name of the data set, the same for all files.
-        group_column: holds a record's group; None takes the format's own id, or the line.
-        lang_column: holds a record's language, for files given without one.
-        negatives: at most so many a row; None keeps all.
-        aligned: line n of every file is the same group; otherwise every line is a group of its own.
+        group_column: column with the record's group; if None, the format's own id or the line is the group.
+        lang_column: column with the record's language, for files given without a language.
+        negatives: maximum number of negatives per row; None keeps all.
+        aligned: whether line n of every file is the same group; otherwise each line is its own group.
     """
 
     dataset: str
@@ -54,10 +54,10 @@ class Reading:
 
 
 def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]:
-    """Read `LANG=FILE` arguments (or plain files, where a column holds the language).
+    """Parse `LANG=FILE` arguments (or plain files, if a column holds the language).
 
     Raises:
-        InputError: none given, or a file without a language.
+        InputError: there are no arguments, or a file has no language.
 
     >>> [source.lang for source in parse_sources(["de=train.tsv", "zh_CN=train.zh.tsv"], None)]
     ['de', 'zh_CN']
@@ -85,20 +85,22 @@ def pairs_rows(
     header: bool = True,
     notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Pairs, triplets or n-tuples as Sentence Transformers trains on (JSONL, CSV, TSV, Parquet).
+    """Stream rows from pairs, triplets or n-tuples for Sentence Transformers (JSONL, CSV, TSV, Parquet).
+
+    Columns whose name begins with `negative` hold negatives; in triplets found by position, the third text does.
 
     Args:
         sources: the files.
-        reading: how records become rows.
-        query: the query's column; found by its usual names in any case (anchor, query, question, sentence1), else the
-            first text.
-        passage: the passage's column; likewise (positive, passage, answer, document, sentence2), else the second.
-            Columns whose name begins with `negative` are negatives; in triplets found by position the third is.
-        header: whether CSV and TSV begin with the names of columns.
-        notes: told of files whose encoding was guessed.
+        reading: how to convert records to rows.
+        query: the query's column; if None, a column with a usual name in any case (query, anchor, question,
+            sentence1), else the first text.
+        passage: the passage's column; if None, likewise (positive, passage, pos, answer, document, sentence2), else
+            the next text.
+        header: whether CSV and TSV begin with a line of column names.
+        notes: counts warnings, such as about guessed encodings.
 
     Raises:
-        InputError: malformed lines (all are gathered) or missing columns.
+        InputError: lines are malformed (all are reported together) or columns are missing.
     """
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
@@ -118,12 +120,13 @@ def pairs_rows(
 
 
 def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
-    """Tevatron's JSONL: `query_id`, `query`, `positive_passages`, `negative_passages` (each `docid`, `title`, `text`).
+    """Stream rows from Tevatron's JSONL.
 
-    Every positive passage is a row; `notes` counts what was left out because it is there twice.
+    Its fields are `query_id`, `query`, `positive_passages` and `negative_passages` (each with `docid`, `title`,
+    `text`). Every positive passage becomes a row; `notes` counts duplicates that were left out.
 
     Raises:
-        InputError: malformed lines; all are gathered.
+        InputError: lines are malformed; all are reported together.
     """
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
@@ -139,13 +142,13 @@ def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[st
 
 
 def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
-    """FlagEmbedding's JSONL: `query`, `pos`, `neg`, and maybe `pos_scores`, `neg_scores` and `id`.
+    """Stream rows from FlagEmbedding's JSONL: `query`, `pos`, `neg`, optionally `pos_scores`, `neg_scores` and `id`.
 
-    Every positive is a row; `notes` counts what was left out because it is there twice. One text in place of a list of
-    them is a list of one.
+    Every positive becomes a row; `notes` counts duplicates and unusable scores that were left out. A single text
+    counts as a list of one.
 
     Raises:
-        InputError: malformed lines; all are gathered.
+        InputError: lines are malformed; all are reported together.
     """
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Count
 
 
 def _apart(sources: Sequence[Source]) -> list[str]:
-    """A name for each file, by which lines of different files are different groups: numbered where names are alike."""
+    """Return a unique name for each file, to build group names from; files with the same name are numbered."""
     count = Counter(source.path.name for source in sources)
     return [
         source.path.name if count[source.path.name] == 1 else f"{number}-{source.path.name}"
@@ -184,11 +187,11 @@ def _listed(texts: Any) -> Any:
 
 
 def _without_repeats(fields: dict[str, Any], notes: Counter[str]) -> None:
-    """Take out passages that are there twice, and negatives that are passages, with their scores."""
+    """Remove repeated passages, and negatives that equal a passage, together with their scores."""
     passages, negatives = fields["passages"], fields["negatives"]
     texts = [_titled(entry) if isinstance(entry, dict) else entry for entry in passages]
     if not all(isinstance(text, str) for text in (*texts, *negatives)):
-        return  # which the check of the row says
+        return  # `check_rows` reports it
     kept = [at for at, text in enumerate(texts) if text not in texts[:at]]
     others = [at for at, text in enumerate(negatives) if text not in texts]
     notes["passages that a query has twice left out"] += len(texts) - len(kept)

@@ -1,4 +1,4 @@
-"""SWIM-IR (Thakur et al., arXiv 2311.05800): generated questions for Wikipedia passages, JSON lines or Parquet."""
+"""Read SWIM-IR (Thakur et al., arXiv 2311.05800): generated questions for Wikipedia passages, JSONL or Parquet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isoglot.languages.codes import known_code
 from isoglot.languages.detection import identifier_if_there
 
 _FIELDS = ("_id", "code", "query", "title", "text")
-_PASSAGES = "en"  # of the cross-lingual sets
+_PASSAGES = "en"  # language of the passages in the cross-lingual sets
 _OTHER = "records whose passage is in another language than the question (the cross-lingual sets are so)"
 
 
@@ -27,21 +27,21 @@ def swim_ir_rows(
     cross_lingual: bool = False,
     notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Stream the rows of SWIM-IR's sets (`_id`, `code`, `query`, `title`, `text`); a group is a code and an id.
+    """Stream the rows of SWIM-IR files (`_id`, `code`, `query`, `title`, `text`); a group is a code and an id.
 
-    The cross-lingual sets pair questions with English passages, which no row (one language) can say: a record becomes
-    two rows of bitext, the question in its language and the passage in English. They serve batches from the one
-    language to the other, in both directions.
+    The cross-lingual sets pair questions with English passages, but a row has one language: so a record becomes two
+    bitext rows, the question in its language and the passage in English, which cross-lingual batches pair in both
+    directions.
 
     Args:
         files: `.jsonl` (also `.gz`) or `.parquet`.
         dataset: name of the data set.
-        langs: the only languages of questions; all when empty.
-        cross_lingual: whether the files are of the cross-lingual sets.
+        langs: keep only questions in these languages; all if empty.
+        cross_lingual: whether the files belong to the cross-lingual sets.
         notes: counts what was left out.
 
     Raises:
-        InputError: a missing file, or malformed records (all are gathered).
+        InputError: a file is missing, or records are malformed (all are reported together).
     """
     left_out = Counter[str]() if notes is None else notes
     problems = Problems()

@@ -1,1 +1,1 @@
-"""Sentences with their translations, out of translation memories and the files that translators work in."""
+"""Read sentences with their translations from translation memories and translators' file formats."""

@@ -1,4 +1,4 @@
-"""Files of bitext, opened by their endings, also inside of .gz and .zip."""
+"""Open bitext files by their extension, also inside .gz and .zip files."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Where it is, such as `memory.zip/en-de.tmx`."""
+        """The path, such as `memory.zip/en-de.tmx`."""
         return f"{self.path}/{self.member}" if self.member else str(self.path)
 
     @property
     def ending(self) -> str:
-        """Ending of what it holds, `.gz` taken off."""
+        """The extension of the content, in lower case and without `.gz`."""
         last = (self.member or self.path.name).lower().removesuffix(".gz")
         return "." + last.rpartition(".")[2] if "." in last else ""
 
@@ -52,13 +52,13 @@ def read_units(names: Sequence[str], wanted: Wanted, notes: Notes) -> Iterator[U
     """Stream the units of files, in order.
 
     Args:
-        names: files; those given as LANG=FILE, and (with as many languages in `wanted.langs`) those of no known kind,
-            match line by line.
-        wanted: which segments count.
-        notes: gathers problems and counts.
+        names: files. Those given as LANG=FILE, and those with an unknown extension (whose languages come from
+            `wanted.langs`, if it has as many, or their extensions), match line by line.
+        wanted: options for reading.
+        notes: collects problems and counts.
 
     Raises:
-        InputError: no files, a missing one, or one of an unknown kind.
+        InputError: there are no files, or one is missing or of an unknown kind.
     """
     if not names:
         raise InputError(f"no files given; expected {KINDS}")
@@ -94,14 +94,14 @@ def _sources(path: Path) -> list[Source]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-            # Beside every file macOS packs another of the same name, which holds no text.
+            # macOS adds a metadata file `._NAME` for every file.
             members = [member for member in members if not Path(member).name.startswith("._")]
     except zipfile.BadZipFile as error:
         raise InputError(f"{path}: a broken or truncated zip file ({error})") from error
     known = [Source(path, member) for member in members if Source(path, member).ending in READERS]
     if known:
         return known
-    # Moses files in a zip come with a licence and a readme.
+    # A zip of Moses files also contains a licence and a readme.
     pair = [Source(path, member) for member in members if Path(member).suffix and "readme" not in member.lower()]
     stems = {source.member.rpartition(".")[0]: 0 for source in pair if source.member}
     for source in pair:
@@ -113,7 +113,7 @@ def _sources(path: Path) -> list[Source]:
 
 
 def _by_language(plain: Sequence[Source], wanted: Wanted) -> list[tuple[str, Source]]:
-    """Files that match line by line, each with its language: those given, else the endings of their names."""
+    """Return files that match line by line with their languages: those given, or else their extensions."""
     if wanted.langs and len(wanted.langs) == len(plain):
         return list(zip(wanted.langs, plain, strict=True))
     ends = [source.ending.removeprefix(".") for source in plain]
@@ -140,7 +140,7 @@ def _moses(files: Sequence[tuple[str, Source]], notes: Notes) -> Iterator[Unit]:
 
 @contextmanager
 def _opened(source: Source, notes: Notes) -> Iterator[IO[bytes] | None]:
-    """The content of a source, unpacked while it is read; None (and a problem) where it cannot be opened."""
+    """Open a source as a stream, decompressed while it is read; None (and a problem) if it cannot be opened."""
     if not source.path.is_file():
         raise InputError(f"{source.path}: no such file")
     broken = (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error)

@@ -1,4 +1,4 @@
-"""Bitext a line: pairs of files that match line by line (Moses), and tab-separated columns."""
+"""Read bitext with one unit per line: parallel files that match line by line (Moses), and tab-separated columns."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> 
     """Stream line n of every file as one unit.
 
     Args:
-        streams: language, name and content of each file.
-        notes: gathers lines that are not UTF-8, and files that end at different lines.
+        streams: (language, name, content) of each file.
+        notes: collects problems: lines that are not UTF-8, and files of different lengths.
     """
     for number, lines in enumerate(zip_longest(*(as_utf8(stream) for *_, stream in streams)), 1):
         ended = [name for (_, name, _), line in zip(streams, lines, strict=True) if line is None]
@@ -36,7 +36,7 @@ def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> 
 
 
 def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
-    """Stream tab-separated lines; the columns' languages stand in `wanted.langs`, else in the first line."""
+    """Stream tab-separated lines; the languages of the columns are `wanted.langs`, or else named in the first line."""
     langs = list(wanted.langs)
     for number, raw in enumerate(as_utf8(stream), 1):
         line = _decoded(raw, file, number, notes)
@@ -52,7 +52,7 @@ def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Ite
                 return
             continue
         if number == 1 and list(map(known_code, fields)) == list(map(known_code, langs)):
-            continue  # it names them, too
+            continue  # a header that names the same languages
         if len(fields) != len(langs):
             notes.problems.add(file, number, f"{len(fields)} columns; expected {len(langs)} ({', '.join(langs)})")
             continue

@@ -1,4 +1,4 @@
-"""Message catalogues of gettext (PO)."""
+"""Read gettext message catalogues (PO)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.languages.codes import known_code
 from isoglot.languages.known import known
 
-# polib reads the name in quotes without looking for the second one, and so loses a letter.
+# Lines are checked before parsing, because polib does not: it drops a letter if the closing quote is missing.
 _LINE = re.compile(
     r'\s*(?:#.*|(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\s*\[\d+\])?|domain)\s*)?"(?:[^"\\]|\\.)*"\s*)?', re.DOTALL
 )
@@ -20,10 +20,10 @@ _CODE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*(@\w+)?")
 
 
 def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
-    """Messages with their translations; of a plural the first form on either side.
+    """Stream messages with their translations; of plurals, the first form on both sides. Memory holds one catalogue.
 
-    The catalogue's language is its header's, else the last of `wanted.langs`, else its name's (`de.po`,
-    `de/LC_MESSAGES/x.po`); messages are in the first of `wanted.langs`, else in English. Memory holds one catalogue.
+    The target language is that of the header, else the last of `wanted.langs`, else that in the file's path (`de.po`,
+    `de/LC_MESSAGES/x.po`). The source language is the first of `wanted.langs`, else English.
     """
     try:
         import polib
@@ -70,12 +70,12 @@ def _named(file: str) -> str:
     path = PurePosixPath(file)
     folders = [part for part in path.parts[:-1] if part != "LC_MESSAGES"]
     names = [path.name.split(".")[0], *path.name.split(".")[-2:-1], *folders[-1:]]
-    if path.parent.name == "LC_MESSAGES":  # named after the program
+    if path.parent.name == "LC_MESSAGES":  # the file is named after the program, so look at the folder first
         names.reverse()
     return next((name for name in names if _CODE.fullmatch(name) and _is_known(name)), "")
 
 
 def _is_known(name: str) -> bool:
-    """Whether a name is a language's of the table: `app` and `web` are codes, too, of languages hardly written."""
+    """Whether a name is the code of a language in our table; `app` and `web` are also codes, of rare languages."""
     code = known_code(name)
     return code is not None and code.partition("-")[0] in known()

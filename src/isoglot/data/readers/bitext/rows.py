@@ -1,4 +1,4 @@
-"""Bitext as rows: each language's text is query and passage of its row, and serves cross-lingual batches only."""
+"""Convert bitext to rows: each language's text is both query and passage, for cross-lingual batches only."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ _ALONE, _NOT_KEPT = "segments without a translation", "segments in fewer than tw
 def bitext_rows(
     units: Iterable[Unit], notes: Notes, dataset: str = KIND, pivot: str = "en", langs: tuple[str, ...] = ()
 ) -> Iterator[Row]:
-    """Stream one row a language of each unit; memory holds eight bytes a row.
+    """Stream one row per language of each unit; memory holds eight bytes per row.
 
-    A group is a text of the pivot (of the unit's first language where it has none), so that memories of several pairs
-    of languages join where they translate the same text. Of several translations into one language the first counts.
+    The group is derived from the text in the pivot language (or the unit's first language if the pivot is missing), so
+    that translation memories of several language pairs join where they translate the same text. If a text has several
+    translations into one language, the first is kept.
 
     Args:
         units: texts with their translations.
-        notes: counts what is left out, and gathers what is no language.
+        notes: counts what is left out, and collects invalid language codes.
         dataset: name of the data set.
-        pivot: language that the units share.
-        langs: the only languages; all when empty.
+        pivot: the language that the units share.
+        langs: keep only these languages; all if empty.
 
     Raises:
-        InputError: `pivot` or one of `langs` is no language.
+        InputError: `pivot` or one of `langs` is not a language code.
     """
     seen, pivot, langs = Seen(), normal_code(pivot), tuple(map(normal_code, langs))
     for unit in units:
@@ -55,7 +56,7 @@ def bitext_rows(
 
 
 def _texts(unit: Unit, langs: tuple[str, ...], notes: Notes) -> dict[str, str]:
-    """The unit's texts that say something, without those that only repeat another language's."""
+    """Return the unit's usable texts by language: with words, and different from those of the languages before."""
     texts: dict[str, str] = {}
     for given, raw in unit.texts.items():
         text, lang = " ".join(raw.split()), known_code(given)

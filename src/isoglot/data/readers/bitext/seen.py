@@ -1,4 +1,4 @@
-"""Which texts were there before, in eight bytes each."""
+"""Remember which texts have occurred, in eight bytes each."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import hashlib
 
 import numpy as np
 
-_MERGED = 1 << 19  # recent ones that are held as Python numbers
+_MERGED = 1 << 19  # recent digests kept as Python integers before they are merged into the array
 
 
 class Seen:
-    """A set of texts that grows to hundreds of millions: sorted 64-bit digests, and the latest in a plain set."""
+    """A set for hundreds of millions of texts: a sorted array of 64-bit digests, and a plain set of the latest ones."""
 
     def __init__(self) -> None:
         self._old = np.empty(0, np.uint64)
         self._recent: set[int] = set()
 
     def add(self, text: str) -> bool:
-        """Take a text; whether it was new."""
+        """Add a text; return whether it was new."""
         key = int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
         if key in self._recent:
             return False

@@ -1,4 +1,4 @@
-"""Translation memories (TMX 1.1 to 1.4)."""
+"""Read translation memories (TMX 1.1 to 1.4)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.data.readers.bitext.xml_events import XML_LANG, elements, spoken
 from isoglot.languages.codes import known_code
 
-# Codes of the original's markup, and texts of their own inside of it.
+# Elements that hold markup codes of the original, or separate texts inside them (`sub`).
 _SILENT = frozenset({"bpt", "ept", "ph", "it", "ut", "sub"})
 
 
 def tmx_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
-    """Stream the units of a memory; of two texts in one language the first counts."""
+    """Stream the units of a translation memory; of several texts in one language, the first is kept."""
     number = 0
     for event, element in elements(stream, file, {"tu"}, notes):
         if event != "end" or element.tag != "tu":

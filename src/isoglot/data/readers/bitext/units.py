@@ -1,4 +1,4 @@
-"""A text with its translations, and what is counted on the way to it."""
+"""The types shared by bitext readers: translation units, notes on what was read, and options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isoglot.core.problems import Problems
 
 
 class Unit(NamedTuple):
-    """One text in several languages, by code, with the file and (1-based) line or number it came from."""
+    """One text in several languages (code -> text), and its origin: the file and the 1-based line or unit number."""
 
     texts: dict[str, str]
     file: str
@@ -19,7 +19,7 @@ class Unit(NamedTuple):
 
 @dataclass
 class Notes:
-    """What a reader met: problems that stop the command, and segments that were left out, by reason."""
+    """What happened while reading: problems, which make the command fail, and counts of omitted segments by reason."""
 
     problems: Problems = field(default_factory=Problems)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -27,10 +27,10 @@ class Notes:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which segments count.
+    """Options for reading bitext.
 
     Attributes:
-        langs: of files that do not name their languages (Moses, TSV, PO without a header): source first.
+        langs: languages of files that do not name them (Moses, TSV, PO without a header), source first.
         unfinished: keep segments that translators marked as fuzzy, new or in need of translation.
         header: whether a TSV file begins with the names of its columns.
     """

@@ -1,4 +1,4 @@
-"""XLIFF 1.x and 2.x: what translators work in."""
+"""Read XLIFF 1.x and 2.x, the exchange formats of translation tools."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DONE = frozenset({None, "translated", "final", "signed-off", "reviewed"})
 
 
 def xliff_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iterator[Unit]:
-    """Stream sources with their targets; what is marked as unfinished is left out unless it is wanted.
+    """Stream source texts with their targets; unfinished segments are left out unless `wanted.unfinished`.
 
-    Both versions are told apart by the place of the languages: on `file` (1.x) or on `xliff` (2.x).
+    The languages are attributes of `file` (1.x) or of `xliff` (2.x), which distinguishes the versions.
     """
     source_lang = target_lang = ""
     number = 0
@@ -28,7 +28,7 @@ def xliff_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> I
             if element.tag == "xliff":
                 source_lang, target_lang = element.get("srcLang", ""), element.get("trgLang", "")
             elif element.tag == "file" and (element.get("source-language") or not source_lang):
-                # A file without a target is not in the language of the one before it.
+                # Overwrite both, so that a file without a target language does not inherit that of the file before.
                 source_lang, target_lang = element.get("source-language", ""), element.get("target-language", "")
             continue
         if element.tag not in ("trans-unit", "unit"):

@@ -1,4 +1,4 @@
-"""XML read as a stream, safely: no entities are expanded and nothing outside of the file is opened."""
+"""Stream XML safely: no entities are expanded and no other files are opened."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes) -> Iterator[tuple[str, Element]]:
-    """Stream the start and end of elements; memory holds one wanted element at a time.
+    """Stream the starts and ends of elements; memory holds one wanted element at a time.
 
     Args:
         stream: the XML.
         file: its name, for messages.
-        wanted: local names whose elements are complete at their end; all others are emptied there.
-        notes: gathers what is wrong: XML that breaks off, entities (a bomb, or a file of this machine).
+        wanted: local names of elements that are yielded only at their end, complete; what is inside them is not.
+        notes: collects problems: broken XML, or entities (which could expand without limit or read local files).
 
     Yields:
-        `start` or `end`, and the element; its tag without namespace.
+        `start` or `end`, and the element, whose tag has no namespace. It is emptied after its `end`.
 
     Raises:
         MissingPackageError: defusedxml is not installed.
@@ -65,7 +65,7 @@ def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes
 
 
 def spoken(element: Element, silent: Collection[str]) -> str:
-    """Text of a segment without the markup it carries: what stands inside of `silent` elements is no text."""
+    """Return the text of a segment without markup; the content of `silent` elements is left out."""
     parts = [element.text or ""]
     for child in element:
         if child.tag.rpartition("}")[2] not in silent:
