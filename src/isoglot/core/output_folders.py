@@ -43,7 +43,7 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
     What `overwrite` replaces is kept beside the folder, as `.NAME.isoglot-old`, until the block, or one that resumes
     it, is done; if the block fails after writing something, it stays there, and stderr says so.
 
-    Two processes never write there at once, if the file system supports locks; these end with the process.
+    Two processes never write there at once, if the file system has locks, which end with the process that holds them.
 
     Args:
         path: of the folder; a link to one is followed.

@@ -47,7 +47,7 @@ class Problems:
         return [*self._lost, *self._noted][:SHOWN]
 
     def summary(self) -> str:
-        """Return how often each kind of problem occurred, without its particulars."""
+        """Return how often each kind of problem or warning occurred, without its particulars."""
         return "; ".join(f"{kind} {count}" for kind, count in self._kinds.most_common(6))
 
     @property

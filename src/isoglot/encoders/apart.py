@@ -162,7 +162,7 @@ class _Process:
         for here, there in pairs:
             there.close()
             self._free.put(here)
-        # Runs before multiprocessing's own exit handler, which terminates daemon processes politely, and waits.
+        # Runs before multiprocessing's own exit handler, which sends SIGTERM (ignored by the process) and waits.
         self._end = Finalize(self, _kill, (self._process,), exitpriority=10)
         self._first = pairs[0][0]
 

@@ -310,7 +310,7 @@ def encode_distinct(
     Args:
         texts: any.
         tokens_of: the tokenizer; its result says which texts it truncated.
-        vectors_of: maps some of the tokenized texts, given by index and longest first, to their vectors (n, d).
+        vectors_of: maps some of the tokenised texts, given by index and longest first, to their vectors (n, d).
         what: name of the progress bar.
         device: that computes.
         length: maximum tokens per text.

@@ -1,4 +1,4 @@
-"""Pseudo-relevance feedback: move a query's vector towards its best passages, as passages find translations better.
+"""Pseudo-relevance feedback: move queries towards their best passages, which find translations better than they do.
 
 Rocchio (1971) on vectors, as in Li and others (2021, arXiv 2108.11044) for dense retrieval: the mean of the best
 passages' vectors is added to the query's, and the search repeated. The best passages are in the languages that the

@@ -20,7 +20,7 @@ from isoglot.encoders.embedder import Role, Vectors
 MOST = 2048  # queries kept, of all languages together
 LEAST = 32  # kept per language at least, if there are as many
 _MOST_TAKEN = 0.125  # limit of the change of a cosine, either way
-_QUERY, _PASSAGE = 0.5, 0.25  # norms of what is added: small, so that 8-bit quantization keeps the rest precise
+_QUERY, _PASSAGE = 0.5, 0.25  # norms of what is added: small, so that 8-bit quantisation keeps the rest precise
 _BLOCK = 4096  # passages compared at a time
 
 

@@ -58,7 +58,7 @@ def filled_up(vectors: Vectors, role: Role) -> Vectors:
     """Append a dimension to vectors (n, d), so that cosines equal the former inner products: (n, d + 1).
 
     It brings a passage's norm to 1, and is 0 for a query: whatever assumes unit vectors (an index, its
-    quantization, a database) then ranks by the inner product.
+    quantisation, a database) then ranks by the inner product.
 
     >>> passages = filled_up(np.array([[0.6, 0.0], [0.0, 1.0]], np.float32), "passage")
     >>> passages.round(2).tolist()

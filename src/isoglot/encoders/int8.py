@@ -3,7 +3,7 @@
 An encoder's channels differ in magnitude by a factor of a hundred. Before rounding, each is divided by its own scale,
 and its weights are multiplied by it: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. The midpoint of
 its range and the mean error of the rounded weights go into the bias. Only inputs that come from a normalisation are
-rounded: outputs of attention and of the activation would lose more than 8 bits can represent.
+rounded: outputs of attention and of the activation would lose too much in 8 bits.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class _Rounded:
         self.width = len(bias)
         middle, most = (seen.high + seen.low) / 2, ((seen.high - seen.low) / 2).clamp_min(_TINY)
         scale = most**_ALPHA / weight.abs().amax(dim=0).clamp_min(_TINY) ** (1 - _ALPHA)
-        scale *= float((most / scale).max()) * _MARGIN / _MOST  # now one quantization step of the input is 1
+        scale *= float((most / scale).max()) * _MARGIN / _MOST  # now inputs divided by it are in quantisation steps
         self._steps = scale.reciprocal()
         # Converting to a byte truncates: the added 0.5 makes it round.
         self._zero = _ZERO + 0.5 - middle / scale

@@ -1,4 +1,4 @@
-"""Token vectors quantized to one byte per dimension: stored for passages, late interaction need not re-encode."""
+"""Token vectors quantised to a byte per dimension, stored so that late interaction need not re-encode passages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KeptTokens = NDArray[np.int8]
 
 
 def kept_tokens(tokens: TokenVectors) -> list[KeptTokens]:
-    """Return each text's tokens, quantized.
+    """Return each text's tokens, quantised.
 
     >>> one = TokenVectors(np.array([[0.6, 0.8], [1, 0]], np.float32), np.array([0, 2]), np.ones(2, np.float32) / 2)
     >>> [text.tolist() for text in kept_tokens(one)]

@@ -120,7 +120,7 @@ class LateInteraction:
         return found
 
     def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
-        """Return the same for passages whose tokens were stored, up to quantization error."""
+        """Return the same for passages whose tokens were stored, up to quantisation error."""
         if not passages:
             return np.empty(0, np.float32)
         found: Vectors = late_scores(self._encoder.encoded_tokens([query], "query"), opened_tokens(passages))[0]

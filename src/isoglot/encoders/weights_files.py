@@ -1,4 +1,4 @@
-"""A checksum that identifies the weights in a model's folder, even after others replace them."""
+"""A checksum of the weights in a model's folder, to detect that others have replaced them."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _encoded(wholes: Sequence[str], encode: Callable[[list[str]], list[Any]], pr
 
 
 def windows(spans: Sequence[slice], count: int, room: int) -> list[Window]:
-    """Return windows over a context of `count` tokens; one longer span than fits starts its window.
+    """Return windows of at most `room` tokens over a context of `count`; a span longer than that starts its window.
 
     If the whole context fits in `room`, one window; else as many spans as fit together, centred in their window.
 
