@@ -1,1 +1,1 @@
-"""What every room stands on: errors, atomic files, progress, run records, the cache folder."""
+"""Foundations of all rooms: errors, atomic files, progress, run records, the cache folder."""

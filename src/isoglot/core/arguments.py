@@ -1,4 +1,4 @@
-"""What a function was given, held against what it takes: a refusal names the argument, what came and what would do."""
+"""Argument checks, whose errors name the argument, the given value and the expected one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from isoglot.core.errors import InputError
 
 
 def check_kind(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
-    """Refuse a value of another kind.
+    """Check the type of a value.
 
     Args:
         name: of the argument.
         value: given.
-        kinds: that will do.
+        kinds: accepted types.
         expected: the same in words.
 
     Raises:
-        InputError: another one.
+        InputError: a value of another type.
 
     >>> check_kind("rows", 5, dict, "a dict")
     Traceback (most recent call last):
@@ -36,17 +36,17 @@ def check_kind(name: str, value: object, kinds: type | tuple[type, ...], expecte
 
 
 def check_whole(name: str, value: Any, least: int, unit: str = "", *, most: int | None = None) -> None:
-    """Refuse what is no whole number of at least `least`; NumPy's are whole numbers, True is none.
+    """Check that a value is a whole number of at least `least`; NumPy's integers count, True does not.
 
     Args:
         name: of the argument.
         value: given.
-        least: the smallest that will do.
+        least: minimum.
         unit: what is counted, for the message.
-        most: the largest that will do.
+        most: maximum, if any.
 
     Raises:
-        InputError: another kind, or a number out of bounds.
+        InputError: another type, or a number out of bounds.
 
     >>> check_whole("length", 0, 4, "tokens")
     Traceback (most recent call last):
@@ -66,16 +66,16 @@ def check_whole(name: str, value: Any, least: int, unit: str = "", *, most: int 
 
 
 def check_number(name: str, value: Any, expected: str, fits: Callable[[float], bool]) -> None:
-    """Refuse what is no finite number, or one out of bounds; NumPy's are numbers, True is none.
+    """Check that a value is a finite number within bounds; NumPy's numbers count, True does not.
 
     Args:
         name: of the argument.
         value: given.
-        expected: which numbers will do, in words.
-        fits: whether one will do.
+        expected: the accepted numbers, in words.
+        fits: returns whether a number is accepted.
 
     Raises:
-        InputError: another kind of value, or another number.
+        InputError: another type, or a number that is not accepted.
 
     >>> check_number("lr", "fast", "a positive number", lambda lr: lr > 0)
     Traceback (most recent call last):
@@ -87,16 +87,16 @@ def check_number(name: str, value: Any, expected: str, fits: Callable[[float], b
 
 
 def check_function(name: str, value: Any, takes: int, expected: str) -> None:
-    """Refuse what is no function of so many arguments; of one that does not tell them (written in C) the first is seen.
+    """Check that a value is callable with so many arguments; without a signature (as in C), only that it is callable.
 
     Args:
         name: of the argument, or of what is registered.
         value: given.
-        takes: how many arguments it is called with.
-        expected: what they are, and what it gives, in words.
+        takes: number of arguments.
+        expected: what they are and what is returned, in words.
 
     Raises:
-        InputError: nothing that can be called, or not with so many.
+        InputError: not callable, or not with so many arguments.
 
     >>> check_function("loss 'margin'", lambda: 1, 1, "a function of a batch")
     Traceback (most recent call last):

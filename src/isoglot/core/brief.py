@@ -1,4 +1,4 @@
-"""How a value that holds many texts or numbers prints: its fields, each cut to what fits on a line."""
+"""A short repr for values that hold many texts or numbers: their fields, each abbreviated."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def brief(value: Any) -> str:
-    """A dataclass or NamedTuple as it prints: fields that hold nothing are left out, arrays told by their shape.
+    """Return the repr of a dataclass or NamedTuple, without empty fields, and with arrays shown by their shape.
 
     Args:
-        value: whose fields are shown; those with `repr=False` are not.
+        value: whose fields are shown, except those with `repr=False`.
 
     >>> from typing import NamedTuple
     >>> class Note(NamedTuple):
@@ -29,7 +29,7 @@ def brief(value: Any) -> str:
 
 
 def few(names: tuple[str, ...] | list[str], most: int = 12) -> str:
-    """Names in a row; of many the first ones, and how many there are.
+    """Join names with commas; if there are more than `most`, the first ones and the total number.
 
     >>> few(("de", "en", "th"), most=2)
     'de, en, ... (3)'
@@ -47,7 +47,7 @@ class _Brief(reprlib.Repr):
     def repr_ndarray(self, value: Any, level: int) -> str:
         return f"<{str(value.dtype).removeprefix('torch.')} {'x'.join(map(str, value.shape))}>"
 
-    # By the names of their types, so that nothing is imported.
+    # Methods are found by type name, so that nothing has to be imported.
     repr_memmap = repr_Tensor = repr_ndarray  # noqa: N815
 
     def repr_float(self, value: float, level: int) -> str:

@@ -1,4 +1,4 @@
-"""Where isoglot keeps what it can make or fetch again."""
+"""The cache folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where isoglot keeps what it can make or fetch again."""
+    """Return the folder for files that can be built or downloaded again."""
     if own := os.environ.get("ISOGLOT_CACHE"):
         return Path(own).expanduser()
     shared = os.environ.get("XDG_CACHE_HOME", "")

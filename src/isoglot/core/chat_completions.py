@@ -1,4 +1,4 @@
-"""One answer of a chat model behind an OpenAI-compatible API, and the JSON object that it was asked for."""
+"""One response of a chat model behind an OpenAI-compatible API, and the JSON object in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Completion(NamedTuple):
-    """An answer's text, and the tokens that prompt and answer cost; None where the endpoint does not say."""
+    """A response's text, and the number of prompt and response tokens; None if the endpoint does not state it."""
 
     text: str
     tokens: int | None
@@ -23,20 +23,20 @@ class Completion(NamedTuple):
 def complete(
     client: httpx.Client, url: str, model: str, prompt: str, *, temperature: float, most_tokens: int, least: float = 0.0
 ) -> Completion:
-    """Ask once.
+    """Send one request.
 
     Args:
-        client: with the headers and the time to wait for an answer.
+        client: with headers and timeout set.
         url: base of the API.
-        model: as the endpoint names it.
-        prompt: what the user says.
-        temperature: of the draw.
-        most_tokens: of the answer.
-        least: seconds that a shorter Retry-After counts as.
+        model: the endpoint's name for it.
+        prompt: the user's message.
+        temperature: of sampling.
+        most_tokens: maximum length of the response.
+        least: minimum seconds to wait, where Retry-After states fewer.
 
     Raises:
-        FaultError: no answer, or one that is no chat completion.
-        InputError: the endpoint refuses (a wrong key, an unknown model).
+        FaultError: no response, or one that is not a chat completion.
+        InputError: the endpoint rejects the request (a wrong key, an unknown model).
     """
     body = {
         "model": model,
@@ -57,15 +57,15 @@ def complete(
 
 
 def without_thoughts(text: str) -> str:
-    """An answer without what the model thought before it."""
+    """Return a response without the model's reasoning."""
     return re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
 
 
 def json_object(text: str, keys: Iterable[str] = ()) -> dict[str, Any]:
-    """The JSON object in an answer, without the thoughts and fences around it.
+    """Return the JSON object in a response, ignoring reasoning and code fences around it.
 
     Raises:
-        ValueError: none, or one without all of these keys.
+        ValueError: none, or one that lacks any of these keys.
     """
     bare = without_thoughts(text)
     start = bare.find("{")

@@ -1,4 +1,4 @@
-"""Tables of text that stay aligned on a terminal, where a Chinese character takes two cells."""
+"""Text tables that stay aligned on a terminal, where a Chinese character takes two cells."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rich.cells import cell_len
 
 
 def aligned(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right, a blank between at least.
+    """Return the lines of a table: first column left-aligned, the others right-aligned, separated by a space or more.
 
     Args:
-        rows: cells of each line, as many in each.
-        least: cells of the terminal that each column takes at least.
+        rows: the cells of each line, the same number in each.
+        least: minimum width of each column, in terminal cells.
 
     >>> aligned([["de", "1"], ["zh-Hant", "20"], ["中文", "3"]], [4, 3])
     ['de        1', 'zh-Hant  20', '中文      3']
@@ -26,10 +26,10 @@ def aligned(rows: Sequence[Sequence[str]], least: Sequence[int]) -> list[str]:
 
 
 def column_width(texts: Iterable[str], least: int) -> int:
-    """Cells of a terminal that hold each of the texts and a blank."""
+    """Return the width, in terminal cells, that fits each text and a space."""
     return max([least, *(cell_len(text) + 1 for text in texts)])
 
 
 def pad(text: str, width: int) -> str:
-    """Text with blanks after it, so that it takes `width` cells of a terminal, or more where it is longer."""
+    """Pad a text with spaces to `width` terminal cells; longer texts are unchanged."""
     return text + " " * (width - cell_len(text))

@@ -1,4 +1,4 @@
-"""One error tree: every error a user can cause or meet carries the exit code of the command line."""
+"""The error classes: each error that a user can cause or meet carries the command line's exit code."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class IsoglotError(Exception):
-    """Base of all errors raised on purpose; its message says what was seen, what was expected, what to do.
+    """Base of all errors raised on purpose; its message says what was seen, what was expected and what to do.
 
     Attributes:
-        exit_code: of the command line: 1, or 2 where the input or the usage is at fault, 3 where a gate was missed.
+        exit_code: of the command line: 1, or 2 for bad input or usage, 3 for a missed gate.
 
     Example:
         >>> from isoglot import IsoglotError, prepare
@@ -23,7 +23,7 @@ class IsoglotError(Exception):
     exit_code = 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is, also out of another process: what a subclass is made of is not its message alone."""
+        """Pickle with all attributes: the constructors of subclasses may take more than the message."""
         return _again, (type(self), self.args, vars(self))
 
 
@@ -34,7 +34,7 @@ def _again(kind: type[IsoglotError], args: tuple[Any, ...], state: dict[str, Any
 
 
 class InputError(IsoglotError):
-    """Bad input or bad usage: a file, a line, a column, a flag."""
+    """Bad input or usage: a file, a line, a column, a flag."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""Where independent pieces of work are done: here, or wherever an executor takes them."""
+"""The interface to run independent tasks, here or on other machines."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ Result = TypeVar("Result")
 
 
 class Executor(Protocol):
-    """Does tasks that depend on nothing but themselves, each at least once, and gives each result once.
+    """Runs tasks that are independent of each other, each at least once, and yields each result once.
 
     Attributes:
-        workers: how many work at the same time.
-        threads: that each of them has for products.
+        workers: number of concurrent workers.
+        threads: per worker, for matrix products.
     """
 
     @property
     def workers(self) -> int:
-        """How many work at the same time."""
+        """Number of concurrent workers."""
         ...
 
     @property
     def threads(self) -> int:
-        """How many threads each has for products."""
+        """Number of threads per worker, for matrix products."""
         ...
 
     def run(
         self, opener: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
     ) -> Iterator[tuple[Task, Result]]:
-        """Do tasks; results come as they are ready, in any order.
+        """Run tasks; results are yielded as they complete, in any order.
 
         Args:
-            opener: gives the function from a task to its result; called once a worker. Where workers are elsewhere it
-                is pickled, and so are tasks and results.
-            tasks: read as workers get free, a few ahead.
+            opener: returns the function from a task to its result; called once per worker. For remote workers it is
+                pickled, and so are tasks and results.
+            tasks: iterated as workers become free, a few ahead.
 
         Raises:
-            IsoglotError: a task failed, or nobody could do it.
+            IsoglotError: a task failed, or no worker could run it.
         """
         ...
 
 
 class Here:
-    """Does tasks in this process, one after the other."""
+    """Runs tasks in this process, one after the other."""
 
     workers = 1
     threads = os.cpu_count() or 1
@@ -53,7 +53,7 @@ class Here:
     def run(
         self, opener: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
     ) -> Iterator[tuple[Task, Result]]:
-        """Do tasks in their order."""
+        """Run tasks in order."""
         work = opener()
         for task in tasks:
             yield task, work(task)

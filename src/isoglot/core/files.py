@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and JSON that says where it is broken."""
+"""Atomic writing of files and folders, and JSON reading whose errors give the place."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
 
-# Of the marks of direction only those that turn letters round, which right-to-left text never needs.
+# Of the directional marks only the overrides, which right-to-left text never needs.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 
-_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # making one takes longer than a line
+_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # costs more to create than a line
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; it takes the name only when the block succeeds.
+    """Yield a temporary path beside `path` to write to; it is renamed to `path` only if the block succeeds.
 
     Raises:
-        InputError: nothing can be written there.
+        InputError: the place is not writable.
         IsoglotError: the disk is full (nothing is left behind).
     """
     try:
@@ -53,10 +53,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; it replaces `path` only when the block succeeds.
+    """Yield a temporary folder beside `path`; it replaces `path` only if the block succeeds.
 
     Raises:
-        InputError: nothing can be written there.
+        InputError: the place is not writable.
         IsoglotError: the disk is full (nothing is left behind).
     """
     try:
@@ -69,7 +69,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(masked(0o777))
         if path.exists():
-            # Aside first: whenever the process dies, one of the two stands complete.
+            # Moved aside first: whenever the process dies, one of the two is complete.
             path.replace(aside)
         temporary.replace(path)
     except OSError as error:
@@ -80,21 +80,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def masked(rights: int) -> int:
-    """Rights of a new file or folder, as far as the umask of this process leaves them."""
-    umask = os.umask(0)  # it is read by setting it
+    """Apply this process's umask to the permissions of a new file or folder."""
+    umask = os.umask(0)  # it can only be read by setting it
     os.umask(umask)
     return rights & ~umask
 
 
 def unwritable(path: Path, error: OSError, remedy: str = "choose another place") -> IsoglotError:
-    """The error for a place where nothing can be written: a full disk is not the place's fault."""
+    """Return the error for a place that is not writable: an `InputError`, unless the disk is full."""
     kind = IsoglotError if error.errno in _NO_ROOM else InputError
     return kind(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """A block that reads a file and does nothing else.
+    """Turn errors of reading a file into an `InputError`; the block must do nothing but read it.
 
     Raises:
         InputError: the file cannot be read.
@@ -114,7 +114,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically; NaN becomes null, since JSON has none."""
+    """Write a JSON file atomically; NaN and infinity become null, since JSON has neither."""
     write_text(path, json.dumps(without_nan(value), ensure_ascii=False, indent=1) + "\n")
 
 
@@ -122,7 +122,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: missing, truncated or not JSON; names the file and the place.
+        InputError: missing, truncated or not JSON; names the file and the line.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -132,19 +132,19 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: broken or truncated JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:  # a number of over 4300 digits, or nested too deeply
+    except (ValueError, RecursionError) as error:  # a number of over 4300 digits, or too deep nesting
         raise InputError(f"{path}: not usable JSON ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def shown(path: Path | str) -> str:
-    r"""A path as text that can be written anywhere: bytes that are no UTF-8 become `\xfc`."""
+    r"""Return a path as text that can be encoded as UTF-8: bytes that are not UTF-8 become `\xfc`."""
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
 def printable(text: str) -> str:
-    r"""Text for one line of a terminal, which would obey control characters: they are escaped.
+    r"""Escape control characters, which a terminal would interpret, and line breaks.
 
     >>> print(printable("a\x1b[31m\nb"))
     a\x1b[31m\nb
@@ -153,13 +153,13 @@ def printable(text: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def without_nan(value: Any) -> Any:
-    """The same value with None for every NaN and infinity, since JSON has none."""
+    """Return the same value with None for every NaN and infinity, since JSON has neither."""
     if isinstance(value, dict):
         return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -170,15 +170,15 @@ def without_nan(value: Any) -> Any:
 
 
 def json_line(value: Any) -> str:
-    r"""A value as JSON in one line, as programs read it: letters as they are, null for NaN and infinity.
+    r"""Return a value as one line of JSON for programs: non-ASCII letters unescaped, null for NaN and infinity.
 
-    Half surrogate pairs, which no file can hold, become U+FFFD.
+    Lone surrogates, which UTF-8 cannot encode, become U+FFFD.
 
     >>> json_line({"a": float("nan"), "b": "\ud800"})
     '{"a": null, "b": "\ufffd"}'
     """
     try:
         line = _ONE_LINE.encode(value)
-    except (TypeError, ValueError):  # keys that are no texts, or numbers that JSON does not have
+    except (TypeError, ValueError):  # keys that are not strings, or NaN and infinity
         line = json.dumps(without_nan(value), ensure_ascii=False, default=str)
     return _SURROGATES.sub("\ufffd", line)

@@ -1,4 +1,4 @@
-"""Where on disk lies what has a certain hash: sorted runs in files, merged as they become many."""
+"""An on-disk map from hashes to places: sorted runs in files, merged as they grow in number."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-BLOCK = 512  # rows that are read to find one
-MERGED = 65_536  # rows of each of two runs that are merged at once
-_BITS = 1 << 28  # that tell, without a look at the disk, of most hashes which are not there that they are not: 32 MB
+BLOCK = 512  # rows read per look-up
+MERGED = 65_536  # rows read at a time from each of two runs being merged
+_BITS = 1 << 28  # of a filter (32 MB) that rules out most absent hashes without reading the disk
 
 
 class HashRuns:
-    """Places by 64-bit hashes, of which several may be equal.
+    """Places by 64-bit hash, of which several may be equal.
 
-    In memory are the 32 MB of a Bloom filter with one hash function, and eight bytes for every 512 hashes. Runs are
-    merged with those that are not more than twice as long, so that a look-up reads few of them and a hash is written
-    few times, both about the binary logarithm of their number.
+    In memory are the 32 MB of a Bloom filter with one hash function, and eight bytes per 512 hashes. A run is merged
+    with the one before it if that is at most twice as long, so that a look-up reads few runs and a hash is written few
+    times: both about the binary logarithm of the number of hashes.
 
     Args:
-        folder: with room for the files, which have no names and go with the object.
+        folder: with room for the files, which are unnamed and vanish with the object.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class HashRuns:
         self._known = bytearray(_BITS // 8)
 
     def perhaps(self, hashes: Integers) -> Integers:
-        """Which of some hashes (n,) may be there; the others surely are not."""
+        """Return the indices of those hashes (n,) that may be present; the others certainly are not."""
         spots = hashes & (_BITS - 1)
         return np.flatnonzero(np.frombuffer(self._known, np.uint8)[spots >> 3] >> (spots & 7) & 1)
 
@@ -53,7 +53,7 @@ class HashRuns:
             self._runs.append(_Run(self._folder, _merged(older, newer)))
 
     def places(self, hash_: int) -> list[int]:
-        """All places of a hash, the last one first."""
+        """Return all places of a hash, in descending order."""
         spot = hash_ & (_BITS - 1)
         if not self._known[spot >> 3] & (1 << (spot & 7)):
             return []
@@ -61,7 +61,7 @@ class HashRuns:
 
 
 class _Run:
-    """Rows of a hash and a place each, in the order of the hashes, in a file."""
+    """A file of rows, each a hash and a place, sorted by hash."""
 
     def __init__(self, folder: Path, parts: Iterable[Integers]) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
@@ -69,18 +69,18 @@ class _Run:
         self.rows, first = 0, list[Integers]()
         for part in parts:
             self._file.write(part.tobytes())
-            first.append(part[-self.rows % BLOCK :: BLOCK, 0].copy())  # of each block, and not the part behind it
+            first.append(part[-self.rows % BLOCK :: BLOCK, 0].copy())  # of each block; a view would keep all of `part`
             self.rows += len(part)
         self._file.flush()
         self._first = np.concatenate(first)
 
     def read(self, start: int, stop: int) -> Integers:
-        """Rows (n, 2), as far as there are."""
+        """Return rows (n, 2), as far as they exist."""
         self._file.seek(16 * start)
         return np.frombuffer(self._file.read(16 * (stop - start)), np.int64).reshape(-1, 2)
 
     def places(self, hash_: int) -> list[int]:
-        """Of one hash; equal ones may lie in several blocks."""
+        """Return the places of one hash; equal hashes may span several blocks."""
         start = max(1, int(np.searchsorted(self._first, hash_))) - 1
         stop = int(np.searchsorted(self._first, hash_, "right"))
         rows = self.read(start * BLOCK, stop * BLOCK)
@@ -92,7 +92,7 @@ def _merged(one: _Run, other: _Run) -> Iterator[Integers]:
     start = [0, 0]
     while start[0] < one.rows or start[1] < other.rows:
         parts = [run.read(at, at + MERGED) for run, at in zip((one, other), start, strict=True)]
-        # Up to here, nothing that is still to be read comes between.
+        # Up to here, no row that is still unread can come in between.
         safe = min(part[-1, 0] for part in parts if len(part))
         parts = [part[: np.searchsorted(part[:, 0], safe, "right")] for part in parts]
         start = [at + len(part) for at, part in zip(start, parts, strict=True)]

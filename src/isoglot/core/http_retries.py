@@ -1,4 +1,4 @@
-"""One request to an OpenAI-compatible API: which of its faults another try may mend, and how long to wait before it."""
+"""One request to an OpenAI-compatible API: which failures are worth a retry, and how long to wait before it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from isoglot.core.errors import InputError, MissingPackageError
 if TYPE_CHECKING:
     import httpx
 
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth another try
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth a retry
 _LONGEST_WAIT = 60.0
 
 
 class FaultError(Exception):
-    """What another try may mend; who asks catches it.
+    """A failure that a retry may resolve; to be caught by the caller.
 
     Attributes:
-        wait: seconds until then, as the server asked; None where it did not.
+        wait: seconds to wait, as requested by the server; None if it did not say.
     """
 
     def __init__(self, message: str, wait: float | None = None) -> None:
@@ -28,21 +28,21 @@ class FaultError(Exception):
 
 
 def post(client: httpx.Client, url: str, path: str, body: dict[str, Any], *, least: float = 0.0) -> httpx.Response:
-    """One request.
+    """Send one request.
 
     Args:
-        client: with the headers and the time to wait for an answer.
+        client: with headers and timeout set.
         url: base of the API.
-        path: what is asked for, below the base.
-        body: sent as JSON; its `model` stands in the refusal.
-        least: seconds that a shorter Retry-After counts as.
+        path: of the request, below the base.
+        body: sent as JSON; error messages name its `model`.
+        least: minimum seconds to wait, where Retry-After states fewer.
 
     Returns:
-        An answer of success.
+        A successful response.
 
     Raises:
-        FaultError: no answer, or a status that may pass.
-        InputError: no address, or the server refuses (a wrong key, an unknown model).
+        FaultError: no response, or a status that may be temporary.
+        InputError: an invalid address, or the server rejects the request (a wrong key, an unknown model).
     """
     package = require_httpx()
     try:
@@ -65,14 +65,14 @@ def post(client: httpx.Client, url: str, path: str, body: dict[str, Any], *, lea
 
 
 def pause(attempt: int, wait: float | None) -> float:
-    """Seconds before a further try (the first of them is 1): what the server asked for, or ever longer ones."""
-    # Full jitter: clients that failed together do not come back together.
+    """Return the seconds to wait before a retry (the first is attempt 1): as requested by the server, or increasing."""
+    # Jitter: clients that failed together do not retry together.
     backoff = random.uniform(0.5, 1) * 2**attempt
     return min(_LONGEST_WAIT, backoff if wait is None else wait)
 
 
 def retry_after(header: str | None, least: float = 0.0) -> float | None:
-    """Seconds of a Retry-After header, `least` or more; None where it is absent or a date."""
+    """Return the seconds of a Retry-After header, at least `least`; None if it is absent or a date."""
     try:
         seconds = float(header or "")
     except ValueError:
@@ -81,7 +81,7 @@ def retry_after(header: str | None, least: float = 0.0) -> float | None:
 
 
 def require_httpx() -> Any:
-    """The package httpx.
+    """Import and return the package httpx.
 
     Raises:
         MissingPackageError: it is not installed.

@@ -1,8 +1,8 @@
-"""A dict of texts that does not grow in memory: what is too much for it lies in files without a name."""
+"""A dict of strings in bounded memory: large ones are kept in unnamed files."""
 
 from __future__ import annotations
 
-import marshal  # of what no other process reads
+import marshal  # no other process reads the files
 import tempfile
 from collections.abc import Iterator, Mapping, MutableMapping
 from itertools import islice
@@ -16,19 +16,19 @@ from isoglot.core.hash_runs import HashRuns
 from isoglot.core.large_list import no_room
 
 MOST = 250_000  # entries in memory: some 50 MB
-_WRITTEN = 10_000  # entries at once
+_WRITTEN = 10_000  # entries per write
 
 Default = TypeVar("Default")
 
 
 class LargeDict(MutableMapping[str, str]):
-    """A dict from texts to texts, in order of insertion, in bounded memory.
+    """A dict from strings to strings, in order of insertion, in bounded memory.
 
-    Up to `MOST` entries it is a dict. More go, `MOST` at a time, to the end of a file; what tells where a key lies
-    there is on disk too (`HashRuns`). A key that is set once more then comes last.
+    Up to `MOST` entries it is a plain dict. Beyond that, entries are appended to a file, `MOST` at a time; the index of
+    their places there is on disk too (`HashRuns`). From then on, setting an existing key moves it to the end.
 
     Args:
-        folder: with room for the files, which go with the dict, or with the process however that ends.
+        folder: with room for the files, which vanish with the dict, or with the process however it ends.
 
     Raises:
         IsoglotError: the disk is full.
@@ -36,7 +36,7 @@ class LargeDict(MutableMapping[str, str]):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._recent: dict[str, str | None] = {}  # None for what was removed and is still in the file
+        self._recent: dict[str, str | None] = {}  # None for entries that were removed but are still in the file
         self._filed: _Filed | None = None
 
     @overload
@@ -44,14 +44,14 @@ class LargeDict(MutableMapping[str, str]):
     @overload
     def get(self, key: str, default: str | Default) -> str | Default: ...
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key."""
+        """Return the value of a key, or the default."""
         found = self._recent.get(key)
         if found is None and self._filed is not None and key not in self._recent:
             found = self._filed.get(key)
         return default if found is None else found
 
     def setdefault(self, key: str, default: str = "") -> str:
-        """The value of a key; where there is none, this one from now on."""
+        """Return the value of a key, setting it to the default if there is none."""
         found = self.get(key)
         if found is None:
             self[key] = found = default
@@ -100,7 +100,7 @@ class _Filed:
     """The entries of a dict that are on disk.
 
     Attributes:
-        live: how many of them are still true.
+        live: how many of them are current, neither overwritten nor removed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,12 +110,12 @@ class _Filed:
         self._bytes = self._written = self.live = 0
 
     def get(self, key: str) -> str | None:
-        """The value that a key was given last; None where it has none."""
+        """Return the last value of a key; None if it has none."""
         found = self._last(key)
         return None if found is None else found[1]
 
     def add(self, entries: Mapping[str, str | None]) -> None:
-        """Add entries; None takes a key away."""
+        """Add entries; None removes a key."""
         keys = list(entries)
         hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
         before = sum(self.get(keys[row]) is not None for row in self._where.perhaps(hashes).tolist())
@@ -132,7 +132,7 @@ class _Filed:
         self._bytes, self._written = int(ends[-1]), self._written + len(keys)
 
     def keys(self) -> Iterator[str]:
-        """The keys that are there, in the order in which they were set."""
+        """Yield the current keys, in the order in which they were last set."""
         place, all_true = 0, self._written == self.live
         for _ in range(self._written):
             key, value = self._at(place)
@@ -142,7 +142,7 @@ class _Filed:
             place = after
 
     def _last(self, key: str) -> tuple[int, str | None] | None:
-        """Where a key was set last, and to what."""
+        """Return where a key was last set, and its value."""
         for place in self._where.places(hash(key)):
             found, value = self._at(place)
             if found == key:

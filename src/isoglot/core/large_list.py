@@ -1,4 +1,4 @@
-"""A list that does not grow in memory: what is too much for it lies in a file without a name."""
+"""A list in bounded memory: a large one is kept in an unnamed file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Value = TypeVar("Value")
 
 
 class LargeList(Generic[Value]):
-    """Values of any kind that can be pickled, in their order; they are added at the end and read from the start.
+    """Picklable values in order: appended at the end, iterated from the start.
 
     Args:
-        folder: with room for the file, which goes with the list, or with the process however that ends.
+        folder: with room for the file, which vanishes with the list, or with the process however it ends.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._count = folder, 0
-        # Of a list that lives as long as its file.
+        # Not a context manager: the file lives as long as the list.
         stream = tempfile.SpooledTemporaryFile(BYTES, dir=str(folder))  # noqa: SIM115
         self._stream = cast(IO[bytes], stream)
         finalize(self, stream.close)
 
     def append(self, value: Value) -> None:
-        """Add one at the end.
+        """Append a value.
 
         Raises:
             IsoglotError: the disk is full.
@@ -47,10 +47,10 @@ class LargeList(Generic[Value]):
         return self._count
 
     def __iter__(self) -> Iterator[Value]:
-        """All of them, one loop at a time; none may be added meanwhile."""
+        """Yield all values; only one loop at a time, and without appending meanwhile."""
         try:
             self._stream.seek(0)
-        except OSError as error:  # of what is still to be written
+        except OSError as error:  # seeking flushes what is still buffered
             raise no_room(self._folder, error) from error
         for _ in range(self._count):
             yield pickle.load(self._stream)
@@ -58,5 +58,5 @@ class LargeList(Generic[Value]):
 
 
 def no_room(folder: Path, error: OSError) -> IsoglotError:
-    """What is said where a file cannot be written."""
+    """Return the error for a file that cannot be written."""
     return IsoglotError(f"{folder}: cannot be written ({error.strerror or error}); make room")

@@ -1,4 +1,4 @@
-"""The name that was probably meant, where there is none of that spelling."""
+"""Suggest the name that was probably meant, when an unknown one is given."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from difflib import get_close_matches
 
 
 def near_name(name: str, names: Iterable[str]) -> str | None:
-    """The name that is spelt most like another; capitals are small letters. None where none is near.
+    """Return the most similarly spelt name, ignoring case; None if none is similar.
 
     Args:
-        name: as it was written.
-        names: that there are.
+        name: as written.
+        names: the known ones.
 
     >>> near_name("YAER", ["lang", "year"]), near_name("colour", ["lang", "year"])
     ('year', None)
@@ -22,12 +22,12 @@ def near_name(name: str, names: Iterable[str]) -> str | None:
 
 
 def no_such(what: str, name: str, there: Collection[str]) -> str:
-    """What is said after a name that stands for nothing.
+    """Return the message for an unknown name.
 
     Args:
-        what: was named.
-        name: as it was written.
-        there: names that there are.
+        what: the kind of thing that was named.
+        name: as written.
+        there: the known names.
 
     >>> no_such("parameter", "langs", ["q", "lang"]), no_such("parameter", "limit", ["q", "k"])
     ('there is no such parameter; did you mean lang? there are: q, lang', 'there is no such parameter; there are: q, k')

@@ -1,4 +1,4 @@
-"""Tasks on the machines of a Ray cluster: a worker that dies or hangs is replaced, and its tasks are done again."""
+"""Run tasks on the machines of a Ray cluster: a worker that dies or hangs is replaced, and its tasks are retried."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from isoglot.core.ray_cluster import brief, ray_package, ray_runtime
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-_AHEAD = 2  # tasks that a worker holds: while one is done, the next one comes
-_TICK = 1.0  # seconds between looks at the clock
-_LONG = 60.0  # seconds without a worker after which something is said
+_AHEAD = 2  # tasks per worker: one running, the next one in transit
+_TICK = 1.0  # seconds between checks for timeouts
+_LONG = 60.0  # seconds without a worker after which a message is shown
 
 
 @dataclass(frozen=True)
 class OnRay:
-    """Does tasks in Ray actors, which open what they work with once.
+    """Runs tasks in Ray actors, each of which calls the opener once.
 
-    Results and tasks pass through this process: the machines share no folder. A task is done again where its worker
-    or the worker's machine dies, or where it takes too long; an error that it raises is an error of the whole.
+    Results and tasks pass through this process: the machines share no folder. A task is retried if its worker or the
+    worker's machine dies, or if it takes too long; an exception in a task ends the whole run.
 
     Attributes:
         address: of the cluster's head, HOST:PORT, `auto` for the one that runs on this machine, or `ray://HOST:PORT`;
-            a runtime of its own on this machine (or what RAY_ADDRESS names) when None.
-        workers: actors; those for which there is no room yet join when there is.
+            when None, the cluster that RAY_ADDRESS names, or a runtime started on this machine.
+        workers: number of actors; those that do not fit yet join when there is room.
         cpus: processor cores of each.
-        gpus: of each; a share lets several use one.
+        gpus: of each; a fraction lets several share one.
         timeout: seconds for one task, and for a first worker to start.
-        attempts: of a task whose worker dies or hangs.
+        attempts: for a task whose worker dies or hangs.
     """
 
     address: str | None = None
@@ -54,21 +54,21 @@ class OnRay:
 
     @property
     def threads(self) -> int:
-        """How many threads each worker has for products: one a core."""
+        """Number of threads per worker, for matrix products: one per core."""
         return max(1, int(self.cpus))
 
     def run(
         self, opener: Callable[[], Callable[[Task], Result]], tasks: Iterable[Task]
     ) -> Iterator[tuple[Task, Result]]:
-        """Do tasks; results come as they are ready. Nothing is started before there is a task.
+        """Run tasks; results are yielded as they complete. Nothing is started before there is a task.
 
         Args:
-            opener: opens what a worker works with; pickled, as tasks and results are.
-            tasks: read as workers get free, two a worker ahead.
+            opener: returns the function that a worker applies to tasks; pickled, as tasks and results are.
+            tasks: iterated as workers become free, two per worker ahead.
 
         Raises:
-            InputError: no such cluster, or what an opener or a task raised.
-            IsoglotError: workers die or hang with a task again and again, or none could be started.
+            InputError: no such cluster, or raised by an opener or a task.
+            IsoglotError: workers repeatedly die or hang with the same task, or none could be started.
             MissingPackageError: ray is not installed.
         """
         waiting = iter(tasks)
@@ -86,7 +86,7 @@ class OnRay:
 
 @dataclass
 class _Flight(Generic[Task]):
-    """A task on its way, and how many workers it has taken down before."""
+    """A submitted task, and the number of workers already lost with it."""
 
     task: Task
     losses: int = 0
@@ -94,7 +94,7 @@ class _Flight(Generic[Task]):
 
 @dataclass
 class _Member(Generic[Task]):
-    """A worker: its actor, the answer that says that it is open, what it has before it, and since when it works."""
+    """A worker: its actor, the reference that resolves once it is open, when its current work began, its tasks."""
 
     actor: Any
     opening: Any
@@ -109,20 +109,20 @@ class _Crew(Generic[Task, Result]):
     def __init__(self, ray: Any, how: OnRay, opener: Callable[[], Callable[[Task], Result]], own: bool) -> None:
         self._ray, self._how = ray, how
         try:
-            # Pickled by us, so that a worker which cannot read it says why.
+            # Pickled here, so that a worker that cannot unpickle it can say why.
             self._opener = ray.put(ray.cloudpickle.dumps(opener))
         except TypeError as error:
             raise InputError(f"ray: the model cannot be sent to other processes ({brief(error)}); name it") from error
         self._lost: deque[_Flight[Task]] = deque()
-        self._stillborn = 0  # workers that died before they were open, since the last one that was
-        self._alone_since = time.monotonic()  # when there was a worker the last time
+        self._stillborn = 0  # workers that died before they were open, since the last successful one
+        self._alone_since = time.monotonic()  # when there last was a ready worker
         self._told = False
         if own:
             self._refuse_too_much()
         self._members = [self._hire() for _ in range(how.workers)]
 
     def run(self, first: Task, waiting: Iterator[Task]) -> Iterator[tuple[Task, Result]]:
-        """Deal out tasks, gather results."""
+        """Distribute tasks and yield results."""
         self._lost.append(_Flight(first))
         more = True
         while True:
@@ -151,7 +151,7 @@ class _Crew(Generic[Task, Result]):
                     continue
                 member = flying[ref]
                 if ref not in member.tasks:
-                    continue  # its worker has been replaced meanwhile
+                    continue  # its worker has been replaced in the meantime
                 try:
                     result = self._ray.get(ref, timeout=self._how.timeout)
                 except self._ray.exceptions.RayTaskError as error:
@@ -165,13 +165,13 @@ class _Crew(Generic[Task, Result]):
             self._look_at_clock(set(done))
 
     def dismiss(self) -> None:
-        """End all workers."""
+        """Kill all workers."""
         for member in self._members:
             self._ray.kill(member.actor)
 
     def _hire(self) -> _Member[Task]:
         how = self._how
-        # Replaced by us and not restarted by Ray, so that a task which kills its worker does not do so for ever.
+        # Replaced by us, not restarted by Ray, so that a task that kills its worker is not retried forever.
         actor = self._ray.remote(Worker).options(
             num_cpus=how.cpus, num_gpus=how.gpus, max_restarts=0, max_task_retries=0
         )
@@ -195,9 +195,9 @@ class _Crew(Generic[Task, Result]):
         member.ready, member.since, self._stillborn = True, time.monotonic(), 0
 
     def _replace(self, member: _Member[Task], why: str) -> None:
-        """Hire another worker for one that is gone; the task that it was at has lost one more."""
+        """Start another worker for one that is gone; the task that it was running counts one more loss."""
         flights = list(member.tasks.values())
-        member.tasks = {}  # their answers, which come yet, say the same
+        member.tasks = {}  # results that still arrive for these are ignored
         if flights:
             flights[0].losses += 1
         again = f"; {len(flights)} of its tasks are done again" if flights else ""
@@ -228,7 +228,7 @@ class _Crew(Generic[Task, Result]):
             progress_line(f"ray: no worker has begun yet; {why}")
 
     def _refuse_too_much(self) -> None:
-        """A runtime of our own does not grow: what it lacks for one worker, it will always lack."""
+        """Reject workers too large for a runtime on this machine: it does not grow, so they would wait forever."""
         there = self._ray.cluster_resources()
         if self._how.gpus > there.get("GPU", 0) or self._how.cpus > there.get("CPU", 0):
             raise InputError(f"ray: {self._wanted()}, but this machine has {_resources(self._ray)}")
@@ -238,31 +238,31 @@ class _Crew(Generic[Task, Result]):
 
 
 class Worker:
-    """What runs in an actor: opens what it works with once, then does one task after the other."""
+    """The class of the actors: opens once, then runs one task after the other."""
 
     def __init__(self, opener: bytes) -> None:
         self._opener = opener
         self._work: Callable[[Any], Any] | None = None
 
     def begin(self) -> None:
-        """Open it before the first task."""
+        """Open before the first task."""
         self.open()
 
     def open(self) -> Callable[[Any], Any]:
-        """Open it; a method of its own, since what a constructor raises comes home as a text only."""
+        """Call the opener; not in the constructor, whose exceptions Ray passes on as text only."""
         from ray import cloudpickle
 
         self._work = cloudpickle.loads(self._opener)()
         return self._work
 
     def do(self, task: Any) -> Any:
-        """The result of a task."""
+        """Return the result of a task."""
         work = self._work or self.open()
         return work(task)
 
 
 def _told(error: Any) -> IsoglotError:
-    """What a worker raised, as it would have been raised here."""
+    """Return the exception that a worker raised, as if it had been raised here."""
     cause = error.cause
     if isinstance(cause, IsoglotError):
         return cause

@@ -1,4 +1,4 @@
-"""Output folders: made, refused where they hold something, replaced, and put back where a run comes to nothing."""
+"""Output folders: created, protected if they hold something, replaced, and restored if a run fails early."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from isoglot.core.progress import progress_line
 
 try:
     import fcntl
-except ImportError:  # where there are no such locks
+except ImportError:  # a platform without such locks
     fcntl = None  # type: ignore[assignment]
 
-_BEGUN = ".isoglot-begun"  # in a folder while a run is under way in it
+_BEGUN = ".isoglot-begun"  # in a folder while a run is in progress there
 _LOCK = ".lock"  # of an index
-# What lies in a folder that a run of ours made, finished or not; no other is removed for a new one.
+# Files that mark a folder as made by isoglot, finished or not; no other folder is ever replaced.
 _OURS = (
     _BEGUN,
     "run.json",
@@ -38,21 +38,21 @@ _OURS = (
 
 @contextmanager
 def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False) -> Iterator[Path]:
-    """Make an output folder for a block; where the block fails before it wrote a file, all is as it was.
+    """Create an output folder for the block; if the block fails before it wrote a file, restore the previous state.
 
-    What `overwrite` replaces waits beside the folder, as `.NAME.isoglot-old`, until the block is done, or one that
-    resumes it; where it fails with something written, it stays there, and stderr says so.
+    What `overwrite` replaces is kept beside the folder, as `.NAME.isoglot-old`, until the block, or one that resumes
+    it, is done; if the block fails after writing something, it stays there, and stderr says so.
 
-    Two processes never write there at once, as far as the file system has locks, which end with whoever holds them.
+    Two processes never write there at once, if the file system has locks, which end with the process that holds them.
 
     Args:
         path: of the folder; a link to one is followed.
-        overwrite: replace what it holds, if a run of ours made that.
-        resume: take it as it is, if a run of ours made that.
+        overwrite: replace its contents, if isoglot made them.
+        resume: continue in it as it is, if isoglot made it.
 
     Raises:
-        InputError: not empty without `overwrite` or `resume`, nothing of ours, not a folder, one that cannot be
-            written, or one that another process writes to.
+        InputError: not empty without `overwrite` or `resume`, not made by isoglot, not a folder, not writable, or in
+            use by another process.
     """
     with ExitStack() as locks:
         yield from _claimed(path, locks, overwrite=overwrite, resume=resume)
@@ -63,7 +63,7 @@ def _claimed(path: Path, locks: ExitStack, *, overwrite: bool, resume: bool) -> 
     begun, existed = whole / _BEGUN, whole.is_dir()
     with _writing(path):
         marked = begun.exists()
-        if marked:  # by a run that did not come to its end, or is under way
+        if marked:  # by a run that did not finish, or is in progress
             locks.enter_context(_locked(begun, path, os.O_RDWR))
         held = existed and holds_anything(whole)
         if held and (resume or not overwrite):
@@ -72,7 +72,7 @@ def _claimed(path: Path, locks: ExitStack, *, overwrite: bool, resume: bool) -> 
             if not overwrite:
                 raise InputError(f"{path}: not empty; give `overwrite` to replace it or another `folder`")
             refuse_to_replace(path)
-            if before.exists() and begun.exists():  # a run that replaced it failed: what that one left goes
+            if before.exists() and begun.exists():  # a run that replaced it failed: remove what that run left
                 shutil.rmtree(whole)
             else:
                 shutil.rmtree(before, ignore_errors=True)
@@ -99,14 +99,14 @@ def _claimed(path: Path, locks: ExitStack, *, overwrite: bool, resume: bool) -> 
 
 @contextmanager
 def _locked(mark: Path, path: Path, flags: int) -> Iterator[None]:
-    """Hold the lock of a run's mark for a block; nothing, where the mark or its lock cannot be had.
+    """Hold the lock on a run's mark during the block; without a lock if the file or lock is not available.
 
     Raises:
         InputError: another process holds it.
     """
     try:
         opened = os.open(mark, flags, 0o666)
-    except OSError:  # a finished run may lie where nothing can be written
+    except OSError:  # a finished run may be on a read-only file system
         yield
         return
     try:
@@ -117,7 +117,7 @@ def _locked(mark: Path, path: Path, flags: int) -> Iterator[None]:
                 raise InputError(
                     f"{path}: another process is writing there; wait for it, or give another `folder`"
                 ) from error
-            except OSError:  # some file systems of other machines have no locks
+            except OSError:  # some network file systems have no locks
                 pass
         yield
     finally:
@@ -134,7 +134,7 @@ def _make(path: Path) -> None:
 
 
 def _undo(whole: Path, begun: Path, before: Path | None, *, existed: bool) -> None:
-    """Leave what was there: the replaced folder, an empty one, or none."""
+    """Restore the previous state: the replaced folder, an empty one, or none."""
     with suppress(OSError):
         if before is not None:
             shutil.rmtree(whole)
@@ -154,25 +154,25 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def holds_anything(path: Path) -> bool:
-    """Whether a folder holds more than the mark of a run or the lock of an index."""
+    """Return whether a folder holds more than the mark of a run or the lock of an index."""
     return any(entry.name not in (_BEGUN, _LOCK) for entry in path.iterdir())
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse a folder that holds files, none of which tells of a run of ours.
+    """Reject a folder with files none of which shows that isoglot made it.
 
     Raises:
-        InputError: it does.
+        InputError: it is such a folder.
     """
     if path.is_dir() and holds_anything(path) and not any((path / name).exists() for name in _OURS):
         raise InputError(f"{path}: not empty, and holds nothing that isoglot made; give another `folder`")
 
 
 def refuse_to_replace(path: Path) -> None:
-    """Refuse to remove the working or home folder, or files that no run of ours made.
+    """Reject `overwrite` if it would remove the working or home folder, or files that isoglot did not make.
 
     Raises:
-        InputError: `overwrite` would do so.
+        InputError: it would.
     """
     if Path.cwd().is_relative_to(path.resolve()) or Path.home().is_relative_to(path.resolve()):
         raise InputError(f"{path}: `overwrite` would remove the working or home folder; give another `folder`")
@@ -180,10 +180,10 @@ def refuse_to_replace(path: Path) -> None:
 
 
 def refuse_own_input(folder: Path, inputs: Iterable[Path]) -> None:
-    """Refuse to replace a folder by what is read from within it.
+    """Reject replacing a folder that contains an input.
 
     Raises:
-        InputError: saying which input lies there.
+        InputError: naming that input.
     """
     for given in inputs:
         if given.resolve().is_relative_to(folder.resolve()):
@@ -191,7 +191,7 @@ def refuse_own_input(folder: Path, inputs: Iterable[Path]) -> None:
 
 
 def beside(folder: Path, what: str) -> Path:
-    """A hidden name next to a folder, for what was there before it or will be: nobody else's is called so.
+    """Return a hidden path next to a folder, for its predecessor or successor; no other program uses such names.
 
     >>> beside(Path("/runs/hybrid"), "old")
     PosixPath('/runs/.hybrid.isoglot-old')

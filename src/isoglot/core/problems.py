@@ -1,4 +1,4 @@
-"""Gathering what is wrong with an input file, so that one run reports all of it."""
+"""Collect the problems of an input file, so that one run reports all of them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PARTICULARS = re.compile(r"'[^']*'|\([^()]*\)|[;:].*|(?<![\w-])\d+\b", re.DOTAL
 
 
 class Problems:
-    """Problems of input files: all are counted, the first 20 are kept for the message, before notes on what was read.
+    """Problems of input files: all are counted, the first 20 are kept for the message, errors before warnings.
 
     Args:
-        each: how many of them may be of one file, where many files are read and one should not hide the others.
+        each: maximum number kept per file, so that one of many files does not hide the others.
     """
 
     def __init__(self, each: int = SHOWN) -> None:
@@ -32,27 +32,27 @@ class Problems:
         return f"<Problems: {self.count}, notes {self.warned}>"
 
     def add(self, file: Path | str, line: int | None, message: str) -> None:
-        """Note one problem at a file and (1-based) line."""
+        """Record one problem at a file and (1-based) line."""
         self.count += 1
         self._keep(self._lost, file, line, message)
 
     def warn(self, file: Path | str, line: int | None, message: str) -> None:
-        """Note what was read after all, but perhaps not as it was meant."""
+        """Record something that was read, but perhaps not as intended."""
         self.warned += 1
         self._keep(self._noted, file, line, message)
 
     @property
     def shown(self) -> list[str]:
-        """The first of them with their places, what is lost first."""
+        """The first problems with their places, errors before warnings."""
         return [*self._lost, *self._noted][:SHOWN]
 
     def summary(self) -> str:
-        """How often each kind of note was made, without its particulars."""
+        """Return how often each kind of problem or warning occurred, without its particulars."""
         return "; ".join(f"{kind} {count}" for kind, count in self._kinds.most_common(6))
 
     @property
     def unshown(self) -> int:
-        """How many notes are not in `shown`."""
+        """Number of problems and warnings that are not in `shown`."""
         return self.count + self.warned - len(self.shown)
 
     def _keep(self, kept: list[str], file: Path | str, line: int | None, message: str) -> None:
@@ -63,7 +63,7 @@ class Problems:
             kept.append(f"{printable(place)}: {printable(message)}")
 
     def raise_if_any(self, remedy: str) -> None:
-        """Stop with every problem found so far.
+        """Raise an error with all problems found so far.
 
         Raises:
             InputError: there was at least one problem.

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, silent where stderr is no terminal."""
+"""A progress bar on stderr, silent if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Progress:
-    """Count steps of one piece of work; shows a bar (or a counter when `total` is None) on a terminal's stderr.
+    """Counts the steps of a task; shows a bar (a counter when `total` is None) if stderr is a terminal.
 
     Example:
         >>> with Progress("rows", total=2) as progress:
@@ -41,11 +41,11 @@ class Progress:
         return self
 
     def advance(self, steps: int = 1) -> None:
-        """Note that `steps` more are done."""
+        """Count `steps` as done."""
         if self._bar is None:
             return
         self._pending += steps
-        # Redrawing per row would cost more than reading it.
+        # Redrawing for every row would cost more than reading it.
         if self._pending >= max(1, (self._total or 100_000) // 200):
             self._bar.advance(self._task, self._pending)
             self._pending = 0
@@ -59,6 +59,6 @@ class Progress:
 
 
 def progress_line(text: str) -> None:
-    """One line on stderr about a stage of a long run; shown also where stderr is no terminal."""
+    """Write one line about a stage of a long run to stderr, even if that is not a terminal."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

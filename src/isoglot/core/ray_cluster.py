@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster, or starting a runtime of Ray's on this machine."""
+"""Connect to a Ray cluster, or start a Ray runtime on this machine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 
 from isoglot.core.errors import InputError, MissingPackageError
 
-_TRIES = "2"  # of 20 to 40 seconds each, to speak with a head; Ray's own are 20
+_TRIES = "2"  # attempts of 20 to 40 seconds each to reach a head; Ray's default is 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def ray_package() -> Any:
-    """The module `ray`.
+    """Import and return the module `ray`.
 
     Raises:
         MissingPackageError: it is not installed.
     """
-    # Nothing is told to anybody, and the head's log is not ours.
+    # Send no usage statistics, and opt in to a coming default of Ray's, which turns off its warning about it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -34,12 +34,12 @@ def ray_package() -> Any:
 
 @contextmanager
 def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
-    """Connect to a cluster, or start a runtime here that ends with the block; gives whether it is our own.
+    """Connect to a cluster, or start a runtime here that ends with the block; yields whether it was started here.
 
     Args:
         ray: the module.
-        address: of the cluster's head; what RAY_ADDRESS names, or else a runtime here, when None.
-        cores: that a runtime here says it has, if this machine has fewer.
+        address: of the cluster's head; when None, RAY_ADDRESS or else a runtime here.
+        cores: minimum number of cores that a runtime here declares, even if this machine has fewer.
 
     Raises:
         InputError: no cluster there.
@@ -49,7 +49,7 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
         with warnings.catch_warnings():
-            # Other libraries warn of forks; Ray's processes are programs of their own.
+            # Other libraries warn about forking; Ray does not fork this process.
             warnings.simplefilter("ignore", RuntimeWarning)
             warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
             if address:
@@ -72,7 +72,7 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
         yield False
         return
     try:
-        # What Ray's daemons notice it prints to standard output, where results are.
+        # Ray prints its daemons' messages to standard output, which is for results.
         with redirect_stdout(sys.stderr):
             yield not address
     finally:
@@ -80,23 +80,23 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
 
 
 def brief(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """Return the first line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__
 
 
 def _knock(ray: Any, address: str) -> None:
-    """See whether anybody is at an address: Ray itself tries for minutes.
+    """Check that something listens at an address, since Ray itself tries for minutes.
 
     Raises:
-        OSError: nobody is, or nobody where Ray looks.
+        OSError: nothing does, or nothing where Ray will look.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not (colon and port.isdecimal()):
         return
     socket.create_connection((host, int(port)), timeout=10).close()
     if host in _LOOPBACK and not address.startswith("ray://"):
-        # Ray takes these for this machine's address in its network, where a head may not listen.
+        # Ray replaces these by this machine's network address, where a head may not listen.
         there = ray.util.get_node_ip_address()
         try:
             socket.create_connection((there, int(port)), timeout=10).close()
@@ -109,8 +109,8 @@ def _knock(ray: Any, address: str) -> None:
 
 @contextmanager
 def _few_tries() -> Iterator[None]:
-    """Have Ray give up after a minute where what answers is no head: else it tries for a quarter hour."""
-    name = "RAY_gcs_server_port_wait_time_s"  # read as a number of tries
+    """Make Ray give up after a minute if what responds is not a head; by default it tries for a quarter hour."""
+    name = "RAY_gcs_server_port_wait_time_s"  # despite its name a number of attempts
     if name in os.environ:
         yield
         return

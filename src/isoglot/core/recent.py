@@ -1,4 +1,4 @@
-"""What was needed last stays in memory, up to a size."""
+"""A cache of recently used values, limited in size."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """Values by key; those that were not needed for longest go first. Threads may share one.
+    """Values by key; the least recently used are dropped first. Threads may share one.
 
     Args:
-        most: the sizes of all that is kept add up to this at most.
-        size: of a value; 1 when not given, so that values are counted.
+        most: maximum total size of the values.
+        size: returns the size of a value; by default 1, so that values are counted.
 
     >>> kept = Recent[str, int](most=2)
     >>> kept["a"], kept["b"] = 1, 2
@@ -34,7 +34,7 @@ class Recent(Generic[Key, Value]):
         self._changing = threading.Lock()
 
     def get(self, key: Key) -> Value | None:
-        """The value of a key, if it is still there."""
+        """Return the value of a key, or None if it is not cached."""
         with self._changing:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -50,7 +50,7 @@ class Recent(Generic[Key, Value]):
                 self._taken -= self._size(self._kept.popitem(last=False)[1])
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         with self._changing:
             self._kept.clear()
             self._taken = 0

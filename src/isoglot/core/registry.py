@@ -1,4 +1,4 @@
-"""Things that are chosen by name: built in, registered from Python, or offered by an installed package."""
+"""Objects selected by name: built in, registered from Python, or provided by an installed package."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names of one kind of thing; what a name stands for is imported when it is first asked for.
+    """Objects of one kind by name; built-in ones and those of packages are imported on first use.
 
-    A name registered from Python wins over a built-in one, and that over an entry point of the same name.
+    A name registered from Python takes precedence over a built-in one, and that over an entry point of the same name.
 
     Args:
-        group: entry point group through which installed packages offer theirs, such as `isoglot.losses`.
-        what: what a name stands for, in messages, such as `loss`.
+        group: entry point group in which installed packages provide theirs, such as `isoglot.losses`.
+        what: the kind, for messages, such as `loss`.
         built_in: `module:attribute` of each built-in name.
 
     Example:
@@ -38,10 +38,10 @@ class Registry(Generic[T]):
         self._registered: dict[str, T] = {}
 
     def register(self, name: str, value: T) -> T:
-        """Give a name to a thing for as long as this process lives; an earlier one of the name is replaced.
+        """Register an object by name in this process, replacing an earlier one of that name.
 
         Raises:
-            InputError: a name that could not stand in a flag: empty, or with a space, a comma, `=` or `:`.
+            InputError: a name that cannot be used in a flag: empty, or with a space, a comma, `=` or `:`.
         """
         if not isinstance(name, str) or not name or any(sign in name for sign in " \t\n,=:"):
             raise InputError(f"{self.what} {name!r}: expected a name without spaces, commas, `=` and `:`")
@@ -50,7 +50,7 @@ class Registry(Generic[T]):
 
     @contextmanager
     def temporary(self) -> Iterator[None]:
-        """A block after which what was registered inside it is forgotten, such as a test."""
+        """On leaving the block, undo the registrations made in it; useful in tests."""
         before = dict(self._registered)
         try:
             yield
@@ -58,11 +58,11 @@ class Registry(Generic[T]):
             self._registered = before
 
     def names(self) -> tuple[str, ...]:
-        """Every known name, sorted; imports nothing that the names stand for."""
+        """Return all known names, sorted, without importing the objects."""
         return tuple(sorted({*self._registered, *self._built_in, *self._offered()}))
 
     def origin(self, name: str) -> str:
-        """Where a name comes from: `registered`, `built in`, or the distribution that offers it."""
+        """Return where a name comes from: `registered`, `built in`, or the name of the distribution."""
         if name in self._registered:
             return "registered"
         if name in self._built_in:
@@ -74,7 +74,7 @@ class Registry(Generic[T]):
         return name in self._registered or name in self._built_in or name in self._offered()
 
     def get(self, name: str) -> T:
-        """The thing behind a name.
+        """Return the object of a name.
 
         Raises:
             InputError: an unknown name (the message lists the known ones), or an entry point that cannot be imported.

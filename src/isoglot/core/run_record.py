@@ -1,4 +1,4 @@
-"""run.json: what made an output folder, so that it can be made again."""
+"""run.json: a record of how an output folder was made, in order to reproduce it."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def write_run(
     seconds: float,
     **more: Any,
 ) -> None:
-    """Write `run.json`, the last file of an output folder: its presence says that the run is complete.
+    """Write `run.json`, the last file of an output folder: its presence marks the run as complete.
 
     Args:
         folder: the output folder.
         verb: the command that made it.
         settings: the resolved configuration.
         data: checksum of each input, by name.
-        seed: of all randomness, None where there is none.
+        seed: of all randomness; None if there is none.
         device: such as `cpu` or the GPU's name.
         seconds: wall time.
-        more: further facts of the run.
+        more: further facts about the run.
     """
     record = {
         "isoglot": __version__,
@@ -59,7 +59,7 @@ def write_run(
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """The record of a complete output folder; None where the run did not finish."""
+    """Return the record of a complete output folder; None if the run did not finish."""
     path = folder / RECORD
     if not path.is_file():
         return None
@@ -68,10 +68,10 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 
 def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Refuse to go on with what was made with other settings.
+    """Reject resuming a run with other settings.
 
     Raises:
-        InputError: names every setting that differs, with both values.
+        InputError: listing every setting that differs, with both values.
     """
     different = [
         f"{key} ({_said(saved.get(key))} then, {_said(facts.get(key))} now)"
@@ -85,13 +85,13 @@ def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> No
 
 
 def _said(value: Any) -> str:
-    """A value for a message; of a checksum, which only tells that a content is another one, a few letters."""
+    """Return a value for a message; a checksum is shortened."""
     checksum = isinstance(value, str) and re.match(r"[0-9a-f]{32}", value)
     return f"checksum {value[:8]}" if checksum else repr(value)
 
 
 def device_name(device: str | None) -> str:
-    """`cpu (2 threads)`, or the GPU's name; None is the device that torch computes on by default."""
+    """Return `cpu (2 threads)`, or the GPU's name; None means torch's default device."""
     import torch
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -108,7 +108,7 @@ def _version(name: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """Commit of the working directory's project, where there is one."""
+    """Return the commit of the git repository in the working directory, if any."""
     try:
         done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):

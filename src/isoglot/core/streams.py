@@ -1,4 +1,4 @@
-"""Streams of this process that whoever started it had closed, or that go away while it runs."""
+"""Standard streams that were closed by the parent process, or that break while this one runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sys
 
 
 class _Messages(io.TextIOWrapper):
-    """A stream of messages, which are lost where they cannot be written: the work that they tell of goes on."""
+    """A stream for messages; those that cannot be written are dropped, and the program goes on."""
 
     def write(self, text: str, /) -> int:
-        """Write, or lose, a text."""
+        """Write a text, or drop it."""
         try:
             return super().write(text)
         except OSError:
             return len(text)
 
     def flush(self) -> None:
-        """Write, or lose, what is waiting."""
+        """Write what is buffered, or drop it."""
         try:
             super().flush()
         except OSError:
@@ -26,14 +26,14 @@ class _Messages(io.TextIOWrapper):
 
 
 def open_streams() -> None:
-    """Give `sys.stdout` and `sys.stderr` somewhere to write, where they are closed: writing is no error then.
+    """Point `sys.stdout` and `sys.stderr` to the null device if they are closed, so that writing is not an error.
 
-    Nor is it where stderr goes away later: a log on a full disk, a terminal that is gone, a pipe that nobody reads.
+    Also ignore errors if stderr breaks later: a log on a full disk, a closed terminal, a pipe that nobody reads.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
     told = sys.stderr
-    # The process's own: a stream that somebody else put there is theirs.
+    # Only the process's own stream: one that was put in its place is left alone.
     if told is sys.__stderr__ and isinstance(told, io.TextIOWrapper):
         sys.stderr = _Messages(told.buffer, encoding=told.encoding, errors=told.errors, line_buffering=True)

@@ -1,6 +1,6 @@
-"""Texts to unit vectors by any model, in memory or on disk."""
+"""Encode texts as unit vectors with any model, in memory or on disk."""
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are listed in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

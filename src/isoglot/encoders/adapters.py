@@ -1,4 +1,4 @@
-"""Folders that hold a LoRA adapter in place of weights: what they adapt stands elsewhere."""
+"""Folders that hold a LoRA adapter instead of weights; the base weights are elsewhere."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from isoglot.encoders.names import locate
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = "default"
-# What a base's folder keeps its weights in.
+# File patterns of a base model's weights.
 _BASE_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json")
 
 
 def is_adapter(folder: str | Path) -> bool:
-    """Whether a folder holds an adapter."""
+    """Return whether a folder holds an adapter."""
     return (Path(folder) / CONFIG).is_file()
 
 
 def require_peft() -> Any:
-    """The package `peft`.
+    """Import and return the package `peft`.
 
     Raises:
         MissingPackageError: it is not installed.
@@ -39,10 +39,10 @@ def require_peft() -> Any:
 
 
 def base_of(folder: Path) -> str:
-    """Name of the model that a folder's adapter adapts: where it lay, or (where it is gone) what it was asked for by.
+    """Return the name of an adapter's base model: its path, or, if that no longer exists, the name given to training.
 
     Raises:
-        InputError: the adapter's configuration says nothing of it.
+        InputError: the adapter's configuration does not name it.
     """
     name = read_json(folder / CONFIG).get("base_model_name_or_path")
     if not name:
@@ -56,10 +56,10 @@ def base_of(folder: Path) -> str:
 
 @contextmanager
 def weights_of(name: str) -> Iterator[str]:
-    """What Sentence Transformers can open: the name itself, or for an adapter's folder one with the base's weights.
+    """Yield what Sentence Transformers can open: the name itself or, for an adapter, a folder with the base's weights.
 
     Raises:
-        InputError: the base of an adapter is not there, or holds no weights.
+        InputError: the base of an adapter does not exist, or holds no weights.
     """
     if not is_adapter(name):
         yield name
@@ -77,7 +77,7 @@ def weights_of(name: str) -> Iterator[str]:
 
 
 def _folder_of(folder: Path) -> Path:
-    """Where the base of a folder's adapter lies; a Hub id is looked up in the cache, or downloaded."""
+    """Return the folder of an adapter's base; for a Hub id, from the cache or downloaded."""
     name, revision = locate(base_of(folder), what=f"{folder}: adapts model")
     if Path(name).is_dir():
         return Path(name).resolve()
@@ -89,15 +89,15 @@ def _folder_of(folder: Path) -> Path:
 
 
 def adapt(encoder: Any, config: Any) -> None:
-    """Put a fresh adapter into a transformers encoder; nothing but it trains from then on."""
+    """Add a fresh adapter to a transformers encoder; from then on only the adapter is trainable."""
     require_peft().inject_adapter_in_model(config, encoder, _NAME)
 
 
 def read_adapter(encoder: Any, folder: Path) -> None:
-    """Put a folder's adapter into a transformers encoder.
+    """Load a folder's adapter into a transformers encoder.
 
     Raises:
-        InputError: it was made for another architecture, or is broken.
+        InputError: it was made for another architecture, or is damaged.
     """
     from safetensors.torch import load_file
 
@@ -114,7 +114,7 @@ def read_adapter(encoder: Any, folder: Path) -> None:
 
 
 def write_adapter(encoder: Any, folder: Path) -> None:
-    """Write a transformers encoder's adapter as peft does, with the encoder's configuration beside it."""
+    """Write a transformers encoder's adapter in peft's format, with the encoder's configuration."""
     from safetensors.torch import save_file
 
     tensors = require_peft().get_peft_model_state_dict(encoder, adapter_name=_NAME)
@@ -125,7 +125,7 @@ def write_adapter(encoder: Any, folder: Path) -> None:
 
 
 def is_linear(layer: Any) -> bool:
-    """Whether a module is a plain linear layer with a bias, or one with a LoRA adapter beside it."""
+    """Return whether a module is a plain linear layer with a bias, with or without a LoRA adapter."""
     from torch import nn
 
     base = layer.get_base_layer() if hasattr(layer, "get_delta_weight") else layer
@@ -133,7 +133,7 @@ def is_linear(layer: Any) -> bool:
 
 
 def linear_weights(layer: Any) -> tuple[Any, Any]:
-    """Weight (e, d) and bias (e,) of what `is_linear` says yes to, its adapters added."""
+    """Return the weight (e, d) and bias (e,) of a layer for which `is_linear` is true, with its adapters added."""
     if not hasattr(layer, "get_delta_weight"):
         return layer.weight, layer.bias
     base = layer.get_base_layer()
@@ -145,7 +145,7 @@ def linear_weights(layer: Any) -> tuple[Any, Any]:
 
 
 def merge_adapter(encoder: Any) -> None:
-    """Add the adapter's products to the weights and take it out: a plain encoder, which computes the same."""
+    """Merge the adapter into the weights and remove it: the result is a plain encoder that computes the same."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for name, layer in list(encoder.named_modules()):

@@ -1,8 +1,8 @@
-"""An encoder in a process of its own, so that a server's requests and its encoder do not share one interpreter.
+"""Run an encoder in a separate process, so that a server's requests and its encoder do not share one interpreter.
 
-Python runs one thread at a time. An encoder calls hundreds of small operations for a query, and waits after each for
-whatever request is being read or written; requests wait for it. Apart from each other both run at their own pace, and
-an encoder that dies or hangs is started anew while the server goes on.
+Python runs one thread at a time. For a query, an encoder calls hundreds of small operations and may wait after each for
+a request that is being parsed or written, and requests wait for the encoder. In separate processes neither slows the
+other, and an encoder that dies or hangs is restarted while the server goes on.
 """
 
 from __future__ import annotations
@@ -30,68 +30,68 @@ from isoglot.encoders.workers import leave_with_parent
 P = ParamSpec("P")
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
-_TRIES = 2  # for what was asked when the process died
+_TRIES = 2  # attempts at a call when the process dies
 
 
 class Apart:
-    """An encoder that another process holds open.
+    """An encoder held open by another process.
 
-    The process ends with `close` or with this one, also where this one is killed. One that died is started anew by
-    whoever asks next.
+    That process ends with `close` or with this process, even if this one is killed. If it died, the next call
+    restarts it.
 
     Args:
         opener: opens the encoder; picklable.
-        at_once: threads of this process that are answered at the same time.
-        patience: seconds that an answer may take, or a new process until it answers; one that takes longer is ended.
+        at_once: threads of this process that are served concurrently.
+        patience: maximum seconds for a call, or for a restarted process to open the encoder; then it is killed.
 
     Raises:
-        InputError: as the opener.
-        IsoglotError: the process died while it opened the encoder.
+        InputError: as raised by the opener.
+        IsoglotError: the process died while opening the encoder.
     """
 
     def __init__(self, opener: Callable[[], Encoder], *, at_once: int = 4, patience: float = 120.0) -> None:
         self._opener, self._at_once, self._patience = opener, at_once, patience
         self._starting, self._closed = threading.Lock(), False
-        # The first may have to load a model over a slow network; whoever opens it can interrupt that.
+        # No limit at first: loading a model over a slow network takes long, and the user can interrupt it.
         self._running = _Process(opener, at_once)
         self._running.wait_until_open(None)
         self.name, self.device, self.length = self.ask(_described)
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took."""
+        """Return unit vectors with their statistics."""
         return self.ask(_encoded, texts, role, what)
 
     def late(self, query: str, passages: Sequence[str]) -> Vectors:
-        """The late part of the scores (n,) of passages for a query, as `LateInteraction` gives it, in the process.
+        """Return the late part of passages' scores (n,) for a query, computed by `LateInteraction` in the process.
 
         Raises:
-            InputError: the encoder gives vectors of whole texts only.
+            InputError: the encoder returns vectors of whole texts only.
         """
         return self.ask(_late, query, list(passages))
 
     def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
-        """The same of passages whose tokens were kept.
+        """Return the same for passages whose tokens were stored.
 
         Raises:
-            InputError: the encoder gives vectors of whole texts only.
+            InputError: the encoder returns vectors of whole texts only.
         """
         return self.ask(_late_of, query, list(passages))
 
     def ask(self, function: Callable[Concatenate[Encoder, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What a function says of the encoder, called in its process.
+        """Call a function with the encoder in its process, and return the result.
 
         Args:
-            function: picklable by name, as its answer.
-            args: after the encoder.
-            kwargs: after these.
+            function: picklable by name; its result must be picklable.
+            args: passed after the encoder.
+            kwargs: passed after `args`.
 
         Raises:
-            IsoglotError: the process died over this twice, or took too long; or it was closed.
-            Exception: whatever the function raises, or the opener where the process is started anew.
+            IsoglotError: the process died twice during the call, or took too long; or it was closed.
+            Exception: whatever the function raises, or the opener when the process is restarted.
         """
         tries = 0
         while tries < _TRIES:
@@ -100,11 +100,11 @@ class Apart:
                 return cast(R, running.answer(function, args, kwargs, self._patience))
             except _DiedError as died:
                 running.end()
-                tries += died.asked  # whoever only waited to be heard has not done it
+                tries += died.asked  # a call that was still waiting for a connection did not cause it
         raise IsoglotError("the process of the encoder died (out of memory?)")
 
     def close(self) -> None:
-        """End the process; nothing can be asked any more."""
+        """End the process; later calls raise an error."""
         self._closed = True
         self._running.end()
 
@@ -122,27 +122,27 @@ class Apart:
 
 
 class _DiedError(Exception):
-    """The process ended before it answered.
+    """The process ended before it responded.
 
     Attributes:
-        asked: whether it had been asked by then.
+        asked: whether the call had been sent by then.
     """
 
     asked = True
 
 
 class _BusyError(_DiedError):
-    """It ended before it could be asked."""
+    """The process ended before the call could be sent."""
 
     asked = False
 
 
 class _Process:
-    """One process from its start to its end.
+    """One process, from start to end.
 
     Args:
         opener: opens the encoder.
-        at_once: connections.
+        at_once: number of connections.
     """
 
     def __init__(self, opener: Callable[[], Encoder], at_once: int) -> None:
@@ -155,22 +155,22 @@ class _Process:
         try:
             with _without_interrupts():
                 self._process.start()
-        except FileNotFoundError as error:  # its own, where this one's folder was removed
+        except FileNotFoundError as error:  # raised by multiprocessing when the working directory was removed
             raise IsoglotError(
                 f"the encoder's process cannot start ({error}); is the working directory gone?"
             ) from error
         for here, there in pairs:
             there.close()
             self._free.put(here)
-        # Before Python's own way of ending such processes at exit: it asks them to, and waits.
+        # Runs before multiprocessing's own exit handler, which sends SIGTERM (ignored by the process) and waits.
         self._end = Finalize(self, _kill, (self._process,), exitpriority=10)
         self._first = pairs[0][0]
 
     def wait_until_open(self, patience: float | None) -> None:
-        """Return when the encoder can be asked.
+        """Return when the encoder is open.
 
         Args:
-            patience: seconds that this may take; without end when None.
+            patience: maximum seconds; no limit when None.
 
         Raises:
             IsoglotError: the process ended, or took too long.
@@ -197,15 +197,15 @@ class _Process:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can be asked any more."""
+        """Whether the process can no longer be called."""
         return self._over or self._process.exitcode is not None
 
     def answer(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], patience: float) -> Any:
-        """What the function says there.
+        """Return the function's result, computed in the process.
 
         Raises:
             _DiedError: the process ended.
-            IsoglotError: it took too long, and was ended.
+            IsoglotError: it took too long, and was killed.
         """
         connection = self._connection()
         with self._limited(patience) as late:
@@ -215,7 +215,7 @@ class _Process:
             except (_DiedError, OSError):
                 if late:
                     raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
-                self._over = True  # for those who wait for this connection
+                self._over = True  # so that threads waiting for this connection give up
                 raise _DiedError from None
             finally:
                 self._free.put(connection)
@@ -229,11 +229,11 @@ class _Process:
                 connection = self._free.get(timeout=1)
                 if not self.ended:
                     return connection
-                self._free.put(connection)  # wakes the next
+                self._free.put(connection)  # wakes the next waiting thread
         raise _BusyError
 
     def _received(self, connection: Connection) -> tuple[bool, Any]:
-        """Whether the function came to its end, and its answer; else what it raised."""
+        """Return (True, the function's result), or (False, the exception that it raised)."""
         wait([connection, self._process.sentinel])
         try:
             done, value = connection.recv()
@@ -243,7 +243,7 @@ class _Process:
 
     @contextmanager
     def _limited(self, seconds: float | None) -> Iterator[list[bool]]:
-        """End the process where something takes longer; what is yielded is no longer empty then."""
+        """Kill the process if the block takes longer; the yielded list is non-empty once that happened."""
         late: list[bool] = []
 
         def end() -> None:
@@ -262,14 +262,14 @@ class _Process:
             timer.cancel()
 
     def end(self) -> None:
-        """Kill the process: it holds nothing that could be lost."""
+        """Kill the process: it holds no state that could be lost."""
         self._over = True
         self._end()
 
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """A process that is started meanwhile hears of no Ctrl-C before it has said what it does then."""
+    """Block Ctrl-C for a process started within the block, until it has set its own signal handling."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -303,14 +303,14 @@ def _late_of(encoder: Encoder, query: str, passages: list[KeptTokens]) -> Vector
 
 @lru_cache(maxsize=1)
 def _interaction(encoder: Hashable) -> LateInteraction:
-    """Of the one encoder that a process holds."""
+    """Return the late interaction of this process's encoder."""
     return LateInteraction(cast(Encoder, encoder))
 
 
 def _serve(opener: Callable[[], Encoder], connections: list[Connection]) -> None:
-    """In the process: answer on each connection in a thread of its own."""
+    """Main function of the process: serve each connection from its own thread."""
     open_streams()
-    # A terminal and a supervisor tell every process of a group to stop; the server answers what is under way first.
+    # Terminals and supervisors signal the whole process group; the server first finishes the requests in progress.
     for told in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
@@ -319,7 +319,7 @@ def _serve(opener: Callable[[], Encoder], connections: list[Connection]) -> None
     first = connections[0]
     try:
         encoder = opener()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is for who opens
+    except Exception as error:  # noqa: BLE001 - any error is passed on to the process that opens the encoder
         _send(first, False, error)
         return
     _send(first, True, None)
@@ -329,27 +329,27 @@ def _serve(opener: Callable[[], Encoder], connections: list[Connection]) -> None
 
 
 def _answer(encoder: Encoder, connection: Connection) -> None:
-    with suppress(EOFError, OSError):  # nobody asks any more
+    with suppress(EOFError, OSError):  # the other end is closed
         while True:
             asked = connection.recv_bytes()
             try:
                 function, args, kwargs = pickle.loads(asked)
                 value = function(encoder, *args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - also what a library of another language calls a panic
+            except BaseException as error:  # noqa: BLE001 - also catches panics of libraries written in Rust
                 _send(connection, False, error)
             else:
                 _send(connection, True, value)
 
 
 def _send(connection: Connection, done: bool, value: Any) -> None:
-    """Send an answer or an exception; what cannot be sent as it is goes as an error that says so."""
+    """Send a result or an exception; if it cannot be pickled, send an error that says so."""
     try:
         message = pickle.dumps((done, value))
         if not done:
-            pickle.loads(message)  # exceptions pickle as their authors thought of it
+            pickle.loads(message)  # an exception may pickle but fail to unpickle
             if not isinstance(value, Exception):
                 raise TypeError
-    except Exception as error:  # noqa: BLE001 - the other process waits for something
+    except Exception as error:  # noqa: BLE001 - the other process waits for a response
         said = f"an answer that cannot be sent ({error})" if done else f"{type(value).__name__}: {value}"
         message = pickle.dumps((False, IsoglotError(said)))
     connection.send_bytes(message)

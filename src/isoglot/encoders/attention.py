@@ -1,4 +1,4 @@
-"""Attention over texts that stand end to end: each among those of its length, padded to whole registers.
+"""Attention over concatenated texts: in blocks of similar length, padded to whole vector registers.
 
 Formula: Vaswani and others 2017 (arXiv 1706.03762), equation 1: softmax(Q K^T / sqrt(d)) V, for every head.
 """
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-_MULTIPLE = 16  # rows of scores whose length fills no vector register take twice as long
-_PLACES = 1024  # of a block; larger ones gain nothing
+_MULTIPLE = 16  # rows of scores that do not fill vector registers take twice as long
+_PLACES = 1024  # positions per block; larger blocks are not faster
 
 
 def whole_registers(length: int) -> int:
-    """The length, in tokens, that texts are padded to for attention.
+    """Return the length, in tokens, to which a text is padded for attention.
 
     >>> whole_registers(1), whole_registers(16), whole_registers(17)
     (16, 16, 32)
@@ -31,11 +31,11 @@ class Block(NamedTuple):
     """Texts of similar length.
 
     Attributes:
-        places: theirs among the padded places of all blocks.
-        shape: texts, and tokens of each.
-        real: (tokens,) the places of the block that hold a token.
-        rows: those of its tokens among all.
-        mask: (texts, 1, 1, tokens of each): 0, and -inf where a text has ended; none where all are of one length.
+        places: its slice of the padded positions of all blocks.
+        shape: number of texts, and padded length of each.
+        real: (tokens,) the block's positions that hold a token.
+        rows: slice of its tokens among all tokens.
+        mask: (texts, 1, 1, padded length): 0, and -inf at padding; None if there is no padding.
     """
 
     places: slice
@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 
 def blocks(lengths: NDArray[np.int64], dtype: torch.dtype) -> tuple[list[Block], Tensor]:
-    """Texts by padded length in blocks, and the token that stands at every place of all blocks.
+    """Group texts into blocks by padded length; also return the token at each position of all blocks.
 
     Args:
         lengths: (texts,) in descending order.
@@ -79,13 +79,13 @@ def blocks(lengths: NDArray[np.int64], dtype: torch.dtype) -> tuple[list[Block],
 
 @dataclass
 class Attention:
-    """Attention of several layers, one after the other, over the same blocks.
+    """Attention of consecutive layers, over the same blocks.
 
     Args:
         blocks: from `blocks`.
         heads: of each layer.
-        by_products: by the library's products of many small matrices, which in bfloat16 take half the time of its
-            attention in one; else by that.
+        by_products: use batched matrix products, which in bfloat16 take half the time of torch's fused attention;
+            otherwise use that.
     """
 
     blocks: list[Block]
@@ -93,7 +93,7 @@ class Attention:
     by_products: bool
 
     def __call__(self, padded: Tensor, out: Tensor) -> None:
-        """What each token takes from its text.
+        """Compute attention within each text.
 
         Args:
             padded: queries, keys and values (places, 3 d) of all blocks.
@@ -116,7 +116,7 @@ class Attention:
         else:
             over = mask.expand(texts, heads, 1, longest).reshape(texts * heads, 1, longest)
             torch.baddbmm(over, query, key.transpose(1, 2), alpha=scale, out=scores)
-        # In float32, where the exponential is a vector operation.
+        # In float32, where the exponential is vectorised.
         exact = scores.float()
         scores.copy_(torch.softmax(exact, -1, out=exact))
         return torch.bmm(scores, value).view(texts, heads, longest, width)

@@ -1,4 +1,4 @@
-"""Texts in batches of similar length, each with as many threads as it occupies."""
+"""Batches of texts of similar length, each run with as many threads as it can use."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TOKENS_A_BATCH = 4096
 
 
 def in_batches(tokens: Tokens, take: Callable[[NDArray[np.int64]], None], *, what: str, device: str) -> None:
-    """Hand all texts, in batches of similar length, to what encodes them.
+    """Pass all texts, in batches of similar length, to a function that encodes them.
 
     Args:
         tokens: of the texts.
-        take: is given numbers of texts, the longest first, in inference mode.
+        take: called in inference mode with the indices of a batch's texts, longest first.
         what: name of the progress bar.
         device: that computes.
     """
@@ -39,7 +39,7 @@ def in_batches(tokens: Tokens, take: Callable[[NDArray[np.int64]], None], *, wha
 
 
 def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[slice]:
-    """Runs of texts, the longest first, that hold some thousand tokens as padded to the longest of the run."""
+    """Yield slices of texts sorted longest first, each of some thousand tokens when padded to its longest text."""
     budget = TOKENS_A_BATCH * (8 if device.startswith("cuda") else 1)
     start = 0
     while start < len(lengths):

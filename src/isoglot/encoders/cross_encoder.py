@@ -1,4 +1,4 @@
-"""Opening a cross-encoder, which reads a query and a passage together."""
+"""Open a cross-encoder, which takes a query and a passage together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isoglot.encoders.options import LEAST
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-_HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")  # architectures by the end of their names
+_HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")  # suffixes of architectures' names
 
 
 def load_cross_encoder(
@@ -27,11 +27,11 @@ def load_cross_encoder(
     Args:
         name: a local folder, or a Hub id (`id` or `id@revision`).
         device: such as `cpu` or `cuda`; chosen by torch when None.
-        length: tokens kept of a pair; the model's own when None.
+        length: maximum tokens per pair; the model's own when None.
         trust_remote_code: run Python code that comes with the model.
 
     Raises:
-        InputError: no such model or device, a model with several outputs, or one without a part that scores pairs.
+        InputError: no such model or device, a model with several outputs, or one without a scoring head.
     """
     from sentence_transformers import CrossEncoder
 
@@ -50,7 +50,7 @@ def load_cross_encoder(
         raise InputError(f"cross-encoder {name}: cannot be loaded ({failure(error, path)})") from error
     named = getattr(model.config, "architectures", None) or []
     if any(kind.endswith(_HEADLESS) for kind in named):
-        # Its scores would come from weights that were drawn a moment ago.
+        # Its scores would come from randomly initialised weights.
         raise InputError(f"cross-encoder {name}: {named[0]} has no part that scores pairs, so it is no cross-encoder")
     if model.num_labels != 1:
         raise InputError(f"cross-encoder {name}: has {model.num_labels} outputs; expected one relevance score")

@@ -1,14 +1,14 @@
-"""Taking the language out of vectors without training, by corrections that are fitted once and kept in a file.
+"""Remove the language from vectors without training, by corrections that are fitted once and saved to a file.
 
 - `center`: x - mean of the language.
 - `lir`: x - V V^T x, V the first right singular vectors of the language's vectors (arXiv 2109.04727).
 - `shift`: passages not in the pivot language get -a mean(f(text in l) - f(same text in the pivot)), a = 0.6
-  (arXiv 2606.18801); queries stay.
-- `csls`: passages that are near to every question are found less often (`encoders/hubs.py`); two dimensions more.
-- `center+csls`: one after the other.
+  (arXiv 2606.18801); queries are unchanged.
+- `csls`: passages that are close to every query are ranked lower (`encoders/hubs.py`); adds two dimensions.
+- `center+csls`: `center`, then `csls`.
 
-Results are unit vectors. Queries and passages are fitted apart where both are given, since encoders with prompts
-put them in different places.
+Results are unit vectors. If both queries and passages are given, they are fitted separately, since encoders with
+prompts put them in different regions.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from isoglot.languages.codes import known_code
 Method = Literal["center", "lir", "shift", "csls", "center+csls"]
 METHODS: tuple[Method, ...] = get_args(Method)
 FORMAT = 2  # format 1 called passages documents
-WITH_HUBS = 3  # what an isoglot that knows nothing of them has to refuse
+WITH_HUBS = 3  # a higher format, so that versions of isoglot without hubs reject the file
 UNKNOWN = "und"  # stands for every language that was not fitted
 
 Langs = Sequence[str] | NDArray[Any]
 
 
 class Sample(NamedTuple):
-    """Vectors to fit on: (n, d), the language of each, their role, and (for `shift`) which are translations.
+    """Vectors to fit on, (n, d), the language of each, their role, and (for `shift`) which are translations.
 
-    `groups` gives texts that are translations of one another the same name.
+    In `groups`, texts that are translations of one another have the same name.
     """
 
     vectors: Vectors
@@ -57,16 +57,16 @@ class Sample(NamedTuple):
 class Debias:
     """A fitted correction.
 
-    `==` compares identity; to compare what two do, compare `fingerprint`.
+    `==` compares identity; to compare what two corrections do, compare `fingerprint`.
 
     Attributes:
         method: one of `METHODS`.
-        parts: by (role, language), float32: (d,) to subtract, or (r, d) orthonormal rows to project away; the
-            language `und` stands for all that are not named.
+        parts: by (role, language), float32: (d,) to subtract, or (r, d) orthonormal rows to project out; the
+            language `und` stands for all others.
         model: encoder whose vectors it was fitted on.
         settings: of the fit.
-        fitted: texts by `role:language`.
-        hubs: what `csls` measures passages against.
+        fitted: number of texts by `role:language`.
+        hubs: queries against which `csls` measures passages.
     """
 
     method: Method
@@ -80,18 +80,18 @@ class Debias:
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors that it corrects."""
+        """Dimension of the vectors that it corrects."""
         held = [*self.parts.values(), *(self.hubs.bank.values() if self.hubs else ())]
         return int(held[0].shape[-1])
 
     @property
     def width(self) -> int:
-        """Length of the corrected vectors."""
+        """Dimension of the corrected vectors."""
         return self.dimension + (2 if self.hubs else 0)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes that were fitted, alphabetical."""
+        """Codes of the fitted languages, sorted."""
         named = {lang for _, lang in self.parts} | set(self.hubs.bank if self.hubs else ())
         return tuple(sorted(named - {UNKNOWN}))
 
@@ -100,14 +100,14 @@ class Debias:
 
         Args:
             vectors: (n, d), unit length.
-            langs: language of each; one that was not fitted is treated as the mix of all that were (`shift`: kept).
-            role: `query` or `passage`; a role that was not fitted takes the other's (`shift`: queries stay).
+            langs: language of each; one that was not fitted gets the correction of all languages (`shift`: none).
+            role: `query` or `passage`; a role that was not fitted uses the other's (`shift`: queries are unchanged).
 
         Returns:
-            float32 (n, `width`), unit length; a vector that the correction leaves nothing of stays as it was.
+            float32 (n, `width`), unit length; a vector that the correction would reduce to zero is not changed.
 
         Raises:
-            InputError: another dimension, not one language a vector, or another role.
+            InputError: another dimension, not one language per vector, or an unknown role.
         """
         check_role(role)
         vectors = checked(vectors, langs)
@@ -129,7 +129,7 @@ class Debias:
 
     @property
     def fingerprint(self) -> str:
-        """The same for corrections that do the same, with the questions of `hubs` or without them (`for_queries`)."""
+        """Hash that is equal for corrections that do the same; `for_queries` does not change it."""
         known: dict[str, Any] = {"method": self.method, "settings": self.settings, "parts": sorted(self.parts)}
         if self.hubs is not None:
             known |= {"bank": list(self.hubs.bank), "usual": self.hubs.usual}
@@ -139,13 +139,13 @@ class Debias:
         return found.hexdigest()
 
     def for_queries(self) -> Debias:
-        """The same for queries alone, without the questions that passages are measured against, which are megabytes."""
+        """Return a copy for queries only, without the megabytes of queries that passages are measured against."""
         if self.hubs is None:
             return self
         return replace(self, hubs=replace(self.hubs, bank={lang: rows[:0] for lang, rows in self.hubs.bank.items()}))
 
     def save(self, path: Path | str) -> None:
-        """Write one small `.npz` file, atomically."""
+        """Write one `.npz` file, atomically."""
         keys = sorted(self.parts)
         about: dict[str, Any] = {
             "isoglot_debias": WITH_HUBS if self.hubs else FORMAT,
@@ -174,10 +174,10 @@ class Debias:
 
 
 def load_debias(path: Path | str) -> Debias:
-    """Read a saved correction.
+    """Load a saved correction.
 
     Raises:
-        InputError: no such file, not a correction, or of a newer format.
+        InputError: no such file, not a correction, or a newer format.
     """
     remedy = "fit one with `isoglot debias fit`"
     check_kind("debias", path, (str, Path), "the file of a correction, as text or a path")
@@ -217,15 +217,15 @@ def _split(fitted: dict[str, int]) -> list[tuple[str, str, int]]:
 
 
 def codes_of(langs: Langs) -> NDArray[np.str_]:
-    """Languages as corrections know them, from any spelling."""
+    """Return language codes normalised as in corrections, from any spelling."""
     return np.asarray([known_code(str(lang)) or str(lang) for lang in langs], dtype=str)
 
 
 def checked(vectors: Vectors, langs: Langs) -> Vectors:
-    """Vectors (n, d) in float32, with a language each.
+    """Return vectors (n, d) as float32, after checking that each has a language.
 
     Raises:
-        InputError: another shape, one language as a text, or numbers that are not finite.
+        InputError: another shape, a single string as `langs`, or numbers that are not finite.
     """
     if isinstance(langs, str):
         raise InputError(f"langs: given as one text, {langs!r}; expected a language for each vector")

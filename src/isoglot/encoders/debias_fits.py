@@ -1,4 +1,4 @@
-"""Fitting corrections (`encoders/debias.py`) to vectors whose languages are known."""
+"""Fit corrections (`encoders/debias.py`) to vectors of known languages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lir(samples: Sequence[Sample], *, rank: int = 1, model: str = "") -> Debias:
     """Fit LIR (arXiv 2109.04727): the first `rank` right singular vectors of each language's vectors.
 
     Raises:
-        InputError: rank is not from 1 to the dimension less one, or a language has fewer texts than that.
+        InputError: rank is not from 1 to the dimension minus one, or a language has fewer texts than that.
     """
     check_whole("rank", rank, 1)
     parts = {}
@@ -52,12 +52,12 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
 
     Args:
         samples: with groups; only those of role `passage` are used.
-        pivot: the source language, which stays where it is.
-        strength: a, the share of the mean difference that is taken away, 0 to 1.
+        pivot: the source language, which is not moved.
+        strength: a, the share of the mean difference to subtract, 0 to 1.
         model: for the record.
 
     Raises:
-        InputError: no groups, nothing in the pivot language to compare with, or a strength that cannot be.
+        InputError: no groups, no passages in the pivot language, or a strength out of range.
     """
     check_number("strength", strength, "0 to 1", lambda share: 0 <= share <= 1)
     used = [sample for sample in samples if sample.role == "passage"]
@@ -87,17 +87,17 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
 def csls(
     samples: Sequence[Sample], *, neighbours: int = 20, strength: float = 0.5, centred: bool = False, model: str = ""
 ) -> Debias:
-    """Fit CSLS against questions (`encoders/hubs.py`).
+    """Fit CSLS against queries (`encoders/hubs.py`).
 
     Args:
-        samples: queries at least; passages tell what is usual.
-        neighbours: nearest questions of each language whose mean cosine is taken.
-        strength: share of it, 0 to 1.
-        centred: take each language's mean away first.
+        samples: queries at least; passages determine the usual level.
+        neighbours: number of nearest queries per language whose cosines are averaged.
+        strength: share of that mean to subtract, 0 to 1.
+        centred: subtract each language's mean first.
         model: for the record.
 
     Raises:
-        InputError: no queries, or a number of neighbours or strength that cannot be.
+        InputError: no queries, or a number of neighbours or strength out of range.
     """
     check_whole("neighbours", neighbours, 1)
     check_number("strength", strength, "0 to 1", lambda share: 0 <= share <= 1)
@@ -129,7 +129,7 @@ def fit(
     neighbours: int = 20,
     model: str = "",
 ) -> Debias:
-    """Fit a correction by name; a strength of None is the method's own.
+    """Fit a correction by name; None as strength means the method's default.
 
     Raises:
         InputError: an unknown method, or samples that it cannot use.
@@ -148,7 +148,7 @@ def fit(
 
 
 def _by_key(samples: Sequence[Sample]) -> dict[tuple[str, str], Vectors]:
-    """Vectors by (role, language), and all of a role together under `und`."""
+    """Return the vectors by (role, language), and all of a role under `und`."""
     found: dict[tuple[str, str], Vectors] = {}
     for sample in samples:
         check_role(sample.role)
@@ -173,7 +173,7 @@ def _sizes(samples: Sequence[Sample]) -> dict[str, int]:
 def _group_means(
     vectors: Vectors, keep: NDArray[np.bool_], group: NDArray[np.int64], groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean vector (groups, d) of each group's kept rows, and which groups have any."""
+    """Return the mean vector (groups, d) of each group's kept rows, and which groups have any."""
     sums = np.zeros((groups, vectors.shape[1]))
     np.add.at(sums, group[keep], vectors[keep])
     counts = np.bincount(group[keep], minlength=groups)

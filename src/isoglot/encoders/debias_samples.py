@@ -1,4 +1,4 @@
-"""Vectors to fit a correction on: from parallel rows, plain text files, or vectors already encoded."""
+"""Vectors to fit a correction on: from parallel rows, plain text files, or encoded vectors."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def from_rows(
     Args:
         model: the encoder.
         rows: prepared rows.
-        limit: groups to draw.
-        seed: of the draw.
-        length: tokens kept.
+        limit: groups to sample.
+        seed: of the sampling.
+        length: maximum tokens per text.
         precision: as for `encode`.
     """
     table = rows.table
@@ -69,10 +69,10 @@ def from_texts(
     length: int | None = None,
     precision: str = "auto",
 ) -> list[Sample]:
-    """Encode the lines of one UTF-8 text file a language, as passages; at most `limit` lines of each.
+    """Encode the lines of one UTF-8 text file per language, as passages; at most `limit` lines of each.
 
     Raises:
-        InputError: a file that is missing or cannot be read, is empty or not UTF-8.
+        InputError: a file that is missing, unreadable, empty or not UTF-8.
     """
     texts: list[str] = []
     langs: list[str] = []
@@ -95,7 +95,7 @@ def from_texts(
 
 
 def from_vectors(place: Path) -> list[Sample]:
-    """Read vectors with their languages and roles (what `isoglot encode` wrote, or a Parquet file), as two samples.
+    """Read vectors with their languages and roles (written by `isoglot encode`, or a Parquet file), as two samples.
 
     Raises:
         InputError: not such vectors.
@@ -108,7 +108,7 @@ def from_vectors(place: Path) -> list[Sample]:
 
 
 def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
-    """Apply a correction to vectors and write them to one Parquet file; returns how many.
+    """Apply a correction to vectors and write them to one Parquet file; return their number.
 
     Raises:
         InputError: not such vectors, or another dimension.
@@ -135,7 +135,7 @@ def correct_vectors(place: Path, debias: Debias, output: Path) -> int:
 
 
 def _shards(place: Path) -> Iterator[Shard]:
-    """Vectors file by file, each with its language and role."""
+    """Yield vectors file by file, each with its language and role."""
     for shard in read_shards(place):
         if not all(shard.langs) or not all(shard.roles):
             raise InputError(f"{shard.path}: vectors without lang or role; expected columns id, lang, role, vector")

@@ -1,4 +1,4 @@
-"""One encoder on several devices, a process each."""
+"""One encoder on several devices, one process each."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from isoglot.encoders.workers import Opener, start_workers, worker_embedder
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_LEAST = 16  # texts of a piece
-_PIECES = 8  # of each process, so that none waits long for the last
+_LEAST = 16  # texts per piece
+_PIECES = 8  # per process, so that none waits long for the last
 
 
 class DevicePool:
-    """An embedder that deals texts out to processes, each with the model open on a device of its own.
+    """An embedder that distributes texts to processes, each with the model open on its own device.
 
-    Its vectors are those of one process, up to rounding. The processes end with `close`, or with this one.
+    Vectors equal those of a single process, up to rounding. The processes end with `close`, or with this process.
 
     Args:
         opener: opens the encoder on a device; picklable.
@@ -47,35 +47,35 @@ class DevicePool:
         self.name, self.device = name, ", ".join(devices)
         self._opener = opener
         self._pool, self._processes = start_workers(opener, devices), len(devices)
-        # A pool that is merely forgotten takes its queues from processes that are still starting.
+        # A pool that is garbage-collected without a shutdown closes its queues under processes still starting.
         self._end = weakref.finalize(self, _end, self._pool)
 
     @cached_property
     def length(self) -> int | None:
-        """Tokens after which a text is cut; waits for the first process to open the model."""
+        """Maximum tokens per text; waits for the first process to open the model."""
         return self._pool.submit(_length).result()
 
     @cached_property
     def model(self) -> SentenceTransformer:
-        """The model in this process, on the CPU: for its tokenizer."""
+        """The model in this process, on the CPU, for the sake of its tokenizer."""
         model: SentenceTransformer = self._opener("cpu").model  # type: ignore[attr-defined]
         return model
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took.
+        """Return unit vectors with their statistics.
 
         Raises:
-            InputError: no list of texts or no role, or a model that cannot be opened, or not on one of the devices.
+            InputError: not a list of texts, an unknown role, or a model that cannot be opened on one of the devices.
             IsoglotError: a process died.
         """
         check_asked(texts, role)
         started = time.perf_counter()
         distinct, place = np.unique(np.array([*map(readable, texts)], dtype=object), return_inverse=True)
-        # Texts of similar length share a piece, and the long ones come first: the last pieces are the quick ones.
+        # Texts of similar length share a piece, and long ones come first, so that the last pieces are quick.
         order = np.argsort([-len(text) for text in distinct], kind="stable")
         pieces = np.array_split(order, max(1, min(len(order) // _LEAST, _PIECES * self._processes)))
         found: list[Encoded | None] = [None] * len(pieces)
@@ -118,7 +118,7 @@ class DevicePool:
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
-    with suppress(KeyboardInterrupt):  # the processes heard it too
+    with suppress(KeyboardInterrupt):  # the processes received it too
         pool.shutdown(cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""What a device can compute, and in which precision."""
+"""What a device can compute, and with which precision."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def require_device(device: str | None, what: str = "device") -> None:
     """Check that torch can compute on a device.
 
     Args:
-        device: its name; None for the one that torch takes.
-        what: the argument that named it.
+        device: its name; None for torch's default.
+        what: name of the argument, for the message.
 
     Raises:
-        InputError: it cannot, or there is none of that name.
+        InputError: it cannot, or no such device exists.
     """
     import torch
 
@@ -27,12 +27,12 @@ def require_device(device: str | None, what: str = "device") -> None:
         check_kind(what, device, str, "a name such as 'cpu' or 'cuda:1'")
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with support for the device
         raise InputError(f"{what} {device}: not usable here ({str(error).splitlines()[0]})") from error
 
 
 def fast_bf16(device: str) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
+    """Return whether the device multiplies bfloat16 matrices in hardware."""
     import torch
 
     if device.startswith("cuda"):
@@ -44,7 +44,7 @@ def fast_bf16(device: str) -> bool:
 
 
 def products_of_bf16() -> bool:
-    """Whether oneDNN multiplies bfloat16 matrices on this processor; it may be told to leave instructions unused."""
+    """Return whether oneDNN multiplies bfloat16 matrices on this processor; settings can restrict its instructions."""
     import torch
 
     told = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
@@ -52,7 +52,7 @@ def products_of_bf16() -> bool:
 
 
 def fast_int8(device: str) -> bool:
-    """Whether the device multiplies matrices of bytes in hardware, and torch lets it."""
+    """Return whether the device multiplies int8 matrices in hardware, and torch supports it."""
     import torch
 
     there = device.startswith("cpu") and hasattr(torch.ops.onednn, "qlinear_pointwise")
@@ -61,10 +61,10 @@ def fast_int8(device: str) -> bool:
 
 
 def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32", "int8"]:
-    """Turn `auto` into what the device does well.
+    """Return the precision to use, replacing `auto` by the best one that is fast on the device.
 
     Raises:
-        InputError: an unknown precision, or int8 where the device has no products of bytes.
+        InputError: an unknown precision, or int8 on a device without int8 instructions.
     """
     if precision == "auto":
         return "bf16" if fast_bf16(device) else "fp32"

@@ -1,4 +1,4 @@
-"""Weights that a folder lacks: transformers draws them at random, says so in a report, and goes on."""
+"""Detect weights missing from a folder: transformers initialises them at random, logs a report, and goes on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from isoglot.core.errors import InputError
 
-# A line of that report: a name, or several in one, perhaps coloured, and what became of it.
+# A line of that report: one name or several combined, possibly coloured, and a status.
 _MISSING = re.compile(r"^(.+?) *\| *(?:\x1b\[[\d;]*m)*MISSING", re.MULTILINE)
 
 
 @contextmanager
 def drawn_weights() -> Iterator[list[str]]:
-    """Names of the weights that are drawn within the block."""
+    """Yield a list that collects the names of weights initialised at random within the block."""
     found: list[str] = []
 
     def read(record: logging.LogRecord) -> bool:
@@ -32,16 +32,16 @@ def drawn_weights() -> Iterator[list[str]]:
 
 
 def require_weights(name: str, drawn: list[str], first: Any, *, pooler: bool) -> None:
-    """Refuse an encoder that is random in part.
+    """Reject an encoder with randomly initialised weights.
 
     Args:
         name: of the model, for the message.
-        drawn: names of its weights that were drawn.
+        drawn: names of its randomly initialised weights.
         first: the model's first module.
-        pooler: whether the encoder's own pooler is used; else it may be random, as in every masked language model.
+        pooler: whether the encoder's own pooler is used; if not, it may be random, as in every masked language model.
 
     Raises:
-        InputError: naming one of them.
+        InputError: naming one of the weights.
     """
     wanting = [weights for weights in drawn if pooler or "pooler" not in weights.split(".")]
     if wanting:

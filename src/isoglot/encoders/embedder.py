@@ -1,4 +1,4 @@
-"""The one seam to whatever turns texts into vectors: a model, an endpoint, a function of one's own."""
+"""The interface to whatever turns texts into vectors: a model, an endpoint, a user's function."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Role = Literal["query", "passage"]
-"""What a text is: models with prompts put another one before a query than before a passage."""
+"""What a text is: models with prompts use different ones for queries and passages."""
 
 Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Texts to vectors: any function of this shape, an `Endpoint`, a `ModelEmbedder`, a `DevicePool`.
+    """Maps texts to vectors: any function of this signature, an `Endpoint`, a `ModelEmbedder`, a `DevicePool`.
 
-    Its answer has one row a text, (n, d): a NumPy array, nested lists or a torch tensor, of any length but zero;
-    `encode` checks it and makes the rows unit vectors. It may be a coroutine function. Two attributes are read where
-    there are any: `name`, for reports, and `batch_size`, the most texts that it is given at a time.
+    It returns one row per text, (n, d): a NumPy array, nested lists or a torch tensor, with rows of any nonzero norm;
+    `encode` checks the result and normalises the rows. It may be a coroutine function. Two optional attributes are
+    used: `name`, for reports, and `batch_size`, the maximum number of texts per call.
 
     Example:
         >>> def embed(texts: list[str], role: str) -> list[list[float]]:
@@ -46,20 +46,20 @@ class Embedder(Protocol):
     """
 
     def __call__(self, texts: list[str], role: Role, /) -> Any:
-        """Vectors (n, d) of texts that are queries or passages."""
+        """Return vectors (n, d) of texts that are queries or passages."""
         ...
 
 
 class Encoded(NamedTuple):
-    """Unit vectors with what it took.
+    """Unit vectors with statistics of the encoding.
 
     Attributes:
         vectors: (n, d) float32.
-        texts: distinct ones among the n.
-        tokens: of the distinct texts, as far as they were kept; 0 where the embedder does not count them.
+        texts: number of distinct texts among the n.
+        tokens: of the distinct texts, after truncation; 0 if the embedder does not count them.
         seconds: wall time.
-        length: tokens after which a text was cut; None where the embedder does not say.
-        was_cut: (n,) which texts lost their end; none where the embedder does not say.
+        length: maximum tokens per text; None if the embedder does not report it.
+        was_cut: (n,) which texts were truncated; empty if the embedder does not report it.
     """
 
     vectors: Vectors
@@ -74,44 +74,44 @@ class Encoded(NamedTuple):
 
     @property
     def cut(self) -> int:
-        """How many of the n texts were cut."""
+        """Number of the n texts that were truncated."""
         return int(self.was_cut.sum())
 
     @property
     def cut_share(self) -> float:
-        """Share of the n texts that were cut, 0 to 1."""
+        """Share of the n texts that were truncated, 0 to 1."""
         return self.cut / max(1, len(self.vectors))
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """An embedder that says what it took: those that isoglot makes."""
+    """An embedder that also reports statistics: those that isoglot makes."""
 
     name: str
     device: str
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         ...
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took; `what` names the progress bar."""
+        """Return unit vectors with their statistics; `what` names the progress bar."""
         ...
 
 
 Model: TypeAlias = Union["SentenceTransformer", Embedder]
-"""Whatever is taken as a model; by name there are more, see `open_embedder`."""
+"""What is accepted as an open model; `open_embedder` also takes names."""
 
 
 def check_texts(name: str, texts: Any) -> None:
-    """Refuse what is no list of texts; one text is none, or each of its letters would be read by itself.
+    """Check that `texts` is a list of texts; a single string is rejected, as its letters would be taken as texts.
 
     Args:
         name: of the argument.
-        texts: given.
+        texts: its value.
 
     Raises:
-        InputError: saying what it is, or holds.
+        InputError: naming the wrong type or element.
     """
     check_kind(name, texts, (list, tuple), "a list of texts")
     odd = [text for text in texts if not isinstance(text, str)]
@@ -120,33 +120,33 @@ def check_texts(name: str, texts: Any) -> None:
 
 
 def check_asked(texts: Any, role: Any) -> None:
-    """Refuse what an encoder is not asked with.
+    """Check an encoder's input.
 
     Raises:
-        InputError: no list of texts, or no role.
+        InputError: not a list of texts, or an unknown role.
     """
     check_texts("texts", texts)
     check_role(role)
 
 
 def check_role(role: Any) -> None:
-    """Refuse what texts and vectors cannot be.
+    """Check that `role` is `query` or `passage`.
 
     Raises:
-        InputError: no role.
+        InputError: it is neither.
     """
     if role not in get_args(Role):
         raise InputError(f"role {role!r}: expected one of {', '.join(get_args(Role))}")
 
 
 def is_transformer(model: object) -> TypeGuard[SentenceTransformer]:
-    """Whether something is a Sentence Transformer (importing nothing: where there is one, the library is loaded)."""
+    """Return whether `model` is a Sentence Transformer (imports nothing: if it is one, the library is loaded)."""
     library = sys.modules.get("sentence_transformers")
     return library is not None and isinstance(model, library.SentenceTransformer)
 
 
 def name_of(model: object) -> str:
-    """What reports call a model: what it was loaded as, its `name`, a function's name, or `model`."""
+    """Return a model's name for reports: the name it was loaded by, its `name`, a function's name, or `model`."""
     if is_transformer(model):
         return str(getattr(model, "isoglot_name", None) or model.model_card_data.base_model or "model")
     found = getattr(model, "name", None) or getattr(model, "__name__", None)
@@ -154,7 +154,7 @@ def name_of(model: object) -> str:
 
 
 def readable(text: str) -> str:
-    r"""A text as every encoder reads it: in Unicode's form NFC, half surrogate pairs replaced.
+    r"""Return a text as every encoder gets it: in Unicode NFC, lone surrogates replaced.
 
     >>> readable("Zu\u0308rich") == "Zürich"
     True

@@ -1,4 +1,4 @@
-"""Texts to unit vectors: each distinct text once, without padding or sorted by length, in half precision where fast."""
+"""Encode texts as unit vectors: duplicates once, without padding or sorted by length, in half precision if faster."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ def encode(
 ) -> Encoded:
     """Encode texts as queries or passages.
 
-    Texts are read in Unicode's form NFC. A vector depends on its own text alone, not on the texts beside it. Threads
-    may share a model.
+    Texts are normalised to Unicode NFC. A text's vector does not depend on the other texts of the call. Threads may
+    share a model.
 
     Args:
         model: a Sentence Transformer, or any `Embedder`.
-        texts: equal ones are encoded once.
-        role: `query` or `passage`; a Sentence Transformer's prompt of that role is put before each text (Sentence
-            Transformers calls the passage's `document`).
-        length: of a Sentence Transformer: cut after this many tokens (and never later than 256 times as many
-            characters); the model's preset (usually 192) when None, never over the model's own. The answer says
-            how many texts were cut.
-        precision: of a Sentence Transformer: `auto`, `bf16`, `fp32` or, for BERT's layers on a CPU, `int8`; vectors
+        texts: duplicates are encoded once.
+        role: `query` or `passage`; a Sentence Transformer's prompt for that role is prepended to each text (Sentence
+            Transformers names the passage prompt `document`).
+        length: Sentence Transformers only: truncate to this many tokens (and to at most 256 times as many
+            characters). None takes the model's preset (usually 192). Never exceeds the model's own maximum. The result
+            says how many texts were truncated.
+        precision: Sentence Transformers only: `auto`, `bf16`, `fp32` or, for BERT layers on a CPU, `int8`; vectors
             are float32 in any case.
         what: name of the progress bar.
 
     Raises:
-        InputError: no encoder, a length or precision that it cannot have, or an answer that is not what `Embedder`
-            says.
+        InputError: not an encoder, a length or precision that it does not support, or output that does not meet the
+            contract of `Embedder`.
 
     Example:
         >>> encode(lambda texts, role: [[len(text), 0] for text in texts], ["a", "bb"], "query").vectors.tolist()
@@ -81,10 +81,10 @@ def encode(
 
 
 def as_encoder(model: Model) -> Encoder:
-    """Any model or embedder as one that gives unit vectors and says what it took.
+    """Return any model or embedder as an `Encoder`, which yields unit vectors and their statistics.
 
     Raises:
-        InputError: nothing of the kind.
+        InputError: neither a model nor an embedder.
     """
     if is_transformer(model):
         return ModelEmbedder(model)
@@ -94,16 +94,16 @@ def as_encoder(model: Model) -> Encoder:
 
 
 class ModelEmbedder:
-    """A Sentence Transformer with its settings as an embedder.
+    """A Sentence Transformer with its settings, as an embedder.
 
     Args:
-        model: over tokens; one made by `isoglot.load` has a preset and prompts.
-        name: for reports; the model's base when None.
+        model: takes token ids; one opened by `isoglot.load` has a preset and prompts.
+        name: shown in reports; the model's base when None.
         length: as in `encode`.
         precision: as in `encode`.
 
     Raises:
-        InputError: no Sentence Transformer, a precision that it cannot have here, or fewer than 4 tokens.
+        InputError: not a Sentence Transformer, a precision that is not available here, or a length under 4 tokens.
     """
 
     def __init__(
@@ -124,14 +124,14 @@ class ModelEmbedder:
         self._plain: Any = None
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took.
+        """Return unit vectors with their statistics.
 
         Raises:
-            InputError: no list of texts or no role, or a model that takes no token ids.
+            InputError: not a list of texts, an unknown role, or a model that does not take token ids.
         """
         from isoglot.encoders.tokens import tokenize
 
@@ -152,11 +152,11 @@ class ModelEmbedder:
         )
 
     def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
-        """Vectors of the texts' tokens, which late interaction compares.
+        """Return the vectors of the texts' tokens, as late interaction needs them.
 
         Raises:
-            InputError: no list of texts or no role, or a model that takes no token ids or does not begin with a
-                transformers encoder.
+            InputError: not a list of texts, an unknown role, or a model that does not take token ids or does not begin
+                with a transformers encoder.
         """
         from isoglot.encoders.token_vectors import encode_tokens
 
@@ -167,7 +167,7 @@ class ModelEmbedder:
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors (n, d) of texts, and those of their tokens with what was cut; one reading gives both.
+        """Return the texts' unit vectors (n, d) and their token vectors (with truncation flags), from one forward pass.
 
         Raises:
             InputError: as `encoded_tokens`.
@@ -182,7 +182,7 @@ class ModelEmbedder:
     def _laid_out(
         self, texts: list[str], role: Role, what: str | None, *, notice: bool = False
     ) -> tuple[Tokens, list[int], Vocabulary]:
-        """Ids of texts, those that all of them begin with, and what the tokenizer says of its entries."""
+        """Return the texts' tokens, the ids that all texts begin with (the prompt), and the tokenizer's vocabulary."""
         from isoglot.encoders.token_vectors import Vocabulary
         from isoglot.encoders.tokens import tokenize
 
@@ -197,19 +197,19 @@ class ModelEmbedder:
         return tokens, head, self._vocabulary
 
     def encoded_within(self, texts: list[str], contexts: list[str], role: Role, *, what: str | None = None) -> Vectors:
-        """Unit vectors (n, d) of texts as parts of their contexts (see `isoglot.encoders.in_context`).
+        """Return unit vectors (n, d) of texts encoded as parts of their contexts (see `isoglot.encoders.in_context`).
 
-        A context is read up to the model's own length, in several windows where it is longer.
+        Contexts longer than the model's maximum length are encoded in several windows.
 
         Args:
             texts: any.
-            contexts: what each stands in; one that does not is read by itself.
+            contexts: one per text, containing it; a text that its context does not contain is encoded alone.
             role: of the texts.
             what: name of the progress bar.
 
         Raises:
-            InputError: no text for each context or no role, or a model that pools otherwise than by the mean or whose
-                tokenizer does not say where its tokens stand.
+            InputError: contexts and texts differ in number, an unknown role, a model without mean pooling, or one whose
+                tokenizer does not report token offsets.
         """
         import torch
 
@@ -240,7 +240,7 @@ class ModelEmbedder:
         return found
 
     def _plain_tokenizer(self) -> Any:
-        """A copy of the model's fast tokenizer that neither cuts nor pads, made once; None where it has another."""
+        """Return a cached copy of the fast tokenizer without truncation and padding, or None if the model has none."""
         if self._plain is None:
             with turn(self.model):
                 plain = copy.deepcopy(getattr(self.model.tokenizer, "backend_tokenizer", None))
@@ -251,7 +251,7 @@ class ModelEmbedder:
         return self._plain
 
     def _batch_encoder(self) -> Callable[[Tokens, NDArray[np.int64]], Tensor]:
-        """What gives the vectors of some texts, longest first: without padding where that is the same function."""
+        """Return the function that encodes a batch of texts, longest first: unpadded if the model supports it."""
         from isoglot.encoders.unpadded import Unpadded
 
         if self._unpadded is None or not self._unpadded.is_current():
@@ -287,7 +287,7 @@ class ModelEmbedder:
         pad = getattr(self.model.tokenizer, "pad_token_id", None) or 0
         batch = tokens.batch(texts, pad)
         features = {key: value.to(self.device) if torch.is_tensor(value) else value for key, value in batch.items()}
-        # Weights in float16 are half precision by themselves, and no layer takes them beside bfloat16.
+        # Weights in float16 are half precision already, and no layer mixes them with bfloat16.
         cast = self._precision != "fp32" and next(self.model.parameters()).dtype != torch.float16
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=cast):
             found: dict[str, Any] = module(features)
@@ -305,16 +305,16 @@ def encode_distinct(
     dimension: int,
     width: int | None = None,
 ) -> Encoded:
-    """Vectors of texts, each distinct one encoded once, in batches of similar length.
+    """Return the texts' vectors, encoding each distinct text once, in batches of similar length.
 
     Args:
         texts: any.
-        tokens_of: the tokenizer; it says which texts it cut.
-        vectors_of: from some tokens' texts, by number and the longest first, to their vectors (n, d).
+        tokens_of: the tokenizer; its result says which texts it truncated.
+        vectors_of: maps some of the tokenised texts, given by index and longest first, to their vectors (n, d).
         what: name of the progress bar.
         device: that computes.
-        length: tokens after which a text was cut.
-        dimension: of the vectors, which no text would tell.
+        length: maximum tokens per text.
+        dimension: of the vectors, for the result's shape when there are no texts.
         width: dimensions kept; all when None.
     """
     import torch
@@ -338,6 +338,6 @@ def encode_distinct(
 
 
 def encoding_length(model: SentenceTransformer, length: int | None = None) -> int:
-    """Tokens of a text, all included: the given or the preset's number, never over the model's own."""
+    """Return the maximum tokens per text, special ones included: `length` or the preset's, capped at the model's."""
     limit = length or preset_of(model).encode_length
     return min(limit, model.max_seq_length) if model.max_seq_length else limit

@@ -1,4 +1,4 @@
-"""Vectors from any OpenAI-compatible embedding endpoint: batched, retried, checked, and cached on disk."""
+"""Embed texts through any OpenAI-compatible endpoint: in batches, with retries, checks and a cache on disk."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ PREFIX = "endpoint:"
 
 
 def is_endpoint(name: str) -> bool:
-    """Whether a model's name is an endpoint's, as `open_endpoint` takes it."""
+    """Return whether a model's name denotes an endpoint, as `open_endpoint` takes it."""
     return name.startswith(PREFIX)
 
 
 class Endpoint:
     """Embeds texts through `POST {url}/embeddings`.
 
-    Every answer is checked (one finite vector of the same dimension for each text, put in order by `index`) and
-    written to the cache at once, so that an interrupted run goes on where it was and no text is paid for twice.
+    Every response is checked (one finite vector of the same dimension per text, ordered by `index`) and cached at once,
+    so that an interrupted run resumes where it stopped and no text is paid for twice.
 
     Args:
         url: base of the API, such as `http://localhost:8080/v1`.
-        model: as the server names it; a known model's prompts are put before the texts.
-        cache: file of the cache (SQLite); made where it is missing.
-        key: sent as a bearer token, if any.
-        batch_size: texts in one request.
-        timeout: seconds to wait for one answer.
-        tries: requests for one batch before giving up.
-        sleep: how to wait between tries.
+        model: the server's name for it; a known model's prompts are prepended to the texts.
+        cache: cache file (SQLite); created if missing.
+        key: sent as a bearer token, if given.
+        batch_size: texts per request.
+        timeout: seconds to wait for a response.
+        tries: requests per batch before giving up.
+        sleep: called to wait between tries.
 
     Raises:
-        InputError: not an http(s) address, no model, a cache that is not one, or a number that cannot be.
+        InputError: not an http(s) address, no model, a file that is not such a cache, or a number out of range.
     """
 
     def __init__(
@@ -96,21 +96,21 @@ class Endpoint:
             raise InputError(f"{cache}: not a cache of vectors ({error}); delete it or name another") from error
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d); see `encoded`."""
+        """Return unit vectors, float32 (n, d); see `encoded`."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Embed texts: unit vectors with what they took.
+        """Embed texts as unit vectors, with statistics.
 
         Args:
-            texts: equal ones are sent once; none may be empty.
+            texts: duplicates are sent once; none may be empty.
             role: `query` or `passage`.
             what: name of the progress bar.
 
         Raises:
-            InputError: no list of texts or no role, an empty text, or a request that the server refuses (a wrong
-                key, an unknown model).
-            IsoglotError: the server kept failing; what was answered so far is in the cache.
+            InputError: not a list of texts, an unknown role, an empty text, or a request that the server rejects (a
+                wrong key, an unknown model).
+            IsoglotError: the server kept failing; the responses received so far are cached.
         """
         check_asked(texts, role)
         httpx = require_httpx()
@@ -154,7 +154,7 @@ class Endpoint:
         return Encoded(vectors, len(distinct), 0, time.perf_counter() - started, None, np.zeros(len(texts), np.bool_))
 
     def _ask(self, client: httpx.Client, batch: list[str]) -> Vectors:
-        """One batch, tried again with growing pauses while the fault may pass."""
+        """Request one batch, retrying with growing pauses while the error may be transient."""
         body = {"model": self.model, "input": batch, "encoding_format": "float"}
         fault = FaultError("")
         for attempt in range(self._tries):
@@ -181,16 +181,16 @@ class Endpoint:
 
 
 def open_endpoint(name: str, *, cache: Path | str | None = None, **settings: Any) -> Endpoint:
-    """Open `endpoint:URL#MODEL`, with the key in OPENAI_API_KEY and a cache in isoglot's folder.
+    """Open `endpoint:URL#MODEL`, with the key from OPENAI_API_KEY and a cache in isoglot's folder.
 
     Args:
         name: such as `endpoint:http://localhost:8080/v1#intfloat/multilingual-e5-small`.
-        cache: file of the cache; one for each endpoint and model in isoglot's cache folder when None.
-        settings: as `Endpoint` takes them.
+        cache: cache file; when None, one per endpoint and model in isoglot's cache folder.
+        settings: further arguments of `Endpoint`.
 
     Raises:
         InputError: not such a name.
-        MissingPackageError: without the `llm` extra.
+        MissingPackageError: the `llm` extra is not installed.
     """
     require_httpx()
     url, _, model = name.removeprefix(PREFIX).partition("#")
@@ -202,7 +202,7 @@ def open_endpoint(name: str, *, cache: Path | str | None = None, **settings: Any
 
 
 def _vectors(content: bytes, count: int, width: int | None) -> Vectors:
-    """Read an answer: unit vectors in the order of the texts, float32 (count, width)."""
+    """Parse a response: unit vectors in the order of the texts, float32 (count, width)."""
     try:
         entries = json.loads(content)["data"]
         by_index = {int(entry["index"]): entry["embedding"] for entry in entries}

@@ -1,9 +1,9 @@
-"""Queries drawn to what they found (pseudo-relevance feedback): passages find translations better than queries do.
+"""Pseudo-relevance feedback: move queries towards their best passages, which find translations better than they do.
 
-Rocchio (1971) on vectors, as Li and others (2021, arXiv 2108.11044) have it for dense retrieval: a query's vector is
-added to the mean of its best passages', and searched for again. Those are in the languages that the encoder matches
-best with the query's; their vectors are nearer to what says the same in other languages than the query's is. So
-languages that were found late come up, where the collection has translations.
+Rocchio (1971) on vectors, as in Li and others (2021, arXiv 2108.11044) for dense retrieval: the mean of the best
+passages' vectors is added to the query's, and the search repeated. The best passages are in the languages that the
+encoder matches best with the query's; their vectors are closer than the query's to passages that say the same in other
+languages. So, where the collection has translations, languages that ranked low come up.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ _SHARPNESS = 0.1
 def drawn_to(
     queries: Vectors, found: Vectors, cosines: Vectors, hubs: Hubs | None = None, *, weight: float = WEIGHT
 ) -> Vectors:
-    """Queries moved towards their best passages.
+    """Return queries moved towards their best passages.
 
-    q' = q + weight * sum_i w_i p_i, brought to length 1; w is the softmax of cosine / t, where t is a tenth of the
-    distance of the first cosine from the last. So nothing depends on how far an encoder spreads its cosines.
+    q' = q + weight * sum_i w_i p_i, scaled to unit length; w is the softmax of cosine / t, where t is a tenth of the
+    difference between the first and the last cosine. So the result does not depend on the spread of an encoder's
+    cosines.
 
     Args:
         queries: unit vectors (n, d).
         found: the best passages of each (n, k, d), unit vectors.
         cosines: of each with its query (n, k).
-        hubs: of `csls`, whose two dimensions belong to the query and stay.
-        weight: of the passages' mean, the query's being 1.
+        hubs: of `csls`, whose two dimensions belong to the query and are kept.
+        weight: of the passages' mean, relative to the query's 1.
 
     Returns:
+        float32 (n, d), unit vectors; without passages, the queries themselves.
         float32 (n, d), unit vectors; a query that found nothing stays as it is.
     """
     if not found.shape[1]:

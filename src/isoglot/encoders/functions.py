@@ -1,4 +1,4 @@
-"""A function of one's own as an encoder: its answers checked, its rows made unit vectors."""
+"""Use a user's function as an encoder: check its results and normalise the rows."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ BATCH_SIZE = 256
 
 
 class FunctionEmbedder:
-    """Any embedder, asked for each distinct text once, some texts at a time, by one thread at a time.
+    """An encoder around any embedder: calls it once for each distinct text, in batches, from one thread at a time.
 
-    A coroutine function is awaited on an event loop that all of them share, so that its client may live from one call
-    to the next.
+    Coroutine functions are awaited on one shared event loop, so that an asynchronous client can be kept between calls.
 
     Args:
         embed: see `Embedder`.
-        name: for reports; the function's own when None.
-        batch_size: the most texts that it is given at a time; its attribute `batch_size`, or 256, when None.
+        name: shown in reports; the function's own when None.
+        batch_size: maximum number of texts per call; the attribute `batch_size`, or 256, when None.
 
     Raises:
-        InputError: something that cannot be called with texts and a role, or a batch size under 1.
+        InputError: not callable with texts and a role, or a batch size under 1.
     """
 
     def __init__(self, embed: Embedder, *, name: str | None = None, batch_size: int | None = None) -> None:
@@ -45,15 +44,15 @@ class FunctionEmbedder:
         self._batch_size = batch_size or (own if isinstance(own, int) and own > 0 else BATCH_SIZE)
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d); see `encoded`."""
+        """Return unit vectors, float32 (n, d); see `encoded`."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took.
+        """Return unit vectors with their statistics.
 
         Raises:
-            InputError: no list of texts or no role, or an answer that is no array of one finite row, not all zero, a
-                text.
+            InputError: not a list of texts, an unknown role, or a result that is not an array with one finite, nonzero
+                row per text.
         """
         check_asked(texts, role)
         started = time.perf_counter()
@@ -76,22 +75,22 @@ class FunctionEmbedder:
 
 
 def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = None) -> Vectors:
-    """The rows of an embedder's answer to some texts, each of length 1, float32 (texts, d).
+    """Return the rows of an embedder's result, scaled to unit length, float32 (texts, d).
 
     Args:
         answer: an array, nested lists, or a tensor.
-        texts: that it was asked for, or what else names the rows.
-        name: of the embedder, or of what is given.
-        width: its dimension, where known.
+        texts: the texts that were embedded, or other names of the rows for messages.
+        name: of the embedder, or of the data.
+        width: expected dimension, if known.
 
     Raises:
-        InputError: not one row a text, another width, NaN or infinity, or a row of zeros.
+        InputError: not one row per text, another dimension, NaN or infinity, or a row of zeros.
     """
     if hasattr(answer, "detach"):  # a torch tensor, perhaps on a GPU or in half precision
         answer = answer.detach().float().cpu()
     try:
         rows = np.asarray(answer, np.float32)
-    except (TypeError, ValueError, RuntimeError) as error:  # torch refuses with the last
+    except (TypeError, ValueError, RuntimeError) as error:  # torch raises the last
         raise InputError(
             f"{name}: {type(answer).__name__} that is no array of numbers ({error}); "
             f"expected one vector of the same dimension a text, ({len(texts)}, dimension)"
@@ -122,7 +121,7 @@ def _refuse_other_shapes(embed: Any) -> None:
     except TypeError as error:
         raise InputError(f"{name_of(embed)}: cannot be called with texts and a role ({error}); {wanted}") from error
     except ValueError:
-        return  # written in C: it says nothing of its arguments
+        return  # implemented in C, without a signature
 
 
 async def _awaited(answer: Any) -> Any:
@@ -134,7 +133,7 @@ _starting = threading.Lock()
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    """The event loop of coroutine functions, in a thread of its own: the caller may be in one already."""
+    """Return the event loop for coroutine functions, in its own thread since the caller may already be running one."""
     global _background
     with _starting:
         if _background is None:

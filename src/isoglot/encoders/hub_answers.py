@@ -1,4 +1,4 @@
-"""Whether the Hugging Face Hub answers at all, before its client tries to reach it for more than a minute."""
+"""Check that the Hugging Face Hub is reachable, before its client retries for over a minute."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ _PAUSE = 1.0
 
 
 class HubSilentError(ConnectionError):
-    """Nobody could be reached."""
+    """The Hub could not be reached."""
 
 
 def require_hub(path: str, revision: str | None) -> None:
-    """Ask the Hub once, and once more, for a model that is neither a folder nor in a cache.
+    """Contact the Hub, at most twice, about a model that is neither a folder nor in a cache.
 
-    Whatever it answers is for its client to read: only where nobody can be reached, a name that was mistyped is told as
-    such in a few seconds.
+    Any response is left to the Hub's client; only if there is none, a mistyped name is reported within seconds.
 
     Args:
         path: a folder or Hub id.
         revision: of the Hub id.
 
     Raises:
-        HubSilentError: it does not answer.
+        HubSilentError: it does not respond.
     """
     from huggingface_hub import constants, get_session, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
     if Path(path).is_dir() or constants.HF_HUB_OFFLINE or _is_cached(path, constants.HF_HUB_CACHE):
         return
-    # What all errors of the Hub's HTTP client are, whichever that is.
+    # The base class of all errors of the Hub's HTTP client, whichever library that is.
     unreachable = cast(type[Exception], HfHubHTTPError.__bases__[0])
     url = hf_hub_url(path, "config.json", revision=revision)
     for first in (True, False):
@@ -48,7 +47,7 @@ def require_hub(path: str, revision: str | None) -> None:
 
 
 def _is_cached(path: str, home: str) -> bool:
-    """Whether some revision of a Hub id lies in a cache: of its own name, or of the one that libraries complete."""
+    """Return whether any revision of a Hub id is cached, as it is or with the prefix that libraries add."""
     names = [path] if "/" in path else [path, f"sentence-transformers/{path}", f"cross-encoder/{path}"]
     homes = [home, os.environ.get("SENTENCE_TRANSFORMERS_HOME") or home]
     folders = (Path(place) / f"models--{name.replace('/', '--')}" for place in homes for name in names)

@@ -1,9 +1,9 @@
-"""Passages that are near to every question, and how to find them less often: CSLS as two more dimensions.
+"""CSLS as two extra dimensions, to lower the rank of passages that are close to every query.
 
-In many dimensions some points are among the nearest of most others, whatever these mean (hubs; Radovanovic and others
-2010, JMLR 11). CSLS (Conneau and others 2018, arXiv 1710.04087) takes from a cosine how near either side is to its
-neighbours on the other one. What it takes for the query changes no order, so here a passage alone is measured, against
-questions of other rows (a query bank: Bogolin and others 2022, arXiv 2112.12777), with equal weight of all languages.
+In high dimensions some points are among the nearest neighbours of most others, whatever they mean (hubs; Radovanovic
+and others 2010, JMLR 11). CSLS (Conneau and others 2018, arXiv 1710.04087) subtracts from a cosine how close each side
+is to its neighbours on the other side. The query's term does not affect the ranking, so only the passage's is computed,
+against queries of other rows (a query bank: Bogolin and others 2022, arXiv 2112.12777), with equal weight per language.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Role, Vectors
 
-MOST = 2048  # questions that are kept, of all languages together
-LEAST = 32  # and of each language at least, where there are as many
-_MOST_TAKEN = 0.125  # from a cosine, or added to it
-_QUERY, _PASSAGE = 0.5, 0.25  # length of what is added to either: small, or coding in 8 bits would lose the others
-_BLOCK = 4096  # passages that are compared at a time
+MOST = 2048  # queries kept, of all languages together
+LEAST = 32  # kept per language at least, if there are as many
+_MOST_TAKEN = 0.125  # limit of the change of a cosine, either way
+_QUERY, _PASSAGE = 0.5, 0.25  # norms of what is added: small, so that 8-bit quantisation keeps the rest precise
+_BLOCK = 4096  # passages compared at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Hubs:
-    """Questions that passages are measured against.
+    """Queries against which passages are measured.
 
     Attributes:
         bank: unit vectors (m, d) of each language, float16.
-        neighbours: nearest questions of a language whose mean cosine counts.
-        strength: share of it that is taken from a cosine.
-        usual: mean of the passages that it was fitted on; only what differs from it is taken.
+        neighbours: number of nearest queries per language whose cosines are averaged.
+        strength: share of that mean to subtract from a cosine.
+        usual: mean hubness of the passages it was fitted on; only the difference from it is subtracted.
     """
 
     bank: Mapping[str, NDArray[np.float16]]
@@ -41,10 +41,10 @@ class Hubs:
     usual: float = 0.0
 
     def hubness(self, vectors: Vectors) -> NDArray[np.float64]:
-        """Mean cosine (n,) of passages (n, d) to their nearest questions, as the mean over languages.
+        """Return the mean cosine (n,) of passages (n, d) to their nearest queries, averaged over languages.
 
         Raises:
-            InputError: the questions were left out (`Debias.for_queries`).
+            InputError: the queries were left out (`Debias.for_queries`).
         """
         if not all(map(len, self.bank.values())):
             raise InputError("this correction is for queries alone; passages take `debias.npz` of the index's folder")
@@ -58,13 +58,14 @@ class Hubs:
         return found / len(self.bank)
 
     def widened(self, vectors: Vectors, role: Role) -> Vectors:
-        """Unit vectors (n, d + 2) whose cosine is (cosine - strength * (hubness - usual)) / 1.15.
+        """Return unit vectors (n, d + 2) whose cosine is (cosine - strength * (hubness - usual)) / 1.15.
 
         Args:
             vectors: (n, d), unit length.
-            role: a query gets a constant, and a passage beside it its correction, of at most .125 of a cosine.
+            role: in the first new dimension, a query gets a constant and a passage its correction, limited to .125 of
+                a cosine.
 
-        The last dimension fills passages up to one length; queries have 0 there.
+        The last dimension brings all passages to the same norm; it is 0 for queries.
         """
         if role == "query":
             more = np.tile([_QUERY, 0.0], (len(vectors), 1))
@@ -80,11 +81,11 @@ class Hubs:
 def hubs(
     queries: Mapping[str, Vectors], passages: Vectors | None, *, neighbours: int = 20, strength: float = 0.5
 ) -> Hubs:
-    """Choose the questions to keep, evenly out of each language, and measure what is usual.
+    """Select the queries to keep, evenly spaced within each language, and compute the usual hubness.
 
     Args:
         queries: unit vectors (m, d) of each language.
-        passages: (n, d), unit length; the questions themselves tell what is usual when None.
+        passages: (n, d), unit length, for the usual hubness; the queries themselves when None.
         neighbours: as in `Hubs`.
         strength: as in `Hubs`.
 

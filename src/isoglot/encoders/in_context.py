@@ -1,8 +1,8 @@
-"""A passage's vector within its context: the whole is read, and the passage's own tokens are pooled.
+"""Vectors of passages in their context: encode the whole context, pool the passage's own tokens.
 
-A sentence says `it`, `there`, `the second one`; its paragraph says what that is. Reading the paragraph and taking the
-mean of the sentence's tokens (late chunking, Günther and others 2024, arXiv 2409.04701) lets them know. Which sentence
-of a paragraph answers is told less well so, and the sentences' own vectors tell it: both are taken together.
+A sentence says `it`, `there`, `the second one`; its paragraph says what that is. Encoding the paragraph and averaging
+the sentence's tokens (late chunking, Günther and others 2024, arXiv 2409.04701) resolves these. But such vectors tell
+the sentences of a paragraph apart less well than the sentences' own vectors do: so both are combined.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ SHARE = 0.3
 
 @runtime_checkable
 class ContextEncoder(Encoder, Protocol):
-    """An encoder that reads a text within another one."""
+    """An encoder that can encode a text within another one."""
 
     def encoded_within(self, texts: list[str], contexts: list[str], role: Role, *, what: str | None = None) -> Vectors:
-        """Unit vectors (n, d) of texts as parts of their contexts; `what` names the progress bar."""
+        """Return unit vectors (n, d) of texts as parts of their contexts; `what` names the progress bar."""
         ...
 
 
 def with_contexts(encoder: Encoder) -> ContextEncoder:
-    """The same encoder, which reads texts within others.
+    """Return the same encoder if it can encode texts within their contexts.
 
     Raises:
-        InputError: it knows texts by themselves only.
+        InputError: it only encodes texts alone.
     """
     if isinstance(encoder, ContextEncoder):
         return encoder
@@ -43,10 +43,10 @@ def with_contexts(encoder: Encoder) -> ContextEncoder:
 
 
 def joined(own: Vectors, within: Vectors) -> Vectors:
-    """Passages' own vectors and those within their contexts, mixed (n, d): shorter than 1 where these differ.
+    """Mix passages' own vectors with those within their contexts, (n, d): norms are below 1 where the two differ.
 
-    A product with it is the mixture of the two cosines. Scaled to length 1 it ranks worse: a passage whose meaning
-    hangs on its context would be found by more than either of them says.
+    The inner product with the mix is the mix of the two cosines. Normalising it ranks worse: a passage whose meaning
+    depends on its context would score higher than either vector says.
 
     >>> joined(np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32)).round(2).tolist()
     [[0.7, 0.3]]
@@ -55,10 +55,10 @@ def joined(own: Vectors, within: Vectors) -> Vectors:
 
 
 def filled_up(vectors: Vectors, role: Role) -> Vectors:
-    """Vectors (n, d) with one more dimension, so that cosines are what inner products were: (n, d + 1).
+    """Append a dimension to vectors (n, d), so that cosines equal the former inner products: (n, d + 1).
 
-    A passage's is filled up to length 1 there, a query has nothing in it: what only knows unit vectors (an index, its
-    small numbers, a database) ranks by the product.
+    It brings a passage's norm to 1, and is 0 for a query: whatever assumes unit vectors (an index, its
+    quantisation, a database) then ranks by the inner product.
 
     >>> passages = filled_up(np.array([[0.6, 0.0], [0.0, 1.0]], np.float32), "passage")
     >>> passages.round(2).tolist()
@@ -71,23 +71,23 @@ def filled_up(vectors: Vectors, role: Role) -> Vectors:
 
 
 def encode_in_context(model: Model, texts: list[str], contexts: list[str], *, what: str | None = None) -> Vectors:
-    """Vectors of passages for a search by inner product: each by itself and within its context, mixed.
+    """Return vectors of passages for search by inner product: a mix of each passage alone and within its context.
 
     Args:
-        model: a Sentence Transformer that pools by the mean.
+        model: a Sentence Transformer with mean pooling.
         texts: passages, such as sentences.
-        contexts: what each stands in, such as its paragraph; one that its passage is not in is left out, and of several
-            places in it the first one counts.
+        contexts: one per passage, such as its paragraph; ignored where it does not contain the passage; the first
+            occurrence counts.
         what: name of the progress bar.
 
     Returns:
-        float32 (n, d), of length 1 at most; not to be scaled (see `joined`).
+        float32 (n, d), of norm at most 1; not to be normalised (see `joined`).
 
     Raises:
-        InputError: a model that cannot read so, or another number of contexts than texts.
+        InputError: a model that cannot encode within contexts, or contexts and texts that differ in number.
 
     Example:
-        With `model` as a Sentence Transformer.
+        `model` is a Sentence Transformer.
 
         >>> from isoglot.encoders import encode_in_context
         >>> page = "The Ararat is a mountain. It is 5137 m high."

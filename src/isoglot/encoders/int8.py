@@ -1,9 +1,9 @@
-"""Products in 8 bits: what goes into them is rounded by ranges that known texts showed, their weights by what is left.
+"""Matrix products in 8 bits, with the inputs' ranges taken from calibration texts.
 
-Channels of an encoder differ in size by a hundred times. Each is divided by a scale of its own, and its weights are
-multiplied by that, before anything is rounded: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. The
-middle of its range, and what rounded weights miss in the mean, become part of the bias. Only what a normalisation has
-made even is rounded: outputs of attention and of the activation lose more than 8 bits can tell.
+An encoder's channels differ in magnitude by a factor of a hundred. Before rounding, each is divided by its own scale,
+and its weights are multiplied by it: Xiao and others 2023 (SmoothQuant, arXiv 2211.10438), equation 4. The midpoint of
+its range and the mean error of the rounded weights go into the bias. Only inputs that come from a normalisation are
+rounded: outputs of attention and of the activation would lose too much in 8 bits.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from isoglot.encoders.layers import Layers, Shape
 from isoglot.encoders.products import Linear, Product, in_full, in_half
 
 _ROUNDED = ("attention.self.query", "intermediate.dense")
-_ZERO, _MOST = 128, 127  # oneDNN multiplies bytes without a sign by bytes with one
-_ALPHA = 0.8  # the share of a channel's size that its weights take over
-_MARGIN = 1.1  # over what the known texts showed
-_TINY = 1e-6  # of channels that are always zero
-_PASSAGES = 8  # of each language
+_ZERO, _MOST = 128, 127  # oneDNN multiplies unsigned by signed bytes
+_ALPHA = 0.8  # the share of a channel's magnitude that moves to its weights
+_MARGIN = 1.1  # over the range seen on the calibration texts
+_TINY = 1e-6  # minimum range, for channels that are always zero
+_PASSAGES = 8  # per language
 
 
 def layers_in(
@@ -36,13 +36,14 @@ def layers_in(
     shape: Shape,
     known: Callable[[], tuple[Tensor, NDArray[int64]]],
 ) -> Layers:
-    """Layers in bfloat16, in their weights' own precision, or with bytes in products after a normalisation.
+    """Return layers in bfloat16, in their weights' own precision, or with int8 products after a normalisation.
 
     Args:
-        precision: with int8 all else is done as this processor does it best.
-        weights: as `Layers` takes them.
+        precision: with int8, everything else uses the processor's best precision.
+        weights: as in `Layers`.
         shape: of the encoder.
-        known: asked by int8 for embeddings of texts (tokens, d), end to end, and their lengths in descending order.
+        known: called for int8; returns embeddings of calibration texts (tokens, d), concatenated, and their lengths in
+            descending order.
     """
     if precision != "int8":
         return Layers(weights, shape, half=precision == "bf16")
@@ -65,7 +66,7 @@ def layers_in(
 
 
 def known_passages() -> list[str]:
-    """Passages of the embedded corpus, as many in every language."""
+    """Return calibration passages from the embedded corpus, as many in every language."""
     lines = resources.files("isoglot").joinpath("atlas", "train.jsonl").read_text("utf-8").splitlines()
     found: dict[str, dict[str, None]] = {}
     for row in map(json.loads, lines):
@@ -76,16 +77,16 @@ def known_passages() -> list[str]:
 
 
 class _Watched:
-    """A product that keeps what is to know of its inputs.
+    """A product that records statistics of its inputs.
 
     Args:
-        product: that does the work.
-        tokens: of its rows; what follows them is padding.
+        product: does the work.
+        tokens: number of rows that are tokens; the rest is padding.
 
     Attributes:
-        low: (inputs,) the least of each channel.
-        high: (inputs,) the most.
-        mean: (inputs,) of each channel.
+        low: (inputs,) minimum of each channel.
+        high: (inputs,) maximum of each channel.
+        mean: (inputs,) mean of each channel.
     """
 
     low: Tensor
@@ -107,9 +108,9 @@ class _Rounded:
         self.width = len(bias)
         middle, most = (seen.high + seen.low) / 2, ((seen.high - seen.low) / 2).clamp_min(_TINY)
         scale = most**_ALPHA / weight.abs().amax(dim=0).clamp_min(_TINY) ** (1 - _ALPHA)
-        scale *= float((most / scale).max()) * _MARGIN / _MOST  # now an input of a step is 1
+        scale *= float((most / scale).max()) * _MARGIN / _MOST  # now inputs divided by it are in quantisation steps
         self._steps = scale.reciprocal()
-        # A number becomes a byte by losing what stands behind its point.
+        # Converting to a byte truncates: the added 0.5 makes it round.
         self._zero = _ZERO + 0.5 - middle / scale
         scaled = weight * scale
         self._of_outputs = scaled.abs().amax(dim=1).clamp_min(_TINY) / _MOST

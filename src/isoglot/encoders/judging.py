@@ -1,4 +1,4 @@
-"""Judges of pairs: what says how well a passage answers a query, to put the best of a search in another order."""
+"""Judges, which score how well a passage answers a query, in order to re-rank the top of a search."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from isoglot.encoders.names import locate
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 
-KEPT = 16_384  # vectors of an encoder that judges; 25 MB of 384 numbers
+KEPT = 16_384  # cached vectors of an encoder used as a judge; 25 MB at 384 dimensions
 
 
 class Judge(Protocol):
     """Scores pairs of a query and a text, such as Sentence Transformers' `CrossEncoder`."""
 
     def predict(self, pairs: Any, /) -> Any:
-        """Scores of pairs, shape (n,); higher is better."""
+        """Return scores of pairs, shape (n,); higher is better."""
         ...
 
 
 class CosineJudge:
     """An encoder as a judge: the cosine of a query and a passage. Threads may share one.
 
-    So a newer or larger encoder has the last word on what an index of another one finds, and nothing is indexed again.
+    With it a newer or larger encoder re-ranks what the index of another one finds, without indexing again.
 
     Args:
         embed: any encoder.
-        kept: how many vectors are remembered, those last needed: searches meet the same passages again.
+        kept: size of the cache of the last used vectors; searches often meet the same passages again.
     """
 
     def __init__(self, embed: Model, *, kept: int = KEPT) -> None:
@@ -49,10 +49,10 @@ class CosineJudge:
         self._vectors = Recent[tuple[Role, str], NDArray[np.float32]](kept)
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float32]:
-        """Cosines (n,) of pairs of a query and a passage.
+        """Return cosines (n,) of pairs of a query and a passage.
 
         Raises:
-            InputError: something else than pairs of texts.
+            InputError: not pairs of texts.
         """
         if not _checked(pairs):
             return np.empty(0, np.float32)
@@ -72,13 +72,13 @@ class CosineJudge:
 
 
 class LateJudge:
-    """An encoder as a judge that compares tokens, too: cosine and late interaction, mixed. Threads may share one.
+    """An encoder as a judge that also compares tokens: a mix of cosine and late interaction. Threads may share one.
 
     Args:
-        encoder: that gives vectors of tokens: a Sentence Transformer, or one that `open_embedder` opened.
+        encoder: one that returns token vectors: a Sentence Transformer, or one opened by `open_embedder`.
 
     Raises:
-        InputError: an encoder that gives vectors of whole texts only.
+        InputError: the encoder returns vectors of whole texts only.
     """
 
     def __init__(self, encoder: Model) -> None:
@@ -86,10 +86,10 @@ class LateJudge:
         self._tokens, self._whole = LateInteraction(opened), CosineJudge(opened)
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float32]:
-        """Scores (n,) of pairs of a query and a passage.
+        """Return scores (n,) of pairs of a query and a passage.
 
         Raises:
-            InputError: something else than pairs of texts.
+            InputError: not pairs of texts.
         """
         late = np.empty(len(_checked(pairs)), np.float32)
         for query in dict.fromkeys(query for query, _ in pairs):
@@ -99,7 +99,7 @@ class LateJudge:
 
 
 def open_judge(name: str | Path, *, device: str | None = None) -> Judge:
-    """Open a cross-encoder, or an encoder, which judges by cosine or by late interaction.
+    """Open a cross-encoder, or an encoder that judges by cosine or by late interaction.
 
     Args:
         name: a folder, a Hub id (`id` or `id@revision`), `embedded`, or `endpoint:URL#MODEL` (an encoder);
@@ -107,10 +107,10 @@ def open_judge(name: str | Path, *, device: str | None = None) -> Judge:
         device: such as `cpu` or `cuda`; chosen by torch when None.
 
     Raises:
-        InputError: no such model, or one that neither embeds texts nor gives one score a pair.
+        InputError: no such model, or one that neither embeds texts nor returns one score per pair.
 
     Example:
-        With `encoder` as the folder of an encoder.
+        `encoder` is the folder of an encoder.
 
         >>> from isoglot.encoders import open_judge
         >>> judge = open_judge(encoder, device="cpu")
@@ -134,10 +134,10 @@ def open_judge(name: str | Path, *, device: str | None = None) -> Judge:
 
 
 def _checked(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """Pairs as they are, where each is a query and a passage.
+    """Return `pairs` unchanged if each is a query and a passage.
 
     Raises:
-        InputError: something else.
+        InputError: they are not.
     """
     check_kind("pairs", pairs, (list, tuple), "a list of pairs of a query and a passage")
     for pair in pairs:
@@ -149,7 +149,7 @@ def _checked(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
 
 
 def _embeds(path: str, revision: str | None) -> bool:
-    """Whether a model's own files say that it embeds texts: it has modules, and is not said to be a cross-encoder."""
+    """Return whether a model's files say that it embeds texts: modules.json exists, and it is not a cross-encoder."""
     from sentence_transformers.util.file_io import load_file_path
 
     if load_file_path(path, "modules.json", revision=revision) is None:

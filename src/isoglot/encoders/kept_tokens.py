@@ -1,4 +1,4 @@
-"""Token vectors in a byte a number: kept of passages, late interaction need not encode them again."""
+"""Token vectors quantised to a byte per dimension, stored so that late interaction need not re-encode passages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from isoglot.encoders.token_vectors import TokenVectors
 from isoglot.encoders.unit_vectors import units
 
 KeptTokens = NDArray[np.int8]
-"""The tokens of one text, (n, d) with n from 1: each a unit vector times what makes its largest number 127."""
+"""The tokens of one text, (n, d) with n at least 1: each a unit vector scaled so that its largest component is ±127."""
 
 
 def kept_tokens(tokens: TokenVectors) -> list[KeptTokens]:
-    """The tokens of each text, shortened.
+    """Return each text's tokens, quantised.
 
     >>> one = TokenVectors(np.array([[0.6, 0.8], [1, 0]], np.float32), np.array([0, 2]), np.ones(2, np.float32) / 2)
     >>> [text.tolist() for text in kept_tokens(one)]
@@ -27,7 +27,7 @@ def kept_tokens(tokens: TokenVectors) -> list[KeptTokens]:
 
 
 def opened_tokens(kept: Sequence[KeptTokens]) -> TokenVectors:
-    """Unit vectors again, of one text or more; all tokens of a text weigh the same, as late interaction has passages.
+    """Return the unit vectors of one text or more; all tokens of a text get equal weight, as passages' tokens do.
 
     >>> opened_tokens([np.array([[95, 127], [127, 0]], np.int8)]).vectors.round(2).tolist()
     [[0.6, 0.8], [1.0, 0.0]]

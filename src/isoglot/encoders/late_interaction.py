@@ -1,9 +1,9 @@
-"""Late interaction: each token of a query meets the token of a passage that is nearest to it.
+"""Late interaction: each token of a query is compared with the passage's token closest to it.
 
-A text's one vector has to say everything at once; in ColBERT (Khattab and Zaharia 2020, arXiv 2004.12832) every token
-keeps its own, and a passage's score is the mean, over the query's tokens, of the greatest cosine with any of its own.
-Here the encoder need not be trained for it: the vectors are those that it pools anyway, and the query's tokens weigh by
-their information (`token_vectors.Vocabulary`). The score is a mixture of that and the cosine of the whole texts.
+A single vector has to represent the whole text; in ColBERT (Khattab and Zaharia 2020, arXiv 2004.12832) every token
+keeps its own, and a passage's score is the mean over the query's tokens of the highest cosine with any passage token.
+Here the encoder need not be trained for it: the vectors are those that it pools anyway, and the query's tokens are
+weighted by their information (`token_vectors.Vocabulary`). The score mixes this with the cosine of the whole texts.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from isoglot.encoders.kept_tokens import KeptTokens, opened_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 
 LATE = "late"
-"""In the place of a model that ranks anew: late interaction with the index's own; `late:MODEL` with another."""
+"""Given in place of a re-ranking model: late interaction with the index's own encoder; `late:MODEL` uses another."""
 PREFIX = "late:"
 SHARE = 0.6
-SHARE_DRAWN = 0.3  # where the query's one vector was drawn to passages, which no token was
-_TOGETHER = 512  # passages
-_TOKENS = 2048  # of queries
-_KEPT = 200_000  # tokens of passages; 154 MB of 384 numbers
+SHARE_DRAWN = 0.3  # when feedback moved the query's vector towards passages, but not its tokens
+_TOGETHER = 512  # passages per block
+_TOKENS = 2048  # query tokens per block
+_KEPT = 200_000  # passage tokens cached; 154 MB at 384 dimensions
 
 
 def late_scores(queries: TokenVectors, passages: TokenVectors) -> Vectors:
-    """The mean, over a query's tokens by weight, of each one's greatest cosine with a passage's: (queries, passages).
+    """Return the weighted mean, over a query's tokens, of each one's highest cosine with a passage's token.
 
-    Passages of similar length are compared together; one of them repeats its last token up to the longest's length,
-    which changes no maximum.
+    Passages of similar length are compared together; shorter ones repeat their last token up to the longest's length,
+    which changes no maximum. The result has the shape (queries, passages).
 
     >>> one = TokenVectors(np.eye(2, dtype=np.float32), np.array([0, 2]), np.array([0.75, 0.25], np.float32))
     >>> two = TokenVectors(np.array([[1, 0], [0.6, 0.8]], np.float32), np.array([0, 1, 2]), np.ones(2, np.float32))
@@ -64,12 +64,12 @@ def late_scores(queries: TokenVectors, passages: TokenVectors) -> Vectors:
 
 
 def mixed(cosines: NDArray[np.floating], late: NDArray[np.floating], *, drawn: bool = False) -> NDArray[np.floating]:
-    """(1 - share) * cosine + share * late, of the same shape.
+    """Return (1 - share) * cosine + share * late, of the same shape.
 
     Args:
         cosines: of whole texts.
-        late: of `late_scores`.
-        drawn: the queries' vectors, but not their tokens, were drawn to passages (`isoglot.encoders.feedback`).
+        late: from `late_scores`.
+        drawn: the queries' vectors, but not their tokens, were moved towards passages (`isoglot.encoders.feedback`).
     """
     share = SHARE_DRAWN if drawn else SHARE
     return (1 - share) * cosines + share * late
@@ -77,35 +77,35 @@ def mixed(cosines: NDArray[np.floating], late: NDArray[np.floating], *, drawn: b
 
 @runtime_checkable
 class LateScorer(Protocol):
-    """What has the tokens of queries and passages compared, wherever."""
+    """Computes late interaction of queries and passages, here or in another process."""
 
     def late(self, query: str, passages: Sequence[str]) -> Vectors:
-        """The late part of the scores (n,) of passages for a query."""
+        """Return the late part of passages' scores (n,) for a query."""
         ...
 
     def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
-        """The same of passages whose tokens were kept."""
+        """Return the same for passages whose tokens were stored."""
         ...
 
 
 def late_scorer(encoder: Encoder) -> LateScorer:
-    """The encoder itself, where it has tokens compared; else its late interaction.
+    """Return the encoder itself if it computes late interaction, else a `LateInteraction` of it.
 
     Raises:
-        InputError: an encoder that gives vectors of whole texts only.
+        InputError: the encoder returns vectors of whole texts only.
     """
     return encoder if isinstance(encoder, LateScorer) else LateInteraction(encoder)
 
 
 class LateInteraction:
-    """Late interaction of an encoder, which remembers the passages that it met last. Threads may share one.
+    """Late interaction of an encoder, with a cache of recent passages. Threads may share one.
 
     Args:
-        encoder: opened here, over tokens.
-        kept: how many tokens of passages are remembered.
+        encoder: opened in this process, over tokens.
+        kept: number of passage tokens to cache.
 
     Raises:
-        InputError: an encoder that gives vectors of whole texts only.
+        InputError: the encoder returns vectors of whole texts only.
     """
 
     def __init__(self, encoder: Encoder, *, kept: int = _KEPT) -> None:
@@ -113,14 +113,14 @@ class LateInteraction:
         self._passages = Recent[str, NDArray[np.float16]](kept, len)
 
     def late(self, query: str, passages: Sequence[str]) -> Vectors:
-        """The late part of the scores (n,) of passages for a query."""
+        """Return the late part of passages' scores (n,) for a query."""
         if not passages:
             return np.empty(0, np.float32)
         found: Vectors = late_scores(self._encoder.encoded_tokens([query], "query"), self._tokens(passages))[0]
         return found
 
     def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
-        """The same of passages whose tokens were kept, within what a byte a number loses."""
+        """Return the same for passages whose tokens were stored, up to quantisation error."""
         if not passages:
             return np.empty(0, np.float32)
         found: Vectors = late_scores(self._encoder.encoded_tokens([query], "query"), opened_tokens(passages))[0]
@@ -137,12 +137,12 @@ class LateInteraction:
                 known[text] = self._passages[text] = made.vectors[start:end].astype(np.float16)
         lengths = [len(known[text]) for text in texts]
         offsets = np.cumsum([0, *lengths], dtype=np.int64)
-        even = np.repeat(1 / np.array(lengths), lengths).astype(np.float32)  # only a query's weights are read
+        even = np.repeat(1 / np.array(lengths), lengths).astype(np.float32)  # only queries' weights are used
         return TokenVectors(np.concatenate([known[text] for text in texts]).astype(np.float32), offsets, even)
 
 
 def _runs(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and last text of runs of some thousand tokens, or one text."""
+    """Return (first, last) of runs of texts with at most some thousand tokens, or of one longer text."""
     runs, first = [], 0
     while first < len(offsets) - 1:
         last = int(np.searchsorted(offsets, offsets[first] + _TOKENS, side="right")) - 1

@@ -1,7 +1,7 @@
-"""BERT's layers over texts that stand end to end, straight from their weights: no padding, few passes over memory.
+"""BERT layers over concatenated texts, computed directly from their weights: no padding, few passes over memory.
 
 Architecture: Devlin and others 2019 (arXiv 1810.04805); RoBERTa, XLM-R and CamemBERT have the same layers. Queries,
-keys and values come from one product, so that one look-up brings a batch into the padded blocks of attention.
+keys and values come from one product, so that a single gather moves a batch into the padded blocks of attention.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from isoglot.encoders.products import Linear, Product, in_full, in_half
 Activation = Callable[[Tensor], Tensor]
 Making = Callable[[Linear], Product]
 
-_LEAST = 16  # rows of a product; of more sizes, each of which is kept, a query alone gains a twentieth
+_LEAST = 16  # rows of a product; a finer grid means more cached kernels, and gains a twentieth for a single query
 
 
 NORMS = ("attention.output.LayerNorm", "output.LayerNorm")
@@ -36,13 +36,13 @@ PRODUCTS = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What the weights do not say.
+    """What the weights do not determine.
 
     Attributes:
-        layers: how many.
-        heads: of each layer.
+        layers: their number.
+        heads: per layer.
         epsilon: of the normalisation.
-        activation: between the two wide products; the exact GELU when None.
+        activation: between the two feed-forward products; the exact GELU when None.
     """
 
     layers: int
@@ -52,7 +52,7 @@ class Shape:
 
 
 def round_size(tokens: int) -> int:
-    """The rows, from 1, that a product is given for so many tokens: one of eight sizes between two powers of two.
+    """Return the number of rows that a product gets for so many tokens: one of eight sizes per power of two.
 
     >>> [round_size(tokens) for tokens in (1, 18, 130, 257, 4000)]
     [16, 32, 144, 288, 4096]
@@ -62,14 +62,14 @@ def round_size(tokens: int) -> int:
 
 
 class _Room(NamedTuple):
-    """Where a layer writes, for the next one to write over: memory from the system costs more than what is done to it.
+    """Buffers for a layer's results, reused by the next one, since fresh memory costs more than computing in it.
 
     Attributes:
         seen: queries, keys and values (tokens, 3 d).
-        padded: the same in the blocks of attention (places, 3 d).
-        mixed: what attention gives (tokens, d), zeros after the last text.
-        wide: between the two wide products (tokens, intermediate size).
-        summed: what is normalised (tokens, d).
+        padded: the same in attention's blocks (places, 3 d).
+        mixed: output of attention (tokens, d), zeros after the last text.
+        wide: between the two feed-forward products (tokens, intermediate size).
+        summed: input of the normalisation (tokens, d).
     """
 
     seen: Tensor
@@ -80,13 +80,13 @@ class _Room(NamedTuple):
 
 
 class Layers:
-    """The layers of an encoder, for inference on a CPU. Threads may share them.
+    """An encoder's layers, for inference on a CPU. Threads may share them.
 
     Args:
-        weights: by transformers' names, from `layer.0.attention.self.query.weight` on.
+        weights: by transformers' names, such as `layer.0.attention.self.query.weight`.
         shape: of the encoder.
         half: compute in bfloat16, with sums in float32, on copies of the weights; else in their own precision.
-        product: makes the linear layers; as `half` says when None.
+        product: makes the linear layers; chosen by `half` when None.
     """
 
     def __init__(
@@ -98,16 +98,16 @@ class Layers:
         self._layers = [_Layer(weights, f"layer.{number}", shape, half, product) for number in range(shape.layers)]
 
     def __call__(self, hidden: Tensor, lengths: NDArray[np.int64]) -> Tensor:
-        """Hidden states (tokens, d) of texts, the longest first, to those after the last layer.
+        """Return the last layer's output (tokens, d) for texts sorted longest first.
 
         Args:
-            hidden: embeddings of all texts, end to end.
+            hidden: embeddings of all texts, concatenated.
             lengths: (texts,) in descending order.
         """
         found, places = blocks(lengths, self._dtype)
         attention = Attention(found, self._heads, self._half)
         tokens = len(hidden)
-        # Rows of zeros after the last text: a product of another size is made ready first, and kept, by oneDNN.
+        # Pad with zero rows to a rounded size: oneDNN prepares, and caches, a kernel for every new size.
         hidden = functional.pad(hidden.to(self._dtype), (0, 0, 0, round_size(tokens) - tokens))
         room = self._layers[0].room(hidden, len(places))
         room.mixed[tokens:] = 0
@@ -126,11 +126,11 @@ class _Layer:
         self._wide = made("intermediate.dense", gelu=shape.activation is None)
         self._narrow = made("output.dense")
         norms = (_pair(weights, f"{name}.{part}") for part in NORMS)
-        # In float32 beside values in bfloat16: these are rounded once, at the end.
+        # In float32 even if values are in bfloat16, so that these are rounded only once, at the end.
         self._norms = [(weight.float(), bias.float()) if half else (weight, bias) for weight, bias in norms]
 
     def room(self, hidden: Tensor, places: int) -> _Room:
-        """Room for hidden states like these, and so many places in all blocks; layers of an encoder may share it."""
+        """Return buffers for hidden states of this shape and `places` positions; an encoder's layers may share them."""
         rows, width = hidden.shape
         seen = self._seen.width
         sizes = ((rows, seen), (places, seen), (rows, width), (rows, self._wide.width), (rows, width))

@@ -1,10 +1,10 @@
-"""How high each language's passages stand for a query: what has to come off before languages can be compared.
+"""The level of each language's scores for a query, to be subtracted so that languages become comparable.
 
-A model that prefers a language gives all of that language's passages higher scores, relevant or not, and the best of
-them by more than the rest. The first shows in the mean over the language; the second in the mean of its nearest, which
-is what CSLS (Conneau and others 2018, arXiv 1710.04087, there of single passages and queries) takes half of. A
-language's level is the middle between the two means. So all of what a language is preferred by comes off, and half of
-what its best stand out by: not more, since what stands out may be the answer.
+A model that prefers a language gives all of its passages higher scores, relevant or not, and the best of them even
+more so. The first shows in the mean over the language; the second in the mean of its nearest passages, of which CSLS
+(Conneau and others 2018, arXiv 1710.04087, there for single passages and queries) subtracts half. A language's level
+is the average of these two means. So the general preference is subtracted in full, and the excess of the best passages
+by half: not more, since the excess may be due to the answer.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 NEAREST = 3
-_PRIOR = 8.0  # a mean of this many passages is half its own, half all languages'
+_PRIOR = 8.0  # a mean of this many passages counts half, the mean of all languages the other half
 
 
 def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Floats) -> Floats:
-    """The level of each language for each query.
+    """Return the level of each language for each query.
 
-    Where a language has few passages, its means say little: that of n is drawn to the mean of all languages'
-    ((n own + 8 all) / (n + 8)), and where it has not three, the missing are taken to be as near as all languages' are.
-    Where no language's mean is known, the nearest tell it alone.
+    The means of a language with few passages are unreliable: that of n passages is shrunk towards the mean of all
+    languages ((n own + 8 all) / (n + 8)), and if it has fewer than three, the missing ones are taken to be as near as
+    all languages' are. If no language's mean is known, the nearest alone determine the level.
 
     Args:
-        means: (queries, languages), the mean of a query's scores with a language's passages, or a sample of them.
-        counts: (languages,) or (queries, languages), passages that each mean is of; 0 where there is none.
-        nearest: (queries, languages, 3), the highest scores in each language; NaN where it has not so many.
+        means: (queries, languages), the mean of a query's scores with a language's passages, or with a sample of them.
+        counts: (languages,) or (queries, languages), number of passages per mean; 0 if there are none.
+        nearest: (queries, languages, 3), the highest scores in each language; NaN if there are fewer.
 
     Returns:
-        (queries, languages); a score less its language's level compares with those in other languages.
+        (queries, languages); a score minus its language's level is comparable across languages.
 
     Raises:
-        ValueError: a query for which nothing was found in any language.
+        ValueError: no passage in any language for some query.
 
     >>> means, nearest = np.array([[0.7, 0.8]]), np.array([[[0.9, 0.8, 0.7], [0.9, 0.9, 0.9]]])
     >>> language_levels(means, np.array([10**6, 10**6]), nearest).round(4).tolist()
@@ -58,11 +58,11 @@ def language_levels(means: Floats, counts: NDArray[np.integer[Any]], nearest: Fl
 
 
 def levels_of(scores: Sequence[Floats], best: Sequence[Floats] | None = None) -> Floats:
-    """The level of each language for each query, out of scores.
+    """Return the level of each language for each query, from scores.
 
     Args:
-        scores: of each language's passages, or a sample of them, (queries, n) each; n may be 0.
-        best: of each language, (queries, m) each, scores among which its three highest are; `scores` when None.
+        scores: of each language's passages, or of a sample of them, (queries, n) each; n may be 0.
+        best: of each language, (queries, m) each, scores that include its three highest; `scores` when None.
 
     Returns:
         (queries, languages).
@@ -77,7 +77,7 @@ def levels_of(scores: Sequence[Floats], best: Sequence[Floats] | None = None) ->
 
 
 def nearest_of(scores: Floats) -> Floats:
-    """The three highest of each row, the highest first: (rows, 3) of (rows, n), NaN where there are not so many."""
+    """Return the three highest scores of each row, in descending order: (rows, 3) of (rows, n), padded with NaN."""
     kept = min(NEAREST, scores.shape[1])
     best = np.full((len(scores), NEAREST), np.nan, scores.dtype)
     best[:, :kept] = -np.sort(np.partition(-scores, max(0, kept - 1), axis=1)[:, :kept], axis=1) if kept else 0

@@ -1,7 +1,7 @@
-"""Opening an encoder for a few texts at once: its weights, its tokenizer and torch, without the training stack.
+"""Open an encoder quickly, for a few texts: only its weights, its tokenizer and torch, without the training stack.
 
-Importing Sentence Transformers and building its model takes longer than a search. A folder whose files say that nothing
-but BERT's layers, a mean (or the first token) and a tokenizer are needed is opened here; every other one is left to
+Importing Sentence Transformers and building its model takes longer than a search. This module opens folders whose files
+say that only BERT layers, mean (or first-token) pooling and a tokenizer are needed; all others are left to
 `isoglot.encoders.loading`.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from isoglot.encoders.tokens import Tokens
 
 _MODULES = (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))  # vectors are normalised anyway
-# Tokenizers that are what their tokenizer.json says.
+# Tokenizer classes that add nothing to their tokenizer.json.
 _TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
 _TEXT = {
     "transformer_task": "feature-extraction",
@@ -42,7 +42,7 @@ _TEXT = {
 
 
 class _Folder(NamedTuple):
-    """What a folder says, where it says no more than is known here."""
+    """The settings in a model folder, if all of them are supported here."""
 
     path: Path
     config: Mapping[str, Any]
@@ -53,18 +53,18 @@ class _Folder(NamedTuple):
 
 
 class _Prompts:
-    """Prompts as a Sentence Transformer has them."""
+    """Prompts, with the attributes of a Sentence Transformer."""
 
     def __init__(self, folder: _Folder) -> None:
         self.prompts, self.default_prompt_name = folder.prompts, folder.default_prompt_name
 
 
 def open_light(name: str, options: ModelOptions) -> LightEmbedder | None:
-    """Open a model on the CPU; None where it takes Sentence Transformers to do so.
+    """Open a model on the CPU, or return None if that takes Sentence Transformers.
 
     Args:
-        name: what `isoglot.load` takes.
-        options: how; with any but length, precision and prompts a model is not opened here.
+        name: as in `isoglot.load`.
+        options: only length, precision and prompts (and device `cpu`) are supported; with any other, returns None.
 
     Raises:
         InputError: no such model.
@@ -81,7 +81,7 @@ def open_light(name: str, options: ModelOptions) -> LightEmbedder | None:
 
 
 def _read(path: Path) -> _Folder | None:
-    """What a folder says of its model; None where anything is beyond what is known here."""
+    """Read a folder's settings; None if any of them is not supported here."""
     names = ("config", "modules", "tokenizer_config", "sentence_bert_config", "config_sentence_transformers")
     if is_adapter(path) or not all((path / f"{file}.json").is_file() for file in (*names, "tokenizer")):
         return None
@@ -116,12 +116,12 @@ def _read(path: Path) -> _Folder | None:
 
 
 def _first_position(config: Mapping[str, Any]) -> int:
-    """The position id of a text's first token: RoBERTa's stand behind the padding's."""
+    """Return the position id of a text's first token: RoBERTa's positions start after the padding id."""
     return 0 if config["model_type"] == "bert" else int(config["pad_token_id"]) + 1
 
 
 def _is_whole(folder: _Folder) -> bool:
-    """Whether one file holds all weights, in float32 and by the names known here."""
+    """Return whether a single file holds all weights, in float32 and under the expected names."""
     from safetensors import SafetensorError, safe_open
 
     path = folder.path / "model.safetensors"
@@ -136,16 +136,16 @@ def _is_whole(folder: _Folder) -> bool:
 
 
 class LightEmbedder:
-    """An encoder on the CPU made of its folder's files. Made by `open_light`; threads may share one.
+    """An encoder on the CPU, built from its folder's files by `open_light`. Threads may share one.
 
     Args:
-        folder: what it says.
-        name: for reports.
+        folder: its settings.
+        name: shown in reports.
         options: length, precision and prompts.
 
     Attributes:
-        config: what the folder's `config.json` says.
-        tokenizer: of the folder, with neither padding nor prompts.
+        config: contents of the folder's `config.json`.
+        tokenizer: the folder's, without padding or prompts.
     """
 
     device = "cpu"
@@ -167,7 +167,7 @@ class LightEmbedder:
         self.tokenizer = Tokenizer.from_file(str(folder.path / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(self.length)
-        # Mapped, not read: of the table of tokens only the rows that texts use are ever touched.
+        # Mapped, not read: of the embedding table, only the rows that the texts use are ever loaded.
         with safe_open(str(folder.path / "model.safetensors"), "pt") as file:
             weights = {key.removeprefix("encoder."): file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         self._tables = {key.removeprefix("embeddings."): weights[key] for key in weights if key.startswith("emb")}
@@ -178,14 +178,14 @@ class LightEmbedder:
         self._vocabulary: Vocabulary | None = None
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took.
+        """Return unit vectors with their statistics.
 
         Raises:
-            InputError: no list of texts, or no role.
+            InputError: not a list of texts, or an unknown role.
         """
         check_asked(texts, role)
         return encode_distinct(
@@ -213,7 +213,7 @@ class LightEmbedder:
         return tokens_of
 
     def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
-        """Vectors of the texts' tokens, which late interaction compares."""
+        """Return the vectors of the texts' tokens, as late interaction needs them."""
         from isoglot.encoders.token_vectors import encode_tokens
 
         tokens, head, vocabulary = self._laid_out(texts, role)
@@ -222,7 +222,7 @@ class LightEmbedder:
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors (n, d) of texts, and those of their tokens with what was cut; one reading gives both."""
+        """Return the texts' unit vectors (n, d) and token vectors (with truncation flags), from one forward pass."""
         from isoglot.encoders.token_vectors import encode_both
 
         def both(tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -233,7 +233,7 @@ class LightEmbedder:
         return encode_both(tokens, head, both, vocabulary, what=what or role, device=self.device)
 
     def _laid_out(self, texts: list[str], role: Role) -> tuple[Tokens, list[int], Vocabulary]:
-        """Ids of texts, those that all of them begin with, and what the tokenizer says of its entries."""
+        """Return the texts' tokens, the ids that all texts begin with (the prompt), and the tokenizer's vocabulary."""
         from isoglot.encoders.token_vectors import Vocabulary
 
         check_asked(texts, role)
@@ -257,22 +257,22 @@ class LightEmbedder:
         return sums / own[:, None]
 
     def _hidden(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
-        """The tokens of texts, the longest first, after the last layer: float32 (tokens, d), end to end."""
+        """Return the last layer's output for texts sorted longest first: float32 (tokens, d), concatenated."""
         embedded, lengths = self._embedded(tokens, texts)
         return self._layers(embedded, lengths).float()
 
     def _known(self) -> tuple[Tensor, NDArray[np.int64]]:
-        """Embeddings of known passages, as `layers_in` takes them."""
+        """Return the embeddings of the calibration passages, as `layers_in` takes them."""
         from isoglot.encoders.int8 import known_passages
 
-        # As long as usual whatever was asked for: a few tokens, all of them the prompt's, would show no ranges.
+        # At the usual length, whatever was requested: a few tokens, all of the prompt, would not show the ranges.
         self.tokenizer.enable_truncation(self._usual_length)
         tokens = self._tokens(self._prompts["passage"], self._usual_length)(known_passages())
         self.tokenizer.enable_truncation(self.length)
         return self._embedded(tokens, np.argsort(-np.diff(tokens.offsets), kind="stable"))
 
     def _embedded(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
-        """What the first layer is given: float32 (tokens, d), and how many tokens are each text's."""
+        """Return the input of the first layer, float32 (tokens, d), and the number of tokens of each text."""
         import torch
         from torch.nn import functional
 

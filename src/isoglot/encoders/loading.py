@@ -1,4 +1,4 @@
-"""Opening an encoder by name: the embedded one, a local folder, or a Hub id with an optional revision."""
+"""Open an encoder by name: the embedded one, a local folder, or a Hub id with an optional revision."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
 
-# What Sentence Transformers' `encode_query` and `encode_document` look for.
+# The prompt names that Sentence Transformers' `encode_query` and `encode_document` look up.
 PROMPT_NAMES: dict[Role, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 _DTYPES = (*get_args(Dtype), "auto")
@@ -46,14 +46,14 @@ def load(
     prompts: Mapping[str, str] | None = None,
     length: int | None = None,
 ) -> SentenceTransformer:
-    """Load a Sentence Transformer with prompts for queries and passages set.
+    """Load a Sentence Transformer and set its prompts for queries and passages.
 
-    A folder that says how it pools (modules.json) is taken at its word, as is one that says its prompts. For plain
-    transformers weights of a known model the preset decides: pooling, normalisation, longest text. Weights of any
-    other decoder (Qwen, Gemma, Llama, ...) are pooled at the last token, an end-of-text token, and normalised; those of
-    any other encoder are up to Sentence Transformers.
+    If the folder states its pooling (modules.json) or its prompts, these apply. For plain transformers weights of a
+    known model, the preset sets pooling, normalisation and maximum length. Any other decoder (Qwen, Gemma, Llama, ...)
+    is pooled at the last token, an end-of-text token, and normalised; any other encoder is left to Sentence
+    Transformers' defaults.
 
-    The weights that a folder with a LoRA adapter adapts are looked up, and the adapter is added to them.
+    For a folder with a LoRA adapter, the base weights are looked up and the adapter is merged into them.
 
     Args:
         name: `embedded`, a local folder, or a Hub id (`id` or `id@revision`).
@@ -61,16 +61,16 @@ def load(
         dtype: of the weights: `bfloat16`, `float16` or `float32`; as the folder says when None (or `auto`).
         trust_remote_code: run Python code that comes with the model.
         revision: of a Hub id: a commit, tag or branch.
-        model_kwargs: what transformers' `from_pretrained` takes besides, such as `attn_implementation`.
-        prompts: put before texts instead of the model's own, by role (`query`, `passage`).
-        length: tokens kept of a text when measuring and searching; the preset's when None.
+        model_kwargs: further arguments of transformers' `from_pretrained`, such as `attn_implementation`.
+        prompts: prepended to texts in place of the model's own, by role (`query`, `passage`).
+        length: maximum tokens per text when measuring and searching; the preset's when None.
 
     Raises:
-        InputError: no such folder or model, a folder that is no model, a device that is not there, or an argument of
-            another kind than it says here.
+        InputError: no such folder or model, a folder without a model, an unavailable device, or an argument of the
+            wrong type.
 
     Example:
-        With `encoder` as the folder of a tiny model; `embedded` has 384 dimensions.
+        `encoder` is the folder of a tiny model; `embedded` has 384 dimensions.
 
         >>> from isoglot import load
         >>> model = load(encoder, device="cpu", prompts={"query": "question: "})
@@ -104,7 +104,7 @@ def load(
             )
         if is_adapter(path):
             if dtype in (None, "auto"):
-                backbone_of(model).float()  # what was trained in float32 would be rounded away in a base of fewer bits
+                backbone_of(model).float()  # adding a float32 adapter to a lower-precision base would round it away
             read_adapter(backbone_of(model), Path(path))
             merge_adapter(backbone_of(model))
         let_pad(model.tokenizer)
@@ -118,7 +118,7 @@ def load(
         ) from error
     known = positions(getattr(model[0], "auto_model", None))
     if known is not None and (model.max_seq_length or known) >= known:
-        model.max_seq_length = known  # RoBERTa's tables have rows that no text can use; a tokenizer may know no end
+        model.max_seq_length = known  # RoBERTa's table has unusable rows; some tokenizers state no maximum length
     set_prompts(model, preset, prompts or {})
     model.isoglot_name = name
     model.isoglot_preset = preset if length is None else replace(preset, encode_length=length)
@@ -126,7 +126,7 @@ def load(
 
 
 def _check_opening(revision: Any, model_kwargs: Any, prompts: Any, dtype: Any, length: Any) -> None:
-    """Refuse what `load` does not take."""
+    """Check the types and values of `load`'s arguments."""
     for argument, value, kind, expected in (
         ("revision", revision, str, "a commit, tag or branch of a Hub id"),
         ("model_kwargs", model_kwargs, Mapping, "a dict of what transformers' from_pretrained takes"),
@@ -146,7 +146,7 @@ def _check_opening(revision: Any, model_kwargs: Any, prompts: Any, dtype: Any, l
 
 @contextmanager
 def retries_told_once(what: str, path: str) -> Iterator[None]:
-    """Within the block the Hub's client, which warns twice for each of its tries, is summed up in one line."""
+    """Within the block, replace the Hub client's warnings (two per try) by one line."""
     told = False
 
     def only_others(record: logging.LogRecord) -> bool:
@@ -168,7 +168,7 @@ def retries_told_once(what: str, path: str) -> Iterator[None]:
 
 
 def failure(error: Exception, path: str) -> str:
-    """Why a folder or Hub id could not be loaded, in one line."""
+    """Return, in one line, why a folder or Hub id could not be loaded."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, OSError) and not Path(path).is_dir():
         return f"no folder of this name here, and {first if isinstance(error, HubSilentError) else f'the Hub: {first}'}"
@@ -176,7 +176,7 @@ def failure(error: Exception, path: str) -> str:
 
 
 def set_prompts(model: SentenceTransformer, preset: Preset, given: Mapping[str, str]) -> None:
-    """The given prompts, or the model's own, or (where it has none for queries and passages) its preset's."""
+    """Set the given prompts; for other roles keep the model's own, or use the preset's if it has none for either."""
     own: dict[str, str] = {role: prompt_of(model, role) for role in PROMPT_NAMES}
     if not any(own.values()):
         own = {"query": preset.query_prompt, "passage": preset.passage_prompt}
@@ -185,19 +185,19 @@ def set_prompts(model: SentenceTransformer, preset: Preset, given: Mapping[str, 
 
 
 def prompt_of(model: SentenceTransformer, role: Role) -> str:
-    """What is put before a text: the model's prompt of that role; where it has none, its default prompt, or nothing."""
+    """Return the text prepended for a role: the model's prompt for it, else its default prompt, else nothing."""
     named = next((name for name in PROMPT_NAMES[role] if name in model.prompts), model.default_prompt_name)
     return (model.prompts.get(named) if named else None) or ""
 
 
 def preset_of(model: SentenceTransformer) -> Preset:
-    """The preset that `load` found for a model; for a model made elsewhere, that of its base."""
+    """Return the preset that `load` stored on the model, or that of its base for a model opened elsewhere."""
     found = getattr(model, "isoglot_preset", None)
     return found if isinstance(found, Preset) else preset_named(str(model.model_card_data.base_model or ""))
 
 
 def _require_one_vector(name: str, path: str, revision: str | None) -> None:
-    """Refuse Sentence Transformers' other kinds: it would take the encoder inside and pool that by the mean."""
+    """Reject other model types, from which Sentence Transformers would take the encoder inside and mean-pool it."""
     from sentence_transformers.util.file_io import load_file_path
 
     file = load_file_path(path, "config_sentence_transformers.json", revision=revision)
@@ -209,7 +209,7 @@ def _require_one_vector(name: str, path: str, revision: str | None) -> None:
 
 
 def _says_how(path: str, revision: str | None) -> bool:
-    """Whether a folder or Hub id holds modules.json."""
+    """Return whether a folder or Hub id holds modules.json."""
     if Path(path).is_dir():
         return (Path(path) / "modules.json").is_file()
     from sentence_transformers.util.file_io import is_sentence_transformer_model
@@ -218,7 +218,7 @@ def _says_how(path: str, revision: str | None) -> bool:
 
 
 def backbone_of(model: SentenceTransformer) -> torch.nn.Module:
-    """The transformers encoder inside.
+    """Return the transformers encoder inside the model.
 
     Raises:
         InputError: the model does not begin with one.
@@ -234,9 +234,9 @@ def backbone_of(model: SentenceTransformer) -> torch.nn.Module:
 
 
 def quiet_libraries() -> None:
-    """Keep the training stack's bars and notices out of the user's terminal (warnings and errors still show).
+    """Hide the training stack's progress bars and notices (warnings and errors still show).
 
-    Imports nothing: libraries that are not there yet read the environment when they come.
+    Imports nothing: libraries that are not loaded yet read the environment variables when they are.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -1,4 +1,4 @@
-"""What a model's name stands for: the embedded one, a folder, or a Hub id with an optional revision."""
+"""Resolve a model's name: the embedded model, a folder, or a Hub id with an optional revision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
     """Resolve a model name to (folder or Hub id, revision).
 
     Raises:
-        InputError: a path that does not exist or is not a folder, or something that is neither path nor id.
+        InputError: a path that does not exist or is not a model folder, or a name that is neither path nor id.
     """
     if name == EMBEDDED:
         from isoglot.encoders.embedded import embedded_folder
@@ -42,5 +42,5 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
 
 
 def absolute_name(name: str) -> str:
-    """A model's name as every folder understands it: of a model's folder its whole path."""
+    """Return a model's name independent of the working directory: a folder's absolute path, other names unchanged."""
     return name if name == EMBEDDED or not Path(name).is_dir() else str(Path(name).resolve())

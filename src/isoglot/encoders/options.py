@@ -1,4 +1,4 @@
-"""How a model is opened and used: the same settings for every verb and function."""
+"""Settings for opening and running a model, shared by all commands and functions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
 Dtype = Literal["bfloat16", "float16", "float32"]
-LEAST = 4  # tokens of a text: the special ones and something between them
+LEAST = 4  # tokens per text: the special ones and at least one other
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a model is opened.
+    """Settings for opening a model.
 
     Attributes:
-        dtype: Data type of the weights; what the model's folder says when not given.
-        query_prompt: Text put before each query, in place of the model's own prompt.
-        passage_prompt: Text put before each passage, in place of the model's own prompt.
+        dtype: Data type of the weights; as the model's folder says when not given.
+        query_prompt: Text prepended to each query, in place of the model's own prompt.
+        passage_prompt: Text prepended to each passage, in place of the model's own prompt.
         revision: Revision of a Hub id: a commit, tag or branch.
         trust_remote_code: Run Python code that comes with the model.
         model_kwargs: Further arguments of transformers' from_pretrained, as JSON: {"attn_implementation": "eager"}.
@@ -42,7 +42,7 @@ class LoadOptions:
         """Check the values.
 
         Raises:
-            InputError: one of another kind.
+            InputError: one of the wrong type.
         """
         if self.model_kwargs is not None:
             expected = 'JSON as one text, such as \'{"attn_implementation": "eager"}\''
@@ -50,12 +50,12 @@ class LoadOptions:
 
     @property
     def prompts(self) -> dict[str, str]:
-        """The prompts that were given, by role."""
+        """The given prompts, by role."""
         given = {"query": self.query_prompt, "passage": self.passage_prompt}
         return {role: prompt for role, prompt in given.items() if prompt is not None}
 
     def filled(self, record: Mapping[str, Any]) -> Self:
-        """The same, with what a `record` says where nothing was given."""
+        """Return a copy in which settings that were not given come from `record`."""
         prompts = record.get("prompts", {})
         return replace(
             self,
@@ -67,10 +67,10 @@ class LoadOptions:
         )
 
     def arguments(self) -> dict[str, Any]:
-        """The same as `load` takes them.
+        """Return the settings as keyword arguments of `load`.
 
         Raises:
-            InputError: `model_kwargs` that is no JSON object.
+            InputError: `model_kwargs` is not a JSON object.
         """
         return {
             "dtype": self.dtype,
@@ -90,7 +90,7 @@ class LoadOptions:
         return found
 
     def record(self) -> dict[str, Any]:
-        """What was given and decides the vectors, for the record of a run."""
+        """Return the given settings that affect the vectors, for the run record."""
         given = {
             "dtype": self.dtype,
             "prompts": self.prompts or None,
@@ -102,10 +102,10 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class ModelOptions(LoadOptions):
-    """How a model is opened, and how it encodes.
+    """Settings for opening a model and encoding with it.
 
     Attributes:
-        length: Tokens kept of each text, including prompt and special tokens; the model's preset when not given.
+        length: Maximum tokens per text, including prompt and special tokens; the model's preset when not given.
         precision: Precision of the computation: auto chooses bf16 or fp32 by the device; int8 is faster on CPUs with
             VNNI.
         device: Device, such as cpu or cuda; chosen by torch when not given.
@@ -119,7 +119,7 @@ class ModelOptions(LoadOptions):
         """Check the values.
 
         Raises:
-            InputError: one of another kind, a length that no text can have, or an unknown precision.
+            InputError: one of the wrong type, a length under 4 tokens, or an unknown precision.
         """
         super().__post_init__()
         if self.length is not None:

@@ -1,7 +1,7 @@
-"""Texts end to end instead of padded: which encoders allow it, where the texts are, and attention within each.
+"""Concatenate texts instead of padding them: which encoders support it, where the texts are, attention within each.
 
-Every layer but attention then sees real tokens only, and many at a time. Attention puts texts of similar length
-together in small padded blocks. This is how training does it; encoding has layers of its own (`encoders/layers.py`).
+Every layer except attention then processes real tokens only, and many at a time. Attention groups texts of similar
+length in small padded blocks. Training uses this; encoding has its own layers (`encoders/layers.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from transformers import BertModel, CamembertModel, RobertaModel, XLMRobertaMode
 from isoglot.encoders.attention import whole_registers
 
 Attend = Callable[..., tuple[Tensor, None]]
-"""(module, query, key, value, mask, **more) to (batch, tokens, heads, width) and no weights."""
+"""(module, query, key, value, mask, **more) to (batch, tokens, heads, width), and None for the weights."""
 
-_BLOCK = 8  # texts of a padded block
-# Absolute positions that the caller may give, and nothing else that depends on where a token stands.
+_BLOCK = 8  # texts per padded block
+# Encoders with absolute positions that the caller can pass, and nothing else that depends on a token's position.
 _PACKABLE: dict[type, Callable[[Any], int]] = {
     BertModel: lambda config: 0,
     CamembertModel: lambda config: config.pad_token_id + 1,
@@ -31,7 +31,7 @@ _PACKABLE: dict[type, Callable[[Any], int]] = {
 
 
 class Block(NamedTuple):
-    """Some texts of a packed batch: where their tokens are, (texts * width,); which places are real ones, and which."""
+    """Some texts of a packed batch: token at each position (texts * width,), real positions, mask, padded shape."""
 
     tokens: Tensor
     real: Tensor
@@ -43,7 +43,7 @@ _layout: ContextVar[list[Block] | None] = ContextVar("layout", default=None)
 
 
 def can_pack(backbone: Any) -> bool:
-    """Whether an encoder's texts may stand end to end: BERT, RoBERTa, XLM-R and CamemBERT with torch's attention."""
+    """Return whether an encoder supports packing: BERT, RoBERTa, XLM-R and CamemBERT with torch's attention."""
     if type(backbone) not in _PACKABLE:
         return False
     config = backbone.config
@@ -52,12 +52,12 @@ def can_pack(backbone: Any) -> bool:
 
 
 def first_position(backbone: Any) -> int:
-    """The position id of a text's first token."""
+    """Return the position id of a text's first token."""
     return _PACKABLE[type(backbone)](backbone.config)
 
 
 def positions(backbone: Any) -> int | None:
-    """How many tokens an encoder has positions for; None where that is not known."""
+    """Return the number of tokens that an encoder has positions for; None if unknown."""
     if type(backbone) not in _PACKABLE:
         return None
     return int(backbone.config.max_position_embeddings) - first_position(backbone)
@@ -65,11 +65,11 @@ def positions(backbone: Any) -> int | None:
 
 @contextmanager
 def packed(starts: Tensor, lengths: Tensor) -> Iterator[None]:
-    """Tell this thread's attention where the texts of a packed batch are.
+    """Within the block, tell this thread's attention where the texts of a packed batch are.
 
     Args:
-        starts: (texts,) place of each first token.
-        lengths: (texts,) tokens of each, in descending order.
+        starts: (texts,) index of each text's first token.
+        lengths: (texts,) number of tokens, in descending order.
     """
     token = _layout.set(_blocks(starts, lengths))
     try:
@@ -99,19 +99,19 @@ def _blocks(starts: Tensor, lengths: Tensor) -> list[Block]:
 def attend_within(
     attend: Attend, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **more: Any
 ) -> tuple[Tensor, None]:
-    """Attention within the texts of a packed batch; of any other batch as `attend` does it.
+    """Compute attention within the texts of a packed batch; for any other batch, call `attend`.
 
     Args:
         attend: attention of padded texts.
         module: the attention layer.
-        query: (batch, heads, tokens, width); of a packed batch (1, heads, all tokens, width).
+        query: (batch, heads, tokens, width); for a packed batch (1, heads, all tokens, width).
         key: as `query`.
         value: as `query`.
-        mask: (batch, 1, tokens, tokens), True where a token is seen; all are when None.
-        more: handed on.
+        mask: (batch, 1, tokens, tokens), True where a token may be attended to; everywhere when None.
+        more: passed on.
 
     Returns:
-        (batch, tokens, heads, width), and no weights.
+        (batch, tokens, heads, width), and None for the weights.
     """
     blocks = _layout.get()
     if blocks is None:
@@ -128,7 +128,7 @@ def attend_within(
 
 
 class _Pad(torch.autograd.Function):
-    """Rows of tokens (T, d) into padded blocks; gradients come back from the real places, which stand in order."""
+    """Copy token rows (T, d) into padded blocks; gradients are taken from the real positions, which are in order."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, blocks: list[Block]) -> tuple[Tensor, ...]:
@@ -142,7 +142,7 @@ class _Pad(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """Different rows of (size, d)."""
+    """Select distinct rows of (size, d)."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, places: Tensor) -> Tensor:

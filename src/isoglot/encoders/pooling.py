@@ -1,4 +1,4 @@
-"""From token vectors to a text's vector, for folders of plain transformers weights that do not say how."""
+"""Pooling of token vectors into a text's vector, for folders of plain transformers weights that do not specify it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Preset, name: str) -> SentenceTransformer:
-    """The same encoder with the preset's pooling and normalisation instead of the library's plain mean.
+    """Return the same encoder with the preset's pooling and normalisation instead of the library's mean pooling.
 
-    Without a preset a causal decoder is pooled at its last token, the only one that has read the whole text, after an
-    end-of-text token; other models stay as they are.
+    Without a preset, a causal decoder is pooled at its last token, the only one that attends to the whole text, after
+    appending an end-of-text token; other models are unchanged.
 
     Args:
         model: as Sentence Transformers opens plain weights.
@@ -25,7 +25,7 @@ def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Preset, n
         name: for messages.
 
     Raises:
-        InputError: the preset wants the encoder's own pooler, and it has none.
+        InputError: the preset requires the encoder's own pooler, and it has none.
     """
     import torch
     from sentence_transformers import SentenceTransformer
@@ -38,7 +38,7 @@ def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Preset, n
     width = encoder.get_embedding_dimension()
     modes = {"mean": "mean", "last": "lasttoken", "cls": "cls", "pooler": "cls"}
     modules = [encoder, Pooling(width, modes[kind])]
-    # A chat's tokenizer would have Sentence Transformers dress texts as messages, and prompts as the system's.
+    # With a chat model's tokenizer, Sentence Transformers would format texts as messages, and prompts as system ones.
     encoder.modality_config = {"text": encoder.modality_config["text"]}
     if kind == "last":
         end_texts(model.tokenizer)
@@ -63,9 +63,9 @@ def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Preset, n
 
 
 def is_causal(config: Any) -> bool:
-    """Whether a model's tokens see only those before them: a decoder (Qwen, Gemma, Llama, ...) that nobody opened up.
+    """Return whether a model uses causal attention: a decoder (Qwen, Gemma, Llama, ...) not made bidirectional.
 
-    Transformers lists BERT and its kin as decoders too, since they can be made such; they are masked models as well.
+    Transformers lists BERT and its relatives as decoders too, since they can be used so, but also as masked models.
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
@@ -76,16 +76,16 @@ def is_causal(config: Any) -> bool:
 
 
 def let_pad(tokenizer: Any) -> None:
-    """Give a tokenizer that has no token to pad with one that it has, as Llama's needs; the mask hides it."""
+    """Set a missing padding token to an existing token, as Llama's tokenizer needs; the attention mask hides it."""
     if getattr(tokenizer, "pad_token", "") is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
 
 
 def end_texts(tokenizer: Any) -> None:
-    """Make a tokenizer close every text with its end-of-text token, where it has one and does not do so already.
+    """Make a tokenizer append its end-of-text token to every text, if it has one and does not do so already.
 
     Raises:
-        InputError: there is such a token, but no way to tell the tokenizer.
+        InputError: there is such a token, but the tokenizer cannot be configured.
     """
     from tokenizers import processors
 
@@ -93,7 +93,7 @@ def end_texts(tokenizer: Any) -> None:
     ids = tokenizer("a")["input_ids"]
     closing = {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.sep_token_id} - {None}
     if end is None or (ids and ids[-1] in closing):
-        return  # Qwen's embedders close with the token that they pad with
+        return  # Qwen's embedders end texts with their padding token
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise InputError(f"{type(tokenizer).__name__}: cannot be made to end texts with {end!r}; use a tokenizer.json")

@@ -1,4 +1,4 @@
-"""What known encoders expect: prompts, lengths and pooling, as their model cards state them."""
+"""What known encoders expect, according to their model cards: prompts, lengths and pooling."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Preset:
     """Settings of one family of encoders; lengths are in tokens.
 
     Attributes:
-        pattern: which names it covers: a Hub id's or folder's last part, case aside.
-        query_prompt, passage_prompt: put before texts when the model's own folder names none.
+        pattern: names it applies to: the last part of a Hub id or folder, ignoring case.
+        query_prompt, passage_prompt: prepended to texts when the model's folder has no prompts.
         query_length, passage_length: in training.
         encode_length: of queries and passages when measuring and searching.
-        pooling: for plain transformers folders, which say nothing about it: mean over tokens; the first token; or the
-            first token through the encoder's own pooler (dense and tanh); the last token, an end-of-text token. None
-            takes the last for decoders and leaves other models to Sentence Transformers. Vectors are normalised.
-        max_length: the longest text the encoder takes; None leaves it to the folder.
+        pooling: for plain transformers folders, which do not state it: the mean over tokens; the first token; the
+            first token through the encoder's own pooler (dense and tanh); or the last token, an end-of-text token. None
+            means the last token for decoders and Sentence Transformers' default for others. Vectors are normalised.
+        max_length: the encoder's maximum length; None leaves it to the folder.
     """
 
     pattern: str
@@ -48,7 +48,7 @@ _PRESETS = (
         max_length=512,
     ),
     Preset(r"(multilingual-)?e5-(small|base|large)(-v2)?", "query: ", "passage: ", pooling="mean", max_length=512),
-    # The paper puts prefixes on its XLM-R and LaBSE models too.
+    # The paper uses these prefixes with XLM-R and LaBSE, too.
     Preset(r"xlm-roberta-(base|large)", "query: ", "passage: ", pooling="mean", max_length=512),
     Preset(r"LaBSE", "query: ", "passage: ", pooling="pooler", max_length=256),
     Preset(r"bge-m3", passage_length=512, encode_length=512, pooling="cls", max_length=8192),
@@ -61,7 +61,7 @@ _PRESETS = (
         pooling="cls",
         max_length=8192,
     ),
-    # Decoders: what an instruction asks for stands before queries only. No blank follows Qwen's `Query:`.
+    # Decoders: only queries get the instruction. Qwen's `Query:` is not followed by a space.
     Preset(
         r"qwen3-embedding-[\d.]+b",
         _ASK.rstrip(),
@@ -91,9 +91,9 @@ _PRESETS = (
 
 
 def preset_named(name: str) -> Preset:
-    """Preset for a Hub id or folder; an unknown one keeps its own prompts and gets the usual lengths.
+    """Return the preset of a Hub id or folder; unknown models keep their own prompts and get the default lengths.
 
-    A folder that isoglot trained remembers the lengths it was trained with (in its `run.json`).
+    For a folder that isoglot trained, the lengths used in training apply (from its `run.json`).
 
     >>> preset_named("intfloat/multilingual-e5-small").query_prompt
     'query: '
@@ -109,7 +109,7 @@ def preset_named(name: str) -> Preset:
 
 
 def _last_part(name: str) -> str:
-    """The model's own name: of `org/name@revision`, of a folder, or of a snapshot in the Hub's cache."""
+    """Return the model's own name: the last part of `org/name@revision`, a folder, or a snapshot in the Hub's cache."""
     parts = Path(name).parts
     if len(parts) > 2 and parts[-2] == "snapshots":
         return parts[-3].rpartition("--")[2]
@@ -118,7 +118,7 @@ def _last_part(name: str) -> str:
 
 
 def _trained(name: str) -> Preset | None:
-    """The base's preset with the lengths of the run that made this folder; None for any other folder or a Hub id."""
+    """Return the base's preset with the lengths of the training run that wrote this folder; None for anything else."""
     record = read_run(Path(name))
     if record is None or record.get("verb") != "train":
         return None

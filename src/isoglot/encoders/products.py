@@ -1,4 +1,4 @@
-"""Linear layers by the library of products that this processor is fastest with."""
+"""Linear layers, computed by the library that is fastest on this processor."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from isoglot.encoders.devices import products_of_bf16
 
-_HINT = 1024  # tokens of a product that oneDNN chooses a layout for; others may have it as well
+_HINT = 1024  # number of tokens for which oneDNN chooses a weight layout; it works with any number
 
 
 class Linear(NamedTuple):
-    """What a product needs.
+    """Parameters of a product.
 
     Attributes:
-        name: its first layer's, without the encoder's.
-        pairs: weights (outputs, inputs) and biases (outputs,) of layers side by side, which have the same inputs.
-        gelu: the exact GELU follows.
+        name: of its first layer, without the encoder's prefix.
+        pairs: weights (outputs, inputs) and biases (outputs,) of parallel layers with the same inputs.
+        gelu: apply the exact GELU to the outputs.
     """
 
     name: str
@@ -27,36 +27,36 @@ class Linear(NamedTuple):
     gelu: bool = False
 
     def joined(self) -> tuple[Tensor, Tensor]:
-        """Weights and biases as those of one layer."""
+        """Return the weights and biases, concatenated as those of one layer."""
         weight, bias = (torch.cat(parts) for parts in zip(*self.pairs, strict=True))
         return weight, bias
 
 
 class Product(Protocol):
-    """Linear layers side by side."""
+    """Linear layers in parallel."""
 
     width: int
-    """d of the outputs."""
+    """Total number of outputs, d."""
 
     def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
-        """Their outputs (tokens, d), with `more` added; they may be written into `out`, of that shape."""
+        """Return the outputs (tokens, d) plus `more`; they may be written to `out`, of the same shape."""
 
 
 def in_half(linear: Linear) -> Product:
-    """In bfloat16, on a copy of the weights."""
+    """Return a product in bfloat16, on a copy of the weights."""
     weight, bias = (part.bfloat16() for part in linear.joined())
     half = linear._replace(pairs=[(weight, bias)])
     return Prepacked(half) if can_prepack() else Plain(half)
 
 
 def in_full(linear: Linear) -> Product:
-    """In the weights' own precision; in float32 on a copy of them where oneDNN is the faster library."""
+    """Return a product in the weights' own precision; in float32 on a copy of them if oneDNN is faster."""
     full = linear.pairs[0][0].dtype == torch.float32
     return Prepacked(linear) if full and _prefers_onednn() else Plain(linear)
 
 
 class Prepacked:
-    """By weights that lie as oneDNN reads them."""
+    """A product with weights in oneDNN's own layout."""
 
     def __init__(self, linear: Linear) -> None:
         weight, self._bias = linear.joined()
@@ -65,9 +65,9 @@ class Prepacked:
         self._after: tuple[str, list[float], str] = ("gelu", [], "none") if linear.gelu else ("none", [], "")
 
     def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
-        """Outputs (tokens, d) in new memory."""
+        """Return outputs (tokens, d) in new memory."""
         products = torch.ops.mkldnn._linear_pointwise
-        # Added before the sums are rounded, and in the same pass over memory.
+        # `more` is added before sums are rounded, and in the same pass over memory.
         found: Tensor = (
             products(values, self._packed, self._bias, *self._after)
             if more is None
@@ -77,14 +77,14 @@ class Prepacked:
 
 
 class Plain:
-    """By weights as they are, which may be the model's own."""
+    """A product with the weights as they are, possibly the model's own."""
 
     def __init__(self, linear: Linear) -> None:
         self.width = sum(len(bias) for _, bias in linear.pairs)
         self._pairs, self._gelu = linear.pairs, linear.gelu
 
     def __call__(self, values: Tensor, out: Tensor, more: Tensor | None = None, /) -> Tensor:
-        """Outputs (tokens, d) in `out`."""
+        """Return outputs (tokens, d) in `out`."""
         parts = torch.split(out, [len(bias) for _, bias in self._pairs], dim=1)
         for part, (weight, bias) in zip(parts, self._pairs, strict=True):
             torch.addmm(bias, values, weight.T, out=part)
@@ -94,7 +94,7 @@ class Plain:
 
 
 def can_prepack() -> bool:
-    """Whether there are products in bfloat16 whose weights lie as oneDNN reads them; a plain one reorders them anew."""
+    """Return whether bfloat16 products can use weights in oneDNN's layout; plain ones reorder them at every call."""
     return products_of_bf16() and _has_onednn()
 
 
@@ -106,7 +106,7 @@ def _has_onednn() -> bool:
 
 @cache
 def _prefers_onednn() -> bool:
-    """Whether torch's own choice, MKL, is the slower one in float32: on others' processors it leaves AVX-512 unused."""
+    """Return whether torch's default, MKL, is slower in float32: on non-Intel processors it does not use AVX-512."""
     facts = torch.cpu.get_capabilities()
     other = facts.get("architecture") == "x86_64" and "Intel" not in str(facts.get("cpu_name"))
     mkl = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Fewer threads for small batches: one that sleeps while it waits wakes no sooner than a short text is read."""
+"""Use fewer threads for small batches: waking a sleeping thread takes as long as encoding a short text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from threadpoolctl import ThreadpoolController
 
 from isoglot.core.waiting import asleep
 
-_TOKENS = 256  # that occupy a thread; of fewer, two sleeping ones make a batch slower than one does
+_TOKENS = 256  # per thread; with fewer, two threads that have to be woken are slower than one
 
 
 @contextmanager
 def threads_for(tokens: int) -> Iterator[None]:
-    """As many threads of torch as a batch occupies, for what the calling thread does meanwhile.
+    """Limit torch's threads, for the calling thread and within the block, to as many as a batch can use.
 
-    Other threads keep theirs. Threads that spin while they wait are all left at work.
+    Other threads are not affected. If threads spin while waiting, there is no limit.
 
     Args:
         tokens: of the batch.
@@ -37,5 +37,5 @@ def threads_for(tokens: int) -> Iterator[None]:
 
 @cache
 def _openmp() -> ThreadpoolController:
-    """The libraries of threads that are loaded; torch is, by then."""
+    """Return the loaded OpenMP libraries; torch is loaded by then."""
     return ThreadpoolController().select(user_api="openmp")

@@ -1,4 +1,4 @@
-"""Encoding texts to a folder of vector shards: goes on after a kill, on several processes, in bounded memory."""
+"""Encode texts to a folder of vector shards: resumable, in several processes, with bounded memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from isoglot.encoders.workers import Opener, ended_by_interrupts, start_workers,
 
 SIZE = 16_384
 SETTINGS = "encode.json"
-# Keys of a shard's metadata: checksum of what it holds vectors of; texts that were cut, and after how many tokens.
+# Keys of a shard's metadata: checksum of its entries; number of truncated texts; maximum tokens per text.
 _TEXTS, _CUT, _LENGTH = b"texts", b"cut", b"length"
 
 Kind = Literal["float16", "float32"]
@@ -43,14 +43,14 @@ class Entry(NamedTuple):
 
 
 def entries_of(benchmark: Benchmark) -> Iterator[Entry]:
-    """Queries, then candidates; equal texts side by side, so that they share a shard and are encoded once."""
+    """Yield queries, then candidates, with equal texts adjacent, so that they share a shard and are encoded once."""
     sides: tuple[tuple[Role, Texts], ...] = (("query", benchmark.queries), ("passage", benchmark.candidates))
     for role, texts in sides:
         yield from _side_by_side(benchmark.languages, role, texts)
 
 
 def stream_of(data: StreamedCorpus) -> Iterator[Entry]:
-    """Queries, then passages as they are read from their files."""
+    """Yield queries, then passages as they are read from their files."""
     for key, lang, text in data.queries:
         yield Entry(key, lang, "query", text)
     for key, lang, text in data.passages():
@@ -69,29 +69,29 @@ def encode_shards(
     devices: Sequence[str] = (),
     executor: Executor | None = None,
 ) -> int:
-    """Write `shard-*.parquet`, then `complete.json` (with how many texts were cut); shards that are there are kept.
+    """Write `shard-*.parquet`, then `complete.json` (with the number of truncated texts); existing shards are kept.
 
-    A shard ends where the role changes, or after `size` texts, but never between equal texts that stand side by
-    side: each distinct text of a shard is encoded once.
+    A shard ends where the role changes, or after `size` texts, but never between adjacent equal texts: each distinct
+    text of a shard is encoded once.
 
     Args:
-        entries: what to encode; read once, never held beyond a few shards.
+        entries: what to encode; iterated once, with at most a few shards in memory.
         folder: output folder (made by the caller).
-        open_encoder: gives the function from (texts, role) to vectors; called once a process, and only when
+        open_encoder: returns the function from (texts, role) to vectors; called once per process, and only if
             there is something to encode. Must be picklable for several processes.
-        settings: what decides the vectors; a folder of other settings is refused.
-        size: texts in a shard.
-        kind: of the stored numbers.
-        processes: how many encode at the same time.
-        devices: of processes, one each, instead of their number; `open_encoder` is called with the device then.
-        executor: whose workers encode, instead of processes here.
+        settings: all settings that affect the vectors; a folder with other settings is rejected.
+        size: texts per shard.
+        kind: dtype of the stored vectors.
+        processes: number of processes that encode.
+        devices: start one process per device instead; `open_encoder` is then called with the device.
+        executor: encode on its workers instead of processes here.
 
     Returns:
-        How many shards were encoded now (not counting those that were there).
+        Number of shards encoded by this call (not counting existing ones).
 
     Raises:
         InputError: the folder holds shards of other settings or other texts.
-        IsoglotError: a worker process died; what it finished stays.
+        IsoglotError: a worker process died; the shards that it finished are kept.
     """
     facts = {**settings, "size": size, "kind": kind}
     path = folder / SETTINGS
@@ -163,7 +163,7 @@ def _checksum(block: list[Entry]) -> str:
 
 
 def _stored(path: Path) -> dict[bytes, bytes]:
-    """A shard's metadata."""
+    """Return a shard's metadata."""
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
     except (pa.ArrowException, OSError) as error:
@@ -180,7 +180,7 @@ def _encoded(embed: Embedder, block: list[Entry]) -> Encoded:
 
 
 def _opened(open_encoder: Callable[[], Embedder]) -> Callable[[tuple[Path, list[Entry], str]], Encoded]:
-    """For a worker elsewhere: from what is missing to its vectors; the folder is not there."""
+    """Return the function from a missing shard to its vectors, for a remote worker without access to the folder."""
     embed = open_encoder()
     return lambda task: _encoded(embed, task[1])
 
@@ -216,7 +216,7 @@ def _parallel(
     devices: Sequence[str | None],
     progress: Progress,
 ) -> int:
-    """Keep at most two shards a process in flight."""
+    """Encode in worker processes, with at most two shards per process in flight."""
     done = 0
     pool = start_workers(opener, devices)
     try:

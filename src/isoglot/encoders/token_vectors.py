@@ -1,4 +1,4 @@
-"""A text as the vectors of its tokens, each weighed by how much it says: what late interaction compares."""
+"""A text as the vectors of its tokens, weighted by information content, for late interaction."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TokenVectors:
-    """Tokens of many texts, end to end: those of text i are `offsets[i]` to `offsets[i + 1]`.
+    """Token vectors of many texts, concatenated: those of text i are `offsets[i]` to `offsets[i + 1]`.
 
-    Neither a prompt's tokens nor special ones are there, unless a text has no others.
+    Tokens of the prompt and special tokens are left out, unless a text has no others.
 
     Attributes:
-        vectors: (tokens, d) float32, unit vectors of the last layer.
-        offsets: (texts + 1,) int64, strictly rising.
-        weights: (tokens,) float32, which add up to 1 in every text.
-        was_cut: (texts,) which texts lost their end; none where nobody asked.
+        vectors: (tokens, d) float32, the last layer's output as unit vectors.
+        offsets: (texts + 1,) int64, strictly increasing.
+        weights: (tokens,) float32, summing to 1 within each text.
+        was_cut: (texts,) which texts were truncated; empty if this was not requested.
     """
 
     vectors: Vectors
@@ -45,7 +45,7 @@ class TokenVectors:
         return len(self.offsets) - 1
 
     def of(self, texts: NDArray[np.int64]) -> TokenVectors:
-        """Those of some texts, by number, in the order given."""
+        """Return the tokens of some texts, by index, in the given order."""
         lengths = np.diff(self.offsets)[texts]
         places = _ranges(self.offsets[texts], lengths)
         was_cut = self.was_cut[texts] if len(self.was_cut) else self.was_cut
@@ -54,24 +54,24 @@ class TokenVectors:
 
 @runtime_checkable
 class TokenEncoder(Encoder, Protocol):
-    """An encoder that also gives vectors of tokens."""
+    """An encoder that also returns token vectors."""
 
     def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
-        """Token vectors of texts, in their order; `what` names the progress bar."""
+        """Return token vectors of texts, in order; `what` names the progress bar."""
         ...
 
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors (n, d) of texts, and those of their tokens with what was cut; one reading gives both."""
+        """Return the texts' unit vectors (n, d) and token vectors (with truncation flags), from one forward pass."""
         ...
 
 
 def with_tokens(encoder: Encoder) -> TokenEncoder:
-    """The same encoder, which gives vectors of tokens.
+    """Return the same encoder if it can return token vectors.
 
     Raises:
-        InputError: it knows whole texts only.
+        InputError: it returns vectors of whole texts only.
     """
     if isinstance(encoder, TokenEncoder):
         return encoder
@@ -82,14 +82,15 @@ def with_tokens(encoder: Encoder) -> TokenEncoder:
 
 
 class Vocabulary:
-    """What a tokenizer says of its entries.
+    """Information about a tokenizer's vocabulary.
 
-    The weight of a token is its information, -log p: how seldom it occurs in the text, of all languages, that a
-    unigram tokenizer (that of XLM-R and mE5) was made from. Others do not say, and every token weighs the same.
+    The weight of a token is its information, -log p, where p is its frequency in the text of all languages on which a
+    unigram tokenizer (such as that of XLM-R and mE5) was trained. Other tokenizers do not state it, and all their
+    tokens have equal weight.
 
     Args:
-        tokenizer: of the `tokenizers` library; None where a model has another.
-        special: ids that no text is made of, besides those that the tokenizer names.
+        tokenizer: of the `tokenizers` library; None if the model has another kind.
+        special: ids of special tokens, besides those that the tokenizer declares.
     """
 
     def __init__(self, tokenizer: Any, special: Sequence[int] = ()) -> None:
@@ -98,11 +99,11 @@ class Vocabulary:
         model = {} if tokenizer is None else json.loads(tokenizer.to_str())["model"]
         entries = model.get("vocab", []) if model.get("type") == "Unigram" else []
         self._information = np.maximum([-score for _, score in entries], 0.0).astype(np.float32)
-        # Entries that stand for single bytes have no frequency of their own; what is spelt so is rare.
+        # Byte tokens have no frequency of their own; text that needs them is rare.
         self._information[self._information == 0] = self._information.max(initial=0)
 
     def weigh(self, tokens: Tokens, head: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Which tokens count (all tokens of `tokens`,), and their information.
+        """Return a mask of the tokens that count (all tokens of `tokens`,), and the information of each.
 
         Args:
             tokens: ids of texts.
@@ -133,12 +134,12 @@ def encode_tokens(
     what: str,
     device: str,
 ) -> TokenVectors:
-    """Token vectors of texts, in batches of similar length.
+    """Return token vectors of texts, encoding in batches of similar length.
 
     Args:
         tokens: ids of the texts.
         head: ids that all of them begin with.
-        hidden_of: from some texts, by number and the longest first, to their tokens' vectors, end to end.
+        hidden_of: maps texts, by index and longest first, to their tokens' vectors, concatenated.
         vocabulary: of the tokenizer.
         what: name of the progress bar.
         device: that computes.
@@ -160,16 +161,16 @@ def encode_both(
     device: str,
     width: int | None = None,
 ) -> tuple[Vectors, TokenVectors]:
-    """The same with the texts' own unit vectors (n, d), where the encoder gives them.
+    """Return the texts' own unit vectors (n, d), if the encoder returns them, and their token vectors.
 
     Args:
         tokens: as in `encode_tokens`.
         head: as in `encode_tokens`.
-        read: as `hidden_of` there, and to the texts' own vectors.
+        read: like `hidden_of` there, but also returns the texts' own vectors.
         vocabulary: as in `encode_tokens`.
         what: as in `encode_tokens`.
         device: as in `encode_tokens`.
-        width: dimensions that are kept of a text's vector; all when None.
+        width: dimensions kept of a text's vector; all when None.
     """
     from torch.nn.functional import normalize
 
@@ -200,7 +201,7 @@ def encode_both(
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers of several ranges, one after the other."""
+    """Return the numbers of several ranges, concatenated."""
     ends = np.cumsum(lengths)
     places: NDArray[np.int64] = np.arange(int(ends[-1])) + np.repeat(starts - (ends - lengths), lengths)
     return places

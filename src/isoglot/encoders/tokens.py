@@ -1,4 +1,4 @@
-"""Texts as token ids: made once, kept in files that all processes map, read by batches."""
+"""Texts as token ids: tokenised once, stored in files that all processes map, read in batches."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 _TEXTS = 1024
 _TASKS: dict[Role, str] = {"query": "query", "passage": "document"}  # Sentence Transformers' names
-CHARACTERS_A_TOKEN = 256  # on average, far beyond any text of words
+CHARACTERS_A_TOKEN = 256  # on average; far more than any natural text has
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Token ids of many texts, end to end: text i is `ids[offsets[i]:offsets[i + 1]]`.
+    """Token ids of many texts, concatenated: text i is `ids[offsets[i]:offsets[i + 1]]`.
 
     Attributes:
         ids: of all texts.
         offsets: (texts + 1,).
-        numbers: (texts,) ascending, by what number `batch` calls each text; its place when None.
-        cut: (texts,) whether a text lost its end; None where nobody asked.
-        more: what the model reads beside ids: the prompt's length where it leaves that out of the pooling, the texts'
-            task where it goes different ways with queries and passages.
+        numbers: (texts,) ascending, the number by which `batch` refers to each text; its position when None.
+        cut: (texts,) whether each text was truncated; None if this was not requested.
+        more: the model's other inputs: the prompt's length if pooling excludes the prompt, the task if the model
+            routes queries and passages differently.
     """
 
     ids: NDArray[np.int32]
@@ -52,7 +52,7 @@ class Tokens:
         return len(self.offsets) - 1
 
     def batch(self, texts: NDArray[np.int64], pad: int) -> dict[str, Any]:
-        """Right-padded `input_ids` and `attention_mask` (n, longest), int64, with `more`; text -1 is one padding."""
+        """Return right-padded `input_ids`, `attention_mask` (n, longest), int64, with `more`; text -1 is padding."""
         absent = texts < 0
         if self.numbers is not None:
             texts = np.searchsorted(self.numbers, texts)
@@ -69,7 +69,7 @@ class Tokens:
         }
 
     def used(self) -> NDArray[np.int64]:
-        """Every id that occurs, ascending."""
+        """Return the ids that occur, ascending."""
         seen = np.zeros(1, dtype=bool)
         for part in parts(len(self.ids)):
             own = np.bincount(self.ids[part], minlength=len(seen)) > 0
@@ -88,16 +88,16 @@ def tokenize(
     what: str = "texts",
     notice: bool = False,
 ) -> Tokens:
-    """Tokenise texts through the model's own preprocessing, in memory.
+    """Tokenise texts with the model's own preprocessing, in memory.
 
     Args:
-        model: a Sentence Transformer over tokens.
+        model: a Sentence Transformer that takes token ids.
         texts: any number of texts.
-        prompt: put before each text.
-        length: cut after this many tokens, special ones included, and never later than 256 times as many characters.
-        role: of the texts, for models that go different ways with queries and passages.
+        prompt: prepended to each text.
+        length: truncate to this many tokens, special ones included, and to at most 256 times as many characters.
+        role: of the texts, for models that route queries and passages differently.
         what: name of the progress bar.
-        notice: tell which texts were cut, which costs a second look at those that fill the length.
+        notice: report which texts were truncated; this tokenises the texts of full length a second time.
 
     Raises:
         InputError: the model does not take token ids.
@@ -120,16 +120,16 @@ def tokenize_rows(
     home: Path,
     numbers: Ints | None = None,
 ) -> Tokens:
-    """Token ids of rows' queries or passages, read from files; they are made where no earlier run left them.
+    """Return token ids of the rows' queries or passages, mapped from files; tokenise if an earlier run has not.
 
     Args:
-        model: a Sentence Transformer over tokens.
+        model: a Sentence Transformer that takes token ids.
         rows: prepared rows.
         side: `query` or `passage`.
-        prompt: put before each text.
-        length: cut after this many tokens, special ones included.
-        home: folder in which tokens are kept.
-        numbers: ascending numbers of the rows that are wanted; all when None.
+        prompt: prepended to each text.
+        length: truncate to this many tokens, special ones included.
+        home: folder in which token files are stored.
+        numbers: ascending numbers of the wanted rows; all when None.
 
     Raises:
         InputError: the model does not take token ids.
@@ -157,7 +157,7 @@ def tokenize_rows(
 
 
 class _Piece(NamedTuple):
-    """Some texts: their token ids, end to end, the length of each, and whether it was cut."""
+    """Some texts: their token ids, concatenated, the length of each, and whether it was truncated."""
 
     ids: NDArray[np.int32]
     lengths: NDArray[np.int64]
@@ -174,14 +174,14 @@ def _pieces(
     what: str,
     notice: bool = False,
 ) -> Iterator[_Piece]:
-    """About a thousand texts at a time; all texts of training, measuring and search become tokens here."""
+    """Yield about a thousand texts at a time; all tokenisation for training, measuring and search happens here."""
     nothing = 0
     most = length * CHARACTERS_A_TOKEN
     with Progress(f"tokenising {what}", count) as progress:
         for texts in blocks:
             for start in range(0, len(texts), _TEXTS):
                 whole = texts[start : start + _TEXTS]
-                # A tokenizer reads a text to its end, whatever is kept of it: one of 100 MB would take gigabytes.
+                # Tokenizers process the whole text before truncating: one of 100 MB would take gigabytes.
                 part = [readable(text[:most]) for text in whole]
                 features, mask = _features(model, part, prompt, length, role)
                 cut = np.array([len(text) > most for text in whole], np.bool_)
@@ -191,7 +191,7 @@ def _pieces(
                     cut[full] |= longer.sum(axis=1) > length
                 empty = np.flatnonzero(~mask.any(axis=1))
                 if len(empty):
-                    # Such a text stands for nothing, yet its group keeps its place: one unknown token.
+                    # A text without tokens has no meaning, but its group must keep its row: use one unknown token.
                     features["input_ids"][torch.from_numpy(empty), 0] = _unknown(model)
                     mask[empty, 0] = True
                     nothing += len(empty)
@@ -205,7 +205,7 @@ def _pieces(
 def _features(
     model: SentenceTransformer, texts: list[str], prompt: str | None, length: int, role: Role | None
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
-    """What the model makes of texts, and which of their places (texts, longest) hold a token."""
+    """Return the model's preprocessed texts, and a mask (texts, longest) of the positions that hold a token."""
     with turn(model):
         features: dict[str, Any] = model.preprocess(
             texts, prompt=prompt or None, max_length=length, **({"task": _TASKS[role]} if role else {})
@@ -216,7 +216,7 @@ def _features(
 
 
 def beside_ids(model: SentenceTransformer, prompt: str | None, length: int, role: Role | None) -> dict[str, Any]:
-    """What the model's modules read of a batch beside its ids (see `Tokens`)."""
+    """Return the inputs that the model's modules need besides ids (see `Tokens`)."""
     from sentence_transformers.base.modules import Router
 
     kinds = list(model.modules())
@@ -238,14 +238,14 @@ def _unknown(model: SentenceTransformer) -> int:
 
 
 def _key(model: SentenceTransformer, rows: Prepared, prompt: str | None, length: int, numbers: Ints | None) -> str:
-    """What the tokens depend on: the texts, the tokenizer, the prompt and the length."""
+    """Return a hash of all that the tokens depend on: the texts, the tokenizer, the prompt and the length."""
     digest = hashlib.blake2b(digest_size=12)
     config = model[0].get_config_dict() if hasattr(model[0], "get_config_dict") else None
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
         tokenizer = json.dumps(model.tokenizer.get_vocab() if hasattr(model.tokenizer, "get_vocab") else None)
     else:
-        # Set anew by every call of the tokenizer; the rest is what it is.
+        # These two change with every call of the tokenizer; everything else is constant.
         backend.no_truncation()
         backend.no_padding()
         tokenizer = backend.to_str()

@@ -1,4 +1,4 @@
-"""Who may use a model now: tokenizers change their own settings at every call, and break when threads share them."""
+"""Locks for models: tokenizers change their settings at every call, and break when threads share them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 _locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
-_of_the_rest = threading.Lock()  # of objects that nothing can be noted for
+_of_the_rest = threading.Lock()  # for objects that cannot be weak keys
 _noting = threading.Lock()
 
 
 def turn(model: Any) -> threading.Lock:
-    """The lock of a model: whatever changes itself in use is used while it is held, by one thread at a time.
+    """Return the lock of a model; hold it during any use that changes the model's state, so that threads take turns.
 
     >>> with turn(object()):
     ...     pass

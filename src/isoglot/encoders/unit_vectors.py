@@ -1,4 +1,4 @@
-"""Vectors of length 1, whose inner product is a cosine."""
+"""Vectors of unit length, whose inner product is a cosine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from isoglot.encoders.embedder import Vectors
 
 
 def units(vectors: Vectors) -> Vectors:
-    """Vectors (..., d) brought to length 1, float32; zeros stay."""
+    """Scale vectors (..., d) to unit length, float32; zero vectors stay zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

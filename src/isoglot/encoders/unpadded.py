@@ -1,6 +1,6 @@
-"""Encoding on a CPU without padding, with weights that were cast and laid out once.
+"""Encode on a CPU without padding, with weights that were converted and laid out once.
 
-Layers of our own stand beside the model's; its other modules (embeddings, pooling, projections) are used as they are.
+The transformer layers are isoglot's own; the model's other modules (embeddings, pooling, projections) are used as is.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class Unpadded:
-    """Text vectors of a Sentence Transformer over a packable encoder. Threads may share one.
+    """Encodes texts with a Sentence Transformer over a packable encoder. Threads may share one.
 
     Args:
-        model: for which `can_unpad` says yes.
-        precision: of the layers: bf16, fp32 (their own), or int8 where that is fast, with what the processor does well
-            for the rest; embeddings and what follows the layers stay in the model's own.
+        model: one for which `can_unpad` is true.
+        precision: of the layers: bf16, fp32 (their own), or int8 where that is fast, combined with the processor's
+            best precision; embeddings and the modules after the layers keep the model's own.
     """
 
     def __init__(self, model: SentenceTransformer, precision: Literal["bf16", "fp32", "int8"]) -> None:
@@ -47,18 +47,18 @@ class Unpadded:
         self._layers = layers_in(precision, _weights(layers), shape, self._known)
 
     def is_current(self) -> bool:
-        """Whether the model is still made of the same modules, in the same mode, with the weights that were copied."""
+        """Return whether the model still has the same modules, in the same mode, with the weights that were copied."""
         return self._state == _state(self._model)
 
     def __call__(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
-        """Sentence embeddings (n, d) of texts by number, the longest first, as the model's last module gives them.
+        """Return sentence embeddings (n, d) of texts given by index, longest first: the last module's output.
 
-        To be called in inference mode, without autocast.
+        Call in inference mode, without autocast.
         """
         return self.both(tokens, texts)[1]
 
     def both(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """What `token_vectors` gives, and the sentence embeddings that are made of it."""
+        """Return the result of `token_vectors`, and the sentence embeddings computed from it."""
         hidden = self.token_vectors(tokens, texts)
         lengths = torch.from_numpy(tokens.offsets[texts + 1] - tokens.offsets[texts])
         rows = torch.repeat_interleave(torch.arange(len(texts)), lengths)
@@ -78,12 +78,12 @@ class Unpadded:
         return hidden, features["sentence_embedding"]
 
     def token_vectors(self, tokens: Tokens, texts: NDArray[np.int64]) -> Tensor:
-        """What the encoder's last layer gives for every token (tokens, d), of texts as in `__call__`, end to end."""
+        """Return the last layer's output for every token (tokens, d), concatenated; texts as in `__call__`."""
         embedded, lengths = self._embedded(tokens, texts)
         return self._layers(embedded, lengths).to(embedded.dtype)
 
     def _known(self) -> tuple[Tensor, NDArray[np.int64]]:
-        """Embeddings of known passages, as `layers_in` takes them."""
+        """Return embeddings of the calibration passages, as `layers_in` takes them."""
         model = self._model
         length = preset_of(model).encode_length
         length = min(length, model.max_seq_length or length)
@@ -92,7 +92,7 @@ class Unpadded:
             return self._embedded(tokens, np.argsort(-np.diff(tokens.offsets), kind="stable"))
 
     def _embedded(self, tokens: Tokens, texts: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
-        """What the first layer is given (tokens, d), and how many tokens are each text's."""
+        """Return the input of the first layer (tokens, d), and the number of tokens of each text."""
         starts, ends = tokens.offsets[texts], tokens.offsets[texts + 1]
         own = ends - starts
         lengths = torch.from_numpy(own)
@@ -107,9 +107,9 @@ class Unpadded:
 
 
 def can_unpad(model: SentenceTransformer) -> bool:
-    """Whether a model's padding may be left out: a packable encoder on a CPU, then pooling and the like.
+    """Return whether a model can run without padding: a packable encoder on a CPU, then pooling and the like.
 
-    Hooks on the model are kept working by leaving it as it is.
+    Models with hooks are excluded, so that the hooks keep working.
     """
     from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
@@ -133,7 +133,7 @@ def can_unpad(model: SentenceTransformer) -> bool:
 
 
 def _plain(layer: nn.Module) -> bool:
-    """Whether a layer is made of what its weights alone tell."""
+    """Return whether a layer consists of plain modules, so that its weights determine what it computes."""
     norms = all(type(layer.get_submodule(name)) is nn.LayerNorm for name in NORMS)
     return norms and all(is_linear(layer.get_submodule(name)) for name in PRODUCTS)
 
@@ -151,9 +151,10 @@ def _weights(layers: nn.ModuleList) -> dict[str, Tensor]:
 
 
 def _state(model: nn.Module) -> list[object]:
-    """Changes with every module that another one takes the place of, every hook, and every change of the weights.
+    """Return a value that changes when a module is replaced, a hook is added, or a weight is modified.
 
-    Read at every call, so not by torch's own iterators over modules and parameters: they take eight times as long.
+    Computed at every call, and therefore without torch's iterators over modules and parameters, which take eight times
+    as long.
     """
     found: list[object] = []
     left: list[nn.Module] = [model]
@@ -162,6 +163,6 @@ def _state(model: nn.Module) -> list[object]:
         found += (module, module.training, len(module._forward_hooks), len(module._forward_pre_hooks))
         for weights in module._parameters.values():
             if weights is not None:
-                found += (weights.data_ptr(), weights._version)  # where it lies, and how often it was written
+                found += (weights.data_ptr(), weights._version)  # address, and number of in-place changes
         left.extend(part for part in module._modules.values() if part is not None)
     return found

@@ -1,4 +1,4 @@
-"""Vectors on disk: Parquet shards (`id, lang, role, vector`), or a NumPy array with a file of ids beside it."""
+"""Vectors on disk: Parquet shards (`id, lang, role, vector`), or a NumPy array with a text file of ids."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from isoglot.encoders.embedder import Role, Vectors
 from isoglot.languages.codes import normal_code
 
 COMPLETE = "complete.json"
-PART = 65_536  # vectors of a file that are in memory at a time
+PART = 65_536  # vectors of a file in memory at a time
 
 
 class Shard(NamedTuple):
-    """Vectors of one file, float32 (n, d), or of a part of it; ids, languages, roles (empty where it does not say)."""
+    """Vectors of a file or of a part of one, float32 (n, d); ids, languages, roles (empty strings where not stated)."""
 
     path: Path
     ids: list[str]
@@ -40,7 +40,7 @@ def write_shard(
     vectors: NDArray[Any],
     metadata: dict[str, str] | None = None,
 ) -> None:
-    """Write one Parquet file of vectors atomically; float16 or float32 as they come."""
+    """Write one Parquet file of vectors atomically; float16 or float32, as given."""
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     table: Any = pa.table(
         {
@@ -51,16 +51,16 @@ def write_shard(
         }
     )
     with atomic_write(path) as temporary:
-        # Numbers hardly repeat: a dictionary of them costs time and space.
+        # Ids and vector components hardly repeat: a dictionary would cost time and space.
         columns: Any = {"use_dictionary": ["lang", "role"], "write_statistics": ["role"]}
         pq.write_table(table.replace_schema_metadata(metadata or {}), temporary, compression="none", **columns)
 
 
 def vector_files(place: Path) -> list[Path]:
-    """The files of a vectors folder, or the one file.
+    """Return the files of a vectors folder, or the single file.
 
     Raises:
-        InputError: nothing there, or a folder whose encoding did not finish.
+        InputError: no such path, a folder without vectors, or one whose encoding did not finish.
     """
     if place.is_file():
         return [place]
@@ -87,10 +87,10 @@ def read_shards(place: Path, *, role: Role | None = None) -> Iterator[Shard]:
 
     Args:
         place: a vectors file or folder.
-        role: pass over files that say of themselves that they hold nothing of this role.
+        role: skip files whose statistics rule out this role.
 
     Raises:
-        InputError: unreadable, without the columns, of several dimensions, or not as many ids as vectors.
+        InputError: unreadable, missing columns, mixed dimensions, or ids and vectors that differ in number.
     """
     dimension: int | None = None
     for path in vector_files(place):
@@ -104,7 +104,7 @@ def read_shards(place: Path, *, role: Role | None = None) -> Iterator[Shard]:
 
 
 def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tuple[Vectors, Vectors]:
-    """Put vectors in the order of a benchmark's ids; vectors of other ids are left out.
+    """Return vectors in the order of a benchmark's ids; vectors of other ids are ignored.
 
     Args:
         place: a vectors file or folder.
@@ -115,8 +115,8 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
         float32 (queries, d) and (passages, d), unit length.
 
     Raises:
-        InputError: an id given twice, an id missing, NaN, a zero vector, or an id that is query and passage in a
-            file without roles.
+        InputError: a duplicate or missing id, NaN, a zero vector, or an id of both a query and a passage in a file
+            without roles.
     """
     where: dict[Role, dict[str, int]] = {
         "query": {key: index for index, key in enumerate(queries)},
@@ -148,10 +148,10 @@ def gather(place: Path, queries: Sequence[str], passages: Sequence[str]) -> tupl
 
 
 def unit_vectors(shard: Shard) -> Vectors:
-    """A file's vectors (n, d) at length 1.
+    """Return a shard's vectors (n, d), scaled to unit length.
 
     Raises:
-        InputError: one that holds NaN, or is all zero.
+        InputError: a vector contains NaN or infinity, or is all zero.
     """
     with np.errstate(over="ignore"):  # reported below
         norms = np.linalg.norm(shard.vectors, axis=1, keepdims=True)
@@ -178,7 +178,7 @@ def _role(path: Path, key: str, said: str, where: dict[Role, dict[str, int]]) ->
 
 
 def _lacks(path: Path, role: Role) -> bool:
-    """Whether the statistics of a Parquet file say that it holds nothing of a role."""
+    """Return whether a Parquet file's statistics rule out that it holds a role."""
     try:
         facts: Any = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:

@@ -1,4 +1,4 @@
-"""What tells the weights in a model's folder from others that lay or will lie there."""
+"""A checksum of the weights in a model's folder, to detect that others have replaced them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from isoglot.core.files import read_json, readable, sha256
 from isoglot.encoders.names import EMBEDDED
 
-_PATTERNS = ("*.safetensors", "pytorch_model*.bin")  # the first that a folder has is what is opened
+_PATTERNS = ("*.safetensors", "pytorch_model*.bin")  # in the order in which they are preferred when loading
 
 
 def model_checksum(name: str) -> dict[str, str]:
-    """SHA-256 over names, sizes and contents of a model's weights files, as `model`; nothing where it has none here.
+    """Return `model`: SHA-256 over names, sizes and contents of a model's weights files; empty if none are local.
 
-    Files are read and nothing is loaded: a GB takes about a second. Of an adapter, its own weights count.
+    Reads the files without loading the model: a GB takes about a second. For an adapter, only its own weights count.
 
     Args:
         name: of the model: a folder, or whatever else `isoglot.load` takes.
 
     Raises:
-        InputError: a file that cannot be read.
+        InputError: a file cannot be read.
     """
     folder = Path(name)
     if name == EMBEDDED or not folder.is_dir():
@@ -34,7 +34,7 @@ def model_checksum(name: str) -> dict[str, str]:
 
 
 def _weights_files(folder: Path) -> Iterator[Path]:
-    """Those of the folder itself, and of the modules that lie below it."""
+    """Yield the weights files of the folder itself, and of its modules' subfolders."""
     modules = folder / "modules.json"
     listed = read_json(modules) if modules.is_file() else []
     below = {str(module.get("path") or "") for module in listed if isinstance(module, dict)}

@@ -1,4 +1,4 @@
-"""Contexts as windows that a model reads at once, and the texts within them as means of their tokens' vectors."""
+"""Split contexts into windows that fit the model, and pool texts within them as the mean of their tokens' vectors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from isoglot.encoders.tokens import Tokens
 
-_TOGETHER = 256  # contexts
+_TOGETHER = 256  # contexts per batch
 
 
 def require_contexts(texts: Sequence[str], contexts: Sequence[str]) -> None:
-    """Refuse what is not a text for each text.
+    """Check that there is one context, a text, for each text.
 
     Raises:
-        InputError: saying what it is.
+        InputError: naming the problem.
     """
     check_texts("texts", texts)
     check_texts("contexts", contexts)
@@ -34,14 +34,14 @@ def require_contexts(texts: Sequence[str], contexts: Sequence[str]) -> None:
 
 
 class Window(NamedTuple):
-    """What is read at once: some tokens of one context, and which texts are read within them."""
+    """Part of a context that is encoded at once: a slice of its tokens, and the texts that are pooled within it."""
 
     tokens: slice
     texts: list[int]
 
 
 class Parts(NamedTuple):
-    """Windows as token ids, and the places of every text's tokens."""
+    """Windows as token ids; per text, its window and the slice of its tokens there."""
 
     tokens: Tokens
     window: NDArray[np.int64]
@@ -55,17 +55,17 @@ def laid_out(
     prompt: str,
     length: int,
 ) -> Parts:
-    """Contexts as windows of at most `length` tokens in which each text is whole.
+    """Split contexts into windows of at most `length` tokens, such that each text is whole in one of them.
 
-    A text that is not in its context is read by itself; of one that is too long for a window, as much as fits. Where it
-    stands in its context several times, the first place counts.
+    A text that its context does not contain is encoded alone; of one that is too long for a window, as much as fits. If
+    a text occurs several times, the first occurrence counts.
 
     Args:
         texts: the parts.
         contexts: of each.
-        encode: from texts to encodings of the `tokenizers` library, with special tokens.
-        prompt: stands before every window.
-        length: tokens, all included.
+        encode: maps texts to encodings of the `tokenizers` library, with special tokens.
+        prompt: prepended to every window.
+        length: in tokens, including special ones and the prompt.
     """
     from isoglot.encoders.tokens import Tokens
 
@@ -78,7 +78,7 @@ def laid_out(
     for whole, encoding in _encoded(list(of), encode, prompt):
         numbers, read = of[whole], np.array(encoding.ids, np.int32)
         starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T - len(prompt)
-        # What is neither special nor the prompt's is the context's; the rest stands around every window.
+        # Tokens that are neither special nor of the prompt belong to the context; the others surround every window.
         body = np.flatnonzero((np.array(encoding.special_tokens_mask) == 0) & (ends > 0))
         first, last = (int(body[0]), int(body[-1]) + 1) if len(body) else (len(read), len(read))
         places = []
@@ -91,7 +91,7 @@ def laid_out(
             for number in some:
                 shift = first - tokens.start
                 begin, end = places[number].start + shift, min(places[number].stop, tokens.stop) + shift
-                # Of a text without tokens the whole window is taken, as where it is read by itself.
+                # For a text without tokens, pool the whole window, as when it is encoded alone.
                 window[numbers[number]] = len(ids)
                 spans[numbers[number]] = slice(begin, end) if begin < end else slice(0, len(part))
             ids.append(part if len(part) else np.zeros(1, np.int32))
@@ -100,16 +100,16 @@ def laid_out(
 
 
 def _encoded(wholes: Sequence[str], encode: Callable[[list[str]], list[Any]], prompt: str) -> Iterator[tuple[str, Any]]:
-    """Some hundred contexts at a time, each with its encoding."""
+    """Yield contexts with their encodings, encoding some hundred at a time."""
     for start in range(0, len(wholes), _TOGETHER):
         some = wholes[start : start + _TOGETHER]
         yield from zip(some, encode([prompt + whole for whole in some]), strict=True)
 
 
 def windows(spans: Sequence[slice], count: int, room: int) -> list[Window]:
-    """Windows of a context of `count` tokens; a span that is longer than one begins it.
+    """Return windows of at most `room` tokens over a context of `count`; a span longer than that starts its window.
 
-    All of a context where it has room; else as many spans as fit together, in the middle of their window.
+    If the whole context fits in `room`, one window; else as many spans as fit together, centred in their window.
 
     >>> windows([slice(0, 4), slice(4, 8)], 8, 10)
     [Window(tokens=slice(0, 8, None), texts=[0, 1])]
@@ -134,11 +134,11 @@ def windows(spans: Sequence[slice], count: int, room: int) -> list[Window]:
 def pooled_within(
     parts: Parts, hidden_of: Callable[[Tokens, NDArray[np.int64]], Tensor], *, what: str, device: str
 ) -> Tensor:
-    """Means of the texts' own tokens, float32 (n, d).
+    """Return the mean of each text's own tokens, float32 (n, d).
 
     Args:
-        parts: of `laid_out`.
-        hidden_of: from some windows, by number and the longest first, to their tokens' vectors, end to end.
+        parts: from `laid_out`.
+        hidden_of: maps windows, by index and longest first, to their tokens' vectors, concatenated.
         what: name of the progress bar.
         device: that computes.
     """

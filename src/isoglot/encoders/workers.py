@@ -1,4 +1,4 @@
-"""Processes that encode, one a device: each opens the encoder once, and leaves with its parent."""
+"""Worker processes that encode, one per device: each opens the encoder once, and exits with its parent."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _embedder: Embedder | None = None
 
 
 def start_workers(opener: Opener, devices: Sequence[str | None]) -> ProcessPoolExecutor:
-    """A pool of as many processes as devices, spawned at the first task; a task asks `worker_embedder`.
+    """Return a pool with one process per device, spawned at the first task; tasks call `worker_embedder`.
 
-    A script that starts such processes wants its own work under `if __name__ == "__main__":`, as every spawning does.
+    As always when spawning, a script must put its own work under `if __name__ == "__main__":`.
     """
     context = multiprocessing.get_context("spawn")
     places: SimpleQueue[tuple[int, str | None]] = context.SimpleQueue()
@@ -39,7 +39,7 @@ def start_workers(opener: Opener, devices: Sequence[str | None]) -> ProcessPoolE
 
 @contextmanager
 def ended_by_interrupts(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """End the processes of a pool at once where the block is interrupted: one that hangs hears no other signal."""
+    """Kill a pool's processes if the block is interrupted: one that hangs would not react to anything else."""
     try:
         yield
     except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def ended_by_interrupts(pool: ProcessPoolExecutor) -> Iterator[None]:
 
 
 def worker_embedder() -> Embedder:
-    """The encoder of this process."""
+    """Return this process's encoder, opening it on first use."""
     global _embedder
     if _embedder is None:
         if _opener is None:
@@ -59,10 +59,10 @@ def worker_embedder() -> Embedder:
 
 
 def split_devices(devices: str | Sequence[str | int] | None) -> tuple[str, ...]:
-    """Names of devices: numbers are CUDA's.
+    """Return the names of devices; numbers denote CUDA devices.
 
     Raises:
-        InputError: something else than names and numbers.
+        InputError: neither names nor numbers.
 
     >>> split_devices("0,1"), split_devices(["cpu", "cpu"]), split_devices([0, 1])
     (('cuda:0', 'cuda:1'), ('cpu', 'cpu'), ('cuda:0', 'cuda:1'))
@@ -78,7 +78,7 @@ def split_devices(devices: str | Sequence[str | int] | None) -> tuple[str, ...]:
 
 def _start(opener: Opener, places: Any, processes: int) -> None:
     global _opener, _device
-    # Ctrl-C reaches every process of the terminal; the parent speaks for all.
+    # Ctrl-C reaches every process of the terminal; only the parent reports it.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(1))
     threading.Thread(target=leave_with_parent, daemon=True).start()
     import torch
@@ -92,7 +92,7 @@ def _start(opener: Opener, places: Any, processes: int) -> None:
 
 
 def leave_with_parent() -> None:
-    """End this process when its parent is gone: after kill -9 nobody else would, and a model stays in memory."""
+    """End this process when its parent is gone: after a kill -9 nothing else would, and the model would use memory."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

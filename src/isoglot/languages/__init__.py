@@ -1,6 +1,6 @@
-"""What a code means: name, family, script; which language a text is in; its normal form."""
+"""Languages: name, family and script of a code, the language of a text, the form of a text for word search."""
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are listed in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

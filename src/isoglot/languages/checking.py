@@ -1,4 +1,4 @@
-"""Whether a text is in the language that its row claims: by the script of its letters, and by identification."""
+"""Check that a text is in its declared language: by the script of its letters, and by language identification."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from isoglot.languages.codes import known_code
 from isoglot.languages.scripts import script_of
 from isoglot.languages.table import language
 
-_LETTERS = 200  # looked at in a text
+_LETTERS = 200  # letters checked per text
 _LEAST_LETTERS = 5
 _LEAST_SHARE = 0.5
-_LEAST_BYTES = 40  # below, identification is a guess
-# What outweighs a declaration: a text from so many bytes on, with no more letters of the declared language than these.
+_LEAST_BYTES = 40  # shorter texts cannot be identified reliably
+# To overrule a declaration: minimum bytes, letters checked, maximum share of letters in the declared language's script.
 _LEAST_BYTES_SURE, _LETTERS_SURE, _BESIDE = 200, 2000, 1 / 3
 _SURE, _UNLIKELY = 0.9, 0.02
 
-# Scripts in common use beside the usual one of `isoglot.languages.table`.
+# Scripts in common use besides the usual one in `isoglot.languages.table`.
 _ALSO = {
     "az": {"Cyrillic", "Arabic"},
     "bs": {"Cyrillic"},
@@ -33,14 +33,14 @@ _ALSO = {
     "ug": {"Latin", "Cyrillic"},
     "uz": {"Cyrillic"},
 }
-# Too alike to tell apart in a sentence or two.
+# Too similar to tell apart in a sentence or two.
 _ALIKE = ({"da", "nb", "nn", "no"}, {"bs", "hr", "sr"}, {"id", "jv", "ms", "su"}, {"hi", "mr", "ne", "sa"})
 
 Identify = Callable[[str], list[tuple[str, float]]]
 
 
 def scripts_of(code: str) -> frozenset[str]:
-    """Unicode scripts that a language is written in; empty where unknown.
+    """Return the Unicode scripts in which a language is written; empty if unknown.
 
     >>> sorted(scripts_of("ja")), sorted(scripts_of("sr-Latn"))
     (['Han', 'Hiragana', 'Katakana'], ['Latin'])
@@ -54,7 +54,7 @@ def scripts_of(code: str) -> frozenset[str]:
 
 
 def script_share(text: str, scripts: frozenset[str], letters: int = _LETTERS) -> float | None:
-    """Share of the first letters (200) that are of these scripts; None where fewer than 5 letters tell.
+    """Return the share of a text's first letters (200) in these scripts; None if it has fewer than 5 letters.
 
     >>> script_share("Москва", frozenset({"Latin"}))
     0.0
@@ -68,14 +68,14 @@ def script_share(text: str, scripts: frozenset[str], letters: int = _LETTERS) ->
 
 
 def in_script(text: str, code: str) -> bool:
-    """Whether at least half of a text's letters are of the language's scripts (True where nothing can be said)."""
+    """Return whether at least half of a text's letters are in the language's scripts (True if that cannot be told)."""
     scripts = scripts_of(code)
     share = script_share(text, scripts) if scripts else None
     return share is None or share >= _LEAST_SHARE
 
 
 def in_language(text: str, code: str, identify: Identify) -> bool:
-    """Whether identification finds nothing against the language; short texts and unknown languages pass."""
+    """Return False if identification contradicts the language; short texts and unknown languages pass."""
     base = (known_code(code) or code).partition("-")[0]
     if len(text.encode()) < _LEAST_BYTES:
         return True
@@ -90,10 +90,10 @@ def in_language(text: str, code: str, identify: Identify) -> bool:
 
 
 def clearly_another(text: str, code: str, identify: Identify) -> str | None:
-    """The language that a text is in for certain, where it is another one than its file declares.
+    """Return the language that a text is certainly in, if that contradicts the one its file declares; else None.
 
-    Templates and converters declare English, or the language of whoever runs them, for all that is made with them.
-    Text in Latin letters says nothing against a language of other letters: terms and code are written so.
+    Templates and converters declare English, or the language of the person who runs them, for everything they produce.
+    Latin letters do not contradict a language with another script, since terms and code are written in them.
 
     >>> clearly_another("Η βιβλιοθήκη είναι ανοιχτή κάθε μέρα.", "en", lambda text: [("el", 1.0)])
     'el'
@@ -113,7 +113,7 @@ def clearly_another(text: str, code: str, identify: Identify) -> str | None:
 
 
 def are_alike(one: str, other: str) -> bool:
-    """Whether two codes are of one language, or of two that a sentence or two does not tell apart.
+    """Return whether two codes denote the same language, or two that cannot be told apart in a sentence or two.
 
     >>> are_alike("zh-Hant", "zh"), are_alike("hr", "sr-Latn"), are_alike("de", "nl")
     (True, True, False)

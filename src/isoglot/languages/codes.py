@@ -1,4 +1,4 @@
-"""One spelling for every language code: BCP 47, as short as it can be without changing what the text looks like."""
+"""Normalise language codes: BCP 47, as short as possible without changing the script."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from isoglot.languages.scripts import CODES, NAMES
 UNKNOWN = "und"
 
 TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-# The language of these is the other one: two names of one language would be two languages in every figure.
+# Names of the same language as the value: with both, it would count as two languages in all results.
 _SAME = {"fil": "tl", "nb": "no"}
-# language[_territory][.codeset][@modifier], as gettext names folders of translations and systems their locales.
+# language[_territory][.codeset][@modifier], as in gettext's folders of translations and in system locales.
 _LOCALE = re.compile(
     r"(?P<language>[A-Za-z]{2,3})([_-](?P<territory>[A-Za-z]{2}))?"
     r"(?P<codeset>\.(?i:utf-?8|iso-?8859-?\d+|(cp|windows-?|koi8-?|euc-?|gb|big5|tis-?|sjis|shiftjis)\w*))?"
@@ -33,17 +33,17 @@ _NO_SCRIPT = {"Zyyy", "Zzzz", "Zinh"}
 
 
 def normal_code(text: str) -> str:
-    """The one spelling of a language code: BCP 47, ISO 639-1 letters where there are such, the script if it differs.
+    """Return the normal form of a language code: BCP 47, ISO 639-1 letters if they exist, the script if it differs.
 
-    Case, separators, ISO 639-2 and 639-3 spellings, deprecated codes and the standard member of a macrolanguage
-    (`cmn`, `arb`, `nb`) do not matter; scripts and regions stay only where they change the writing. What gettext calls
-    translations by (`sr@latin`) is a code too.
+    Ignores case, separators, ISO 639-2 and 639-3 spellings, deprecated codes and the standard member of a macrolanguage
+    (`cmn`, `arb`, `nb`); scripts and regions are kept only if they change the script. gettext's names of translations
+    (`sr@latin`) are accepted too.
 
     Args:
-        text: a code such as `de`, `DE`, `deu`, `de_AT`, `zh-TW`, `srp_Latn`; or one that was registered.
+        text: a code such as `de`, `DE`, `deu`, `de_AT`, `zh-TW`, `srp_Latn`; or a registered one.
 
     Raises:
-        InputError: no text, not well formed, or a language that the IANA registry lacks and nobody registered.
+        InputError: not a string, malformed, or a language that is neither in the IANA registry nor registered here.
 
     >>> [normal_code(text) for text in ("DE", "deu", "de_AT", "iw", "zh-CN", "zho_Hans", "cmn", "en-US")]
     ['de', 'de', 'de', 'he', 'zh', 'zh', 'zh', 'en']
@@ -58,7 +58,7 @@ def normal_code(text: str) -> str:
 
 
 def forget_codes() -> None:
-    """Read every code anew: after a language was registered it may stand for another one."""
+    """Clear the cache of codes: after a language is registered, a code may have another normal form."""
     _normal_code.cache_clear()
 
 
@@ -91,7 +91,7 @@ def _normal_code(text: str) -> str:
 
 
 def _of_locale(text: str) -> str:
-    """A locale's name as a code, its modifier as a script where it is one."""
+    """Return the code for a locale's name, with a modifier that denotes a script turned into one."""
     found = _LOCALE.fullmatch(text)
     if found is None or not (found["codeset"] or found["modifier"]):
         return text
@@ -101,7 +101,7 @@ def _of_locale(text: str) -> str:
 
 
 def known_code(text: str) -> str | None:
-    """The normal form of a code; None where it is none.
+    """Return the normal form of a code; None if it is not valid.
 
     >>> known_code("DE"), known_code("German!")
     ('de', None)
@@ -113,7 +113,7 @@ def known_code(text: str) -> str | None:
 
 
 def macrolanguage(code: str) -> str | None:
-    """The macrolanguage that a language is counted to, after ISO 639-3.
+    """Return the macrolanguage to which a language belongs, according to ISO 639-3.
 
     >>> macrolanguage("arz"), macrolanguage("yue"), macrolanguage("de")
     ('ar', 'zh', None)
@@ -125,7 +125,7 @@ def macrolanguage(code: str) -> str | None:
 
 
 def usual_script(base: str) -> str | None:
-    """ISO 15924 code of the script that a language is written in where its code does not say."""
+    """Return the ISO 15924 code of the script in which a language is written if its code does not state one."""
     if base == UNKNOWN:
         return None
     entry = known().get(base)
@@ -133,12 +133,12 @@ def usual_script(base: str) -> str | None:
     if entry is None:
         above = macrolanguage(base)
         return likely or (usual_script(above) if above else None)
-    # Chinese of one kind or another: the likely one of the two.
+    # For varieties of Chinese: the likelier of simplified and traditional.
     return likely if likely and NAMES.get(likely) == entry.script else CODES.get(entry.script)
 
 
 def _is_usual(script: str, base: str) -> bool:
-    """Whether a language is written in a script anyway, under this name or another one (`Hang` and `Kore`)."""
+    """Return whether a script is a language's usual one, under this code or another (`Hang` and `Kore`)."""
     usual = usual_script(base)
     same = script in NAMES and NAMES[script] == NAMES.get(usual or "") and script not in ("Hans", "Hant")
     return script == usual or same
@@ -149,7 +149,7 @@ def _script_in(base: str, territory: str | None) -> str | None:
 
 
 def _likely(tag: str) -> str | None:
-    """The script that Unicode's likely subtags add to a tag."""
+    """Return the script that Unicode's likely subtags add to a tag."""
     from langcodes.data_dicts import LIKELY_SUBTAGS
 
     full = LIKELY_SUBTAGS.get(tag)
@@ -161,7 +161,7 @@ def _refusal(text: str) -> InputError:
 
 
 def _meant(text: str) -> str:
-    """What may have been meant: the language of a country's code, or of a name."""
+    """Return a suggestion: the language of a country's code, or of an English name."""
     named = {entry.name.lower(): code for code, entry in listed().items()}.get(text.lower())
     if named is None and re.fullmatch("[A-Za-z]{2}", text):
         from langcodes.data_dicts import LIKELY_SUBTAGS

@@ -1,7 +1,7 @@
-"""Marks that search does without, by the script of the letter that they stand on.
+"""Combining marks that search ignores, by the script of the letter that carries them.
 
-Accents, vowel points and signs of reading go where writers leave them out; marks that make another letter stay: vowel
-signs of Thai, Lao, Khmer and the scripts of India, voicing marks of kana, the breve of й, the hamza of ؤ and ئ.
+Accents, vowel points and reading signs are removed where writers often omit them; marks that make another letter are
+kept: vowel signs of Thai, Lao, Khmer and the scripts of India, voicing marks of kana, breve of й, hamza of ؤ, ئ.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _MARKED = re.compile(f"([^{_MARKS}]?)([{_MARKS}]+)")
 _ACCENT = re.compile(f"[{_ACCENTS}]")
 _HAMZA = "\u0654"
 
-# Cyrillic: accents that tell where the stress is. Others make letters: й, ї, ў, ӣ.
+# Cyrillic: accents that mark stress. Other accents make letters: й, ї, ў, ӣ.
 _STRESS = dict.fromkeys(map(ord, "\u0300\u0301\u030f\u0311"))
-# Scripts whose letters lose all accents. None is that of digits and signs.
+# Scripts whose letters lose all accents. None stands for digits and symbols.
 _WITHOUT_ACCENTS = {"Latin", "Greek", "Coptic", "Armenian", "Georgian", None}
-# Letters that stand for another one with a hamza above, written or not: alef, and he at the end of a Persian word.
+# Letters on which a hamza above is optional: alef, and he at the end of a Persian word.
 _HAMZA_IS_OPTIONAL = "\u0627\u0647\u06c1"
 
 
 def without_marks(text: str) -> str:
-    r"""A text in NFD and in lower case without the marks that search does without.
+    r"""Remove the marks that search ignores from a text in NFD and lower case.
 
     >>> without_marks("e\u0301te\u0301"), without_marks("е\u0308"), len(without_marks("и\u0306"))
     ('ete', 'е', 2)
@@ -47,12 +47,12 @@ def without_marks(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def combining() -> tuple[int, ...]:
-    """The code points of all combining marks but selectors of variants of the last plane, in ascending order."""
+    """Return the code points of all combining marks, ascending, except the variation selectors of plane 14."""
     return tuple(code for code in range(0x300, 0x1F000) if category(chr(code))[0] == "M")
 
 
 def ranges(codes: Iterable[int]) -> str:
-    """The inside of a character class of code points, which ascend.
+    """Return the inside of a regex character class for ascending code points.
 
     >>> ranges([97, 98, 99, 120])
     'a-cx-x'
@@ -72,7 +72,7 @@ def _bare(found: re.Match[str]) -> str:
         if letter == "\u06d5" and _HAMZA in marks:
             return "\u0647"
         return letter + _HAMZA if _HAMZA in marks and letter not in _HAMZA_IS_OPTIONAL else letter
-    # Other marks stand on letters of their own script, and never make another letter.
+    # Other marks occur only on letters of their own script, and never make another letter.
     accents = "".join(_ACCENT.findall(marks))
     script = script_of(letter) if letter else None
     if not accents or script in _WITHOUT_ACCENTS:

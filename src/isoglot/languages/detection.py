@@ -1,4 +1,4 @@
-"""Which language a text is in: its script first, then py3langid among the languages of that script."""
+"""Detect the language of a text: first its script, then py3langid among the languages written in that script."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from isoglot.languages.known import known
 from isoglot.languages.scripts import script_of
 
 THRESHOLD = 0.5
-_LOOKED_AT = 2000  # characters
+_LOOKED_AT = 2000  # characters analysed
 _KANA = ("Hiragana", "Katakana")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_.'-]*")
-# Latin words stand in texts of all languages: names, code, terms.
+# Latin words occur in texts of all languages: names, code, terms.
 _LEAST_OTHER = 0.2
 _LEAST_KANA = 0.08
-# A character of these says what two or three letters say.
+# A character of these scripts counts as much as two letters.
 _DENSE = {"Han", "Hangul", *_KANA}
-# Written standards whose classes differ little: a text's probability is split between them.
+# Varieties with similar classes, between which a text's probability would be split.
 _TOGETHER = {"ary": "ar", "arz": "ar", "nn": "no", "wuu": "zh", "yue": "zh"}
-# Several languages are known in these scripts, and py3langid knows none of them, or only the rarer.
+# Scripts of several known languages, of which py3langid knows none, or only the rarer.
 _FIRST_OF = {"Myanmar": "my", "Tibetan": "bo"}
-# How much more (or less) text there is than in the other languages, in steps that do not outweigh a sentence.
+# Prior weights of languages with much or little text, small enough not to outweigh the evidence of a sentence.
 _MUCH, _LITTLE = 3.0, 0.1
 _WRITTEN_MUCH = "ar bn cs de el en es fa fr hi hu id it ja ko nl pl pt ro ru sv th tr uk ur vi zh"
 _WRITTEN_LITTLE = """
@@ -42,9 +42,9 @@ def detect(text: str, among: Iterable[str] = (), *, threshold: float = THRESHOLD
     """Guess the language of a text.
 
     Args:
-        text: its first 2,000 characters are looked at.
-        among: the only codes to choose from, in any spelling; all that can be told apart when empty.
-        threshold: probability under which the answer is `und`.
+        text: its first 2,000 characters are analysed.
+        among: restrict to these codes, in any spelling; if empty, to all that can be told apart.
+        threshold: minimum probability; below it, the result is `und`.
 
     Raises:
         MissingPackageError: py3langid is not installed.
@@ -57,17 +57,17 @@ def detect(text: str, among: Iterable[str] = (), *, threshold: float = THRESHOLD
 
 
 def rank(text: str, among: Iterable[str] = ()) -> list[tuple[str, float]]:
-    """The languages that a text may be in with their probabilities, likeliest first.
+    """Return the possible languages of a text with their probabilities, likeliest first.
 
-    Only languages that are written in the text's script; varieties of a macrolanguage (zh, wuu, yue; ar, ary, arz; no,
-    nn) count together.
+    Only languages written in the text's script; varieties of a macrolanguage (zh, wuu, yue; ar, ary, arz; no, nn) count
+    as one.
 
     Args:
-        text: its first 2,000 characters are looked at.
+        text: its first 2,000 characters are analysed.
         among: as in `detect`.
 
     Returns:
-        Nothing where the text has no letters, or no language of its script is known.
+        Empty if the text has no letters, or if no language of its script is known.
 
     Raises:
         MissingPackageError: py3langid is not installed.
@@ -77,7 +77,7 @@ def rank(text: str, among: Iterable[str] = ()) -> list[tuple[str, float]]:
     if script is None:
         return []
     wanted = {known_code(code) or code for code in among}
-    # A language that is wanted in one writing only (zh-Hant, sr-Latn) is found by its name without it.
+    # A language requested in one script only (zh-Hant, sr-Latn) is matched by its code without the script.
     names = {code.partition("-")[0]: code for code in sorted(wanted)} | {code: code for code in wanted}
     sure = _by_script(script, part)
     if sure is not None and (not wanted or sure in names):
@@ -97,7 +97,7 @@ def rank(text: str, among: Iterable[str] = ()) -> list[tuple[str, float]]:
 
 
 def identifier() -> Identify:
-    """`rank`, once it is sure that it can run.
+    """Return `rank`, after checking that it can run.
 
     Raises:
         MissingPackageError: py3langid is not installed.
@@ -107,7 +107,7 @@ def identifier() -> Identify:
 
 
 def identifier_if_there() -> Identify | None:
-    """`identifier`, or None where py3langid is not installed: then nothing is known against any language."""
+    """Return `identifier()`, or None if py3langid is not installed: then no language can be contradicted."""
     try:
         return identifier()
     except MissingPackageError:
@@ -115,7 +115,7 @@ def identifier_if_there() -> Identify | None:
 
 
 def _script(text: str) -> str | None:
-    """The script that tells: one other than Latin where there is a fifth of it."""
+    """Return the script that determines the language: one other than Latin if it makes up a fifth of the text."""
     counts: Counter[str] = Counter()
     script = None
     for char in text:
@@ -139,7 +139,7 @@ def _script(text: str) -> str | None:
 
 
 def _by_script(script: str, text: str) -> str | None:
-    """The language that a script alone tells."""
+    """Return the language, if the script alone determines it."""
     if script == "Hiragana":
         return "ja"
     if script == "Han":
@@ -151,7 +151,7 @@ def _by_script(script: str, text: str) -> str | None:
 
 
 def _japanese(char: str) -> bool:
-    """Whether a character is in Japan's set of Han characters, and in neither China's nor Taiwan's."""
+    """Return whether a character is in Japan's set of Han characters, but in neither China's nor Taiwan's."""
     return ord(char) > 0x2E7F and _encodes(char, "shift_jis") and not any(_encodes(char, c) for c in ("gb2312", "big5"))
 
 
@@ -165,7 +165,7 @@ def _encodes(char: str, encoding: str) -> bool:
 
 @cache
 def _class(label: str) -> tuple[str, frozenset[str]]:
-    """Code and scripts of a class of py3langid's."""
+    """Return the code and scripts of one of py3langid's classes."""
     code = known_code(label) or label
     return code, scripts_of(code)
 

@@ -1,4 +1,4 @@
-"""ISO 639-3 and ISO 15924 codes, as other tools spell languages and scripts."""
+"""Convert to ISO 639-3 and ISO 15924 codes, which other tools use for languages and scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from isoglot.languages.table import language
 
 
 def iso_639_3(code: str) -> str:
-    """The three letters of a language; of a code that ISO lacks, the code without its script.
+    """Return the three-letter code of a language; if ISO has none, the given code without its script.
 
     >>> iso_639_3("de"), iso_639_3("zh-Hant"), iso_639_3("arz")
     ('deu', 'zho', 'arz')
@@ -23,7 +23,7 @@ def iso_639_3(code: str) -> str:
 
 
 def iso_15924(code: str) -> str | None:
-    """The script that a code says, or else the usual one of its language; None where that is not known.
+    """Return the code's script, or else its language's usual one; None if unknown.
 
     >>> iso_15924("de"), iso_15924("zh"), iso_15924("zh-TW"), iso_15924("sr-Latn"), iso_15924("ko")
     ('Latn', 'Hans', 'Hant', 'Latn', 'Hang')

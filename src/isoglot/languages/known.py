@@ -1,4 +1,4 @@
-"""Languages that are known by name and family (after Glottolog), and those that a program registers."""
+"""Languages known by name and family (according to Glottolog), and those registered by a program."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from isoglot.languages.scripts import RIGHT_TO_LEFT
 
 
 class Language(NamedTuple):
-    """One language as it is written under one code.
+    """A language as written under one code.
 
     Attributes:
         code: normal form (see `isoglot.languages.normal_code`).
         name: in English.
-        family: the largest one after Glottolog; the code itself where nothing is known.
-        script: as Unicode names it (`Latin`, `Han`); `unknown` where nothing says.
+        family: the top-level family in Glottolog; the code itself if unknown.
+        script: Unicode's name for it (`Latin`, `Han`); `unknown` if it cannot be told.
         right_to_left: the direction of the script.
 
     Example:
@@ -34,18 +34,18 @@ class Language(NamedTuple):
 
 
 REGISTERED: dict[str, Language] = {}
-"""What `register_language` added, by code; looked at before the table."""
+"""Languages added by `register_language`, by code; they take precedence over the table."""
 
 
 @cache
 def listed() -> dict[str, Language]:
-    """All languages of the table, by code."""
+    """Return all languages of the table, by code."""
     rows = (line.split("|") for line in _TABLE.strip().splitlines())
     return {code: Language(code, name, family, script, script in RIGHT_TO_LEFT) for code, name, family, script in rows}
 
 
 def known() -> dict[str, Language]:
-    """All languages of the table and all registered ones, by code."""
+    """Return all languages of the table and all registered ones, by code."""
     return listed() | REGISTERED
 
 

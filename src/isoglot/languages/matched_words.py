@@ -1,4 +1,4 @@
-"""Where a text has the words of a query, for scripts with and without spaces between words."""
+"""Find the words of a query in a text, for scripts with and without spaces between words."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from isoglot.languages.words import clusters, is_unspaced, word_pattern
 
 _ALPHABETIC = re.compile("[a-z\u00df-\u052f\u1e00-\u1fff]")
 _SHORT = 4
-"""Letters of the shortest Latin, Greek or Cyrillic word that is marked: below it most are function words."""
+"""Minimum length of a Latin, Greek or Cyrillic word to be marked: most shorter ones are function words."""
 
 
 class Mark(NamedTuple):
-    """A stretch of a text that matches the query.
+    """A span of a text that matches the query.
 
     Attributes:
-        start, end: its first character, and the first one after it.
-        term: the query's word, or pair of characters, that it matches.
+        start, end: its first character, and the one after its last.
+        term: the word of the query, or the pair of characters, that it matches.
     """
 
     start: int
@@ -28,11 +28,11 @@ class Mark(NamedTuple):
 
 
 def marks(text: str, query: str) -> list[Mark]:
-    """Stretches that match a word of the query, in order; those of scripts without spaces may overlap.
+    """Return the spans that match a word of the query, in order; in scripts without spaces they may overlap.
 
-    A word matches when its search form is equal to the query's but for an ending: the query's `planet` marks
-    `Planeten`. Where a script has no spaces, and in Korean, any two neighbouring characters of the query match, and
-    one that stands alone in it.
+    A word matches if its search form starts with the query's (is equal to it, for short ones): the query's `planet`
+    marks `Planeten`. In scripts without spaces, and in Korean, any two adjacent characters of the query match, and so
+    does one that stands alone in the query.
 
     >>> marks("Die Planeten kreisen.", "planet")
     [Mark(start=4, end=12, term='planet')]
@@ -64,7 +64,7 @@ def marks(text: str, query: str) -> list[Mark]:
 
 
 def _terms(query: str) -> tuple[set[str], set[str]]:
-    """Words and signs of a query that are worth marking; pairs and lone characters of scripts without spaces."""
+    """Return the query's words and symbols worth marking; and, in scripts without spaces, pairs and lone characters."""
     words: set[str] = set()
     parts: set[str] = set()
     for word in word_pattern().findall(search_form(query)):
@@ -78,7 +78,7 @@ def _terms(query: str) -> tuple[set[str], set[str]]:
 
 
 def _least(word: str) -> int:
-    """Characters that a word has to have to be marked."""
+    """Return the minimum length of a word to be marked."""
     if _ALPHABETIC.match(word):
         return _SHORT
     return 2 if word.isalpha() else 1

@@ -1,8 +1,8 @@
-"""The one form in which texts and queries meet when words are searched for; what is shown stays as it was.
+"""The normal form in which texts and queries are compared in word search; displayed texts are not changed.
 
-NFKC and full case folding (Unicode 15, section 3.13), without what is not seen and without the marks that writers leave
-out (`marks`), with one code point where two are one letter (`letters`). Nothing here depends on a language: that of a
-query is not known.
+NFKC and full case folding (Unicode 15, section 3.13), without invisible characters and the marks that writers omit
+(`combining_marks`), and with one code point for equivalent letters (`letters`). Nothing depends on the language, since
+a query's is unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from isoglot.languages.combining_marks import combining, ranges, without_marks
 from isoglot.languages.letters import IGNORABLE, LETTERS
 
 _IGNORED = re.compile(f"[{IGNORABLE}]+")
-# Letters that were once written with a joiner: chillus of Malayalam, and ta without a vowel in Bengali.
+# Letters formerly written with a joiner: the chillus of Malayalam, and ta without a vowel in Bengali.
 _JOINED = {
     "\u0d23\u0d4d\u200d": "\u0d7a",
     "\u0d28\u0d4d\u200d": "\u0d7b",
@@ -26,20 +26,20 @@ _JOINED = {
     "\u0d15\u0d4d\u200d": "\u0d7f",
     "\u09a4\u09cd\u200d": "\u09ce",
 }
-_TWO_E = "\u0e40\u0e40"  # typed for แ, and seen as it
-# NFKC takes sara am apart, which dictionaries of words hold in one piece; a tone mark may stand before or amid.
+_TWO_E = "\u0e40\u0e40"  # typed for แ, which looks the same
+# NFKC decomposes sara am, which dictionaries contain as one character; a tone mark may come before or inside it.
 _SARA_AM = re.compile(
     "([\u0e48-\u0e4b]?)\u0e4d([\u0e48-\u0e4b]?)\u0e32|([\u0ec8-\u0ecb]?)\u0ecd([\u0ec8-\u0ecb]?)\u0eb2"
 )
-# Elided articles and the like are words of their own: l'eau. In other scripts the sign is a part of the word.
+# Elided articles and the like are separate words: l'eau. In other scripts the apostrophe is part of the word.
 _LATIN = "a-z\u00df-\u024f"
 _APOSTROPHE = re.compile(f"(?<=[{_LATIN}])'(?=[{_LATIN}])")
 
 
 def search_form(text: str) -> str:
-    """The form of a text that is searched, and of a query that is searched for.
+    """Return the search form of a text or query.
 
-    Applied again it changes nothing.
+    Idempotent.
 
     >>> search_form("İzmir"), search_form("Straße"), search_form("ΑΘΉΝΑ"), search_form("ﾃﾞｰﾀ"), search_form("Й, Ё")
     ('izmir', 'strasse', 'αθηνα', 'データ', 'й, е')
@@ -50,11 +50,11 @@ def search_form(text: str) -> str:
 
 
 class Aligned(NamedTuple):
-    """A text's search form, and for each of its characters where it comes from.
+    """A text's search form, and the origin of each of its characters.
 
     Attributes:
-        form: what `search_form` gives.
-        spans: for each character of the form the (start, end) of the characters of the text behind it.
+        form: result of `search_form`.
+        spans: for each character of the form, the (start, end) of the characters of the text that it comes from.
     """
 
     form: str
@@ -62,13 +62,13 @@ class Aligned(NamedTuple):
 
 
 def aligned(text: str) -> Aligned:
-    r"""The search form of a text with the way back, for marking what was found in the text as it is shown.
+    r"""Return a text's search form with spans into the text, for highlighting matches in the displayed text.
 
     >>> aligned("e\u0301ﬁ").spans
     [(0, 2), (2, 3), (2, 3)]
     """
     if _TWO_E not in text and not _followers().search(text):
-        # Each character by itself, which most texts of most scripts are.
+        # Every character can be folded separately, as in most texts of most scripts.
         letters = [_folded_cluster(char) for char in text]
         spans = [(place, place + 1) for place, letter in enumerate(letters) for _ in letter]
         return Aligned(_APOSTROPHE.sub(" ", "".join(letters)), spans)
@@ -85,9 +85,9 @@ def _folded(text: str) -> str:
     if "\u200d" in text:
         for written, letter in _JOINED.items():
             text = text.replace(written, letter)
-    # An acute accent by itself is typed for an apostrophe; NFKC makes a blank of it.
+    # A spacing acute accent is typed for an apostrophe; NFKC would turn it into a space.
     text = _IGNORED.sub("", normalize("NFKC", _IGNORED.sub("", text.replace("\u00b4", "'"))))
-    # Iota subscript is a mark here; folded it would be a letter.
+    # Iota subscript is treated as a mark here; case folding would turn it into a letter.
     text = normalize("NFKD", text).replace("\u0345", "").casefold()
     text = normalize("NFC", without_marks(normalize("NFKD", text)).translate(LETTERS))
     if max(text, default="") >= "\u0e00" and ("\u0e4d" in text or "\u0ecd" in text or _TWO_E in text):
@@ -107,12 +107,12 @@ def _folded_cluster(cluster: str) -> str:
 
 @lru_cache(maxsize=1)
 def _followers() -> re.Pattern[str]:
-    """Characters that the form of the one before may depend on: marks, ignorables, vowels of a syllable block."""
+    """Return a pattern of characters that affect the form of the preceding one: marks, ignorables, joining vowels."""
     vowels = "\u1160-\u11ff\ud7b0-\ud7ff\u314f-\u3163\uffc2-\uffdc\uff9e\uff9f\u0e32\u0e33\u0eb2\u0eb3"
     return re.compile(f"[{ranges(combining())}{vowels}{IGNORABLE}]")
 
 
 @lru_cache(maxsize=1)
 def _cluster() -> re.Pattern[str]:
-    """A character with those that follow it."""
+    """Return a pattern of a character and those following that affect its form."""
     return re.compile(f"(?:\u0e40[{IGNORABLE}]*\u0e40|.){_followers().pattern}*", re.DOTALL)

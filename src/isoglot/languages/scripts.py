@@ -28,7 +28,7 @@ RIGHT_TO_LEFT = frozenset(
 
 
 def script_name(given: str) -> str:
-    """A script's Unicode name; of one that the table lacks, what was given.
+    """Return a script's Unicode name; if the table lacks it, the given name.
 
     >>> script_name("Cyrl"), script_name("Cyrillic")
     ('Cyrillic', 'Cyrillic')
@@ -38,7 +38,7 @@ def script_name(given: str) -> str:
 
 @cache
 def script_of(char: str) -> str | None:
-    """The script of a letter, from its Unicode name; None for what is no letter or has no script.
+    """Return the script of a letter, from its Unicode name; None for other characters or letters without a script.
 
     >>> script_of("д"), script_of("漢"), script_of("ー"), script_of("3")
     ('Cyrillic', 'Han', 'Katakana', None)

@@ -1,4 +1,4 @@
-"""What a language code means: name, family, script, direction; and sets of codes."""
+"""Describe language codes: name, family, script, direction; and group them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _WRITTEN = {"Hans": "Simplified", "Hant": "Traditional"}
 
 
 def language(code: str) -> Language:
-    """Describe a code, in any spelling.
+    """Return the description of a code, in any spelling.
 
-    What the table lacks takes family and script from its macrolanguage, or else the script from Unicode's likely
-    subtags; one that nobody knows is its own family, so that nothing is grouped by guess.
+    A language that the table lacks gets family and script from its macrolanguage, or else the script from Unicode's
+    likely subtags; an unknown one is its own family, so that languages are never grouped by a guess.
 
     Args:
-        code: BCP 47, ISO 639 in two or three letters, or one that was registered.
+        code: BCP 47, ISO 639 in two or three letters, or a registered one.
 
     Raises:
-        InputError: no text.
+        InputError: not a string.
 
     Example:
         >>> from isoglot import language
@@ -66,20 +66,20 @@ def register_language(
     script: str | None = None,
     right_to_left: bool | None = None,
 ) -> Language:
-    """Add a language, or describe a known one otherwise; from then on every reader, flag and report knows it.
+    """Add a language, or change the description of a known one, for all readers, flags and reports.
 
-    It holds for the running program. Where no other known language is written in its script, texts in that script are
-    detected as this language.
+    It is valid in this process. If no other known language uses its script, texts in that script are detected as this
+    language.
 
     Args:
-        code: BCP 47, or one of your own in that form (2 to 8 letters, then parts of up to 8 letters and digits).
+        code: BCP 47, or your own code in that form (2 to 8 letters, then parts of up to 8 letters and digits).
         name: in English.
-        family: what the language is grouped under; the code itself by default.
-        script: name or ISO 15924 code; by default what Unicode says, or `unknown`.
+        family: by which reports group it; by default as before (see `language`), for an unknown code the code itself.
+        script: name or ISO 15924 code; by default from Unicode's data, or `unknown`.
         right_to_left: direction; the script's by default.
 
     Raises:
-        InputError: the code is not well formed, or the name is empty.
+        InputError: a malformed code, or an empty name.
 
     Example:
         >>> from isoglot import register_language
@@ -108,7 +108,7 @@ def register_language(
 
 @contextmanager
 def temporary_languages() -> Iterator[None]:
-    """A block after which languages registered inside it are unknown again, such as a test."""
+    """On leaving the block, forget the languages registered in it; useful in tests."""
     before = dict(REGISTERED)
     try:
         yield
@@ -125,15 +125,15 @@ def _forget_answers() -> None:
 
 
 def parse_codes(langs: str | Iterable[str] | None, available: tuple[str, ...], what: str = "langs") -> tuple[str, ...]:
-    """Read codes in any spelling as an argument gives them, and check them against those at hand.
+    """Parse an argument with language codes in any spelling, and check them against the available ones.
 
     Args:
-        langs: several codes, or one text with commas; None for all.
-        available: codes at hand; the answer has their spelling and order.
-        what: the argument that is named in the error.
+        langs: several codes, or one comma-separated string; None for all.
+        available: known codes; the result has their spelling and order.
+        what: name of the argument, for the error.
 
     Raises:
-        InputError: neither, a code that is not at hand, or no code at all.
+        InputError: another type, an unavailable code, or no code at all.
 
     >>> parse_codes("zh_CN,DE", ("de", "en", "zh")), parse_codes(["zh_CN", "DE"], ("de", "en", "zh"))
     (('de', 'zh'), ('de', 'zh'))
@@ -152,14 +152,14 @@ def parse_codes(langs: str | Iterable[str] | None, available: tuple[str, ...], w
 
 
 def given_codes(langs: str | Iterable[str] | None, what: str = "langs") -> tuple[str, ...] | None:
-    """Codes as an argument gives them, each once and in its normal form (or as it is where it has none); None for all.
+    """Parse an argument with language codes: deduplicated, normalised (unless invalid); None for all.
 
     Args:
-        langs: several codes, or one text with commas.
-        what: the argument that is named in the error.
+        langs: several codes, or one comma-separated string.
+        what: name of the argument, for the error.
 
     Raises:
-        InputError: neither.
+        InputError: another type.
 
     >>> given_codes("zh_CN, DE"), given_codes(["de", "DE"])
     (('zh', 'de'), ('de',))
@@ -170,7 +170,7 @@ def given_codes(langs: str | Iterable[str] | None, what: str = "langs") -> tuple
 
 
 def _as_given(langs: str | Iterable[str], what: str) -> list[str]:
-    """The codes of an argument as they are spelled there, stripped; what is empty is left out."""
+    """Return an argument's codes as spelt, stripped, without empty ones."""
     expected = "codes such as ['de', 'en'], or one text, 'de,en'"
     parts = langs.split(",") if isinstance(langs, str) else langs
     check_kind(what, parts, Iterable, expected)
@@ -184,7 +184,7 @@ def _as_given(langs: str | Iterable[str], what: str) -> list[str]:
 
 
 def by_family(codes: tuple[str, ...]) -> dict[str, list[str]]:
-    """Group codes by family, families and codes in alphabetical order."""
+    """Group codes by family; families and codes are sorted."""
     groups: dict[str, list[str]] = {}
     for code in sorted(codes):
         groups.setdefault(language(code).family, []).append(code)
@@ -192,7 +192,7 @@ def by_family(codes: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def by_script(codes: tuple[str, ...]) -> dict[str, list[str]]:
-    """Group codes by script, scripts and codes in alphabetical order."""
+    """Group codes by script; scripts and codes are sorted."""
     groups: dict[str, list[str]] = {}
     for code in sorted(codes):
         groups.setdefault(language(code).script, []).append(code)
@@ -200,15 +200,15 @@ def by_script(codes: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def slices(codes: tuple[str, ...], trained: tuple[str, ...] | None = None) -> dict[str, list[str]]:
-    """All sets of languages that figures are given for.
+    """Return all groups of languages for which results are reported.
 
     Args:
-        codes: the languages at hand.
-        trained: languages that the model was trained on, None where nothing says.
+        codes: the available languages.
+        trained: languages that the model was trained on; None if unknown.
 
     Returns:
-        `all`, each code, `family:NAME` and `script:NAME`, and where `trained` is given `seen` and `unseen`
-        (each only where it is not empty).
+        `all`, each code, `family:NAME` and `script:NAME`, and, if `trained` is given, `seen` and `unseen`; without
+        empty groups.
 
     >>> sorted(slices(("de", "el"), ("de",)))[:6]
     ['all', 'de', 'el', 'family:Indo-European', 'script:Greek', 'script:Latin']
@@ -223,7 +223,7 @@ def slices(codes: tuple[str, ...], trained: tuple[str, ...] | None = None) -> di
 
 
 def _own_code(code: str) -> str:
-    """A code of one's own: of the form of a tag, in lower case."""
+    """Check the form of a user-defined code and return it in lower case."""
     if not TAG.fullmatch(code):
         raise InputError(f"{code!r} is not formed like a language code: 2 to 8 letters, then parts joined by '-'")
     return code.lower()

@@ -1,4 +1,4 @@
-"""What a search form is found by: its words, and the characters and pairs of scripts that write no spaces."""
+"""Search terms of a text: its words, and, in scripts without spaces, single characters and pairs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from unicodedata import category
 
 from isoglot.languages.combining_marks import combining, ranges
 
-# Written without spaces between words, or (Korean) with endings on them that no other word for it shares: Thai, Lao,
-# Myanmar, Tai scripts, Hangul, Khmer, Buginese, Balinese, Javanese, kana, Bopomofo, Han, Yi, Vai, cuneiform,
-# hieroglyphs, Tangut, Khitan, Nushu.
+# Scripts without spaces between words, or (Korean) with endings attached to words: Thai, Lao, Myanmar, Tai scripts,
+# Hangul, Khmer, Buginese, Balinese, Javanese, kana, Bopomofo, Han, Yi, Vai, cuneiform, hieroglyphs, Tangut, Khitan,
+# Nushu.
 _BLOCKS = (
     "0e00-0eff 1000-109f 1100-11ff 1780-17ff 1950-19ff 1a00-1aaf 1b00-1b7f 3005-3007 3021-3029 303b-303b 3040-318f "
     "31a0-31bf 31f0-31ff a000-a4cf a500-a63f a960-a97f a980-a9ff aa60-aadf ac00-d7ff 12000-1254f 13000-1345f "
     "14400-1467f 16fe0-16fff 17000-18dff 1aff0-1b2ff"
 )
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Vowels of Thai and Lao that are written before the consonant that they follow.
+# Vowels of Thai and Lao that are written before the consonant after which they are pronounced.
 _BEFORE = "\u0e40-\u0e44\u0ec0-\u0ec4"
-# Signs within a word; elsewhere they end one, as apostrophes do between Latin letters.
+# Apostrophes and quotation marks within a word; elsewhere they separate words, as apostrophes do in Latin script.
 _WITHIN = "(?<=[\u0400-\u052f])'(?=[\u0400-\u052f])|(?<=[\u05d0-\u05ea])['\"](?=[\u05d0-\u05ea])"
 
 
 def is_unspaced(word: str) -> bool:
-    """Whether a word of `word_pattern` is a stretch of a script that is searched by characters and pairs.
+    """Return whether a match of `word_pattern` is in a script that is searched by characters and pairs.
 
     >>> is_unspaced("图书馆"), is_unspaced("도서관"), is_unspaced("book")
     (True, True, False)
@@ -35,11 +35,11 @@ def is_unspaced(word: str) -> bool:
 
 @lru_cache(maxsize=1)
 def word_pattern() -> re.Pattern[str]:
-    """A word with its combining marks, a stretch of a script without spaces, or one sign such as an emoji."""
+    """Return a pattern of a word with combining marks, a run of a script without spaces, or a symbol such as emoji."""
     unspaced = _unspaced()
     marks = ranges(code for code in combining() if not is_unspaced(chr(code)))
     word = f"[^\\W{unspaced}]+(?:[{marks}]+[^\\W{unspaced}]*)*"
-    # A fraction's stroke is what NFKC makes of ½.
+    # Without U+2044, the fraction slash that NFKC makes of ½.
     signs = ranges(
         code for code in range(0xA0, 0x1FC00) if category(chr(code)) in {"So", "Sc", "Sm"} and code != 0x2044
     )
@@ -48,7 +48,7 @@ def word_pattern() -> re.Pattern[str]:
 
 
 def clusters(stretch: str) -> list[str]:
-    """The characters of a stretch without spaces, each with its marks and with a vowel that is written before it.
+    """Split a run of a script without spaces into characters, each with its marks and a vowel written before it.
 
     >>> clusters("ไปที่ไหน"), clusters("图书")
     (['ไป', 'ที่', 'ไห', 'น'], ['图', '书'])
@@ -57,11 +57,11 @@ def clusters(stretch: str) -> list[str]:
 
 
 def search_terms(form: str) -> list[str]:
-    """What a search form is found by, of a text and of a query alike: words and signs; of scripts without spaces,
-    characters and pairs of neighbours.
+    """Return the search terms of a search form, the same for texts and queries: words and symbols; in scripts without
+    spaces, single characters and pairs of adjacent ones.
 
-    Any part of a word of such a script finds it (`圖書` 圖書館), whatever a dictionary takes for a word, and so does
-    a Korean word with another ending.
+    So any part of a word in such a script finds it (`圖書` finds 圖書館), without a dictionary, and a Korean word is
+    found with another ending.
 
     >>> search_terms("ein buch 图书馆")
     ['ein', 'buch', '图', '书', '馆', '图书', '书馆']
@@ -78,7 +78,7 @@ def search_terms(form: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _unspaced() -> str:
-    """Letters, digits and marks of the blocks, without their punctuation."""
+    """Return the character class of the blocks' letters, digits and marks, without punctuation."""
     bounds = [[int(end, 16) for end in block.split("-")] for block in _BLOCKS.split()]
     codes = (code for first, last in bounds for code in range(first, last + 1))
     return ranges(code for code in codes if category(chr(code))[0] in "LMN") + _HAN
