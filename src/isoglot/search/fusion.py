@@ -18,7 +18,7 @@ _WORDS = 1.25
 def on_one_scale(scores: Floats) -> Floats:
     """Rescale cosines, best first: 1 for the first, 0 for the 50th (or the last).
 
-    How widely an encoder spreads its cosines is meaningless; where a passage lies among the best is not. Further down
+    How widely an encoder spreads its cosines is meaningless; a passage's place among the best is not. Further down
     scores go on falling, but a thousand times more slowly, so that a name finds a passage whatever its cosine.
 
     >>> on_one_scale(np.array([0.9, 0.85, 0.8])).round(6).tolist()

@@ -78,7 +78,7 @@ class _Pages:
             self._rest = [candidate for candidate in self._rest if id(candidate) not in gone]
 
     def left(self, k: int) -> list[Candidate]:
-        """Return what no page has shown; searches deeper until each language fills a page or has no more."""
+        """Return what no page has shown; search deeper, to `DEEPEST` at most, until each language fills a page."""
         while any((len(self._rest) if code is None else self._langs[code]) < k for code in self._more):
             if self._depth >= DEEPEST:
                 break

@@ -97,7 +97,7 @@ class Searcher(Lookup):
             options: how to open the encoder; None to open it as it was opened for the index.
             light: open the encoder without Sentence Transformers if its folder allows that and it reproduces the
                 index's vectors: halves the time until the first result.
-            opener: opens the encoder, given the index's `About`; replaces `model`, `device`, `options` and `light`.
+            opener: opens the encoder, given the index's `About`; used instead of the arguments above.
 
         Raises:
             InputError: there is no index, it has another format, or there is no such store.

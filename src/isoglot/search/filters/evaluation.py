@@ -23,7 +23,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def matches(tree: Filter, passage: Passage) -> bool:
-    """Whether a passage meets a (checked) filter.
+    """Return whether a passage meets a (checked) filter.
 
     >>> from isoglot.search.filters.parsing import parse_filter
     >>> passage = Passage("a", "a", "Text", "de", metadata={"year": 2021})
@@ -34,7 +34,7 @@ def matches(tree: Filter, passage: Passage) -> bool:
 
 
 def like(pattern: str, text: str) -> bool:
-    r"""Whether a text matches a LIKE pattern.
+    r"""Return whether a text matches a LIKE pattern.
 
     Pieces between `%` are searched for from left to right without backtracking, so that no pattern is slow.
 
@@ -70,7 +70,7 @@ def _pieces(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
 
 
 def true_of(tree: Filter, values: Mapping[str, Mapping[Kind, Stored]]) -> bool:
-    """Whether a passage's values, as `passage_values` returns them, meet a filter."""
+    """Return whether a passage's values, as `passage_values` returns them, meet a filter."""
     if isinstance(tree, Not):
         return not true_of(tree.inner, values)
     if isinstance(tree, And):

@@ -44,12 +44,12 @@ class About:
     in_context: bool = False
 
     def is_like(self, other: About) -> bool:
-        """Whether all fields are equal."""
+        """Return whether all fields are equal; corrections are compared by their fingerprints."""
         mine, theirs = (replace(one, debias=None, probe=[list(row) for row in one.probe]) for one in (self, other))
         return mine == theirs and self.corrects_like(other)
 
     def corrects_like(self, other: About) -> bool:
-        """Whether both have the same correction, or none."""
+        """Return whether both have the same correction, or none."""
         mine, theirs = ((one.debias.fingerprint if one.debias else None) for one in (self, other))
         return mine == theirs
 

@@ -33,7 +33,7 @@ class Begun:
         store, roots: of the index as it is (see `open_store`).
         sources: files to read.
         intake: sorts the documents into new, changed and duplicate ones.
-        plan: the changes of a sync; None if this is none.
+        plan: the changes of a sync; None if the build is not a sync.
         doomed: ids to delete.
         unknown: ids to delete that are not in the index.
         cut_short: names of files that were not read completely.

@@ -51,7 +51,7 @@ class Changes:
         update: they stay, except those that are replaced.
         by_id: records in files replace documents with the same ids whatever file those came from.
         delete: ids to delete, each taken literally.
-        delete_lists: ids to delete as typed, or several separated by commas.
+        delete_lists: ids to delete as typed; an entry that is no document's id is split at commas.
         moved_from: where the first input was when it was indexed.
         sync: delete those that the files and folders no longer contain.
         most_deleted: the largest share of them that `sync` may delete.

@@ -145,8 +145,8 @@ def build_index(
         numbers: number format of a new index's vectors: float32 (when None), float16, or int8, which takes a byte and
             is searched exactly only. The loss of recall is measured and kept in the manifest. Updates keep the format.
         in_context: a new index's passages are also encoded in the context of their documents (see
-            `isoglot.encoders.in_context`), or of a document's `context` for documents in memory; takes a local model
-            with mean pooling. Updates do as the index does.
+            `isoglot.encoders.in_context`), or in the field `context` of documents in memory; takes a local model with
+            mean pooling. Updates do as the index does.
         tokens: a new index also stores the vectors of its passages' tokens, a byte per number, which late interaction
             (`rerank="late"`) then reads instead of encoding passages. Updates do as the index does.
         ann_from: number of passages from which an ANN index is built.
@@ -325,7 +325,7 @@ def _refuse_nothing(begun: Begun, plan: Sequence[Planned], inputs: Sequence[Path
 
 
 def _finish(folder: Path, begun: Begun, ledger: Ledger, version: int) -> None:
-    """Remove the build's temporary files, and record the state of the input files for this version."""
+    """Remove the build's temporary files, and, in a sync, record the state of the input files."""
     (folder / BUILDING).unlink(missing_ok=True)
     ledger.forget()
     if begun.plan:

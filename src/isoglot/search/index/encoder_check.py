@@ -53,7 +53,7 @@ def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: s
 
 
 def is_same(vectors: Vectors, recorded: Vectors) -> bool:
-    """Whether two results of `probe` are from the same encoder, up to its precision."""
+    """Return whether two results of `probe` are from the same encoder, up to its precision."""
     return vectors.shape == recorded.shape and float((vectors * recorded).sum(axis=1).min()) >= _SAME
 
 
@@ -111,7 +111,7 @@ def refuse_unlike(about: About, encoder: Encoder, name: str | None = None) -> No
 
 
 def gives(about: About, encoder: Encoder) -> bool:
-    """Whether an open encoder is that of an index, as far as the index records it."""
+    """Return whether an open encoder is that of an index, as far as the index records it."""
     try:
         refuse_unlike(about, encoder)
     except InputError:

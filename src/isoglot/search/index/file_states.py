@@ -78,13 +78,13 @@ def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple
 
 
 def is_as_it_was(state: FileState, source: Source) -> bool:
-    """Whether size and modification time of a file are unchanged; does not read it."""
+    """Return whether size and modification time of a file are unchanged; does not read it."""
     now = source.path.stat()
     return (state.size, state.changed) == (now.st_size, now.st_mtime_ns)
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file can be opened; a change of permissions shows neither in its size nor in its time."""
+    """Return whether a file can be opened; a change of permissions shows neither in its size nor in its time."""
     try:
         with path.open("rb"):
             return True

@@ -91,7 +91,7 @@ class Ledger:
         return self.folder / "approximate"
 
     def empty(self) -> bool:
-        """Whether no shard is finished."""
+        """Return whether no shard is finished."""
         return not any(self.folder.glob("*.arrow"))
 
     def forget(self) -> None:

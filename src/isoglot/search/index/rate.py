@@ -11,7 +11,7 @@ _ON_TERMINAL, _IN_LOG = 2.0, 30.0  # seconds between lines
 
 
 class Rate:
-    """Prints a line of progress now and then: every two seconds on a terminal, twice a minute in a log.
+    """Prints the progress of a build: every two seconds on a terminal, twice a minute in a log.
 
     The time left is estimated from the first document that had to be encoded: documents that a resumed build finds
     stored already say nothing about the rate.

@@ -22,7 +22,7 @@ def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None
         resume: whether to continue an unfinished build.
 
     Raises:
-        InputError: there is one; the message says which argument to give.
+        InputError: the folder holds something that the arguments do not allow for; the message says which ones would.
     """
     if resume and is_begun(folder):
         return
@@ -100,5 +100,5 @@ def _swap(folder: Path, new: Path) -> None:
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether there is an unfinished build of a replacement for the index."""
+    """Return whether there is an unfinished build of a replacement for the index."""
     return (beside(folder, "new") / BUILDING).is_file()

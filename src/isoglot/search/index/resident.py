@@ -25,7 +25,7 @@ Ids = NDArray[np.uint64]
 
 
 def fits(passages: int, dimension: int) -> bool:
-    """Whether the vectors of so many passages, as float32, fit into the memory allowed for them."""
+    """Return whether the vectors of so many passages, as float32, fit into the memory allowed for them."""
     return passages * dimension * np.dtype(np.float32).itemsize <= MOST_BYTES
 
 
@@ -40,7 +40,7 @@ class Resident:
     def __init__(self, table: Any, passages: int) -> None:
         self._table = table
         self._codes: dict[str, int] = {}
-        # Batches are kept as read, which float32 needs no copy for: a copy would take a good part of the first search.
+        # Batches are kept as they are read, without a copy if float32: a copy would be a good part of the first search.
         self._parts: list[Vectors] = []
         lengths: list[Vectors] = [np.empty(0, np.float32)]
         ids: list[Ids] = [np.empty(0, np.uint64)]

@@ -153,7 +153,7 @@ def open_store(
 
 
 def _are_alike(before: Sequence[str], inputs: Sequence[Path]) -> bool:
-    """Whether the inputs are the same as before, whatever the working directory."""
+    """Return whether the inputs are the same as before, whatever the working directory."""
     now = [shown(path) for path in inputs]
     return before == now or [Path(path).resolve() for path in before] == [Path(path).resolve() for path in now]
 
@@ -185,7 +185,7 @@ def nothing_begun(folder: Path) -> Iterator[None]:
 
 
 def is_published(store: Store, manifest: Manifest) -> bool:
-    """Whether the tables hold exactly the current version (a killed build may have left more)."""
+    """Return whether the tables hold exactly the current version (a killed build may have left more)."""
     if not manifest.versions:
         return False
     version = manifest.version

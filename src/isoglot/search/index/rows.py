@@ -1,4 +1,4 @@
-"""Turn documents into rows of the passages table: split, encoded, and reduced to terms; input alone decides them."""
+"""Turn documents into rows of the passages table: split and encode them. The same documents give the same rows."""
 
 from __future__ import annotations
 

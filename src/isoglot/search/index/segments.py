@@ -27,7 +27,7 @@ from isoglot.core.errors import MissingPackageError
 from isoglot.core.executors import Executor
 from isoglot.core.files import atomic_folder, atomic_write, read_json, write_json
 
-NAME = "vector_idx"  # of the index, as LanceDB calls it
+NAME = "vector_idx"  # LanceDB's name of the index
 BITS = 4  # per number of a vector (RaBitQ, Gao and Long 2024)
 STEP = 8  # the dimension must be a multiple of this for RaBitQ
 _FORM = 1  # version of the stored segments' format; increment it to discard older ones

@@ -236,19 +236,19 @@ def content(digest: str) -> str:
 
 
 def same_document(stored: str, digest: str) -> bool:
-    """Whether nothing but perhaps the file changed; hashes in older indexes do not cover metadata."""
+    """Return whether nothing but perhaps the file changed; hashes in older indexes do not cover metadata."""
     about = stored[_FILE_END:]
     return content(stored) == content(digest) and about in ("", digest[_FILE_END:])
 
 
 def from_file(digest: str, file: str) -> bool:
-    """Whether a document with this hash came from that file."""
+    """Return whether a document with this hash came from that file."""
     return digest[_CONTENT:_FILE_END] == file_tag(file)
 
 
 @lru_cache
 def file_tag(file: str) -> str:
-    """Short hash of a file's name."""
+    """Return a short hash of a file's name."""
     return hashlib.blake2b(file.encode(errors="replace"), digest_size=4).hexdigest()
 
 

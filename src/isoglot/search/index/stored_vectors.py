@@ -34,8 +34,8 @@ def vector_type(dimension: int, numbers: str = "float32") -> Any:
 def to_column(vectors: Vectors, kind: Any) -> Any:
     """Convert vectors (n, d) to an Arrow array of this type.
 
-    For integers each vector is scaled so that its largest absolute value becomes 127: cosines do not depend on scale,
-    and so the stored numbers depend on the passage's text alone.
+    For integers each vector is scaled so that its largest absolute value becomes 127. Cosines do not depend on scale,
+    and this way the stored numbers depend on the passage's text alone.
     """
     rows: Any = np.ascontiguousarray(vectors, np.float32)
     if kind.value_type == pa.int8():

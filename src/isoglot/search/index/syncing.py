@@ -130,7 +130,7 @@ def plan_sync(
 
 
 def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
-    """Whether files look unchanged since the last sync, by names, sizes and times; their content is not read."""
+    """Return whether files look unchanged since the last sync, by names, sizes and times; their content is not read."""
     if not (folder / FILE).is_file() or (folder / BUILDING).is_file():
         return False
     manifest = read_manifest(folder)

@@ -111,7 +111,7 @@ def _rounds(inputs: Sequence[Path], folder: Path, stop: Event, settled: float, l
 
 
 def _matters(path: Path, inputs: Sequence[Path], folder: Path) -> bool:
-    """Whether a changed path may be a document: neither hidden nor in the index itself."""
+    """Return whether a changed path may be a document: neither hidden nor in the index itself."""
     if path.is_relative_to(folder.absolute()):
         return False
     for given in inputs:

@@ -92,7 +92,7 @@ class Lease:
                 try:
                     self.renew()
                 except IsoglotError as error:
-                    # Report only, and let `publish` decide at the end: the store may be back by then.
+                    # Report only, and let `push` decide at the end: the store may be back by then.
                     progress_line(str(error))
 
         thread = threading.Thread(target=renew, daemon=True, name="lease")
@@ -127,7 +127,7 @@ class Lease:
         return True
 
     def _regained(self) -> bool:
-        """Whether the lease is ours after all: an earlier renewal may have succeeded although its answer was lost."""
+        """Return whether the lease is ours after all: a renewal may have succeeded although its answer was lost."""
         found = self.place.read(KEY)
         if found is None or _parsed(found.content, self.place)["name"] != self._name:
             return False

@@ -31,7 +31,7 @@ class Object(NamedTuple):
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is the address of a place, such as s3://bucket/index.
+    """Return whether a text is the address of a place, such as s3://bucket/index.
 
     >>> is_address("s3://bucket/index"), is_address("an/index")
     (True, False)

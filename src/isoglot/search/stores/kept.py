@@ -34,7 +34,7 @@ class Kept(NamedTuple):
     columns: tuple[str, ...]
 
     def is_newer_than(self, before: Kept) -> bool:
-        """Whether a reader must reopen the index to see its current state."""
+        """Return whether a reader must reopen the index to see its current state."""
         return self.finished and not (self.about.is_like(before.about) and self.columns == before.columns)
 
     def check_finished(self, shown: str) -> None:

@@ -70,7 +70,7 @@ class Beside:
         self.name = connection.place.collection + _BESIDE
 
     def is_there(self) -> bool:
-        """Whether it exists, with the fields that `make` creates."""
+        """Return whether it exists, with the fields that `make` creates."""
         return fields_there(self._connection, self.name) == {KEY, TEXT, NUMBER, NOTHING}
 
     def make(self) -> None:
@@ -97,7 +97,7 @@ class Beside:
         self._connection.ask("drop_collection", collection_name=self.name)
 
     def mark(self) -> str:
-        """Return a hash that changes with the description; empty if there is none yet."""
+        """Return a mark that changes with the description; empty if there is none yet."""
         return self._texts([_POINTER]).get(_POINTER, "")
 
     def told(self) -> str:

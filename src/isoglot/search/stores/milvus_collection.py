@@ -13,7 +13,7 @@ ALL = f'{POINT} != ""'
 
 
 def is_there(connection: Connection) -> bool:
-    """Whether a place's collection exists; loads it, so that it can be searched.
+    """Return whether a place's collection exists; loads it, so that it can be searched.
 
     Raises:
         InputError: `isoglot export` did not make it.

@@ -115,7 +115,7 @@ def split_place(place: Path | str) -> tuple[str, str]:
 
 
 def _is_misspelt(name: str) -> bool:
-    """Whether a name before a colon looks like a misspelt store, rather than a drive or a path."""
+    """Return whether a name before a colon looks like a misspelt store, rather than a drive or a path."""
     return len(name) > 1 and "/" not in name and near_name(name, STORES.names()) is not None
 
 

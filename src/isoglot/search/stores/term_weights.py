@@ -1,4 +1,4 @@
-"""BM25 as the product of sparse vectors, for stores that know only the document frequencies of terms."""
+"""BM25 as the product of a passage's and a query's sparse vector, for stores that know only idf and term numbers."""
 
 from __future__ import annotations
 
