@@ -1,4 +1,4 @@
-"""BM25 as the product of a passage's and a query's sparse vector, for stores that know only idf and term numbers."""
+"""BM25 as the product of a passage's and a query's sparse vector, for stores that do not compute it themselves."""
 
 from __future__ import annotations
 
