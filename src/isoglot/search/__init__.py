@@ -1,6 +1,6 @@
-"""Documents in, ranked passages out."""
+"""Index documents, search the index, return ranked passages."""
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are listed in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Passages on their way to being hits: by meaning, by words, fused, and with a floor for every language."""
+"""Candidates for hits: retrieved by vector and by words, fused, re-ranked, with a quota for every language."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from isoglot.search.passage import Passage, read_text
 
 @dataclass
 class Candidate:
-    """A passage on its way to being a hit; `also` are ids of those that it is one result with."""
+    """A passage that may become a hit; `also` holds ids of the passages collapsed into it."""
 
     passage: Passage
     parts: dict[str, float]
@@ -34,7 +34,7 @@ class Candidate:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells passages apart, whatever an index calls them."""
+        """What identifies a passage: its document's id and its own."""
         return self.passage.document, self.passage.id
 
 
@@ -47,16 +47,16 @@ def nearest(
     apart: Sequence[str] | None = None,
     where: Filter | None = None,
 ) -> list[Candidate]:
-    """Nearest passages, best first.
+    """Return the nearest passages, best first.
 
     Args:
-        index: what to search.
-        vector: of the query (d,), a unit vector.
-        depth: passages to find, of each language where they are searched apart.
+        index: the index to search.
+        vector: unit vector of the query (d,).
+        depth: passages to find; per language with `apart`.
         langs: languages to search; all when None.
-        apart: languages to search one by one, in the order of cosines less their languages' levels; all
-            together when None.
-        where: a filter that the index has checked.
+        apart: languages to search one by one; the passages are then sorted by their cosine less their language's level.
+            All together when None.
+        where: a filter checked against the index.
     """
     if apart is None:
         found = index.nearest(vector, depth, langs, where)
@@ -77,7 +77,7 @@ def nearest(
 
 
 def _levels(index: Index, vector: Vectors, langs: Sequence[str], each: Sequence[Sequence[Found]]) -> list[float]:
-    """What comes off each language's cosines, by its sample and by what was found in it."""
+    """The level subtracted from each language's cosines, from its sample and from what was found in it."""
     samples = [(index.sample(code) @ vector)[None] for code in langs]
     found = [np.array([[one.score for one in near]], np.float64) for near in each]
     levels: list[float] = levels_of(samples, found)[0].tolist()
@@ -93,9 +93,9 @@ def matching(
     apart: Sequence[str] | None = None,
     where: Filter | None = None,
 ) -> list[Candidate]:
-    """Passages with the words of a text, best first; arguments as in `nearest`.
+    """Return passages that contain words of a text, best first; arguments as in `nearest`.
 
-    Languages that are searched apart take turns: the best of every language, then the second best, and so on.
+    Languages that are searched apart are interleaved: the best of every language, then the second best, and so on.
     """
     if apart is None:
         return _lexical(index.matching(text, depth, langs, where))
@@ -113,18 +113,18 @@ Terms = Callable[[Candidate], AbstractSet[str]]
 def fuse(
     near: Sequence[Candidate], matched: Sequence[Candidate], words: AbstractSet[str], terms: Terms
 ) -> list[Candidate]:
-    """One list by meaning and words, best first; a passage keeps the parts of both.
+    """Fuse the rankings by vector and by words into one, best first; a passage keeps the parts of both.
 
-    A passage's place among the nearest (`on_one_scale`), plus what it gains by the query's words (`of_words`): the 50
-    nearest and the 50 of the highest BM25 are looked at, so that what comes first does not depend on how much is asked
-    for. One of the 50 nearest that is not among 50 matches has the last one's BM25 at most, and is given that; matches
-    below the 50th gain next to nothing.
+    The score is a passage's scaled cosine (`on_one_scale`) plus what the query's words add (`of_words`). Words are
+    compared for the 50 nearest and the 50 with the highest BM25, so that the first results do not depend on how many
+    are requested. One of the 50 nearest that is not among 50 matches has at most the BM25 of the last of them, and is
+    given that; matches below the 50th gain next to nothing.
 
     Args:
-        near: by meaning, best first.
-        matched: by words, in any order.
-        words: of the query.
-        terms: of a passage.
+        near: candidates by vector, best first.
+        matched: candidates by words, in any order.
+        words: terms of the query.
+        terms: returns the terms of a passage.
     """
     near, matched = _distinct(near), _distinct(sorted(matched, key=lambda one: -one.parts["lexical"]))
     if not near or not matched:
@@ -151,28 +151,28 @@ def fuse(
 
 
 def terms_of_text(text: str) -> AbstractSet[str]:
-    """What a text is found by, of a query and a passage alike."""
+    """Return the terms of a text, of a query and a passage alike."""
     return frozenset(search_terms(search_form(text)))
 
 
 def best(candidates: Sequence[Candidate], places: int, quota: float) -> list[Candidate]:
-    """The first ones, with a floor for every language; `quota` as in `with_quota`."""
-    if quota * places < 1:  # no language has a place of its own
+    """Return the first `places` candidates, with a minimum for every language; `quota` as in `with_quota`."""
+    if quota * places < 1:  # no language has a reserved place
         return list(candidates[:places])
     keep = with_quota([candidate.passage.lang for candidate in candidates], places, quota)
     return [candidates[position] for position in keep]
 
 
 def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates in the order of a judge's scores.
+    """Return candidates sorted by a judge's scores.
 
     Args:
-        judge: a cross-encoder, say.
+        judge: a cross-encoder, for instance.
         query: the query.
         candidates: any order.
 
     Raises:
-        InputError: the judge gives several scores a pair, or one that is no number.
+        InputError: the judge returns several scores per pair, or one that is not finite.
     """
     pairs = [(query, read_text(candidate.passage)) for candidate in candidates]
     with turn(judge):
@@ -194,15 +194,15 @@ def reranked_late(
     drawn: bool,
     kept: Sequence[KeptTokens] | None = None,
 ) -> list[Candidate]:
-    """Candidates in the order of their cosines mixed with late interaction.
+    """Return candidates sorted by their cosines mixed with late interaction scores.
 
     Args:
-        late: of the index's encoder.
+        late: late interaction with the index's encoder.
         query: the query.
-        candidates: any order; those found by words alone count as the least cosine among the others of their
-            language, or among all, or 0.
-        drawn: the query's vector was drawn to passages.
-        kept: the candidates' tokens, where an index keeps them; made here when None.
+        candidates: any order; those found by words alone get the lowest cosine among the others of their language, or
+            among all, or 0.
+        drawn: the query vector was moved by feedback.
+        kept: the candidates' token vectors, if the index stores them; computed here when None.
     """
     if kept is None:
         tokens = late.late(query, [read_text(candidate.passage) for candidate in candidates])
@@ -223,9 +223,9 @@ def reranked_late(
 
 
 def levelled(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates by their scores less their languages' levels, which these tell of whatever gave the scores.
+    """Return candidates sorted by their scores less their languages' levels, estimated from these scores alone.
 
-    A re-ranker prefers languages as a first search does; nothing is known of how it scores other passages.
+    A re-ranker may prefer some languages, as a first search does, and nothing is known of how it scores other passages.
 
     Args:
         candidates: of several languages, any order.

@@ -1,4 +1,4 @@
-"""Which results are one: passages of one document, and texts that differ in nothing that words are made of."""
+"""Which results are collapsed into one: passages of the same document, and texts with the same words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Collapse: TypeAlias = Literal["document", "text"]
 
 
 def bare_words(text: str) -> str:
-    """The words of a text in their normal form, without what stands between them; the text where it has none.
+    """Return the normalized words of a text, joined by spaces; the text itself if it has no words.
 
     >>> bare_words("«Straße», 12.") == bare_words("STRASSE 12"), bare_words("...")
     (True, '...')
@@ -23,17 +23,17 @@ def bare_words(text: str) -> str:
 
 
 def identity(passage: Passage, collapse: Sequence[Collapse]) -> tuple[tuple[str, str], ...]:
-    """What a passage shares with those that it is one result with, beside its own id."""
+    """Return the keys of a passage: its own id, and what it shares with the passages that it is collapsed with."""
     own = ("passage", f"{passage.document}\0{passage.id}")
     keys = {"document": lambda: passage.document, "text": lambda: bare_words(passage.text)}
     return (own, *((name, keys[name]()) for name in collapse))
 
 
 def check_collapse(collapse: Sequence[str]) -> None:
-    """Refuse what results cannot be one by.
+    """Check the `collapse` setting.
 
     Raises:
-        InputError: something else than `document` and `text`.
+        InputError: `collapse` is no sequence, or holds something other than `document` and `text`.
     """
     known = get_args(Collapse)
     whole = isinstance(collapse, str) or not isinstance(collapse, Iterable)

@@ -1,7 +1,7 @@
 """Query expansion and translation through any OpenAI-compatible endpoint (arXiv 2511.19325).
 
-A model writes a short passage that would answer the query, or translates, or both: the expansion comes before the
-translation. Query, passage and translations are then searched for as one text.
+A model writes a short passage that would answer the query, or translates the query, or both, in that order. Query,
+passage and translations are then searched for as one text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Strategy = Literal["passage", "translate", "both"]
 STRATEGIES: tuple[Strategy, ...] = ("passage", "translate", "both")
 
 _log = logging.getLogger("isoglot")
-_LONGEST = 4000  # characters of an answer
+_LONGEST = 4000  # characters of an answer at most
 _PASSAGE = (
     "Write one short passage, two to four sentences, that answers the question below, in the language of the question. "
     "Write the passage only.\n\n{text}"
@@ -36,16 +36,16 @@ _TRANSLATE = (
 
 
 class Expander:
-    """Rewrites queries with a language model; falls back to the plain query with a notice when that fails.
+    """Rewrites queries with a language model; falls back to the plain query, with a warning, when that fails.
 
     Args:
         endpoint: base URL of an OpenAI-compatible API, such as `http://127.0.0.1:11434/v1`.
-        model: name that the endpoint knows.
+        model: model name known to the endpoint.
         strategy: `passage` (a passage that would answer), `translate`, or `both` (passage first, then translated).
         langs: languages to translate into.
         api_key: sent to the endpoint.
         timeout: seconds for one request.
-        cache: folder that keeps answers; none when None.
+        cache: folder in which answers are cached; None for memory only.
 
     Raises:
         InputError: an unknown strategy, no URL, or a translation without languages.
@@ -77,7 +77,7 @@ class Expander:
         self._lock = threading.Lock()
 
     def __call__(self, query: str) -> str:
-        """The query, followed by what the model adds; the query alone (and a logged notice) where that fails."""
+        """Return the query followed by what the model adds; the query alone (and a logged warning) if that fails."""
         key = self._key(query)
         known = self._known(key)
         if known is not None:
@@ -102,7 +102,7 @@ class Expander:
         return "\n".join(parts)
 
     def _translations(self, text: str) -> list[str]:
-        """Translations into the languages asked for; those that the model left out are left out."""
+        """Return translations into the requested languages, except those that the model left out."""
         names = ", ".join(f"{language(code).name} ({code})" for code in self._langs)
         answer = self._ask(_TRANSLATE.format(names=names, codes=", ".join(self._langs), text=text))
         record = json_object(answer)
@@ -127,11 +127,11 @@ class Expander:
         try:
             return str(read_json(path)["expanded"])
         except (InputError, KeyError, TypeError):
-            return None  # a damaged cache entry is asked for again
+            return None  # a damaged cache entry: ask again
 
 
 def _sensible(answer: str) -> str:
-    """An answer worth searching for.
+    """Return an answer, stripped, if it is worth searching for.
 
     Raises:
         ValueError: empty, without letters, or far too long.

@@ -1,4 +1,4 @@
-"""Putting rankings together: meaning and words, and quotas of languages."""
+"""Score fusion of vector and word search, and language quotas."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-AMONG = 50  # passages whose spread is the scale of a ranking by meaning, and whose words are looked at
-BELOW = 1e-3  # of what is further down, so that it keeps its order
+AMONG = 50  # passages whose cosines set the scale, and whose words are compared
+BELOW = 1e-3  # factor for what is further down: keeps its order, adds next to nothing
 _WORDS = 1.25
 
 
 def on_one_scale(scores: Floats) -> Floats:
-    """Scores of a ranking by meaning, best first: 1 for the first, 0 for the 50th (or the last).
+    """Rescale cosines, best first: 1 for the first, 0 for the 50th (or the last).
 
-    How far an encoder spreads its cosines says nothing; how a passage stands among the best does. Further down they
-    fall on, by a thousandth as much: a name finds a passage wherever meaning has it.
+    How widely an encoder spreads its cosines is meaningless; a passage's place among the best is not. Further down
+    scores go on falling, but a thousand times more slowly, so that a name finds a passage whatever its cosine.
 
     >>> on_one_scale(np.array([0.9, 0.85, 0.8])).round(6).tolist()
     [1.0, 0.5, 0.0]
@@ -31,16 +31,16 @@ def on_one_scale(scores: Floats) -> Floats:
 
 
 def of_words(scores: Floats, shares: Floats) -> Floats:
-    """What passages gain by the query's words: 1.25 * (BM25 / the highest) * share ** 2.
+    """Return what the query's words add to passages' scores: 1.25 * (BM25 / the highest) * share ** 2.
 
     A convex combination with cosines (Bruch and others 2023, arXiv 2210.11934) has one weight for questions, whose
-    answers use other words, and for names and codes, of which nothing but the words counts. The share of the query's
-    words that a passage has tells them apart, the coordination factor of older search engines: all of a name's, some
-    of a question's, none across languages. Weight and exponent were chosen on held-out articles of MLQA-R.
+    answers use other words, and for names and codes, where only the words count. The share of the query's words that a
+    passage contains (the coordination factor of older search engines) tells them apart: all of a name's words, some of
+    a question's, none across languages. Weight and exponent were chosen on held-out articles of MLQA-R.
 
     Args:
         scores: BM25.
-        shares: of the query's words that each passage has, 0 to 1.
+        shares: share of the query's words that each passage contains, 0 to 1.
 
     >>> of_words(np.array([8.0, 4.0]), np.array([0.5, 1.0])).tolist()
     [0.3125, 0.625]
@@ -50,10 +50,10 @@ def of_words(scores: Floats, shares: Floats) -> Floats:
 
 
 def with_quota(langs: Sequence[str], k: int, quota: float) -> list[int]:
-    """Positions of the k entries of a ranking to keep, in order, so that no language is starved.
+    """Return positions of the k entries of a ranking to keep, in order, so that no language is crowded out.
 
-    Of k places, floor(quota * k / languages) belong to each language that has entries, filled with its best; the
-    others go to the best of what is left. quota 0 keeps the first k; quota 1 shares out all places that divide evenly.
+    Of k places, floor(quota * k / languages) are reserved for each language in the ranking, and filled with its best;
+    the others go to the best of what is left. quota 0 keeps the first k; quota 1 reserves all that divide evenly.
 
     Args:
         langs: language of each entry, best entry first.

@@ -17,11 +17,12 @@ class Hit:
     Attributes:
         id: of the passage.
         text, title, lang, source, metadata: of the passage, as in `Passage`.
-        score: what the ranking goes by; comparable within one result list only.
-        parts: what it was made of: `dense` (cosine), `lexical` (BM25), `balanced` (the cosine, or what re-ranking gave,
-            less its language's level), `hybrid` (meaning and words together), `late` (tokens), `rerank`.
+        score: what the results are sorted by; comparable within one result list only.
+        parts: what the score was computed from: `dense` (cosine), `lexical` (BM25), `balanced` (the cosine or
+            re-ranker's score, less its language's level), `hybrid` (dense and lexical fused), `late` (late interaction
+            of tokens), `rerank`.
         document: id of the document that the passage is a part of.
-        also: with `collapse`, ids of passages that this result stands for as well, as far as the search met them.
+        also: with `collapse`, ids of the passages collapsed into this result, as far as the search found them.
     """
 
     id: str
@@ -39,7 +40,7 @@ class Hit:
 
 
 def to_hit(candidate: Candidate) -> Hit:
-    """What is shown of a candidate."""
+    """Return the hit that shows a candidate."""
     passage = candidate.passage
     return Hit(
         passage.id,

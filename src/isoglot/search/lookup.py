@@ -1,4 +1,4 @@
-"""What an open index tells without a search: its fields and their counts, documents, and what stands around a hit."""
+"""What an open index answers without a search: fields and their counts, documents, the passages around a hit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from isoglot.search.query_checks import check_langs
 
 FACET_VALUES = 100
 MOST_NEIGHBOURS = 20
-_FACETS_KEPT = 256  # an open index does not change, and every page of results asks for the same counts
+_FACETS_KEPT = 256  # cached, as an open index does not change and every page of results asks for the same counts
 
 
 class NoPassageError(InputError):
-    """There is no passage of an id.
+    """There is no passage with this id.
 
     Args:
-        id: as it was given.
+        id: the id asked for.
     """
 
     def __init__(self, id: str) -> None:
@@ -33,13 +33,13 @@ class NoPassageError(InputError):
 
 
 class Facet(NamedTuple):
-    """How often the values of a field are there.
+    """The values of a field and how often each occurs.
 
     Attributes:
-        counts: passages that have each value, most first; the most frequent ones only, where there are many.
-        more: how many values there are besides.
-        passages: those that were counted.
-        without: those of them that have no value.
+        counts: number of passages with each value, most frequent first; limited to the most frequent values.
+        more: number of values left out of `counts`.
+        passages: number of passages counted.
+        without: number of those that have no value.
     """
 
     counts: Mapping[str | float | bool, int]
@@ -49,33 +49,33 @@ class Facet(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """The passages of a document that stand around one of them, in their order."""
+    """The passages before and after a passage of a document, in document order."""
 
     before: list[Passage]
     after: list[Passage]
 
 
 class Lookup:
-    """An open index, looked things up in.
+    """An open index, for lookups without a query.
 
     Args:
-        index: any.
+        index: any index.
     """
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._languages: dict[str, int] | None = None
-        # Of the index and not of this: who refers to itself is let go of late, and what the index has in memory.
+        # Bound to the index, not to self: a reference cycle would delay freeing the index's memory.
         self._counted = lru_cache(maxsize=_FACETS_KEPT)(partial(_count, index))
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language of the index."""
+        """Return the number of passages in each language of the index."""
         if self._languages is None:
             self._languages = self._index.languages()
         return dict(self._languages)
 
     def fields(self) -> Fields:
-        """The fields that filters may name, and the kinds of values that each holds."""
+        """Return the fields that filters may name, and the types of their values."""
         return self._index.fields()
 
     def facets(
@@ -86,19 +86,19 @@ class Lookup:
         where: str | Filter | None = None,
         values: int = FACET_VALUES,
     ) -> dict[str, Facet]:
-        """Count the values of fields among all passages that a search with these languages and filter looks at.
+        """Count the values of fields among all passages that a search with these languages and filter considers.
 
-        What is counted does not depend on a query: every passage has some cosine with it. A passage with a list counts
-        once for each of its values.
+        The counts do not depend on a query, as every passage has some cosine with it. A passage with a list counts once
+        for each of its values.
 
         Args:
-            names: of fields, such as `lang` and `source`.
+            names: fields, such as `lang` and `source`.
             langs: as in `Searcher.search`.
             where: as in `Searcher.search`.
-            values: of a field, at most.
+            values: how many values of each field to list at most.
 
         Raises:
-            InputError: a field, languages or a filter that cannot be.
+            InputError: an invalid field, language or filter.
 
         Example:
             >>> searcher.facets(["lang", "year"], where="year >= 2020")["lang"].counts  # doctest: +SKIP
@@ -116,18 +116,18 @@ class Lookup:
         return {name: facet._replace(counts=dict(facet.counts)) for name, facet in found.items()}
 
     def document(self, id: str) -> list[Passage]:
-        """All passages of a document, in their order; none where there is no such document.
+        """Return all passages of a document, in order; empty if there is no such document.
 
         Args:
-            id: of the document, as `Hit.document`.
+            id: id of the document, as in `Hit.document`.
         """
         return self._index.document(id)
 
     def neighbours(self, id: str, number: int = 1) -> Neighbours:
-        """The passages before and after one, in its document.
+        """Return the passages before and after a passage in its document.
 
         Args:
-            id: of a passage, as `Hit.id`.
+            id: id of the passage, as in `Hit.id`.
             number: how many on each side, at most.
 
         Raises:
@@ -141,10 +141,10 @@ class Lookup:
         return _around(self._index.document(found[0].document), id, number)
 
     def neighbours_of(self, hits: Sequence[Hit], number: int = 1) -> dict[str, Neighbours]:
-        """The same of each hit, by its id; a document is read once, however many of its passages were found.
+        """Return the neighbours of each hit, by its id; each document is read once.
 
         Args:
-            hits: of a search.
+            hits: results of a search.
             number: as in `neighbours`.
 
         Raises:
@@ -158,12 +158,12 @@ class Lookup:
         return {hit.id: _around(read[hit.document], hit.id, number) for hit in hits}
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         self._index.close()
 
 
 def _around(passages: list[Passage], id: str, number: int) -> Neighbours:
-    """What stands around one of a document's passages."""
+    """Return the neighbours of one of a document's passages."""
     place = next(place for place, passage in enumerate(passages) if passage.id == id)
     return Neighbours(passages[max(0, place - number) : place], passages[place + 1 : place + 1 + number])
 
@@ -171,8 +171,8 @@ def _around(passages: list[Passage], id: str, number: int) -> Neighbours:
 def _count(
     index: Index, field: str, langs: tuple[str, ...] | None, where: Filter | None, spelled: str, values: int
 ) -> Facet:
-    # Spelled out as well, since True and 1 are equal, and not the same filter.
+    # `spelled` is part of the cache key, since True == 1 but they are different filters.
     counts, passages, without = index.tally(field, langs, where)
-    # Equal counts in the order of their values: an answer does not depend on how the index is stored.
+    # Sort equal counts by value, so that the answer does not depend on how the index is stored.
     ordered = sorted(counts.items(), key=lambda entry: (-entry[1], str(entry[0])))
     return Facet(dict(ordered[:values]), max(0, len(ordered) - values), passages, without)

@@ -1,4 +1,4 @@
-"""An index scored on a benchmark: what its searches find, in each language alone, across languages and in all."""
+"""Evaluate an index on a benchmark: multilingual, monolingual and cross-lingual search."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ def score_index(
     relevant_from: float = 1,
     **how: Any,
 ) -> Evaluation:
-    """Ask an index of a benchmark's passages every query, and score what it lists.
+    """Search an index of a benchmark's passages for every query, and score the results.
 
-    The multilingual setting is a search of the whole index. For the others each query is searched for in each language
-    by itself: its own is the monolingual setting, the others are the cross-lingual one. A document counts by its first
-    passage; of documents that say the same in one language, which the index keeps once, the earlier comes first, as
+    The multilingual setting searches the whole index. For the others each query is searched for in each language
+    separately: its own is the monolingual setting, the others are the cross-lingual one. A document counts by its first
+    passage; of documents with the same text in one language, which the index stores once, the earlier comes first, as
     equal scores do elsewhere.
 
     A relevant passage that is not among the `depth` best counts as never found, so mAP and MRR are lower bounds; in
-    rank distance and Max@R it counts as found at rank `depth` + 1, which makes them lower bounds too. A note says how
-    many those are.
+    rank distance and Max@R it counts as found at rank `depth` + 1, which makes them lower bounds too. A note gives the
+    share of such passages.
 
     Args:
-        searcher: over an index whose documents have the ids of the benchmark's passages (see `passage_documents`).
-        benchmark: queries, passages and relevance.
-        depth: passages a search, 1 to 1000.
+        searcher: of an index whose documents have the ids of the benchmark's passages (see `passage_documents`).
+        benchmark: queries, passages and relevance judgements.
+        depth: passages per search, 1 to 1000.
         name: of the index, for reports.
         relevant_from: as in `score_ranks`.
-        how: what `Searcher.search_many` takes: mode, fair, quota, rerank, expand, feedback,
-            query_lang. Feedback comes from the whole index, also where one language is searched.
+        how: settings of `Searcher.search_many`: mode, fair, quota, rerank, expand, feedback, query_lang. Feedback uses
+            the whole index, even when one language is searched.
 
     Raises:
-        InputError: a depth that no search has, an index of other passages, or as `Searcher.search_many`.
+        InputError: `depth` is out of range, the index has other passages, or as `Searcher.search_many`.
 
     Example:
-        With `folder` as a `pathlib.Path`, and counts of letters as an encoder:
+        With `folder` as a `pathlib.Path`, and letter counts as an encoder:
 
         >>> from isoglot import Benchmark, Searcher, build_index
         >>> from isoglot.search import passage_documents, score_index
@@ -92,7 +92,7 @@ def score_index(
     sides = [None, *range(len(benchmark.languages))]
     expand = how.get("expand")
     if expand is not None:
-        said = {text: expand(text) for text in benchmark.queries.texts}  # asked once, not for every language
+        said = {text: expand(text) for text in benchmark.queries.texts}  # expand once, not for every language
         how["expand"] = said.__getitem__
     vectors = _query_vectors(searcher, benchmark, how)
     if feedback and vectors is not None:
@@ -137,11 +137,11 @@ def score_index(
 
 
 def passage_documents(benchmark: Benchmark | StreamedCorpus, *, in_context: bool = False) -> Iterator[dict[str, str]]:
-    """A benchmark's passages as documents for `build_index`: id, text, lang; those without any text are left out.
+    """Yield a benchmark's passages as documents for `build_index`: id, text, lang; those without any text are left out.
 
     Args:
-        benchmark: any.
-        in_context: with what each stands in, as `context`, where the benchmark knows that.
+        benchmark: any benchmark.
+        in_context: also yield the context of each passage as `context`, if the benchmark has it.
     """
     contexts = benchmark.contexts if in_context and isinstance(benchmark, Benchmark) else None
     for number, (key, lang, text) in enumerate(_passages(benchmark)):
@@ -151,17 +151,17 @@ def passage_documents(benchmark: Benchmark | StreamedCorpus, *, in_context: bool
 
 
 def refuse_other_index(benchmark: Benchmark, documents: int, checksum: str | None, *, folded: bool = True) -> None:
-    """Stop where an index is seen not to be of a benchmark's passages.
+    """Check that an index holds a benchmark's passages, as far as can be told without searching it.
 
     Args:
-        benchmark: that is to be asked.
-        documents: how many the index has.
-        checksum: of the benchmark that it was made of, as its `run.json` says; None where that says none.
-        folded: those that say what another one says are among `documents`; in a store that was exported to, they are
-            not.
+        benchmark: the benchmark.
+        documents: number of documents in the index.
+        checksum: of the benchmark that the index was made of, as recorded in its `run.json`; None if not recorded.
+        folded: `documents` includes those with the same text as another; a store that was exported to does not count
+            them.
 
     Raises:
-        InputError: it is of another benchmark, or of more or fewer documents than there are passages.
+        InputError: the index is of another benchmark, or the number of documents differs from that of passages.
     """
     texts = [(one["lang"], clean(one["text"])) for one in passage_documents(benchmark)]
     expected = len(texts if folded else set(texts))
@@ -182,7 +182,7 @@ def _passages(benchmark: Benchmark | StreamedCorpus) -> Iterator[tuple[str, str,
 
 
 class _Places:
-    """Positions of candidates by the document of a hit; what says the same in one language stands together."""
+    """Maps a hit's document to positions of candidates; passages with the same text in one language are grouped."""
 
     def __init__(self, benchmark: Benchmark) -> None:
         said: dict[tuple[int, str], list[int]] = {}
@@ -202,13 +202,13 @@ class _Places:
 
 
 def _ranks(listed: NDArray[np.int64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1-based places of relevant candidates in a list, infinite where they are not in it."""
+    """Return 1-based ranks of relevant candidates in a list, infinite if they are not in it."""
     same = listed[None, :] == gold[:, None]
     return np.where(same.any(axis=1), same.argmax(axis=1) + 1.0, np.inf) if len(listed) else np.full(len(gold), np.inf)
 
 
 def _query_vectors(searcher: Searcher, benchmark: Benchmark, how: Mapping[str, Any]) -> Vectors | None:
-    """Vectors of all queries, made once for the searches in every language; None where only words are compared."""
+    """Return vectors of all queries, computed once for the searches in every language; None in `lexical` mode."""
     if how.get("mode") == "lexical":
         return None
     expand = how.get("expand")

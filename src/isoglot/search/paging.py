@@ -1,4 +1,4 @@
-"""Pages of a ranking: each holds what the ones before it did not show, whichever page is asked for."""
+"""Pages of a ranking: each holds the best of what earlier pages did not show, whichever page is asked for first."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from isoglot.search.candidates import Candidate, best
 from isoglot.search.collapsing import Collapse, identity
 from isoglot.search.passage import Passage
 
-DEEPEST = 10_000  # passages that an index is asked for at a time
+DEEPEST = 10_000  # passages requested from an index at a time
 _FURTHER = 4
 
 
 class Looked(NamedTuple):
-    """What an index has down to some depth.
+    """What an index returned down to some depth.
 
     Attributes:
         candidates: best first.
-        more: languages of which there may be more below (None for all together, where they are not searched apart).
+        more: languages that may have more candidates below; None stands for all languages searched together.
     """
 
     candidates: list[Candidate]
@@ -32,19 +32,19 @@ Look = Callable[[int], Looked]
 def paged(
     look: Look, k: int, offset: int, *, depth: int, share: float = 0.0, collapse: Sequence[Collapse] = ()
 ) -> list[Candidate]:
-    """The k candidates after the first `offset`, of a sequence that is the same for every offset.
+    """Return the k candidates after the first `offset`, of a sequence that is the same for every offset.
 
-    The sequence is that of pages of k, one after the other. A page is the best of what the pages before it have not
-    shown, with a floor for every language on each. The index is asked again, deeper, only where what is left does not
-    fill a page: deeper down, fused and approximate rankings may be other ones.
+    The sequence consists of pages of k. A page holds the best candidates that earlier pages have not shown, with a
+    minimum for every language. The index is searched again, deeper, only if what is left does not fill a page: fused
+    and approximate rankings may change with the depth.
 
     Args:
-        look: asks the index, for a depth.
-        k: candidates of a page.
-        offset: candidates to pass over.
-        depth: first asked for.
-        share: of a page's places, dealt out evenly between languages (see `with_quota`).
-        collapse: what only one candidate is shown of.
+        look: searches the index to a depth.
+        k: candidates per page.
+        offset: candidates to skip.
+        depth: of the first search.
+        share: share of a page's places that is divided evenly between languages (see `with_quota`).
+        collapse: show only one candidate per document or text.
     """
     pages = _Pages(look, depth, collapse)
     while len(pages.shown) < offset + k:
@@ -69,7 +69,7 @@ class _Pages:
         self.shown += page
         for candidate in page:
             self._seen.update(self._identity(candidate.passage))
-        # What is left has nothing in common with it: looking at all of it again would find the same.
+        # The rest shares no identity with the page, so it need not be filtered by `_unseen` again.
         self._langs.subtract(candidate.passage.lang for candidate in page)
         gone = set(map(id, page))
         if all(id(candidate) in gone for candidate in self._rest[: len(page)]):
@@ -78,7 +78,7 @@ class _Pages:
             self._rest = [candidate for candidate in self._rest if id(candidate) not in gone]
 
     def left(self, k: int) -> list[Candidate]:
-        """What no page has shown, a whole page of every language that has so many."""
+        """Return what no page has shown; search deeper, to `DEEPEST` at most, until each language fills a page."""
         while any((len(self._rest) if code is None else self._langs[code]) < k for code in self._more):
             if self._depth >= DEEPEST:
                 break
@@ -91,7 +91,7 @@ class _Pages:
         self._langs = Counter(candidate.passage.lang for candidate in self._rest)
 
     def _identity(self, passage: Passage) -> tuple[tuple[str, str], ...]:
-        # A deeper look finds most passages again, and the words of a text take long to find.
+        # Cached: a deeper search finds most passages again, and extracting the words of a text is slow.
         place = (passage.document, passage.id)
         if place not in self._keys:
             self._keys[place] = identity(passage, self._collapse)

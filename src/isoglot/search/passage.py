@@ -19,9 +19,9 @@ class Passage:
     Attributes:
         id: unique in the index, see `passage_id`.
         document: id of the document.
-        text: as it is shown and matched.
-        lang: language code, `und` where it could not be told.
-        title: of the document, empty where it has none.
+        text: as it is displayed and matched.
+        lang: language code, `und` if it could not be detected.
+        title: of the document, empty if it has none.
         source: file (and line) the document came from.
         metadata: further fields of the document.
     """
@@ -38,9 +38,9 @@ class Passage:
 
 
 def passage_id(document: str, number: int, of: int) -> str:
-    """Id of a document's passage: the document's where it is the only one, else with `#number`.
+    """Return a passage's id: the document's id if it is the only passage, else with `#number` appended.
 
-    A document whose own id ends in such a number always gets another one, so that no two passages are called alike.
+    A document id that itself ends in `#number` always gets a number appended, so that passage ids are unique.
 
     >>> passage_id("a", 1, 1), passage_id("a", 2, 3), passage_id("a#2", 1, 1)
     ('a', 'a#2', 'a#2#1')
@@ -49,12 +49,12 @@ def passage_id(document: str, number: int, of: int) -> str:
 
 
 def read_text(passage: Passage) -> str:
-    """What a model reads of a passage."""
+    """Return the text that a model reads for a passage: its title and text."""
     return f"{passage.title} {passage.text}".strip()
 
 
 def in_order(passages: Iterable[Passage]) -> list[Passage]:
-    """Passages of one document, by their numbers."""
+    """Return the passages of one document, sorted by their numbers."""
 
     def number(passage: Passage) -> int:
         found = _NUMBERED.search(passage.id)

@@ -1,4 +1,4 @@
-"""What may be asked of an index, and the refusal of anything else."""
+"""Checks of search arguments."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Mode = Literal["dense", "lexical", "hybrid"]
 Fair = Literal["none", "balanced"]
 LONGEST_QUERY = 8192  # characters
 LARGEST_K = 1000
-LAST = 2000  # place in a ranking that can be read
+LAST = 2000  # last rank that can be paged to
 
 
 def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
-    """Refuse what `Searcher.search` does not take.
+    """Check the main arguments of `Searcher.search`.
 
     Raises:
-        InputError: an empty or endless query, one that is no text, or an argument out of its range.
+        InputError: a query that is empty, too long or no text, or an argument out of its range.
     """
     if not isinstance(query, str):
         raise InputError(f"the query is given as {type(query).__name__}; expected a text")
@@ -34,12 +34,12 @@ def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
 
 
 def check_offset(offset: int, k: int, reranked: int | None) -> None:
-    """Refuse pages that there are not.
+    """Check that a page is within reach.
 
     Args:
-        offset: results to pass over.
-        k: results of a page.
-        reranked: how many a cross-encoder looks at; None without one.
+        offset: results to skip.
+        k: results per page.
+        reranked: how many results are re-ranked; None without re-ranking.
 
     Raises:
         InputError: an offset below 0, or a page too far down.
@@ -54,10 +54,10 @@ def check_offset(offset: int, k: int, reranked: int | None) -> None:
 
 
 def check_feedback(feedback: bool, mode: str) -> None:
-    """Refuse feedback where no vectors are compared.
+    """Check that feedback is possible in a mode.
 
     Raises:
-        InputError: it is neither True nor False, or only words are searched for.
+        InputError: `feedback` is neither True nor False, or the mode is `lexical`.
     """
     check_kind("feedback", feedback, bool, "True or False")
     if feedback and mode == "lexical":
@@ -65,7 +65,7 @@ def check_feedback(feedback: bool, mode: str) -> None:
 
 
 def check_langs(langs: Sequence[str] | None, there: Collection[str]) -> None:
-    """Refuse languages that an index lacks; None stands for all of them.
+    """Check that an index has the requested languages; None stands for all of them.
 
     Raises:
         InputError: a language without passages, or an empty list.

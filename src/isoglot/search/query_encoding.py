@@ -1,4 +1,4 @@
-"""From queries to vectors that an index's passages are compared with."""
+"""Encode queries into vectors that are compared with an index's passages."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 
 
 def query_code(code: str | None, there: Collection[str]) -> str | None:
-    """Normal form of a query's language; one that the index lacks may still be asked in.
+    """Return the normal form of a query's language code; it need not be a language of the index.
 
     Args:
-        code: of all queries; None where that of each is guessed.
+        code: language of all queries; None to detect that of each.
         there: languages of the index.
 
     Raises:
-        InputError: no code of a language.
+        InputError: not a language code.
     """
     if code is None or code in there:
         return code
@@ -46,15 +46,15 @@ def query_code(code: str | None, there: Collection[str]) -> str | None:
 
 
 def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
-    """Vectors of queries that were made before, float32 (n, d), one a query.
+    """Return precomputed query vectors as float32 (n, d), one row per query.
 
     Args:
         vectors: an array or nested lists.
-        queries: how many there are.
+        queries: number of queries.
         dimension: of the index.
 
     Raises:
-        InputError: another shape, no numbers, or NaN among them.
+        InputError: another shape, no numbers, or NaN or infinity among them.
     """
     try:
         rows = np.asarray(vectors, np.float32)
@@ -71,16 +71,16 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
 
 
 class QueryEncoder:
-    """The encoder of an index's queries, opened at the first need; its vectors are corrected as the passages' were.
+    """The query encoder of an index, opened on first use; its vectors are corrected as the passages' were.
 
     Args:
-        opener: opens it; None where only words are searched for.
+        opener: opens the encoder; None if only `lexical` searches are made.
         debias: the index's correction.
-        in_context: the index's passages have one dimension more.
-        before: the encoder of the version of the index before, which may be the same.
+        in_context: the index's vectors have one more dimension.
+        before: the encoder of the index's previous version; `opener` may return it again.
 
     Attributes:
-        opened: the encoder, once it was needed.
+        opened: the encoder, once it has been needed.
     """
 
     def __init__(
@@ -96,31 +96,31 @@ class QueryEncoder:
 
     @property
     def latest(self) -> Encoder | None:
-        """The encoder that was opened last, of this version of the index or of one before."""
+        """The encoder opened last, for this version of the index or an earlier one."""
         return self.opened or self._before
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder, opened now where it was not.
+        """The encoder, opened on first use.
 
         Raises:
-            InputError: there is none, it cannot be loaded, or is not the one that the index was made with.
+            InputError: there is no encoder, it cannot be loaded, or it is not the one that the index was made with.
         """
         with self._opening:
             if self.opened is None:
                 if self._opener is None:
                     raise InputError("this searcher has no encoder; search with mode='lexical'")
                 self.opened = self._opener()
-                # Another one of before, and its memory, is let go of.
+                # Frees the previous encoder if it was replaced.
                 self._opener = self._before = None
             return self.opened
 
     def vectors(self, texts: Sequence[str], lang: str | None) -> Vectors:
-        """Vectors (n, d) of queries.
+        """Return vectors (n, d) of queries.
 
         Args:
             texts: queries.
-            lang: of all of them; that of each is guessed when None.
+            lang: language of all queries; detected for each when None.
         """
         encoded = self.encoder.encoded(list(texts), "query")
         if encoded.cut:
@@ -137,12 +137,12 @@ class QueryEncoder:
         return self._filled(vectors)
 
     def drawn(self, vectors: Vectors, index: Index, where: Filter | None) -> Vectors:
-        """Unit vectors (n, d) of queries, drawn to the best passages of each.
+        """Return unit vectors (n, d) of queries, moved towards the best passages of each (pseudo-relevance feedback).
 
         Args:
             vectors: of queries.
-            index: whose passages.
-            where: only passages that are so.
+            index: the index that the passages are taken from.
+            where: filter on those passages.
         """
         kept = slice(-1 if self._in_context else None)
         hubs = None if self._debias is None else self._debias.hubs
@@ -154,8 +154,8 @@ class QueryEncoder:
         return self._filled(np.array(moved, np.float32).reshape(vectors[:, kept].shape))
 
     def from_passage(self, vector: Vectors) -> Vectors:
-        """The vector (d,) of a passage, as that of a query for others like it."""
-        # The dimension that fills it up says nothing of what is alike.
+        """Return the vector (d,) of a passage as a query vector, to search for passages like it."""
+        # The extra dimension only fills the vector up to unit length; it says nothing about similarity.
         return self._filled(units(vector[None, :-1]))[0] if self._in_context else vector
 
     def _filled(self, vectors: Vectors) -> Vectors:

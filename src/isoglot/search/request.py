@@ -1,4 +1,4 @@
-"""What is asked of an index: a query's settings, and how its passages are looked for, ranked and paged by them."""
+"""A search request: the settings of a query, and how passages are retrieved, ranked and paged by them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from isoglot.search.query_checks import Fair, Mode, check_feedback, check_langs,
 Expand = Callable[[str], str]
 QUOTA = 0.5
 RERANKED = AMONG
-"""Results that fusion and re-ranking look at."""
+"""How many results fusion and re-ranking look at."""
 
 
 class SimilarSettings(TypedDict, total=False):
-    """What `Searcher.more_like` takes by name; `Searcher.search` says what each is."""
+    """Keyword arguments of `Searcher.more_like`; `Searcher.search` describes each."""
 
     k: int
     langs: Sequence[str] | None
@@ -41,7 +41,7 @@ class SimilarSettings(TypedDict, total=False):
 
 
 class SearchSettings(SimilarSettings, total=False):
-    """What `Searcher.search` and `Searcher.search_many` take by name."""
+    """Keyword arguments of `Searcher.search` and `Searcher.search_many`."""
 
     mode: Mode
     query_lang: str | None
@@ -52,7 +52,7 @@ class SearchSettings(SimilarSettings, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """The settings of a search, those that were not given at their defaults."""
+    """The settings of a search, with their defaults."""
 
     k: int = 10
     langs: Sequence[str] | None = None
@@ -68,15 +68,15 @@ class SearchRequest:
     feedback: bool = False
 
     def checked(self, queries: Sequence[str], there: Collection[str], fields: Callable[[], Fields]) -> SearchRequest:
-        """The same with its filter read, and its languages spelt as the index spells them.
+        """Return the request with its filter parsed, and its languages spelt as in the index.
 
         Args:
-            queries: that will be asked.
+            queries: the queries to be searched for.
             there: languages of the index.
-            fields: of the index, asked for where there is a filter.
+            fields: returns the fields of the index; called only if there is a filter.
 
         Raises:
-            InputError: a query or a setting that cannot be.
+            InputError: an invalid query or setting.
         """
         check_kind("queries", queries, (list, tuple), "a list of texts")
         if self.rerank is not None and not isinstance(self.rerank, (str, Path)) and not hasattr(self.rerank, "predict"):
@@ -100,10 +100,10 @@ class SearchRequest:
         return replace(self, langs=wanted, where=None if self.where is None else checked_filter(self.where, fields()))
 
     def expanded(self, query: str) -> str:
-        """What `expand` makes of a query.
+        """Return the query as rewritten by `expand`, or unchanged without it.
 
         Raises:
-            InputError: no text.
+            InputError: `expand` returned no text.
         """
         text = query if self.expand is None else self.expand(query)
         check_kind(f"expand: what it made of {query[:60]!r}", text, str, "a text")
@@ -111,26 +111,26 @@ class SearchRequest:
 
     @property
     def tree(self) -> Filter | None:
-        """The filter, once it is read (`checked`)."""
+        """The parsed filter, in a request returned by `checked`."""
         return None if isinstance(self.where, str) else self.where
 
     @property
     def depth(self) -> int:
-        """How many passages are looked at before the k best are chosen."""
+        """How many passages are retrieved, from which the k best are chosen."""
         return max(self.k, RERANKED) if self.rerank is not None or self.mode == "hybrid" else self.k
 
     @property
     def share(self) -> float:
-        """The share of places that is dealt out evenly between languages."""
+        """The share of results that is divided evenly between languages."""
         return self.quota if self.fair == "balanced" else 0.0
 
     def look(self, index: Index, text: str, vector: Vectors | None, languages: Collection[str]) -> Look:
-        """What an index has for one query, by meaning, by words, or both fused; best first.
+        """Return a function from a depth to the index's candidates for one query: dense, lexical, or both fused.
 
         Args:
-            index: what to search.
-            text: the query, as it is matched.
-            vector: its unit vector (d,); None where only words are searched for.
+            index: the index to search.
+            text: the query, as it is matched by words.
+            vector: its unit vector (d,); None in `lexical` mode.
             languages: of the index.
         """
         where, apart = self.tree, None
@@ -139,7 +139,7 @@ class SearchRequest:
 
         known: dict[tuple[str, str], AbstractSet[str]] = {}
 
-        def terms(one: Candidate) -> AbstractSet[str]:  # a deeper look finds most of them again
+        def terms(one: Candidate) -> AbstractSet[str]:  # cached: a deeper look finds most candidates again
             if one.key not in known:
                 known[one.key] = terms_of_text(f"{one.passage.title} {one.passage.text}")
             return known[one.key]
@@ -159,11 +159,11 @@ class SearchRequest:
         return look
 
     def page(self, look: Look, rerank: Callable[[list[Candidate]], list[Candidate]]) -> list[Candidate]:
-        """The candidates of the page that is asked for.
+        """Return the candidates of the requested page.
 
         Args:
-            look: what the index has.
-            rerank: puts candidates in another order, where that is asked for.
+            look: retrieves candidates from the index, as returned by `look`.
+            rerank: re-ranks candidates; called only if `rerank` is set.
         """
         if self.rerank is None:
             return paged(look, self.k, self.offset, depth=self.depth, share=self.share, collapse=self.collapse)

@@ -1,4 +1,4 @@
-"""Models that score the best passages anew, opened at the first need."""
+"""Re-ranking models, opened on first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isoglot.search.index.stored_tokens import KeepsTokens
 
 
 class Rerankers:
-    """Judges by name; each is opened once, whichever thread asks first."""
+    """Re-ranking models by name; each is opened once, whichever thread asks first."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Judge] = {}
@@ -33,18 +33,18 @@ class Rerankers:
         drawn: bool = False,
         index: Index | None = None,
     ) -> list[Candidate]:
-        """Candidates in the order of a model's scores.
+        """Return candidates sorted by a model's scores.
 
         Args:
-            query: as it was asked.
-            candidates: any.
-            model: what `open_judge` takes, a judge, or `late` for the late interaction of the index's own model.
+            query: the query.
+            candidates: in any order.
+            model: what `open_judge` takes, a judge, or `late` for late interaction with the index's own model.
             encoder: opens the index's model.
-            drawn: the query's vector was drawn to passages.
-            index: where the candidates are from, which may keep their tokens.
+            drawn: the query vector was moved by feedback.
+            index: the candidates' index, which may store their token vectors.
 
         Raises:
-            InputError: it cannot be loaded, gives several scores a pair, or knows no tokens.
+            InputError: the model cannot be loaded, gives several scores per pair, or gives no token vectors.
         """
         if not candidates:
             return []

@@ -1,4 +1,4 @@
-"""A file of queries in, a TREC run out: what trec_eval, ir_measures and `isoglot evaluate --run` score."""
+"""Search for a file of queries and write a TREC run, for trec_eval, ir_measures and `isoglot evaluate --run`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REMEDY = (
 
 
 class Written(NamedTuple):
-    """What a run holds: queries asked, lines written, and ids of queries for which nothing was found."""
+    """Summary of a written run: number of queries and lines, and ids of queries for which nothing was found."""
 
     queries: int
     lines: int
@@ -37,16 +37,16 @@ class Written(NamedTuple):
 
 
 def read_queries(path: Path) -> dict[str, str]:
-    """Texts of queries by id, in the order of the file.
+    """Read the texts of queries by id, in the order of the file.
 
     Args:
-        path: `.tsv` of id and text, as MS MARCO and TREC write topics, with or without a line of column names; JSONL
-            such as BEIR's `queries.jsonl`, CSV or Parquet with `_id`, `id`, `qid` or `query_id`, and `text`, `query`
-            or `title`. All but Parquet also with `.gz`.
+        path: `.tsv` of id and text, as MS MARCO and TREC write topics, with or without a header line; JSONL such as
+            BEIR's `queries.jsonl`, CSV or Parquet with `_id`, `id`, `qid` or `query_id`, and `text`, `query` or
+            `title`. All but Parquet may be compressed (`.gz`).
 
     Raises:
-        InputError: no such file, no queries, or lines without an id or a text, with an id twice or with white space in
-            it, or with a text that is too long.
+        InputError: no such file, no queries, or a line without an id or text, with a repeated id or one that contains
+            white space, or with a text that is too long.
     """
     problems = Problems()
     queries: dict[str, str] = {}
@@ -68,7 +68,7 @@ def read_queries(path: Path) -> dict[str, str]:
 
 
 def _entries(path: Path, problems: Problems) -> Iterator[tuple[int, str, str]]:
-    """Line, id and text of each query."""
+    """Yield line number, id and text of each query."""
     if path.name.removesuffix(".gz").endswith(".tsv"):
         for line, (id, text) in table_rows(path, 2, problems):
             if not (line == 1 and id.lower() in _IDS and text.lower() in _TEXTS):
@@ -97,22 +97,22 @@ def search_to_run(
     name: str = "isoglot",
     **how: Any,
 ) -> Written:
-    """Search for many queries and write what is found as a TREC run, which appears whole or not at all.
+    """Search for many queries and write the results as a TREC run; the file is written atomically.
 
-    The order is that of `Searcher.search`, whatever the mode. Programs that score runs sort by score, and reorder equal
-    ones; so scores are written to fall strictly in float32: one that does not is lowered to the next number below.
+    The order is that of `Searcher.search`, in every mode. Programs that evaluate runs sort by score and reorder ties,
+    so the written scores fall strictly in float32: a score that does not is lowered to the next smaller number.
 
     Args:
-        searcher: over the index.
-        queries: texts by id; queries that find nothing have no lines.
-        path: of the run: query, Q0, passage, rank, score, name.
-        k: passages a query at most.
+        searcher: of the index.
+        queries: texts by id; a query without results has no lines.
+        path: of the run; columns: query, Q0, passage, rank, score, name.
+        k: passages per query at most.
         batch: queries that are encoded and searched together.
         name: last column of the run.
-        how: as `Searcher.search_many` takes it.
+        how: settings of `Searcher.search_many`.
 
     Raises:
-        InputError: as `Searcher.search`, or an id with white space among what is found.
+        InputError: as `Searcher.search`, or the id of a result contains white space.
         IsoglotError: the file cannot be written.
 
     Example:

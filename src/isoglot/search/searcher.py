@@ -1,4 +1,4 @@
-"""Searching an index: one query in any language, ranked passages out."""
+"""Search an index: a query in any language in, ranked passages out."""
 
 from __future__ import annotations
 
@@ -34,23 +34,24 @@ from isoglot.search.stores.protocol import Opened
 
 
 class Searcher(Lookup):
-    """An open index with its encoder.
+    """An open index together with its query encoder.
 
-    `Searcher.open` opens what is stored; the constructor takes any `Index` and any embedder. Threads and coroutines may
-    share one: encoders are used by one at a time where they must be.
+    `Searcher.open` opens a stored index; the constructor takes any `Index` and any embedder. Threads and coroutines may
+    share one searcher: an encoder that is not thread-safe is used by one caller at a time.
 
     Args:
-        index: what to search.
-        model: a Sentence Transformer or any `Embedder`; None where only words are searched for.
-        model_name: for display.
-        debias: corrects query vectors, as it corrected the passages.
-        in_context: the passages were read within their documents, too: their vectors have one dimension more.
+        index: the index to search.
+        model: a Sentence Transformer or any `Embedder`; None if only `lexical` searches are made.
+        model_name: name of the model, for display.
+        debias: correction of query vectors; the same one that the passages were corrected with.
+        in_context: the passages were encoded in the context of their documents, so their vectors have one more
+            dimension.
 
     Attributes:
-        version: number of the index's version that is open; None where none is counted.
+        version: number of the open index version; None if the index has no versions.
 
     Raises:
-        InputError: a path in place of an index.
+        InputError: `index` is a path.
     """
 
     def __init__(
@@ -86,23 +87,23 @@ class Searcher(Lookup):
         light: bool = False,
         opener: Callable[[About], Encoder] | None = None,
     ) -> Searcher:
-        """Open an index; the encoder is loaded (and compared with the index's) at the first need.
+        """Open an index; the encoder is loaded, and compared with the one recorded in the index, on first use.
 
         Args:
-            path: a folder made by `isoglot index`, or a place in a store (`NAME:rest`, see `isoglot list stores`), such
-                as `memory:FOLDER`, `qdrant://localhost:6333/docs` or `s3://bucket/index`; or what a store opened.
-            model: the encoder: what `open_embedder` takes; the one the index was made with when None.
-            device: for the encoder.
-            options: how to open it; as it was opened for the index when None.
-            light: open the encoder without Sentence Transformers where its folder allows that and the index's vectors
-                come out: half the time until the first answer.
-            opener: opens the encoder from what the index says about itself, in place of all that is said here of how.
+            path: a folder made by `isoglot index`; a place in a store (`NAME:rest`, see `isoglot list stores`), such as
+                `memory:FOLDER`, `qdrant://localhost:6333/docs` or `s3://bucket/index`; or an `Opened` of a store.
+            model: the encoder, as `open_embedder` takes it; None for the model that the index was made with.
+            device: device of the encoder.
+            options: how to open the encoder; None to open it as it was opened for the index.
+            light: open the encoder without Sentence Transformers if its folder allows that and it reproduces the
+                index's vectors: halves the time until the first result.
+            opener: opens the encoder, given the index's `About`; used instead of the arguments above.
 
         Raises:
-            InputError: no index there, one of another format, or no such store.
+            InputError: there is no index, it has another format, or there is no such store.
 
         Example:
-            With `folder` as a `pathlib.Path`, and counts of letters as an encoder:
+            With `folder` as a `pathlib.Path`, and letter counts as an encoder:
 
             >>> from isoglot import Searcher, build_index
             >>> def embed(texts, role):
@@ -143,7 +144,7 @@ class Searcher(Lookup):
                 return opener(about)
             if model is None:
                 return before if gives(about, before) else opener(about)
-            refuse_unlike(about, before, name)  # whoever gave a model wants no other one
+            refuse_unlike(about, before, name)  # the caller chose this model, so no other one may replace it
             return before
 
         def renew(now: Searcher) -> Searcher | None:
@@ -156,34 +157,35 @@ class Searcher(Lookup):
         return searcher
 
     def renewed(self) -> Searcher | None:
-        """The index as it is published now, opened beside this one; None where nothing is new.
+        """Return a searcher of the index as published now; None if it has not changed.
 
-        It has the same encoder. Where it was made with another model, and none was given to `open`, that is opened.
+        This searcher stays open. The new one shares its encoder, unless the index was rebuilt with another model and no
+        model was given to `open`: then that model is opened.
 
         Raises:
-            InputError: there is no index any more, or one of another format.
+            InputError: the index is gone, or has another format.
         """
         return self._renew(self)
 
     @property
     def open_encoder(self) -> Encoder | None:
-        """The encoder where it is open by now, else None."""
+        """The encoder if it is already open, else None."""
         return self._queries.opened
 
     def warm(self) -> None:
         """Load the encoder now.
 
         Raises:
-            InputError: it cannot be loaded, or is not the one that the index was made with.
+            InputError: the encoder cannot be loaded, or is not the one that the index was made with.
         """
         self.encoder(["warm"], "query")
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder of queries, opened at the first need.
+        """The query encoder, opened on first use.
 
         Raises:
-            InputError: there is none, it cannot be loaded, or is not the one that the index was made with.
+            InputError: there is no encoder, it cannot be loaded, or it is not the one that the index was made with.
         """
         return self._queries.encoder
 
@@ -192,29 +194,27 @@ class Searcher(Lookup):
         """Find passages.
 
         Args:
-            query: in any language.
-            k: how many results at most.
+            query: the query, in any language.
+            k: how many results to return at most.
             langs: only passages in these languages, in any spelling of their codes.
             where: filter on metadata, such as `year >= 2020 AND source LIKE 'docs/%'` (see docs/filters.md).
             offset: results to skip, for the next page of k results.
-            collapse: show one result, the best, of each `document`, of each `text` (by its words), or of both.
+            collapse: show only the best result of each `document`, of each `text` (compared by its words), or both.
             mode: `dense` by cosine, `lexical` by BM25, `hybrid` by both.
             fair: `balanced` searches each language separately and removes the model's preference for some languages
                 from the scores (see `isoglot.encoders.levels`); in `lexical` search the languages are interleaved.
             quota: with `balanced`, the share of results that is divided evenly between languages (0 to 1).
-            query_lang: language of the query, for a corrected index; detected when None. A language that the correction
-                was not fitted on gets the average of all, like `und`.
-            rerank: re-rank the 50 (or k) best: with a cross-encoder or another encoder, by folder or Hub id,
-                `late` for late interaction of the index's own model (`late:MODEL` of another), or an object with
-                `predict`.
-            expand: rewrites the query first (see `isoglot.search.expansion.Expander`).
+            query_lang: language of the query, for an index with a correction; detected when None. A language that the
+                correction was not fitted on gets the average of all, like `und`.
+            rerank: re-rank the 50 (or k) best: a folder or Hub id of a cross-encoder or another encoder, `late` for
+                late interaction with the index's own model (`late:MODEL` with another), or an object with `predict`.
+            expand: function that rewrites the query first (see `isoglot.search.expansion.Expander`).
             feedback: pseudo-relevance feedback: search again with the query vector moved towards the best passages in
                 all languages (see `isoglot.encoders.feedback`), which finds their translations.
             vector: the query's unit vector (d,), if `query_vectors` has computed it before.
 
         Raises:
-            InputError: an empty or oversized query; k, quota, languages, filter, mode or fairness that cannot
-                be.
+            InputError: an empty or oversized query; an invalid k, quota, language, filter, mode or other setting.
         """
         rows = None if vector is None else as_rows([vector], 1, self._index.dimension)
         return self._find([query], SearchRequest(**how), rows)[0]
@@ -223,18 +223,18 @@ class Searcher(Lookup):
     def search_many(
         self, queries: Sequence[str], *, vectors: Vectors | None = None, **how: Unpack[SearchSettings]
     ) -> list[list[Hit]]:
-        """Find passages for several queries: what `search` finds for each, encoded together.
+        """Find passages for several queries, as `search` does for each, but encode the queries together.
 
         Args:
             queries: in any languages.
-            vectors: of the queries (n, d), where `query_vectors` has made them before.
-            how: settings as in `search`; `query_lang` is that of all the queries.
+            vectors: vectors of the queries (n, d), if `query_vectors` has computed them before.
+            how: settings as in `search`; `query_lang` applies to all queries.
 
         Returns:
             The hits of each query.
 
         Raises:
-            InputError: as `search`; nothing is searched for then.
+            InputError: as `search`; no query is searched for then.
         """
         if isinstance(queries, str):
             raise InputError("queries: given as one text; expected a list of texts, or ask `search`")
@@ -243,27 +243,27 @@ class Searcher(Lookup):
         return self._find(queries, SearchRequest(**how), rows)
 
     def query_vectors(self, queries: Sequence[str], *, query_lang: str | None = None) -> Vectors:
-        """Unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
+        """Return unit vectors (n, d) of queries, corrected as the passages were, for `search` and `search_many`.
 
         Args:
             queries: in any languages.
-            query_lang: language of all of them; that of each is guessed when None.
+            query_lang: language of all queries; detected for each query when None.
 
         Raises:
-            InputError: no list of texts, no encoder, or not the one that the index was made with.
+            InputError: `queries` is no list of texts, or there is no encoder, or not the one the index was made with.
         """
         check_kind("queries", queries, (list, tuple), "a list of texts")
         return self._queries.vectors(queries, query_code(query_lang, self.languages()))
 
     def drawn(self, vectors: Vectors, where: str | Filter | None = None) -> Vectors:
-        """Vectors of queries (n, d) drawn to the best passages of each, as `feedback` has it.
+        """Return query vectors (n, d) moved towards the best passages of each query, as `feedback` does.
 
         Args:
-            vectors: of `query_vectors`.
-            where: as in `search`: what the best passages are looked for among.
+            vectors: query vectors, from `query_vectors`.
+            where: filter, as in `search`; the best passages are chosen among those that match it.
 
         Raises:
-            InputError: vectors of another shape or with NaN, or a filter that cannot be.
+            InputError: vectors of another shape or with NaN, or an invalid filter.
         """
         check_kind("vectors", vectors, (list, tuple, np.ndarray), "what `query_vectors` makes")
         rows = units(as_rows(vectors, len(vectors), self._index.dimension))
@@ -271,21 +271,21 @@ class Searcher(Lookup):
         return self._queries.drawn(rows, self._index, tree)
 
     async def asearch(self, query: str, *, vector: Vectors | None = None, **how: Unpack[SearchSettings]) -> list[Hit]:
-        """`search` for coroutines: in a thread, so that the event loop goes on.
+        """`search` for coroutines: runs in a thread, so that it does not block the event loop.
 
         Args:
-            query: in any language.
+            query: the query, in any language.
             vector: as in `search`.
             how: settings as in `search`.
         """
         return await asyncio.to_thread(self.search, query, vector=vector, **how)
 
     def more_like(self, id: str, **how: Unpack[SimilarSettings]) -> list[Hit]:
-        """Find passages of other documents that are nearest to one, by its own vector: no encoder is needed.
+        """Find the passages of other documents nearest to a given passage, by its stored vector; needs no encoder.
 
         Args:
-            id: of a passage, as `Hit.id`.
-            how: `k`, `langs`, `where`, `offset`, `collapse`, `fair`, `quota`, as `search` takes them.
+            id: id of the passage, as in `Hit.id`.
+            how: `k`, `langs`, `where`, `offset`, `collapse`, `fair`, `quota`, as in `search`.
 
         Raises:
             NoPassageError: there is no such passage.

@@ -1,4 +1,4 @@
-"""Methods that take the settings of a search by name, and name each in their signature where they are looked at."""
+"""Spell out the search settings in the signatures of methods that take them as keyword arguments."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 
 def takes_settings(method: M) -> M:
-    """Give a method with `**how: Unpack[SearchSettings]` the signature that this stands for.
+    """Decorate a method with `**how: Unpack[SearchSettings]` so that its signature names each setting.
 
-    Type checkers read the annotation; `help`, notebooks and the reference read the signature, with defaults. A name
-    that is no setting is refused as Python refuses it where all are spelled out.
+    Type checkers read the annotation; `help`, notebooks and the API reference read the signature, with defaults. An
+    unknown name raises TypeError, as with spelled-out arguments.
     """
     own = list(inspect.signature(method).parameters.values())
     settings = inspect.signature(SearchRequest).parameters.values()

@@ -1,4 +1,4 @@
-"""The part of a passage that has most of a query's words."""
+"""The part of a passage with most of a query's words."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Snippet(NamedTuple):
     """A part of a text.
 
     Attributes:
-        text: of it, as it stands there.
-        start: its first character's place in the whole.
-        marks: (start, end) of what matches, within the part.
-        before, after: whether the whole goes on there.
+        text: the part, unchanged.
+        start: offset of its first character in the whole text.
+        marks: (start, end) of each match, as offsets in the part.
+        before, after: whether the whole text goes on before or after the part.
     """
 
     text: str
@@ -32,17 +32,17 @@ class Snippet(NamedTuple):
 
 
 def snippet(text: str, query: str, characters: int = CHARACTERS) -> Snippet:
-    """At most so many characters of a text, those with most of the query's words; the beginning where it has none.
+    """Return the part of a text with most of the query's words; its beginning if it has none of them.
 
-    Words are matched as `isoglot.languages.matched_words.marks` does. Where it can, it begins and ends at a blank.
+    Words are matched as by `isoglot.languages.matched_words.marks`. If possible, the part begins and ends at a space.
 
     Args:
         text: of a passage.
-        query: whose words are looked for.
-        characters: 40 to 2000.
+        query: the query whose words are looked for.
+        characters: length of the part at most, 40 to 2000.
 
     Raises:
-        InputError: another length.
+        InputError: `characters` is out of range.
 
     >>> part = snippet("x " * 50 + "die Planeten kreisen " + "y " * 50, "planet", 40)
     >>> part.text, [part.text[start:end] for start, end in part.marks]
@@ -61,7 +61,7 @@ def _window(text: str, found: Sequence[Mark], characters: int) -> tuple[int, int
     start = first = 0
     most = (0, 0)
     terms: Counter[str] = Counter()
-    past = 0  # the first mark that ends beyond the window
+    past = 0  # the first mark that ends after the window
     for place, mark in enumerate(found):
         while past < len(found) and found[past].end <= mark.start + characters:
             terms[found[past].term] += 1
@@ -69,7 +69,7 @@ def _window(text: str, found: Sequence[Mark], characters: int) -> tuple[int, int
         score = len(terms), past - place
         if score > most:
             most, first = score, mark.start
-            # As much before the words as after them.
+            # Center the words in the window.
             start = mark.start - (characters - (found[past - 1].end - mark.start)) // 2
         if past > place:
             terms -= Counter((mark.term,))
@@ -90,14 +90,14 @@ def _window(text: str, found: Sequence[Mark], characters: int) -> tuple[int, int
 
 
 def _whole(text: str, place: int, step: int) -> int:
-    """The nearest place that parts no character from its marks."""
+    """Return the nearest offset that does not separate a character from its combining marks."""
     while 0 < place < len(text) and category(text[place])[0] == "M":
         place += step
     return place
 
 
 def _joined(found: Sequence[Mark], start: int, end: int) -> tuple[tuple[int, int], ...]:
-    """Marks within a part, those that touch as one."""
+    """Return the marks within a part, relative to its start; adjacent and overlapping ones are merged."""
     joined: list[tuple[int, int]] = []
     for mark in found:
         if mark.start < start or mark.end > end:

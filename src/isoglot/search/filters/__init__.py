@@ -1,1 +1,1 @@
-"""Conditions on what a passage is besides its words: language, source, document, and any field of its metadata."""
+"""Filters: conditions on language, source, document, and any metadata field of a passage."""

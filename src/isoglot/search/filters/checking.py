@@ -1,4 +1,4 @@
-"""Whether an index can answer a filter: its fields are there, and hold what they are compared with."""
+"""Check a filter against an index: its fields must exist, and hold values of the types they are compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isoglot.search.filters.tree import Among, And, Compare, Condition, Date, Fi
 from isoglot.search.filters.values import LISTS, OWN, Kind, kind_of
 
 Fields: TypeAlias = Mapping[str, Collection[Kind]]
-"""The fields of an index, each with the kinds of values that it holds."""
+"""The fields of an index, each with the types of its values."""
 OWN_FIELDS: Fields = {name: ["text"] for name in OWN}
 _SHOWN = 40
 _NAMES: Mapping[Kind, str] = {
@@ -25,15 +25,15 @@ _NAMES: Mapping[Kind, str] = {
 
 
 def checked_filter(where: str | Filter, fields: Fields) -> Filter:
-    """A filter that an index can answer; field names and language codes as the index spells them.
+    """Return a filter that an index can evaluate, with field names and language codes as the index spells them.
 
     Args:
-        where: as text, or its tree.
+        where: as text, or parsed.
         fields: of the index.
 
     Raises:
-        FilterError: it cannot be read, or names a field that is not there, or one that holds something else.
-        InputError: it is neither text nor a tree.
+        FilterError: it cannot be parsed, or names an unknown field, or one with another type of value.
+        InputError: it is neither text nor a parsed filter.
 
     >>> checked_filter("lang = 'zh-CN' AND metadata.year > 1999", {**OWN_FIELDS, "year": ["number"]})
     And(parts=(Compare(field='lang', operator='=', value='zh', at=1), \
@@ -44,10 +44,10 @@ Compare(field='year', operator='>', value=1999.0, at=20)))
 
 
 def field_named(name: str, fields: Fields, place: str = "where") -> str:
-    """The field that a name means: itself, or after `metadata.`.
+    """Return the field that a name refers to: the name itself, or what follows `metadata.`.
 
     Raises:
-        FilterError: there is none; the message lists those that there are.
+        FilterError: there is no such field; the message lists the existing ones.
     """
     if name in fields:
         return name
@@ -60,7 +60,7 @@ def field_named(name: str, fields: Fields, place: str = "where") -> str:
 
 
 def listed(fields: Fields) -> str:
-    """The fields in words."""
+    """Return a list of the fields for messages."""
     names = [
         name if name in OWN else f"{name[:_SHOWN]} ({', '.join(_NAMES[kind] for kind in sorted(kinds))})"
         for name, kinds in fields.items()

@@ -1,4 +1,4 @@
-"""Whether a passage is as a filter says: what every store has to agree with."""
+"""Evaluate a filter on a passage: the reference that every store must agree with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def matches(tree: Filter, passage: Passage) -> bool:
-    """Whether a passage is as a (checked) filter says.
+    """Return whether a passage meets a (checked) filter.
 
     >>> from isoglot.search.filters.parsing import parse_filter
     >>> passage = Passage("a", "a", "Text", "de", metadata={"year": 2021})
@@ -34,9 +34,9 @@ def matches(tree: Filter, passage: Passage) -> bool:
 
 
 def like(pattern: str, text: str) -> bool:
-    r"""Whether a text is as a pattern of LIKE says.
+    r"""Return whether a text matches a LIKE pattern.
 
-    What stands between two `%` is looked for from left to right and never again, so that no pattern takes long.
+    Pieces between `%` are searched for from left to right without backtracking, so that no pattern is slow.
 
     >>> like("docs/%.md", "docs/a.md"), like(r"50\%", "500"), like("%a_%_c", "xabc"), like("%a_%_c", "xabdc")
     (True, False, False, True)
@@ -59,7 +59,7 @@ def like(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _pieces(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
-    """What stands between the `%` of a pattern, each with how many characters it is."""
+    """Return the pieces between the `%` of a pattern, each with its length in characters."""
     pieces: list[list[str]] = [[]]
     for found in _PIECE.finditer(pattern):
         if found[0] == "%":
@@ -70,7 +70,7 @@ def _pieces(pattern: str) -> tuple[tuple[re.Pattern[str], int], ...]:
 
 
 def true_of(tree: Filter, values: Mapping[str, Mapping[Kind, Stored]]) -> bool:
-    """The same of a passage's values, as `passage_values` gives them."""
+    """Return whether a passage's values, as `passage_values` returns them, meet a filter."""
     if isinstance(tree, Not):
         return not true_of(tree.inner, values)
     if isinstance(tree, And):

@@ -1,4 +1,4 @@
-"""From a filter's text to its tree, by recursive descent."""
+"""Parse a filter's text into a tree, by recursive descent."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from isoglot.search.filters.tokens import FilterError, Token, tokens
 from isoglot.search.filters.tree import Among, And, Compare, Filter, Like, Missing, Not, Operator, Or, Value
 from isoglot.search.filters.values import to_date
 
-DEEPEST = 40  # brackets and NOTs within one another
+DEEPEST = 40  # nested brackets and NOTs
 MOST = 200  # conditions
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter.
+    """Parse a filter.
 
-    NOT binds before AND, AND before OR. A condition is a name, then `=`, `!=`, `<`, `<=`, `>`, `>=` and a value; `IN`
-    or `NOT IN` and values in brackets; `LIKE` or `NOT LIKE` and a text; `IS NULL` or `IS NOT NULL`. Values are texts in
-    single quotes, numbers, dates (2024-05-01, 2024-05-01T12:00Z), true and false.
+    NOT binds tighter than AND, AND tighter than OR. A condition is a name, then `=`, `!=`, `<`, `<=`, `>`, `>=` and a
+    value; `IN` or `NOT IN` and values in brackets; `LIKE` or `NOT LIKE` and a text; `IS NULL` or `IS NOT NULL`. Values
+    are texts in single quotes, numbers, dates (2024-05-01, 2024-05-01T12:00Z), true and false.
 
     Raises:
-        FilterError: it cannot be read; the message says where.
+        FilterError: it cannot be parsed; the message says where.
 
     >>> parse_filter("year >= 2020 AND NOT lang = 'de'")
     And(parts=(Compare(field='year', operator='>=', value=2020.0, at=1), \

@@ -1,4 +1,4 @@
-"""A filter as the SQL that the stored index runs before it searches, over columns of its own making only."""
+"""Translate a filter into the SQL that the stored index applies before it searches, on its own columns only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ESCAPED = re.compile("_([0-9a-f]+)_")
 
 
 def column(field: str, kind: Kind) -> str:
-    """The column that holds a field's values of one kind; it has letters, digits and underscores only.
+    """Return the column with a field's values of one type; its name has letters, digits and underscores only.
 
     >>> column("lang", "text"), column("by.Name", "number")
     ('lang', 'meta_number_by_2e__4e_ame')
@@ -24,7 +24,7 @@ def column(field: str, kind: Kind) -> str:
 
 
 def field_of(name: str) -> tuple[str, Kind] | None:
-    """The field and the kind of such a column of metadata; None for any other.
+    """Return the field and type of a metadata column; None for any other column.
 
     >>> field_of("meta_number_by_2e__4e_ame"), field_of("vector")
     (('by.Name', 'number'), None)
@@ -37,7 +37,7 @@ def field_of(name: str) -> tuple[str, Kind] | None:
 
 
 def fields_of(columns: Iterable[str]) -> Fields:
-    """The fields that some columns hold, the passages' own ones first; names that are none of theirs are passed over.
+    """Return the fields in some columns, the passages' own fields first; other columns are ignored.
 
     >>> list(fields_of(["vector", "meta_number_year"]))
     ['lang', 'source', 'document', 'title', 'id', 'year']
@@ -52,9 +52,9 @@ _KINDS: tuple[Kind, ...] = ("text", "number", "boolean", "date", "texts", "numbe
 
 
 def to_sql(tree: Filter, fields: Fields) -> str:
-    """The condition of a filter that `checked_filter` has passed for these fields.
+    """Return the SQL condition of a filter that `checked_filter` has checked against these fields.
 
-    Every part of it is true or false, never null: what compares a missing value is false.
+    Every part of it is true or false, never null: a comparison with a missing value is false.
     """
     if isinstance(tree, Not):
         return f"(NOT {to_sql(tree.inner, fields)})"
@@ -79,7 +79,7 @@ def to_sql(tree: Filter, fields: Fields) -> str:
 
 
 def literal(value: Value) -> str:
-    """A value as an SQL literal.
+    """Return a value as an SQL literal.
 
     >>> literal("it's"), literal(True), literal(2.0)
     ("'it''s'", 'true', '2.0')
@@ -92,7 +92,7 @@ def literal(value: Value) -> str:
 
 
 def _among(tree: Among, fields: Fields) -> str:
-    """One IN, or one look into lists, for all values of a kind."""
+    """Return one IN, or one search in lists, for all values of a type."""
     kinds, parts = fields[tree.field], []
     days = [value for value in tree.values if isinstance(value, Date)]
     parts += [_single(column(tree.field, "date"), "=", day) for day in days]
@@ -118,7 +118,7 @@ def _single(name: str, sign: str, value: Value) -> str:
 
 
 def _pattern(pattern: str) -> str:
-    """The same pattern with nothing escaped that needs no escape, as SQL wants it."""
+    """Return the pattern without superfluous escapes, as SQL requires."""
 
     def escaped(found: re.Match[str]) -> str:
         char = found[1] or "\\"
@@ -128,7 +128,7 @@ def _pattern(pattern: str) -> str:
 
 
 def balanced(parts: list[str], sign: str) -> str:
-    """Parts in brackets, halved again and again: a long chain would be a deep tree to whoever reads it."""
+    """Join conditions in a balanced tree of brackets: a long chain would be a deep tree for an SQL parser."""
     if len(parts) < 2:
         return parts[0] if parts else "false"
     half = len(parts) // 2

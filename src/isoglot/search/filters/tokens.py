@@ -1,4 +1,4 @@
-"""A filter's text, cut into names, values and signs, each with its place."""
+"""Split a filter's text into tokens (names, values and operators), each with its position."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _TOKEN = re.compile(
 
 
 class FilterError(InputError):
-    """A filter that cannot be; the message says where in it and what was expected."""
+    """An invalid filter; the message says where it is wrong, and what was expected."""
 
 
 class Token(NamedTuple):
-    """One piece.
+    """One token.
 
     Attributes:
-        kind: what it is; a `word` is one of the language's own, a `name` that of a field.
-        value: words in capitals; names and texts without their quotes; else as it is written.
-        at: its first character, from 1.
+        kind: what it is; a `word` is a keyword, a `name` the name of a field.
+        value: keywords in capitals; names and texts without their quotes; otherwise as written.
+        at: position of its first character, from 1.
     """
 
     kind: Kind
@@ -46,10 +46,10 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> list[Token]:
-    """Cut a filter into tokens; the last one is its end.
+    """Split a filter into tokens; the last one marks the end.
 
     Raises:
-        FilterError: a character that has no place in a filter, an open quote, or more than 16,384 characters.
+        FilterError: a character that no token begins with, an open quote, or more than 16,384 characters.
 
     >>> [token.value for token in tokens("year >= 2020 and source = 'it''s'")]
     ['year', '>=', '2020', 'AND', 'source', '=', "it's", '']

@@ -1,4 +1,4 @@
-"""What a filter says, as a tree of values."""
+"""A parsed filter, as a tree of immutable values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ DAY = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A time, or a whole day, in microseconds from 1970 (UTC).
+    """A point in time, or a whole day, in microseconds since 1970 (UTC).
 
     Attributes:
         start: its first microsecond.
-        length: 1, or those of a day.
+        length: in microseconds: 1, or a day.
     """
 
     start: int
@@ -32,7 +32,7 @@ Value: TypeAlias = str | float | bool | Date
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A field compared with a value; a day is compared as a whole. True if any value of the field is so."""
+    """Compare a field with a value; a day is compared as a whole. True if any value of the field fits."""
 
     field: str
     operator: Operator
@@ -51,7 +51,7 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    r"""A text field is like a pattern: `%` stands for any characters, `_` for one; after a `\` they are themselves."""
+    r"""A text field matches a pattern: `%` is any number of characters, `_` exactly one, `\` escapes either."""
 
     field: str
     pattern: str
@@ -68,7 +68,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite; what compares a missing value is false, so this is true of it."""
+    """Negation. A comparison with a missing value is false, so its negation is true."""
 
     inner: Filter
 

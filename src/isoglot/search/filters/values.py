@@ -1,4 +1,4 @@
-"""Values of a passage's fields, by what they can be compared with."""
+"""Values of a passage's fields, by the types that they can be compared as."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isoglot.search.passage import Passage
 Kind: TypeAlias = Literal["text", "number", "boolean", "date", "texts", "numbers"]
 Stored: TypeAlias = str | float | bool | int | list[str] | list[float]
 OWN = ("lang", "source", "document", "title", "id")
-"""Fields that every passage has; one of the metadata that is called so is `metadata.` and its name."""
+"""Fields that every passage has; a metadata field with one of these names is called `metadata.` and the name."""
 LISTS: Mapping[str, Kind] = {"text": "texts", "number": "numbers"}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def to_date(text: str) -> Date | None:
-    """A day, or a time (UTC where no zone stands with it), in ISO 8601; None where it is none.
+    """Parse an ISO 8601 day or time (UTC if there is no time zone); None if it is neither.
 
     >>> to_date("1970-01-02"), to_date("1970-01-01T01:00:00+01:00"), to_date("1970-02-30")
     (Date(start=86400000000, length=86400000000), Date(start=0, length=1), None)
@@ -41,17 +41,17 @@ def to_date(text: str) -> Date | None:
 
 
 def kind_of(value: Value) -> Kind:
-    """What a value of a filter is compared with."""
+    """Return the type of a filter's value."""
     if isinstance(value, Date):
         return "date"
     return "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
 
 
 def metadata_values(metadata: Mapping[str, Any]) -> dict[str, dict[Kind, Stored]]:
-    """Fields of metadata, those of objects within it as `outer.inner`, each with its value as every kind that it is.
+    """Return the fields of metadata, nested ones as `outer.inner`, each with its value in every type that it fits.
 
-    A text that is a number or a date is that as well (what CSV holds is all text); a date is its first microsecond. Of
-    lists, texts and numbers count. What is null, or none of these, is no value.
+    A text that parses as a number or date also counts as one (CSV holds nothing but text); a date is its first
+    microsecond. In lists only texts and numbers count. Null and values of other types are no value.
 
     >>> metadata_values({"year": "2024", "by": {"name": "Ada"}, "tags": ["a", "b"], "none": None})
     {'year': {'text': '2024', 'number': 2024.0}, 'by.name': {'text': 'Ada'}, 'tags': {'texts': ['a', 'b']}}
@@ -65,13 +65,13 @@ def metadata_values(metadata: Mapping[str, Any]) -> dict[str, dict[Kind, Stored]
 
 
 def passage_values(passage: Passage) -> dict[str, dict[Kind, Stored]]:
-    """The same of a passage with the fields that each has; an empty title or source is no value."""
+    """Return the values of metadata and of a passage's own fields; an empty title or source is no value."""
     own: dict[str, dict[Kind, Stored]] = {name: {"text": value} for name in OWN if (value := getattr(passage, name))}
     return {**metadata_values(passage.metadata), **own}
 
 
 def values_in(held: Mapping[Kind, Stored]) -> list[str | float | bool]:
-    """The values of a field as they are counted: a text once, whatever else it is; of a list, each value once.
+    """Return the values of a field for counting: a text once, whatever else it parses as; each value of a list once.
 
     >>> values_in({"text": "2024", "number": 2024.0}), values_in({"texts": ["1", "b", "b"], "numbers": [1.0, 2.0]})
     (['2024'], ['1', 'b', 2.0])
@@ -85,7 +85,7 @@ def values_in(held: Mapping[Kind, Stored]) -> list[str | float | bool]:
 
 
 def numbers_beside(texts: Iterable[str], numbers: Iterable[float]) -> list[float]:
-    """Those of a list's numbers that none of its texts stands for, which count as texts.
+    """Return the numbers of a list that are not also among its texts, as those count as texts.
 
     >>> numbers_beside(["2024", "b"], [2024.0, 1.0])
     [1.0]
@@ -95,7 +95,7 @@ def numbers_beside(texts: Iterable[str], numbers: Iterable[float]) -> list[float
 
 
 def number_of(text: str) -> float | None:
-    """The number that a text is; None where it is none.
+    """Parse a text as a finite number; None if it is none.
 
     >>> number_of("2024"), number_of("20 24"), number_of("1e999")
     (2024.0, None, None)
@@ -124,7 +124,7 @@ def _scalar(value: Any) -> Iterator[tuple[Kind, Stored]]:
         if math.isfinite(number):
             yield "number", number
     elif value is not None and not isinstance(value, (Mapping, list, tuple)):
-        # Other objects (dates, decimals) are stored as their text.
+        # Other objects (dates, decimals) are stored as text.
         text = _SURROGATES.sub("\ufffd", str(value))
         yield "text", text
         if (written := number_of(text)) is not None:

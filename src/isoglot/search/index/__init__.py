@@ -1,1 +1,1 @@
-"""Collections as searchable folders: documents read, split, encoded, and stored in LanceDB."""
+"""Build and update an index folder: documents are read, split, encoded, and stored in LanceDB."""

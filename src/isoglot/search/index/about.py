@@ -1,4 +1,4 @@
-"""What an index says about itself beside its passages, wherever it is kept."""
+"""What an index records about itself besides its passages, in whichever store it is."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class About:
-    """What it takes to ask an index in vectors: the encoder, and the correction that its vectors went through.
+    """What a vector search needs to know of an index: its encoder, and the correction applied to its vectors.
 
     Attributes:
         model: the encoder's name.
-        dimension: of its vectors.
-        length: tokens of a passage, title and prompt included.
-        probe: the encoder's vectors of fixed texts, to tell whether another one is the same; empty where unknown.
+        dimension: of the index's vectors.
+        length: tokens per passage, title and prompt included.
+        probe: the encoder's vectors of fixed texts, to check whether another encoder is the same; empty if unknown.
         options: how the encoder was opened (see `ModelOptions.record`).
-        debias: corrects queries as the passages were.
+        debias: the correction of the passages, also applied to queries.
         version: number of the index's version.
-        mean_terms: index terms of a passage in the mean, which BM25 takes the length of passages by.
-        in_context: passages' vectors have one dimension more, see `isoglot.encoders.in_context.filled_up`.
+        mean_terms: mean number of index terms per passage, for BM25's length normalization.
+        in_context: vectors have one more dimension than the encoder's, see `isoglot.encoders.in_context.filled_up`.
     """
 
     model: str
@@ -44,32 +44,32 @@ class About:
     in_context: bool = False
 
     def is_like(self, other: About) -> bool:
-        """Whether the two say the same."""
+        """Return whether all fields are equal; corrections are compared by their fingerprints."""
         mine, theirs = (replace(one, debias=None, probe=[list(row) for row in one.probe]) for one in (self, other))
         return mine == theirs and self.corrects_like(other)
 
     def corrects_like(self, other: About) -> bool:
-        """Whether vectors of the two went through the same correction, or through none."""
+        """Return whether both have the same correction, or none."""
         mine, theirs = ((one.debias.fingerprint if one.debias else None) for one in (self, other))
         return mine == theirs
 
     def to_text(self) -> str:
-        """As JSON, for stores that keep a text beside their passages."""
+        """Return JSON, for stores that keep it beside the passages."""
         record = asdict(replace(self, debias=None))
         if not self.in_context:
-            del record["in_context"]  # as isoglots that know nothing of it read it
+            del record["in_context"]  # so that older releases can read it
         return json_line({"isoglot_about": FORMAT, **record, "debias": _packed(self.debias)})
 
     @classmethod
     def from_text(cls, text: str, where: str) -> About:
-        """Read what `to_text` wrote.
+        """Parse what `to_text` wrote.
 
         Args:
             text: the JSON.
-            where: it was found, for messages.
+            where: its place, for messages.
 
         Raises:
-            InputError: broken, or of another format.
+            InputError: the text is broken, or of another format.
         """
         remedy = "export it again with `isoglot export --overwrite`"
         try:

@@ -1,4 +1,4 @@
-"""The approximate index: when it pays, how many probes it wants, and what it loses against exact search."""
+"""The approximate index: when it pays off, how many partitions to probe, and its recall against exact search."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from isoglot.encoders.unit_vectors import units
 from isoglot.search.index import segments
 from isoglot.search.index.stored_vectors import to_matrix
 
-PAYS_FROM = 100_000  # rows; below, exact search takes some milliseconds
-LOOKED_AT = 1_000_000  # passages left by a filter that are compared
+PAYS_FROM = 100_000  # rows; below, exact search takes only milliseconds
+LOOKED_AT = 1_000_000  # passages to compare at most, of those that match a filter
 WANTED = 0.95
 _QUERIES, _K, _REFINE = 200, 10, 4
 
 
 def build(folder: Path, table: Any, executor: Executor, kept: Path, key: str) -> None:
-    """Build the IVF index with 4-bit vectors, in segments; with 8-bit ones, at once, where they cannot be coded so.
+    """Build the IVF index, with 4-bit vectors in segments; with 8-bit ones, in one go, if the dimension rules that out.
 
-    It is told the size of a partition, which it remembers: told their number, Lance would join them to ones of its
-    own size the next time it brings the index up to date, and a search would read half of a million vectors.
+    Lance is given the partition size, which it stores. Given the number of partitions, it would merge them to its own
+    default size at the next update of the index, and a search in a million vectors would read half of them.
 
     Args:
         folder: of the index.
-        table: of its passages.
-        executor: where segments are made.
-        kept: folder for what is finished of it.
-        key: of the table's content.
+        table: its passages.
+        executor: where segments are built.
+        kept: folder for finished segments.
+        key: identifies the table's content.
     """
     rows = table.count_rows()
     if table.schema.field("vector").type.list_size % segments.STEP:
@@ -48,19 +48,19 @@ def build(folder: Path, table: Any, executor: Executor, kept: Path, key: str) ->
 
 
 def partitions(rows: int) -> int:
-    """About the square root of the number of rows, at least 16."""
+    """Return about the square root of the number of rows, at least 16."""
     return max(16, math.isqrt(rows))
 
 
 def tune(table: Any, rows: int) -> dict[str, Any]:
     """Choose how many partitions to probe, and measure recall@10 against exact search.
 
-    Half of 200 stored vectors (the passage itself left out of its results) choose the probes: the fewest of 8, 16,
-    32, ... that reach a recall of .96; the other half measure it.
+    The queries are 200 stored vectors, each passage left out of its own results. Half of them choose the probes: the
+    fewest of 8, 16, 32, ... with a recall of at least .96; the other half measures the recall.
 
     Args:
         table: with an index on `vector`.
-        rows: in it.
+        rows: number of rows in it.
 
     Returns:
         `probes`, `refine`, `recall`, `milliseconds` (median of one search) and `partitions`.
@@ -83,26 +83,26 @@ def tune(table: Any, rows: int) -> dict[str, Any]:
 
 
 def probes_for(ann: Mapping[str, Any], passages: int, among: int) -> int:
-    """Partitions to probe where a filter leaves so many passages.
+    """Return the number of partitions to probe when a filter leaves some passages.
 
-    What is near to a query and left by a filter may lie in any partition, the more so where the filter goes by what
-    the passages are about. So all partitions are probed, which costs little where passages are passed over before
-    they are compared; where more than a million are left, as many partitions as hold a million of these.
+    Passages that are near a query and match a filter may lie in any partition, the more so if the filter concerns what
+    the passages are about. So all partitions are probed, which costs little, since other passages are skipped before
+    they are compared; if more than a million match, as many partitions as hold a million of them.
 
     Args:
-        ann: as `tune` gives it.
+        ann: as `tune` returns it.
         passages: in the index.
-        among: of them, left by the filter.
+        among: number of passages that match the filter.
     """
     probes, partitions = int(ann["probes"]), int(ann["partitions"])
     if among >= passages:
         return probes
-    # Lance may have made somewhat more partitions than it was told to.
+    # Lance may have made somewhat more partitions than requested.
     return min(2 * partitions, max(probes, math.ceil(2 * partitions * LOOKED_AT / max(1, among))))
 
 
 def _recall(table: Any, vectors: Vectors, exact: list[set[str]], probes: int) -> tuple[float, float]:
-    """Mean recall@10, and the median milliseconds of a search."""
+    """Return mean recall@10, and the median milliseconds of a search."""
     found, seconds = [], []
     for vector, right in zip(vectors, exact, strict=True):
         started = time.perf_counter()
@@ -112,7 +112,7 @@ def _recall(table: Any, vectors: Vectors, exact: list[set[str]], probes: int) ->
 
 
 def _exact(table: Any, vectors: Vectors) -> list[set[str]]:
-    """The same for many vectors by exact search, in one pass over the table."""
+    """Return what `_search` should find for each vector, by exact search in one pass over the table."""
     asked = units(vectors)
     scores = np.full((len(vectors), _K + 1), -np.inf, np.float32)
     ids = np.full(scores.shape, "", dtype=object)
@@ -127,7 +127,7 @@ def _exact(table: Any, vectors: Vectors) -> list[set[str]]:
 
 
 def _search(table: Any, vector: Vectors, probes: int) -> set[str]:
-    """Ids of the ten nearest besides the first, which is the vector's own passage."""
+    """Return ids of the ten nearest passages after the first, which is the vector's own."""
     query = table.search(vector, vector_column_name="vector").distance_type("cosine").limit(_K + 1)
     query = query.nprobes(probes).refine_factor(_REFINE)
     return set(query.select(["id", "_distance"]).to_arrow()["id"].to_pylist()[1:])

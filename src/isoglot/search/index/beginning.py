@@ -1,4 +1,4 @@
-"""What a build finds before it stores anything: what is there, what is given, and what is to be done with each."""
+"""Compare the input with the index before a build stores anything, and decide what to do with each document."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from isoglot.search.index.syncing import Sync, plan_sync
 
 @dataclass(frozen=True)
 class Begun:
-    """A build that nothing was refused of, and that has stored nothing yet.
+    """A build that has passed all checks and has stored nothing yet.
 
     Attributes:
-        store, roots: as they were (see `open_store`).
+        store, roots: of the index as it is (see `open_store`).
         sources: files to read.
-        intake: of their documents.
-        plan: what there is to do to bring an index to its files; None where that is not asked for.
+        intake: sorts the documents into new, changed and duplicate ones.
+        plan: the changes of a sync; None if the build is not a sync.
         doomed: ids to delete.
-        unknown: ids to delete that are not there.
-        cut_short: names of files that were not read whole.
+        unknown: ids to delete that are not in the index.
+        cut_short: names of files that were not read completely.
     """
 
     store: Store
@@ -50,17 +50,17 @@ class Begun:
 
 
 def begin(folder: Path, manifest: Manifest, inputs: Sequence[Path], problems: Problems, changes: Changes) -> Begun:
-    """Look at what is there and at what is given.
+    """Compare the index with the inputs.
 
     Raises:
-        InputError: what cannot be done with these.
+        InputError: the changes cannot be made.
     """
     store, roots = open_store(folder, manifest, inputs, changes.moved_from)
     known_ids, unknown = resolve_ids(changes.delete_lists, store.hash_of, exactly=changes.delete)
     doomed: Collection[str] = dict.fromkeys(known_ids)
     plan = None
     if changes.sync:
-        # Where a build was killed, its tables were other ones, and all is looked at again.
+        # After a killed build the tables differ from the version whose files were recorded, so check all files again.
         known = read_states(folder, manifest.current) if is_published(store, manifest) else {}
         plan = plan_sync(inputs, store, known, roots, problems, changes.most_deleted)
         doomed = plan.doomed
@@ -75,7 +75,7 @@ def begin(folder: Path, manifest: Manifest, inputs: Sequence[Path], problems: Pr
 
 
 def fresh_documents(begun: Begun, given: GivenDocuments, folder: Path, problems: Problems) -> Iterator[Fresh]:
-    """The documents to encode; those that they replace are deleted first."""
+    """Return the documents to encode; delete those that they replace first."""
     found = given.records(problems) if given.records else read_documents(begun.sources, problems, begun.cut_short)
     changed: Iterable[Fresh] = begun.intake.changed(found, problems)
     if begun.store.hash_of:
@@ -85,7 +85,7 @@ def fresh_documents(begun: Begun, given: GivenDocuments, folder: Path, problems:
 
 
 def warn_of_surprises(begun: Begun, folder: Path, problems: Problems) -> None:
-    """Note what was done otherwise than one might think."""
+    """Warn of what may surprise the user."""
     intake, plan, no_room_for = begun.intake, begun.plan, begun.store.no_room_for
     if plan and plan.kept:
         problems.warn(folder, None, f"{plan.kept} documents stay whose files could not be read")

@@ -1,4 +1,4 @@
-"""The places of the best scores, best first; equal ones in their own order."""
+"""Indices of the best scores, best first; ties in their original order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def best_rows(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Places of the k highest of scores (n,), or of all where they are fewer.
+    """Return indices of the k highest of scores (n,), or of all if there are fewer.
 
     >>> best_rows(np.array([0.1, 0.9, 0.5, 0.9]), 3).tolist()
     [1, 3, 2]

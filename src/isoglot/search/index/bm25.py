@@ -1,4 +1,4 @@
-"""BM25 (Robertson and Zaragoza 2009): its two constants, and the part of it that is the term's."""
+"""BM25 (Robertson and Zaragoza 2009): its two constants, and a term's inverse document frequency."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ K1, B = 1.2, 0.75
 
 
 def idf(passages: int, having: int) -> float:
-    """The inverse document frequency of a term.
-
-    log(1 + (N - n + 1/2) / (n + 1/2)).
+    """Return the inverse document frequency of a term: log(1 + (N - n + 1/2) / (n + 1/2)).
 
     Args:
-        passages: N, of the collection.
-        having: n, how many of them have the term.
+        passages: N, the number of passages in the collection.
+        having: n, the number of passages with the term.
 
     >>> round(idf(3, 1), 4)  # log(1 + 2.5 / 1.5)
     0.9808

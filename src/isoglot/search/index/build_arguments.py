@@ -1,4 +1,4 @@
-"""What a build of an index is asked for, held against what is there, before a model is opened."""
+"""The arguments of an index build, and their checks against what exists, before a model is opened."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from isoglot.search.index.syncing import check_sync
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """How passages of a new index are made and kept; an index that is there keeps to its own way.
+    """Settings of a new index; an existing one keeps its own.
 
     Attributes:
         debias: file of a correction for passages and queries.
-        options: how the model is opened where it is given by name, or was opened.
-        length: tokens of a passage, title and prompt included; the model's own when None.
+        options: how to open the model if it is given by name, or how it was opened.
+        length: tokens per passage, title and prompt included; the model's own when None.
         precision: as for `encode`.
-        numbers: that vectors are kept in; float32 when None.
-        in_context: passages are read within their documents as well.
-        tokens: the vectors of passages' tokens are kept.
+        numbers: number format of the vectors; float32 when None.
+        in_context: also encode passages in the context of their documents.
+        tokens: also store the vectors of passages' tokens.
     """
 
     debias: Path | None
@@ -45,15 +45,15 @@ class IndexSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What becomes of the documents that an index has, besides those that it is given.
+    """What happens to the documents that are already in an index.
 
     Attributes:
-        update: they stay, but for those that others replace.
-        by_id: records of files replace those of their ids whatever file they came from.
-        delete: ids to delete, each as it is.
-        delete_lists: the same as they are typed, or several between commas.
+        update: they stay, except those that are replaced.
+        by_id: records in files replace documents with the same ids whatever file those came from.
+        delete: ids to delete, each taken literally.
+        delete_lists: ids to delete as typed; an entry that is no document's id is split at commas.
         moved_from: where the first input was when it was indexed.
-        sync: those go that the files and folders do not hold.
+        sync: delete those that the files and folders no longer contain.
         most_deleted: the largest share of them that `sync` may delete.
     """
 
@@ -76,10 +76,10 @@ def index_settings(
     in_context: bool,
     tokens: bool,
 ) -> IndexSettings:
-    """Settings of a new index; length and precision are those of the options where they are not given.
+    """Return the settings of a new index; length and precision default to those of `options`.
 
     Raises:
-        InputError: a correction or options of another kind.
+        InputError: `debias` or `options` has the wrong type.
     """
     debias = as_path("debias", debias, "the file of a correction, as text or a path")
     if options is not None:
@@ -99,10 +99,10 @@ def index_settings(
 def checked_arguments(
     documents: Any, folder: Path, changes: Changes, *, overwrite: bool, resume: bool
 ) -> tuple[GivenDocuments, Changes]:
-    """Refuse what cannot be, before a model is opened; `sync` updates where there is an index.
+    """Check the arguments before a model is opened, and turn a `sync` of an existing index into an update.
 
     Raises:
-        InputError: naming the argument.
+        InputError: an invalid argument, which the message names.
     """
     if isinstance(changes.delete, str) or isinstance(changes.delete_lists, str):
         raise InputError("delete: given as one text; expected a list of ids")
@@ -124,10 +124,10 @@ def checked_arguments(
 
 
 def as_path(name: str, given: Path | str | None, what: str) -> Path | None:
-    """A path that may be left out.
+    """Return an optional argument as a path.
 
     Raises:
-        InputError: something else, in place of `what`.
+        InputError: it is neither text, path nor None; `what` describes it in the message.
     """
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""From documents to a published index: a plan, its shards, one commit; killed, it goes on where it was."""
+"""Build an index from documents: plan shards, encode them, publish in one commit; an interrupted build resumes."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ from isoglot.search.index.syncing import MOST_DELETED
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did.
+    """Summary of a build.
 
     Attributes:
-        version: the one published (or the one there before, where nothing changed).
-        added, replaced, deleted, unchanged, folded: documents.
-        unknown: ids to delete that are not there.
+        version: the published version (the earlier one if nothing changed).
+        added, replaced, deleted, unchanged, folded: numbers of documents; `folded` ones are duplicates of others.
+        unknown: ids to delete that are not in the index.
         problems: what could not be read.
         seconds: wall time.
         changed: whether a version was published.
-        shards: that the documents added and replaced were encoded in.
-        numbers: that the index keeps its vectors in.
-        kept: shards of these that an earlier run, which did not come to its end, had finished.
+        shards: number of shards that the added and replaced documents were encoded in.
+        kept: number of those shards that an interrupted earlier run had finished.
+        numbers: number format of the stored vectors.
     """
 
     version: Version
@@ -120,48 +120,47 @@ def build_index(
         documents: files and folders; or documents in memory: dicts with `text` and optionally `id`, `title`, `lang`
             and metadata, in any iterable, a frame of pandas or polars, an Arrow table, or a `datasets.Dataset`.
         folder: folder of the index; created if it does not exist.
-        model: what `isoglot.load` takes, a Sentence Transformer, or any other embedder; without a tokenizer here,
-            passages are measured in pieces of four letters.
+        model: what `isoglot.load` takes, a Sentence Transformer, or any other embedder. If it has no local tokenizer,
+            passage lengths are estimated, a token being up to four letters.
         name: name or folder under which searches open the model; what it was loaded from when None. A function has to
             be given to `Searcher.open` again.
         debias: a bias correction for passages and queries.
         length: tokens per passage, including title and prompt; that of `options`, or the model's, when None.
         update: add to, replace in and delete from a published index; documents in memory then need ids.
-        by_id: in an update, records of files replace those of their ids whatever file they came from, as documents in
-            memory do; otherwise records with other files' ids are refused before anything is changed.
-        delete: ids of documents to delete (with `update`), each as it is.
-        delete_lists: ids, or ids between commas where no document is called so, as they are typed.
-        sync: make the index hold what files and folders hold: documents whose files left, or that these do not hold
-            any more, are deleted. Files are told apart by name, and read where their bytes changed. A new index is made
-            where there is none.
+        by_id: in an update, records in files replace documents with the same ids whatever file those came from, as
+            documents in memory do; otherwise an id that belongs to another file is an error, and nothing is changed.
+        delete: ids of documents to delete (with `update`), each taken literally.
+        delete_lists: ids to delete as typed by a user: an entry that is no document's id is split at commas.
+        sync: make the index match the given files and folders: documents that these no longer contain are deleted.
+            Files are identified by name, and read only if their content changed. If there is no index, one is made.
         most_deleted: with `sync`, the largest share of the documents from these inputs that may be deleted at once;
-            more is refused, as by a folder that is not mounted, and nothing is changed.
+            if more would be, nothing is changed (the folder may not be mounted).
         moved_from: where the first input was when it was indexed; its documents keep their ids.
-        overwrite: replace the index that the folder holds, and all else in it. The new one is built beside it and takes
-            its place when it is done; until then the old one is searched. Folders that hold no index are refused.
-        resume: go on with a build that was interrupted, with the same documents and settings. Updates need no leave.
+        overwrite: replace the index in the folder, and everything else in it. The new index is built beside it and
+            replaces it when finished; until then the old one can be searched. Only folders with an index are replaced.
+        resume: continue an interrupted build, with the same documents and settings. Updates resume without it.
         precision: as for `encode`; that of `options` when `auto`.
-        options: how a model given by name is opened, or one given open was; a new index records it, and its readers
-            open the model so again. Where an update leaves something out, the index's own options say it.
-        numbers: that a new index keeps its vectors in: float32 (when None), float16, or int8, which takes a byte and is
-            searched exactly only. What they lose is measured and kept in the manifest. An update keeps to the index's.
-        in_context: passages of a new index are read within their documents as well (see
-            `isoglot.encoders.in_context`), or within what a document in memory has as `context`; the model has to be
-            opened here, and to pool by the mean. An update keeps to the index's way.
-        tokens: a new index keeps the vectors of its passages' tokens, a byte a number, which late interaction
-            (`rerank="late"`) then reads instead of encoding passages. An update keeps to the index's way.
-        ann_from: passages from which an ANN index is built.
+        options: how to open a model given by name, or how an open model was opened. A new index records them, and
+            searches open the model accordingly. In an update, options left out are taken from the index.
+        numbers: number format of a new index's vectors: float32 (when None), float16, or int8, which takes a byte and
+            is searched exactly only. The loss of recall is measured and kept in the manifest. Updates keep the format.
+        in_context: a new index's passages are also encoded in the context of their documents (see
+            `isoglot.encoders.in_context`), or in the field `context` of documents in memory; takes a local model with
+            mean pooling. Updates do as the index does.
+        tokens: a new index also stores the vectors of its passages' tokens, a byte per number, which late interaction
+            (`rerank="late"`) then reads instead of encoding passages. Updates do as the index does.
+        ann_from: number of passages from which an ANN index is built.
         executor: where shards are encoded; in this process when None.
-        opener: opens the model where the executor's workers are; the model itself goes there when None.
-        price: of a worker's hour, for what is said about the cost.
+        opener: opens the model in the executor's workers; when None, the model itself is sent to them.
+        price: of a worker's hour, for the cost in progress lines.
 
     Raises:
-        InputError: nothing to read, too much to delete, another encoder than the index's, an index that is there
-            already, or an unfinished build with other settings.
+        InputError: nothing to read, too much to delete, another encoder than the index's, an index exists already, or
+            an unfinished build has other settings.
         IsoglotError: the disk is full.
 
     Example:
-        With `folder` as a `pathlib.Path`, and counts of letters as an encoder:
+        With `folder` as a `pathlib.Path`, and letter counts as an encoder:
 
         >>> from isoglot import build_index
         >>> def embed(texts, role):
@@ -246,7 +245,7 @@ def build_index(
 
 
 def _opened(model: str, settings: IndexSettings, there: Path | None) -> Model:
-    """A model by name; what its options leave out, an index that is there says."""
+    """Open a model by name; options that are not given are those of the existing index, if there is one."""
     options = replace(settings.options, length=settings.length, precision=settings.precision)
     return open_embedder(model, options if there is None else options.filled(read_manifest(there).options))
 
@@ -260,7 +259,7 @@ def _recipe(
     executor: Executor | None,
     opener: Callable[[], Model] | None,
 ) -> Recipe:
-    """How rows are made; a model that another process opens may be another one, and has to give the index's vectors."""
+    """Return how rows are made; a model opened in another process must reproduce the index's probe vectors."""
     elsewhere = executor is not None
     return Recipe(
         model=opener if elsewhere and opener is not None else partial(_itself, model),
@@ -280,7 +279,7 @@ def _itself(model: Model) -> Model:
 
 
 def _recall(manifest: Manifest, ledger: Ledger, plan: Sequence[Planned]) -> dict[str, Any] | None:
-    """What the index's numbers lose, among what is new; the figure before where that was of more passages."""
+    """Return the recall of the index's number format on the new vectors; the earlier figure if it is of more."""
     before = manifest.version.recall if manifest.versions else None
     if manifest.numbers == "float32":
         return None
@@ -292,13 +291,13 @@ def _recall(manifest: Manifest, ledger: Ledger, plan: Sequence[Planned]) -> dict
 
 
 def _delete_first(begun: Begun) -> int:
-    """Delete what was named; how many were there."""
-    # Documents whose files left go only when others were stored: what has another name now keeps its vectors.
+    """Delete the documents named by the caller; return how many existed."""
+    # A sync deletes last: a document in a renamed file is first folded into its old self, and so keeps its vectors.
     return 0 if begun.plan else begun.store.delete(begun.doomed)
 
 
 def _store(begun: Begun, ledger: Ledger, plan: Sequence[Planned]) -> None:
-    """Store the rows of all shards, in the plan's order, and what was folded."""
+    """Store the rows of all shards, in the plan's order, and the folded documents."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for shard in plan:
@@ -311,7 +310,7 @@ def _store(begun: Begun, ledger: Ledger, plan: Sequence[Planned]) -> None:
 
 
 def _delete_last(begun: Begun) -> int:
-    """Delete what no file holds any more, where an index is brought to its files; how many were there."""
+    """In a sync, delete the documents that no file contains any more; return how many existed."""
     if begun.plan is None:
         return 0
     begun.intake.unchanged += begun.plan.unread
@@ -319,14 +318,14 @@ def _delete_last(begun: Begun) -> int:
 
 
 def _refuse_nothing(begun: Begun, plan: Sequence[Planned], inputs: Sequence[Path], problems: Problems) -> None:
-    """Refuse to make an index that would hold nothing."""
+    """Raise InputError if the index would be empty."""
     if not plan and not begun.store.hash_of:
         problems.raise_if_any("There is no document left to index.")
         raise InputError(f"{', '.join(map(shown, inputs)) or MEMORY}: no document to index")
 
 
 def _finish(folder: Path, begun: Begun, ledger: Ledger, version: int) -> None:
-    """Leave nothing of the build but the index, and note its files as this version holds them."""
+    """Remove the build's temporary files, and, in a sync, record the state of the input files."""
     (folder / BUILDING).unlink(missing_ok=True)
     ledger.forget()
     if begun.plan:

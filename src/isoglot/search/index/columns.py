@@ -1,4 +1,4 @@
-"""Columns of the stored passages that filters look at: one for each field of the metadata and kind of value."""
+"""Columns of the passages table for filters: one per metadata field and type of value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 
 
 def field_columns(passages: Sequence[Passage]) -> dict[str, list[Any]]:
-    """The columns of some passages' metadata; passages of one document that follow each other are read once."""
+    """Return columns of the passages' metadata; consecutive passages of one document are converted once."""
     found: dict[str, list[Any]] = {}
     metadata: Mapping[str, Any] | None = None
     values: dict[str, Any] = {}
@@ -42,20 +42,20 @@ def field_columns(passages: Sequence[Passage]) -> dict[str, list[Any]]:
 
 
 def field_arrays(passages: Sequence[Passage]) -> dict[str, pa.Array[Any]]:
-    """The same as typed arrays, in the order of their names."""
+    """Return `field_columns` as typed arrays, sorted by name."""
     found = field_columns(passages)
     types = {name: known[1] for name in found if (known := field_of(name)) is not None}
     return {name: pa.array(found[name], _TYPES[types[name]]) for name in sorted(found)}
 
 
 def column_values(passage: Passage, schema: pa.Schema) -> dict[str, str]:
-    """What a table's columns of metadata hold for a passage, as SQL."""
+    """Return a passage's values for a table's metadata columns, as SQL."""
     values = _values(passage)
     return {name: _sql(values.get(name)) for name in schema.names if field_of(name) is not None}
 
 
 def room_for(names: Sequence[str], schema: pa.Schema) -> tuple[pa.Schema, set[str]]:
-    """Which of these columns a table has yet to get, and the fields for which it has no room."""
+    """Return the columns that must be added to a table, and the fields that exceed its limit of columns."""
     room = MOST - sum(name.startswith(PREFIX) for name in schema.names)
     wanted: list[tuple[str, pa.DataType]] = []
     over: set[str] = set()
@@ -71,7 +71,7 @@ def room_for(names: Sequence[str], schema: pa.Schema) -> tuple[pa.Schema, set[st
 
 
 def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
-    """A tally with further rows of one field, whose columns are given by kind."""
+    """Add further rows of one field, given as columns by type, to a tally."""
     rows = len(next(iter(held.values())))
     counts = Counter(tally.counts)
     any_value = np.zeros(rows, bool)
@@ -81,13 +81,13 @@ def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
             continue
         array = held[kind]
         there = pc.is_valid(array).to_numpy(zero_copy_only=False)
-        # A text that is a number, too, counts as text.
+        # A text that also parses as a number counts as text.
         if kind in lists:
             array = pa.array([value for values in _counted(kind, lists) for value in dict.fromkeys(values)])
         else:
             array = array.filter(pa.array(there & ~any_value))
         found = pc.value_counts(array)
-        # Arrow tells -0.0 from 0.0, as no filter does.
+        # Arrow distinguishes -0.0 from 0.0; filters do not.
         values: list[Any] = found.field(0).to_pylist()
         for value, count in zip(values, np.asarray(found.field(1)).tolist(), strict=True):
             counts[value + 0.0 if isinstance(value, float) else value] += count
@@ -96,7 +96,7 @@ def add_up(tally: Tally, held: Mapping[Kind, pa.Array[Any]]) -> Tally:
 
 
 def _counted(kind: Kind, lists: Mapping[Kind, list[Any]]) -> Iterator[Sequence[Any]]:
-    """The values of each row's list that count as this kind."""
+    """Yield the values of each row's list that count as this type."""
     if kind == "numbers" and "texts" in lists:
         for texts, numbers in zip(lists["texts"], lists["numbers"], strict=True):
             yield numbers_beside(texts or (), numbers or ())

@@ -1,4 +1,4 @@
-"""Which documents are meant where ids are given for deletion."""
+"""Resolve ids given for deletion."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from isoglot.core.errors import InputError
 def resolve_ids(
     typed: Iterable[str], there: Container[str], exactly: Iterable[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Ids that are there, and those that are not.
+    """Return the ids that exist, and those that do not.
 
     Args:
-        typed: ids; one that is not there and holds commas is a list of ids.
+        typed: ids as typed; an entry that is not an existing id is split at commas.
         there: ids of all documents.
-        exactly: ids that are no lists whatever they hold.
+        exactly: ids taken literally, commas included.
 
     >>> resolve_ids(["a,b", "c,d", "e"], {"a,b", "a", "c"}, exactly=["a,c"])
     (['a,b', 'c'], ['d', 'e', 'a,c'])
@@ -33,13 +33,13 @@ def resolve_ids(
 
 
 def read_ids(path: Path) -> list[str]:
-    """The ids of a file, one a line, each taken as it is.
+    """Read the ids in a file, one per line, each taken literally.
 
     Raises:
         InputError: no such file, not UTF-8, or empty.
     """
     try:
-        # Nothing but line feeds and carriage returns ends a line: ids may hold other separators of Unicode.
+        # Split at line feeds only (carriage returns are translated): ids may hold other Unicode line separators.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""The encoder of an index: what it is called, and whether another one gives the same vectors."""
+"""The encoder of an index: its name, and whether another encoder gives the same vectors."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.about import About
 
-FUNCTION = "function:"  # before the name of a model that no name opens
+FUNCTION = "function:"  # prefix of the name of a model that cannot be opened by name
 _PROBES = ["The mountain is 5,137 metres high.", "Der Fluss fließt nach Norden.", "北京是中国的首都。"]
-_SAME = 0.995  # half and full precision of one encoder agree to .9999
+_SAME = 0.995  # cosine; half and full precision of one encoder agree to .9999
 
 
 def probe(model: Model, precision: str = "auto") -> Vectors:
-    """Vectors (3, d) of fixed passages: the encoder's fingerprint, the same wherever its folder lies."""
+    """Return vectors (3, d) of fixed passages: the encoder's fingerprint, independent of its folder."""
     return encode(model, _PROBES, "passage", precision=precision).vectors
 
 
 def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: str) -> None:
-    """Stop where an encoder is not the one that an index was made with.
+    """Raise InputError if an encoder is not the one that an index was made with.
 
     Args:
         vectors: of `probe`.
         recorded: those of the index's encoder.
-        name: of the encoder; None where it came as an object.
+        name: of the encoder; None if it was given as an object.
         made_with: name of the index's encoder.
 
     Raises:
@@ -53,18 +53,18 @@ def refuse_other(vectors: Vectors, recorded: Any, name: str | None, made_with: s
 
 
 def is_same(vectors: Vectors, recorded: Vectors) -> bool:
-    """Whether vectors of `probe` are those of one encoder, up to its precision."""
+    """Return whether two results of `probe` are from the same encoder, up to its precision."""
     return vectors.shape == recorded.shape and float((vectors * recorded).sum(axis=1).min()) >= _SAME
 
 
 def open_like(about: About, model: Model | str | None, options: ModelOptions, *, light: bool = False) -> Encoder:
-    """Open the encoder of an index, or another one that has to give the same vectors.
+    """Open the encoder of an index, or another one that must give the same vectors.
 
     Args:
-        about: what the index says about its encoder.
-        model: where it lies now, or it itself; what the index names when None.
+        about: what the index records about its encoder.
+        model: its folder or name, or an open model; the model named by the index when None.
         options: how to open it.
-        light: without Sentence Transformers where that gives the index's vectors.
+        light: open it without Sentence Transformers if that reproduces the index's vectors.
 
     Raises:
         InputError: it cannot be opened, or is not the one that the index was made with.
@@ -90,12 +90,12 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
 
 
 def refuse_unlike(about: About, encoder: Encoder, name: str | None = None) -> None:
-    """Stop where an open encoder is not that of an index, as far as the index says which one that is.
+    """Raise InputError if an open encoder is not that of an index, as far as the index records it.
 
     Args:
-        about: what the index says about its encoder.
+        about: what the index records about its encoder.
         encoder: any.
-        name: of it; None where it came as an object.
+        name: of the encoder; None if it was given as an object.
 
     Raises:
         InputError: another dimension, or other vectors for the same texts.
@@ -111,7 +111,7 @@ def refuse_unlike(about: About, encoder: Encoder, name: str | None = None) -> No
 
 
 def gives(about: About, encoder: Encoder) -> bool:
-    """Whether an open encoder is that of an index."""
+    """Return whether an open encoder is that of an index, as far as the index records it."""
     try:
         refuse_unlike(about, encoder)
     except InputError:
@@ -120,6 +120,6 @@ def gives(about: About, encoder: Encoder) -> bool:
 
 
 def index_name(model: Model) -> str:
-    """What an index calls its encoder: a name that opens it again, where there is one."""
+    """Return the name under which an index records its encoder: one that opens it again, if there is one."""
     is_function = not is_transformer(model) and (isinstance(model, FunctionEmbedder) or not isinstance(model, Encoder))
     return f"{FUNCTION}{name_of(model)}" if is_function else name_of(model)

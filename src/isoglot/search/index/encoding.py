@@ -1,4 +1,4 @@
-"""Encoding the shards of a plan: those that are finished are left out, the others go where the executor takes them."""
+"""Encode the shards of a plan with an executor, except those that are already finished."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from isoglot.search.index.shards import Planned, Shard
 
 
 class Encoding:
-    """A plan while it is carried out.
+    """A plan being carried out.
 
     Attributes:
-        plan: the shards so far, in their order.
-        kept: how many of them were finished before.
-        documents, passages: that were encoded now.
+        plan: the shards so far, in order.
+        kept: number of shards that an earlier run had finished.
+        documents, passages: numbers encoded by this run.
     """
 
     def __init__(self, ledger: Ledger, rate: Rate) -> None:
@@ -26,10 +26,10 @@ class Encoding:
         self.kept = self.documents = self.passages = 0
 
     def run(self, shards: Iterable[Shard], executor: Executor, recipe: Recipe) -> None:
-        """Finish all shards, and write the plan down.
+        """Encode all unfinished shards, and write the plan.
 
         Raises:
-            IsoglotError: one cannot be made, or not be written; those that are finished stay.
+            IsoglotError: a shard cannot be encoded or written; finished shards are kept.
         """
         for shard, rows in executor.run(recipe.open, self._missing(shards)):
             self._ledger.put(shard.address, rows)

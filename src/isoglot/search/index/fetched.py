@@ -1,4 +1,4 @@
-"""Rows of a table by their ids; those fetched last stay in memory, since a fetch takes longer than a search."""
+"""Rows of a table by id, with a cache of recent ones, since a fetch takes longer than a search."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 from isoglot.core.recent import Recent
 
 MOST_BYTES = 32 * 2**20
-_ROW = 200  # bytes that a row takes besides its texts
+_ROW = 200  # bytes of a row besides its texts
 
 Row = tuple[str, ...]
 
 
 class Fetched:
-    """Columns of texts, of a table of one version; threads may share one.
+    """Text columns of one version of a table, cached; safe to share between threads.
 
     Args:
         table: to fetch from.
         columns: to fetch.
-        most: bytes of rows that are kept.
+        most: bytes of rows to cache at most.
     """
 
     def __init__(self, table: Any, columns: Sequence[str], *, most: int = MOST_BYTES) -> None:
@@ -28,17 +28,17 @@ class Fetched:
         self._kept = Recent[int, Row](most, size)
 
     def rows(self, ids: Sequence[int]) -> list[Row]:
-        """The columns of these rows, in this order.
+        """Return the columns of these rows, in this order.
 
         Args:
-            ids: as the table numbers its rows.
+            ids: Lance row ids.
         """
         kept = {id: self._kept.get(id) for id in ids}
         rows = {id: row for id, row in kept.items() if row is not None}
         missing = [id for id in kept if id not in rows]
         if missing:
             found = self._table.take_row_ids(missing).select(self._columns).with_row_id().to_arrow()
-            # They come in the order of the table.
+            # They are returned in the order of the table.
             columns = [found[name].to_pylist() for name in ("_rowid", *self._columns)]
             for id, *row in zip(*columns, strict=True):
                 rows[id] = self._kept[id] = tuple(map(str, row))
@@ -46,5 +46,5 @@ class Fetched:
 
 
 def size(row: Row) -> int:
-    """Bytes that a row takes."""
+    """Return the bytes that a row takes."""
     return _ROW + sum(map(sys.getsizeof, row))

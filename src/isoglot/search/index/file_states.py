@@ -1,4 +1,4 @@
-"""The files that an index was brought to, as they were then: what has not changed is not read again."""
+"""The state of the files that an index was synced with, so that unchanged files are not read again."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from isoglot.core.files import read_json, write_json
 from isoglot.documents.document import Source
 
 SYNCED = "synced.json"
-_COARSE = 2_000_000_000  # nanoseconds that a file system's clock may be rough by
+_COARSE = 2_000_000_000  # nanoseconds; coarsest resolution of a file system's timestamps
 
 
 class FileState(NamedTuple):
-    """A file when it was read last.
+    """The state of a file when it was last read.
 
     Attributes:
         size: bytes.
-        changed: nanoseconds since 1970; 0 where it was so fresh that a further change might not show.
-        digest: hash of its bytes; empty where they cannot be read.
-        whole: whether all that it holds is in the index under its name; it is read again otherwise.
+        changed: time of the last change, nanoseconds since 1970; 0 if so recent that a further change might not show.
+        digest: hash of its bytes; empty if it cannot be read.
+        whole: whether all its documents are in the index under its name; if not, it is read again.
     """
 
     size: int
@@ -33,30 +33,30 @@ class FileState(NamedTuple):
 
 
 def read_states(folder: Path, version: int) -> dict[str, FileState]:
-    """The files by name, as a version of an index was brought to them; none where that is not known."""
+    """Return the files by name, as recorded when this version of the index was synced; empty if not recorded."""
     path = folder / SYNCED
     if not path.is_file():
         return {}
     try:
         record = read_json(path)
         if record["version"] != version:
-            return {}  # it was rolled back, or updated otherwise
+            return {}  # it was rolled back, or updated without `sync`
         return {name: FileState(*state) for name, state in record["files"].items()}
     except (InputError, TypeError, KeyError, AttributeError):
         return {}  # all files are read again
 
 
 def write_states(folder: Path, version: int, files: Mapping[str, FileState]) -> None:
-    """Note which files a version was brought to."""
+    """Record the state of the files that a version was synced with."""
     write_json(folder / SYNCED, {"version": version, "files": files})
 
 
 def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple[dict[str, FileState], list[Source]]:
-    """The state of files, and those of them to read: new ones, changed ones, and those that were not read whole.
+    """Return the state of the files, and those to read: new, changed, or not completely read before.
 
     Args:
         sources: all files.
-        known: as they were.
+        known: their recorded states.
     """
     begun = time.time_ns()
     files: dict[str, FileState] = {}
@@ -69,7 +69,7 @@ def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple
         try:
             digest = _digest(source.path)
         except OSError:
-            digest = ""  # reading it says why
+            digest = ""  # the reader will report why
         moment = 0 if now.st_mtime_ns > begun - _COARSE else now.st_mtime_ns
         files[source.name] = FileState(now.st_size, moment, digest, bool(digest))
         if before is None or not before.whole or before.digest != digest:
@@ -78,13 +78,13 @@ def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple
 
 
 def is_as_it_was(state: FileState, source: Source) -> bool:
-    """Whether size and time of a file are the same, without reading it."""
+    """Return whether size and modification time of a file are unchanged; does not read it."""
     now = source.path.stat()
     return (state.size, state.changed) == (now.st_size, now.st_mtime_ns)
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file can be opened now; its size and time do not tell when that changes."""
+    """Return whether a file can be opened; a change of permissions shows neither in its size nor in its time."""
     try:
         with path.open("rb"):
             return True

@@ -1,4 +1,4 @@
-"""What of the input an index does not hold yet, and which of it says only what another document says."""
+"""Sort the input into documents that are new, changed, unchanged, or duplicates of others."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from isoglot.search.index.store import Folded, Store, content, digest_of, dump, 
 
 
 class Intake:
-    """Documents on their way into the store: `changed` and then `new` say what is to be done with each.
+    """Documents on their way into the store: `changed` and then `new` decide what is done with each.
 
     Args:
-        store: to put them into.
-        loose: ids whose file left or is read again: whichever file brings them may have them.
+        store: the index's tables.
+        loose: ids that any file may take over, since their own file is gone or is read again.
 
     Attributes:
-        seen: ids of all that came, as keys.
-        foreign: names of files that hold a document which the index has from another.
+        seen: ids of all input documents, as keys.
+        foreign: names of files with a document that the index has from another file.
         stale: ids of stored documents that are replaced, as keys.
-        folded: documents that say what another one says.
-        documents, unchanged, taken_over: how many there were; `documents` are those that are new or replaced.
-        first_taken_over: id of the first that took another's place.
+        folded: documents that are duplicates of others.
+        documents, unchanged, taken_over: numbers of documents; `documents` counts new and replaced ones.
+        first_taken_over: id of the first document that replaced one from another file.
     """
 
     def __init__(self, store: Store, loose: Container[str] = ()) -> None:
@@ -41,7 +41,7 @@ class Intake:
         self.first_taken_over = ""
 
     def changed(self, documents: Iterable[Document], problems: Problems) -> Iterator[Fresh]:
-        """The documents that are not stored as they are; those that replace a stored one are noted in `stale`."""
+        """Yield the documents that are not stored unchanged; note in `stale` which stored ones they replace."""
         for document in documents:
             if document.id in self.seen:
                 self.foreign.add(document.file)
@@ -64,11 +64,11 @@ class Intake:
                     self._take_over(document, stored)
                 self.stale[document.id] = ""
             self.documents += 1
-            # Blocks are of no use any more, and would travel with the document.
+            # Blocks are not needed any more, and would be sent along with the document.
             yield Fresh(replace(document, blocks=()) if document.blocks else document, digest)
 
     def new(self, changed: Iterable[Fresh]) -> Iterator[Fresh]:
-        """Those that say something new; others are noted in `folded`. What is stale must be gone from the store."""
+        """Yield documents with new content; note others in `folded`. Delete the stale ones from the store first."""
         first_with = self._store.first_with
         for document, digest in changed:
             said = content(digest)
@@ -80,7 +80,7 @@ class Intake:
                 self.folded.append(Folded(document.id, first, document.source, dump(document.metadata), digest))
 
     def held_by_another(self, document: Document, *, by_id: bool = False) -> str:
-        """What the index holds under a document's id that another file said; empty where it may be replaced.
+        """Describe what another file put into the index under a document's id; empty if it may be replaced.
 
         Args:
             document: of the input.
@@ -96,7 +96,7 @@ class Intake:
         return "" if by_id and document.line is not None else "another text in the index, of another file"
 
     def _take_over(self, document: Document, stored: str) -> None:
-        """Let a document replace one of its id; a file is no record, and a record no file."""
+        """Count a document that replaces one from elsewhere; a file and a record cannot replace each other."""
         if from_file(stored, document.file):
             return
         if document.line is None or from_file(stored, document.id):
@@ -109,13 +109,13 @@ class Intake:
 
 
 def read_through(changed: Iterable[Fresh], folder: Path) -> LargeList[Fresh]:
-    """Read all documents now, to give them afterwards.
+    """Read all documents into a list.
 
-    What an update replaces must be known as a whole before it is told which documents say what a stored one says.
+    An update must know all documents that it replaces before it can tell which ones are duplicates of stored ones.
 
     Args:
         changed: documents.
-        folder: with room for them.
+        folder: in which the list is stored on disk if it is long.
 
     Raises:
         IsoglotError: the disk is full.

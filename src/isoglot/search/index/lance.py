@@ -1,4 +1,4 @@
-"""The stored index: one LanceDB folder with vectors, texts, languages and metadata."""
+"""The stored index: a LanceDB folder with vectors, texts, languages and metadata."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _BATCH = 8192  # passages in memory
 class LanceIndex:
     """A published version of an index folder, open for reading.
 
-    Later versions may be built and published beside it; this one stays what it was when opened.
+    Later versions may be built and published meanwhile; this object keeps reading the version it opened.
 
     Args:
         folder: made by `isoglot index`.
 
     Raises:
-        InputError: no index there, or one of another format.
+        InputError: there is no index, or it has another format.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +56,7 @@ class LanceIndex:
         try:
             self._table = self._open()
         except IsoglotError:
-            # Between our two reads a newer version may have been published, and this one pruned.
+            # Between reading the manifest and the table, a newer version may have been published, and this one pruned.
             now = read_manifest(folder)
             if now == self.manifest:
                 raise
@@ -70,11 +70,11 @@ class LanceIndex:
         self._tokens = StoredTokens(self._table, self.manifest.tokens) if self.manifest.tokens else None
         with self._reading():
             self._fields = fields_of(self._table.schema.names)
-        # Of the table's method, not one of this: what refers to itself is let go of late, with all that is in memory.
+        # Caches the table's method, not one of self: a reference cycle would delay freeing a closed index.
         self._count: Callable[[str | None], int] = lru_cache(maxsize=1024)(self._table.count_rows)
 
     def _condition(self, langs: Sequence[str] | None, where: Filter | None) -> str | None:
-        """SQL of what is searched among; None for all passages."""
+        """Return languages and filter as an SQL condition; None for all passages."""
         parts = [] if langs is None else [among(langs)]
         if where is not None:
             parts.append(to_sql(where, self._fields))
@@ -98,7 +98,7 @@ class LanceIndex:
 
     def _read(self, ids: Ids, scores: Vectors) -> list[Found]:
         if not Path(table_uri(self.folder, PASSAGES)).is_dir():
-            # What is in memory could still be found, until the first search that needs the disk.
+            # Otherwise cached passages would still be found, until the first search that reads the disk.
             raise FileNotFoundError(self.folder)
         rows = self._fetched.rows(ids.tolist())
         if self._tokens is not None:
@@ -106,7 +106,7 @@ class LanceIndex:
         return [_found_row(row, score) for row, score in zip(rows, scores.tolist(), strict=True)]
 
     def _noted(self, table: pa.Table, scores: Any) -> list[Found]:
-        """What was found, and in which rows it stands."""
+        """Return the passages found, and note their row ids for reading their tokens."""
         if self._tokens is not None:
             self._tokens.note(table["id"].to_pylist(), table["_rowid"].to_pylist())
         return _found(table, scores)
@@ -118,15 +118,15 @@ class LanceIndex:
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """Number of dimensions of the vectors."""
         return self.manifest.dimension
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language, codes in alphabetical order."""
+        """Return the number of passages in each language, codes in alphabetical order."""
         return dict(self._version.languages)
 
     def fields(self) -> Fields:
-        """The fields that filters may name."""
+        """Return the fields that filters may name."""
         return self._fields
 
     def nearest(
@@ -138,7 +138,7 @@ class LanceIndex:
         *,
         exact: bool = False,
     ) -> list[Found]:
-        """The k passages of highest cosine; through the ANN index where there is one, unless `exact`."""
+        """Return the k passages of highest cosine; uses the ANN index if there is one, unless `exact`."""
         if not self._version.passages or (langs is not None and not langs):
             return []
         with self._reading():
@@ -147,7 +147,7 @@ class LanceIndex:
             return self._noted(*self._searched(vector, k, self._condition(langs, where), SHOWN, exact=exact))
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
-        """The vectors of the k passages of highest cosine; found as by `nearest`."""
+        """Return the vectors of the k passages of highest cosine, found as by `nearest`."""
         if not self._version.passages:
             return Near(np.empty((0, self.dimension), np.float32), np.empty(0, np.float32))
         with self._reading():
@@ -160,7 +160,7 @@ class LanceIndex:
     def _searched(
         self, vector: Vectors, k: int, condition: str | None, columns: list[str], *, exact: bool = False
     ) -> tuple[pa.Table, NDArray[Any]]:
-        """These columns of the k nearest rows on disk, and their cosines."""
+        """Return the given columns of the k nearest rows on disk, and their cosines."""
         if self.manifest.numbers == "int8":
             return scanning.nearest(self._table, vector, k, columns, condition, self._version.passages)
         query = self._table.search(vector, vector_column_name="vector").distance_type("cosine").limit(k)
@@ -178,7 +178,7 @@ class LanceIndex:
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
     ) -> list[list[Found]]:
-        """As `nearest` in each language by itself; what is in memory is compared once, and fetched at once."""
+        """Return what `nearest` finds in each language; vectors in memory are compared once for all languages."""
         if not self._version.passages or not self._stays_in_memory:
             return [self.nearest(vector, k, [lang], where) for lang in langs]
         with self._reading():
@@ -192,7 +192,7 @@ class LanceIndex:
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages whose title or text match a query's words best (BM25 over `search_terms`)."""
+        """Return the k passages whose title or text match a query's words best (BM25 over `search_terms`)."""
         words = search_text(query)
         if not self._version.passages or not words or (langs is not None and not langs):
             return []
@@ -207,7 +207,7 @@ class LanceIndex:
             return self._noted(table, table["_score"].to_numpy().astype(np.float64))
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
-        """How often each value of a field is there, from one scan of its columns."""
+        """Count the values of a field, in one scan of its columns."""
         columns = {kind: column(field, kind) for kind in self._fields[field] if kind != "date"}
         tally = Tally(Counter(), 0, 0)
         if not self._version.passages or (langs is not None and not langs):
@@ -220,14 +220,14 @@ class LanceIndex:
         return tally
 
     def sample(self, lang: str) -> Vectors:
-        """Vectors of a random sample of a language's passages, drawn when the version was published."""
+        """Return vectors (n, d) of a random sample of a language's passages, drawn when the version was published."""
         if self._samples is None:
             with self._reading(), np.load(self.folder / SAMPLES / f"{self._version.number}.npz") as arrays:
                 self._samples = {name: arrays[name] for name in arrays.files}
         return self._samples.get(lang, np.empty((0, self.dimension), np.float32))
 
     def document(self, document: str) -> list[Passage]:
-        """All passages of a document, in their order."""
+        """Return all passages of a document, in order."""
         if not self._version.passages:
             return []
         with self._reading():
@@ -236,7 +236,7 @@ class LanceIndex:
         return in_order(found.passage for found in _found(table, [0.0] * len(table)))
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
-        """A passage and its vector (d,)."""
+        """Return a passage and its vector (d,)."""
         if not self._version.passages:
             return None
         with self._reading():
@@ -246,14 +246,14 @@ class LanceIndex:
         return _found(rows, [0.0])[0].passage, to_matrix(rows)[0]
 
     def tokens(self, ids: Sequence[str]) -> list[KeptTokens] | None:
-        """The tokens of passages by id, in this order; None where the index keeps none, or one of them is not there."""
+        """Return token vectors of passages by id, in this order; None if any is missing or the index stores none."""
         if self._tokens is None or not self._version.passages:
             return None
         with self._reading():
             return self._tokens.of(ids)
 
     def passages(self) -> Iterator[Passage]:
-        """All passages, as they are stored, a batch in memory at a time."""
+        """Yield all passages in stored order, with one batch in memory at a time."""
         if not self._version.passages:
             return
         with self._reading():
@@ -261,7 +261,7 @@ class LanceIndex:
                 yield from (found.passage for found in _found(pa.Table.from_batches([batch]), [0.0] * len(batch)))
 
     def batches(self, size: int = 1000) -> Iterator[tuple[list[Passage], Vectors]]:
-        """All passages with their vectors (n, d), so many at a time, in the order of the table."""
+        """Yield all passages with their vectors (n, d), `size` at a time, in the order of the table."""
         with self._reading():
             for batch in self._table.search().select([*SHOWN, "vector"]).to_batches(size):
                 table = pa.Table.from_batches([batch])
@@ -269,14 +269,14 @@ class LanceIndex:
                     yield [found.passage for found in _found(table, [0.0] * len(table))], to_matrix(table)
 
     def close(self) -> None:
-        """Let go of the table, and of what is in memory."""
+        """Close the table, and free the memory."""
         with self._loading:
             self._table = self._resident = self._tokens = None
             self._fetched, self._count = Fetched(None, SHOWN), lambda condition: 0
 
 
 def among(langs: Sequence[str]) -> str:
-    """SQL condition: the language is one of these."""
+    """Return an SQL condition: the language is one of these."""
     return f"lang IN ({', '.join(map(quoted, langs))})"
 
 

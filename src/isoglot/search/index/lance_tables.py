@@ -1,4 +1,4 @@
-"""LanceDB: a folder of tables, opened and read, and what it says of broken ones in one message."""
+"""Open and read LanceDB tables in an index folder, with one clear message if they are broken."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def connect(folder: Path) -> Any:
 
 
 def require_lancedb() -> Any:
-    """The package that indexes are kept with.
+    """Import the package that stores indexes.
 
     Raises:
         MissingPackageError: it is not installed.
     """
-    # Lance would log warnings of its own beside our errors.
+    # Otherwise Lance logs its own warnings beside our errors.
     os.environ.setdefault("LANCEDB_LOG", "error")
     try:
         import lancedb
@@ -46,9 +46,9 @@ def require_lancedb() -> Any:
 
 @cache
 def _leave_nothing_behind() -> None:
-    """Cut what Lance leaves at the end of every scan: an exception that refers to itself through its traceback.
+    """Break the reference cycle that Lance leaves after every scan: an exception that its own traceback refers to.
 
-    From Python 3.12 on the traceback keeps the frames of all callers: a closed index would stay in memory with them.
+    From Python 3.12 on the traceback keeps the frames of all callers, and with them a closed index, in memory.
     """
     from lancedb.background_loop import LOOP
 
@@ -59,19 +59,19 @@ def _leave_nothing_behind() -> None:
             return inner(coroutine)
         except StopAsyncIteration as end:
             end.__traceback__ = None
-            raise StopAsyncIteration from None  # another one: Lance's own thread may still hold the first
+            raise StopAsyncIteration from None  # a new one: Lance's own thread may still hold the first
 
     LOOP.run = run
 
 
 def table_uri(folder: Path, table: str) -> str:
-    """Where a table of an index folder lies."""
+    """Return the path of a table of an index folder."""
     return str(folder / "lance" / f"{table}.lance")
 
 
 @contextmanager
 def reading(folder: Path, number: int | None = None) -> Iterator[None]:
-    """Turn what Lance says about lost or broken files into one clear message; `number` is the version open."""
+    """Turn Lance's errors about lost or broken files into one clear message; `number` is the open version."""
     try:
         yield
     except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
@@ -91,6 +91,6 @@ def reading(folder: Path, number: int | None = None) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What Lance says, without the places in its own source."""
+    """Return the first line of Lance's message, without locations in its source code."""
     said = _OWN_PLACES.sub("", str(error)).strip()
     return said.splitlines()[0] if said else type(error).__name__

@@ -1,4 +1,4 @@
-"""Which shards of a build are finished, and their rows: a file each, there whole or not at all."""
+"""The finished shards of a build and their rows: one file each, written atomically."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import atomic_write, read_json, sha256, write_json
 from isoglot.search.index.shards import Planned
 
-SHARDS = "shards"  # folder below the index's, while a build is under way
+SHARDS = "shards"  # subfolder of the index's folder during a build
 _PLAN = "plan.json"
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -20,8 +20,8 @@ _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 class Ledger:
     """The finished shards of one index folder's build.
 
-    A shard's rows lie in a file that takes its name when it is complete; its entry, which is written after, says how
-    long that file is, so that one cut short by a crash of the machine is made again.
+    A shard's rows are in a file that is renamed into place when complete; its entry, written afterwards, records that
+    file's length, so that a file truncated by a crash of the machine is detected and made again.
 
     Args:
         folder: of the index.
@@ -31,7 +31,7 @@ class Ledger:
         self.folder = folder / SHARDS
 
     def passages(self, address: str) -> int | None:
-        """How many passages a finished shard has; None where it is not finished."""
+        """Return the number of passages of a finished shard; None if it is not finished."""
         entry = self.folder / f"{address}.json"
         try:
             if not entry.is_file():
@@ -43,7 +43,7 @@ class Ledger:
             return None
 
     def put(self, address: str, rows: pa.Table) -> None:
-        """Note a shard as finished.
+        """Store a finished shard's rows.
 
         Raises:
             IsoglotError: the disk is full.
@@ -59,43 +59,43 @@ class Ledger:
         write_json(self.folder / f"{address}.json", {"passages": len(rows), "bytes": size})
 
     def schema(self, address: str) -> pa.Schema:
-        """Columns of a finished shard's rows.
+        """Return the schema of a finished shard's rows.
 
         Raises:
-            IsoglotError: they cannot be read.
+            IsoglotError: the file cannot be read.
         """
         return self._open(address).schema
 
     def batches(self, address: str) -> Iterator[pa.RecordBatch]:
-        """A finished shard's rows.
+        """Yield a finished shard's rows.
 
         Raises:
-            IsoglotError: they cannot be read.
+            IsoglotError: the file cannot be read.
         """
         reader = self._open(address)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
 
     def write_plan(self, plan: list[Planned]) -> None:
-        """Write down which shards, in which order, make what is added."""
+        """Write the list of shards to add, in order."""
         write_json(self.folder / _PLAN, [list(shard) for shard in plan])
 
     def plan_digest(self) -> str:
-        """SHA-256 of the written plan: equal ones, equal rows; empty where there is none."""
+        """Return the SHA-256 of the written plan; empty if there is none. Equal plans stand for equal rows."""
         path = self.folder / _PLAN
         return sha256(path) if path.is_file() else ""
 
     @property
     def approximate(self) -> Path:
-        """Folder for what is finished of an approximate index."""
+        """Folder for the finished parts of an approximate index."""
         return self.folder / "approximate"
 
     def empty(self) -> bool:
-        """Whether no shard is finished."""
+        """Return whether no shard is finished."""
         return not any(self.folder.glob("*.arrow"))
 
     def forget(self) -> None:
-        """Remove everything: it is in the index now, or given up."""
+        """Remove everything, once it is in the index or given up."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _rows(self, address: str) -> Path:

@@ -1,4 +1,4 @@
-"""What an index folder says about itself: format, encoder, and its published versions."""
+"""The manifest of an index folder: format, encoder, and published versions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from isoglot.core.files import read_json, write_json
 from isoglot.documents.roots import Root, to_roots
 
 FORMAT = 5
-_SHORTENED = 6  # with vectors in other numbers than float32, which earlier ones would read wrongly
-_IN_CONTEXT = 7  # of passages in their contexts, which earlier ones would compare queries with wrongly
-_TOKENS = 8  # with tokens, which earlier ones would not add
+_SHORTENED = 6  # vectors not in float32, which earlier releases would misread
+_IN_CONTEXT = 7  # passages encoded in context, which earlier releases would compare queries with wrongly
+_TOKENS = 8  # with token vectors, which earlier releases would not add
 FILE = "isoglot-index.json"
-BUILDING = "building.json"  # there while a build is under way
+BUILDING = "building.json"  # exists during a build
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Version:
     Attributes:
         number: counts up from 1.
         passages_at, folded_at: Lance versions of the two tables.
-        documents, passages, folded: how many it holds; `folded` ones are exact duplicates of another.
-        languages: passages in each.
+        documents, passages, folded: numbers of each; `folded` documents are exact duplicates of others.
+        languages: number of passages in each.
         created: UTC, ISO 8601.
-        ann: None where search is exact; else `probes`, `refine`, `recall` (at 10, against exact) and `seconds`.
-        recall: what the numbers of the vectors lose (see `stored_vectors.recall`); None for float32.
+        ann: None if search is exact; else what `approximate.tune` returns.
+        recall: recall of the vectors' number format (see `stored_vectors.recall`); None for float32.
     """
 
     number: int
@@ -53,17 +53,18 @@ class Manifest:
 
     Attributes:
         model: the encoder's name.
-        dimension: of its vectors.
-        length: tokens of a passage, title and prompt included.
-        probe: the encoder's vectors of fixed texts, to tell whether another one is the same.
-        debias: whether `debias.npz` corrects passages and queries.
-        options: how the encoder was opened (see `ModelOptions.record`), so that it opens the same again.
-        roots: the files and folders given so far, and what the ids of their documents begin with.
-        numbers: that vectors are kept in: float32, float16 or int8.
-        in_context: passages were read within their documents, too: vectors have one dimension more than the encoder's.
-        tokens: dimension of the vectors that are kept of the passages' tokens; 0 where none are.
+        dimension: of the index's vectors.
+        length: tokens per passage, title and prompt included.
+        probe: the encoder's vectors of fixed texts, to check whether another encoder is the same.
+        debias: whether passages and queries are corrected by `debias.npz`.
+        options: how the encoder was opened (see `ModelOptions.record`), to open it the same way again.
+        roots: the files and folders indexed so far, and the prefixes of their documents' ids.
+        numbers: number format of the vectors: float32, float16 or int8.
+        in_context: passages were also encoded in the context of their documents: vectors have one more dimension than
+            the encoder's.
+        tokens: dimension of the stored token vectors; 0 if none are stored.
         current: number of the version that readers see.
-        versions: all published ones, oldest first.
+        versions: all published versions, oldest first.
     """
 
     model: str
@@ -81,11 +82,11 @@ class Manifest:
 
     @property
     def version(self) -> Version:
-        """What readers see."""
+        """The version that readers see."""
         return next(version for version in self.versions if version.number == self.current)
 
     def at(self, number: int) -> Manifest:
-        """The same index with another version current.
+        """Return the manifest with another version current.
 
         Raises:
             InputError: there is no such version.
@@ -98,9 +99,9 @@ class Manifest:
         return replace(self, current=number)
 
     def write(self, folder: Path) -> None:
-        """Write the file atomically: the moment at which readers see a new version."""
+        """Write the file atomically; from then on readers see the new version."""
         record = asdict(self)
-        if self.numbers == "float32":  # as isoglots that know of no other numbers read it
+        if self.numbers == "float32":  # so that older releases can read it
             del record["numbers"]
             for version in record["versions"]:
                 del version["recall"]
@@ -112,7 +113,7 @@ class Manifest:
 
     @property
     def _format(self) -> int:
-        """The earliest that knows of all that is there."""
+        """The earliest format that covers everything in use."""
         if self.tokens:
             return _TOKENS
         return _IN_CONTEXT if self.in_context else FORMAT if self.numbers == "float32" else _SHORTENED
@@ -122,7 +123,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read an index folder's manifest.
 
     Raises:
-        InputError: no index there, an unfinished one, a broken one, or one of another format.
+        InputError: there is no index, or it is unfinished, broken, or of another format.
     """
     path = folder / FILE
     if not path.is_file():

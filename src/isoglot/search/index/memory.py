@@ -1,4 +1,4 @@
-"""An exact index in memory: for small collections, and the reference that the stored one is tested against."""
+"""An exact index in memory: for small collections, and as the reference that the stored index is tested against."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class MemoryIndex:
 
     Args:
         passages: any number.
-        vectors: one unit vector a passage.
+        vectors: one unit vector per passage.
 
     Raises:
-        InputError: as many vectors as passages are needed.
+        InputError: the numbers of vectors and passages differ.
     """
 
     def __init__(self, passages: Sequence[Passage], vectors: Vectors) -> None:
@@ -45,15 +45,15 @@ class MemoryIndex:
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """Number of dimensions of the vectors."""
         return int(self._vectors.shape[1])
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language, codes in alphabetical order."""
+        """Return the number of passages in each language, codes in alphabetical order."""
         return dict(sorted(Counter(self._lang.tolist()).items()))
 
     def fields(self) -> Fields:
-        """The fields that filters may name."""
+        """Return the fields that filters may name."""
         if self._fields is None:
             found: dict[str, set[Kind]] = {name: set(kinds) for name, kinds in OWN_FIELDS.items()}
             for values in self._values():
@@ -66,12 +66,12 @@ class MemoryIndex:
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages of highest cosine, best first; equal ones in the order of the passages."""
+        """Return the k passages of highest cosine, best first; ties in the order of the passages."""
         scores = self._vectors @ vector.astype(np.float32)
         return self._found(self._best(scores, k, self._among(langs, where)), scores)
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
-        """The vectors of the k passages of highest cosine."""
+        """Return the vectors of the k passages of highest cosine."""
         scores = self._vectors @ vector.astype(np.float32)
         rows = self._best(scores, k, self._among(None, where))
         return Near(self._vectors[rows], scores[rows])
@@ -79,7 +79,7 @@ class MemoryIndex:
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """BM25 (k1 1.2, b 0.75) over the terms of search forms, titles included; only passages with a match."""
+        """Rank by BM25 (k1 1.2, b 0.75) over the terms of title and text; only passages with a match."""
         if not self._passages:
             return []
         lengths = np.array([words.total() for words in self._words], float)
@@ -91,31 +91,31 @@ class MemoryIndex:
         return self._found(self._best(scores, k, self._among(langs, where) & (scores > 0)), scores)
 
     def sample(self, lang: str) -> Vectors:
-        """Up to 256 vectors of a language's passages, drawn with a fixed seed."""
+        """Return up to 256 vectors of a language's passages, drawn with a fixed seed."""
         rows = np.flatnonzero(self._lang == lang)
         if len(rows) > SAMPLED:
             rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLED, replace=False))
         return self._vectors[rows]
 
     def document(self, document: str) -> list[Passage]:
-        """All passages of a document, in their order."""
+        """Return all passages of a document, in order."""
         return in_order(passage for passage in self._passages if passage.document == document)
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
-        """A passage and its vector (d,)."""
+        """Return a passage and its vector (d,)."""
         for passage, vector in zip(self._passages, self._vectors, strict=True):
             if passage.id == id:
                 return passage, vector
         return None
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
-        """How often each value of a field is there."""
+        """Count the values of a field."""
         rows = np.flatnonzero(self._among(langs, where))
         held = [values_in(self._values()[row].get(field, {})) for row in rows]
         return Tally(Counter(value for values in held for value in values), len(rows), sum(not some for some in held))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
     def _values(self) -> list[dict[str, dict[Kind, Stored]]]:
         if self._read is None:

@@ -1,4 +1,4 @@
-"""How long an index's passages are, in tokens of the encoder that reads them."""
+"""Passage lengths of an index, in tokens of its encoder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from isoglot.encoders.presets import Preset
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-# Where no tokenizer counts: Han, kana and Hangul one by one, other words in pieces of four letters, marks one by one.
+# Tokens, if there is no tokenizer: each Han, kana or Hangul character, each mark, up to four letters of other words.
 _PIECES = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{1,4}|[^\w\s]"
 )
 
 
 def passage_encoder(model: Model, length: int, precision: str) -> Encoder:
-    """The encoder of an index's passages, each of at most so many tokens."""
+    """Return the encoder of an index's passages, limited to `length` tokens each."""
     inner = _transformer_of(model)
     if isinstance(model, ModelEmbedder) or (inner is not None and is_transformer(model)):
         return ModelEmbedder(inner, length=length, precision=precision)
@@ -30,13 +30,13 @@ def passage_encoder(model: Model, length: int, precision: str) -> Encoder:
 
 
 def _transformer_of(model: Model) -> SentenceTransformer | None:
-    """The Sentence Transformer that a model is or holds; None for functions and endpoints."""
+    """Return the Sentence Transformer that a model is or wraps; None for functions and endpoints."""
     inner = model if is_transformer(model) else getattr(model, "model", None)
     return inner if is_transformer(inner) else None
 
 
 def passage_length(model: Model, length: int | None) -> int:
-    """Tokens of a passage, all included: the given or the preset's, never over the model's own."""
+    """Return the tokens per passage, all included: as given, else the preset's, at most what the model allows."""
     inner = _transformer_of(model)
     own = getattr(model, "length", None)
     if inner is not None:
@@ -45,13 +45,13 @@ def passage_length(model: Model, length: int | None) -> int:
 
 
 def room(model: Model, length: int) -> int:
-    """Tokens that are left for title and text.
+    """Return the tokens that are left for title and text.
 
     Raises:
         InputError: fewer than 8.
     """
     inner = _transformer_of(model)
-    # What the prompt and the special tokens take; a blank keeps word-piece tokenizers from joining them.
+    # Tokens of the prompt and the special tokens; the space keeps word-piece tokenizers from merging them.
     taken = 0 if inner is None else len(inner.tokenizer(prompt_of(inner, "passage") + " ")["input_ids"])
     left = length - taken
     if left < 8:
@@ -60,10 +60,10 @@ def room(model: Model, length: int) -> int:
 
 
 def token_spans(model: Model) -> Spans:
-    """Places of tokens in a text: the model's own, or an estimate where it has no tokenizer here.
+    """Return a function from texts to the spans of their tokens, estimated if the model has no local tokenizer.
 
     Raises:
-        InputError: the model's tokenizer does not tell places.
+        InputError: the model's tokenizer gives no offsets.
     """
     inner = _transformer_of(model)
     if inner is None:

@@ -1,4 +1,4 @@
-"""The tables of an index folder: their columns, and what a passage is in those that are made for searching."""
+"""The tables of an index folder: their columns, and what the search columns hold for a passage."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as
 
 
 def schema(dimension: int, numbers: str = "float32", *, tokens: bool = False) -> pa.Schema:
-    """Columns of the passages table, with or without the vectors of the passages' tokens.
+    """Return the schema of the passages table, with or without a column of token vectors.
 
-    `search_text` and `search_title` are terms between blanks, which the full-text indexes are made of. `hash` is of the
-    whole document, to tell changed ones and duplicates. `about` is JSON with all that a result shows
-    beside its text: fetching ten rows costs a millisecond or more a column, most where few values repeat. Filters look
-    at the others, and at the columns of the metadata (`columns`), which come as the documents bring them.
+    `search_text` and `search_title` are terms separated by spaces, for the full-text indexes. `hash` is of the whole
+    document, to detect changes and duplicates. `about` is JSON with all that a result shows besides its text, as
+    fetching ten rows costs a millisecond or more per column, most where few values repeat. The other columns are for
+    filters, as are those of the metadata (`columns`), which are added as documents need them.
     """
     texts = ["id", "document", "text", *SEARCHED, "lang", "title", "source", "about", "hash"]
     kept = [(TOKENS, pa.large_binary())] if tokens else []
@@ -31,17 +31,17 @@ def schema(dimension: int, numbers: str = "float32", *, tokens: bool = False) ->
 
 
 def quoted(text: str) -> str:
-    """A text as an SQL literal."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def search_text(text: str) -> str:
-    """The terms of a text or a query, between blanks."""
+    """Return the terms of a text or a query, separated by spaces."""
     return " ".join(search_terms(search_form(text)))
 
 
 def shown_json(passage: Passage) -> str:
-    """What the column `about` holds."""
+    """Return the value of a passage's column `about`."""
     shown = {"document": passage.document, "lang": passage.lang}
     shown |= {name: value for name in ("title", "source", "metadata") if (value := getattr(passage, name))}
     return json_line(shown)

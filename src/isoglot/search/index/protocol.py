@@ -1,4 +1,4 @@
-"""What a searcher asks of an index; the exact in-memory index and the Lance store both answer it."""
+"""The interface of an index, as searchers use it; implemented in memory (exact), in Lance, and by the stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from isoglot.search.filters.tree import Filter
 
 SAMPLED = 256
-"""Vectors of a language's sample at most (`Index.sample`)."""
+"""Largest number of vectors in a language's sample (`Index.sample`)."""
 
 
 class Found(NamedTuple):
@@ -25,7 +25,7 @@ class Found(NamedTuple):
 
 
 class Near(NamedTuple):
-    """Vectors (n, d) of passages, and the cosine of each with what was searched for (n,), best first."""
+    """Vectors (n, d) of passages, and their cosines with the query vector (n,), best first."""
 
     vectors: Vectors
     cosines: Vectors
@@ -35,9 +35,9 @@ class Tally(NamedTuple):
     """The values of a field among some passages.
 
     Attributes:
-        counts: passages that have each value; of a list, each of its values once.
-        passages: all of them.
-        without: those that have no value.
+        counts: number of passages with each value; a list counts once for each of its values.
+        passages: number of passages counted.
+        without: number of those that have no value.
     """
 
     counts: Counter[str | float | bool]
@@ -46,56 +46,56 @@ class Tally(NamedTuple):
 
 
 class Index(Protocol):
-    """Passages with unit vectors, findable by vector and by words.
+    """Passages with unit vectors, searchable by vector and by words.
 
-    A filter (`where`) is one that `checked_filter` has passed for the index's `fields`; it and the languages are
-    looked at before the search, so that k passages are found where so many are there.
+    A filter (`where`) must have been checked by `checked_filter` against the index's `fields`. Filter and languages
+    are applied before the search, so that it returns k passages if as many match.
     """
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """Number of dimensions of the vectors."""
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language, codes in alphabetical order."""
+        """Return the number of passages in each language, codes in alphabetical order."""
 
     def fields(self) -> Fields:
-        """The fields that filters may name, and the kinds of values that they hold."""
+        """Return the fields that filters may name, and the types of their values."""
 
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages of highest cosine with a unit vector (d,), best first, in these languages."""
+        """Return the k passages in these languages with the highest cosine to a unit vector (d,), best first."""
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
-        """The vectors of the k passages of highest cosine with a unit vector (d,), in all languages."""
+        """Return the vectors of the k passages with the highest cosine to a unit vector (d,), in all languages."""
 
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages that match a query's words best (BM25), best first, in these languages."""
+        """Return the k passages in these languages that match a query's words best (BM25), best first."""
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
-        """How often each value of one of the `fields` is there."""
+        """Count the values of one of the `fields`."""
 
     def sample(self, lang: str) -> Vectors:
-        """Vectors (n, d) of a random, fixed sample of a language's passages (all of them where they are few)."""
+        """Return vectors (n, d) of a random, fixed sample of a language's passages (all of them if they are few)."""
 
     def document(self, document: str) -> list[Passage]:
-        """All passages of a document, in their order; none where there is no such document."""
+        """Return all passages of a document, in order; empty if there is no such document."""
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
-        """A passage and its vector (d,); None where there is no such passage."""
+        """Return a passage and its vector (d,); None if there is no such passage."""
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close files and connections."""
 
 
 @runtime_checkable
 class ByLanguage(Protocol):
-    """What an index may have besides, where searching languages one by one would do the same work for each."""
+    """Optional interface of indexes that can search several languages faster together than one by one."""
 
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
     ) -> list[list[Found]]:
-        """What `Index.nearest` finds in each of the languages by itself."""
+        """Return what `Index.nearest` finds in each of the languages separately."""

@@ -1,4 +1,4 @@
-"""Making what was stored the version that readers see, in one atomic step."""
+"""Publish what was stored as the version that readers see, in one atomic step."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ def publish(
     executor: Executor | None = None,
     ledger: Ledger | None = None,
 ) -> Manifest:
-    """Index words and vectors, draw the samples, and make the new version the one that readers see.
+    """Index words and vectors, draw the samples, and publish the new version.
 
     Args:
         folder: of the index.
         store: its tables.
-        manifest: to go on from.
-        ann_from: passages from which an ANN index is built; vectors of integers are always searched exactly.
-        recall: of the numbers that vectors are kept in (see `stored_vectors.recall`).
+        manifest: the one to extend.
+        ann_from: number of passages from which an ANN index is built; int8 vectors are always searched exactly.
+        recall: recall of the vectors' number format (see `stored_vectors.recall`).
         executor: where the ANN index is built; in this process when None.
-        ledger: of the build, where what is finished of the ANN index outlasts a kill; nothing does when None.
+        ledger: of the build; its folder keeps the finished parts of the ANN index if the build is killed. When None,
+            nothing is kept.
     """
     table = store.passages
     languages, documents, folded = store.counts()
@@ -61,7 +62,7 @@ def publish(
             index_columns(table)
         if with_ann and "vector" not in indexed:
             progress_line(f"building the ANN index over {passages} passages")
-            settle(table, keep=bool(manifest.versions))  # first, since every file gets a segment
+            settle(table, keep=bool(manifest.versions))  # compact first, as every file becomes a segment
             with _kept(ledger) as kept:
                 key = f"{manifest.current} {ledger.plan_digest() if ledger else ''}"
                 approximate.build(folder, table, executor or Here(), kept, key)
@@ -102,7 +103,7 @@ def _kept(ledger: Ledger | None) -> Iterator[Path]:
 
 
 def _write_samples(path: Path, table: Any, languages: Mapping[str, int]) -> None:
-    """Keep the vectors of up to 256 random passages of each language, of which there are so many."""
+    """Save the vectors of up to 256 random passages of each language."""
     rng = np.random.default_rng(0)
     drawn = {
         lang: np.sort(rng.choice(count, SAMPLED, replace=False)) if count > SAMPLED else np.arange(count)
@@ -117,7 +118,7 @@ def _write_samples(path: Path, table: Any, languages: Mapping[str, int]) -> None
 
 
 def _rows_of(table: Any, drawn: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]) -> dict[str, list[int]]:
-    """Rows of passages of which is said how many of their language come before them, in ascending order."""
+    """Turn positions among the passages of each language into row numbers of the table, in ascending order."""
     found: dict[str, list[int]] = {lang: [] for lang in drawn}
     before = dict.fromkeys(drawn, 0)
     start = 0

@@ -1,4 +1,4 @@
-"""How far a build is, at which rate, and how long it will take."""
+"""Progress of a build: its rate, and the time left."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _ON_TERMINAL, _IN_LOG = 2.0, 30.0  # seconds between lines
 
 
 class Rate:
-    """A line now and then about how far a build is: often on a terminal, twice a minute in a log.
+    """Prints the progress of a build: every two seconds on a terminal, twice a minute in a log.
 
-    The time left is reckoned from the first document that had work to do: what a resumed build finds stored already
-    says nothing about the rate.
+    The time left is estimated from the first document that had to be encoded: documents that a resumed build finds
+    stored already say nothing about the rate.
 
     Args:
-        total: bytes of all inputs; 0 where nobody knows.
-        workers: how many encode at the same time.
-        price: of a worker's hour, in any currency; 0 where nobody wants to know.
+        total: bytes of all inputs; 0 if unknown.
+        workers: number of workers that encode at the same time.
+        price: of a worker's hour, in any currency; 0 for no cost.
     """
 
     def __init__(self, total: int, workers: int = 1, price: float = 0.0) -> None:
@@ -29,11 +29,11 @@ class Rate:
         self._working = False
 
     def show(self, done: int, documents: int, passages: int) -> None:
-        """Say it, if the last time is long enough ago.
+        """Print a line, unless the last one was printed a moment ago.
 
         Args:
             done: bytes of the inputs read so far.
-            documents: new ones so far.
+            documents: new documents so far.
             passages: of these documents.
         """
         now = time.perf_counter()
@@ -66,7 +66,7 @@ class Rate:
 
 
 def duration(seconds: float) -> str:
-    """A time in words, in the two largest units.
+    """Return a duration in its two largest units.
 
     >>> duration(8), duration(130), duration(7322)
     ('8 s', '2 min 10 s', '2 h 2 min')

@@ -1,4 +1,4 @@
-"""Where an index is built: in its folder, or beside a published one, whose place it takes when it is done."""
+"""Where an index is built: in its folder, or beside a published one, which it replaces when finished."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from isoglot.search.index.store import one_writer
 
 
 def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Refuse to make a new index where there is one, finished or not.
+    """Refuse to make a new index over an existing one, finished or not.
 
     Args:
         folder: of the index.
-        overwrite: whether it shall be replaced.
-        resume: whether a build that was not finished shall be gone on with.
+        overwrite: whether to replace it.
+        resume: whether to continue an unfinished build.
 
     Raises:
-        InputError: saying what may be given.
+        InputError: the folder holds something that the arguments do not allow for; the message says which ones would.
     """
     if resume and is_begun(folder):
         return
@@ -38,14 +38,14 @@ def refuse_what_is_there(folder: Path, *, overwrite: bool, resume: bool) -> None
 
 @contextmanager
 def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
-    """The folder to build an index in, for a block; at its end the index is in its own.
+    """Yield the folder to build an index in; when the block ends, the index is in `folder`.
 
-    One that is to replace a published index is built in `.NAME.isoglot-new` beside it, so that searches go on
-    meanwhile, and a build that is killed or meets a full disk leaves the published one as it was.
+    A replacement of a published index is built in `.NAME.isoglot-new` beside it, so that searches continue meanwhile,
+    and a build that is killed or fills the disk leaves the published index unchanged.
 
     Raises:
-        InputError: another process writes to it, or there can be no folder beside it.
-        IsoglotError: it cannot take the other's place.
+        InputError: another process writes to the index, or the folder beside it cannot be made.
+        IsoglotError: the new index cannot be moved into place.
     """
     if not (resume and is_begun(folder)) and not (overwrite and (folder / FILE).is_file()):
         if overwrite and not resume and folder.is_dir():
@@ -70,13 +70,13 @@ def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
             yield new
         except BaseException:
             with suppress(OSError):
-                new.rmdir()  # where nothing was begun
+                new.rmdir()  # succeeds only if nothing was begun
             raise
         _swap(folder, new)
 
 
 def finish_swap(folder: Path) -> None:
-    """Put a new index in its place where the process that built it died just before it did so."""
+    """Move a new index into place if the process that built it died halfway through doing so."""
     whole, new, old = folder.resolve(), beside(folder, "new"), beside(folder, "old")
     died = (new / FILE).is_file() and not (new / BUILDING).exists() and old.is_dir()
     if died and not (whole.is_dir() and any(whole.iterdir())):
@@ -100,5 +100,5 @@ def _swap(folder: Path, new: Path) -> None:
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether a build that shall replace an index was not finished."""
+    """Return whether there is an unfinished build of a replacement for the index."""
     return (beside(folder, "new") / BUILDING).is_file()

@@ -1,4 +1,4 @@
-"""Exact search in vectors that stay in memory: Lance reads and decodes all of them anew at every search."""
+"""Exact search in vectors kept in memory, since Lance reads and decodes all of them at every search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isoglot.search.index.protocol import Near
 from isoglot.search.index.stored_vectors import to_matrix
 
 MOST_BYTES = 256 * 2**20
-CONDITIONS = 256  # a bit for every passage each
+CONDITIONS = 256  # filter results to cache, one bit per passage each
 _BATCH = 8192
 
 Rows = NDArray[np.int64]
@@ -25,22 +25,22 @@ Ids = NDArray[np.uint64]
 
 
 def fits(passages: int, dimension: int) -> bool:
-    """Whether the vectors of so many passages take no more memory than is given to them, as float32."""
+    """Return whether the vectors of so many passages, as float32, fit into the memory allowed for them."""
     return passages * dimension * np.dtype(np.float32).itemsize <= MOST_BYTES
 
 
 class Resident:
-    """The vectors and languages of a table, read once; threads may share one.
+    """The vectors and languages of a table, read once; safe to share between threads.
 
     Args:
-        table: of one version, with `vector` and `lang`.
-        passages: in it.
+        table: one version of a table, with `vector` and `lang`.
+        passages: number of rows in it.
     """
 
     def __init__(self, table: Any, passages: int) -> None:
         self._table = table
         self._codes: dict[str, int] = {}
-        # As they come, which for float32 is as they lie on disk: a copy would be a good part of the first search.
+        # Batches are kept as they are read, without a copy if float32: a copy would be a good part of the first search.
         self._parts: list[Vectors] = []
         lengths: list[Vectors] = [np.empty(0, np.float32)]
         ids: list[Ids] = [np.empty(0, np.uint64)]
@@ -55,20 +55,20 @@ class Resident:
                 langs.append(self._coded(batch["lang"]))
         self._lengths = np.maximum(np.concatenate(lengths), 1e-12)
         self._ids, self._langs = np.concatenate(ids), np.concatenate(langs)
-        # Compaction may leave them in another order than the table's.
+        # Compaction may leave row ids out of order.
         self._by_id = np.argsort(self._ids, kind="stable")
         self._conditions = Recent[str, NDArray[np.uint8]](CONDITIONS)
 
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None, condition: str | None
     ) -> tuple[Ids, Vectors]:
-        """The k passages of highest cosine, best first; equal ones in the order of the table.
+        """Return the k passages of highest cosine, best first; ties in the order of the table.
 
         Args:
             vector: (d,), of any length.
             k: how many.
             langs: languages to search; all when None.
-            condition: SQL of what else is searched among; None for all.
+            condition: SQL condition that passages must meet; None for all.
 
         Returns:
             Their row ids, and their cosines.
@@ -77,7 +77,7 @@ class Resident:
         return self._ids[rows], cosines
 
     def nearest_vectors(self, vector: Vectors, k: int, condition: str | None) -> Near:
-        """The vectors of those that `nearest` finds in all languages, at length 1."""
+        """Return the vectors, at unit length, of what `nearest` finds in all languages."""
         rows, cosines = self._best(self._scores(vector), k, self._among(None, condition))
         starts = np.cumsum([0, *map(len, self._parts)])
         parts = np.searchsorted(starts, rows, side="right") - 1
@@ -87,7 +87,7 @@ class Resident:
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], condition: str | None
     ) -> list[tuple[Ids, Vectors]]:
-        """As `nearest` in each of the languages by itself, the vector compared with every passage once."""
+        """Return what `nearest` finds in each language; the vector is compared with every passage only once."""
         scores = self._scores(vector)
         each = [self._best(scores, k, self._among([lang], condition)) for lang in langs]
         return [(self._ids[rows], cosines) for rows, cosines in each]
@@ -95,8 +95,8 @@ class Resident:
     def _scores(self, vector: Vectors) -> Vectors:
         query = np.asarray(vector, np.float32)
         query = query / max(float(np.linalg.norm(query)), 1e-12)
-        # No product of BLAS: that adds up a row's numbers differently by where the row stands, so that equal passages
-        # differ; and its threads spin after each, on cores that other searches could use.
+        # Not a BLAS product: its sum depends on a row's position, so that identical passages would score differently,
+        # and its threads spin afterwards, on cores that other searches could use.
         products = [np.einsum("ij,j->i", part, query) for part in self._parts]
         return np.asarray(np.concatenate([np.empty(0, np.float32), *products]) / self._lengths, np.float32)
 
@@ -116,7 +116,7 @@ class Resident:
         return np.flatnonzero(mask)
 
     def _holding(self, condition: str) -> NDArray[np.uint8]:
-        """Which passages a condition holds for, a bit each."""
+        """Return which passages meet a condition, one bit each."""
         known = self._conditions.get(condition)
         if known is not None:
             return known

@@ -1,4 +1,4 @@
-"""What a build goes on from: nothing, a published version, or where a killed build stopped."""
+"""Where a build starts from: nothing, a published version, or where a killed build stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from isoglot.search.index.store import LOCK, Store, stored
 from isoglot.search.index.stored_vectors import vector_type
 
 DEBIAS = "debias.npz"
-_BY = "plan"  # how a build goes about: written into its state
+_BY = "plan"  # how a build stores its rows, recorded in its state file
 
 
 def go_on_from(
@@ -35,10 +35,10 @@ def go_on_from(
     *,
     update: bool,
 ) -> Manifest:
-    """The index's manifest to go on from; a new one (without versions) where the index is new.
+    """Return the manifest that a build starts from; one without versions if the index is new.
 
     Raises:
-        InputError: settings that are not those of the index that is there, or that the model does not allow.
+        InputError: the settings are not those of the existing index, or the model does not support them.
     """
     vectors = probe(model, settings.precision)
     if update or (folder / FILE).is_file():
@@ -64,7 +64,7 @@ def _refuse_other_settings(folder: Path, manifest: Manifest, model: Model, setti
 
 
 def _new_manifest(folder: Path, model: Model, name: str, vectors: Vectors, settings: IndexSettings) -> Manifest:
-    """A manifest without versions; the correction is copied into the folder. `vectors` are the model's of `probe`."""
+    """Make a manifest without versions, and copy the correction into the folder; `vectors` are those of `probe`."""
     length = passage_length(model, settings.length)
     encoder = passage_encoder(model, length, settings.precision)
     if settings.in_context:
@@ -100,7 +100,7 @@ def _new_manifest(folder: Path, model: Model, name: str, vectors: Vectors, setti
 
 
 def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
-    """What decides the rows of a document in an index."""
+    """Return everything that determines the rows of a document in an index."""
     given = {
         "model": manifest.model,
         "length": manifest.length,
@@ -113,10 +113,10 @@ def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
 def open_store(
     folder: Path, manifest: Manifest, inputs: Sequence[Path], moved_from: Path | None = None
 ) -> tuple[Store, list[Root]]:
-    """Open the tables as they are before the build stores anything, whatever a killed one has left in them.
+    """Open the tables as they were before the build, without what a killed build has stored in them.
 
     Returns:
-        The store, and the roots that documents get their ids by.
+        The store, and the roots that documents' ids are made from.
     """
     given = deciding(folder, manifest)
     kept = ("model", "length", "debias", "in_context", "tokens")
@@ -134,7 +134,7 @@ def open_store(
             f"{folder}: begun with other inputs ({', '.join(record['inputs']) or 'documents in memory'}); give those "
             "with `resume`, or `overwrite`"
         )
-    # Builds of isoglot 0.1 stored what they had encoded at once, and go on from there.
+    # Builds of isoglot 0.1 stored rows as soon as they were encoded; such a build continues from there.
     by_plan = record is None or record.get("by") == _BY
     if not manifest.versions and record is not None and by_plan:
         shutil.rmtree(folder / "lance", ignore_errors=True)
@@ -146,21 +146,21 @@ def open_store(
     if moved_from is not None and inputs:
         known = move_root(known, moved_from, inputs[0])
     roots = extend_roots(inputs, known, store.hash_of)
-    # Before anything is stored: a build that goes on must call the same files the same.
+    # Written before anything is stored, so that a resumed build gives the same files the same names.
     described = {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots}
     write_json(state, {**described, "by": _BY} if by_plan else described)
     return store, roots
 
 
 def _are_alike(before: Sequence[str], inputs: Sequence[Path]) -> bool:
-    """Whether inputs are those of before, wherever they are called from."""
+    """Return whether the inputs are the same as before, whatever the working directory."""
     now = [shown(path) for path in inputs]
     return before == now or [Path(path).resolve() for path in before] == [Path(path).resolve() for path in now]
 
 
 @contextmanager
 def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
-    """Where a new index fails on its input before anything is stored, leave the folder empty for the next try."""
+    """If building a new index fails on its input before anything is stored, empty the folder for the next try."""
     try:
         yield
     except InputError:
@@ -174,7 +174,7 @@ def nothing_left_of_nothing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def nothing_begun(folder: Path) -> Iterator[None]:
-    """Where an update is refused before anything is stored, it was not begun; one that was killed before still was."""
+    """If an update fails before anything is stored, remove its state file, unless an earlier killed build left it."""
     begun = (folder / BUILDING).is_file()
     try:
         yield
@@ -185,7 +185,7 @@ def nothing_begun(folder: Path) -> Iterator[None]:
 
 
 def is_published(store: Store, manifest: Manifest) -> bool:
-    """Whether the tables hold nothing that the current version lacks (a killed build may have left more)."""
+    """Return whether the tables hold exactly the current version (a killed build may have left more)."""
     if not manifest.versions:
         return False
     version = manifest.version

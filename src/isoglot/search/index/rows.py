@@ -1,4 +1,4 @@
-"""Documents to rows of the passages table: split, encoded, cut into terms; nothing but the documents decides them."""
+"""Turn documents into rows of the passages table: split and encode them. The same documents give the same rows."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from isoglot.search.passage import Passage, passage_id, read_text
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is needed to make rows of shards, here or elsewhere; picklable if `model` is.
+    """Everything needed to make the rows of shards, in this process or elsewhere; picklable if `model` is.
 
     Attributes:
         model: opens the encoder.
-        name: of it, for messages.
-        length: tokens of a passage, all included.
-        dimension: of its vectors.
+        name: of the encoder, for messages.
+        length: tokens per passage, all included.
+        dimension: of the stored vectors.
         precision: as for `encode`.
         debias: corrects the vectors.
-        probe: vectors (3, d) that the encoder has to give for the fixed texts; not compared when None.
-        in_context: passages are read within their documents, too.
-        tokens: vectors of the passages' tokens are kept.
+        probe: vectors (3, d) that the encoder must give for the fixed texts; not compared when None.
+        in_context: also encode passages in the context of their documents.
+        tokens: also store the vectors of the passages' tokens.
     """
 
     model: Callable[[], Model]
@@ -53,10 +53,10 @@ class Recipe:
     tokens: bool = False
 
     def open(self) -> Callable[[Shard], pa.Table]:
-        """Open the encoder and give the function from a shard to its rows.
+        """Open the encoder, and return the function from a shard to its rows.
 
         Raises:
-            InputError: the encoder cannot be opened, or is another one than the index's.
+            InputError: the encoder cannot be opened, or is not the index's.
         """
         model = self.model()
         if self.probe is not None:
@@ -100,7 +100,7 @@ class Recipe:
 
 
 def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors, dimension: int) -> pa.Table:
-    """Passages, the hashes of their documents and their vectors (n, d) as rows of the passages table."""
+    """Make rows of the passages table from passages, the hashes of their documents, and their vectors (n, d)."""
     columns: dict[str, Any] = {
         name: pa.array([getattr(passage, name) for passage in passages], pa.string())
         for name in ("id", "document", "text", "lang")
@@ -120,13 +120,13 @@ def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors
 
 
 def _context(document: Document) -> str:
-    """What a document's passages stand in: its field `context` where that holds its text, else the document."""
+    """Return the context of a document's passages: its `context` if that contains its text, else the document."""
     given = document.metadata.get("context")
     return given if isinstance(given, str) and document.text in readable(given) else document.text
 
 
 def _passages(document: Document, spans: Spans, tokens: int) -> Iterator[Passage]:
-    """The pieces of a document, each with its (shortened) title."""
+    """Split a document into passages, each with its title (shortened if need be)."""
     lang = document.lang or detect(f"{document.title}\n{document.text}")
     title = shorten(document.title, spans=spans, tokens=tokens) if document.title else ""
     left = tokens - (len(spans([title])[0]) if title else 0)

@@ -1,4 +1,4 @@
-"""Exact search in a column of integers, which Lance stores and filters but does not compare."""
+"""Exact search in a column of int8 vectors, which Lance stores and filters but cannot compare."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _BATCH = 8192
 def nearest(
     table: Any, vector: Vectors, k: int, columns: list[str], condition: str | None, rows: int
 ) -> tuple[pa.Table, Vectors]:
-    """The k rows of highest cosine, best first; equal ones in the order of the table.
+    """Return the k rows of highest cosine, best first; ties in the order of the table.
 
     Args:
         table: with `vector` of 8-bit integers.
         vector: (d,), of any length.
         k: how many.
-        columns: to give.
-        condition: SQL of what is searched among; None for all.
-        rows: in the table.
+        columns: to return.
+        condition: SQL condition that rows must meet; None for all.
+        rows: number of rows in the table.
 
     Returns:
         The rows, and their cosines.
@@ -44,7 +44,7 @@ def nearest(
             scores, ids = _best(scores, ids, k)
     scores, ids = _best(scores, ids, k)
     found = table.take_row_ids(ids.tolist()).select(columns).with_row_id().to_arrow()
-    # They come in the order of the table.
+    # They are returned in the order of the table.
     at = {row: place for place, row in enumerate(found["_rowid"].to_pylist())}
     return found.take(pa.array([at[row] for row in ids.tolist()], pa.int64())), scores
 

@@ -1,8 +1,8 @@
-"""The approximate index in segments, one for each file of the table: made wherever there are workers, and put together.
+"""Build the approximate index in segments, one per file of the table, on any workers, and merge them.
 
-All segments have the same centroids and the same rotation, so that their codes mean the same wherever they were made:
-Lance joins them without loss. Of segments of 8-bit scalar quantisation each has a scale of its own: Lance 13 joins them
-all the same, takes one scale for all, and does not find what it should.
+All segments share the same centroids and rotation, so that their codes are comparable and Lance merges them without
+loss. With 8-bit scalar quantization each segment has its own scale: Lance 13 merges such segments all the same, but
+applies one scale to all, and recall suffers.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from isoglot.core.errors import MissingPackageError
 from isoglot.core.executors import Executor
 from isoglot.core.files import atomic_folder, atomic_write, read_json, write_json
 
-NAME = "vector_idx"  # of the index, as LanceDB calls it
-BITS = 4  # of each number of a vector (RaBitQ, Gao and Long 2024)
-STEP = 8  # numbers of a vector are a multiple of this, or it cannot be coded so
-_FORM = 1  # of what is kept: another one, and nothing that was made before is used
-_SAMPLED, _ROUNDS = 256, 50  # vectors for each centroid, and rounds of k-means, as Lance's own
+NAME = "vector_idx"  # LanceDB's name of the index
+BITS = 4  # per number of a vector (RaBitQ, Gao and Long 2024)
+STEP = 8  # the dimension must be a multiple of this for RaBitQ
+_FORM = 1  # version of the stored segments' format; increment it to discard older ones
+_SAMPLED, _ROUNDS = 256, 50  # vectors per centroid, and rounds of k-means: Lance's defaults
 _RECORD = "segment.json"
-_OFFSET = np.uint64(0xFFFF_FFFF)  # the part of a row's address that is its place in its file
+_OFFSET = np.uint64(0xFFFF_FFFF)  # bits of a row's address that hold its offset in its file
 
 
 class Plan(NamedTuple):
-    """What all segments have in common: centroids (p, d), a rotation, and how many rows a partition shall have."""
+    """What all segments share: centroids (p, d), a rotation, and the target number of rows per partition."""
 
     centroids: Any
     rotation: str
     partition_size: int
 
     def digest(self) -> bytes:
-        """Hash of all of it."""
+        """Return a hash of the plan."""
         said = json.dumps([_FORM, BITS, self.rotation, self.partition_size]).encode()
         return hashlib.blake2b(said + pc.list_flatten(self.centroids).to_numpy().tobytes(), digest_size=16).digest()
 
@@ -55,9 +55,9 @@ class Task:
 
     Attributes:
         fragment: Lance's number of the file.
-        address: hash of all that decides the segment.
-        vectors: an Arrow array of vectors, of all rows that were ever in the file, in their order.
-        joined: whether it is one of several that become one.
+        address: hash of everything that determines the segment.
+        vectors: an Arrow array of the vectors of all rows ever in the file, deleted ones included, in order.
+        joined: whether the segment will be merged with others.
     """
 
     fragment: int
@@ -67,23 +67,23 @@ class Task:
 
 
 class Segment(NamedTuple):
-    """A finished segment: what Lance says about it, and its files by name."""
+    """A finished segment: Lance's metadata of it, and its files by name."""
 
     record: dict[str, Any]
     files: dict[str, bytes]
 
 
 def build(uri: str, plan: Plan, executor: Executor, kept: Path) -> None:
-    """Index the vectors of a table that has no index of them: a segment a file, then one commit.
+    """Index the vectors of a table that has no vector index: one segment per file, then one commit.
 
     Args:
         uri: of the table.
         plan: see `train`.
-        executor: where segments are made.
-        kept: folder for finished ones; those that are there, of the same vectors and plan, are not made again.
+        executor: where segments are built.
+        kept: folder for finished segments; those in it, of the same vectors and plan, are not built again.
 
     Raises:
-        IsoglotError: one cannot be made.
+        IsoglotError: a segment cannot be built.
     """
     dataset = lance_package().dataset(uri)
     folders: list[Path] = []
@@ -105,14 +105,14 @@ def build(uri: str, plan: Plan, executor: Executor, kept: Path) -> None:
 
 
 def train(uri: str, partitions: int, rows: int, kept: Path, key: str) -> Plan:
-    """Centroids by k-means on some vectors of a table, and a random rotation.
+    """Train centroids by k-means on a sample of a table's vectors, and draw a random rotation.
 
     Args:
         uri: of the table.
-        partitions: how many centroids.
-        rows: in the table.
-        kept: folder for the result: training is chance, and what goes on after a kill wants the same.
-        key: of the table's content; what was trained under another one is not used.
+        partitions: number of centroids.
+        rows: number of rows in the table.
+        kept: folder for the result: training is random, and a resumed build needs the same plan.
+        key: identifies the table's content; a plan trained under another key is not used.
     """
     path = kept / f"trained-{hashlib.blake2b(f'{key} {partitions} {rows}'.encode(), digest_size=8).hexdigest()}.arrow"
     if path.is_file():
@@ -138,13 +138,13 @@ def train(uri: str, partitions: int, rows: int, kept: Path, key: str) -> Plan:
 
 
 def lance_package() -> Any:
-    """The module `lance`.
+    """Import the module `lance`.
 
     Raises:
         MissingPackageError: pylance is not installed.
     """
     try:
-        # It would tell of every partition that a segment has nothing for.
+        # Lance would log a warning for every partition that is empty in a segment.
         os.environ.setdefault("LANCE_LOG", "error")
         import lance
     except ImportError as error:
@@ -156,7 +156,7 @@ def _task(fragment: Any, plan: Plan, *, joined: bool) -> Task:
     rows = fragment.scanner(columns=["vector"], with_row_address=True).to_table()
     vectors = rows["vector"].combine_chunks()
     if len(rows) < fragment.physical_rows:
-        # Rows keep their places when others are deleted. What stands there is never found.
+        # Rows keep their offsets when others are deleted; any vector may fill a gap: deleted rows are never found.
         at = (rows["_rowaddr"].to_numpy() & _OFFSET).astype(np.int64)
         source = np.zeros(fragment.physical_rows, np.int64)
         source[at] = np.arange(len(rows))
@@ -172,7 +172,7 @@ def _maker(plan: Plan) -> Callable[[Task], Segment]:
 
 
 def _make(plan: Plan, task: Task) -> Segment:
-    """Index one file's vectors in a table of their own, where the file has the number that it has in the real one."""
+    """Index one file's vectors in a temporary table, in which the file has the same number as in the real one."""
     lance = lance_package()
     from lance.fragment import LanceFragment
 
@@ -180,7 +180,7 @@ def _make(plan: Plan, task: Task) -> Segment:
         uri = str(Path(scratch) / "vectors.lance")
         schema = pa.schema([("vector", task.vectors.type)])
         written = LanceFragment.create(uri, pa.table([task.vectors], schema=schema), fragment_id=0)
-        # Lance numbers files as they come: the file stands for those before it, too, which nobody reads.
+        # Lance numbers files consecutively, so repeat this one in place of those before it; they are not read.
         files = [written] * (task.fragment + 1)
         dataset = lance.LanceDataset.commit(uri, lance.LanceOperation.Overwrite(schema, files))
         made = dataset.create_index_uncommitted(
@@ -193,7 +193,7 @@ def _make(plan: Plan, task: Task) -> Segment:
             ivf_centroids=plan.centroids,
             num_bits=BITS,
             rabitq_model=plan.rotation,
-            skip_transpose=task.joined,  # codes row by row, which is how Lance joins them
+            skip_transpose=task.joined,  # row-by-row codes, the layout that Lance merges
             fragment_ids=[task.fragment],
         )
         folder = Path(uri) / "_indices" / made.uuid
@@ -209,11 +209,11 @@ def _make(plan: Plan, task: Task) -> Segment:
 
 
 def commit(uri: str, folders: list[Path]) -> None:
-    """Put finished segments beside their table, join them to one, and make that its index.
+    """Copy finished segments into their table, merge them, and commit the result as its vector index.
 
     Args:
         uri: of the table.
-        folders: of the segments, one for each of its files.
+        folders: of the segments, one for each of the table's files.
     """
     from lance.dataset import Index, IndexFile
 
@@ -240,7 +240,7 @@ def commit(uri: str, folders: list[Path]) -> None:
                 index_details=(address, base64.b64decode(details)),
             )
         )
-    whole = dataset.merge_existing_index_segments(segments)  # of one, that one
+    whole = dataset.merge_existing_index_segments(segments)  # a single segment is returned as it is
     dataset.commit_existing_index_segments(NAME, "vector", [whole])
     for home in homes:
         if home.name != whole.uuid:
@@ -250,5 +250,5 @@ def commit(uri: str, folders: list[Path]) -> None:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # no links on this file system
+    except OSError:  # this file system has no hard links
         shutil.copyfile(source, target)

@@ -1,4 +1,4 @@
-"""The plan of a build: the input in shards, each of which can be encoded anywhere, and twice without harm."""
+"""Split the input of a build into shards, each of which can be encoded anywhere, and more than once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from isoglot.core.files import json_line
 from isoglot.documents.document import Document
 
-CHUNK = 1024  # documents of a shard
-_LETTERS = 1_000_000  # of a shard's texts, where documents are long
-_FORM = 1  # of the rows that are made of a shard: another one, and nothing that was made before is used
+CHUNK = 1024  # documents per shard
+_LETTERS = 1_000_000  # characters per shard, for long documents
+_FORM = 1  # version of the rows' format; increment it to discard shards encoded before
 
 
 class Fresh(NamedTuple):
-    """A document that the index does not hold, and its hash (see `digest_of`)."""
+    """A document that is not in the index yet, and its hash (see `digest_of`)."""
 
     document: Document
     digest: str
@@ -24,12 +24,12 @@ class Fresh(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """Some documents that are split, encoded and stored together.
+    """Documents that are split, encoded and stored together.
 
     Attributes:
         number: its place in the plan, from 0.
-        address: hash of the documents and of all that decides their rows: equal addresses, equal rows.
-        documents: in their order, with their hashes.
+        address: hash of the documents and of everything that determines their rows: equal addresses, equal rows.
+        documents: in order, with their hashes.
     """
 
     number: int
@@ -38,23 +38,23 @@ class Shard:
 
     @property
     def done(self) -> int:
-        """Bytes of the input that are read when its documents are."""
+        """Bytes of the input that have been read once its documents are."""
         return self.documents[-1].document.done
 
 
 class Planned(NamedTuple):
-    """A shard as the written plan names it: by its address, and how many documents it has."""
+    """An entry of the written plan: a shard's address, and its number of documents."""
 
     address: str
     documents: int
 
 
 def cut(documents: Iterable[Fresh], settings: Any) -> Iterator[Shard]:
-    """Documents in shards: the same input and settings give the same shards.
+    """Split documents into shards: the same input and settings give the same shards.
 
     Args:
-        documents: in their order; read as shards are asked for.
-        settings: what decides the rows besides the documents, as JSON takes it.
+        documents: in order; read as shards are requested.
+        settings: what determines the rows besides the documents, JSON-serializable.
     """
     about = json_line([_FORM, settings])
     number, letters, chosen = 0, 0, list[Fresh]()

@@ -1,4 +1,4 @@
-"""Writing an index: documents put in, replaced, deleted; one Lance commit each, so a killed build loses nothing."""
+"""Write to an index: add, replace and delete documents; each is one Lance commit, so a killed build loses nothing."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from isoglot.search.index.stored_vectors import to_column, to_matrix
 from isoglot.search.passage import Passage, passage_id
 
 LOCK = ".lock"
-_CONTENT = 24  # characters of a document's hash that are of what it says
-_FILE_END = 32  # where those of its file end; the others are of its metadata
+_CONTENT = 24  # characters of a document's hash that cover its text, title and language
+_FILE_END = 32  # end of the characters that cover its file's name; the rest covers its metadata
 _BATCH = 8192  # rows in memory
 
 
 @dataclass(frozen=True)
 class Folded:
-    """A document that says exactly what another one says."""
+    """A document with the same text, title and language as another."""
 
     document: str
     same_as: str
@@ -48,14 +48,13 @@ class Folded:
 class Store:
     """The two tables of an index folder, open for writing: passages, and the documents folded into them.
 
-    What it knows of each document, its id and the hash of what it says, is in memory up to some number of them, and
-    beyond that on disk.
+    The id and hash of every document are kept in memory up to a limit, and beyond that on disk.
 
     Args:
         folder: of the index.
         dimension: of the vectors.
-        numbers: that vectors are kept in, where the tables are new.
-        tokens: whether those of passages are kept, too, where the tables are new.
+        numbers: number format of the vectors, for new tables.
+        tokens: whether new tables also store the vectors of passages' tokens.
     """
 
     def __init__(self, folder: Path, dimension: int, numbers: str = "float32", *, tokens: bool = False) -> None:
@@ -63,7 +62,7 @@ class Store:
         database = connect(folder)
         with writing(folder):
             self.passages, self.folded = (
-                # The passages have got further columns since they were made.
+                # An existing passages table may have more columns than its first schema.
                 database.open_table(name)
                 if (folder / "lance" / f"{name}.lance").is_dir()
                 else database.create_table(name, schema=columns)
@@ -76,7 +75,7 @@ class Store:
         """Fields of metadata that filters cannot look at: an index has so many columns only."""
 
     def restore(self, passages_at: int, folded_at: int) -> None:
-        """Go back to earlier versions of the tables (as new ones: nothing is lost)."""
+        """Go back to earlier versions of the tables; this adds versions, so nothing is lost."""
         with writing(self.folder):
             for table, version in ((self.passages, passages_at), (self.folded, folded_at)):
                 if table.version != version:
@@ -84,7 +83,7 @@ class Store:
                     table.restore()
 
     def read_state(self) -> None:
-        """Learn which documents are there."""
+        """Read which documents are stored."""
         self.hash_of, self.first_with = LargeDict(self.folder), LargeDict(self.folder)
         for batch in _scan(self.passages, ["document", "hash"]):
             for document, digest in zip(batch["document"].to_pylist(), batch["hash"].to_pylist(), strict=True):
@@ -94,7 +93,7 @@ class Store:
         for batch in _scan(self.folded, FOLDED_SCHEMA.names):
             for record in batch.to_pylist():
                 alias = Folded(**record)
-                # A kill between promoting a duplicate and forgetting that it was one leaves it in both tables.
+                # A run killed between promoting a duplicate and removing its `folded` row leaves it in both tables.
                 if alias.document in self.hash_of or alias.same_as not in self.hash_of:
                     leftover.append(alias.document)
                 else:
@@ -102,7 +101,7 @@ class Store:
         self._delete(self.folded, leftover)
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Each document with the name of the file that it came from; one of several passages comes as often."""
+        """Yield each document with the name of the file it came from; once per passage."""
         for table in (self.passages, self.folded):
             for batch in _scan(table, ["document", "source", "hash"]):
                 columns = (batch[name].to_pylist() for name in ("document", "source", "hash"))
@@ -111,17 +110,17 @@ class Store:
                     yield document, file if from_file(digest, file) else file.rpartition(":")[0]
 
     def put(self, passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors) -> None:
-        """Add passages in one commit."""
+        """Add passages with hashes and vectors (n, d) in one commit."""
         rows = rows_of(passages, hashes, vectors, self._dimension)
         self.add([rows.schema], iter(rows.to_batches()))
 
     def add(self, schemas: Iterable[pa.Schema], batches: Iterator[pa.RecordBatch]) -> None:
-        """Add rows in one commit; columns of metadata that the table lacks are added to it, as far as there is room.
+        """Add rows in one commit; also add the metadata columns that the table lacks, up to the limit.
 
         Args:
-            schemas: of all the batches, in their order.
-            batches: rows as `rows_of` makes them; read as they are written, and their vectors shortened to the table's
-                numbers.
+            schemas: of all the batches, in order.
+            batches: rows made by `rows_of`; read as they are written, and their vectors converted to the table's number
+                format.
         """
         with writing(self.folder):
             there = self.passages.schema
@@ -138,7 +137,7 @@ class Store:
             self.passages.add(pa.RecordBatchReader.from_batches(there, conformed))
 
     def fold(self, found: Iterable[Folded]) -> None:
-        """Note documents that say what others say, in one commit."""
+        """Record documents that are duplicates of others, in one commit."""
         batches = (
             pa.RecordBatch.from_pylist([vars(entry) for entry in some], schema=FOLDED_SCHEMA)
             for some in _batched(found, _BATCH)
@@ -147,7 +146,7 @@ class Store:
             self.folded.add(pa.RecordBatchReader.from_batches(FOLDED_SCHEMA, batches))
 
     def delete(self, documents: Iterable[str]) -> int:
-        """Delete documents by id; a document folded into a deleted one takes its place. Returns how many were there."""
+        """Delete documents by id; one folded into a deleted one takes its place. Return how many were in the index."""
         gone = LargeDict(self.folder)
         for document in documents:
             if document in self.hash_of:
@@ -168,14 +167,14 @@ class Store:
         return len(gone)
 
     def counts(self) -> tuple[dict[str, int], int, int]:
-        """Passages in each language, how many documents have passages of their own, and how many are folded."""
+        """Return passages per language, the number of documents with their own passages, and that of folded ones."""
         languages: Counter[str] = Counter()
         for batch in _scan(self.passages, ["lang"]):
             languages.update(batch["lang"].to_pylist())
         return dict(sorted(languages.items())), len(self.first_with), int(self.folded.count_rows())
 
     def _heirs(self, gone: Container[str]) -> dict[str, list[Folded]]:
-        """The documents that say what some others say, which go, and do not go with them: by those, in their order."""
+        """Return the remaining duplicates of documents in `gone`, by the document they are folded into, in order."""
         found: dict[str, list[Folded]] = {}
         for batch in _scan(self.folded, FOLDED_SCHEMA.names):
             for record in batch.to_pylist():
@@ -188,7 +187,7 @@ class Store:
         first = heirs[0]
         name = quoted(first.document)
         with writing(self.folder):
-            # Its passages have one title and language, and so one `about`.
+            # All passages of a document have the same title and language, and so the same `about`.
             rows = (
                 self.passages.search()
                 .where(f"document = {quoted(document)}")
@@ -199,7 +198,7 @@ class Store:
             shown = json.loads(rows[0]["about"])
             shown |= {"document": first.document, "source": first.source, "metadata": json.loads(first.metadata)}
             heir = Passage(first.document, first.document, "", "", source=first.source, metadata=shown["metadata"])
-            # A document in one passage has no number to keep, and its heir may need one.
+            # The id of a document's only passage has no number, unless the heir's own id ends in one.
             alone = rows[0]["id"] == document
             numbered = f"concat({name}, substr(id, {len(document) + 1}))"
             self.passages.update(
@@ -225,46 +224,46 @@ class Store:
 
 
 def digest_of(document: Document) -> str:
-    """Hash of what a document says (24 characters), of which file says it (8), and of its metadata (8)."""
+    """Return the hash of a document: of text, title and language (24 characters), file name (8) and metadata (8)."""
     said = f"{document.lang or ''}\0{document.title}\0{document.text}"
     about = hashlib.blake2b(dump(document.metadata).encode(errors="replace"), digest_size=4).hexdigest()
     return hashlib.blake2b(said.encode(), digest_size=_CONTENT // 2).hexdigest() + file_tag(document.file) + about
 
 
 def content(digest: str) -> str:
-    """The part of a document's hash that is of what it says."""
+    """Return the part of a document's hash that covers its text, title and language."""
     return digest[:_CONTENT]
 
 
 def same_document(stored: str, digest: str) -> bool:
-    """Whether nothing changed but perhaps the file; hashes that older indexes hold are silent about metadata."""
+    """Return whether nothing but perhaps the file changed; hashes in older indexes do not cover metadata."""
     about = stored[_FILE_END:]
     return content(stored) == content(digest) and about in ("", digest[_FILE_END:])
 
 
 def from_file(digest: str, file: str) -> bool:
-    """Whether a document of this hash came from that file."""
+    """Return whether a document with this hash came from that file."""
     return digest[_CONTENT:_FILE_END] == file_tag(file)
 
 
 @lru_cache
 def file_tag(file: str) -> str:
-    """Short hash of a file's name."""
+    """Return a short hash of a file's name."""
     return hashlib.blake2b(file.encode(errors="replace"), digest_size=4).hexdigest()
 
 
 def stored(folder: Path) -> int:
-    """How many passages are stored in a folder, published or not; 0 where there are no tables."""
+    """Return the number of passages stored in a folder, published or not; 0 if there are no tables."""
     there = Path(table_uri(folder, PASSAGES)).is_dir()
     return int(connect(folder).open_table(PASSAGES).count_rows()) if there else 0
 
 
 @contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to the index meanwhile.
+    """Lock an index folder against other writers.
 
     Raises:
-        InputError: one is writing, or nothing can be written or locked there.
+        InputError: another process is writing, or the folder cannot be written or locked.
     """
     from filelock import FileLock, Timeout
 
@@ -273,7 +272,7 @@ def one_writer(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise InputError(f"{folder}: another process is writing this index; wait for it") from error
-    except OSError as error:  # read-only, or of a file system without locks
+    except OSError as error:  # read-only, or a file system without locks
         raise unwritable(folder, error) from error
     try:
         yield
@@ -283,7 +282,7 @@ def one_writer(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn a full disk or lost files into one clear message."""
+    """Turn errors of a full disk or lost files into one clear message."""
     try:
         yield
     except (RuntimeError, OSError, pa.ArrowException) as error:
@@ -297,12 +296,12 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def dump(metadata: Any) -> str:
-    """Metadata as JSON."""
+    """Return metadata as JSON."""
     return json_line(dict(metadata)) if metadata else "{}"
 
 
 def _conform(batch: pa.RecordBatch, there: pa.Schema) -> pa.RecordBatch:
-    """The columns of a table, empty where the batch has none."""
+    """Return a batch with a table's columns, null where the batch has none, and vectors in its number format."""
     names = set(batch.schema.names)
     arrays = [batch[field.name] if field.name in names else pa.nulls(len(batch), field.type) for field in there]
     place = there.get_field_index("vector")

@@ -1,4 +1,4 @@
-"""The token vectors that an index keeps of its passages, for late interaction to read instead of making them."""
+"""Stored token vectors of an index's passages, which late interaction reads instead of encoding the passages."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from isoglot.core.recent import Recent
 from isoglot.encoders.kept_tokens import KeptTokens
 from isoglot.search.index.passages_table import TOKENS, quoted
 
-_KEPT = 128 * 2**20  # bytes of tokens in memory
-_PLACES = 100_000  # passages whose row is known
+_KEPT = 128 * 2**20  # bytes of token vectors to cache
+_PLACES = 100_000  # passages whose row id is cached
 
 
 @runtime_checkable
 class KeepsTokens(Protocol):
-    """What an index may have besides: the tokens of its passages."""
+    """Optional interface of indexes that store the token vectors of their passages."""
 
     def tokens(self, ids: Sequence[str]) -> list[KeptTokens] | None:
-        """Those of passages by id, in this order; None where the index keeps none, or one of them is not there."""
+        """Return token vectors of passages by id, in this order; None if any is missing or the index stores none."""
 
 
 def to_column(texts: Sequence[KeptTokens]) -> pa.Array[Any]:
-    """Tokens of texts as a column, a value a text."""
+    """Return a column with one binary value of token vectors per text."""
     return pa.array([text.tobytes() for text in texts], pa.large_binary())
 
 
 class StoredTokens:
-    """Tokens out of a table of one version; those read last stay in memory. Threads may share one.
+    """Token vectors from one version of a table, with a cache of recent ones; safe to share between threads.
 
     Args:
         table: with the columns `id` and `tokens`.
@@ -43,12 +43,12 @@ class StoredTokens:
         self._kept = Recent[str, KeptTokens](_KEPT, lambda tokens: tokens.nbytes)
 
     def note(self, ids: Iterable[Any], rows: Iterable[Any]) -> None:
-        """Remember in which rows passages stand, by id: looking for ids reads all of them."""
+        """Remember the rows of passages by id, as looking up an id reads all of them."""
         for id, row in zip(ids, rows, strict=True):
             self._rows[id] = row
 
     def of(self, ids: Sequence[str]) -> list[KeptTokens] | None:
-        """Tokens (n, d) of passages by id, in this order; None where one of them is not there, or has none."""
+        """Return token vectors (n, d) of passages by id, in this order; None if any is missing or has none."""
         found = {id: self._kept.get(id) for id in ids}
         missing = [id for id, tokens in found.items() if tokens is None]
         if missing:

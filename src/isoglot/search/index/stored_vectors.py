@@ -1,4 +1,4 @@
-"""The numbers that an index keeps its vectors in, and what shorter ones lose."""
+"""Number formats of stored vectors, and the recall that shorter formats lose."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Numbers = Literal["float32", "float16", "int8"]
 NUMBERS: tuple[str, ...] = get_args(Numbers)
 _TYPES = {"float32": pa.float32(), "float16": pa.float16(), "int8": pa.int8()}
 _K, _ASKED = 10, 200
-COMPARED = 50_000  # passages that a recall is measured among
+COMPARED = 50_000  # passages that recall is measured on
 
 
 def vector_type(dimension: int, numbers: str = "float32") -> Any:
-    """Arrow type of the `vector` column.
+    """Return the Arrow type of the `vector` column.
 
     Raises:
-        InputError: unknown numbers.
+        InputError: unknown number format.
     """
     if numbers not in _TYPES:
         raise InputError(f"numbers {numbers!r}: expected one of {', '.join(NUMBERS)}")
@@ -32,10 +32,10 @@ def vector_type(dimension: int, numbers: str = "float32") -> Any:
 
 
 def to_column(vectors: Vectors, kind: Any) -> Any:
-    """Vectors (n, d) as an array of such a type.
+    """Convert vectors (n, d) to an Arrow array of this type.
 
-    Integers are those of a scale of the vector's own, whose largest number becomes 127: cosines are blind to scales,
-    and so a passage's numbers depend on nothing but its text.
+    For integers each vector is scaled so that its largest absolute value becomes 127. Cosines do not depend on scale,
+    and this way the stored numbers depend on the passage's text alone.
     """
     rows: Any = np.ascontiguousarray(vectors, np.float32)
     if kind.value_type == pa.int8():
@@ -47,23 +47,23 @@ def to_column(vectors: Vectors, kind: Any) -> Any:
 
 
 def to_matrix(table: pa.Table | pa.RecordBatch) -> Vectors:
-    """The `vector` column as float32 (n, d); what was shortened is made unit vectors again."""
+    """Return the `vector` column as float32 (n, d); shorter number formats are normalized to unit length again."""
     column = table["vector"]
     matrix: Vectors = pc.list_flatten(column).to_numpy().reshape(len(table), column.type.list_size)
     return matrix if column.type.value_type == pa.float32() else units(matrix.astype(np.float32))
 
 
 def recall(batches: Iterable[pa.RecordBatch], rows: int, dimension: int, numbers: str) -> dict[str, Any]:
-    """Recall@10 of exact search in shorter numbers, the same search in float32 being right.
+    """Measure recall@10 of exact search in a shorter number format, against the same search in float32.
 
-    Up to 200 passages are asked for (the passage itself left out of its results) among up to 50,000, drawn evenly
-    from all of them.
+    The queries are up to 200 passages (each left out of its own results) among up to 50,000, spaced evenly over all
+    of them.
 
     Args:
         batches: rows with a float32 `vector` column.
-        rows: in all batches.
+        rows: number of rows in all batches.
         dimension: of the vectors.
-        numbers: that they are kept in.
+        numbers: the number format.
 
     Returns:
         `recall`, `queries` and `passages`.
@@ -72,7 +72,7 @@ def recall(batches: Iterable[pa.RecordBatch], rows: int, dimension: int, numbers
     right = np.concatenate([np.empty((0, dimension), np.float32), *_at(batches, drawn)])
     stored = to_matrix(pa.table({"vector": to_column(right, vector_type(dimension, numbers))}))
     asked = np.unique(np.linspace(0, len(right) - 1, min(len(right), _ASKED)).astype(np.int64))
-    # A float16 column is searched with a query of float16; one of integers is not.
+    # A float16 column is searched with a float16 query, an int8 column with a float32 one.
     queries = stored[asked] if numbers == "float16" else right[asked]
     depth = min(_K, len(right) - 1)
     shares = [
@@ -84,7 +84,7 @@ def recall(batches: Iterable[pa.RecordBatch], rows: int, dimension: int, numbers
 
 
 def in_words(numbers: str, found: Mapping[str, Any] | None) -> str:
-    """What an index says of its vectors; empty for float32."""
+    """Describe the index's number format and its recall in words; empty for float32."""
     if numbers == "float32" or found is None:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Bringing an index to what folders hold: which files are read again, and which documents leave with theirs."""
+"""Plan a sync of an index with folders: which files to read again, and which documents to delete."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ MOST_DELETED = 0.5
 
 @dataclass(frozen=True)
 class Sync:
-    """What there is to do.
+    """The planned changes.
 
     Attributes:
         sources: files to read.
-        files: all files there will be, by name, those of other inputs included.
-        loose: documents whose file left or is read again; another file may bring them.
-        doomed: those of them that no file holds any more.
-        kept: how many stay because their file could not be read.
-        unread: documents of files that are as they were.
+        files: state of all files after the sync, by name, those of other inputs included.
+        loose: documents whose file is gone or is read again; another file may bring them.
+        doomed: those of them that no file contains any more.
+        kept: number of documents that stay because their file could not be read.
+        unread: number of documents in unchanged files.
     """
 
     sources: list[Source]
@@ -45,21 +45,21 @@ class Sync:
     unread: int
 
     def states(self, partial: set[str]) -> dict[str, FileState]:
-        """The files as they are noted when all is done; `partial` are names of those that were not read whole."""
+        """Return the file states to record after the sync; `partial` are names of files that were not read whole."""
         return {name: state._replace(whole=False) if name in partial else state for name, state in self.files.items()}
 
 
 def check_sync(inputs: Sequence[Path], folder: Path, most_deleted: float, *, alone: bool) -> None:
-    """Refuse what no index can be brought to.
+    """Check that an index can be synced with these inputs.
 
     Args:
         inputs: files and folders.
         folder: of the index.
-        most_deleted: a share.
-        alone: whether nothing else says what to replace and delete.
+        most_deleted: a share, 0 to 1.
+        alone: whether no other argument says what to replace and delete.
 
     Raises:
-        InputError: documents in memory, an index within its own input, or another setting that cannot be.
+        InputError: documents in memory, an index inside its own input, or another invalid setting.
     """
     if not inputs:
         raise InputError("sync: brings an index to what files and folders hold; name some")
@@ -90,13 +90,13 @@ def plan_sync(
     Args:
         inputs: files and folders.
         store: of the index.
-        known: the files as they were read last.
+        known: state of the files when they were last read.
         roots: of the index.
-        problems: told what cannot be read.
-        most_deleted: largest share of the documents from these inputs that may go.
+        problems: collects what cannot be read.
+        most_deleted: largest share of the documents from these inputs that may be deleted.
 
     Raises:
-        InputError: an input is missing, or more documents would go.
+        InputError: an input is missing, or more documents would be deleted.
     """
     unlisted: list[Path] = []
     sources = find_sources(inputs, problems, roots, unlisted=unlisted, may_be_empty=most_deleted >= 1)
@@ -116,7 +116,7 @@ def plan_sync(
         if document in ids:
             continue
         gone += 1
-        # What is in a folder that cannot be listed, or in a file that cannot be read, may be there all the same.
+        # Documents in a folder that cannot be listed, or in a file that cannot be read, may still exist.
         if not (file in partial or (file not in files and unlisted and hidden(file))):
             doomed[document] = ""
     if len(doomed) > most_deleted * len(own):
@@ -130,7 +130,7 @@ def plan_sync(
 
 
 def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
-    """Whether files and folders look as when the index was brought to them last; what they hold is not read."""
+    """Return whether files look unchanged since the last sync, by names, sizes and times; their content is not read."""
     if not (folder / FILE).is_file() or (folder / BUILDING).is_file():
         return False
     manifest = read_manifest(folder)
@@ -144,11 +144,11 @@ def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
             for source in sources
         )
     except (InputError, OSError):
-        return False  # bringing the index there says why
+        return False  # the sync will report why
 
 
 def below(places: Sequence[Path], roots: Sequence[Root]) -> Callable[[str], bool]:
-    """Whether a file, by its name in an index with these roots, lies in one of some files and folders."""
+    """Return a function that tells whether a file, by its name in an index with these roots, is in one of `places`."""
     resolved = [shown(place.resolve()) for place in places]
 
     @cache
@@ -160,7 +160,7 @@ def below(places: Sequence[Path], roots: Sequence[Root]) -> Callable[[str], bool
 
 
 def _ids(sources: Sequence[Source], scratch: Path) -> tuple[LargeDict, set[str]]:
-    """Ids of all documents in files, as keys, and names of the files that cannot be read whole."""
+    """Return the ids of all documents in files, as keys, and the names of files that cannot be read completely."""
     seen = LargeDict(scratch)
     seen.update((source.name, "") for source in sources if not holds_records(source.path))
     partial: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a table needs after it was written: indexes of its columns, and few pieces."""
+"""Maintenance of a table after writing: column indexes, and compaction."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _FOREVER = timedelta(days=36_500)
 
 
 def index_columns(table: Any) -> None:
-    """Index the terms of titles and texts, and languages."""
+    """Index languages, and the terms of titles and texts."""
     from lancedb.index import FTS, Bitmap
 
     table.create_index("lang", config=Bitmap(), replace=True)
     for name in SEARCHED:
-        # All folding and cutting is done, the same for every script; a word may be of any length.
+        # The text is already normalized and tokenized, the same way for every script; a word may be of any length.
         words = FTS(
             base_tokenizer="whitespace", lower_case=False, ascii_folding=False, stem=False, remove_stop_words=False,
             max_token_length=None,
@@ -26,13 +26,13 @@ def index_columns(table: Any) -> None:
 
 
 def settle(table: Any, *, keep: bool) -> None:
-    """Put small pieces together and bring the indexes up to date.
+    """Compact small files and bring the indexes up to date.
 
     Args:
-        table: to settle.
-        keep: earlier versions stay; in a new index nobody reads them, and their files go.
+        table: to compact.
+        keep: keep earlier versions. In a new index nobody reads them, so their files are removed.
     """
     with warnings.catch_warnings():
-        # Lance warns that readers of older versions would fail: there are none.
+        # Lance warns that readers of older versions would fail; there are none.
         warnings.simplefilter("ignore", UserWarning)
         table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))

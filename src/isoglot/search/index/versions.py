@@ -1,4 +1,4 @@
-"""The published versions of an index: going back to one, and removing old ones."""
+"""The published versions of an index: roll back to one, and remove old ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isoglot.search.index.tags import keep_only, tag
 
 @dataclass(frozen=True)
 class Pruned:
-    """What pruning did: the manifest it left, the numbers of the versions removed, bytes freed on disk."""
+    """Result of pruning: the new manifest, the numbers of the removed versions, and the bytes freed on disk."""
 
     manifest: Manifest
     removed: list[int]
@@ -25,7 +25,7 @@ class Pruned:
 
 
 def roll_back(folder: Path, number: int) -> Manifest:
-    """Make an earlier (or later) published version the one that readers see; an unfinished update is given up.
+    """Make an earlier (or later) published version the current one; an unfinished update is discarded.
 
     Raises:
         InputError: no index, no such version, or another process is writing.
@@ -40,19 +40,18 @@ def roll_back(folder: Path, number: int) -> Manifest:
 
 
 def prune(folder: Path, keep: int) -> Pruned:
-    """Remove published versions but the newest ones and the current one, with all files that only they need.
+    """Remove all published versions except the newest ones and the current one, and the files that only they need.
 
-    Published versions are tagged, and what has a tag is never removed; nor is a file that no version has committed yet
-    (Lance removes such files when they are a week old). Readers of a version that is kept go on undisturbed; readers of
-    one that is removed meet an error. Killed or out of disk at any point, it leaves a readable index; run again, it
-    frees what was left over.
+    Published versions are tagged, and tagged versions are never removed; neither are files that are not committed yet
+    (Lance removes those after a week). Readers of a remaining version are not affected; readers of a removed one get an
+    error. If pruning is killed or the disk fills up, the index stays readable, and another run frees what was left.
 
     Args:
         folder: of the index.
-        keep: how many of the newest versions stay, at least 1; a current version that is older stays besides.
+        keep: number of newest versions to keep, at least 1; the current version is kept even if it is older.
 
     Raises:
-        InputError: keep under 1, no index, another process is writing, or an update was not finished.
+        InputError: `keep` below 1, no index, another process is writing, or an update is unfinished.
         IsoglotError: files cannot be written or removed.
         MissingPackageError: pylance is not installed.
     """
@@ -70,7 +69,7 @@ def prune(folder: Path, keep: int) -> Pruned:
         left = replace(manifest, versions=kept)
         with writing(folder):
             for version in kept:
-                tag(store, version)  # an older isoglot published without tags
+                tag(store, version)  # published by an older release, without tags
             left.write(folder)
             keep_only(store, kept)
             for number in removed:
@@ -93,7 +92,7 @@ def _refuse_unfinished(folder: Path, manifest: Manifest) -> None:
 
 
 def _leave_nothing_unpublished(store: Store, kept: list[Version], last: Version) -> None:
-    """Put what was published last on top again: Lance keeps the version on top, tagged or not."""
+    """Restore the last published version on top, since Lance always keeps a table's latest version."""
     tops = {(version.passages_at, version.folded_at) for version in kept}
     if store.passages.version not in {passages for passages, _ in tops}:
         store.restore(last.passages_at, store.folded.version)
@@ -102,12 +101,12 @@ def _leave_nothing_unpublished(store: Store, kept: list[Version], last: Version)
 
 
 def _clean(uri: str) -> None:
-    """Remove every version of a table that has no tag, but the one on top, with the files that only they need."""
+    """Remove all versions of a table except tagged ones and the latest, and the files that only they need."""
     try:
         import lance
     except ImportError as error:
         raise MissingPackageError("pruning takes pylance: pip install 'isoglot[search]'") from error
-    # By number and tag, not by age: clocks differ. Files that are not committed are of a writer who may still do so.
+    # By number and tag, not by age, as clocks differ. Uncommitted files are kept: their writer may still commit them.
     lance.dataset(uri).cleanup_old_versions(
         retain_versions=1, delete_unverified=False, error_if_tagged_old_versions=False
     )

@@ -1,4 +1,4 @@
-"""Keeping an index at what folders hold, round after round, until somebody stops it."""
+"""Keep an index in sync with folders until stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isoglot.search.index.syncing import nothing_new
 
 SETTLED = 1.0
 LOOKED = 60.0
-_TICK = 0.5  # seconds in which somebody who stops it is noticed
+_TICK = 0.5  # seconds between checks of `stop`
 
 
 def watch_index(
@@ -30,25 +30,26 @@ def watch_index(
     looked: float = LOOKED,
     **how: Any,
 ) -> None:
-    """Bring an index to what files and folders hold, again and again.
+    """Sync an index with files and folders, again and again.
 
-    The system tells of changes; where it does not (folders of other machines, too many of them), the files are looked
-    at every half second. Besides, sizes and times of all files are compared every `looked` seconds.
+    The operating system reports changes; if it cannot (such as for too many folders), the files are polled instead. As
+    some changes go unreported (such as in network folders), sizes and times of all files are also compared every
+    `looked` seconds.
 
     Args:
         inputs: files and folders.
         folder: of the index.
         model: as for `build_index`.
-        told: what each round did, or why it failed: an `IsoglotError`, or an `OSError` of a file that left meanwhile.
-            The next round goes on.
-        stop: ends it, once the round under way is done; it goes on for ever when None.
-        settled: seconds without a change before a round begins, so that one that is being written is awaited.
+        told: called with the result of each round, or with the error that it failed with: an `IsoglotError`, or an
+            `OSError` if a file disappeared meanwhile. The next round tries again.
+        stop: when set, ends the watch after the current round; None to run forever.
+        settled: seconds without a change before a round begins, so that files are complete when they are read.
         looked: seconds from one comparison to the next.
         how: further arguments of `build_index`.
 
     Raises:
         IsoglotError: the first round failed.
-        KeyboardInterrupt: it was stopped so; what was stored stays, and the next round goes on from there.
+        KeyboardInterrupt: the user stopped it; what was stored is kept, and the next run continues from there.
         MissingPackageError: watchfiles is not installed.
     """
     first = True
@@ -67,7 +68,7 @@ def watch_index(
 
 
 def _rounds(inputs: Sequence[Path], folder: Path, stop: Event, settled: float, looked: float) -> Iterator[None]:
-    """Yields at first, when something changed, and now and then."""
+    """Yield at the start, when something changed, and every `looked` seconds."""
     try:
         from watchfiles import watch
     except ImportError as error:
@@ -84,7 +85,7 @@ def _rounds(inputs: Sequence[Path], folder: Path, stop: Event, settled: float, l
             if not stop.wait(min(looked, 10 * _TICK)):
                 yield
             continue
-        # What changed before the system began to tell is found by the first look.
+        # Compare at once, to find changes made before the system began to report them.
         last = -looked
         try:
             for changes in watch(
@@ -103,14 +104,14 @@ def _rounds(inputs: Sequence[Path], folder: Path, stop: Event, settled: float, l
                     last = time.monotonic()
                 if _identities(inputs) != places:
                     break  # another folder, or another disk, is there now
-        except (OSError, RuntimeError):  # such as no room for another watch
+        except (OSError, RuntimeError):  # such as too many watches
             if polls:
                 raise
             polls = True
 
 
 def _matters(path: Path, inputs: Sequence[Path], folder: Path) -> bool:
-    """Whether a change may be of a document: neither hidden nor in the index itself."""
+    """Return whether a changed path may be a document: neither hidden nor in the index itself."""
     if path.is_relative_to(folder.absolute()):
         return False
     for given in inputs:
@@ -128,6 +129,6 @@ def _identities(inputs: Sequence[Path]) -> list[tuple[int, int] | None]:
         except OSError:
             found.append(None)
         else:
-            # A file that is saved by replacing it is another one each time.
+            # A file that is saved by replacing it has a new inode each time.
             found.append((now.st_dev, now.st_ino))
     return found

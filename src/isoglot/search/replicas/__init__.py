@@ -1,1 +1,1 @@
-"""Copies of an index: pushed to an object store, pulled by machines that serve it."""
+"""Copies of an index: pushed to an object store, and pulled by the machines that serve it."""

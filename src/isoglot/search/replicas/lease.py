@@ -1,8 +1,8 @@
-"""A lease on a place: of those who would change an index there, one holds it; who is gone loses it.
+"""A lease on a place: only one writer holds it at a time, and loses it when it stops renewing it.
 
-The holder changes the lease's object every few seconds. Another writer who sees it change is refused; who watches it
-for a whole term and sees it stay as it was takes it over. So no clocks are compared. Whoever takes the lease also marks
-the snapshot's record, so that a holder who slept through the end of its lease meets another record and cannot publish.
+The holder changes the lease's object every few seconds. Another writer that sees it change gives up; one that sees no
+change for a whole term takes the lease over. So no clocks are compared. Whoever takes the lease also marks the
+snapshot's record, so that a holder who slept past the end of its lease finds another record and cannot publish.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import RECORD, Snapshot, current
 
 KEY = "isoglot-lease.json"
-TERM = 60.0  # seconds without a sign of life after which a lease is another's
-_SIGNS = 4  # of life in a term
+TERM = 60.0  # seconds without renewal after which another writer may take the lease
+_SIGNS = 4  # renewals per term
 
 
 class Lease:
-    """A lease that is held.
+    """A lease held by this process.
 
     Args:
         place: the index's.
@@ -37,7 +37,7 @@ class Lease:
 
     Attributes:
         place: the index's.
-        record_tag: of the snapshot's record as it was marked.
+        record_tag: tag of the snapshot's record after it was marked.
     """
 
     def __init__(self, place: Place, term: float = TERM) -> None:
@@ -49,15 +49,15 @@ class Lease:
 
     @classmethod
     def take(cls, place: Place, term: float = TERM, *, sleep: Callable[[float], object] | None = None) -> Lease:
-        """Take the lease of a place; where another one holds it, see first whether that one lives.
+        """Take the lease of a place; if another writer holds it, first wait to see whether that writer is alive.
 
         Args:
-            place: the index's; tried for whether it keeps to conditions.
+            place: the index's; checked for support of conditional writes.
             term: seconds.
-            sleep: lets seconds pass; `time.sleep` when None.
+            sleep: waits for some seconds; `time.sleep` when None.
 
         Raises:
-            InputError: another writer holds it, or the store does not keep to conditions.
+            InputError: another writer holds the lease, or the store does not honour conditional writes.
             IsoglotError: the store does not answer.
         """
         place.check_conditions()
@@ -69,10 +69,10 @@ class Lease:
         return lease
 
     def renew(self) -> None:
-        """Give a sign of life.
+        """Renew the lease.
 
         Raises:
-            IsoglotError: the lease is another's now, or the store does not answer.
+            IsoglotError: another writer has taken the lease, or the store does not answer.
         """
         with self._lock:
             self._count += 1
@@ -84,7 +84,7 @@ class Lease:
 
     @contextmanager
     def kept(self) -> Iterator[Lease]:
-        """Renew it now and then, until the block ends; then give it back."""
+        """Renew the lease regularly until the block ends; then give it back."""
         end = threading.Event()
 
         def renew() -> None:
@@ -92,7 +92,7 @@ class Lease:
                 try:
                     self.renew()
                 except IsoglotError as error:
-                    # Said now, and decided at the end: the store may be back by then.
+                    # Report only, and let `push` decide at the end: the store may be back by then.
                     progress_line(str(error))
 
         thread = threading.Thread(target=renew, daemon=True, name="lease")
@@ -119,7 +119,7 @@ class Lease:
             self.place.exchange(KEY, content, tag)
         else:
             self.place.create(KEY, content)
-        # An answer may have been lost after the store had done it: then what is there is ours.
+        # The store may have written it although its answer was lost, so check what it holds.
         found = self.place.read(KEY)
         if found is None or found.content != content:
             return False
@@ -127,14 +127,14 @@ class Lease:
         return True
 
     def _regained(self) -> bool:
-        """Whether the lease is ours after all: an earlier sign may have arrived, and its answer not."""
+        """Return whether the lease is ours after all: a renewal may have succeeded although its answer was lost."""
         found = self.place.read(KEY)
         if found is None or _parsed(found.content, self.place)["name"] != self._name:
             return False
         return self._swap(self._content(), found.tag)
 
     def _mark(self) -> None:
-        """Change the record, so that whoever has read it before cannot exchange it."""
+        """Change the snapshot's record, so that nobody who read it before can replace it."""
         found = current(self.place)
         snapshot = Snapshot(0, 0, {}) if found is None else found[0]
         content = replace(snapshot, holder=self._name).to_json()
@@ -149,17 +149,17 @@ class Lease:
 
 
 def refuse_held(place: Place) -> None:
-    """Stop where a writer that lives holds the lease of a place.
+    """Raise InputError if a writer that is alive holds the lease of a place.
 
     Raises:
-        InputError: one does.
+        InputError: there is one.
         IsoglotError: the store does not answer.
     """
     _free(place, TERM)
 
 
 def _free(place: Place, term: float, sleep: Callable[[float], object] | None = None) -> str:
-    """The tag of a lease that nobody holds, or whose holder gives no sign of life; empty where there is none yet."""
+    """Return the tag of a lease that nobody holds, or that its holder does not renew; empty if there is none yet."""
     found = place.read(KEY)
     if found is None:
         return ""

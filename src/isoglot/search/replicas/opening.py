@@ -1,4 +1,4 @@
-"""An index in an object store as a place to search: pulled to this machine, and again when a new one was pushed."""
+"""Open an index in an object store: pull it to this machine, and again when a new version was pushed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 
 
 def open_replica(address: str, local: Path | None = None) -> Opened:
-    """Open the index that was pushed to an address; where the store does not answer, what was pulled before.
+    """Open the index that was pushed to an address; if the store does not answer, the one that was pulled last.
 
     Args:
         address: such as s3://bucket/index.
-        local: folder for pulled indexes, each in a folder of its own; the cache when None.
+        local: parent folder for pulled indexes, one subfolder per address; the cache when None.
 
     Raises:
-        InputError: no such address, or no index there.
+        InputError: invalid address, or no index there.
         IsoglotError: the store does not answer, and nothing was pulled before.
     """
     place = Place.at(address)
@@ -46,7 +46,7 @@ def open_replica(address: str, local: Path | None = None) -> Opened:
 
 
 def folder_of(address: str, local: Path | None) -> Path:
-    """Where what is pulled from an address lies.
+    """Return the folder for what is pulled from an address.
 
     >>> folder_of("s3://bucket/my index", Path("nvme")).as_posix()
     'nvme/bucket-my-index-45bdc300'

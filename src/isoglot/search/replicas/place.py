@@ -1,4 +1,4 @@
-"""A place in an object store: objects under one prefix, read, written and exchanged by conditions."""
+"""A place in an object store: objects under one prefix, with reads, writes and conditional writes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PIECE = 8 * 1024 * 1024  # bytes read from the store at a time
 
 
 class Object(NamedTuple):
-    """An object's content, and the tag that names this state of it."""
+    """An object's content, and the tag (ETag) of this state of it."""
 
     content: bytes
     tag: str
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is the address of a place, such as s3://bucket/index.
+    """Return whether a text is the address of a place, such as s3://bucket/index.
 
     >>> is_address("s3://bucket/index"), is_address("an/index")
     (True, False)
@@ -40,7 +40,7 @@ def is_address(text: object) -> bool:
 
 
 def as_address(path: Path) -> str | None:
-    """The address that a path stands for, which loses one of two slashes on its way; None of a folder.
+    """Return the address that a path stands for, since `Path` drops one of two slashes; None for a folder.
 
     >>> as_address(Path("s3://bucket/index")), as_address(Path("an/index"))
     ('s3://bucket/index', None)
@@ -52,7 +52,7 @@ def as_address(path: Path) -> str | None:
 class Place:
     """Objects under one prefix of an object store.
 
-    Credentials are read from the environment, as the stores' own tools read them, and written nowhere.
+    Credentials are read from the environment, as the stores' own tools do, and never written.
 
     Args:
         store: an `obstore` store.
@@ -64,14 +64,14 @@ class Place:
 
     @classmethod
     def at(cls, address: str, *, patience: float = 30.0) -> Place:
-        """Open an address; nothing is asked of the store yet.
+        """Open an address; no request is made yet.
 
         Args:
             address: such as s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
-            patience: seconds for which a failing request is tried again.
+            patience: seconds for which a failing request is retried.
 
         Raises:
-            InputError: no such address, or one that holds credentials.
+            InputError: an invalid address, or one that contains credentials.
             MissingPackageError: obstore is not installed.
         """
         parts = urlsplit(address)
@@ -88,7 +88,7 @@ class Place:
             raise MissingPackageError("object stores are reached by obstore: pip install 'isoglot[remote]'") from error
         endpoint = os.environ.get("AWS_ENDPOINT_URL", os.environ.get("AWS_ENDPOINT", ""))
         retries: Any = {
-            "max_retries": 1000,  # what ends them is the patience
+            "max_retries": 1000,  # retries are limited by `patience`
             "retry_timeout": timedelta(seconds=patience),
             "backoff": {
                 "init_backoff": timedelta(milliseconds=100),
@@ -102,7 +102,7 @@ class Place:
         return cls(store, address.rstrip("/"))
 
     def read(self, key: str) -> Object | None:
-        """An object; None where there is none.
+        """Return an object; None if there is none.
 
         Raises:
             IsoglotError: the store does not answer.
@@ -117,7 +117,7 @@ class Place:
             return Object(bytes(found.bytes()), str(found.meta["e_tag"]))
 
     def create(self, key: str, content: bytes) -> bool:
-        """Write an object that is not there yet; whether it was not.
+        """Write an object unless it exists already; return whether it was written.
 
         Raises:
             IsoglotError: the store does not answer.
@@ -125,7 +125,7 @@ class Place:
         return self._put(key, content, "create")
 
     def exchange(self, key: str, content: bytes, tag: str) -> bool:
-        """Write an object where it still is in the state that `tag` names; whether it was.
+        """Write an object if it is still in the state that `tag` names; return whether it was written.
 
         Raises:
             IsoglotError: the store does not answer.
@@ -133,7 +133,7 @@ class Place:
         return self._put(key, content, {"e_tag": tag})
 
     def upload(self, key: str, path: Path) -> None:
-        """Write an object from a file, in parts where it is large.
+        """Upload a file to an object, in parts if it is large.
 
         Raises:
             IsoglotError: the store does not answer, or the file cannot be read.
@@ -144,7 +144,7 @@ class Place:
             self._store.put(key, path)
 
     def download(self, key: str, path: Path) -> str:
-        """Write an object to a file; the SHA-256 of what came, in hexadecimal.
+        """Download an object to a file; return the SHA-256 of what arrived, in hexadecimal.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -158,7 +158,7 @@ class Place:
         return digest.hexdigest()
 
     def keys(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys under a prefix, with sizes in bytes.
+        """Yield keys under a prefix, with sizes in bytes.
 
         Raises:
             IsoglotError: the store does not answer.
@@ -169,7 +169,7 @@ class Place:
                     yield entry["path"], entry["size"]
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; those that are not there are passed over.
+        """Delete objects; missing ones are ignored.
 
         Raises:
             IsoglotError: the store does not answer.
@@ -182,13 +182,13 @@ class Place:
                     continue
 
     def check_conditions(self) -> None:
-        """Try that the store keeps to conditions: without them two writers would overwrite each other unseen.
+        """Test whether the store honours conditional writes; without them two writers could overwrite each other.
 
         Raises:
             InputError: it does not.
             IsoglotError: it does not answer.
         """
-        # Judged by what is there afterwards: an answer that was lost says nothing.
+        # Check what the store holds afterwards, rather than its answers, which may get lost.
         key = f"probe-{uuid.uuid4().hex}"
         try:
             self.create(key, b"1")
@@ -224,7 +224,7 @@ class Place:
 
 @contextmanager
 def _failing(address: str, *, missing: bool = True) -> Iterator[None]:
-    """Say in one line what a store answered; `missing` says whether a missing object is the store's failure."""
+    """Turn a store's errors into one line; `missing` says whether a missing object counts as a missing bucket."""
     try:
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
     except ImportError:
@@ -250,6 +250,6 @@ def _failing(address: str, *, missing: bool = True) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    """The first line of what a store said, without the answer's XML."""
+    """Return the first line of a store's message, without the XML of its answer."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return line.partition(": <")[0][:300]

@@ -1,7 +1,7 @@
-"""Pulling an index from a place into a folder of this machine, one folder a snapshot.
+"""Pull an index from a place into a local folder, one subfolder per snapshot.
 
-What a snapshot shares with the one before is linked, not copied: a new version costs the room and the time of what is
-new in it.
+Files that a snapshot shares with the previous one are hard-linked, not copied: a new version takes only the space and
+time of what is new in it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import RECORD, Kept, Snapshot, parse, pushed
 
 _AT_ONCE = 8
-_NOW = "now"  # file that names the newest complete folder
+_NOW = "now"  # file with the name of the newest complete folder
 _PART = ".part"
 _OURS = re.compile(r"[0-9]{8,}-[0-9a-f]{8}(\.part)?")
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull left: the folder of the index, the snapshot in it, and how many files and bytes were fetched."""
+    """Result of a pull: the index's folder, its snapshot, and the number of files and bytes fetched."""
 
     folder: Path
     snapshot: Snapshot
@@ -38,18 +38,18 @@ class Pulled:
 
 
 def pull(place: Place, into: Path) -> Pulled:
-    """Bring a folder up to date with a place.
+    """Bring a local folder up to date with a place.
 
-    The index lies in a folder of its own below `into`; the one before it stays for searches that are still in it, older
-    ones go. Killed anywhere, what was complete stays, and the next pull goes on.
+    The index is in a subfolder of `into`; the previous one is kept for searches that still use it, older ones are
+    removed. If a pull is killed, complete files are kept, and the next pull continues.
 
     Args:
-        place: that an index was pushed to.
-        into: folder of this machine; several processes may share it.
+        place: to which an index was pushed.
+        into: local folder; several processes may share it.
 
     Raises:
-        InputError: no index there, or a broken one.
-        IsoglotError: the store does not answer, what came is not what was pushed, or the disk is full.
+        InputError: there is no index, or it is broken.
+        IsoglotError: the store does not answer, what arrived is not what was pushed, or the disk is full.
     """
     snapshot = pushed(place)
     with _one_puller(into):
@@ -59,7 +59,7 @@ def pull(place: Place, into: Path) -> Pulled:
         try:
             pulled = _pull(place, into, snapshot, last)
         except FileNotFoundError as error:
-            # Two pushes have passed since we read the record, and cleared up what it names.
+            # Since we read the record, two more pushes have removed objects that it names.
             newer = pushed(place)
             if newer.name == snapshot.name:
                 raise IsoglotError(
@@ -74,7 +74,7 @@ def pull(place: Place, into: Path) -> Pulled:
 
 
 def kept_here(into: Path) -> Pulled | None:
-    """The newest snapshot that was pulled into a folder; None where there is none."""
+    """Return the newest snapshot that was pulled into a folder; None if there is none."""
     try:
         folder = into / (into / _NOW).read_text(encoding="utf-8").strip()
         return Pulled(folder, parse((folder / RECORD).read_bytes(), str(folder)), 0, 0)
@@ -92,7 +92,7 @@ def _pull(place: Place, into: Path, snapshot: Snapshot, last: Pulled | None) -> 
         for path, kept in snapshot.files.items():
             target = part / _safe(path, place.address)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():  # whole, of a pull that was killed: files take their names when they are complete
+            if target.exists():  # complete, from a killed pull: files are renamed into place when complete
                 continue
             if (old := had.get(kept.digest)) is not None and _linked(old, target):
                 continue
@@ -129,13 +129,13 @@ def _fetch(place: Place, kept: Kept, target: Path) -> None:
 def _linked(old: Path, target: Path) -> bool:
     try:
         os.link(old, target)
-    except OSError:  # no links on this file system, or the old file is gone
+    except OSError:  # this file system has no hard links, or the old file is gone
         return False
     return True
 
 
 def _safe(path: str, address: str) -> PurePosixPath:
-    """A path of a record, which comes from elsewhere and must stay within the folder."""
+    """Check a path from a record, which is untrusted input, for being inside the folder."""
     parts = PurePosixPath(path)
     if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
         raise InputError(f"{address}/{RECORD}: names a file outside of the index ({path!r})")

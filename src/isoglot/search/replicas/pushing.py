@@ -1,4 +1,4 @@
-"""Pushing an index folder to a place, so that other machines can pull it."""
+"""Push an index folder to a place, so that other machines can pull it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import OBJECTS, RECORD, Kept, Snapshot, current
 
 _AT_ONCE = 8
-_OWN = (LOCK, BUILDING, SYNCED, RECORD)  # of the folder's own writers, and of a pull
+_OWN = (LOCK, BUILDING, SYNCED, RECORD)  # files that only local writers and pulls use
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did: the snapshot there is now, how many files and bytes it sent, and whether it is a new one."""
+    """Result of a push: the current snapshot, the number of files and bytes sent, and whether the snapshot is new."""
 
     snapshot: Snapshot
     files: int
@@ -32,19 +32,19 @@ class Pushed:
 
 
 def push(folder: Path, place: Place, lease: Lease | None = None) -> Pushed:
-    """Make a place hold what an index folder holds: what it has already is not sent again.
+    """Make a place hold what an index folder holds; content that it already has is not sent again.
 
-    Readers see the old state or the new one. Killed anywhere, the old one stays, and the next push sends only what is
-    missing. Of two pushes at once one is refused.
+    Readers see the old state or the new one. If a push is killed, the old state stays, and the next push sends only
+    what is missing. Of two simultaneous pushes one fails.
 
     Args:
-        folder: of the index; its published version is what readers will see.
-        place: where to.
-        lease: that the caller holds; when None, a writer that holds one is waited for or refuses.
+        folder: of the index; readers will see its published version.
+        place: to push to.
+        lease: held by the caller; when None, first check for up to a term that no other writer holds one.
 
     Raises:
-        InputError: no index there, another process is writing it, another push came first, or the store does not keep
-            to conditions.
+        InputError: there is no index, another process is writing it or pushed first, or the store does not honour
+            conditional writes.
         IsoglotError: the store does not answer.
     """
     manifest = read_manifest(folder)
@@ -69,7 +69,7 @@ def push(folder: Path, place: Place, lease: Lease | None = None) -> Pushed:
         dropped = set() if old is None else {kept.key for kept in old.files.values()}
         dropped -= {kept.key for kept in files.values()}
         snapshot = Snapshot(number, manifest.version.number, files, sorted(dropped))
-        # Listed before the exchange: what a later writer sends is not among them.
+        # Listed before publishing, so that what a later writer sends is not among them.
         leftover = set(there) - {kept.key for kept in files.values()} - dropped
         if lease is not None:
             lease.renew()
@@ -80,7 +80,7 @@ def push(folder: Path, place: Place, lease: Lease | None = None) -> Pushed:
 
 
 def _there(place: Place, number: int) -> dict[str, int]:
-    """Sizes of the objects of this number and earlier ones; later ones are of writers that are ahead of us."""
+    """Return the sizes of objects up to this number; later ones belong to writers that are ahead of us."""
     sizes = dict(place.keys(OBJECTS))
     return {key: size for key, size in sizes.items() if _number(key) <= number}
 
@@ -93,7 +93,7 @@ def _number(key: str) -> int:
 def _described(
     folder: Path, old: Snapshot | None, number: int, there: dict[str, int]
 ) -> tuple[dict[str, Kept], list[tuple[Kept, Path]]]:
-    """Every file of the folder as the new snapshot keeps it, and those of which the content is not there yet."""
+    """Return all files of the folder as entries of the new snapshot, and those whose content must be sent."""
     known = {} if old is None else {kept.digest: kept for kept in old.files.values()}
     files, missing = {}, {}
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN]
@@ -118,12 +118,12 @@ def _send(place: Place, missing: list[tuple[Kept, Path]]) -> None:
 
 
 def _publish(place: Place, snapshot: Snapshot, tag: str) -> None:
-    """Make a snapshot the current one, where the state is still the one that it was made from."""
+    """Make a snapshot the current one, if the place is still in the state that the snapshot was made from."""
     content = snapshot.to_json()
     done = place.exchange(RECORD, content, tag) if tag else place.create(RECORD, content)
     if done:
         return
-    # An answer may have been lost after the store had done it: then the record there is ours.
+    # The store may have written it although its answer was lost, so check whether the record is ours.
     now = current(place)
     if now is None or now[0].name != snapshot.name:
         other = "nothing" if now is None else f"snapshot {now[0].number}"

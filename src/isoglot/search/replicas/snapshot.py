@@ -1,9 +1,9 @@
-"""What a place holds: one snapshot of an index, every file of it by the hash of its content.
+"""The content of a place: one snapshot of an index, with each file stored under the hash of its content.
 
-The snapshot's record is the only object that ever changes, and it changes by one exchange under a condition: a writer
-that began from an older state loses, and readers see the state before or after, never one between. Other objects have
-the number of the snapshot that first held them in their key, so that whoever clears up after publishing number n
-touches nothing that a writer of n + 1 relies on; no clock decides anything.
+The snapshot's record is the only object that ever changes, by one conditional write: a writer that started from an
+older state fails, and readers see the state before or after, never one in between. The keys of other objects contain
+the number of the snapshot that first held them, so that cleaning up after publishing number n never touches what a
+writer of n + 1 relies on; no clock is involved.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OBJECTS = "objects"
 
 
 class Kept(NamedTuple):
-    """Where a file's content lies, how many bytes it has, and its SHA-256."""
+    """The key of a file's content, its size in bytes, and its SHA-256."""
 
     key: str
     size: int
@@ -34,12 +34,12 @@ class Snapshot:
     """The files of an index at one moment.
 
     Attributes:
-        number: counts up from 1; 0 of a record that is there before the first snapshot is.
+        number: counts up from 1; 0 in a record written before the first snapshot.
         version: the index's published version in it.
-        files: what each file of the index folder holds, by its path with `/`.
-        before: keys that the snapshot before this one held and this one does not; readers may still be at them.
-        name: of this very snapshot, to tell it from another one of the same number.
-        holder: of the lease under which the record was written last; empty where there was none.
+        files: the content of each file of the index folder, by its path with `/`.
+        before: keys of the previous snapshot that this one does not use; readers may still be fetching them.
+        name: unique to this snapshot, to distinguish it from another one with the same number.
+        holder: of the lease under which the record was last written; empty if there was none.
     """
 
     number: int
@@ -50,20 +50,20 @@ class Snapshot:
     holder: str = ""
 
     def to_json(self) -> bytes:
-        """The record's content."""
+        """Return the record's content."""
         return json.dumps({"isoglot_snapshot": FORMAT, **asdict(self)}, ensure_ascii=False).encode()
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total size of all files in bytes."""
         return sum(kept.size for kept in self.files.values())
 
 
 def parse(content: bytes, where: str) -> Snapshot:
-    """Read a record.
+    """Parse a record.
 
     Raises:
-        InputError: it is none, a broken one, or of another format.
+        InputError: it is no record, broken, or of another format.
     """
     try:
         record = json.loads(content)
@@ -79,7 +79,7 @@ def parse(content: bytes, where: str) -> Snapshot:
 
 
 def current(place: Place) -> tuple[Snapshot, str] | None:
-    """The snapshot that a place holds now, and the tag of its record; None where there is none.
+    """Return the snapshot that a place holds now, and the tag of its record; None if there is none.
 
     Raises:
         InputError: its record is broken.
@@ -90,13 +90,13 @@ def current(place: Place) -> tuple[Snapshot, str] | None:
 
 
 def pushed(place: Place) -> Snapshot:
-    """The snapshot that a place holds now.
+    """Return the snapshot that a place holds now.
 
     Raises:
         InputError: there is none, or its record is broken.
         IsoglotError: the store does not answer.
     """
     found = current(place)
-    if found is None or not found[0].number:  # nothing yet, but somebody builds it
+    if found is None or not found[0].number:  # number 0: nothing published yet, but a writer has marked the record
         raise InputError(f"{place.address}: no index there; push one with `isoglot push INDEX {place.address}`")
     return found[0]

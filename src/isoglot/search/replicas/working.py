@@ -1,4 +1,4 @@
-"""An index in an object store, changed by one writer at a time: a working copy here, a lease there, one exchange."""
+"""Change an index in an object store: a local working copy, a lease, and one atomic publication."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from isoglot.search.replicas.snapshot import RECORD, Snapshot, current, parse
 
 @dataclass
 class WorkingCopy:
-    """A folder of this machine that holds what a place does, until it is changed and published.
+    """A local folder that mirrors a place, until it is changed and published.
 
     Attributes:
-        folder: of the index; what an interrupted build had finished is there.
-        built: whether it holds a whole index that was never published, since the build was cut short just then.
+        folder: of the index; it also holds what an interrupted build has finished.
+        built: whether it holds a complete index that was never published, as the run was killed just before that.
     """
 
     folder: Path
@@ -36,7 +36,7 @@ class WorkingCopy:
     _lease: Lease
 
     def publish(self) -> Pushed:
-        """Make the place hold what the folder does.
+        """Make the place hold what the folder holds.
 
         Raises:
             InputError: another writer published meanwhile.
@@ -57,18 +57,19 @@ def working_copy(
     resume: bool = False,
     term: float = TERM,
 ) -> Iterator[WorkingCopy]:
-    """Hold the lease of a place for a block, with a copy of what is there.
+    """Hold the lease of a place for the duration of a block, and yield a working copy of its index.
 
     Args:
         place: of the index.
         local: folder for working copies; the cache when None.
-        new: whether an index is to be made; one that is there is refused, or replaced with `overwrite`.
+        new: whether to make a new index; an existing one is an error, or replaced with `overwrite`.
         overwrite: see `new`.
-        resume: a build that was to replace the index there is gone on with.
+        resume: continue a build that was to replace the existing index.
         term: of the lease, in seconds.
 
     Raises:
-        InputError: another writer holds the lease, the store keeps to no conditions, or there is (no) index.
+        InputError: another writer holds the lease, the store does not honour conditional writes, an index exists
+            although `new` is set, or none exists although it is not.
         IsoglotError: the store does not answer, or the disk is full.
     """
     home = folder_of(f"{place.address}#working", local)
@@ -83,7 +84,7 @@ def working_copy(
                     f"{place.address}: this index is finished; give `update` to add to it, or `overwrite` to replace it"
                 )
             if there is None and _remembered(folder) is not None:
-                shutil.rmtree(folder)  # of an index that is not there any more
+                shutil.rmtree(folder)  # copy of an index that no longer exists
         elif _remembered(folder) != (there.name if there is not None else ""):
             _renew(place, home, folder)
         built = new and (folder / FILE).is_file() and _remembered(folder) is None
@@ -91,7 +92,7 @@ def working_copy(
 
 
 def _renew(place: Place, home: Path, folder: Path) -> None:
-    """Make the folder what the place holds; finished shards stay, since they go by what they hold."""
+    """Make the folder a copy of the place; finished shards are kept, as they are identified by their content."""
     pulled = pull(place, home / "pulled")
     fresh, shards = home / "index.part", folder / SHARDS
     shutil.rmtree(fresh, ignore_errors=True)
@@ -106,7 +107,7 @@ def _renew(place: Place, home: Path, folder: Path) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    """A second name, where the file system has such; files of an index are replaced and never changed."""
+    """Hard-link a file, or copy it if that is impossible; an index's files are replaced, never changed in place."""
     try:
         os.link(source, target)
     except OSError:
@@ -118,7 +119,7 @@ def _remember(folder: Path, snapshot: Snapshot) -> None:
 
 
 def _remembered(folder: Path) -> str | None:
-    """Name of the snapshot that a working copy was made of, or published as; None where there is none."""
+    """Return the name of the snapshot that a working copy was made from or published as; None if there is none."""
     try:
         return parse((folder / RECORD).read_bytes(), str(folder)).name
     except (OSError, InputError):

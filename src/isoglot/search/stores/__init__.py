@@ -1,1 +1,1 @@
-"""Places that indexes are kept in, by name: folders, memory, a vector database."""
+"""Places that hold an index, by name: folders, memory, vector databases, object stores."""

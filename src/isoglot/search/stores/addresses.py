@@ -1,4 +1,4 @@
-"""A server's address in a place."""
+"""The server address in a place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from isoglot.core.errors import InputError
 
 
 def host_and_port(address: str, shown: str, expected: str) -> tuple[str, int | None]:
-    """Read HOST or HOST:PORT; None where there is no port.
+    """Parse HOST or HOST:PORT; the port is None if there is none.
 
     Args:
-        address: as it stands in the place.
+        address: as written in the place.
         shown: the place, for messages.
-        expected: what a place looks like.
+        expected: what a place looks like, for messages.
 
     Raises:
-        InputError: the host or the port is none.
+        InputError: invalid host or port.
 
     >>> host_and_port("[::1]:80", "", ""), host_and_port("localhost", "", "")
     (('::1', 80), ('localhost', None))

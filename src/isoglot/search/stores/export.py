@@ -1,4 +1,4 @@
-"""An index moved into a store: what is new or changed is put, what is gone is removed, and the counts are compared."""
+"""Export an index to a store: add new and changed passages, remove those that are gone, and compare the counts."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from isoglot.search.stores.protocol import Weighing, Writer
 from isoglot.search.stores.term_weights import term_number, terms_of
 
 BATCH = 256
-_REMOVED = 1000  # ids in one request
+_REMOVED = 1000  # ids per request
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did, in passages.
+    """Summary of an export, in passages.
 
     Attributes:
-        version: of the index that was exported.
-        added, replaced, unchanged, removed: against what was there before.
-        passages: that are there now.
+        version: of the exported index.
+        added, replaced, unchanged, removed: compared with what the store held before.
+        passages: number in the store now.
         seconds: wall time.
     """
 
@@ -46,21 +46,21 @@ class Exported:
 
 
 def export_index(folder: Path | str, place: str, *, overwrite: bool = False, batch: int = BATCH) -> Exported:
-    """Bring a store to the published version of an index folder.
+    """Make a store hold the published version of an index folder.
 
-    Passages that are there already, the same to the byte, are passed over: so an export that was stopped goes on, and
-    one after an update moves what changed. Memory holds one batch, and id and digest of every passage that is there;
-    for stores that do not count terms themselves, also how many passages have each.
+    Passages that the store already holds, identical to the byte, are skipped: an interrupted export continues, and one
+    after an update sends only what changed. Memory holds one batch, and id and digest of every passage in the store;
+    for stores that do not count terms themselves, also each term's document frequency.
 
     Args:
         folder: of the index.
-        place: `NAME:rest` with the name of a store that can be written, such as `qdrant://localhost:6333/docs`.
-        overwrite: what is at the place goes first.
-        batch: passages moved at a time.
+        place: `NAME:rest` with the name of a writable store, such as `qdrant://localhost:6333/docs`.
+        overwrite: delete what the store holds at this place first.
+        batch: passages per request.
 
     Raises:
-        InputError: no index, no such store, another encoder's vectors at the place, or batch under 1.
-        IsoglotError: the store does not answer, or holds another number of passages at the end.
+        InputError: no index, no such store, the place holds another encoder's vectors, or batch below 1.
+        IsoglotError: the store does not answer, or the number of passages differs at the end.
     """
     started = time.perf_counter()
     if batch < 1:
@@ -88,7 +88,7 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
 
 
 def _move(index: LanceIndex, writer: Writer, batch: int, total: int) -> tuple[int, int, int, list[str]]:
-    """Put what is new or changed; how many are new, changed, and the same, and the ids of those that are gone."""
+    """Send new and changed passages; return the numbers of new, changed and unchanged ones, and ids no longer used."""
     held = dict(writer.held())
     added = replaced = unchanged = 0
     with Progress("passages", total=total) as progress:
@@ -105,7 +105,7 @@ def _move(index: LanceIndex, writer: Writer, batch: int, total: int) -> tuple[in
 
 
 def digest_of(passage: Passage, vector: Vectors) -> str:
-    """Hash of all that a store keeps of a passage."""
+    """Return a hash of everything that a store holds of a passage."""
     said = [passage.id, passage.document, passage.text, passage.lang, passage.title, passage.source]
     hashed = hashlib.blake2b(json_line([*said, dict(passage.metadata)]).encode(errors="replace"), digest_size=16)
     hashed.update(np.ascontiguousarray(vector, "<f4").tobytes())

@@ -1,4 +1,4 @@
-"""Stores in this machine: an index folder, and one read into memory as a whole."""
+"""Stores on this machine: an index folder, and one read into memory as a whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_lance(place: str) -> Opened:
     """Open the published version of an index folder.
 
     Raises:
-        InputError: no index there, or one of another format.
+        InputError: there is no index, or it has another format.
     """
     folder = Path(place)
     index = LanceIndex(folder)
@@ -34,7 +34,7 @@ def open_memory(place: str) -> Opened:
     """Read the published version of an index folder into memory, for exact search without the disk.
 
     Raises:
-        InputError: no index there, or one of another format.
+        InputError: there is no index, or it has another format.
     """
     folder = Path(place)
     stored = LanceIndex(folder)
@@ -52,7 +52,7 @@ LANCE, MEMORY = StoreKind(open_lance), StoreKind(open_memory)
 
 
 def about_folder(folder: Path, manifest: Manifest) -> About:
-    """What an index folder says about itself."""
+    """Return what an index folder records about itself."""
     return About(
         manifest.model,
         manifest.dimension,
@@ -71,7 +71,7 @@ def _opened(folder: Path, index: Index, manifest: Manifest, *, in_memory: bool) 
 
 
 def _searched(manifest: Manifest) -> Manifest:
-    """What searches see of an index: versions beside the current one may come and go, such as with `--prune`."""
+    """Return the manifest without versions that searches do not see; `--prune` and the like may change those."""
     return replace(manifest, versions=[manifest.version])
 
 

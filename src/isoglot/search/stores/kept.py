@@ -1,4 +1,4 @@
-"""What a database keeps of an index beside its passages, and what every such store checks and says alike."""
+"""What databases store of an index besides its passages, and the checks and messages that they share."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PAYLOAD = ("id", "document", "text", "lang", "title", "source", "metadata")
 
 
 class Kept(NamedTuple):
-    """What a database says of an index.
+    """What a database records about an index.
 
     Attributes:
         about: the encoder.
-        finished: whether the first export was.
-        columns: names of what holds metadata for filters, as `column` gives them.
+        finished: whether the first export was finished.
+        columns: names of the columns with metadata for filters, as `column` returns them.
     """
 
     about: About
@@ -34,35 +34,35 @@ class Kept(NamedTuple):
     columns: tuple[str, ...]
 
     def is_newer_than(self, before: Kept) -> bool:
-        """Whether a reader has to be opened again to see what is there."""
+        """Return whether a reader must reopen the index to see its current state."""
         return self.finished and not (self.about.is_like(before.about) and self.columns == before.columns)
 
     def check_finished(self, shown: str) -> None:
-        """Refuse what an export left unfinished.
+        """Raise InputError if the first export is unfinished.
 
         Raises:
-            InputError: it did.
+            InputError: it is.
         """
         if not self.finished:
             raise InputError(f"{shown}: its export was not finished; run the same `isoglot export` command again")
 
 
 def point_id(passage: str) -> str:
-    """A passage's id as databases take one: a UUID that is a hash of it."""
+    """Return a passage's id in the form that databases accept: a UUID that is a hash of it."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, passage))
 
 
 def refuse_other_vectors(ours: About, theirs: About, shown: str, what: str) -> None:
-    """Stop before vectors of another encoder, or of another correction, come beside those that are there.
+    """Check that vectors to add match those in a store: the same encoder, and the same correction.
 
     Args:
-        ours: what is to be put.
-        theirs: what is there.
-        shown: the place.
-        what: the database calls it, such as "collection".
+        ours: what is to be added.
+        theirs: what the store holds.
+        shown: the place, for messages.
+        what: the database's word for it, such as "collection".
 
     Raises:
-        InputError: the vectors are not of one encoder, or not corrected alike.
+        InputError: the encoders or the corrections differ.
     """
     remedy = f"name another {what}, or replace this one with `overwrite`"
     try:
@@ -80,10 +80,10 @@ def refuse_other_vectors(ours: About, theirs: About, shown: str, what: str) -> N
 
 
 def tally_of(rows: Iterable[Mapping[str, Any]], field: str, fields: Fields) -> Tally:
-    """How often each value of a field is there, from one pass over the stored columns of passages.
+    """Count the values of a field, in one pass over the stored columns of passages.
 
     Args:
-        rows: of each passage what stands under the names that `column` gives; nothing, or None, is no value.
+        rows: the columns of each passage, by the names that `column` returns; a missing column or None is no value.
         field: one of the fields.
         fields: of the index.
     """
@@ -98,10 +98,10 @@ def tally_of(rows: Iterable[Mapping[str, Any]], field: str, fields: Fields) -> T
 
 
 def no_collection(shown: str, collection: str) -> InputError:
-    """The error of a place without its collection."""
+    """Return the error for a collection that does not exist."""
     return InputError(f"{shown}: no collection {collection!r} there; make it with `isoglot export INDEX {shown}`")
 
 
 def not_ours(shown: str, collection: str) -> InputError:
-    """The error of a collection that something else made."""
+    """Return the error for a collection that `isoglot export` did not make."""
     return InputError(f"{shown}: the collection {collection!r} was not made by `isoglot export`; name another one")

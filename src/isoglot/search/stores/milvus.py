@@ -1,4 +1,4 @@
-"""An index in Milvus: vectors by cosine, words as sparse vectors, languages, ids and metadata as scalar fields."""
+"""An index in Milvus: vectors by cosine, words as sparse vectors; languages, ids and metadata as scalar fields."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from isoglot.search.stores.milvus_place import Connection, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.term_weights import query_numbers
 
-MOST = 16_384  # results of a search
-_MORE = 16  # results beyond k, to see whether those at its end are equal
-_EQUAL = 1000  # results that are looked at for that; among more that are equal, any may be left out
+MOST = 16_384  # results of a search at most
+_MORE = 16  # results fetched beyond k, to see whether scores tie at k
+_EQUAL = 1000  # results fetched at most for that; of a longer tie, any may be left out
 
 
 class MilvusIndex:
-    """A collection that `isoglot export` made, open for reading.
+    """A collection made by `isoglot export`, open for reading.
 
     Args:
         connection: to its place.
-        described: what the collection says about itself.
+        described: what the collection records about itself.
     """
 
     def __init__(self, connection: Connection, described: Described) -> None:
@@ -45,34 +45,34 @@ class MilvusIndex:
         self._collection = connection.place.collection
         self._beside = Beside(connection)
         self._fields = fields_of(described.columns)
-        self._sampled = lru_cache(maxsize=None)(self._sample_of)  # megabytes, asked for by every fair query
+        self._sampled = lru_cache(maxsize=None)(self._sample_of)  # megabytes that every `balanced` search needs
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """Number of dimensions of the vectors."""
         return self._described.about.dimension
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language, codes in alphabetical order."""
+        """Return the number of passages in each language, codes in alphabetical order."""
         counts = {lang: self._connection.count(self._collection, equal("lang", lang)) for lang in self._described.langs}
         return {lang: count for lang, count in sorted(counts.items()) if count}
 
     def fields(self) -> Fields:
-        """The fields that filters may name."""
+        """Return the fields that filters may name."""
         return self._fields
 
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages of highest cosine, best first; a server finds them through an index of its own choice.
+        """Return the k passages of highest cosine, best first; a server uses an index of its own choice.
 
         Raises:
-            InputError: k is more than Milvus answers with, or the filter asks for what it does not compare.
+            InputError: k exceeds Milvus' limit, or Milvus cannot evaluate the filter.
         """
         return self._search(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where)
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
-        """The vectors of the k passages of highest cosine; found as by `nearest`.
+        """Return the vectors of the k passages of highest cosine, found as by `nearest`.
 
         Raises:
             InputError: as `nearest`.
@@ -85,7 +85,7 @@ class MilvusIndex:
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages that match a query's words best (BM25), best first.
+        """Return the k passages that match a query's words best (BM25), best first.
 
         Raises:
             InputError: as `nearest`.
@@ -97,7 +97,7 @@ class MilvusIndex:
         return [found for found in self._search(weights, WORDS, k, langs, where) if found.score > 0]
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
-        """How often each value of a field is there, from one pass over the passages that are asked for."""
+        """Count the values of a field, in one pass over the matching passages."""
         if langs is not None and not langs:
             return Tally(Counter(), 0, 0)
         wanted = [field if field in OWN else COLUMNS]
@@ -105,24 +105,24 @@ class MilvusIndex:
         return tally_of((_columns(row) for row in rows), field, self._fields)
 
     def sample(self, lang: str) -> Vectors:
-        """Up to 256 vectors of a language's passages: those of the lowest points, which are hashes of their ids."""
+        """Return up to 256 vectors of a language's passages: those with the lowest point ids, which are hashes."""
         return self._sampled(lang)
 
     def document(self, document: str) -> list[Passage]:
-        """All passages of a document, in their order; none where there is no such document."""
+        """Return all passages of a document, in order; empty if there is no such document."""
         return in_order(map(_passage, self._rows(equal("document", document), PAYLOAD)))
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
-        """A passage and its vector (d,); None where there is no such passage."""
+        """Return a passage and its vector (d,); None if there is no such passage."""
         if not self._described.passages:
-            return None  # asked for vectors where none has ever been, Milvus 2.5 fails
+            return None  # Milvus 2.5 fails when asked for vectors of a collection that never had any
         rows = self._connection.ask(
             "get", collection_name=self._collection, ids=[point_id(id)], output_fields=[*PAYLOAD, DENSE]
         )
         return (_passage(rows[0]), np.asarray(rows[0][DENSE], np.float32)) if rows else None
 
     def close(self) -> None:
-        """Let go of the connection, or of the file."""
+        """Close the connection, or the file."""
         self._connection.close()
 
     def _sample_of(self, lang: str) -> Vectors:
@@ -132,7 +132,7 @@ class MilvusIndex:
             below = "" if share >= 1 else f' and {POINT} < "{int(share * 2**32):08x}"'
             rows = list(self._rows(equal("lang", lang) + below, [POINT, DENSE]))
             if share >= 1:
-                break  # passages may go between one answer and the next
+                break  # passages may be deleted between two requests
             share *= 2
         rows = sorted(rows, key=lambda row: str(row[POINT]))[:SAMPLED]
         return np.asarray([row[DENSE] for row in rows], np.float32).reshape(len(rows), self.dimension)
@@ -149,7 +149,7 @@ class MilvusIndex:
         while True:
             hits = self._hits(query, field, limit, langs, where, PAYLOAD)
             found = [Found(_passage(hit["entity"]), float(hit["distance"])) for hit in hits]
-            # Among equal ones Milvus takes any: all of them have to be there for the same to be taken each time.
+            # Milvus returns any of the tied passages: fetch the whole tie, to return the same ones each time.
             if len(found) < limit or limit == most or found[-1].score < found[k - 1].score:
                 return sorted(found, key=lambda one: (-one.score, one.passage.id))[:k]
             limit = min(4 * limit, most)
@@ -163,7 +163,7 @@ class MilvusIndex:
         where: Filter | None,
         fields: Sequence[str],
     ) -> Sequence[Any]:
-        """The best rows, with these fields."""
+        """Return the best rows, with these fields."""
         answer = self._connection.ask(
             "search",
             collection_name=self._collection,
@@ -180,8 +180,8 @@ def open_milvus(rest: str) -> Opened:
     """Open a collection for reading.
 
     Raises:
-        InputError: no such place, no such collection, an unfinished export, or a file that another process has open.
-        IsoglotError: no answer from the server.
+        InputError: no such place or collection, an unfinished export, or a file that another process has open.
+        IsoglotError: the server does not answer.
         MissingPackageError: pymilvus or Milvus Lite is not installed.
     """
     place = to_place(rest)
@@ -204,7 +204,7 @@ def _opened(connection: Connection) -> Opened:
 
 def _renewed(connection: Connection, mark: str) -> Opened | None:
     if connection.place.file is not None:
-        return None  # nobody else can have written to it
+        return None  # the file is locked, so nobody else can have written to it
     beside = Beside(connection)
     if beside.mark() == mark or not beside.read().finished:
         return None
@@ -212,11 +212,11 @@ def _renewed(connection: Connection, mark: str) -> Opened | None:
 
 
 def write_milvus(rest: str, about: About, overwrite: bool) -> Writer:
-    """Open a collection for writing; made where it is missing.
+    """Open a collection for writing, and create it if it does not exist.
 
     Raises:
         InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
-        IsoglotError: no answer from the server.
+        IsoglotError: the server does not answer.
         MissingPackageError: pymilvus or Milvus Lite is not installed.
     """
     from isoglot.search.stores.milvus_writer import MilvusWriter
@@ -233,7 +233,7 @@ MILVUS = StoreKind(open_milvus, write_milvus)
 
 
 def _columns(row: dict[str, Any]) -> dict[str, Any]:
-    """A row's values under the names of its columns; an empty text is none."""
+    """Return a row's values by column name; an empty text is no value."""
     return row[COLUMNS] if COLUMNS in row else {name: value or None for name, value in row.items()}
 
 

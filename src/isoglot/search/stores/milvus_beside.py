@@ -1,8 +1,8 @@
-"""What a Milvus collection says about itself, in one beside it: its encoder, and how many passages have each term.
+"""What a Milvus collection records about itself, in a second collection: its encoder, and document frequencies.
 
-Milvus keeps no text of any length with a collection, and the inverse frequencies of terms only for texts that its own
-analyzers have split. So both are rows of a collection of their own. A description is written in parts under a name of
-its own, then pointed to, so that nobody reads half of one.
+Milvus stores no long texts with a collection, and knows inverse document frequencies only of texts that its own
+analyzers have split. So both are rows of a second collection. A description is written in parts under a new name, and
+then pointed to, so that nobody reads half of one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from isoglot.search.stores.kept import Kept
 from isoglot.search.stores.milvus_place import Connection
 
 KEY, TEXT, NUMBER, NOTHING = "key", "text", "number", "nothing"
-LONGEST = 65_535  # bytes of a text
-_BESIDE = "_isoglot"  # after a collection's name, that of the one beside it
+LONGEST = 65_535  # bytes of a text field
+_BESIDE = "_isoglot"  # suffix of the second collection's name
 _POINTER = "told"
 _PART = 60_000
 _AT_ONCE = 2000
@@ -29,14 +29,14 @@ _REMEDY = "export it again with `isoglot export --overwrite`"
 
 
 class Described(NamedTuple):
-    """What a collection says about itself.
+    """What a collection records about itself.
 
     Attributes:
         about: the encoder.
-        finished: whether the first export was.
+        finished: whether the first export was finished.
         columns: keys of the metadata for filters.
         langs: languages that any passage has had.
-        passages: at the end of the last export.
+        passages: number of passages at the end of the last export.
     """
 
     about: About
@@ -46,23 +46,23 @@ class Described(NamedTuple):
     passages: int = 0
 
     def check_finished(self, shown: str) -> None:
-        """Refuse what an export left unfinished.
+        """Raise InputError if the first export is unfinished.
 
         Raises:
-            InputError: it did.
+            InputError: it is.
         """
         Kept(self.about, self.finished, ()).check_finished(shown)
 
     def to_text(self) -> str:
-        """As JSON of ASCII, in which characters are bytes."""
+        """Return ASCII JSON, so that each character is one byte."""
         return json.dumps({**self._asdict(), "about": self.about.to_text()})
 
 
 class Beside:
-    """The collection beside a collection.
+    """The second collection, which describes a collection.
 
     Args:
-        connection: to its place.
+        connection: to the collection's place.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -70,18 +70,18 @@ class Beside:
         self.name = connection.place.collection + _BESIDE
 
     def is_there(self) -> bool:
-        """Whether it exists and is as `make` makes it."""
+        """Return whether it exists, with the fields that `make` creates."""
         return fields_there(self._connection, self.name) == {KEY, TEXT, NUMBER, NOTHING}
 
     def make(self) -> None:
-        """Make it."""
+        """Create it."""
         from pymilvus import DataType
 
         schema = self._connection.schema("what isoglot knows about the collection of this name")
         schema.add_field(KEY, DataType.VARCHAR, is_primary=True, max_length=100)
         schema.add_field(TEXT, DataType.VARCHAR, max_length=LONGEST)
         schema.add_field(NUMBER, DataType.INT64)
-        schema.add_field(NOTHING, DataType.FLOAT_VECTOR, dim=2)  # Milvus has no collections without vectors
+        schema.add_field(NOTHING, DataType.FLOAT_VECTOR, dim=2)  # Milvus allows no collection without vectors
         indexes = self._connection.index_params()
         indexes.add_index(NOTHING, index_type="FLAT", metric_type="L2")
         self._connection.ask(
@@ -97,16 +97,16 @@ class Beside:
         self._connection.ask("drop_collection", collection_name=self.name)
 
     def mark(self) -> str:
-        """What changes with the description; empty where there is none yet."""
+        """Return a mark that changes with the description; empty if there is none yet."""
         return self._texts([_POINTER]).get(_POINTER, "")
 
     def told(self) -> str:
-        """What `tell` wrote last; empty where it never did.
+        """Return what `tell` wrote last; empty if nothing was written yet.
 
         Raises:
-            InputError: some of it is gone.
+            InputError: a part of it is missing.
         """
-        for _ in range(_AGAIN):  # it may be written anew between one answer and the next
+        for _ in range(_AGAIN):  # it may be rewritten between two requests
             keys = _parts(self.mark())
             parts = self._texts(keys)
             if parts.keys() == set(keys):
@@ -114,7 +114,7 @@ class Beside:
         raise InputError(f"{self._connection.place.shown}: a part of what it says about itself is gone; {_REMEDY}")
 
     def tell(self, described: Described) -> None:
-        """Keep a description in the place of the one before."""
+        """Store a description, replacing the previous one."""
         text, before = described.to_text(), self.mark()
         parts = [text[start : start + _PART] for start in range(0, len(text), _PART)]
         mark = f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()} {len(parts)}"
@@ -124,10 +124,10 @@ class Beside:
             self._forget(_parts(before))
 
     def read(self) -> Described:
-        """The description.
+        """Return the description.
 
         Raises:
-            InputError: broken, or of another format.
+            InputError: it is broken, or of another format.
         """
         shown = self._connection.place.shown
         try:
@@ -139,14 +139,14 @@ class Beside:
         return described._replace(about=About.from_text(about, shown))
 
     def weights(self, numbers: Sequence[int], passages: int) -> dict[int, float]:
-        """Inverse frequencies of terms by their numbers, among so many passages."""
+        """Return the inverse document frequencies of terms, by number, among so many passages."""
         keys = {_term(number): number for number in numbers}
         rows = self._connection.ask("get", collection_name=self.name, ids=list(keys), output_fields=[KEY, NUMBER])
         having = {keys[row[KEY]]: int(row[NUMBER]) for row in rows}
         return {number: idf(passages, having.get(number, 0)) for number in numbers}
 
     def weigh(self, frequencies: Mapping[int, int]) -> None:
-        """Keep how many passages have each term; only what is new or changed is sent."""
+        """Store the document frequency of each term; only new and changed ones are sent."""
         wanted = dict(frequencies)
         gone = []
         for row in self._connection.rows(self.name, f"{NUMBER} > 0", [KEY, NUMBER]):
@@ -174,7 +174,7 @@ class Beside:
 
 
 def fields_there(connection: Connection, collection: str) -> set[str] | None:
-    """Names of a collection's fields; None where there is no such collection."""
+    """Return the names of a collection's fields; None if there is no such collection."""
     if not connection.ask("has_collection", collection_name=collection):
         return None
     described = connection.ask("describe_collection", collection_name=collection)

@@ -1,4 +1,4 @@
-"""What a Milvus collection of ours holds, and whether it is there: for searches and for the writer."""
+"""The fields of a Milvus collection made by `isoglot export`, and whether it exists."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ALL = f'{POINT} != ""'
 
 
 def is_there(connection: Connection) -> bool:
-    """Whether a place's collection exists; it can be searched then.
+    """Return whether a place's collection exists; loads it, so that it can be searched.
 
     Raises:
-        InputError: something else made it.
+        InputError: `isoglot export` did not make it.
     """
     place, beside = connection.place, Beside(connection)
     there = fields_there(connection, place.collection)

@@ -1,7 +1,7 @@
-"""A filter as the expression that Milvus looks at before it searches.
+"""Translate a filter into the expression that Milvus evaluates before it searches.
 
-Milvus' versions differ in what the opposite of a comparison with a missing value is, so no expression asks for it:
-`NOT` is taken down to the comparisons, each of which then says what it is where the value is missing.
+Versions of Milvus differ in the negation of a comparison with a missing value, so expressions never negate one: `NOT`
+is pushed down to the comparisons, each of which then states its result for a missing value.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from isoglot.search.filters.sql import balanced, column
 from isoglot.search.filters.tree import Among, And, Compare, Date, Filter, Like, Missing, Not, Or, Value
 from isoglot.search.filters.values import LISTS, OWN, Kind, kind_of
 
-COLUMNS = "fields"  # the field of JSON that holds the metadata, under the names that `column` gives
+COLUMNS = "fields"  # the JSON field with the metadata, under the names that `column` returns
 _OPPOSITE = {"=": "!=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 def expression_of(langs: Sequence[str] | None, where: Filter | None, fields: Fields) -> str:
-    """What is searched among; empty for all passages.
+    """Return the expression that passages must meet; empty for all passages.
 
     Raises:
-        InputError: the filter asks for what Milvus does not compare.
+        InputError: Milvus cannot evaluate the filter.
 
     >>> from isoglot.search.filters.parsing import parse_filter
     >>> expression_of(["de"], parse_filter("NOT year > 2000"), {"year": ["number"]})
@@ -36,12 +36,12 @@ def expression_of(langs: Sequence[str] | None, where: Filter | None, fields: Fie
 
 
 def equal(field: str, value: str) -> str:
-    """Condition: one of the passages' own fields is this text."""
+    """Return a condition: one of the passages' own fields equals this text."""
     return f"{field} == {_literal(value)}"
 
 
 def _expression(tree: Filter, fields: Fields, holds: bool) -> str:
-    """The expression of a filter that holds, or that does not hold."""
+    """Return the expression of a filter that holds, or (`holds` False) of its negation."""
     if isinstance(tree, Not):
         return _expression(tree.inner, fields, not holds)
     if isinstance(tree, (And, Or)):
@@ -54,7 +54,7 @@ def _expression(tree: Filter, fields: Fields, holds: bool) -> str:
 
 
 def _tests(tree: Compare | Among | Like, fields: Fields, holds: bool) -> list[str]:
-    """Tests of which one has to be passed, or, of a condition that does not hold, all."""
+    """Return tests of which one must hold or, for a negation, all."""
     if isinstance(tree, Like):
         if "_" in tree.pattern or "\\" in tree.pattern:
             raise InputError(
@@ -97,23 +97,23 @@ def _equal(field: str, values: Sequence[Value], fields: Fields, holds: bool) -> 
 def _among(key: str, values: Sequence[Value], holds: bool) -> str:
     if key in OWN:
         return f"{key} {'in' if holds else 'not in'} {_list(values)}"
-    # Milvus Lite has no IN for what stands within JSON.
+    # Milvus Lite has no IN for values in JSON.
     each = [f"{key} {'==' if holds else '!='} {_literal(value)}" for value in values]
     return balanced(each, " or " if holds else " and ")
 
 
 def _test(key: str, test: str, holds: bool) -> str:
-    """A test of a value that is there; what compares a missing one does not hold."""
+    """Combine a test of a value with one for its presence; comparing a missing value is false."""
     if not holds:
         return f"({_there(key, False)} or {test})"
     return f"({_there(key, True)} and {test})" if key in OWN else f"({test})"
 
 
 def _there(key: str, there: bool) -> str:
-    """Whether a value is there; the passages' own fields are empty texts where it is not."""
+    """Return a test of whether a value exists or not; missing values of the passages' own fields are empty texts."""
     if key in OWN:
         return f'{key} {"!=" if there else "=="} ""'
-    # In brackets, since Milvus reads `exists` as of all that follows, `or` included.
+    # In brackets, since Milvus applies `exists` to everything that follows, `or` included.
     return f"(exists {key})" if there else f"(not (exists {key}))"
 
 

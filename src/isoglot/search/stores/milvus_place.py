@@ -1,4 +1,4 @@
-"""Where a Milvus collection is, a server's or a file's of this machine; asking it, and its errors as messages."""
+"""The place of a Milvus collection (a server, or a local file), requests to it, and its errors as messages."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ OLDEST = (2, 5)
 _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,200}"
 _SERVER = re.compile(rf"(?:(?P<scheme>https?):)?//(?P<host>[^/?#@\s]+)/(?P<collection>{_NAME})/?\Z")
 _FILE = re.compile(rf"(?P<file>.*[^/\\]\.db)(?:/(?P<collection>{_NAME}))?/?\Z", re.DOTALL)
-_LOCAL = "isoglot"  # the collection of a file where none is named
-_REACH, _ANSWER, _LOAD = 10, 60, 600  # seconds: until a server answers at all, asks and writes, takes a collection in
+_LOCAL = "isoglot"  # the collection of a file if none is named
+_REACH, _ANSWER, _LOAD = 10, 60, 600  # seconds: to connect, to read or write, to load a collection
 _PAGE = 2000
-_NO_CONNECTION, _NOT_LOADED = 2, 101  # codes of Milvus
+_NO_CONNECTION, _NOT_LOADED = 2, 101  # error codes of Milvus
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True)
 class MilvusPlace:
-    """A collection.
+    """The place of a collection.
 
     Attributes:
-        shown: the place as it was given.
+        shown: the place as given by the user.
         url: of the server; empty for a file.
         file: None for a server.
         collection: its name.
@@ -45,10 +45,10 @@ class MilvusPlace:
 
 
 def to_place(rest: str) -> MilvusPlace:
-    """Read what follows `milvus:`.
+    """Parse what follows `milvus:`.
 
     Raises:
-        InputError: neither `//HOST:PORT/COLLECTION` nor `FILE.db`, or a password stands in it.
+        InputError: neither `//HOST:PORT/COLLECTION` nor `FILE.db`, or it contains a password.
 
     >>> to_place("//localhost/docs").url, to_place("https://m.example.org/docs").url, to_place("a/b.db").collection
     ('http://localhost:19530', 'https://m.example.org:443', 'isoglot')
@@ -71,23 +71,23 @@ def to_place(rest: str) -> MilvusPlace:
 
 
 class Connection:
-    """A client of one place; whatever it raises is one clear message.
+    """A client of one place, which turns every error into one clear message.
 
     Args:
         client: of pymilvus.
         place: of the collection.
-        stop: ends what was started for it.
+        stop: stops the server that was started for it.
     """
 
     def __init__(self, client: Any, place: MilvusPlace, stop: Callable[[], None] = lambda: None) -> None:
         self._client, self._stop, self.place = client, stop, place
 
     def ask(self, what: str, **how: Any) -> Any:
-        """The answer to a method of the client.
+        """Call a method of the client, and return its result.
 
         Raises:
-            InputError: the server wants another token.
-            IsoglotError: no answer, or one that is an error.
+            InputError: the server requires another token.
+            IsoglotError: the server does not answer, or answers with an error.
         """
         from pymilvus.exceptions import MilvusException
 
@@ -98,12 +98,12 @@ class Connection:
             except MilvusException as error:
                 if error.code != _NOT_LOADED:
                     raise
-                # A server that was started anew may have yet to take the collection in.
+                # A restarted server may not have loaded the collection yet.
                 self._client.load_collection(how["collection_name"], timeout=_LOAD)
                 return call()
 
     def rows(self, collection: str, condition: str, fields: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """All rows that meet a condition, with these fields.
+        """Yield all rows that meet a condition, with these fields.
 
         Raises:
             IsoglotError: as `ask`.
@@ -124,20 +124,20 @@ class Connection:
             yield from page
 
     def count(self, collection: str, condition: str) -> int:
-        """How many rows meet a condition."""
+        """Return the number of rows that meet a condition."""
         answer = self.ask("query", collection_name=collection, filter=condition, output_fields=["count(*)"])
         return int(answer[0]["count(*)"])
 
     def index_params(self) -> Any:
-        """An empty description of indexes."""
+        """Return an empty set of index parameters."""
         return self._client.prepare_index_params()
 
     def schema(self, description: str) -> Any:
-        """An empty description of fields."""
+        """Return an empty schema."""
         return self._client.create_schema(auto_id=False, enable_dynamic_field=False, description=description)
 
     def close(self) -> None:
-        """Let go of the connection, and of the file."""
+        """Close the connection, and the file."""
         try:
             self._client.close()
         finally:
@@ -145,22 +145,22 @@ class Connection:
 
 
 def connect(place: MilvusPlace, *, make: bool) -> Connection:
-    """A connection to the place.
+    """Connect to a place.
 
     Args:
-        place: a server's collection or a file's.
-        make: a file that is not there is made.
+        place: a collection of a server or a file.
+        make: create the file if it does not exist.
 
     Raises:
         MissingPackageError: pymilvus or Milvus Lite is not installed.
-        InputError: no such file, another process has it open, no server there, or one that is too old.
+        InputError: no such file, another process has it open, no server answers, or the server is too old.
     """
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise MissingPackageError("Milvus takes its client: pip install 'isoglot[milvus]'") from error
     for name in ("pymilvus", "milvus_lite"):
-        # They write tracebacks of what they raise as well; what is raised is told here, once.
+        # They also log tracebacks of what they raise, which our messages already report.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if place.file is not None:
         return _open_file(MilvusClient, place, place.file, make)
@@ -170,7 +170,7 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
             token=os.environ.get(TOKEN, ""),
             timeout=_REACH,
             dedicated=True,
-            # A server that comes back is seen within a second, not within the two minutes of gRPC.
+            # Reconnect to a restarted server within a second, not within gRPC's two minutes.
             grpc_options={"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000},
         )
     connection = Connection(client, place)
@@ -183,7 +183,7 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
 
 
 def _open_file(client_of: Callable[..., Any], place: MilvusPlace, file: Path, make: bool) -> Connection:
-    """A connection to Milvus Lite, which answers on a free port of this machine alone until it is closed."""
+    """Connect to Milvus Lite, which serves the file on a free local port until the connection is closed."""
     try:
         from milvus_lite.adapter.grpc.server import start_server_in_thread
         from milvus_lite.exceptions import DataDirLockedError, MilvusLiteError
@@ -215,7 +215,7 @@ def _open_file(client_of: Callable[..., Any], place: MilvusPlace, file: Path, ma
 
     try:
         with _asking(place, reaching=True):
-            # A proxy of the environment is for the world outside, and Milvus Lite hangs up on who asks if it lives.
+            # Local requests must bypass a proxy, and Milvus Lite closes connections that send keepalive pings.
             direct = {"grpc.enable_http_proxy": 0, "grpc.keepalive_time_ms": 2**31 - 1}
             return Connection(
                 client_of(uri=f"http://127.0.0.1:{port}", timeout=_REACH, dedicated=True, grpc_options=direct),
@@ -235,7 +235,7 @@ def _refuse_old(place: MilvusPlace, version: Any) -> None:
 
 @contextmanager
 def _asking(place: MilvusPlace, *, reaching: bool = False) -> Iterator[None]:
-    """Turn what the client raises into one clear message."""
+    """Turn the client's errors into one clear message."""
     import grpc
     from pymilvus.exceptions import MilvusException
 
@@ -261,7 +261,7 @@ def _asking(place: MilvusPlace, *, reaching: bool = False) -> Iterator[None]:
 
 
 def _told(error: BaseException) -> tuple[Any, str]:
-    """An error's code of gRPC, where one is at its root, and what it says, without the token."""
+    """Return an error's code (gRPC's, if a gRPC error is its root cause) and its message, without the token."""
     import grpc
 
     said = " ".join(str(getattr(error, "message", "") or error).split())[:200]
@@ -270,7 +270,7 @@ def _told(error: BaseException) -> tuple[Any, str]:
     root = error
     while not isinstance(root, grpc.RpcError):
         cause = root.__cause__
-        if cause is None or cause is root:  # the client raises errors from themselves
+        if cause is None or cause is root:  # the client raises some errors from themselves
             return getattr(error, "code", None), said
         root = cause
     return root.code(), said

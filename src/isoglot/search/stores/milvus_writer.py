@@ -1,4 +1,4 @@
-"""Writing an index into Milvus: two collections made, filled, and marked as finished."""
+"""Write an index to Milvus: create two collections, fill them, and mark them as finished."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from isoglot.search.stores.milvus_filter import COLUMNS
 from isoglot.search.stores.milvus_place import Connection
 from isoglot.search.stores.term_weights import LARGEST, passage_weights
 
-_NO_WORDS = {LARGEST + 1: 1.0}  # the sparse vector of a passage without words: Milvus takes no empty ones
-_ROWS = 256  # in one request, which has 64 MB at most
+_NO_WORDS = {LARGEST + 1: 1.0}  # sparse vector of a passage without words: Milvus accepts no empty ones
+_ROWS = 256  # per request, which may have 64 MB
 _SHOWN = 3
 
 
@@ -31,8 +31,8 @@ class MilvusWriter:
 
     Args:
         connection: to its place.
-        about: the encoder of what will be put.
-        overwrite: a collection that is there goes first.
+        about: the encoder of the vectors to be written.
+        overwrite: delete an existing collection first.
 
     Raises:
         InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
@@ -42,28 +42,28 @@ class MilvusWriter:
         self._connection, self._about = connection, about
         self._collection, self._beside = connection.place.collection, Beside(connection)
         self._described = Described(about)
-        # Whose it is comes first: a collection that is not ours is not ours to delete.
+        # Check first who made it: a collection that is not ours must not be deleted.
         there = is_there(connection)
         if there and not overwrite:
             known = self._beside.read()
             refuse_other_vectors(about, known.about, connection.place.shown, "collection")
             self._about = replace(about, mean_terms=known.about.mean_terms)
-            self._described = known  # until all is there: who follows the collection opens it again at a change
+            self._described = known  # until the end: readers reopen the collection when its description changes
             return
         if there:
             connection.ask("drop_collection", collection_name=self._collection)
         self._create()
 
     def held(self) -> Mapping[str, str]:
-        """Digest of each passage that is there, by the passage's id."""
+        """Return the digest of each stored passage, by passage id."""
         rows = self._connection.rows(self._collection, ALL, ["id", DIGEST])
         return {str(row["id"]): str(row[DIGEST]) for row in rows}
 
     def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
-        """Keep passages with their vectors; one of an id that is there is replaced.
+        """Store passages with their vectors; an existing passage of the same id is replaced.
 
         Raises:
-            InputError: more text than Milvus keeps; nothing was put then.
+            InputError: a text is too long for Milvus; then nothing is stored.
         """
         columns = field_columns(passages)
         rows = [
@@ -78,28 +78,28 @@ class MilvusWriter:
         _refuse_long(self._connection.place.shown, rows)
         langs = {passage.lang for passage in passages}
         if not langs <= set(self._described.langs) or not columns.keys() <= set(self._described.columns):
-            self._tell(  # first, so that an export that stops forgets none
+            self._tell(  # before the rows, so that an interrupted export loses none
                 langs=sorted(langs.union(self._described.langs)), columns=sorted({*columns, *self._described.columns})
             )
         for start in range(0, len(rows), _ROWS):
             self._connection.ask("upsert", collection_name=self._collection, data=rows[start : start + _ROWS])
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Forget passages by id."""
+        """Delete passages by id."""
         self._connection.ask("delete", collection_name=self._collection, ids=[point_id(passage) for passage in ids])
 
     def weigh(self, frequencies: Mapping[int, int]) -> None:
-        """Keep how many passages have each term."""
+        """Store the document frequency of each term."""
         self._beside.weigh(frequencies)
 
     def finish(self) -> int:
-        """Mark the collection as complete; how many passages it holds."""
+        """Mark the collection as complete; return the number of passages in it."""
         there = self._connection.count(self._collection, ALL)
         self._tell(about=self._about, finished=True, passages=there)
         return there
 
     def close(self) -> None:
-        """Let go of the connection, or of the file."""
+        """Close the connection, or the file."""
         self._connection.close()
 
     def _tell(self, **new: Any) -> None:
@@ -122,7 +122,7 @@ class MilvusWriter:
         from pymilvus import DataType
 
         place = self._connection.place
-        # The other collection comes first: one without it is nobody's that is known here.
+        # Create the second collection first: a collection without it is not recognized as ours.
         if self._beside.is_there():
             self._beside.drop()
         elif fields_there(self._connection, self._beside.name) is not None:
@@ -137,7 +137,7 @@ class MilvusWriter:
         schema.add_field(DENSE, DataType.FLOAT_VECTOR, dim=self._about.dimension)
         schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
         indexes = self._connection.index_params()
-        # A file is searched as a whole; a server chooses, and Zilliz' cloud takes nothing but its own choice.
+        # A file is searched exhaustively; on a server the index is automatic, as Zilliz Cloud accepts nothing else.
         indexes.add_index(DENSE, index_type="FLAT" if place.file else "AUTOINDEX", metric_type="COSINE")
         indexes.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
         if place.file is None:
@@ -153,7 +153,7 @@ class MilvusWriter:
 
 
 def _refuse_long(shown: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Stop where a row has more text than Milvus keeps in a field."""
+    """Raise InputError if a row has more text than fits into a Milvus field."""
     long = []
     for row in rows:
         for name in PAYLOAD:

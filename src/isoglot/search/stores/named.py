@@ -1,4 +1,4 @@
-"""Stores by name: built in, registered from Python, or offered by an installed package."""
+"""Stores by name: built in, registered from Python, or provided by an installed package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isoglot.core.registry import Registry
 from isoglot.search.index.about import About
 from isoglot.search.stores.protocol import Open, Opened, StoreKind, Write, Writer
 
-FOLDER = "lance"  # what a place without a name is
+FOLDER = "lance"  # the store of a place without a name
 _OPENER = "a function of what follows the colon to an Index, or a StoreKind"
 STORES: Registry[Any] = Registry(
     "isoglot.stores",
@@ -31,21 +31,21 @@ STORES: Registry[Any] = Registry(
 
 
 def register_store(name: str, open: Open, *, write: Write | None = None) -> Open:
-    """Give a store a name in this process: `Searcher.open("NAME:rest")` then asks it for the index.
+    """Register a store under a name in this process: `Searcher.open("NAME:rest")` then opens indexes with it.
 
-    An installed package offers one to the command line through the entry point group `isoglot.stores`: a function, or
-    a `StoreKind`.
+    An installed package can provide one, also for the command line, through the entry point group `isoglot.stores`: a
+    function, or a `StoreKind`.
 
     Args:
         name: without spaces, commas, `=` and `:`.
-        open: from what follows `NAME:` to an `Index`, or to an `Opened`, which also says what the encoder is.
-        write: takes an index for `isoglot export`, see `StoreKind`.
+        open: function from what follows `NAME:` to an `Index`, or to an `Opened`, which also describes the encoder.
+        write: writes an index for `isoglot export`, see `StoreKind`.
 
     Returns:
-        The function.
+        The function `open`.
 
     Raises:
-        InputError: a name that could not stand before a colon.
+        InputError: an invalid name.
 
     Example:
         >>> from isoglot.search.index.memory import MemoryIndex
@@ -60,13 +60,13 @@ def register_store(name: str, open: Open, *, write: Write | None = None) -> Open
 
 
 def open_place(place: Path | str | Opened) -> Opened:
-    """Open an index where it is kept.
+    """Open an index in whichever store it is.
 
     Args:
-        place: a folder that `isoglot index` made, or `NAME:rest` with the name of a store; one that is open stays so.
+        place: a folder made by `isoglot index`, or `NAME:rest` with the name of a store; an `Opened` is returned as is.
 
     Raises:
-        InputError: an unknown store, or what the store raises: nothing there, nothing that it can read.
+        InputError: an unknown store, or what the store raises if it finds no index that it can read.
     """
     if isinstance(place, Opened):
         return place
@@ -81,12 +81,12 @@ def write_place(place: str, about: About, *, overwrite: bool = False) -> Writer:
     """Open a place for writing.
 
     Args:
-        place: `NAME:rest` with the name of a store that can be written.
-        about: what the index says about itself.
-        overwrite: what is there goes first.
+        place: `NAME:rest` with the name of a writable store.
+        about: what the index records about itself.
+        overwrite: delete what the place holds first.
 
     Raises:
-        InputError: an unknown store, one that is only read, or what the store raises.
+        InputError: an unknown or read-only store, or what the store raises.
     """
     name, rest = split_place(place)
     kind = _kind(name)
@@ -97,10 +97,10 @@ def write_place(place: str, about: About, *, overwrite: bool = False) -> Writer:
 
 
 def split_place(place: Path | str) -> tuple[str, str]:
-    """A place's store and what follows; a path, or a text that begins with no store's name, is a folder.
+    """Split a place into store name and rest; a path, or a text without a store's name, is a folder.
 
     Raises:
-        InputError: the address of an unknown store, or a store's name with a typing error and no such folder.
+        InputError: the address of an unknown store, or a misspelt store name and no such folder.
 
     >>> split_place("qdrant://localhost:6333/docs"), split_place("notes: mine"), split_place("memory:idx")
     (('qdrant', '//localhost:6333/docs'), ('lance', 'notes: mine'), ('memory', 'idx'))
@@ -110,12 +110,12 @@ def split_place(place: Path | str) -> tuple[str, str]:
     if colon and name in STORES:
         return name, rest
     if rest.startswith("//") or (colon and _is_misspelt(name) and not Path(str(place)).exists()):
-        STORES.get(name)  # says which there are
+        STORES.get(name)  # raises, and lists the stores
     return FOLDER, str(place)
 
 
 def _is_misspelt(name: str) -> bool:
-    """Whether what stands before a colon looks like a store's name, and like no drive or path."""
+    """Return whether a name before a colon looks like a misspelt store, rather than a drive or a path."""
     return len(name) > 1 and "/" not in name and near_name(name, STORES.names()) is not None
 
 

@@ -31,60 +31,60 @@ from isoglot.search.stores.opensearch_layout import KEY, PASSAGE, TERMS, VECTOR,
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 
-EXACT = 10_000  # passages that are compared one by one
-WINDOW = 10_000  # results of one request, and neighbours of one vector: the server's own limits
-_LEAST = 100  # neighbours that are looked for, however few are wanted
-_CLAUSES = 1024  # terms of a query, as the server has it where nobody set another number
+EXACT = 10_000  # passages to compare one by one at most
+WINDOW = 10_000  # results per request, and neighbours of a vector: the server's own limits
+_LEAST = 100  # neighbours to look for, however few are requested
+_CLAUSES = 1024  # terms per query: the server's default limit
 _PAGE = 1000
 _BY_SCORE: Sequence[requests.Body] = [{"_score": "desc"}, {"id": "asc"}]
 
 
 class OpenSearchIndex:
-    """An index that `isoglot export` made, open for reading.
+    """An index made by `isoglot export`, open for reading.
 
     Args:
-        server: that has it.
+        server: that holds the index.
         place: of the index.
-        kept: what the index says about itself.
-        exact: among up to so many passages the nearest are found by comparing each, among more through HNSW.
+        kept: what the index records about itself.
+        exact: number of passages up to which vectors are compared exactly; among more, HNSW is used.
     """
 
     def __init__(self, server: Server, place: OpenSearchPlace, kept: Kept, *, exact: int = EXACT) -> None:
         self._client, self._place, self._about, self._exact = server.client, place, kept.about, exact
         self._fields = fields_of(kept.columns)
-        # Since version 3 the server leaves out the constant factor of BM25.
+        # From version 3 on, the server omits the constant factor of BM25.
         self._factor = K1 + 1 if server.version >= (3, 0) and server.version < (7, 0) else 1.0
-        # Asked once of a published version: how many passages a filter leaves in each language, and samples, which are
-        # megabytes and are looked at by every query that treats languages alike.
+        # Cached for a published version: how many passages a filter leaves in each language, and samples, which are
+        # megabytes that every `balanced` search needs.
         self._spoken = lru_cache(maxsize=1000)(self._languages_of)
         self._sampled = lru_cache(maxsize=None)(self._sample_of)
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """Number of dimensions of the vectors."""
         return self._about.dimension
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language, codes in alphabetical order."""
+        """Return the number of passages in each language, codes in alphabetical order."""
         return dict(sorted(self._languages_of(json_line(condition_of(None, None, self._fields))).items()))
 
     def fields(self) -> Fields:
-        """The fields that filters may name."""
+        """Return the fields that filters may name."""
         return self._fields
 
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages of highest cosine, best first, equal ones by their ids.
+        """Return the k passages of highest cosine, best first, ties by id.
 
-        Among few passages each is compared; among many they are found through the server's HNSW index.
+        Few passages are compared exactly; many are searched through the server's HNSW index.
         """
         if langs is not None and not langs:
             return []
         return _near(self._ranked(self._query(vector, k, langs, where), k))
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
-        """The vectors of the k passages of highest cosine; found as by `nearest`."""
+        """Return the vectors of the k passages of highest cosine, found as by `nearest`."""
         body = _body(self._query(vector, k, None, where)) | {"_source": [VECTOR]}
         hits = self._hits(body, WINDOW, sort=_BY_SCORE, most=k)
         rows = np.asarray([vector_of(hit["_source"]) for hit in hits], np.float32).reshape(len(hits), self.dimension)
@@ -93,7 +93,7 @@ class OpenSearchIndex:
     def nearest_in_each(
         self, vector: Vectors, k: int, langs: Sequence[str], where: Filter | None = None
     ) -> list[list[Found]]:
-        """As `nearest` in each language by itself, in one request."""
+        """Return what `nearest` finds in each language, with one request."""
         if not langs or k > WINDOW:
             return [self.nearest(vector, k, [lang], where) for lang in langs]
         bodies = [_body(self._query(vector, k, [lang], where)) | {"sort": _BY_SCORE, "size": k} for lang in langs]
@@ -104,10 +104,10 @@ class OpenSearchIndex:
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages that match a query's words best (BM25), best first.
+        """Return the k passages that match a query's words best (BM25), best first.
 
         Raises:
-            InputError: more terms than the server takes.
+            InputError: the query has more terms than the server accepts.
         """
         terms = list(dict.fromkeys(search_terms(search_form(query))))
         if not terms or (langs is not None and not langs):
@@ -123,13 +123,13 @@ class OpenSearchIndex:
         return [Found(passage, score * self._factor) for passage, score in self._ranked(asked, k, words=True)]
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
-        """How often each value of a field is there, counted by the server."""
+        """Count the values of a field, on the server."""
         counts: Counter[str | float | bool] = Counter()
         if langs is not None and not langs:
             return Tally(counts, 0, 0)
         condition = condition_of(langs, where, self._fields)
         kinds: list[Kind] = [kind for kind in ("text", "number", "boolean") if kind in self._fields[field]]
-        # A text that is a number, too, counts as text; what is in a list counts where there is no single value.
+        # A text that also parses as a number counts as text; a list counts if there is no single value.
         for place, kind in enumerate(kinds):
             counts.update(self._values(field, kind, _without(condition, field, kinds[:place])))
         single = _without(condition, field, kinds)
@@ -138,30 +138,30 @@ class OpenSearchIndex:
         return Tally(counts, self._count(condition), self._count(_without(condition, field, kinds)))
 
     def sample(self, lang: str) -> Vectors:
-        """Up to 256 vectors of a language's passages: those of the lowest keys, which are hashes."""
+        """Return up to 256 vectors of a language's passages: those with the lowest keys, which are hashes."""
         return self._sampled(lang)
 
     def document(self, document: str) -> list[Passage]:
-        """All passages of a document, in their order; none where there is no such document."""
+        """Return all passages of a document, in order; empty if there is no such document."""
         body = {"query": {"term": {"document": {"value": term_of(document)}}}, "_source": [PASSAGE]}
         return in_order(passage_of(hit["_source"]) for hit in self._hits(body, _PAGE))
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
-        """A passage and its vector (d,); None where there is no such passage."""
+        """Return a passage and its vector (d,); None if there is no such passage."""
         body = {"query": {"ids": {"values": [point_id(id)]}}, "_source": [PASSAGE, VECTOR]}
         found = self._hits(body, 1, most=1)
         return (passage_of(found[0]["_source"]), vector_of(found[0]["_source"])) if found else None
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
     def _query(self, vector: Vectors, k: int, langs: Sequence[str] | None, where: Filter | None) -> Query:
-        """What finds the nearest: a comparison with each, where few are left to compare with."""
+        """Return the query for the nearest passages: exact if few passages match the filter, else HNSW."""
         condition = condition_of(langs, where, self._fields)
         spoken = self._spoken(json_line(condition_of(None, where, self._fields)))
         among = sum(count for lang, count in spoken.items() if langs is None or lang in langs)
-        # An inner product is a cosine only where both sides have the length 1.
+        # An inner product is a cosine only if both vectors have length 1.
         values = (np.asarray(vector, np.float32) / (float(np.linalg.norm(vector)) or 1.0)).tolist()
         if k > WINDOW or among <= self._exact:
             params = {"field": VECTOR, "query_value": values, "space_type": "innerproduct"}
@@ -174,7 +174,7 @@ class OpenSearchIndex:
         return map(_scored, self._hits(_body(query), WINDOW, sort=_BY_SCORE, most=k, words=words))
 
     def _values(self, field: str, kind: Kind, among: Query) -> dict[str | float | bool, int]:
-        """Each value of a kind with the number of passages that have it."""
+        """Return each value of a type, with the number of passages that have it."""
         name = column(field, kind)
         if kind == "boolean":
             counts = {
@@ -185,7 +185,7 @@ class OpenSearchIndex:
             return dict(requests.values(self._client, self._place.index, among, name))
 
     def _listed(self, field: str, among: Query) -> dict[str | float | bool, int]:
-        """The values of lists; a number that stands in one as a text, too, counts as that."""
+        """Count the values of lists; a number that a list also holds as text counts as that text."""
         kinds = self._fields[field]
         texts = self._values(field, "texts", among) if "texts" in kinds else {}
         numbers = self._values(field, "numbers", among) if "numbers" in kinds else {}
@@ -215,7 +215,7 @@ class OpenSearchIndex:
 
 
 def cosine_of(score: float) -> float:
-    """The inner product that OpenSearch made a score of, which is never below 0.
+    """Return the inner product behind a score of OpenSearch, whose scores are never negative.
 
     Source: OpenSearch documentation, *k-NN vector, Spaces*: d + 1 for a product d above 0, else 1 / (1 - d).
 
@@ -229,7 +229,7 @@ def open_opensearch(rest: str) -> Opened:
     """Open an index for reading.
 
     Raises:
-        InputError: no such place, no answer, no such index, or an unfinished export.
+        InputError: no such place or index, no answer, or an unfinished export.
         IsoglotError: the server fails.
         MissingPackageError: opensearch-py is not installed.
     """
@@ -254,7 +254,7 @@ def _renewed(server: Server, place: OpenSearchPlace, before: Kept) -> Opened | N
 
 
 def write_opensearch(rest: str, about: About, overwrite: bool) -> Writer:
-    """Open an index for writing; made where it is missing.
+    """Open an index for writing, and create it if it does not exist.
 
     Raises:
         InputError: it holds another encoder's vectors, was not made by `isoglot export`, or the server has no k-NN.
@@ -288,5 +288,5 @@ def _near(ranked: Iterable[tuple[Passage, float]]) -> list[Found]:
 
 
 def _without(among: Query, field: str, kinds: Sequence[Kind]) -> Query:
-    """Those of them that have no value of these kinds in a field."""
+    """Restrict a query to passages without a value of these types in a field."""
     return all_of([among, none_of([has(field, kind) for kind in kinds])]) if kinds else among

@@ -1,4 +1,4 @@
-"""What an OpenSearch index of ours says about itself."""
+"""What an OpenSearch index made by `isoglot export` records about itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isoglot.search.stores.opensearch_place import OpenSearchPlace, asking
 
 
 def read_about(client: Any, place: OpenSearchPlace) -> tuple[Kept, str]:
-    """What an index says about itself, and its name where the place is an alias.
+    """Return what an index records about itself, and its real name if the place is an alias.
 
     Raises:
         InputError: no such index, an alias of several, or one that `isoglot export` did not make.

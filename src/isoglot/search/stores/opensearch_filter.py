@@ -1,4 +1,4 @@
-"""A filter as the conditions that OpenSearch looks at before it searches."""
+"""Translate a filter into the conditions that OpenSearch applies before it searches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Query = dict[str, Any]
 
 
 def condition_of(langs: Sequence[str] | None, where: Filter | None, fields: Fields) -> Query:
-    """What is searched among."""
+    """Return the condition that passages must meet."""
     parts: list[Query] = []
     if langs is not None:
         parts.append({"terms": {"lang": list(map(term_of, langs))}})
@@ -29,24 +29,24 @@ def condition_of(langs: Sequence[str] | None, where: Filter | None, fields: Fiel
 
 
 def all_of(parts: Sequence[Query]) -> Query:
-    """What meets all of these conditions, without a score."""
+    """Return a query for what meets all of these conditions, without a score."""
     if not parts:
         return {"match_all": {}}
     return parts[0] if len(parts) == 1 else {"bool": {"filter": list(parts)}}
 
 
 def none_of(parts: Sequence[Query]) -> Query:
-    """What meets none of these conditions."""
+    """Return a query for what meets none of these conditions."""
     return {"bool": {"must_not": list(parts)}}
 
 
 def has(field: str, kind: Kind) -> Query:
-    """What has a value of this kind in a field."""
+    """Return a query for what has a value of this type in a field."""
     return {"exists": {"field": column(field, kind)}}
 
 
 def wildcard(pattern: str) -> str:
-    r"""A pattern of LIKE as OpenSearch writes it.
+    r"""Translate a LIKE pattern into an OpenSearch wildcard.
 
     >>> wildcard("docs/%.md"), wildcard(r"50\% o_f"), wildcard("what?*")
     ('docs/*.md', '50% o?f', 'what\\?\\*')
@@ -84,7 +84,7 @@ def _any_of(parts: Sequence[Query]) -> Query:
 
 
 def _among(tree: Among, fields: Fields) -> list[Query]:
-    """Conditions of which one holds where a field has one of the values, or a list that has it."""
+    """Return conditions of which one must hold: a field has one of the values, or a list that contains it."""
     parts: list[Query] = []
     for value in tree.values:
         if isinstance(value, Date):

@@ -1,4 +1,4 @@
-"""How an index lies in OpenSearch: its mapping, and a passage as a document and back."""
+"""How an index is stored in OpenSearch: its mapping, and passages as documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isoglot.search.stores.kept import point_id
 from isoglot.search.stores.term_weights import terms_of
 
 VECTOR, TERMS, PASSAGE, KEY, DIGEST = "vector", "terms", "passage", "key", "digest"
-ABOUT = "isoglot"  # the key of the mapping's `_meta` that is ours
+ABOUT = "isoglot"  # our key in the mapping's `_meta`
 _TYPES: Mapping[Kind, str] = {
     "text": "keyword",
     "number": "double",
@@ -30,21 +30,21 @@ _TYPES: Mapping[Kind, str] = {
     "numbers": "double",
 }
 _LONGEST = 32_766  # bytes of a term in Lucene
-_BEGINNING = 32_000
+_BEGINNING = 32_000  # bytes kept of a longer one
 
 
 def settings() -> dict[str, Any]:
-    """Settings of an index: k-NN, and BM25 as everywhere."""
+    """Return the settings of an index: k-NN, and BM25 with the same constants as elsewhere."""
     return {"index": {"knn": True, "similarity": {"isoglot_bm25": {"type": "BM25", "k1": K1, "b": B}}}}
 
 
 def mapping(dimension: int, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The mapping of an index without metadata; what is not in it is refused.
+    """Return the mapping of an index without metadata; fields not in the mapping are rejected.
 
-    The terms of a passage are put in as they are, with blanks between: words of all languages are told apart alike.
-    What comes back of a passage is kept beside, unread by the server.
+    A passage's terms are stored as they are, separated by spaces, so that words are told apart the same way in every
+    language. What is returned of a passage is stored as an object that the server does not index.
     """
-    # Nothing is left out of `_source`, though the terms need not be there: where something is, the k-NN plugin writes
+    # Nothing is excluded from `_source`, though the terms are not needed there: if anything is, the k-NN plugin writes
     # every vector into it a second time.
     vector = {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct"}
     return {
@@ -61,27 +61,27 @@ def mapping(dimension: int, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def properties_of(columns: Iterable[str]) -> dict[str, Any]:
-    """Properties of a mapping for columns of metadata."""
+    """Return the mapping's properties for columns of metadata."""
     known = {name: found[1] for name in columns if (found := field_of(name)) is not None}
     return {name: {"type": _TYPES[kind]} for name, kind in sorted(known.items())}
 
 
 def document_of(passage: Passage, digest: str, vector: Vectors, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A passage as a document.
+    """Return a passage as an OpenSearch document.
 
     Args:
         passage: any.
-        digest: of it.
+        digest: of the passage.
         vector: its unit vector.
-        values: by column, those that it has.
+        values: its metadata by column, without missing values.
 
     Raises:
-        InputError: an id that is too long to be found by.
+        InputError: the id is too long to be searched for.
     """
     length = len(passage.id.encode(errors="replace"))
     if length > _LONGEST:
         raise InputError(f"passage {passage.id[:40]}...: its id has {length} bytes; OpenSearch takes {_LONGEST}")
-    # An empty title or source is no value, which filters can ask for.
+    # An empty title or source is stored as a missing value, which filters can test for.
     own = {name: term_of(value) for name in OWN if (value := getattr(passage, name))}
     return {
         **own,
@@ -98,18 +98,18 @@ def document_of(passage: Passage, digest: str, vector: Vectors, values: Mapping[
 
 
 def passage_of(source: Mapping[str, Any]) -> Passage:
-    """The passage that a document was made of."""
+    """Return the passage that a document was made from."""
     kept = source[PASSAGE]
     return Passage(**{**kept, "metadata": json.loads(kept["metadata"])})
 
 
 def vector_of(source: Mapping[str, Any]) -> Vectors:
-    """The vector (d,) of a document."""
+    """Return the vector (d,) of a document."""
     return np.asarray(source[VECTOR], np.float32)
 
 
 def term_of(text: str) -> str:
-    """A text as it is compared: of one that Lucene takes for no term, the beginning and a hash of the whole."""
+    """Return a text as an indexed term: one too long for Lucene becomes its beginning and a hash of the whole."""
     written = text.encode(errors="replace")
     if len(written) <= _LONGEST:
         return written.decode()
@@ -119,6 +119,6 @@ def term_of(text: str) -> str:
 
 def _findable(value: Any) -> Any:
     if isinstance(value, list):
-        # A facet counts a number once for each time that it stands in a list.
+        # Facets would count a number once for each time that it occurs in a list.
         return list(dict.fromkeys(_findable(one) for one in value))
     return term_of(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Where an OpenSearch index is, the connection to its server, and the server's errors as messages."""
+"""The place of an OpenSearch index, the connection to its server, and the server's errors as messages."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.search.stores.addresses import host_and_port
 
 USER, PASSWORD, AUTHORITY = "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "OPENSEARCH_CA_CERTS"
-FIRST = (2, 13)  # whose Lucene engine knows inner products
-_COMPATIBLE = "7.10.2"  # what OpenSearch calls itself to old clients where it was told to
+FIRST = (2, 13)  # the first version whose Lucene engine supports inner products
+_COMPATIBLE = "7.10.2"  # version that OpenSearch reports to old clients if configured to
 _PLACE = re.compile(r"(?:(?P<scheme>https?):)?//(?P<host>[^/?#@\s]+)/(?P<index>[^/?#\s]+)/?\Z")
 _NOT_IN_NAMES = re.compile(r'[,:"*+\\|<>]')
 _TOO_MUCH = {"too_many_clauses", "too_many_nested_clauses", "too_complex_to_determinize_exception"}
 _SECONDS = 60
 _RETRIES = 3
-_CONNECTIONS = 16  # kept open, for a server's threads
+_CONNECTIONS = 16  # kept open, for searches in several threads
 
 
 @dataclass(frozen=True)
 class OpenSearchPlace:
-    """An index of a server.
+    """The place of an index on a server.
 
     Attributes:
-        shown: the place as it was given.
+        shown: the place as given by the user.
         scheme: `http` or `https`.
         host: of the server.
         port: of the server.
@@ -45,11 +45,11 @@ class OpenSearchPlace:
 
 
 class Server(NamedTuple):
-    """A server that answers.
+    """A server that has answered.
 
     Attributes:
         client: of opensearch-py.
-        version: of OpenSearch.
+        version: of OpenSearch, major and minor.
     """
 
     client: Any
@@ -57,15 +57,15 @@ class Server(NamedTuple):
 
 
 def to_place(rest: str) -> OpenSearchPlace:
-    """Read what follows `opensearch:`.
+    """Parse what follows `opensearch:`.
 
     Raises:
-        InputError: not `//HOST:PORT/INDEX`, or a name that no index can have.
+        InputError: not `//HOST:PORT/INDEX`, or an invalid index name.
 
     >>> to_place("//localhost/docs").port, to_place("https://o.example.org/docs").port
     (9200, 443)
     """
-    # What stands before an @ is a user and a password, and shown nowhere.
+    # User and password stand before an @, and must not be displayed.
     shown = "opensearch:" + re.sub(r"//[^/]*@", "//...@", rest)
     if "@" in rest.rpartition("/")[0]:
         raise InputError(f"{shown}: a place has no user and password in it; put them in {USER} and {PASSWORD}")
@@ -84,11 +84,11 @@ def to_place(rest: str) -> OpenSearchPlace:
 
 
 def connect(place: OpenSearchPlace) -> Server:
-    """A client of the place's server, which was asked for its version.
+    """Connect to a place's server, and ask for its version.
 
     Raises:
         MissingPackageError: opensearch-py is not installed.
-        InputError: no answer, not to this user, or another program or an older version answers.
+        InputError: no answer, the user is rejected, or another program or an older version answers.
     """
     try:
         from opensearchpy import OpenSearch
@@ -97,7 +97,7 @@ def connect(place: OpenSearchPlace) -> Server:
     except ImportError as error:
         raise MissingPackageError("OpenSearch takes its client: pip install 'isoglot[opensearch]'") from error
     logger = logging.getLogger("opensearch")
-    if not logger.handlers:  # else every refusal stands on stderr beside the message made of it
+    if not logger.handlers:  # otherwise every error also appears on stderr, beside our message
         logger.addHandler(logging.NullHandler())
     client = OpenSearch(
         [{"host": place.host, "port": place.port, "use_ssl": place.scheme == "https"}],
@@ -115,7 +115,7 @@ def connect(place: OpenSearchPlace) -> Server:
         except IsoglotError as error:
             cause = error.__cause__
             if isinstance(cause, (NoConnectionError, NotFoundError, SerializationError)):
-                raise InputError(str(error)) from cause  # the address is at fault
+                raise InputError(str(error)) from cause  # the address is wrong
             raise
         return Server(client, _version(place, answer))
     except BaseException:
@@ -125,7 +125,7 @@ def connect(place: OpenSearchPlace) -> Server:
 
 @contextmanager
 def asking(place: OpenSearchPlace) -> Iterator[None]:
-    """Turn what the client raises into one clear message."""
+    """Turn the client's errors into one clear message."""
     from opensearchpy.exceptions import ConnectionError as NoConnectionError
     from opensearchpy.exceptions import NotFoundError, OpenSearchException, SSLError, TransportError
 
@@ -166,14 +166,14 @@ def asking(place: OpenSearchPlace) -> Iterator[None]:
 
 
 def reason_of(info: Any) -> tuple[str, str]:
-    """An error's type and reason as the server gives them; empty where it gives none."""
+    """Return the type and reason of a server's error; empty if it gives none."""
     error = info.get("error") if isinstance(info, dict) else None
     if isinstance(error, str):
         return "", _short(error)
     if not isinstance(error, dict):
         return "", ""
     causes = error.get("root_cause") or [error]
-    # Of a mapping that is refused, what is wrong with it stands furthest in.
+    # For a rejected mapping, the innermost cause says what is wrong with it.
     inner = error
     while isinstance(inner.get("caused_by"), dict):
         inner = inner["caused_by"]

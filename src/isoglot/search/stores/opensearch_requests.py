@@ -1,4 +1,4 @@
-"""Requests to OpenSearch whose answers are whole: every page of them, and no shard left out."""
+"""Requests to OpenSearch with complete answers: all pages, from all shards."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _BUCKETS = 1000
 
 
 def search(client: Any, index: str, body: Body, *, words: bool = False) -> dict[str, Any]:
-    """One answer.
+    """Return the answer to one search.
 
     Args:
         client: of opensearch-py.
         index: to search.
         body: of the request.
-        words: how rare a word is is asked of all shards first, not of each by itself.
+        words: compute document frequencies over all shards, not in each separately.
 
     Raises:
-        IsoglotError: some of the index did not answer in time.
+        IsoglotError: part of the index did not answer in time.
     """
     params = {**_ALL, "search_type": "dfs_query_then_fetch"} if words else dict(_ALL)
     answer: dict[str, Any] = client.search(index=index, body=dict(body), params=params)
@@ -32,10 +32,10 @@ def search(client: Any, index: str, body: Body, *, words: bool = False) -> dict[
 
 
 def together(client: Any, index: str, bodies: Sequence[Body]) -> list[dict[str, Any]]:
-    """The answers to several requests that are sent as one.
+    """Return the answers to several searches sent as one request.
 
     Raises:
-        IsoglotError: one of them was refused, or some of the index did not answer in time.
+        IsoglotError: one of them failed, or part of the index did not answer in time.
     """
     answers = client.msearch(index=index, body=[line for body in bodies for line in ({}, dict(body))])["responses"]
     for answer in answers:
@@ -54,15 +54,15 @@ def hits(
     most: int | None = None,
     words: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """What a search finds, page by page: each page begins after the last one's end, however deep that is.
+    """Yield the results of a search, page by page; each page starts after the last one's end, at any depth.
 
     Args:
         client: of opensearch-py.
         index: to search.
-        body: of the request, without size and order.
-        page: hits of a request, up to 10,000.
-        sort: by what; its last part tells all documents apart.
-        most: hits at the end; all of them when None.
+        body: of the request, without size and sort order.
+        page: results per request, up to 10,000.
+        sort: sort order; its last key must be unique to each document.
+        most: number of results at most; all when None.
         words: see `search`.
     """
     asked, left = {**body, "sort": list(sort)}, most
@@ -77,7 +77,7 @@ def hits(
 
 
 def values(client: Any, index: str, query: Body, field: str) -> Iterator[tuple[Any, int]]:
-    """Each value of a field among what a query finds, with the number of documents that have it."""
+    """Yield each value of a field among the results of a query, with the number of documents that have it."""
     composite: dict[str, Any] = {"size": _BUCKETS, "sources": [{"value": {"terms": {"field": field}}}]}
     while True:
         body = {"query": query, "size": 0, "track_total_hits": False, "aggs": {"values": {"composite": composite}}}
@@ -90,7 +90,7 @@ def values(client: Any, index: str, query: Body, field: str) -> Iterator[tuple[A
 
 
 def count(client: Any, index: str, query: Body) -> int:
-    """How many documents a query finds."""
+    """Return the number of documents that match a query."""
     return int(_whole(index, client.count(index=index, body={"query": query}))["count"])
 
 

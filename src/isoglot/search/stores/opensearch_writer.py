@@ -1,4 +1,4 @@
-"""Writing an index into OpenSearch: an index made, filled, and marked as finished."""
+"""Write an index to OpenSearch: create it, fill it, and mark it as finished."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from isoglot.search.stores.opensearch_layout import ABOUT, DIGEST, document_of, 
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, asking, reason_of
 
 _PAGE = 5000
-_BYTES = 10_000_000  # of one request
-_RETRIES = 6  # a server that has too much to do is waited for: a minute in all
+_BYTES = 10_000_000  # per request
+_RETRIES = 6  # for a busy server: about a minute in all
 _GONE = 404
 
 
@@ -30,9 +30,9 @@ class OpenSearchWriter:
     Args:
         client: of opensearch-py.
         place: of the index.
-        about: the encoder of what will be put.
-        overwrite: an index that is there goes first.
-        wait: seconds before what a busy server refused is sent again; each time the double.
+        about: the encoder of the vectors to be written.
+        overwrite: delete an existing index first.
+        wait: seconds before a request to a busy server is repeated; doubled each time.
 
     Raises:
         InputError: it holds another encoder's vectors, was not made by `isoglot export`, or is an alias.
@@ -46,11 +46,11 @@ class OpenSearchWriter:
         with asking(place):
             there = client.indices.exists(index=place.index)
         if there:
-            # Whose it is comes first: an index that is not ours is not ours to delete.
+            # Check first who made it: an index that is not ours must not be deleted.
             known = self._known()
             if not overwrite:
                 refuse_other_vectors(about, known.about, place.shown, "index")
-                self._told = known.about  # until all is there: who follows the index opens it again at a change
+                self._told = known.about  # until the end: readers reopen the index when its description changes
                 self._finished, self._columns = known.finished, set(known.columns)
                 return
             with asking(place):
@@ -58,16 +58,16 @@ class OpenSearchWriter:
         self._create()
 
     def held(self) -> Mapping[str, str]:
-        """Digest of each passage that is there, by the passage's id."""
+        """Return the digest of each stored passage, by passage id."""
         body = {"query": {"match_all": {}}, "_source": False, "docvalue_fields": ["id", DIGEST]}
         with asking(self._place):
-            # What an export put just before it was stopped is searchable only now.
+            # Without a refresh, passages stored just before an interruption would not be found.
             self._client.indices.refresh(index=self._place.index)
             found = requests.hits(self._client, self._place.index, body, _PAGE)
             return {str(hit["fields"]["id"][0]): str(hit["fields"][DIGEST][0]) for hit in found}
 
     def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
-        """Keep passages with their vectors; one of an id that is there is replaced."""
+        """Store passages with their vectors; an existing passage of the same id is replaced."""
         columns = self._with_room(field_columns(passages))
         documents = []
         for row, (passage, digest, vector) in enumerate(zip(passages, digests, vectors, strict=True)):
@@ -84,11 +84,11 @@ class OpenSearchWriter:
         )
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Forget passages by id."""
+        """Delete passages by id."""
         self._bulk({"_op_type": "delete", "_id": point_id(passage)} for passage in ids)
 
     def finish(self) -> int:
-        """Mark the index as complete, once all of it can be found; how many passages it holds."""
+        """Mark the index as complete, once all of it is searchable; return the number of passages in it."""
         with asking(self._place):
             self._client.indices.refresh(index=self._place.index)
             self._finished, self._told = True, self._about
@@ -96,7 +96,7 @@ class OpenSearchWriter:
             return requests.count(self._client, self._place.index, {"match_all": {}})
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
     def _known(self) -> Kept:
@@ -120,11 +120,11 @@ class OpenSearchWriter:
                 ) from error
             if reason_of(getattr(error.__cause__, "info", None))[0] != "resource_already_exists_exception":
                 raise
-            # The answer to an earlier try was lost, or another export began at the same moment.
+            # The answer to an earlier attempt was lost, or another export began at the same moment.
             refuse_other_vectors(self._about, self._known().about, self._place.shown, "index")
 
     def _with_room(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Those columns that there is room for: as many as an index folder has, which told of the others."""
+        """Return the columns within the limit, which is an index folder's; the build has warned of the others."""
         new = sorted(name for name in columns if name not in self._columns and len(name) <= LONGEST_NAME)
         taken = self._columns | set(new[: max(0, MOST - len(self._columns))])
         return {name: held for name, held in columns.items() if name in taken}
@@ -137,7 +137,7 @@ class OpenSearchWriter:
         return {"about": self._told.to_text(), "finished": self._finished}
 
     def _bulk(self, actions: Iterable[dict[str, Any]]) -> None:
-        """Send what is to be done, again where the server had too much to do, and look at what came of each."""
+        """Send actions in bulk, repeat those that a busy server rejected, and check each result."""
         refused: list[str] = []
         with asking(self._place):
             for ok, item in helpers.streaming_bulk(

@@ -1,4 +1,4 @@
-"""What a store gives and takes: an index to search, and passages with vectors to keep."""
+"""The interface of stores: they open an index for searching, and write passages with vectors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _nothing_new() -> None:
 
 @dataclass(frozen=True)
 class Opened:
-    """An index as a store opens it.
+    """An index opened by a store.
 
     Attributes:
-        index: to search.
-        about: its encoder; None where the store does not know, and whoever opens it has to say.
-        version: number of what is open, where the store counts.
-        renew: opens it again where something new was published since, else gives None.
+        index: the index to search.
+        about: its encoder; None if the store does not know it and the caller must give one.
+        version: number of the open version, if the store has versions.
+        renew: reopens the index if something new was published since; else returns None.
     """
 
     index: Index
@@ -37,27 +37,27 @@ class Writer(Protocol):
     """A place open for writing, for `isoglot export`."""
 
     def held(self) -> Mapping[str, str]:
-        """Digest of each passage that is there, by the passage's id."""
+        """Return the digest of each stored passage, by passage id."""
 
     def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
-        """Keep passages with their unit vectors (n, d) and digests; one of an id that is there is replaced."""
+        """Store passages with unit vectors (n, d) and digests; an existing passage of the same id is replaced."""
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Forget passages by id; ids that are not there do no harm."""
+        """Delete passages by id; unknown ids are ignored."""
 
     def finish(self) -> int:
-        """Make what was put the state that readers see; how many passages that are."""
+        """Publish what was stored to readers; return the number of passages."""
 
     def close(self) -> None:
-        """Let go, finished or not; what was put stays for the next time."""
+        """Close the place, finished or not; what was stored is kept for the next export."""
 
 
 @runtime_checkable
 class Weighing(Protocol):
-    """What a writer may have besides, where the store leaves it to whoever asks how rare a term is."""
+    """Optional interface of writers for stores that do not compute the inverse document frequency of terms."""
 
     def weigh(self, frequencies: Mapping[int, int]) -> None:
-        """Keep how many passages have each term, by the term's number; said once, before `finish`."""
+        """Store the document frequency of each term, by the term's number; called once, before `finish`."""
 
 
 Open = Callable[[str], Opened | Index]
@@ -65,12 +65,12 @@ Write = Callable[[str, About, bool], Writer]
 
 
 class StoreKind(NamedTuple):
-    """A kind of place that indexes are kept in.
+    """A kind of place for indexes.
 
     Attributes:
-        open: from what follows `NAME:` to an index. A plain `Index` will do where the encoder is not known.
-        write: from what follows `NAME:`, what the index says about itself, and whether what is there goes first, to a
-            writer; None where the store is only read.
+        open: function from what follows `NAME:` to an index; a plain `Index` if the encoder is not known.
+        write: function from what follows `NAME:`, what the index records about itself, and whether to delete what the
+            place holds first, to a writer; None if the store is read-only.
     """
 
     open: Open

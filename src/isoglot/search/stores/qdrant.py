@@ -1,4 +1,4 @@
-"""An index in Qdrant: vectors by cosine, words as sparse vectors, languages and ids as payload."""
+"""An index in Qdrant: vectors by cosine, words as sparse vectors; languages and ids as payload."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ from isoglot.search.stores.term_weights import query_numbers
 
 
 class QdrantIndex:
-    """A collection that `isoglot export` made, open for reading.
+    """A collection made by `isoglot export`, open for reading.
 
     Args:
         client: of qdrant-client.
         place: of the collection.
-        about: what the collection says about itself.
-        columns: keys of its payload that hold metadata for filters.
+        about: what the collection records about itself.
+        columns: payload keys with metadata for filters.
     """
 
     def __init__(self, client: Any, place: QdrantPlace, about: About, columns: Sequence[str]) -> None:
         self._client, self._place, self._about = client, place, about
         self._fields = fields_of(columns)
-        self._sampled = lru_cache(maxsize=None)(self._sample_of)  # megabytes, asked for by every fair query
+        self._sampled = lru_cache(maxsize=None)(self._sample_of)  # megabytes that every `balanced` search needs
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """Number of dimensions of the vectors."""
         return self._about.dimension
 
     def languages(self) -> dict[str, int]:
-        """Passages in each language, codes in alphabetical order."""
+        """Return the number of passages in each language, codes in alphabetical order."""
         with asking(self._place):
             counted = self._client.facet(self._place.collection, key="lang", limit=10_000, exact=True)
         return dict(sorted((str(hit.value), int(hit.count)) for hit in counted.hits))
 
     def fields(self) -> Fields:
-        """The fields that filters may name."""
+        """Return the fields that filters may name."""
         return self._fields
 
     def nearest(
         self, vector: Vectors, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages of highest cosine, best first; a server finds them through its HNSW index where it has one."""
+        """Return the k passages of highest cosine, best first; a server uses its HNSW index if it has one."""
         return _found(self._points(np.asarray(vector, np.float32).tolist(), DENSE, k, langs, where))
 
     def nearest_vectors(self, vector: Vectors, k: int, where: Filter | None = None) -> Near:
-        """The vectors of the k passages of highest cosine; found as by `nearest`."""
+        """Return the vectors of the k passages of highest cosine, found as by `nearest`."""
         points = self._points(np.asarray(vector, np.float32).tolist(), DENSE, k, None, where, vectors=True)
         rows = np.asarray([point.vector[DENSE] for point in points], np.float32)
         return Near(
@@ -70,7 +70,7 @@ class QdrantIndex:
     def matching(
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
-        """The k passages that match a query's words best (BM25), best first."""
+        """Return the k passages that match a query's words best (BM25), best first."""
         from qdrant_client import models
 
         numbers = query_numbers(query)
@@ -80,7 +80,7 @@ class QdrantIndex:
         return _found(self._points(asked, WORDS, k, langs, where))
 
     def tally(self, field: str, langs: Sequence[str] | None = None, where: Filter | None = None) -> Tally:
-        """How often each value of a field is there, from one pass over the passages that are asked for."""
+        """Count the values of a field, in one pass over the matching passages."""
         if langs is not None and not langs:
             return Tally(Counter(), 0, 0)
         keys = [column(field, kind) for kind in self._fields[field]]
@@ -90,17 +90,17 @@ class QdrantIndex:
             return tally_of((point.payload for point in points), field, self._fields)
 
     def sample(self, lang: str) -> Vectors:
-        """Up to 256 vectors of a language's passages: those of the lowest point ids, which are hashes."""
+        """Return up to 256 vectors of a language's passages: those with the lowest point ids, which are hashes."""
         return self._sampled(lang)
 
     def document(self, document: str) -> list[Passage]:
-        """All passages of a document, in their order; none where there is no such document."""
+        """Return all passages of a document, in order; empty if there is no such document."""
         with asking(self._place):
             points = scroll(self._client, self._place.collection, having("document", [document]))
             return in_order(_passage(point.payload) for point in points)
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
-        """A passage and its vector (d,); None where there is no such passage."""
+        """Return a passage and its vector (d,); None if there is no such passage."""
         with asking(self._place):
             points = self._client.retrieve(
                 self._place.collection, [point_id(id)], with_payload=list(PAYLOAD), with_vectors=[DENSE]
@@ -108,7 +108,7 @@ class QdrantIndex:
         return (_passage(points[0].payload), np.asarray(points[0].vector[DENSE], np.float32)) if points else None
 
     def close(self) -> None:
-        """Let go of the connection, or of the folder."""
+        """Close the connection, or the folder."""
         self._client.close()
 
     def _sample_of(self, lang: str) -> Vectors:
@@ -131,7 +131,7 @@ class QdrantIndex:
     def _points(
         self, query: Any, name: str, k: int, langs: Sequence[str] | None, where: Filter | None, *, vectors: bool = False
     ) -> Sequence[Any]:
-        """The best points, with what shows them, or with their vectors instead."""
+        """Return the best points, with the passages' payload or, if `vectors`, with their vectors instead."""
         if langs is not None and not langs:
             return []
         condition = self._condition(langs, where)
@@ -153,7 +153,7 @@ def _found(points: Sequence[Any]) -> list[Found]:
 
 
 def having(field: str, values: Sequence[str]) -> Any:
-    """Condition: a field of the payload is one of these."""
+    """Return a condition: a payload field is one of these."""
     from qdrant_client import models
 
     return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))])
@@ -184,13 +184,13 @@ def _opened(client: Any, place: QdrantPlace) -> Opened:
 
 def _renewed(client: Any, place: QdrantPlace, before: Kept) -> Opened | None:
     if place.folder is not None:
-        return None  # nobody else can have written to it
+        return None  # the folder is locked, so nobody else can have written to it
     newer = read_about(client, place).is_newer_than(before)
     return _opened(connect(place, make=False), place) if newer else None
 
 
 def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:
-    """Open a collection for writing; made where it is missing.
+    """Open a collection for writing, and create it if it does not exist.
 
     Raises:
         InputError: no answer, another encoder's vectors, or a collection that `isoglot export` did not make.

@@ -1,4 +1,4 @@
-"""What a Qdrant collection of ours holds, and reading it: by the index that is searched and by the writer."""
+"""The layout of a Qdrant collection made by `isoglot export`, and reading it, for searches and for the writer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from isoglot.search.stores.kept import PAYLOAD, Kept, no_collection, not_ours
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking
 
 DENSE, WORDS = "dense", "words"
-ABOUT = "isoglot"  # the key of the collection's metadata that is ours
+ABOUT = "isoglot"  # our key in the collection's metadata
 _PAGE = 1000
 
 
 def scroll(client: Any, collection: str, condition: Any = None, fields: Sequence[str] = PAYLOAD) -> Iterator[Any]:
-    """All points that meet a condition, with these fields of their payload."""
+    """Yield all points that meet a condition, with these fields of their payload."""
     after = None
     while True:
         points, after = client.scroll(
@@ -27,7 +27,7 @@ def scroll(client: Any, collection: str, condition: Any = None, fields: Sequence
 
 
 def read_about(client: Any, place: QdrantPlace) -> Kept:
-    """What a collection says about itself.
+    """Return what a collection records about itself.
 
     Raises:
         InputError: no such collection, or one that `isoglot export` did not make.

@@ -1,4 +1,4 @@
-"""A filter as the conditions that Qdrant looks at before it searches."""
+"""Translate a filter into the conditions that Qdrant applies before it searches."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _RANGES = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 def condition_of(langs: Sequence[str] | None, where: Filter | None, fields: Fields) -> models.Filter | None:
-    """What is searched among; None for all passages.
+    """Return the condition that passages must meet; None for all passages.
 
     Raises:
-        InputError: the filter asks for what Qdrant does not compare.
+        InputError: Qdrant cannot evaluate the filter.
     """
     parts: list[Any] = []
     if langs is not None:
@@ -54,7 +54,7 @@ def _condition(tree: Filter, fields: Fields) -> Any:
 
 
 def _equal(field: str, value: Value, fields: Fields) -> list[Any]:
-    """Conditions of which one holds where a field has a value, or a list that has it."""
+    """Return conditions of which one must hold: a field has a value, or a list that contains it."""
     kind = kind_of(value)
     keys = [column(field, one) for one in (kind, LISTS.get(kind)) if one is not None and one in fields[field]]
     if isinstance(value, Date):

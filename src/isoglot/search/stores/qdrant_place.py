@@ -1,4 +1,4 @@
-"""Where a Qdrant collection is: a server's, or a folder's of this machine; and its errors as messages."""
+"""The place of a Qdrant collection (a server, or a local folder), and its errors as messages."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class QdrantPlace:
-    """A collection.
+    """The place of a collection.
 
     Attributes:
-        shown: the place as it was given.
+        shown: the place as given by the user.
         url: of the server; empty for a folder.
         folder: None for a server.
         collection: its name.
@@ -38,7 +38,7 @@ class QdrantPlace:
 
 
 def to_place(rest: str) -> QdrantPlace:
-    """Read what follows `qdrant:`.
+    """Parse what follows `qdrant:`.
 
     Raises:
         InputError: neither `//HOST:PORT/COLLECTION` nor a folder.
@@ -60,11 +60,11 @@ def to_place(rest: str) -> QdrantPlace:
 
 
 def connect(place: QdrantPlace, *, make: bool) -> Any:
-    """A client of the place.
+    """Return a client of a place.
 
     Args:
-        place: a server's collection or a folder.
-        make: a folder that is not there is made.
+        place: a collection on a server, or a folder.
+        make: create the folder if it does not exist.
 
     Raises:
         MissingPackageError: qdrant-client is not installed.
@@ -93,7 +93,7 @@ def connect(place: QdrantPlace, *, make: bool) -> Any:
 
 
 def _reach(client: Any, place: QdrantPlace) -> None:
-    """Refuse an address at which nothing answers."""
+    """Raise InputError if nothing answers at the address."""
     from qdrant_client.http.exceptions import ResponseHandlingException
 
     try:
@@ -108,12 +108,12 @@ def _reach(client: Any, place: QdrantPlace) -> None:
 
 @contextmanager
 def asking(place: QdrantPlace) -> Iterator[None]:
-    """Turn what the client raises into one clear message."""
+    """Turn the client's errors into one clear message."""
     from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
     try:
         with warnings.catch_warnings():
-            # A folder is for small collections, as the documentation says; this would say so in the middle of a result.
+            # The client warns that folders are for small collections, as our documentation says, amid the results.
             warnings.filterwarnings("ignore", message="Local mode", category=UserWarning)
             yield
     except UnexpectedResponse as error:

@@ -1,4 +1,4 @@
-"""Writing an index into Qdrant: a collection made, filled, and marked as finished."""
+"""Write an index to Qdrant: create a collection, fill it, and mark it as finished."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class QdrantWriter:
     Args:
         client: of qdrant-client.
         place: of the collection.
-        about: the encoder of what will be put.
-        overwrite: a collection that is there goes first.
+        about: the encoder of the vectors to be written.
+        overwrite: delete an existing collection first.
 
     Raises:
         InputError: it holds another encoder's vectors, or was not made by `isoglot export`.
@@ -41,11 +41,11 @@ class QdrantWriter:
         with asking(place):
             there = client.collection_exists(place.collection)
         if there:
-            # Whose it is comes first: a collection that is not ours is not ours to delete.
+            # Check first who made it: a collection that is not ours must not be deleted.
             known = self._known(overwrite)
             if known is not None:
                 self._about = replace(about, mean_terms=known.about.mean_terms)
-                self._told = known.about  # until all is there: who follows the collection opens it again at a change
+                self._told = known.about  # until the end: readers reopen the collection when its description changes
                 self._finished, self._columns = known.finished, set(known.columns)
                 return
             with asking(place):
@@ -53,19 +53,19 @@ class QdrantWriter:
         self._create()
 
     def held(self) -> Mapping[str, str]:
-        """Digest of each passage that is there, by the passage's id."""
+        """Return the digest of each stored passage, by passage id."""
         with asking(self._place):
             points = scroll(self._client, self._place.collection, fields=("id", "digest"))
             return {str(point.payload["id"]): str(point.payload["digest"]) for point in points}
 
     def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
-        """Keep passages with their vectors; one of an id that is there is replaced."""
+        """Store passages with their vectors; an existing passage of the same id is replaced."""
         points = []
         columns = field_columns(passages)
         for row, (passage, digest, vector) in enumerate(zip(passages, digests, vectors, strict=True)):
             weights = passage_weights(passage, self._about.mean_terms)
             words = models.SparseVector(indices=list(weights), values=list(weights.values()))
-            # An empty title or source is no value, which filters can ask for.
+            # An empty title or source is stored as a missing value, which filters can test for.
             payload = {name: getattr(passage, name) or None for name in PAYLOAD}
             payload |= {"text": passage.text, "metadata": dict(passage.metadata), "digest": digest}
             payload |= {name: values[row] for name, values in columns.items() if values[row] is not None}
@@ -78,30 +78,30 @@ class QdrantWriter:
             )
         new = columns.keys() - self._columns
         with asking(self._place):
-            if new:  # told first, so that an export that stops forgets none
+            if new:  # described before the points are stored, so that an interrupted export loses none
                 self._columns |= new
                 self._describe()
             self._client.upsert(self._place.collection, points=points, wait=True)
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Forget passages by id."""
+        """Delete passages by id."""
         chosen = models.PointIdsList(points=[point_id(passage) for passage in ids])
         with asking(self._place):
             self._client.delete(self._place.collection, points_selector=chosen, wait=True)
 
     def finish(self) -> int:
-        """Mark the collection as complete; how many passages it holds."""
+        """Mark the collection as complete; return the number of passages in it."""
         self._finished, self._told = True, self._about
         with asking(self._place):
             self._describe()
             return int(self._client.count(self._place.collection, exact=True).count)
 
     def close(self) -> None:
-        """Let go of the connection, or of the folder."""
+        """Close the connection, or the folder."""
         self._client.close()
 
     def _known(self, overwrite: bool) -> Kept | None:
-        """What a collection that is there says; nothing where it is to go."""
+        """Return what an existing collection records about itself; None if it is to be overwritten."""
         known = read_about(self._client, self._place)
         if overwrite:
             return None
@@ -124,7 +124,7 @@ class QdrantWriter:
                 raise IsoglotError(
                     f"{self._place.shown}: the server keeps no metadata of collections; expected Qdrant 1.16 or newer"
                 )
-            if self._place.folder is None:  # a folder is searched as a whole
+            if self._place.folder is None:  # folders are searched exhaustively
                 for field in _INDEXED:
                     self._client.create_payload_index(collection, field, models.PayloadSchemaType.KEYWORD, wait=True)
 

@@ -1,4 +1,4 @@
-"""BM25 as sparse vectors: a product of a passage's and a query's, for stores that know only how often a term occurs."""
+"""BM25 as the product of a passage's and a query's sparse vector, for stores that do not compute it themselves."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from isoglot.languages.words import search_terms
 from isoglot.search.index.bm25 import K1, B
 from isoglot.search.passage import Passage
 
-LARGEST = 2**32 - 3  # the last two are not taken: some stores have 2^32 - 1 for no term, and one may stand for no words
+LARGEST = 2**32 - 3  # the last two are reserved: 2^32 - 1 means "no term" in some stores, and one may mean "no words"
 
 
 def terms_of(passage: Passage) -> list[str]:
-    """What a passage is found by, its title included."""
+    """Return the terms that a passage is found by, its title included."""
     return search_terms(search_form(f"{passage.title} {passage.text}"))
 
 
 def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
-    """The part of BM25 that is the passage's own, by number of the term; a store multiplies by the term's idf.
+    """Return a passage's part of BM25, by term number; the store multiplies it by the term's idf.
 
     tf (k1 + 1) / (tf + k1 (1 - b + b length / mean length)), k1 1.2, b 0.75.
 
     Args:
         passage: any.
-        mean_terms: terms of a passage of the collection in the mean.
+        mean_terms: mean number of terms per passage in the collection.
     """
     counts = Counter(terms_of(passage))
     ground = K1 * (1 - B + B * counts.total() / max(mean_terms, 1))
@@ -38,12 +38,12 @@ def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
 
 
 def query_numbers(query: str) -> list[int]:
-    """Numbers of the terms that a query looks for, each once."""
+    """Return the numbers of a query's terms, each once."""
     return list(dict.fromkeys(map(term_number, search_terms(search_form(query)))))
 
 
 @lru_cache(maxsize=100_000)
 def term_number(term: str) -> int:
-    """A term as a number of 32 bits; of a million terms some hundred share theirs with another one."""
+    """Return a term as a 32-bit number (a hash); of a million terms some hundred share theirs with another one."""
     number = int.from_bytes(hashlib.blake2b(term.encode(errors="replace"), digest_size=4).digest(), "big")
     return min(number, LARGEST)
