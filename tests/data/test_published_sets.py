@@ -67,6 +67,13 @@ def test_miracl_keeps_all_positives(miracl, tmp_path):
     assert run(["data", "from-miracl", str(miracl), "-o", str(tmp_path / "x"), "--split", "dev"]) == 2
 
 
+def test_a_passage_that_is_judged_twice_alike_counts_once(miracl):
+    rows = list(judged_rows(miracl, negatives=2))
+    qrels = miracl / "miracl-v1.0-sw/qrels/qrels.miracl-v1.0-sw-train.tsv"
+    qrels.write_text("".join(line * 2 for line in qrels.read_text().splitlines(keepends=True)))
+    assert list(judged_rows(miracl, negatives=2)) == rows
+
+
 def test_mr_tydi(tmp_path):
     folder = write(
         tmp_path,
@@ -88,6 +95,7 @@ def test_mr_tydi(tmp_path):
     ("name", "text", "said"),
     [
         ("qrels/qrels.miracl-v1.0-sw-train.tsv", "1 Q0 a#0 yes\n9 Q0 a#0 1\n", "2 problems"),
+        ("qrels/qrels.miracl-v1.0-sw-train.tsv", "1 Q0 a#0 1\n1 Q0 a#0 0\n", "judges passage 'a#0' again, with 0"),
         ("topics/topics.miracl-v1.0-sw-train.tsv", "1\tNani?\textra\n", "3 tab-separated columns; expected 2"),
     ],
 )

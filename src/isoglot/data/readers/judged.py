@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.benchmarks.qrels import grade_of
+from isoglot.data.benchmarks.qrels import grade_of, unambiguous
 from isoglot.data.records import jsonl_records, table_rows
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.known import known
@@ -126,8 +126,17 @@ def _place(topics: Path, qrels: Path, corpus: Path) -> Place | None:
 
 
 def _judgements(path: Path, topics: Collection[str], problems: Problems) -> dict[str, tuple[list[str], list[str]]]:
-    """Return query id -> (ids of its relevant passages, ids of those judged not relevant)."""
+    """Return query id -> (ids of its relevant passages, ids of those judged not relevant), each id once."""
     judged: dict[str, tuple[list[str], list[str]]] = {}
+    for _, query, passage, grade in unambiguous(_graded(path, topics, problems), path, problems):
+        ids = judged.setdefault(query, ([], []))[0 if grade >= 1 else 1]
+        if passage not in ids:
+            ids.append(passage)
+    return judged
+
+
+def _graded(path: Path, topics: Collection[str], problems: Problems) -> Iterator[tuple[int, str, str, float]]:
+    """Yield line number, query id, passage id and grade of each valid line."""
     for number, (query, _, passage, grade) in table_rows(path, 4, problems, separator=None):
         value = grade_of(grade)
         if value is None:
@@ -135,8 +144,7 @@ def _judgements(path: Path, topics: Collection[str], problems: Problems) -> dict
         elif query not in topics:
             problems.add(path, number, f"query {query!r} is not among the topics")
         else:
-            judged.setdefault(query, ([], []))[0 if value >= 1 else 1].append(passage)
-    return judged
+            yield number, query, passage, value
 
 
 def _passages(files: tuple[Path, ...], wanted: set[str], problems: Problems) -> dict[str, dict[str, str]]:
