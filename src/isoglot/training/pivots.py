@@ -1,4 +1,4 @@
-"""A teacher's vectors of all texts in the pivot language, computed once and cached with the rows by content."""
+"""A teacher's vectors of all texts in the pivot language, computed once and cached by content in the rows' folder."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def train(
 ) -> Path:
     """Train a model and save it as a Sentence Transformers folder with `run.json` and `training.jsonl`.
 
-    With `lora` or `settings.lora`, and without `merge`, the folder holds only the adapter, otherwise the full model.
+    With `lora` or `settings.lora`, and without `merge`, the folder holds the adapter instead of the model's weights.
 
     Under `torchrun` or `accelerate launch` every process calls this function; only the one with rank 0 writes.
 

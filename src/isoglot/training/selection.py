@@ -63,7 +63,7 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
             "give a share that leaves some on each side"
         )
     held = _subset(rows, np.flatnonzero(out), f"{rows.checksum}-held-out-{share:g}-{seed}")
-    # If no row has a translation, evaluation within each language is all there is.
+    # If no row has a translation at all, the model is evaluated within each language.
     parallel = rows.table.parallel_components[rows.table.same_language]
     if parallel.any() and not held.table.parallel_components.any():
         raise InputError(f"holdout {share:g}: no held-out passage has two languages; give a larger share")

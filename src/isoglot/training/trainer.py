@@ -1,4 +1,4 @@
-"""Sentence Transformers' Trainer with our batches, exact resumption, and all processes in agreement on when to stop."""
+"""Sentence Transformers' Trainer with our batches, exact resumption, and a joint decision of all processes to stop."""
 
 from __future__ import annotations
 

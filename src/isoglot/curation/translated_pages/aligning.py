@@ -44,8 +44,8 @@ def align(
     """Match sections with the same content one to one, in the order of the original.
 
     Explicit identifiers are compared first; a section of the original without one gets those that site generators make
-    from its heading. The rest is matched between matched neighbours: by outline, if both sides have headings of the
-    same number and depth there, otherwise by the encoder, if given. Sections without a counterpart stay unmatched.
+    from its heading. The rest is matched between matched neighbours: by outline, if both sides have the same number of
+    headings at each depth there, otherwise by the encoder, if given. Sections without a counterpart stay unmatched.
 
     Args:
         original: sections of the page in the pivot language.

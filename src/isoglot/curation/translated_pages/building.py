@@ -71,7 +71,7 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
         folder: holds all language versions.
         settings: layouts, languages, and what becomes the query.
         cut: truncates a text to an encoder's passage length, see `passages.cutter`.
-        embed: encoder for aligning sections that identifiers and outlines leave unmatched; None leaves them out.
+        embed: encoder for aligning sections that identifiers and outlines do not match; None leaves these unmatched.
 
     Raises:
         InputError: the folder does not exist, has no documents, or no section is there in two languages.

@@ -23,7 +23,7 @@ def splitter(model: SentenceTransformer, length: int | None = None) -> Callable[
         length: maximum tokens of a passage; the length to which training truncates when None.
 
     Raises:
-        InputError: the tokenizer is not a fast one, which gives token offsets, or the length leaves too little room.
+        InputError: the tokenizer gives no token offsets, as it is not a fast one, or the length leaves too little room.
     """
     from isoglot.documents.splitting import split
     from isoglot.encoders.loading import preset_of

@@ -26,7 +26,7 @@ def symmetric(batch: PairBatch) -> Tensor:
 
 
 def jsd(batch: PairBatch) -> Tensor | None:
-    """Sqrt of the Jensen-Shannon divergence between the scores of a passage and its parallel one over all queries."""
+    """Sqrt of the JS divergence between the score distributions of a passage and its parallel one over the queries."""
     if batch.parallel_passages is None:
         return None
     own = batch.passages[: len(batch.queries)]

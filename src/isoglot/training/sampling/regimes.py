@@ -44,7 +44,7 @@ class Sampling:
         alpha: Probability that a hybrid batch is monolingual (the initial value if there is a schedule).
         xy: One ordered language pair for a whole cross-lingual batch, or one for each example (as in the paper).
         xy_draw: Query and passage languages always differ, or are drawn independently (as in LAReQA).
-        pivot: Pivot language: the only language of en-en, and the one with which the align losses align the others.
+        pivot: Pivot language: the only language of en-en, and the one to which the align losses align the others.
         dataset_exponent: Data sets are drawn with probability proportional to rows ** this.
         language_exponent: Languages (or ordered pairs) are drawn with probability proportional to size ** this; 0 is
             uniform.

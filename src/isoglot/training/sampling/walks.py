@@ -1,4 +1,4 @@
-"""Endless walks through one stratum of rows, in a random order that is computed instead of stored."""
+"""Endless walks through one stratum of rows, in a random order that takes little or no memory."""
 
 from __future__ import annotations
 
