@@ -1,6 +1,6 @@
-"""Rows made better before training."""
+"""Audit and improve rows before training."""
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are listed in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""An audit of rows in words."""
+"""Render an audit of rows as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from isoglot.core.columns import aligned
 
 
 def render(facts: dict[str, Any]) -> str:
-    """The facts as text with tables; the problems come last."""
+    """Return the facts of `audit` as text with tables; the problems come last."""
     from isoglot.data.description import render as coverage
 
     lines = [

@@ -1,4 +1,4 @@
-"""What is wrong with parallel rows before they are trained on, and what the batches drawn from them would hold."""
+"""Audit parallel rows before training: their problems, and what the batches drawn from them would contain."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 
 _EXAMPLES = 5
-_TRUNCATED = 0.05  # share of cut passages that is worth a word
+_TRUNCATED = 0.05  # report truncated passages above this share
 
 
 def audit(
@@ -41,24 +41,24 @@ def audit(
     near: bool = True,
     tokeniser: Tokeniser | None = None,
 ) -> dict[str, Any]:
-    """Check rows; the last entry, `problems`, sums up what ought to be looked at.
+    """Check rows; the last section, `problems`, summarises what needs attention.
 
     Args:
         rows: prepared rows, or anything that `isoglot.prepare` takes.
-        sampling: the regime they are meant for.
+        sampling: the regime to train with; hybrid by default.
         batch_size: pairs in one global batch.
-        batches: how many are drawn for the dry run.
-        seed: of the dry run.
-        benchmark: texts that must not be trained on; or a name or path that `isoglot.load_benchmark` opens.
-        near: also look for near duplicates of the benchmark (datasketch).
-        tokeniser: of the encoder to be trained, from `open_tokeniser`; None leaves lengths out.
+        batches: number of batches to draw in the dry run.
+        seed: seed of the dry run.
+        benchmark: benchmark whose texts must not be trained on, or a name or path that `isoglot.load_benchmark` takes.
+        near: also look for near duplicates of the benchmark (needs datasketch).
+        tokeniser: tokenizer of the encoder to train, from `open_tokeniser`; without it, lengths are not checked.
 
     Returns:
         Facts by section: `coverage`, `unusable`, `collisions`, `made`, `writing`, `tokens`, `overlap`, `batches` and
-        `problems` (each `{"kind", "count", "message"}`). Sections that were not asked for are None.
+        `problems` (each `{"kind", "count", "message"}`). Sections that were not requested are None.
 
     Raises:
-        InputError: rows or a benchmark that cannot be read, or an argument of another kind.
+        InputError: the rows or the benchmark cannot be read, or an argument has the wrong type.
     """
     if sampling is not None:
         check_kind("sampling", sampling, Sampling, "a Sampling of isoglot.training")
@@ -82,14 +82,14 @@ def audit(
 
 
 def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
-    """Groups in one language only, and languages and pairs whose passages cannot fill a batch."""
+    """Find groups in one language only, and languages and language pairs with too few passages to fill a batch."""
     table = rows.table
     group, lang = np.asarray(table.group[table.cells]), np.asarray(table.lang[table.cells])
     alone = np.bincount(group)[group] == 1
     counts = np.bincount(lang[alone], minlength=len(table.languages))
-    # A batch holds one data set: what fits is the largest of them.
+    # A batch comes from one data set, so the largest one decides.
     sizes = np.array(table.pair_components)
-    # A text of bitext is never its own query.
+    # Bitext has no same-language pairs, as a text would be its own query.
     sizes[~table.same_language] *= 1 - np.eye(len(table.languages), dtype=sizes.dtype)
     largest = sizes.max(axis=0)
     codes = table.languages
@@ -111,13 +111,13 @@ def _unusable(rows: Prepared, batch_size: int) -> dict[str, Any]:
 
 
 def _asked(table: RowTable) -> NDArray[np.bool_]:
-    """(languages,) which of them have rows with questions, not only bitext."""
+    """Return (languages,) whether each language has rows with questions, not only bitext."""
     questions = table.same_language[np.asarray(table.dataset)]
     return np.bincount(np.asarray(table.lang)[questions], minlength=len(table.languages)) > 0
 
 
 def _collisions(rows: Prepared, batch_size: int) -> dict[str, Any]:
-    """What the component rule keeps out of batches, as pairs of one batch drawn without the rule."""
+    """Count the pairs that the component rule keeps out of batches, and how many a random batch would contain."""
     component, group = np.asarray(rows.table.component), np.asarray(rows.table.group)
     of_group = component[np.unique(group, return_index=True)[1]]
 
@@ -137,7 +137,7 @@ def _collisions(rows: Prepared, batch_size: int) -> dict[str, Any]:
 
 
 def _made(rows: Prepared) -> dict[str, dict[str, dict[str, int]]]:
-    """For each model that translated or generated rows, how many of each language."""
+    """Count the rows in each language by the model that translated or generated them."""
     found: dict[str, dict[str, Counter[str]]] = {"translated_by": {}, "generated_by": {}}
     for batch in rows.batches(["lang", *found]):
         columns = (column.to_pylist() for column in batch.columns)
@@ -149,7 +149,7 @@ def _made(rows: Prepared) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def _writing(rows: Prepared) -> dict[str, Any]:
-    """Rows whose query or passage is not in the claimed script, or clearly in another language."""
+    """Find rows whose query or passage is not in the script of the given language, or clearly in another language."""
     identify = identifier_if_there()
     script: Counter[str] = Counter()
     other: Counter[str] = Counter()
@@ -182,7 +182,7 @@ def _writing(rows: Prepared) -> dict[str, Any]:
 
 
 def _tokens(rows: Prepared, tokeniser: Tokeniser, pivot: str) -> dict[str, Any]:
-    """Tokens for each language, beside those of the same groups in the pivot, and texts that will be cut."""
+    """Count tokens for each language, also relative to the same groups in the pivot, and texts to be truncated."""
     table = rows.table
     lang, group = np.asarray(table.lang), np.asarray(table.group)
     codes = table.languages
@@ -234,7 +234,7 @@ def _overlap(rows: Prepared, benchmark: Benchmark, near: bool) -> dict[str, Any]
 
 
 def _batches(rows: Prepared, sampling: Sampling, batch_size: int, batches: int, seed: int) -> dict[str, Any]:
-    """What the first batches hold."""
+    """Draw the first batches and count what they contain."""
     table = rows.table
     try:
         sampler = HybridBatchSampler(table, sampling, batch_size, steps=batches, seed=seed)

@@ -1,4 +1,4 @@
-"""Rows that an encoder would find again, without questions that repeat each other or quote their passage."""
+"""Filter rows by round-trip retrieval, and drop questions that repeat another one or quote their passage."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 QUOTED_GRAMS = 20
-"""A question of fewer character 4-grams (about four words) may stand in its passage: names do."""
+"""A question with fewer character 4-grams (about four words) may occur in its passage, as names do."""
 
-_RERANKED = 100  # candidates that a cross-encoder reads for a row
+_RERANKED = 100  # candidates per row for a cross-encoder to rerank
 
 
 class Filtered(NamedTuple):
-    """For each row why it goes (None: it stays), and the rank of its own passage (1 is best)."""
+    """For each row the reason to drop it (None: keep it), and the rank of its own passage (1 is best)."""
 
     reasons: list[str | None]
     ranks: NDArray[np.int64]
@@ -40,22 +40,22 @@ class Filtered(NamedTuple):
 
     @property
     def counts(self) -> Counter[str]:
-        """How many go, by reason."""
+        """Number of rows to drop, by reason."""
         return Counter(reason for reason in self.reasons if reason)
 
 
 def filter_rows(model: Model, rows: Prepared, *, top: int = 20, cross_encoder: CrossEncoder | None = None) -> Filtered:
-    """Round-trip consistency: keep a row only where its own passage is among the best of all passages.
+    """Filter by round-trip consistency: keep a row only if its own passage is among the top of all passages.
 
-    Passages of the row's own component, in whatever language, do not count against it. Of nearly equal questions of one
-    language (Jaccard similarity of 4-grams at least .8) the first stays. Rows of bitext always stay: they
+    Other passages of the row's component, in any language, are not counted in the ranking. Of nearly equal questions in
+    one language (Jaccard similarity of 4-grams at least .8) the first is kept. Bitext rows are always kept, as they
     have no questions.
 
     Args:
-        model: ranks all passages of all languages for each query.
+        model: ranks the passages of all languages for each query.
         rows: prepared rows.
-        top: the worst rank that is kept.
-        cross_encoder: ranks the own passage among the encoder's best 100 others instead.
+        top: the worst rank to keep.
+        cross_encoder: if given, ranks the row's own passage among the encoder's best 100 others instead.
 
     Raises:
         InputError: `top` below 1.
@@ -82,7 +82,7 @@ def filter_rows(model: Model, rows: Prepared, *, top: int = 20, cross_encoder: C
 
 
 def own_ranks(queries: NDArray[np.float32], passages: NDArray[np.float32], rows: Prepared) -> NDArray[np.int64]:
-    """Rank (rows,) of each row's passage among the different passages of all rows that are not of its component.
+    """Return the rank (rows,) of each row's passage among the distinct passages of all other components.
 
     Args:
         queries: unit vectors (rows, d).
@@ -105,9 +105,15 @@ def own_ranks(queries: NDArray[np.float32], passages: NDArray[np.float32], rows:
 
 
 def repeats(queries: Sequence[str], langs: Sequence[int], passed_over: Sequence[bool]) -> list[int | None]:
-    """For each question the first earlier one of its language that is nearly the same (Jaccard at least .8), if any.
+    """Return for each question the first earlier near duplicate in its language (Jaccard at least .8), or None.
 
-    Two sets that share four fifths of their grams share one of the rarest fifth: only those are looked at.
+    Two sets that share four fifths of their grams also share one of their rarest fifth, so only questions that do are
+    compared.
+
+    Args:
+        queries: the questions.
+        langs: number of each question's language.
+        passed_over: which questions to skip.
     """
     frequency = Counter(gram for query in queries for gram in grams(query))
     places: dict[tuple[int, str], list[int]] = defaultdict(list)

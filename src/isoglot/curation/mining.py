@@ -1,7 +1,7 @@
-"""Hard negatives from an encoder: passages that it ranks high for a query they do not answer.
+"""Mine hard negatives: passages that an encoder ranks high for a query although they do not answer it.
 
-Exact search in blocks. A passage of the query's own component is never a negative, in any language; nor is one whose
-component says nearly the same as the query's own in a language that both have, or answers the same question text.
+The search is exact, in blocks. A passage from the query's own component is never a negative, in any language; nor is
+one from a component with a near duplicate of an own passage in the same language, or with the same question text.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class MineSettings:
     """Which candidates become negatives (ranges and margins as in Sentence Transformers' `mine_hard_negatives`).
 
     Attributes:
-        negatives: how many a row at most.
-        language: `query` searches the row's own language for the row's query; `passage` searches it for the queries
-            that the group has in *other* languages (their mean), so for what a cross-lingual query confuses; `any`
-            searches all languages; `mix` takes the row's language and the others in turn.
-        range_min, range_max: ranks (0-based, own passages not counted) that are looked at; `range_max` None is
-            `range_min` plus ten times `negatives`.
-        max_score, min_score: cosines beyond these are skipped.
-        absolute_margin: a negative's cosine is at least this much below that of the row's own passage.
-        relative_margin: the same as a share of that cosine.
-        pick: the `top` ones that pass, or `random` ones.
-        seed: of `random`.
+        negatives: maximum number of negatives per row.
+        language: `query` searches passages in the row's language with the row's query; `passage` searches them with
+            the mean of the group's queries in *other* languages, for negatives that confuse cross-lingual queries;
+            `any` searches all languages; `mix` takes negatives in the row's language and in others alternately.
+        range_min, range_max: range of ranks to consider (0-based, own passages not counted, `range_max` excluded); None
+            for `range_max` is `range_min` plus ten times `negatives`.
+        max_score, min_score: candidates with a cosine outside these limits are skipped.
+        absolute_margin: a negative's cosine must be at least this much below that of the row's own passage.
+        relative_margin: the same, as a share of the own passage's cosine.
+        pick: take the `top` candidates that pass, or `random` ones.
+        seed: seed of `random`.
     """
 
     negatives: int = 3
@@ -64,7 +64,7 @@ class MineSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its name.
+            InputError: a value is invalid; the message names it.
         """
         check_whole("negatives", self.negatives, 1)
         check_whole("range_min", self.range_min, 0)
@@ -89,12 +89,12 @@ class MineSettings:
 
     @property
     def stop(self) -> int:
-        """The rank before which the search ends."""
+        """The rank before which the search ends: `range_max` or its default."""
         return self.range_max if self.range_max is not None else self.range_min + 10 * self.negatives
 
 
 class Mined(NamedTuple):
-    """One tuple of negatives a row, best first; candidates skipped, by reason; rows with fewer than asked."""
+    """The negatives of each row, best first; skipped candidates by reason; number of rows with too few negatives."""
 
     negatives: list[tuple[str, ...]]
     skipped: dict[str, int]
@@ -115,14 +115,14 @@ def mine(
     """Find hard negatives for every row among the passages of all rows.
 
     Args:
-        model: what `isoglot.encoders.open_embedder` takes: a name or folder, a Sentence Transformer, a function.
+        model: anything that `isoglot.encoders.open_embedder` takes: a name, folder, Sentence Transformer or function.
         rows: prepared rows, or anything that `isoglot.prepare` takes.
-        settings: what counts as a negative.
-        length: tokens kept, as in `isoglot.encoders.encoding.encode`.
-        precision: of the encoder.
+        settings: which candidates become negatives.
+        length: truncate texts to this many tokens, as in `isoglot.encoders.encoding.encode`.
+        precision: precision of the encoder.
 
     Raises:
-        InputError: settings of another kind, no such model, or rows that cannot be read.
+        InputError: the settings have the wrong type, there is no such model, or the rows cannot be read.
     """
     if settings is not None:
         check_kind("settings", settings, MineSettings, "a MineSettings of isoglot.curation")
@@ -136,7 +136,15 @@ def mine(
 def mine_vectors(
     queries: Vectors, passages: Vectors, rows: Prepared, settings: MineSettings, *, block_bytes: int = BLOCK_BYTES
 ) -> Mined:
-    """The same from unit vectors (rows, d) of every row's query and passage."""
+    """Mine from given vectors.
+
+    Args:
+        queries: unit vectors (rows, d) of every row's query.
+        passages: unit vectors (rows, d) of every row's passage.
+        rows: the prepared rows.
+        settings: which candidates become negatives.
+        block_bytes: memory for cosines at a time.
+    """
     table, texts = rows.table, rows.passages()
     lang, component = np.asarray(table.lang), np.asarray(table.component)
     own_score = np.einsum("ij,ij->i", queries, passages)
@@ -160,7 +168,7 @@ def mine_vectors(
 
 
 def _other_queries(queries: Vectors, rows: Prepared) -> Vectors:
-    """Mean of the queries that a row's group has in other languages; the row's own where there is none."""
+    """Return the unit mean of the queries of each row's group in other languages; if there are none, the row's own."""
     group, cells = np.asarray(rows.table.group), np.sort(rows.table.cells)
     sums = np.zeros((rows.table.groups, queries.shape[1]), np.float32)
     np.add.at(sums, group[cells], queries[cells])
@@ -173,7 +181,7 @@ def _other_queries(queries: Vectors, rows: Prepared) -> Vectors:
 
 
 def _pools(pool: NDArray[np.int64], langs: NDArray[Any], code: int, language: NegativeLanguage) -> list[Any]:
-    """The candidates to search, as row numbers: one list, or two to be taken in turn."""
+    """Return the candidates to search, as row numbers: one list, or two to take from alternately."""
     if language == "any":
         return [pool]
     own = pool[langs == code]
@@ -188,7 +196,7 @@ def _passing(
     same: _Sameness,
     skipped: Counter[str],
 ) -> list[int]:
-    """Candidates of one search that pass, best first; those skipped are counted."""
+    """Return the candidates of one search that pass, best first, and count those skipped."""
     kept: list[int] = []
     for candidate, score in zip(*(part[settings.range_min :].tolist() for part in found), strict=True):
         if settings.pick == "top" and len(kept) == settings.negatives:
@@ -209,7 +217,7 @@ def _passing(
 
 
 def _choose(kept: list[list[int]], row: int, settings: MineSettings) -> list[int]:
-    """Take from the lists in turn, from the top or at random, until there are enough."""
+    """Take from the lists alternately, from the top or at random, until there are enough."""
     if settings.pick == "random":
         rng = np.random.default_rng((settings.seed, row))
         kept = [[entry[at] for at in rng.permutation(len(entry))] for entry in kept]
@@ -219,7 +227,7 @@ def _choose(kept: list[list[int]], row: int, settings: MineSettings) -> list[int
 
 
 class _Sameness:
-    """Whether two rows' components say the same: near duplicates in a common language, or one question text."""
+    """Tells whether two rows' components are equivalent: near duplicates in one language, or an equal question text."""
 
     def __init__(self, rows: Prepared, texts: list[str]) -> None:
         self._component = np.asarray(rows.table.component).tolist()

@@ -1,4 +1,4 @@
-"""Passages that do not answer a query by what is known, and which of them an encoder finds nearest to it."""
+"""Passages that are not known to answer a query, and those among them that an encoder finds nearest to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Vectors = NDArray[np.float32]
 
 
 def distinct_passages(rows: Prepared) -> NDArray[np.int64]:
-    """One row of each different passage of a language, ascending."""
+    """Return the number of one row for each distinct (language, passage), ascending."""
     keys = [f"{code}\0{text}" for code, text in zip(np.asarray(rows.table.lang), rows.passages(), strict=True)]
     return np.sort(np.unique(keys, return_index=True)[1])
 
@@ -29,15 +29,15 @@ def nearest_others(
     count: int,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-    """For some queries the `count` nearest rows of a pool that are not of their component, with cosines, best first.
+    """Yield for each given query the `count` nearest rows of a pool from other components, best first, with cosines.
 
     Args:
         queries: unit vectors (rows, d).
         passages: unit vectors (rows, d).
-        components: of each row, (rows,).
-        asked: numbers of the rows whose queries are asked.
-        pool: numbers of the rows that are looked at.
-        count: how many rows at most.
+        components: (rows,) component of each row.
+        asked: numbers of the rows whose queries to search with.
+        pool: numbers of the rows whose passages to search.
+        count: maximum number of rows per query.
         block_bytes: memory for cosines at a time.
     """
     candidates, theirs = passages[pool], components[pool]

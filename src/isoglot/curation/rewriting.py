@@ -1,4 +1,4 @@
-"""Prepared rows back as rows, with other negatives or scores."""
+"""Convert prepared rows back to plain rows, with other negatives or scores."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from isoglot.data.rows import FIELDS, Kind, Row
 
 
 def rows_of(rows: Prepared) -> Iterator[Row]:
-    """Every row, in order; streams."""
+    """Stream all rows, in order."""
     cross_only = set(rows.table.cross_only)
     for batch in rows.batches(FIELDS):
         for record in batch.to_pylist():
             negatives = record.pop("negatives") or ()
-            # Kept in 32 bits: 0.9 is written as 0.9 again, not as the number that comes nearest to it there.
+            # Scores are stored as float32: going through text turns 0.9 back into 0.9, not 0.8999999761581421.
             scores = (float(str(np.float32(score))) for score in record.pop("scores") or ())
             kind: Kind = "bitext" if record["dataset"] in cross_only else "qa"
             yield Row(**record, negatives=tuple(negatives), scores=tuple(scores), kind=kind)
 
 
 def with_negatives(rows: Prepared, negatives: Sequence[tuple[str, ...]], *, replace_old: bool = False) -> Iterator[Row]:
-    """Rows with more negatives; scores that no longer fit are left out.
+    """Stream the rows with new negatives; if a row's negatives change, its scores are dropped.
 
     Args:
         rows: prepared rows.
-        negatives: one tuple a row.
-        replace_old: drop the negatives that a row had, instead of putting the new ones after them.
+        negatives: one tuple per row.
+        replace_old: replace the existing negatives of a row instead of appending to them.
     """
     for row, found in zip(rows_of(rows), negatives, strict=True):
         merged = tuple(dict.fromkeys((*(() if replace_old else row.negatives), *found)))
@@ -37,6 +37,6 @@ def with_negatives(rows: Prepared, negatives: Sequence[tuple[str, ...]], *, repl
 
 
 def with_scores(rows: Prepared, scores: Sequence[tuple[float, ...]]) -> Iterator[Row]:
-    """Rows with a teacher's scores: one tuple a row, the passage's first, then the negatives'."""
+    """Stream the rows with teacher scores: one tuple per row, the passage's first, then the negatives'."""
     for row, found in zip(rows_of(rows), scores, strict=True):
         yield replace(row, scores=found)

@@ -1,6 +1,6 @@
 """Teacher scores: how well each passage and negative answers its query.
 
-The teacher is a cross-encoder, another encoder, or late interaction of an encoder, the student's own included.
+The teacher is a cross-encoder, another encoder, or the late interaction of an encoder, which may be the student itself.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _ROWS = 512
 
 
 def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size: int = 32) -> Scores:
-    """Logits of (query, passage) and (query, each negative), a tuple a row: the passage's first.
+    """Return the logits of each query with its passage and its negatives, one tuple per row, the passage's first.
 
     Args:
-        rows: prepared rows; one without negatives gets one score.
-        model: with one output; its logit is taken as it is, without a sigmoid.
+        rows: prepared rows; a row without negatives gets a single score.
+        model: a cross-encoder with one output, whose raw logit is used, without a sigmoid.
         batch_size: pairs at a time.
     """
     import torch
@@ -54,13 +54,13 @@ def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size:
 def score_with_encoder(
     rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
 ) -> Scores:
-    """Cosines of each query with its passage and its negatives, a tuple a row: the passage's first.
+    """Return the cosines of each query with its passage and its negatives, one tuple per row, the passage's first.
 
     Args:
         rows: prepared rows.
-        model: what `isoglot.encoders.open_embedder` takes.
-        length: tokens kept of a text.
-        precision: of the encoder.
+        model: anything that `isoglot.encoders.open_embedder` takes.
+        length: truncate texts to this many tokens.
+        precision: precision of the encoder.
     """
     encoder = open_embedder(model, ModelOptions(length=length, precision=precision))
     answers = _answers(rows)
@@ -81,18 +81,18 @@ def score_with_encoder(
 def score_with_late_interaction(
     rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
 ) -> Scores:
-    """The same cosines mixed with late interaction of the encoder's tokens (`isoglot.encoders.late_interaction`).
+    """Return the cosines combined with the encoder's late interaction (`isoglot.encoders.late_interaction`).
 
-    A model's tokens rank better than its own vectors, so it can be its own teacher.
+    Late interaction of a model's token vectors ranks better than its text vectors, so it can be its own teacher.
 
     Args:
         rows: prepared rows.
-        model: what `isoglot.encoders.open_embedder` takes.
-        length: tokens kept of a text.
-        precision: of the encoder.
+        model: anything that `isoglot.encoders.open_embedder` takes.
+        length: truncate texts to this many tokens.
+        precision: precision of the encoder.
 
     Raises:
-        InputError: an encoder that gives vectors of whole texts only.
+        InputError: the encoder returns vectors of whole texts only.
     """
     encoder = with_tokens(open_embedder(model, ModelOptions(length=length, precision=precision)))
     queries, answers = rows.column("query"), _answers(rows)
@@ -113,7 +113,7 @@ def score_with_late_interaction(
 
 
 def _answers(rows: Prepared) -> list[tuple[str, ...]]:
-    """Each row's passage, then its negatives."""
+    """Return each row's passage, followed by its negatives."""
     return [(text, *(found or ())) for text, found in zip(rows.passages(), rows.column("negatives"), strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""The tokens that an encoder makes of texts, and how many of them its training keeps."""
+"""Token counts of texts for an encoder, and the lengths to which training truncates them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from isoglot.encoders.options import LEAST, LoadOptions
 from isoglot.encoders.presets import preset_named
 
 Lengths = Callable[[list[str]], tuple[list[int], int]]
-"""Token counts of texts, and how many of all tokens are unknown to the tokenizer."""
+"""A function from texts to the token count of each and the number of unknown tokens in all of them."""
 
 
 class Tokeniser(NamedTuple):
-    """How an encoder cuts texts: one function for each role, and the lengths that training keeps.
+    """Counts an encoder's tokens: one function for each role, and the lengths to which training truncates.
 
     Attributes:
-        queries: of texts: the tokens of each, its prompt among them, and how many of all are unknown to the tokenizer.
-        passages: the same of passages.
-        query_length: tokens kept of a query.
-        passage_length: tokens kept of a passage.
+        queries: function from queries to the token count of each, including the prompt, and the number of unknown
+            tokens in all of them.
+        passages: the same for passages.
+        query_length: queries are truncated to this many tokens.
+        passage_length: passages are truncated to this many tokens.
     """
 
     queries: Lengths
@@ -38,16 +39,16 @@ def open_tokeniser(
     passage_length: int | None = None,
     options: LoadOptions | None = None,
 ) -> Tokeniser:
-    """Open an encoder on the CPU for its tokens.
+    """Load an encoder on the CPU to count its tokens.
 
     Args:
         name: `embedded`, a local folder, or a Hub id.
-        query_length: tokens of a query that training keeps; the model's preset when None.
-        passage_length: tokens of a passage that training keeps; the model's preset when None.
-        options: how the model is opened.
+        query_length: training truncates queries to this many tokens; the model's preset when None.
+        passage_length: training truncates passages to this many tokens; the model's preset when None.
+        options: how to load the model.
 
     Raises:
-        InputError: no such model, or an argument of another kind.
+        InputError: there is no such model, or an argument has the wrong type.
 
     Example:
         >>> from isoglot.curation import audit, open_tokeniser

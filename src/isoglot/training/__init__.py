@@ -1,6 +1,6 @@
-"""Batches, losses, the loop, and exact resumption."""
+"""Training: batch sampling, losses, the training loop and exact resumption."""
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are listed in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

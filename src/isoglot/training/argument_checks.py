@@ -1,4 +1,4 @@
-"""What `train` is asked for, checked before anything is made."""
+"""Checks of the arguments of `train`, before anything is written."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from isoglot.training.settings import LoraSettings, TrainSettings
 
 
 def settings_of(settings: TrainSettings | None, lora: LoraSettings | None) -> TrainSettings:
-    """The settings, with adapters that were asked for beside them.
+    """Return the settings, with the separate argument `lora` merged into them.
 
     Raises:
-        InputError: something else than settings, or adapters in both.
+        InputError: an argument has the wrong type, or the settings hold other adapters.
     """
     if settings is not None:
         check_kind("settings", settings, TrainSettings, "a TrainSettings of isoglot.training")
@@ -37,10 +37,10 @@ def settings_of(settings: TrainSettings | None, lora: LoraSettings | None) -> Tr
 
 
 def check_selection(settings: TrainSettings, select_on: Any) -> None:
-    """Refuse a selection of another kind, or one that the settings contradict.
+    """Check the model selection.
 
     Raises:
-        InputError: either.
+        InputError: `select_on` has the wrong type or conflicts with `holdout`, or `patience` is given without either.
     """
     if select_on is not None and not isinstance(select_on, (Prepared, Benchmark)) and not callable(select_on):
         raise InputError(
@@ -56,10 +56,10 @@ def check_selection(settings: TrainSettings, select_on: Any) -> None:
 
 
 def check_training(model: Any, folder: Any, loss: Any, callbacks: Any, options: Any) -> None:
-    """Refuse what else is of another kind than `train` takes.
+    """Check the types of the other arguments of `train`.
 
     Raises:
-        InputError: a model, folder, loss, callback or options of another kind.
+        InputError: the model, folder, loss, callbacks or options have the wrong type.
     """
     check_kind("model", model, (str, Path, SentenceTransformer), "what isoglot.load takes, or a Sentence Transformer")
     check_kind("folder", folder, (str, Path), "the output folder, as text or a path")

@@ -1,4 +1,4 @@
-"""What Sentence Transformers' Trainer is told: how a run computes, where it writes, on which device."""
+"""Arguments for Sentence Transformers' Trainer: how a run computes, where it writes, on which device."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from isoglot.training.settings import TrainSettings
 
 
 def training_arguments(folder: Path, settings: TrainSettings) -> SentenceTransformerTrainingArguments:
-    """Arguments of a run whose checkpoints live in the folder's `checkpoints`; joins the other processes, if any.
+    """Return the Trainer's arguments, with checkpoints in the folder's `checkpoints`; joins other processes, if any.
 
     Raises:
-        InputError: a device that is not there, or is not the one that training runs on here.
-        MissingPackageError: TensorBoard is wanted and not installed.
+        InputError: the device is not available, or training would run on another one.
+        MissingPackageError: TensorBoard logging is requested but TensorBoard is not installed.
     """
     require_device(settings.device)
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -53,7 +53,7 @@ def training_arguments(folder: Path, settings: TrainSettings) -> SentenceTransfo
         dataloader_drop_last=True,
         ddp_backend="gloo" if device.startswith("cpu") and world_size() > 1 else None,
     )
-    # More GPUs than processes would make the Trainer split batches by DataParallel, which gathers nothing.
+    # With more GPUs than processes the Trainer would split batches with DataParallel, which does not gather passages.
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     if settings.device and not str(arguments.device).startswith(settings.device):

@@ -1,9 +1,9 @@
-"""Averages of models: of seeds, of checkpoints, or points on the line between two models.
+"""Average the weights of models: of several seeds or checkpoints, or interpolate between two models.
 
-Runs that started from the same weights and were trained with the same kind of data often lie in one basin, where the
-average of weights is better than each of them and costs one model at search time (Wortsman et al., arXiv 2203.05482);
-between an untrained and a trained model, or a monolingual and a cross-lingual run, weights trade one quality for the
-other without training again (arXiv 2109.01903).
+Runs that started from the same weights and were trained on the same kind of data often lie in one basin of the loss,
+where the average is better than each of them and costs no more at search time than one (Wortsman et al., arXiv
+2203.05482). Interpolating between an untrained and a trained model, or a monolingual and a cross-lingual run, trades
+one quality for the other without further training (arXiv 2109.01903).
 """
 
 from __future__ import annotations
@@ -34,24 +34,25 @@ from isoglot.training.members import Member, Place, open_member, require_alike
 def average_models(
     models: Sequence[Path | str], output: Path | str, weights: Sequence[float] | None = None, *, overwrite: bool = False
 ) -> Path:
-    """Write the weighted mean of several models' weights as a model folder of its own.
+    """Write the weighted mean of several models' weights to a new model folder.
 
-    Each tensor is read from one model after the other and summed in float32 (float64 for tensors of that type), so
-    memory holds the result and one tensor more, however many models there are.
+    Each tensor is read from one model at a time and summed in float32 (float64 for tensors of that type), so memory
+    use is that of the result plus one tensor, however many models there are.
 
     Args:
         models: Sentence Transformers folders of one architecture and tokenizer, or `embedded`; at least two.
         output: the folder to write; configuration and tokenizer come from the first model.
-        weights: one number per model, divided by their sum; equal shares when None. A negative one leads beyond the
-            line between two models.
-        overwrite: replace what the folder holds.
+        weights: one number per model, divided by their sum; equal shares when None. A negative number extrapolates
+            beyond the line segment between two models.
+        overwrite: replace the contents of the folder.
 
     Returns:
-        The folder, with a `run.json` that names models and shares.
+        The folder, with a `run.json` that lists models and shares.
 
     Raises:
-        InputError: fewer than two models, weights that are not one finite number per model or add up to 0, a folder
-            without safetensors weights, an adapter, or models that do not fit each other (every difference is named).
+        InputError: there are fewer than two models, the weights are not one finite number per model or add up to 0, a
+            folder has no safetensors weights or is an adapter, or the models do not match (the message lists every
+            difference).
         IsoglotError: the result cannot be written.
 
     Example:
@@ -98,7 +99,7 @@ def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
 
 
 def _mean(members: list[Member], places: list[Place]) -> dict[str, Tensor]:
-    """The tensors of one file of the result, by name."""
+    """Return the averaged tensors of one file of the result, by name."""
     with ExitStack() as stack:
         files: dict[Path, Any] = {}
 
@@ -113,7 +114,7 @@ def _mean(members: list[Member], places: list[Place]) -> dict[str, Tensor]:
 
 
 def _weighted(members: list[Member], read: Callable[[Member], Tensor]) -> Tensor:
-    """The mean in the first model's type; whole numbers (position ids and their like) stay the first model's."""
+    """Return the weighted mean in the first model's dtype; integers such as position ids are taken from that model."""
     first = read(members[0])
     if not first.dtype.is_floating_point:
         return first
@@ -134,7 +135,7 @@ def _copy_but_weights(source: Path, folder: Path) -> None:
 
 
 def _describe(folder: Path, members: list[Member], seconds: float) -> None:
-    """A model card and `run.json`; the languages trained on are those of any of the models."""
+    """Write the model card and `run.json`; the languages trained on are the union over the models."""
     lines = "\n".join(f"| {member.name} | {member.share:.4g} |" for member in members)
     card = (
         "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-transformers\n- sentence-similarity\n"

@@ -1,8 +1,8 @@
-"""Checkpoints that say when they are complete.
+"""Checkpoints that are marked once they are complete.
 
-A checkpoint is a folder; `complete.json` is written last, and a folder without it is a half-written one: it is never
-read, and taken away before the run goes on. It says how long each file is, since a machine that stops may lose what it
-wrote in its last seconds, in any order.
+A checkpoint is a folder. Its `complete.json` is written last: a folder without it is incomplete, is never read, and is
+removed before the run continues. `complete.json` holds the size of each file, because a machine that crashes may lose
+the last seconds of writes, in any order.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from isoglot.core.files import atomic_write, read_json, write_json
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import require_same
 
-CHECKPOINTS = "checkpoints"  # folder in a run's output folder, until its end
+CHECKPOINTS = "checkpoints"  # subfolder of a run's output folder, until the run ends
 COMPLETE = "complete.json"
 WEIGHTS = "trainable.safetensors"
 
 
 def save_trainable(model: torch.nn.Module, path: Path) -> None:
-    """Write the parameters that train, and nothing else, atomically."""
+    """Write the trainable parameters, and nothing else, atomically."""
     tensors = {
         name: value.detach().cpu().contiguous() for name, value in model.named_parameters() if value.requires_grad
     }
@@ -36,10 +36,10 @@ def save_trainable(model: torch.nn.Module, path: Path) -> None:
 
 
 def load_trainable(model: torch.nn.Module, path: Path) -> None:
-    """Read what `save_trainable` wrote back into the same model.
+    """Load into a model the parameters that `save_trainable` wrote.
 
     Raises:
-        InputError: the file holds other parameters.
+        InputError: the file holds other parameters than the model's trainable ones.
     """
     tensors = load_file(path)
     parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
@@ -56,19 +56,19 @@ def load_trainable(model: torch.nn.Module, path: Path) -> None:
 
 
 def mark_complete(checkpoint: Path, step: int, facts: dict[str, Any], **more: Any) -> None:
-    """Say that everything in the checkpoint has been written."""
+    """Mark a checkpoint as completely written."""
     sizes = {path.name: path.stat().st_size for path in checkpoint.iterdir() if path.is_file()}
     write_json(checkpoint / COMPLETE, {"step": step, "settings": facts, "bytes": sizes, **more})
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints in a folder, oldest first."""
+    """Return the complete checkpoints in a folder, oldest first."""
     found = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}") if _is_whole(path.parent)]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    """Whether its files are as long as they were when it was marked; older isoglots did not note that."""
+    """Whether the files have the recorded sizes; checkpoints of older versions record none and count as whole."""
     try:
         sizes = read_json(checkpoint / COMPLETE).get("bytes", {})
         return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
@@ -77,7 +77,7 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def remove_incomplete(folder: Path) -> None:
-    """Take half-written checkpoints away, and temporary files of broken writes."""
+    """Remove incomplete checkpoints, and temporary files of interrupted writes."""
     whole = complete_checkpoints(folder)
     for path in folder.glob("checkpoint-*"):
         if path not in whole:
@@ -92,21 +92,21 @@ def remove_incomplete(folder: Path) -> None:
 
 
 def keep_newest(folder: Path, count: int) -> None:
-    """Remove all but the newest complete checkpoints, markers first, once the oldest that stays is on disk."""
+    """Remove all but the `count` newest complete checkpoints, markers first, once the oldest one kept is on disk."""
     found = complete_checkpoints(folder)
     if len(found) <= count:
         return
     try:
         put_on_disk(found[-count].iterdir())
     except OSError:
-        return  # the older ones stay
+        return  # keep the older ones
     for path in found[:-count]:
         (path / COMPLETE).unlink()
         shutil.rmtree(path, ignore_errors=True)
 
 
 def put_on_disk(files: Iterable[Path]) -> None:
-    """Wait until files would survive a power failure; the system may keep them in memory for half a minute.
+    """Flush files to disk, so that they survive a power failure; the system may buffer them for half a minute.
 
     Raises:
         OSError: they cannot be written.
@@ -118,14 +118,14 @@ def put_on_disk(files: Iterable[Path]) -> None:
 
 
 def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
-    """The newest complete checkpoint.
+    """Return the newest complete checkpoint, or None if there is none.
 
     Args:
-        folder: where checkpoints are.
-        facts: settings on which the outcome depends; the checkpoint's must be the same.
+        folder: folder of the checkpoints.
+        facts: settings that determine the outcome; those of the checkpoint must be the same.
 
     Raises:
-        InputError: it belongs to a run with other settings.
+        InputError: the checkpoint belongs to a run with other settings.
     """
     found = complete_checkpoints(folder) if folder.is_dir() else []
     if not found:
@@ -135,5 +135,5 @@ def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
 
 
 def seconds_until(checkpoint: Path | None) -> float:
-    """Seconds that a run had taken when it wrote a checkpoint; 0 at its beginning."""
+    """Return the seconds that a run had taken when it wrote a checkpoint; 0 without a checkpoint."""
     return 0.0 if checkpoint is None else float(read_json(checkpoint / COMPLETE).get("seconds", 0.0))

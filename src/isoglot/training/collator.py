@@ -1,4 +1,4 @@
-"""Row numbers into batches of ready token ids."""
+"""The collator: turns row numbers into batches of token ids."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Negatives:
     """Hard negatives of rows: those of row r are texts `offsets[r]:offsets[r + 1]`, hardest first.
 
     Attributes:
-        tokens: of all negatives.
-        offsets: (rows + 1,).
-        identity: (negatives,) passage component of a negative that is some row's passage, otherwise -1.
-        scores: (rows, 1 + columns) teacher's scores of the passage and its negatives, NaN where there is none.
-        columns: negatives a pair brings along.
+        tokens: tokens of all negatives.
+        offsets: (rows + 1,) where each row's negatives start.
+        identity: (negatives,) passage component of a negative that is also the passage of some row, otherwise -1.
+        scores: (rows, 1 + columns) teacher scores of the passage and its negatives, NaN where missing.
+        columns: negatives per pair.
     """
 
     tokens: Tokens
@@ -34,7 +34,7 @@ class Negatives:
     columns: int
 
     def texts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Text numbers (n, columns) of these rows' negatives, -1 where a row has fewer."""
+        """Return the text numbers (n, columns) of these rows' negatives, -1 where a row has fewer."""
         numbers = self.offsets[rows][:, None] + np.arange(self.columns)
         return np.where(numbers < self.offsets[rows + 1][:, None], numbers, -1)
 
@@ -44,13 +44,13 @@ class PairInputs(TypedDict):
 
     Attributes:
         columns: `input_ids`, `attention_mask`, … of queries, passages, and each column of hard negatives.
-        parallel: the same of the passages in the queries' languages and of the queries in the passages'; empty in a
-            batch of one language, and where no loss compares them.
-        label: int64 (B,) identity of each pair's passage; with hard negatives (B, 1 + K), -1 for one that is no row's
-            passage and -2 for none.
-        teacher: (B, 1 + K) scores; None without hard negatives.
+        parallel: the same for the passages in the queries' languages and the queries in the passages' languages; empty
+            in a batch that is not cross-lingual, or if no loss compares them.
+        label: int64 (B,) identity of each pair's passage; with hard negatives (B, 1 + K), -1 for a negative that is not
+            the passage of any row and -2 for an empty slot.
+        teacher: (B, 1 + K) teacher scores, NaN where missing; None without hard negatives.
         rows: (2, B) row numbers of queries and passages.
-        pivots: frozen vectors of pivot versions; None where no loss draws to them.
+        pivots: frozen vectors of pivot versions; None if no loss needs them.
     """
 
     columns: list[dict[str, Tensor]]
@@ -62,16 +62,16 @@ class PairInputs(TypedDict):
 
 
 class TokenCollator:
-    """Folds 2B row numbers (queries, then passages) into one batch of ready token ids.
+    """Folds 2B row numbers (queries, then passages) into one batch of B pairs as token ids.
 
     Args:
         queries: tokens of every row's query.
         passages: tokens of every row's passage.
-        identity: (rows,) passage component of each row, the label of a pair.
+        identity: (rows,) passage component of each row, used as the label of a pair.
         pad: the tokenizer's padding id.
-        negatives: hard negatives; a pair brings those of its passage's row.
-        parallel: add the other version of every text in a cross-lingual batch, for the losses that compare them.
-        pivots: vectors of the rows' pivot versions, for the losses that draw to them.
+        negatives: hard negatives; a pair gets those of its passage's row.
+        parallel: add the parallel version of every text in a cross-lingual batch, for the losses that compare them.
+        pivots: vectors of the rows' pivot versions, for the alignment losses.
     """
 
     valid_label_columns = ("label",)
@@ -91,7 +91,7 @@ class TokenCollator:
         self.negatives, self.parallel, self.pivots = negatives, parallel, pivots
 
     def __call__(self, features: list[dict[str, int]]) -> PairInputs:
-        """The batch of 2B row numbers."""
+        """Return the batch of 2B row numbers, each given as `{"row": number}`."""
         rows = np.array([feature["row"] for feature in features], dtype=np.int64)
         half = len(rows) // 2
         asked, answers = rows[:half], rows[half:]

@@ -1,4 +1,4 @@
-"""What a run's outcome depends on: a resumed run must have the same."""
+"""The facts that determine the outcome of a run; a resumed run must have the same ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isoglot.data.prepared import Prepared
 from isoglot.training.losses.named import LossTerm
 from isoglot.training.settings import TrainSettings, flat_settings
 
-# Settings that may change when a run is resumed: the batches and the loss stay what they were.
+# Settings that may change when a run is resumed, because they affect neither the global batches nor the loss.
 _FREE = ("batch_size", "chunk", "device", "grad_cache", "log_batches", "log_steps", "save_steps", "tensorboard")
 
 
@@ -27,7 +27,7 @@ def run_facts(
     loss: LossTerm | None = None,
     select_on: Prepared | Benchmark | Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
-    """Every setting of a run, with what else was given to `train`, as `run.json` records it."""
+    """Return every setting of a run and the other arguments of `train`, as recorded in `run.json`."""
     facts = {"model": model_name(model), "rows": rows.checksum, **flat_settings(settings), "processes": processes}
     if not isinstance(model, str):
         facts["weights"] = weights_checksum(model)
@@ -40,18 +40,18 @@ def run_facts(
 
 
 def fixed_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts that decide what comes out: how a global batch is spread over processes and memory does not."""
+    """Return the facts that determine the outcome: how a global batch is split over processes or chunks does not."""
     fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
     return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
 
 
 def model_name(model: str | SentenceTransformer) -> str:
-    """What to call a model: the name it was asked for by, or for an object its base's."""
+    """Return the name of a model: the given name or, for a loaded model, the name of its base model."""
     return model if isinstance(model, str) else str(model.model_card_data.base_model or type(model).__name__)
 
 
 def weights_checksum(model: SentenceTransformer) -> str:
-    """Checksum of a model's weights, by name and content."""
+    """Return a checksum of the names and values of a model's weights."""
     digest = hashlib.blake2b(digest_size=16)
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())

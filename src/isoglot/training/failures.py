@@ -1,4 +1,4 @@
-"""What ends a training from outside, in words: memory that ran out, a disk that is full or cannot be written."""
+"""Clear error messages for external causes that end a training run: out of memory, a full or unwritable disk."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def run_steps(trainer: HybridTrainer, last: Path | None, folder: Path, settings:
     """Train to the end, or until a signal.
 
     Args:
-        trainer: of the run.
-        last: checkpoint to go on from; None from the beginning.
-        folder: output folder, for messages.
-        settings: of the run, for advice.
+        trainer: the trainer of the run.
+        last: checkpoint to resume from; None starts from the beginning.
+        folder: output folder, named in messages.
+        settings: settings of the run, for the advice in messages.
 
     Raises:
-        IsoglotError: memory ran out, or the disk is full or cannot be written; the last checkpoint stays.
+        IsoglotError: memory ran out, or the disk is full or cannot be written; the last checkpoint is kept.
     """
     try:
         trainer.train(resume_from_checkpoint=str(last) if last else None)

@@ -1,4 +1,4 @@
-"""What a training run reads: its rows' tokens and hard negatives, in a collator."""
+"""The inputs of a training run: tokens of its rows and hard negatives, in a collator."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def tokenized(
     numbers: Ints | None,
     terms: Sequence[LossTerm],
 ) -> TokenCollator:
-    """What makes batches of row numbers; token ids and pivots' vectors are made first, by one process after the other.
+    """Return the collator of a run; token ids and pivot vectors are computed first, by one process at a time.
 
     Args:
-        model: whose tokenizer and prompts.
-        rows: of the run.
-        settings: of the run.
-        home: folder of what serves this run alone.
-        numbers: ascending, of the rows that are drawn; all when None.
-        terms: of the loss, which say what they need of a batch.
+        model: the model, for its tokenizer and prompts.
+        rows: rows of the run.
+        settings: settings of the run.
+        home: folder for files that only this run needs.
+        numbers: numbers of the rows that are drawn, ascending; all when None.
+        terms: terms of the loss, which declare what they need of a batch.
     """
     with in_turn():
         parallel = any(term.parallel for term in terms)
@@ -63,9 +63,19 @@ def run_collator(
     *,
     parallel: bool = False,
 ) -> TokenCollator:
-    """Tokens of the rows that are drawn; `parallel` adds other language versions, see `TokenCollator`.
+    """Tokenise the rows that are drawn and return their collator.
 
-    All rows' tokens are kept beside the rows, for other runs; a part of them serves this run alone.
+    The tokens of all rows are cached in the folder of the rows, for other runs; those of a subset (or if that folder
+    is read-only) in `scratch`.
+
+    Args:
+        model: the model, for its tokenizer and prompts.
+        rows: rows of the run.
+        settings: settings of the run.
+        preset: lengths to truncate to where the settings give none.
+        scratch: folder for files that only this run needs.
+        numbers: numbers of the rows that are drawn, ascending; all when None.
+        parallel: add parallel versions, see `TokenCollator`.
     """
     limit = model.max_seq_length or settings.passage_length or preset.passage_length
     home = rows.folder / "tokens" if numbers is None and os.access(rows.folder, os.W_OK) else scratch
@@ -101,7 +111,7 @@ def run_collator(
 def _negatives(
     model: SentenceTransformer, rows: Prepared, columns: int, length: int, numbers: Ints | None
 ) -> Negatives | None:
-    """The rows' hard negatives, cut to `columns` a row; None where there are none or none are wanted."""
+    """Return the hard negatives, at most `columns` per row; None if there are none or `columns` is 0."""
     if not columns or rows.texts.column("negatives").null_count == len(rows.texts):
         return None
     texts: list[str] = []
@@ -128,7 +138,7 @@ def _negatives(
 
 
 def _held_out(rows: Prepared) -> set[int]:
-    """Digests of passages that other rows of the file have: what is held out is nobody's negative."""
+    """Return digests of the passages that only rows outside this subset have: held-out ones must not be negatives."""
     if rows.numbers is None:
         return set()
     own, everyone = (
@@ -139,7 +149,7 @@ def _held_out(rows: Prepared) -> set[int]:
 
 
 def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
-    """The passage component of each text that is some row's passage, otherwise -1."""
+    """Return the passage component of each text that is also the passage of some row, otherwise -1."""
     wanted = np.array([_digest(text) for text in texts], dtype=np.uint64)
     known, inverse = np.unique(wanted, return_inverse=True)
     component = np.full(len(known), -1, dtype=np.int64)
@@ -158,10 +168,10 @@ def _digest(text: str | None) -> int:
 
 
 def require_scores(collator: TokenCollator, settings: TrainSettings) -> None:
-    """Refuse to follow a teacher who has said nothing.
+    """Check that there are teacher scores to distil.
 
     Raises:
-        InputError: no row that is drawn has scores of its passage and of a negative that it brings along.
+        InputError: no row that is drawn has scores of its passage and of a hard negative used in training.
     """
     scores = None if collator.negatives is None else collator.negatives.scores
     if scores is None or not ((~np.isnan(scores)).sum(axis=1) >= 2).any():
@@ -172,7 +182,7 @@ def require_scores(collator: TokenCollator, settings: TrainSettings) -> None:
 
 
 def used_tokens(collator: TokenCollator) -> torch.Tensor:
-    """Every token id that a batch can hold, sorted."""
+    """Return every token id that a batch can contain, sorted."""
     parts = [collator.queries.used(), collator.passages.used(), np.array([collator.pad])]
     if collator.negatives is not None:
         parts.append(collator.negatives.tokens.used())

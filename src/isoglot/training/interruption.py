@@ -13,11 +13,11 @@ from transformers import TrainerCallback
 
 
 class Interruption(TrainerCallback):  # type: ignore[misc]
-    """Stops a run after a signal, once all processes know of it.
+    """Stops a run after a signal, once all processes know about it.
 
     Attributes:
-        signalled: this process got a signal.
-        agreed: some process got one, and all know.
+        signalled: this process received a signal.
+        agreed: some process received a signal, and all processes know about it.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Note Ctrl-C and SIGTERM for the length of the block; a second one stops at once."""
+        """Within the block, record Ctrl-C and SIGTERM instead of stopping; a second signal stops at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -48,18 +48,18 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
                 signal.signal(number, handler)
 
     def stop(self) -> NoReturn:
-        """Interrupt what called; whoever heard the signal before hears of it first, as only they tell which it was.
+        """Interrupt the caller, after calling the previous signal handler, which may distinguish the signals.
 
         Raises:
-            KeyboardInterrupt: in any case.
+            KeyboardInterrupt: always, unless the previous handler raises something else.
         """
         if self._hand_on is not None:
             self._hand_on()
         raise KeyboardInterrupt
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Save and stop, where all agree to."""
+        """Save and stop once all processes have agreed to."""
         if self.agreed and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
-        # A line of the log never spans a checkpoint, so a resumed run writes the same lines.
+        # Log at each checkpoint, so that no log line spans one and a resumed run writes the same lines.
         control.should_log |= control.should_save

@@ -1,4 +1,4 @@
-"""How a run was started: ways that would train apart in one folder, or average gradients wrongly, are refused."""
+"""Check how a run was launched: processes must not train separately in one folder or average gradients wrongly."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from isoglot.core.version import __version__
 
 
 def require_known_launch() -> None:
-    """Look at what launchers leave in the environment.
+    """Check the environment variables that launchers set.
 
     Raises:
-        InputError: several machines without a rank, or sharded training.
+        InputError: several processes were started without ranks, or training is sharded (FSDP, DeepSpeed).
     """
     if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
         raise InputError(
@@ -34,10 +34,10 @@ def require_known_launch() -> None:
 
 
 def require_one_run(facts: dict[str, Any]) -> None:
-    """Compare over all processes what they are about to do, and with which versions of what computes it.
+    """Check that all processes are about to do the same, with the same versions of the libraries.
 
     Raises:
-        InputError: they differ; names the first fact that does, with both values.
+        InputError: they differ; the message gives the first difference, with both values.
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return
@@ -55,7 +55,7 @@ def require_one_run(facts: dict[str, Any]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    """Of what makes batches, steps and checkpoints."""
+    """Return the versions of the software that determines batches, steps and checkpoints."""
     return {
         "isoglot": __version__,
         "Python": platform.python_version(),

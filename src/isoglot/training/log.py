@@ -1,4 +1,4 @@
-"""What a run writes while it goes: losses by kind of batch and language pair, and the batches themselves."""
+"""Logs of a run in progress: losses by kind of batch and language pair, and the batches themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAID = {"loss": "loss", "select_score": "score"}
 
 
 class LossLog:
-    """Gathers the loss of every query between two log lines and sorts it by kind of batch and by language pair."""
+    """Collects the loss of every query between two log lines and averages by kind of batch and by language pair."""
 
     def __init__(self, table: RowTable) -> None:
         self._table = table
@@ -28,19 +28,19 @@ class LossLog:
         self._terms: list[dict[str, Tensor]] = []
 
     def add(self, rows: Tensor, per_query: Tensor, terms: Mapping[str, Tensor]) -> None:
-        """Note one batch.
+        """Add one batch.
 
         Args:
             rows: (2, B) row numbers of queries and passages.
             per_query: (B,) InfoNCE of each query.
-            terms: mean of each term of the loss.
+            terms: value of each term of the loss.
         """
-        # Left on their device: reading them now would make a GPU wait.
+        # Left on their device, as reading them now would stall a GPU.
         self._seen.append((rows, per_query))
         self._terms.append(dict(terms))
 
     def drain(self) -> dict[str, float]:
-        """Means since the last call, over all processes: `loss_mono`, `loss_pair/de>en`, `loss_term/jsd` and so on."""
+        """Return means over all processes since the last call: `loss_mono`, `loss_pair/de>en`, `loss_term/jsd` etc."""
         sums: dict[str, list[float]] = {}
 
         def note(key: str, total: float, count: float) -> None:
@@ -69,14 +69,14 @@ class LossLog:
 
 
 def kind_of(query_langs: np.ndarray[Any, Any], passage_langs: np.ndarray[Any, Any]) -> str:
-    """`mono` (one language), `mixed` (same-language pairs of several languages) or `cross`."""
+    """Return the kind of a batch: `mono` (one language), `mixed` (same-language pairs in several) or `cross`."""
     if (query_langs != passage_langs).any():
         return "cross"
     return "mono" if (query_langs == query_langs[0]).all() else "mixed"
 
 
 def describe_batch(table: RowTable, rows: np.ndarray[Any, Any]) -> str:
-    """One phrase about a batch, for messages: its kind, languages and first rows."""
+    """Describe a batch in one phrase, for messages: its kind, languages and first rows."""
     asked, answered = (np.asarray(table.lang[part]) for part in rows)
 
     def langs(numbers: np.ndarray[Any, Any]) -> str:
@@ -89,18 +89,18 @@ def describe_batch(table: RowTable, rows: np.ndarray[Any, Any]) -> str:
 
 
 class BatchLog:
-    """`batches-RANK.jsonl`: step, kind, languages and row numbers of every batch of one process."""
+    """Writes `batches-RANK.jsonl`: step, kind, languages and row numbers of every batch of one process."""
 
     def __init__(self, folder: Path, table: RowTable, rank: int) -> None:
         self._path = folder / f"batches-{rank}.jsonl"
         self._table = table
 
     def start(self, step: int) -> None:
-        """Forget what comes after `step`: it is about to be done again."""
+        """Drop the lines after `step`, as these steps are about to be repeated."""
         keep_lines(self._path, step)
 
     def add(self, step: int, rows: np.ndarray[Any, Any]) -> None:
-        """Note the batch of a step, rows (2, B)."""
+        """Write the line of a step, given its batch's row numbers (2, B)."""
         asked, answered = (np.asarray(self._table.lang[part]) for part in rows)
         names = self._table.languages
         record = {
@@ -117,7 +117,7 @@ class BatchLog:
 
 
 def keep_lines(path: Path, step: int) -> None:
-    """Keep a log's whole lines up to a step; a line that a kill cut short goes too."""
+    """Keep only the complete lines of a log up to a step; a line truncated by a crash is dropped."""
     kept = []
     if path.is_file() and step:
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -139,9 +139,9 @@ def _of_other_processes(sums: dict[str, list[float]]) -> list[dict[str, list[flo
 
 
 class StepLog(TrainerCallback):  # type: ignore[misc]
-    """Losses as JSON lines beside the model, and a progress bar; of the first process only.
+    """Writes losses as JSON lines to the model's folder and shows a progress bar, in the first process only.
 
-    Where stderr is no terminal, such as a log file, it gets a line for each of them in place of the bar.
+    If stderr is not a terminal but, say, a log file, a line for each logged step is printed there instead of the bar.
     """
 
     def __init__(self, path: Path, steps: int, batch_log: BatchLog | None = None) -> None:
@@ -151,7 +151,7 @@ class StepLog(TrainerCallback):  # type: ignore[misc]
         self._started = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop the lines of steps that are about to be done again."""
+        """Drop the lines of steps that are about to be repeated, and show the bar."""
         if self._batch_log is not None:
             self._batch_log.start(state.global_step)
         if state.is_world_process_zero:
@@ -160,12 +160,12 @@ class StepLog(TrainerCallback):  # type: ignore[misc]
             self._progress.__enter__()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._progress.advance(state.global_step - self._done)
         self._done = state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
-        """Write a line."""
+        """Write a line of losses or selection scores."""
         if logs and state.is_world_process_zero and ("loss" in logs or "select_score" in logs):
             with self._path.open("a", encoding="utf-8") as out:
                 out.write(json.dumps({"step": state.global_step, **logs}) + "\n")
@@ -175,5 +175,5 @@ class StepLog(TrainerCallback):  # type: ignore[misc]
                 progress_line(f"step {state.global_step} of {self._steps}: {', '.join(figures)}, {seconds:.0f} s")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.__exit__(None, None, None)

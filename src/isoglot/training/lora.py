@@ -1,4 +1,4 @@
-"""Low-rank adapters in place of the weights (LoRA, arXiv 2106.09685)."""
+"""Low-rank adapters that are trained instead of the weights (LoRA, arXiv 2106.09685)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from isoglot.training.settings import LoraSettings
 
 
 def add_lora(model: SentenceTransformer, settings: LoraSettings) -> None:
-    """Put a fresh adapter into a model's encoder and freeze everything else; the output stays what it was.
+    """Add a new adapter to a model's encoder and freeze everything else; the model's output does not change yet.
 
     Raises:
-        InputError: no layer has one of the names, or the base could not be found again by what is saved.
+        InputError: no layer matches the given names, or a saved adapter could not refer to its base model.
         MissingPackageError: `peft` is not installed.
     """
     peft, encoder = require_peft(), backbone_of(model)
@@ -43,12 +43,12 @@ def add_lora(model: SentenceTransformer, settings: LoraSettings) -> None:
         names = ",".join(settings.target_names)
         raise InputError(f"lora.targets {names}: no such layers; there are: {', '.join(_linear(encoder))}") from error
     for factor in encoder.parameters():
-        if factor.requires_grad:  # peft gives it the type of what it adapts, in which small steps vanish
+        if factor.requires_grad:  # peft uses the dtype of the adapted layer, too coarse for small updates
             factor.data = factor.data.float()
 
 
 def _base(model: SentenceTransformer, encoder: Any) -> tuple[str | None, str | None]:
-    """Where the encoder's weights can be found again (folder or Hub id, and revision); None where nowhere."""
+    """Return where the encoder's weights can be found again: folder or Hub id (None if nowhere), and revision."""
     path = str(encoder.name_or_path)
     if Path(path).is_dir():
         return str(Path(path).resolve()), None
@@ -59,7 +59,7 @@ def _base(model: SentenceTransformer, encoder: Any) -> tuple[str | None, str | N
 
 
 def _linear(encoder: Any) -> list[str]:
-    """Names that linear layers end in."""
+    """Return the last components of the linear layers' names."""
     from torch import nn
 
     return sorted({name.rpartition(".")[2] for name, layer in encoder.named_modules() if isinstance(layer, nn.Linear)})

@@ -1,4 +1,4 @@
-"""What trains has float32: steps of 3e-5 vanish in weights of 8 or 11 bits of mantissa, as many folders hold them."""
+"""Float32 weights for training: updates of 3e-5 vanish in bfloat16 or float16, in which many models are stored."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from isoglot.training.settings import LoraSettings
 
 
 def widen_weights(model: SentenceTransformer, lora: LoraSettings | None) -> None:
-    """Give a model's weights float32, in place, before it trains.
+    """Convert a model's weights to float32, in place, before training.
 
-    What an adapter is saved without keeps its own type, but for float16: autocast to bfloat16 does not go with it.
+    The frozen base weights of an adapter that is saved on its own keep their dtype, unless it is float16, which does
+    not work with autocast to bfloat16.
 
     Args:
-        model: about to train.
-        lora: adapters in place of the weights.
+        model: the model to train.
+        lora: adapters to train instead of the weights; None trains the weights.
     """
     types = {weights.dtype for weights in model.parameters()}
     if lora is None or lora.merge or torch.float16 in types:

@@ -1,4 +1,4 @@
-"""Models whose weights are to be put together: where their tensors are, and whether they mean the same."""
+"""The models of an average: where their tensors are, and whether their architectures match."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from isoglot.core.problems import Problems
 from isoglot.encoders.names import locate
 from isoglot.training.checkpoints import CHECKPOINTS
 
-# Settings that the shapes of the weights do not show.
+# Settings that the shapes of the weights do not reveal.
 _CONFIG = ("model_type", "num_attention_heads", "num_key_value_heads", "hidden_act", "position_embedding_type")
 Place = tuple[str, str]
-"""A tensor: the subfolder of its module (`.` for the encoder itself), and its name."""
+"""Key of a tensor: the subfolder of its module (`.` for the encoder itself) and its name."""
 
 
 class Member(NamedTuple):
     """One of the models.
 
     Attributes:
-        name: as it was given.
-        folder: where it is.
-        share: of the result.
+        name: its name, as given by the user.
+        folder: its folder.
+        share: its weight in the average.
         places: the file of each tensor.
     """
 
@@ -40,7 +40,7 @@ def open_member(name: str, share: float) -> Member:
     """Find a model's tensors without reading them.
 
     Raises:
-        InputError: no folder, an adapter, or no readable safetensors weights.
+        InputError: the model is not a folder, is an adapter, or has no readable safetensors weights.
     """
     folder = Path(locate(name)[0])
     if not folder.is_dir():
@@ -66,10 +66,10 @@ def open_member(name: str, share: float) -> Member:
 
 
 def require_alike(members: list[Member]) -> None:
-    """Compare architecture, modules, vocabulary and every tensor's shape with the first model's.
+    """Compare architecture, modules, vocabulary and all tensor shapes with those of the first model.
 
     Raises:
-        InputError: they differ; the message names every difference.
+        InputError: they differ; the message lists every difference.
     """
     first, *others = members
     problems = Problems()
@@ -96,7 +96,7 @@ def _shapes(member: Member) -> dict[Place, tuple[int, ...]]:
 
 
 def _facts(folder: Path) -> Iterator[tuple[str, Any]]:
-    """What must be equal, as (description, value); spellings that differ between versions are left out."""
+    """Yield what must be equal, as (description, value), without details that differ between library versions."""
     config = _read(folder / "config.json")
     yield from ((f"{key} in config.json", config[key]) for key in _CONFIG if key in config)
     modules = _read(folder / "modules.json")

@@ -1,4 +1,4 @@
-"""The sampler inside other people's Sentence Transformers scripts."""
+"""Use the sampler in your own Sentence Transformers training script."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 
 
 class FoldingCollator(SentenceTransformerDataCollator):  # type: ignore[misc]
-    """Folds 2B rows with text columns: the first half gives queries, the second half passages.
+    """Folds 2B rows with text columns: the first half provides the queries, the second half the passages.
 
-    Takes rows with `query`, `passage` and an integer `label` (the row's component), in the order that
-    `HybridBatchSampler` yields, and hands (query, passage, label) triples to Sentence Transformers' own collator.
+    Takes rows with `query`, `passage` and an integer `label` (the row's component), in the order in which
+    `HybridBatchSampler` yields them, and passes (query, passage, label) triples to Sentence Transformers' collator.
     """
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
-        """Batch for any Sentence Transformers loss over (query, passage) columns."""
+        """Return a batch for any Sentence Transformers loss on (query, passage) columns."""
         half = len(features) // 2
         pairs = [
             {"query": query["query"], "passage": passage["passage"], "label": query["label"]}
@@ -41,21 +41,21 @@ def dataset_sampler(
     steps: int | None = None,
     processes: int = 1,
 ) -> HybridBatchSampler:
-    """A `HybridBatchSampler` over a Hugging Face `Dataset`, for Sentence Transformers' `batch_sampler` argument.
+    """Return a `HybridBatchSampler` over a `datasets.Dataset`, for Sentence Transformers' argument `batch_sampler`.
 
-    A module-level function, so that `functools.partial(dataset_sampler, sampling=...)` survives the pickling of
+    A module-level function, so that `functools.partial(dataset_sampler, sampling=...)` can be pickled with the
     training arguments in checkpoints. Use it with `isoglot.training.own_trainer.FoldingCollator`.
 
     Args:
-        dataset: has columns `group`, `lang`, `passage` and, where there are several, `dataset`.
-        batch_size: pairs a process sees in one step.
+        dataset: has the columns `group`, `lang`, `passage` and, optionally, `query` and `dataset`.
+        batch_size: pairs per step and process.
         drop_last: ignored, batches are always full.
         valid_label_columns: ignored.
-        generator: ignored, the draw depends on `seed` alone.
-        seed: of the draw.
+        generator: ignored, batches depend on `seed` alone.
+        seed: seed of the sampler.
         sampling: the regime; hybrid by default.
-        steps: batches to plan; None sees about every row once.
-        processes: how many processes deal batches among themselves.
+        steps: number of optimiser steps to plan; None plans enough to see each row about once.
+        processes: number of processes that share the global batches.
     """
     groups, langs, passages = (list(dataset[name]) for name in ("group", "lang", "passage"))
     datasets = list(dataset["dataset"]) if "dataset" in dataset.column_names else None

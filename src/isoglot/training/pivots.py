@@ -1,4 +1,4 @@
-"""A teacher's vectors of every pivot text, made once and kept beside the rows by content."""
+"""A teacher's vectors of all texts in the pivot language, computed once and cached by content in the rows' folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from isoglot.training.facts import weights_checksum
 from isoglot.training.losses.batch import Pivots
 from isoglot.training.settings import TrainSettings
 
-_MOST = 4096  # pivot texts that a batch is compared with
+_MOST = 4096  # pivot texts that a batch is compared with, at most
 _PART = 8192  # texts encoded at a time
 
 
@@ -36,9 +36,9 @@ class PivotVectors:
 
     Attributes:
         queries, passages: (pivots, d) float32, memory-mapped.
-        identity: (pivots,) passage component of each.
-        place: (rows,) which of them is each row's pivot version, -1 where its group has none.
-        most: how many of them a batch is compared with.
+        identity: (pivots,) passage component of each pivot.
+        place: (rows,) index of each row's pivot version, -1 if its group has none.
+        most: number of pivots that a batch is compared with, at most.
     """
 
     queries: NDArray[np.float32]
@@ -48,10 +48,10 @@ class PivotVectors:
     most: int = _MOST
 
     def of(self, asked: NDArray[np.int64], answers: NDArray[np.int64]) -> Pivots:
-        """What a batch of these query rows and passage rows is compared with.
+        """Return the pivots that a batch of these query rows and passage rows is compared with.
 
-        All pivot texts where they are few; else the batch's own and others drawn at random, the same ones whenever
-        the same rows are asked for.
+        All pivots if there are at most `most`, otherwise the batch's own and others drawn at random, seeded by the
+        query rows, so that the same batch gets the same pivots.
         """
         own_queries, own_passages = self.place[asked], self.place[answers]
         chosen = np.arange(len(self.identity))
@@ -73,10 +73,14 @@ class PivotVectors:
 
 
 def require_teacher(name: str, wanted: bool) -> None:
-    """Check, before anything is done, that the teacher is there and that a loss asks for one.
+    """Check early that the teacher exists and that a loss uses it.
+
+    Args:
+        name: name of the teacher.
+        wanted: whether a loss uses it.
 
     Raises:
-        InputError: no such model, or no loss that draws to it.
+        InputError: there is no such model, or no loss uses it.
     """
     if not wanted:
         raise InputError(f"align_teacher {name}: no loss draws to a teacher; add one, such as `loss` align=1")
@@ -86,14 +90,14 @@ def require_teacher(name: str, wanted: bool) -> None:
 def run_pivots(
     model: SentenceTransformer, rows: Prepared, settings: TrainSettings, scratch: Path, numbers: Ints | None
 ) -> PivotVectors:
-    """Pivot vectors of a training run: by the settings' teacher, or by the model as it is now.
+    """Return the pivot vectors of a run, from the teacher in the settings or else from the model in its current state.
 
     Raises:
-        InputError: as `pivot_vectors`, no such teacher, or one whose vectors are of another width.
+        InputError: as for `pivot_vectors`; or there is no such teacher, or its vectors have another dimension.
     """
     name = settings.align_teacher
     teacher = model if name is None else load(name, device=str(model.device))
-    with model.truncate_embeddings(None):  # whole vectors train, whatever is kept of them afterwards
+    with model.truncate_embeddings(None):  # training uses full vectors, even if later truncated
         pivots = pivot_vectors(teacher, rows, settings, scratch, numbers)
         width, wanted = pivots.queries.shape[1], model.get_embedding_dimension()
     if width != wanted:
@@ -108,14 +112,14 @@ def pivot_vectors(
     scratch: Path,
     numbers: Ints | None = None,
 ) -> PivotVectors:
-    """Encode the pivot versions of rows, or open what an earlier run with the same teacher and rows left.
+    """Encode the pivot versions of rows, or open the vectors cached by an earlier run with the same teacher and rows.
 
     Args:
-        teacher: encodes queries and passages of the pivot language.
+        teacher: encodes queries and passages in the pivot language.
         rows: prepared rows.
-        settings: names the pivot and the lengths.
-        scratch: where vectors lie when not all rows are drawn, or nothing can be kept beside them.
-        numbers: ascending numbers of the rows that are drawn; all when None.
+        settings: settings of the run, for the pivot language and the lengths.
+        scratch: folder for the vectors if only some rows are drawn, or if the folder of the rows is read-only.
+        numbers: numbers of the rows that are drawn, ascending; all when None.
 
     Raises:
         InputError: no group that is drawn has a version in the pivot language.
@@ -129,7 +133,7 @@ def pivot_vectors(
     drawn = np.arange(len(table)) if numbers is None else np.asarray(numbers)
     groups = np.unique(table.group[drawn])
     found = table.rows_of_groups(groups, table.languages.index(pivot))
-    # Rows are read in their own order.
+    # Sort by row number, so that rows are read in order.
     groups = groups[np.argsort(found)][np.count_nonzero(found < 0) :]
     found = np.sort(found[found >= 0])
     if not len(found):

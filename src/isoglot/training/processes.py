@@ -1,4 +1,4 @@
-"""Several processes that act as one: gradients become their mean, and files are made by one and read by all."""
+"""Several processes that act as one: gradients are averaged, and files are written by one process for all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def average_over_processes(tensors: list[Tensor], wire: torch.dtype | None = Non
     """Replace tensors by their mean over all processes, in pieces of about 64 MB.
 
     Args:
-        tensors: the same shapes in all processes.
-        wire: what numbers travel as; their own dtype when None. With `torch.bfloat16` every process sends its share of
-            the mean rounded to 8 bits of mantissa, as torch's `bf16_compress_hook` does: half the bytes of float32.
+        tensors: tensors with the same shapes in all processes.
+        wire: dtype for the exchange; that of the tensors when None. With `torch.bfloat16` every process sends its share
+            of the mean rounded to 8 bits of mantissa, as torch's `bf16_compress_hook` does: half the bytes of float32.
     """
     piece: list[Tensor] = []
     size = 0
@@ -46,10 +46,10 @@ def _average(tensors: list[Tensor], wire: torch.dtype | None) -> None:
 
 @contextmanager
 def in_turn() -> Iterator[None]:
-    """First the process with rank 0, then the first of every other machine, then all others.
+    """Run the block first in the process with rank 0, then in the first of every other machine, then in all others.
 
-    What the block makes in a folder is made once where all machines see that folder, and once on each machine where
-    they do not; who comes later finds it.
+    So files that the block writes to a folder are written once if all machines share that folder, otherwise once per
+    machine; the later processes find them there.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         yield
@@ -65,10 +65,10 @@ def in_turn() -> Iterator[None]:
 
 
 def rank() -> int:
-    """Number of this process among all, 0 where it is alone."""
+    """Return the rank of this process, 0 if it is the only one."""
     return int(os.environ.get("RANK", "0"))
 
 
 def world_size() -> int:
-    """Number of processes that train together."""
+    """Return the number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,4 +1,4 @@
-"""The rows of a run, prepared once: neither a resumed run nor another process prepares or tokenises them again."""
+"""The rows of a run, prepared only once: a resumed run and the other processes reuse them and their tokens."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def run_rows(rows: Any, home: Path, langs: str | Iterable[str] | None = None) ->
     """Open prepared rows, or prepare row files into `home` unless it holds them already; rows in memory are cached.
 
     Args:
-        rows: as of `isoglot.data.prepare`.
+        rows: anything that `isoglot.data.prepare` takes.
         home: a folder of the run.
         langs: keep only these languages.
 
     Raises:
-        InputError: as `prepare`.
+        InputError: as for `prepare`.
     """
     files, codes = _files(rows), given_codes(langs)
     if files is None:
@@ -38,14 +38,14 @@ def run_rows(rows: Any, home: Path, langs: str | Iterable[str] | None = None) ->
     mark = home / _MADE_FROM
     if mark.is_file() and read_json(mark) == made_from:
         return open_prepared(home)
-    # The mark goes with the folder that it stands in.
+    # Preparing replaces the folder including the marker, so a stale marker never describes new rows.
     prepared = prepare(files, home, langs=kept)
     write_json(mark, made_from)
     return prepared
 
 
 def places_of(rows: Any) -> list[str] | None:
-    """Where rows were given to lie, files or a prepared folder; None for rows in memory."""
+    """Return the paths of rows given as files or a prepared folder; None for rows in memory."""
     if isinstance(rows, Prepared):
         return [str(rows.folder)]
     given = [rows] if isinstance(rows, (str, Path)) else rows
@@ -54,7 +54,7 @@ def places_of(rows: Any) -> list[str] | None:
 
 
 def _files(rows: Any) -> list[Path] | None:
-    """Row files by name; None for anything else."""
+    """Return the paths of row files; None for any other kind of rows."""
     places = None if isinstance(rows, Prepared) else places_of(rows)
     paths = [Path(place) for place in places or ()]
     return paths if paths and all(path.is_file() for path in paths) else None

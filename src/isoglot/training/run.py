@@ -1,4 +1,4 @@
-"""Fine-tuning one encoder under one regime, through Sentence Transformers' Trainer."""
+"""Fine-tune one encoder under one regime, with Sentence Transformers' Trainer."""
 
 from __future__ import annotations
 
@@ -71,35 +71,35 @@ def train(
     callbacks: Sequence[TrainerCallback] = (),
     options: LoadOptions | None = None,
 ) -> Path:
-    """Train and save a Sentence Transformers folder with `run.json` and `training.jsonl`.
+    """Train a model and save it as a Sentence Transformers folder with `run.json` and `training.jsonl`.
 
-    The folder is a plain one, or with `lora` or `settings.lora` (and no `merge`) one that holds the adapter.
+    With `lora` or `settings.lora`, and without `merge`, the folder holds the adapter instead of the model's weights.
 
-    Under `torchrun` or `accelerate launch` every process calls this; the first one writes.
+    Under `torchrun` or `accelerate launch` every process calls this function; only the one with rank 0 writes.
 
     Args:
-        model: what `isoglot.load` takes, or a model, which is trained where it is.
+        model: anything that `isoglot.load` takes, or a loaded model, which is trained in place.
         rows: parallel rows, prepared or anything that `isoglot.prepare` takes; row files are prepared once, by the
-            first process, into the output folder. `settings.holdout` keeps a share out to select the model on.
-        folder: output folder, made where it is missing; checkpoints live in its `checkpoints` until the end.
-        settings: how to train; its batch size is one process's.
-        lora: adapters in place of the weights, as `settings.lora`.
-        langs: train on these languages only; several codes, or one text with commas.
-        resume: go on from the last complete checkpoint in `folder`, if there is one; a finished run is left as it is.
-        overwrite: replace what the folder holds, once the training has begun.
-        loss: any function of a `PairBatch` to a scalar, in place of the settings' weighted losses.
-        select_on: rows, a benchmark, or a function of the model to numbers with a `score` among them, measured every
-            `settings.eval_steps` in place of a held-out share; the weights with the largest score are the result.
-        callbacks: further callbacks of transformers' Trainer.
-        options: how a model that comes by name is opened: weights' type, prompts, revision and so on.
+            first process, into the output folder. `settings.holdout` holds a share out to select the model on.
+        folder: output folder, created if missing; checkpoints are kept in its `checkpoints` until the run ends.
+        settings: how to train; the batch size is per process.
+        lora: train adapters instead of the weights; the same as `settings.lora`.
+        langs: train on these languages only: a list of codes, or one comma-separated string.
+        resume: continue from the last complete checkpoint in `folder`, if any; a finished run is left unchanged.
+        overwrite: replace the contents of the folder once training has begun.
+        loss: a function from a `PairBatch` to a scalar, used instead of the weighted losses of the settings.
+        select_on: rows, a benchmark, or a function from the model to a dict of numbers with the key `score`, evaluated
+            every `settings.eval_steps` instead of a held-out share; the weights with the highest score are kept.
+        callbacks: additional callbacks for transformers' Trainer.
+        options: how to load a model given by name: data type of the weights, prompts, revision and so on.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: an argument of another kind, a folder that is not empty without `resume` or `overwrite`, settings
-            that do not fit the rows, or a checkpoint or a finished run of other settings.
-        IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint stays.
+        InputError: an argument has the wrong type, the folder is not empty and neither `resume` nor `overwrite` is
+            given, the settings do not fit the rows, or a checkpoint or finished run has other settings.
+        IsoglotError: the loss became NaN, memory ran out, or the disk is full; the last checkpoint is kept.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once a checkpoint is written.
 
     Example:
@@ -141,7 +141,7 @@ def train(
                 options or LoadOptions(),
             )
         except InputError:
-            # Refused: what has no step behind it would only be in the way of the next try.
+            # Without a complete checkpoint, leftover files would only block the next attempt.
             checkpoints = folder / CHECKPOINTS
             if rank() == 0 and not complete_checkpoints(checkpoints):
                 shutil.rmtree(checkpoints, ignore_errors=True)
@@ -151,12 +151,12 @@ def train(
             raise
         finally:
             if rank() == 0:
-                with suppress(OSError):  # it stays where anything is in it
+                with suppress(OSError):  # kept if it is not empty
                     (folder / CHECKPOINTS).rmdir()
 
 
 def _require_training(folder: Path) -> None:
-    """Refuse to go on with what something else than a training has finished, such as a measurement."""
+    """Raise InputError if the folder holds the finished output of another command, such as an evaluation."""
     record = read_run(folder)
     if record is not None and record.get("verb") != "train":
         raise InputError(
@@ -167,7 +167,7 @@ def _require_training(folder: Path) -> None:
 
 @contextmanager
 def _claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
-    """Of several processes the first makes the folder, and only it writes there."""
+    """Claim the output folder in the process with rank 0, the only one that writes there."""
     if rank():
         yield
         return
@@ -225,7 +225,7 @@ def _train(
 def _opened(
     model: str | SentenceTransformer, setup: RunSetup, opening: LoadOptions, *, resume: bool
 ) -> tuple[SentenceTransformer, Path | None]:
-    """The model, where it is trained, and the checkpoint to go on from; one process after the other opens them."""
+    """Return the model on its training device and the checkpoint to resume from, loaded by one process at a time."""
     with in_turn():
         if rank() == 0:
             remove_incomplete(setup.checkpoints)
@@ -235,13 +235,13 @@ def _opened(
         else:
             encoder = model.to(setup.device)
     if world_size() > 1:
-        # A name may stand for another folder on another machine.
+        # The same name may refer to different folders on different machines.
         require_one_run({"weights": weights_checksum(encoder)})
     return encoder, last
 
 
 def _made_ready(encoder: SentenceTransformer, setup: RunSetup, sampler: HybridBatchSampler) -> TokenCollator:
-    """Tokenise what the sampler draws, and give the model its adapters and the table of tokens in use."""
+    """Tokenise the rows that the sampler draws, and set the model up with its adapters and token table."""
     settings = setup.settings
     widen_weights(encoder, settings.lora)
     collator = tokenized(encoder, setup.rows, settings, setup.checkpoints, sampler.rows(), setup.losses)
@@ -290,14 +290,14 @@ def _trainer(
 
 
 def _chunk(encoder: SentenceTransformer, device: str) -> int | None:
-    """On a CPU small chunks save padding, where it is not left out anyway; a GPU wants wide ones."""
+    """Return the chunk size: small on a CPU, to save padding, unless texts are packed; None (no chunks) on a GPU."""
     return 8 if device.startswith("cpu") and not can_pack(backbone_of(encoder)) else None
 
 
 def _without_checkpoints(setup: RunSetup) -> Path:
-    """The folder of a run that is done, and needs what served it no more."""
+    """Remove the checkpoints of a finished run and return its folder."""
     if rank() == 0 and setup.checkpoints.is_dir():
-        with suppress(OSError):  # finished once, it may lie where nothing can be written
+        with suppress(OSError):  # the folder of a run finished earlier may be read-only
             put_on_disk(path for path in setup.folder.rglob("*") if setup.checkpoints not in path.parents)
         shutil.rmtree(setup.checkpoints, ignore_errors=True)
     return setup.folder
@@ -306,7 +306,7 @@ def _without_checkpoints(setup: RunSetup) -> Path:
 def _write_record(
     setup: RunSetup, trainer: HybridTrainer, selection: Selection | None, languages: Collection[str], started: float
 ) -> None:
-    """Write `run.json`, which says that the run is complete."""
+    """Write `run.json`, which marks the run as complete."""
     selected = {"selected_step": selection.best_step, "selected_score": selection.best_score} if selection else {}
     write_run(
         setup.folder,

@@ -1,4 +1,4 @@
-"""What a training learns, and from what: settled before a model is opened, and the same in all processes."""
+"""The setup of a run (rows, losses, settings), completed before the model is loaded and equal in all processes."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from isoglot.training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class RunSetup:
-    """A training before its first step.
+    """Everything about a run that is known before its first step.
 
     Attributes:
-        folder, settings: as `train` was given them.
-        rows: to train on.
-        select_on: what the model is selected on; None where it is not.
-        terms: of the loss, each with its weight, by name.
-        arguments: of Sentence Transformers' Trainer.
-        facts: every setting, as `run.json` records it.
-        inputs: where the rows lie, and their languages, as they were given.
+        folder, settings: as given to `train`.
+        rows: rows to train on.
+        select_on: data or function for model selection; None without selection.
+        terms: terms of the loss with their weights, by name.
+        arguments: arguments of Sentence Transformers' Trainer.
+        facts: every setting, as recorded in `run.json`.
+        inputs: paths of the rows and the languages, as given.
     """
 
     folder: Path
@@ -53,22 +53,22 @@ class RunSetup:
 
     @property
     def checkpoints(self) -> Path:
-        """Where they are, and what else is kept until the end."""
+        """Folder of the checkpoints and of other files that are kept until the run ends."""
         return self.folder / CHECKPOINTS
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The facts that a resumed run must have, too."""
+        """The facts that must be the same in a resumed run."""
         return fixed_facts(self.facts)
 
     @property
     def losses(self) -> list[LossTerm]:
-        """The terms without their weights."""
+        """The terms of the loss without their weights."""
         return [term for term, _ in self.terms.values()]
 
     @property
     def device(self) -> str:
-        """Where it computes."""
+        """The device to train on."""
         return str(self.arguments.device)
 
 
@@ -83,10 +83,10 @@ def set_up_run(
     select_on: Prepared | Benchmark | Scorer | None,
     options: LoadOptions,
 ) -> RunSetup:
-    """Settle what arguments of `train` leave open, join the other processes, if any, and prepare the rows.
+    """Resolve the arguments of `train`, join the other processes, if any, and prepare the rows.
 
     Raises:
-        InputError: rows, a device, a teacher or a held-out share that cannot be.
+        InputError: the rows, the device, the teacher or the held-out share are not valid.
     """
     own = None if loss is None else loss_term(loss)
     terms = weighted_terms(settings.loss_weights) if own is None else {"loss": (own, 1.0)}
@@ -105,10 +105,10 @@ def set_up_run(
 
 
 def is_finished(setup: RunSetup, *, resume: bool) -> bool:
-    """Whether a run that is resumed has nothing left to do.
+    """Return whether a run to be resumed is already finished.
 
     Raises:
-        InputError: it is of other settings, or the processes are not of one run.
+        InputError: the finished run has other settings, or the processes do not agree on the run.
     """
     record = read_run(setup.folder) if resume else None
     newest = complete_checkpoints(setup.checkpoints)[-1:] if resume else []
@@ -120,10 +120,10 @@ def is_finished(setup: RunSetup, *, resume: bool) -> bool:
 
 
 def batch_sampler(setup: RunSetup) -> HybridBatchSampler:
-    """The batches of all processes; what they leave out is said once.
+    """Return the batch sampler of all processes; the first one reports what the batches leave out.
 
     Raises:
-        InputError: the rows do not fill a batch.
+        InputError: the rows cannot fill a batch.
     """
     settings = setup.settings
     sampler = HybridBatchSampler(
@@ -140,7 +140,7 @@ def batch_sampler(setup: RunSetup) -> HybridBatchSampler:
 
 
 def _say_left_out(sampler: HybridBatchSampler, parallel: list[str]) -> None:
-    """Name the languages of the rows that nothing is learnt from, and losses that no batch has anything for."""
+    """Report the languages that no batch contains, and the losses that do not apply to any batch."""
     left_out = [code for code in sampler.table.languages if code not in sampler.languages]
     if left_out:
         progress_line(

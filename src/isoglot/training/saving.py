@@ -1,4 +1,4 @@
-"""The model folder that a run leaves."""
+"""Save the trained model as a model folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from isoglot.training.speed.token_table import restore_token_table
 
 @contextmanager
 def _adapter_only(model: SentenceTransformer) -> Iterator[None]:
-    """Within the block the encoder, when it is asked to save itself, saves its adapter."""
+    """Within the block, make the encoder's `save_pretrained` save only its adapter."""
     encoder: Any = backbone_of(model)
     encoder.save_pretrained = lambda path, **more: write_adapter(encoder, Path(path))
     try:
@@ -34,13 +34,13 @@ def _adapter_only(model: SentenceTransformer) -> Iterator[None]:
 def take_result(
     model: SentenceTransformer, settings: TrainSettings, best: Path | None, trainable: Iterable[torch.nn.Parameter]
 ) -> None:
-    """Give a model its best weights, in the form that a plain one has; what trained before the run may train again.
+    """Load the best weights, undo the changes made for training, and unfreeze what was trainable before the run.
 
     Args:
-        model: as the last step left it.
-        settings: of the run.
-        best: file of the weights that were selected; None keeps the last ones.
-        trainable: parameters that trained before the run.
+        model: the model after the last step.
+        settings: settings of the run.
+        best: file of the selected weights; None keeps the weights of the last step.
+        trainable: parameters that were trainable before the run.
     """
     if best is not None:
         load_trainable(model, best)
@@ -52,7 +52,7 @@ def take_result(
 
 
 def save_model(model: SentenceTransformer, folder: Path, base: str, settings: TrainSettings) -> None:
-    """Write the model with a card that states every setting and holds no training rows.
+    """Write the model with a model card that lists every setting and contains no training rows.
 
     Raises:
         IsoglotError: the folder cannot be written or the disk is full.

@@ -1,4 +1,4 @@
-"""Selecting the model of a run: on held-out groups, or on what the user gives; never on a benchmark unasked."""
+"""Model selection: on held-out groups, or on data that the user gives; never on a benchmark by default."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
 
     Args:
         rows: prepared rows.
-        share: of the components to hold out.
-        seed: chooses them.
+        share: share of the components to hold out.
+        seed: determines which components are chosen.
 
     Returns:
-        The rows to train on and the held-out ones; bitext, which has no questions to measure, is all trained on.
+        The rows to train on and the held-out rows; bitext is never held out, as it has no questions to evaluate on.
 
     Raises:
-        InputError: there is only bitext, nothing would be left on one side, or no held-out passage has two languages
-            where others have.
+        InputError: there is only bitext, one side would be empty, or no held-out passage has versions in two languages
+            although some of the rows do.
     """
     component = np.asarray(rows.table.component)
     asking = np.zeros(int(component.max()) + 1, dtype=bool)
@@ -63,7 +63,7 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
             "give a share that leaves some on each side"
         )
     held = _subset(rows, np.flatnonzero(out), f"{rows.checksum}-held-out-{share:g}-{seed}")
-    # Rows without any translation are measured within their languages.
+    # If no row has a translation at all, the model is evaluated within each language.
     parallel = rows.table.parallel_components[rows.table.same_language]
     if parallel.any() and not held.table.parallel_components.any():
         raise InputError(f"holdout {share:g}: no held-out passage has two languages; give a larger share")
@@ -71,10 +71,14 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
 
 
 def scorer(held: Prepared | Benchmark, settings: TrainSettings) -> Scorer:
-    """Measure a model on rows or a benchmark: `score` is pooled mAP minus the normalised rank distance.
+    """Return a function that evaluates a model; its `score` is mAP in the pool minus the normalised rank distance.
 
-    Rank distance is low too where all versions are ranked equally badly, so it counts only beside mAP; where no query
-    has answers in two languages, mAP decides alone.
+    Rank distance is also low if all versions are ranked equally badly, so it is only used together with mAP. If no
+    query has answers in two languages, the score is mAP alone.
+
+    Args:
+        held: rows or benchmark to evaluate on.
+        settings: training settings, for the precision.
     """
     benchmark = held if isinstance(held, Benchmark) else from_rows(held, "held out")
     versions = len(benchmark.gold) / len(benchmark.queries.texts)
@@ -84,7 +88,7 @@ def scorer(held: Prepared | Benchmark, settings: TrainSettings) -> Scorer:
         precision, distance = (result.macro("multilingual", name) for name in ("map", "rank_distance"))
         if math.isnan(distance):
             return {"map": precision, "score": precision}
-        # Of the mean query: from n - 1, all versions together, to N - 1.
+        # For n versions in a pool of N, rank distance ranges from n - 1 (all adjacent) to N - 1; n is the mean.
         spread = (distance - (versions - 1)) / max(1.0, len(benchmark.candidates.texts) - versions)
         return {"map": precision, "rank_distance": distance, "score": precision - spread}
 
@@ -92,14 +96,14 @@ def scorer(held: Prepared | Benchmark, settings: TrainSettings) -> Scorer:
 
 
 class Selection(TrainerCallback):  # type: ignore[misc]
-    """Keeps the weights that scored best, and stops when they no longer improve.
+    """Keeps the weights with the best score, and stops the run when the score no longer improves.
 
     Args:
-        score: measures a model; the entry `score` decides, larger is better.
-        folder: where the best weights are kept.
-        every: steps between measurements.
-        patience: measurements without a better score before the run stops; 0 never stops it.
-        first: whether this process measures (the others are told the result).
+        score: evaluates a model; the entry `score` decides, higher is better.
+        folder: where the best weights are saved.
+        every: steps between evaluations.
+        patience: stop after this many evaluations without a better score; 0 never stops early.
+        first: whether this process evaluates; it broadcasts the result to the others.
     """
 
     def __init__(self, score: Scorer, folder: Path, every: int, patience: int, *, first: bool) -> None:
@@ -108,11 +112,11 @@ class Selection(TrainerCallback):  # type: ignore[misc]
         self.log: Callable[[dict[str, float]], None] = lambda values: None
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Return the state to save in a checkpoint."""
         return {"step": self.best_step, "score": self.best_score if self.best_step else None, "worse": self._worse}
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state saved in a checkpoint."""
         if state and state["step"]:
             self.best_step, self.best_score, self._worse = state["step"], state["score"], state["worse"]
 
@@ -122,13 +126,13 @@ class Selection(TrainerCallback):  # type: ignore[misc]
         return self._folder / f"best-{self.best_step}.safetensors"
 
     def forget_older(self) -> None:
-        """Remove weights that are no longer the best (once a checkpoint says so)."""
+        """Remove weights that are no longer the best; call this after a checkpoint has recorded the new best."""
         for path in self._folder.glob("best-*.safetensors"):
             if path != self.best_weights:
                 path.unlink()
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Measure, where it is time to."""
+        """Evaluate the model if this step is due."""
         step = state.global_step
         if step % self._every and step != state.max_steps:
             return
@@ -140,13 +144,13 @@ class Selection(TrainerCallback):  # type: ignore[misc]
             self.best_step, self.best_score, self._worse = step, measured["score"], 0
             if self._first:
                 self._keep(model)
-                if args.save_strategy == "no":  # no checkpoint will name them
+                if args.save_strategy == "no":  # no checkpoint refers to them
                     self.forget_older()
         else:
             self._worse += 1
         due = control.should_log
         self.log({f"select_{name}": value for name, value in measured.items()})
-        control.should_log = due  # which the Trainer takes for done
+        control.should_log = due  # the Trainer clears it when logging
         if self._patience and self._worse >= self._patience:
             control.should_training_stop = True
 
@@ -177,13 +181,13 @@ class Selection(TrainerCallback):  # type: ignore[misc]
 def selection_of(
     select_on: Prepared | Benchmark | Scorer, settings: TrainSettings, folder: Path, last: Path | None
 ) -> Selection:
-    """What selects the model of a run, going on from what its last checkpoint kept.
+    """Return the `Selection` of a run, restored from the last checkpoint if there is one.
 
     Args:
-        select_on: rows, a benchmark, or a function of the model.
-        settings: how often, and how patiently.
-        folder: where the best weights are kept.
-        last: checkpoint that the run goes on from; None at the beginning.
+        select_on: rows, a benchmark, or a function that evaluates the model.
+        settings: training settings, for the interval between evaluations and the patience.
+        folder: where the best weights are saved.
+        last: checkpoint to resume from; None at the start.
     """
     score = scorer(select_on, settings) if isinstance(select_on, (Prepared, Benchmark)) else select_on
     selection = Selection(score, folder, settings.eval_steps, settings.patience, first=rank() == 0)
@@ -201,7 +205,7 @@ def _subset(rows: Prepared, chosen: NDArray[np.int64], checksum: str) -> Prepare
         np.asarray(table.lang)[chosen],
         np.asarray(table.dataset)[chosen],
         np.asarray(table.group)[chosen],
-        # A component is on one side as a whole, so equal numbers join what equal texts joined.
+        # Each component is entirely on one side, so its number can serve as the text's identity.
         component,
         cross_only=table.cross_only,
         check=False,

@@ -1,4 +1,4 @@
-"""Settings of training: one name each for flag, recipe key and Python argument."""
+"""Training settings: flag, recipe key and Python argument share one name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isoglot.training.sampling.regimes import Sampling
 
 Embeddings = Literal["used", "all", "freeze"]
 Wire = Literal["fp32", "bf16"]
-# Losses that have a flag of their own.
+# Losses with a dedicated weight setting, `loss_NAME`.
 _OWN = ("info_nce", "symmetric", "jsd", "kl", "distill")
 _LEAST = {
     "batch_size": 2,
@@ -37,7 +37,7 @@ _OPTIONAL = ("chunk", "grad_cache", "query_length", "passage_length")
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """Train low-rank adapters in place of the weights (LoRA, arXiv 2106.09685), through `peft`.
+    """Train low-rank adapters instead of the weights (LoRA, arXiv 2106.09685), with `peft`.
 
     Attributes:
         rank: Train LoRA adapters of this rank instead of the full weights.
@@ -57,7 +57,7 @@ class LoraSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its name.
+            InputError: a value is invalid; the message names it.
         """
         check_whole("lora.rank", self.rank, 1)
         if self.alpha is not None:
@@ -70,36 +70,36 @@ class LoraSettings:
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """Names of the layers; empty for all."""
+        """Names of the layers to adapt; empty for all."""
         given = self.targets.split(",") if isinstance(self.targets, str) else self.targets or ()
         return tuple(name.strip() for name in given if name.strip())
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train; the defaults are what `docs/training.md` recommends.
+    """How to train; the defaults are those recommended in `docs/training.md`.
 
     Attributes:
         sampling: The regime.
-        temperature: Temperature of InfoNCE, by which cosines are divided.
-        batch_size: Pairs in one step (of each process).
-        lr: Peak learning rate of AdamW: after the warm-up it falls linearly to zero.
+        temperature: Temperature of InfoNCE: cosines are divided by it.
+        batch_size: Pairs per step and process.
+        lr: Peak learning rate of AdamW; after the warm-up it falls linearly to zero.
         weight_decay: Weight decay of AdamW.
         warmup_steps: Steps over which the learning rate rises.
-        clip: Gradients are clipped to this norm.
+        clip: Clip gradients to this norm.
         max_steps: Number of optimiser steps.
         seed: Seed of batches and dropout.
-        query_length: Tokens kept of a query; the model's preset when not given.
-        passage_length: Tokens kept of a passage; the model's preset when not given.
+        query_length: Truncate queries to this many tokens; the model's preset when not given.
+        passage_length: Truncate passages to this many tokens; the model's preset when not given.
         embeddings: Which rows of the token embeddings to train: used (those whose tokens occur in the training data),
             all, or freeze (none). By default used, with LoRA freeze.
-        lora: Adapters in place of the weights.
+        lora: Train adapters instead of the weights.
         precision: bf16 is autocast over float32 weights; auto uses it where the device supports it in hardware.
         chunk: Texts encoded at a time, sorted by length; chosen by device when not given.
         grad_cache: GradCache: encode this many texts at a time, twice, so that memory does not grow with the batch
             size; off when not given.
         gradient_wire: Data type of the gradients that processes exchange; bf16 halves the bytes and rounds to 8 bits.
-        negatives: Hard negatives per pair, from the row of its passage.
+        negatives: Hard negatives per pair, taken from the row of its passage.
         loss_info_nce: Weight of InfoNCE: find a query's passage among the passages of the batch.
         loss_symmetric: Weight of InfoNCE in the other direction: find a passage's query among the queries of the batch.
         loss_jsd: Weight of the Jensen-Shannon divergence between the score distributions of parallel passages.
@@ -158,7 +158,7 @@ class TrainSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its name.
+            InputError: a value is invalid; the message names it.
         """
         check_kind("sampling", self.sampling, Sampling, "a Sampling of isoglot.training, such as Sampling('hybrid')")
         if self.lora is not None:
@@ -191,15 +191,15 @@ class TrainSettings:
 
     @property
     def token_table(self) -> Embeddings:
-        """What `embeddings` comes to."""
+        """The value of `embeddings`, or its default: `used`, with LoRA `freeze`."""
         return self.embeddings or ("used" if self.lora is None else "freeze")
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        """Weight of each loss that has one, by its registered name.
+        """The losses' nonzero weights, by registered name.
 
         Raises:
-            InputError: an entry of `loss` that is not NAME=WEIGHT, or a name given twice.
+            InputError: an entry of `loss` is not NAME=WEIGHT, or a name is given twice.
         """
         weights = {name: getattr(self, f"loss_{name}") for name in _OWN}
         given: set[str] = set()
@@ -221,12 +221,12 @@ class TrainSettings:
 
 
 def flat_settings(settings: TrainSettings) -> dict[str, Any]:
-    """All settings in one flat dict, sampling included, as flags and recipes name them, and as JSON gives them back."""
+    """Return all settings, sampling included, as one flat dict of JSON values, named as in flags and recipes."""
     values = asdict(settings)
     flat = {**values.pop("sampling"), **values, "embeddings": settings.token_table}
     del flat["lora"], flat["loss"]
     if settings.gradient_wire == "fp32":
-        del flat["gradient_wire"]  # as in the records of runs that had no such choice
+        del flat["gradient_wire"]  # so that records equal those from before this setting
     if settings.loss:
         flat["loss"] = list(settings.loss)
     if settings.lora is not None:

@@ -1,4 +1,4 @@
-"""Sentence Transformers' Trainer with our batches, exact resumption, and one agreement of all processes a step."""
+"""Sentence Transformers' Trainer with our batches, exact resumption, and a joint decision of all processes to stop."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from isoglot.training.settings import TrainSettings
 class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     """The Trainer of `isoglot train`.
 
-    Gradients are averaged once after the whole backward pass, not by DDP's hooks while it runs: a batch embeds its
-    texts in many small forward passes, and with GradCache some of them happen within backward.
+    Gradients are averaged once after the whole backward pass, not by DDP's hooks during it: a batch is embedded in
+    many small forward passes, and with GradCache some of these run during the backward pass.
 
     Args:
         sampler: plans the batches of all processes.
         settings: how to train.
-        facts: what a checkpoint must have been made with to be resumed.
-        interruption: says when to stop early.
-        selection: the best-so-far of a run that measures itself.
-        batch_log: notes every batch.
-        started: when the run began, by `time.perf_counter`; of a resumed one, when it would have without a break.
+        facts: settings stored in each checkpoint; a run resumes only from a checkpoint with the same ones.
+        interruption: tells when to stop early.
+        selection: evaluates the model during the run and keeps the best weights; None if there is no evaluation.
+        batch_log: logs every batch; None for no log.
+        started: start of the run by `time.perf_counter`, moved back by the time used before a resumption.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self.add_callback(interruption)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """None: the stock card would embed training rows, and show a bar while it picks them."""
+        """Add no callback: the standard model card would contain training rows, and show a bar while it picks them."""
 
     def get_batch_sampler(self, *args: Any, **kwargs: Any) -> Any:
-        """Our own sampler, whatever the arguments say."""
+        """Return our sampler; the arguments are ignored."""
         return self._sampler
 
     def get_train_dataloader(self) -> Any:
-        """Batches stay on the CPU: chunks are cut by length there, which would make a GPU wait."""
+        """Return a loader that leaves batches on the CPU: splitting them into chunks by length would stall a GPU."""
         self.accelerator.even_batches = False
         loader = self._build_dataloader(self.train_dataset, self.args.train_batch_size, dataset_kind="train")
         return self.accelerator.prepare_data_loader(loader, device_placement=False)
@@ -84,7 +84,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return inputs
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train to the end; on a GPU the last step's loss is looked at here."""
+        """Train to the end, then check the loss of the last step, which on a GPU is still unread."""
         result = super().train(*args, **kwargs)
         self._read_agreement()
         return result
@@ -92,9 +92,9 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: PairInputs, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss, in one autocast region over all chunks of a step, which casts every weight once."""
+        """Compute the loss; one autocast region spans all chunks of the step, so each weight is cast only once."""
         if not self._plain_forward:
-            # Accelerate's own wrapper would copy every chunk's token vectors to float32.
+            # Accelerate's wrapper would copy the token vectors of every chunk to float32.
             self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
             self._plain_forward = True
         device, table, teacher = self.args.device, self._sampler.table, inputs["teacher"]
@@ -114,10 +114,10 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return (measured.loss, {}) if return_outputs else measured.loss
 
     def training_step(self, model: Any, inputs: PairInputs, num_items_in_batch: Any = None) -> torch.Tensor:
-        """One step; dropout is a function of (seed, step, process), so that a resumed run repeats it.
+        """Run one step; dropout depends on (seed, step, process) alone, so that a resumed run repeats it.
 
         Raises:
-            IsoglotError: the loss is not finite (on a GPU: was not, one step ago).
+            IsoglotError: the loss is not finite (on a GPU: the loss of the previous step).
         """
         self._read_agreement()
         step, rows = self.state.global_step, inputs["rows"].numpy()
@@ -126,7 +126,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         if self._batch_log is not None:
             self._batch_log.add(step + 1, rows)
-        # One number of all processes decides whether all stop: none may go on alone.
+        # The status is averaged over all processes, so that they stop together.
         signalled = loss.new_tensor(float(self._interruption.signalled), dtype=torch.float32)
         status = torch.stack([loss.detach().float(), signalled])
         if self.args.world_size > 1:
@@ -154,7 +154,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, with the losses by kind of batch and language pair."""
+        """Log, adding the losses by kind of batch and by language pair."""
         if "loss" in logs:
             sampling = self._settings.sampling
             if sampling.regime == "hybrid" and sampling.alpha_schedule != "constant":
@@ -169,10 +169,10 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         load_trainable(self.model, Path(checkpoint_path) / WEIGHTS)
 
     def _save_rng_state(self, output_dir: str) -> None:
-        """Nothing to keep: the randomness of a step follows from its number."""
+        """Save nothing: the seed of a step follows from its number."""
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Nothing to read, see `_save_rng_state`."""
+        """Load nothing, see `_save_rng_state`."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._read_agreement()
@@ -188,7 +188,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 if self._selection:
                     self._selection.forget_older()
         except (OSError, RuntimeError, SafetensorError, IsoglotError) as error:
-            # torch and safetensors report a full disk as errors of their own.
+            # torch and safetensors report a full disk with their own exception types.
             shutil.rmtree(folder, ignore_errors=True)
             raise IsoglotError(
                 f"{folder}: the checkpoint could not be written ({str(error).splitlines()[0]}); is the disk full? "
@@ -199,5 +199,5 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
-    """Seed of one process's dropout in one step."""
+    """Return the dropout seed of one process in one step."""
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])

@@ -1,1 +1,1 @@
-"""Answers of language models and translators: paid for once, kept by content, checked."""
+"""Requests to language models and translators: answers are paid for once, cached by content, and checked."""

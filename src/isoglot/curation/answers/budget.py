@@ -1,4 +1,4 @@
-"""How many tokens may still be paid for."""
+"""A token budget for requests to a language model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from isoglot.core.errors import InputError
 
 
 class Budget:
-    """Tokens, reserved before a request and settled after it, so that requests at one time cannot overdraw it.
+    """A token budget: reserve before a request and settle after it, so that concurrent requests cannot overdraw it.
 
     Args:
-        tokens: prompt and answer together; None sets no limit.
+        tokens: limit for prompts and answers together; None for no limit.
 
     Raises:
-        InputError: fewer than one.
+        InputError: the limit is less than 1.
     """
 
     def __init__(self, tokens: int | None = None) -> None:
@@ -26,10 +26,10 @@ class Budget:
         self._changed = threading.Condition()
 
     def reserve(self, most: int) -> bool:
-        """Set tokens aside, waiting for requests under way where these may free enough.
+        """Reserve tokens; if too few are left, wait for running requests to release some.
 
         Returns:
-            False where the rest of the budget is too small.
+            False if the remaining budget is too small.
         """
         with self._changed:
             while self.tokens is not None and self.spent + self._reserved + most > self.tokens:
@@ -40,7 +40,7 @@ class Budget:
             return True
 
     def settle(self, most: int, paid: int) -> None:
-        """Turn what `reserve` set aside into what was paid."""
+        """Release the `most` reserved tokens and charge the `paid` ones."""
         with self._changed:
             self._reserved -= most
             self.spent += paid

@@ -1,4 +1,4 @@
-"""Many questions to an OpenAI-compatible chat endpoint: at one time, tried again, within a budget, each paid once."""
+"""Send many questions to an OpenAI-compatible chat endpoint: concurrently, with retries, a budget and a cache."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SPENT = "the budget of tokens is spent"
-"""The fault of a question that was not asked for want of a budget."""
+"""The fault of a question that was not sent because the budget is spent."""
 
-_BYTES_A_TOKEN = 2  # at least, in any language: what a request may cost, before its answer says
-_GIVE_UP = 8  # requests that fail one after the other: then the endpoint is down, not the request bad
+_BYTES_A_TOKEN = 2  # lower bound for any language: estimates the cost of a request before its answer reports it
+_GIVE_UP = 8  # questions failing in a row: after that the endpoint counts as down
 
 
 class Question(NamedTuple, Generic[T]):
-    """What to ask, and how to read the answer.
+    """A prompt, and how to parse the answer.
 
-    `read` raises ValueError for an answer that another try may mend; `subject` comes back with the answer.
+    `read` raises ValueError for an answer that is worth another try; `subject` is returned with the answer.
     """
 
     subject: Any
@@ -41,7 +41,7 @@ class Question(NamedTuple, Generic[T]):
 
 
 class Answered(NamedTuple, Generic[T]):
-    """A question's subject with what was read from its answer, or why there is none."""
+    """A question's subject with the parsed answer, or the fault if there is none."""
 
     subject: Any
     value: T | None
@@ -50,16 +50,16 @@ class Answered(NamedTuple, Generic[T]):
 
 @dataclass(frozen=True)
 class ChatSettings:
-    """Where and how to ask.
+    """Settings of a chat endpoint and of requests to it.
 
     Attributes:
-        url: base of the API, such as `http://127.0.0.1:11434/v1`.
-        model: as the endpoint names it.
-        key: sent as a bearer token; OPENAI_API_KEY of the environment when None.
-        concurrency: requests at one time.
+        url: base URL of the API, such as `http://127.0.0.1:11434/v1`.
+        model: name of the model at the endpoint.
+        key: API key, sent as a bearer token; the environment variable OPENAI_API_KEY when None.
+        concurrency: number of concurrent requests.
         tries: requests for one question before it counts as failed.
-        timeout: seconds to wait for one answer.
-        temperature: of the first try; later ones are a little warmer, since the same answer would come again.
+        timeout: seconds to wait for an answer.
+        temperature: temperature of the first try; retries use at least .3, so that the answer can differ.
     """
 
     url: str
@@ -72,16 +72,16 @@ class ChatSettings:
 
 
 class Chat:
-    """Asks questions and keeps the answers.
+    """Sends questions to an endpoint and caches the answers.
 
     Args:
-        settings: where and how.
-        store: keeps every answer that could be read.
-        budget: of tokens.
-        sleep: how to wait between tries; None waits.
+        settings: settings of the endpoint.
+        store: cache for every answer that could be parsed.
+        budget: token budget; no limit when None.
+        sleep: called with the seconds to wait between tries; by default a wait that stopping interrupts.
 
     Raises:
-        InputError: no http(s) address, a name or password in it, or settings out of range.
+        InputError: the URL is not http(s) or contains a user name or password, or a setting is out of range.
         MissingPackageError: httpx is not installed.
     """
 
@@ -107,19 +107,19 @@ class Chat:
         self.asked = self.from_store = 0
         self._store = store
         self._stopped = threading.Event()
-        # Waiting ends at once where the run is stopped.
+        # Waiting ends at once when the run is stopped.
         self._sleep = sleep or self._stopped.wait
         self._failures = 0
         self._lock = threading.Lock()
 
     def ask_all(self, questions: Iterable[Question[T]]) -> Iterator[Answered[T]]:
-        """Answers in the order of the questions, which are taken as they are needed.
+        """Yield the answers in the order of the questions, which are consumed lazily.
 
-        Where the budget is spent, the remaining questions come back with a fault, unless their answers are kept.
+        Once the budget is spent, the remaining questions get a fault unless their answers are cached.
 
         Raises:
-            InputError: the endpoint refuses (a wrong key, an unknown model).
-            IsoglotError: it keeps failing; what was answered is kept.
+            InputError: the endpoint rejects requests (a wrong key, an unknown model).
+            IsoglotError: requests keep failing; answers received so far are cached.
         """
         key = self.settings.key or os.environ.get("OPENAI_API_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -138,7 +138,7 @@ class Chat:
                 while waiting:
                     yield waiting.pop(0).result()
             finally:
-                # Requests under way are waited for: they are paid, and their answers are kept.
+                # Wait for running requests: they are paid for, and their answers go to the cache.
                 self._stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -149,7 +149,7 @@ class Chat:
             try:
                 value = question.read(kept)
             except ValueError:
-                pass  # kept by another version, which read more
+                pass  # cached by another version, which accepted more
             else:
                 with self._lock:
                     self.from_store += 1
@@ -185,7 +185,7 @@ class Chat:
 
     def _count_failure(self, fault: FaultError) -> None:
         with self._lock:
-            # An answer that cannot be read says that the endpoint is there.
+            # An answer that cannot be parsed still shows that the endpoint is up.
             self._failures = 0 if fault.wait == 0.0 else self._failures + 1
             if self._failures >= _GIVE_UP:
                 self._stopped.set()
@@ -195,7 +195,7 @@ class Chat:
                 )
 
     def _post(self, client: httpx.Client, question: Question[T], attempt: int) -> tuple[str, int]:
-        """One request: the answer's text and the tokens it cost."""
+        """Send one request and return the answer's text and the tokens it cost."""
         temperature = self.settings.temperature if not attempt else max(0.3, self.settings.temperature)
         text, tokens = complete(
             client,
@@ -204,6 +204,6 @@ class Chat:
             question.prompt,
             temperature=temperature,
             most_tokens=question.most_tokens,
-            least=0.01,  # zero would say that the endpoint had answered
+            least=0.01,  # a wait of 0 marks an answer that could not be parsed
         )
         return text, len((question.prompt + text).encode()) // _BYTES_A_TOKEN if tokens is None else tokens

@@ -1,4 +1,4 @@
-"""What is wrong with a translation, as far as it can be told without knowing both languages."""
+"""Checks of a translation that need no knowledge of the two languages."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from isoglot.languages.detection import identifier_if_there
 from isoglot.languages.scripts import script_of
 
 _RATIO = 3.0
-_RATED = 30  # of `weight`: shorter texts may differ more
+_RATED = 30  # least `weight` for comparing lengths: shorter texts may differ more
 _NAME_WORDS = 4
 _SHORT_BYTES = 40
-_LEAST_SHARE = 0.1  # letters in the target's script: names may stay as they are
-_LEAST_DISTINCT = 0.3  # of 4-grams: less is a loop
+_LEAST_SHARE = 0.1  # of letters that must be in the target's script: names may stay as they are
+_LEAST_DISTINCT = 0.3  # distinct 4-grams per letter: fewer mean a loop
 _HEAVY = {"Han": 3.0, "Hiragana": 2.0, "Katakana": 2.0, "Hangul": 2.0}
 
 
 def translation_fault(source: str, translation: str, source_lang: str, target_lang: str) -> str | None:
-    """Why a translation cannot be one; None where nothing is wrong.
+    """Return what is wrong with a translation, or None.
 
-    Names may stay untranslated: a short text that is the same in both languages is no fault where it reads like one.
+    Names may stay untranslated: a short text that reads like a name may be the same in both languages.
     """
     if not any(map(str.isalpha, translation)):
         return "no words"
@@ -43,7 +43,7 @@ def translation_fault(source: str, translation: str, source_lang: str, target_la
 
 
 def weight(text: str) -> float:
-    """Letters of a text, each by how much it says: a Han character about as much as three Latin letters.
+    """Return the length of a text in letters, weighted by content: a Han character counts as three Latin letters.
 
     >>> weight("北京"), weight("Peking")
     (6.0, 6.0)
@@ -56,7 +56,7 @@ def _near(source: str, translation: str) -> bool:
 
 
 def _names_only(text: str) -> bool:
-    """Whether a short text reads like names: all its words begin with a capital, a digit or a sign, or hold one."""
+    """Whether a short text reads like names: every word has a capital letter or begins with a digit or symbol."""
     words = text.split()
     return len(words) <= _NAME_WORDS and all(not word[:1].isalpha() or word != word.lower() for word in words)
 

@@ -1,4 +1,4 @@
-"""What came of asking a model: rows, and what gave none."""
+"""The outcome of asking a model: number of rows, and rejected requests or answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isoglot.core.brief import brief
 
 @dataclass
 class Outcome:
-    """Counts of a run; `rejects` are what was asked, with the reason why it gave no row and what came back."""
+    """Counts of a run; `rejects` lists what gave no row, with the reason and the answer."""
 
     rows: int = 0
     rejects: list[dict[str, Any]] = field(default_factory=list)

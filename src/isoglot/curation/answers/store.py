@@ -1,4 +1,4 @@
-"""Answers kept on disk by what was asked."""
+"""A cache on disk of answers, keyed by what was asked."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from isoglot.core.errors import InputError, IsoglotError
 
 
 class AnswerStore:
-    """Texts by key in one SQLite file; each is on the disk before it is used, so that a killed run loses nothing.
+    """Texts by key in an SQLite file; each is on disk before it is used, so that a killed run loses nothing.
 
     Args:
-        path: made where it is missing.
+        path: the file, created if missing.
 
     Raises:
-        InputError: not such a file.
+        InputError: the file is not such a cache, or cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,16 +35,16 @@ class AnswerStore:
             raise InputError(f"{path}: not a cache of answers ({error}); delete it or name another") from error
 
     def get(self, key: bytes) -> str | None:
-        """The answer kept under a key."""
+        """Return the answer for a key, or None."""
         with self._using():
             found = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         return None if found is None else str(found[0])
 
     def put(self, answers: Iterable[tuple[bytes, str]]) -> None:
-        """Keep answers; they are on the disk when this returns.
+        """Store answers; they are on disk when this returns.
 
         Raises:
-            IsoglotError: the disk is full, or cannot be written.
+            IsoglotError: the disk is full or cannot be written.
         """
         with self._using():
             self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", list(answers))
@@ -68,5 +68,5 @@ class AnswerStore:
 
 
 def key_of(*parts: str) -> bytes:
-    """A key of everything an answer depends on."""
+    """Return a cache key, given everything that an answer depends on."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()

@@ -1,1 +1,1 @@
-"""Questions for passages, asked by a language model."""
+"""Generate questions for passages with a language model."""

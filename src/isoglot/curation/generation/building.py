@@ -1,4 +1,4 @@
-"""Rows out of generated questions, and what is wrong with a question."""
+"""Build rows from generated questions, and check the questions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LONGEST = 300  # characters of a question
 
 @dataclass
 class Generated(Outcome):
-    """Counts of a run, and of the passages that were asked about."""
+    """Counts of a run, including the number of passages that questions were generated for."""
 
     passages: int = 0
 
     __repr__ = brief
 
     def reject(self, subject: Subject, lang: str, question: str, reason: str) -> None:
-        """Note a question that gives no row."""
+        """Record a question that gives no row."""
         self.reasons[reason] += 1
         entry = {"passage": subject.name, "dataset": subject.dataset, "lang": lang, "query": question, "reason": reason}
         self.rejects.append({key: value for key, value in entry.items() if value})
@@ -44,17 +44,17 @@ def generate_rows(
     count: int = 1,
     examples: Sequence[Row] = (),
 ) -> Iterator[Row]:
-    """Stream rows of generated questions: a group is one question in all its languages.
+    """Stream rows of generated questions; a group is one question in all its languages.
 
-    In a language that the passage is not there in, the passage is the summary that was asked for with the questions.
+    In a language in which the passage does not exist, the row's passage is the summary generated with the questions.
 
     Args:
-        subjects: passages.
+        subjects: the passages.
         chat: the endpoint.
-        outcome: counts, and what was rejected.
-        langs: of the questions; the passage's own when empty.
-        count: questions a passage.
-        examples: rows that show what kind of question is wanted.
+        outcome: receives counts and rejected questions.
+        langs: languages of the questions; that of the passage when empty.
+        count: questions per passage.
+        examples: rows that show the model what kind of question to write.
     """
 
     def questions() -> Iterator[Any]:
@@ -101,7 +101,7 @@ def _rows(
 
 
 def question_fault(question: str, passage: str, lang: str) -> str | None:
-    """Why a generated question is none; None where nothing is wrong."""
+    """Return what is wrong with a generated question, or None."""
     if not any(map(str.isalpha, question)):
         return "no words"
     if len(question) > _LONGEST:

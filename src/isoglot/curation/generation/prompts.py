@@ -1,4 +1,4 @@
-"""Summarise, then ask (SWIM-IR, arXiv 2311.05800): one request a passage, for all its languages."""
+"""Prompts that summarise, then ask (SWIM-IR, arXiv 2311.05800): one request per passage, for all languages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EXAMPLES = 3
 
 
 class GeneratedQuestions(NamedTuple):
-    """What came back: summaries by language, and questions, each by language."""
+    """A parsed answer: summaries by language, and a list of questions, each by language."""
 
     summaries: dict[str, str]
     questions: list[dict[str, str]]
@@ -38,15 +38,15 @@ class GeneratedQuestions(NamedTuple):
 def generation_question(
     subject: Subject, langs: Sequence[str], count: int, examples: Sequence[Row] = ()
 ) -> Question[GeneratedQuestions]:
-    """Ask for questions about a passage; the subject is the `Subject`.
+    """Return the request for questions about a passage; its subject is the `Subject`.
 
     Args:
         subject: the passage.
-        langs: of the questions.
-        count: how many.
-        examples: rows whose passages and questions are shown; three of them, drawn by the passage.
+        langs: languages of the questions.
+        count: number of questions.
+        examples: rows to show as examples; three of them are chosen, depending on the passage.
     """
-    # A summary in the passage's own language comes first in any case: what is asked about then is its content.
+    # Always summarise in the passage's own language first, so that the questions are about its content.
     summaries = list(dict.fromkeys([subject.lang, *(code for code in langs if code not in subject.versions)]))
     shown = sorted(examples, key=lambda row: _draw(subject.name, row.group, row.lang))
     parts = [f"\nPassage: {row.passage[:_SHOWN]}\nQuestion: {row.query}" for row in shown[:_EXAMPLES]]

@@ -1,4 +1,4 @@
-"""What questions are asked about: passages with their other language versions, out of rows or documents."""
+"""The subjects of generated questions: passages with their language versions, from rows or documents."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from isoglot.languages.codes import UNKNOWN
 from isoglot.languages.detection import detect
 
 Split = Callable[[str, str], list[str]]
-"""From a text and its language to its passages."""
+"""A function from a text and its language to its passages."""
 
 
 class Subject(NamedTuple):
-    """A passage: name, data set, language, text, title, topic, and its versions in all languages by code."""
+    """A passage: name, data set, language, text, title, topic, and its versions in all languages, by code."""
 
     name: str
     dataset: str
@@ -29,7 +29,7 @@ class Subject(NamedTuple):
 
 
 def subjects_of_rows(rows: Iterable[Row], pivot: str) -> Iterator[Subject]:
-    """One subject a passage: groups that share the pivot's (else the first) passage are one."""
+    """Yield one subject per passage, merging groups with the same passage in the pivot (else the first) language."""
     groups: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
         if row.kind == "qa":  # bitext has sentences, no passages to ask about
@@ -48,9 +48,9 @@ def subjects_of_rows(rows: Iterable[Row], pivot: str) -> Iterator[Subject]:
 def subjects_of_passages(
     passages: Iterable[tuple[str, str, str, str]], problems: Problems, dataset: str
 ) -> Iterator[Subject]:
-    """One subject a passage (name, language, text, title) that was cut before, as in an index.
+    """Yield one subject per passage (name, language, text, title) that is already split, as in an index.
 
-    Passages whose language could not be told are noted and passed over.
+    Passages in an unknown language are reported in `problems` and skipped.
     """
     for name, lang, text, title in passages:
         if lang == UNKNOWN:
@@ -60,10 +60,10 @@ def subjects_of_passages(
 
 
 def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, dataset: str) -> Iterator[Subject]:
-    """One subject a passage of each document; texts whose language cannot be told are noted and passed over.
+    """Yield one subject per passage of each document; texts in an unknown language are reported and skipped.
 
     Raises:
-        InputError: nothing to read.
+        InputError: there is nothing to read.
     """
     for document in read_files(paths, problems):
         lang = document.lang or detect(f"{document.title}\n{document.text}")

@@ -1,1 +1,1 @@
-"""Documentation that exists in several languages, as parallel rows."""
+"""Turn documentation that exists in several languages into parallel rows."""

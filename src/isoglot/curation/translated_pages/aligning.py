@@ -1,4 +1,4 @@
-"""Which section of a translation is which section of the original: by identifiers, by outline, by an encoder."""
+"""Align the sections of a translation with those of the original: by identifiers, by outline, or by an encoder."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ How = Literal["identifier", "outline", "encoder"]
 Vectors = NDArray[np.float32]
 Embed = Callable[[list[str]], Vectors]
 THRESHOLD = 0.03
-"""Least similarity of two sections above that of the page's sections at large (cosines)."""
+"""Least cosine of two sections in excess of their mean cosine with all sections of the page."""
 
 _LOOKED_AT = 600  # characters of a section that the encoder sees
 _LEAST_MARKS = 2
-# What stays the same in every language: names with digits, dots, underscores, inner capitals; addresses; numbers.
+# Strings that are the same in every language: names with digits, dots, underscores or inner capitals; URLs; numbers.
 _MARK = re.compile(r"(?<![^\W_])[A-Za-z]*(?:[_./:@()=-][A-Za-z0-9]+|[0-9]+|(?<=[a-z])[A-Z]+|[A-Z]{2,})[A-Za-z0-9_]*")
 
 
 class Match(NamedTuple):
-    """A section of the original (by number), the translation's section of the same content, how it was found."""
+    """A section of the original (by number), its counterpart in the translation, and how it was found."""
 
     original: int
     translation: int
@@ -41,27 +41,27 @@ def align(
     embed: Embed | None = None,
     threshold: float = THRESHOLD,
 ) -> list[Match]:
-    """Match sections that say the same, at most one each, in the original's order.
+    """Match sections with the same content one to one, in the order of the original.
 
-    Explicit identifiers come first; where the original has none, those that generators make of its headings count.
-    What is left is matched between its neighbours: by the outline where both sides have the same headings in number
-    and depth there, else by the encoder where there is one. Sections without a counterpart stay without.
+    Explicit identifiers are compared first; a section of the original without one gets those that site generators make
+    from its heading. The rest is matched between matched neighbours: by outline, if both sides have the same number of
+    headings at each depth there, otherwise by the encoder, if given. Sections without a counterpart stay unmatched.
 
     Args:
-        original: sections of the pivot's page.
-        translation: sections of another language's page.
-        embed: texts to unit vectors (n, d); None matches by identifiers and outline only.
-        threshold: as THRESHOLD.
+        original: sections of the page in the pivot language.
+        translation: sections of the page in another language.
+        embed: function from texts to unit vectors (n, d); None matches by identifiers and outline only.
+        threshold: see THRESHOLD.
     """
     found = _by_identifier(original, translation)
     named = {number for number, section in enumerate(translation) if section.ident}
     foreign: set[int] = set()
     if len(found) * 2 >= len(named):
-        # Most identifiers of the translation are the original's: another identifier is another section.
+        # Most identifiers of the translation are in the original, so the others belong to sections that are not.
         foreign = named - {match.translation for match in found}
     found = _between(original, translation, found, foreign)
     if len(found) < len(translation) and not foreign:
-        # Identifiers that a generator made of translated headings: what few agree may lead astray.
+        # The identifiers were made from translated headings, so the few that agree may be misleading.
         outline = _between(original, translation, [], foreign)
         found = outline if len(outline) > len(found) else found
     if embed is not None:
@@ -70,7 +70,7 @@ def align(
 
 
 def slugs(heading: str) -> set[str]:
-    """Identifiers that generators make of a heading: GitHub's (Docusaurus, Hugo) and Python-Markdown's (MkDocs).
+    """Return identifiers that generators make from a heading: GitHub's (Docusaurus, Hugo), Python-Markdown's (MkDocs).
 
     >>> sorted(slugs("What's new in v1.2?"))
     ['what-s-new-in-v1-2', 'whats-new-in-v12']
@@ -92,7 +92,7 @@ def slugs(heading: str) -> set[str]:
 def _between(
     original: Sequence[Section], translation: Sequence[Section], found: list[Match], foreign: set[int]
 ) -> list[Match]:
-    """The matches with those by outline of every stretch between two of them in which nothing is matched."""
+    """Add matches by outline in every stretch between two matches in which nothing is matched yet."""
     found = list(found)
     edges = [(-1, -1), *_monotone(found), (len(original), len(translation))]
     for (a, b), (c, d) in pairwise(edges):
@@ -104,7 +104,7 @@ def _between(
 
 
 def _by_identifier(original: Sequence[Section], translation: Sequence[Section]) -> list[Match]:
-    """Matches by identifiers that stand once on either side."""
+    """Match by identifiers that occur once on each side."""
     places: dict[str, list[int]] = {}
     for number, section in enumerate(original):
         for ident in {section.ident} if section.ident else slugs(section.title):
@@ -120,7 +120,7 @@ def _by_identifier(original: Sequence[Section], translation: Sequence[Section]) 
 
 
 def _monotone(found: Sequence[Match]) -> list[tuple[int, int]]:
-    """The longest part of the matches that runs in one order on both sides (sections may have moved)."""
+    """Return the longest subset of the matches with the same order on both sides, as sections may have moved."""
     best: list[list[tuple[int, int]]] = []
     for match in found:
         longest = max((run for run in best if run[-1][1] < match.translation), key=len, default=[])
@@ -131,10 +131,9 @@ def _monotone(found: Sequence[Match]) -> list[tuple[int, int]]:
 def _by_outline(
     original: Sequence[Section], translation: Sequence[Section], here: tuple[int, int], there: tuple[int, int]
 ) -> list[Match]:
-    """Matches of two stretches, level by level: headings of one parent in order, where both have equally many.
+    """Match two stretches level by level: the headings under one parent in order, if both have the same number.
 
-    Where the numbers differ, these headings and all below them stay unmatched; so do pairs whose names and numbers
-    contradict each other.
+    If the numbers differ, these headings and all below them stay unmatched, as do pairs that `contradict` each other.
     """
     ours, theirs = _siblings(original, here), _siblings(translation, there)
     lead = _lead(original, translation, here, there)
@@ -152,7 +151,7 @@ def _by_outline(
 def _lead(
     original: Sequence[Section], translation: Sequence[Section], here: tuple[int, int], there: tuple[int, int]
 ) -> list[Match]:
-    """What stands before the first heading of both pages."""
+    """Match the sections before the first heading of both pages."""
     both = here[0] < here[1] and there[0] < there[1]
     if both and original[here[0]].level == 0 == translation[there[0]].level:
         return [Match(here[0], there[0], "outline")]
@@ -160,7 +159,7 @@ def _lead(
 
 
 def _siblings(sections: Sequence[Section], part: tuple[int, int]) -> list[tuple[int, int]]:
-    """Start and end of each subtree of the highest headings in a stretch."""
+    """Return start and end of each subtree under the highest-level headings in a stretch."""
     levels = [section.level for section in sections[part[0] : part[1]]]
     top = min((level for level in levels if level), default=0)
     starts = [part[0] + number for number, level in enumerate(levels) if level == top and level]
@@ -168,7 +167,7 @@ def _siblings(sections: Sequence[Section], part: tuple[int, int]) -> list[tuple[
 
 
 def contradict(first: Section, second: Section) -> bool:
-    """Whether two sections, each with at least two names or numbers that no language changes, share none of them."""
+    """Whether two sections each have at least two language-independent names or numbers, and none in common."""
     ours, theirs = (set(_MARK.findall(f"{section.title} {section.text}")) for section in (first, second))
     return min(len(ours), len(theirs)) >= _LEAST_MARKS and not ours & theirs
 
@@ -181,7 +180,7 @@ def _by_encoder(
     embed: Embed,
     threshold: float,
 ) -> list[Match]:
-    """Monotone matches of what is left, with the largest sum of similarities above the threshold."""
+    """Match the remaining sections in order so as to maximise the sum of similarities above the threshold."""
     ours = [number for number in range(len(original)) if number not in {match.original for match in found}]
     taken = foreign | {match.translation for match in found}
     theirs = [number for number in range(len(translation)) if number not in taken]
@@ -192,7 +191,7 @@ def _by_encoder(
         for sections in (original, translation)
     )
     cosines = first @ second.T
-    # What a section has in common with all others is the page's subject; encoders differ in how much that is.
+    # Subtract what a section has in common with all others: the page's subject, whose weight depends on the encoder.
     level = (cosines.mean(axis=0, keepdims=True) + cosines.mean(axis=1, keepdims=True)) / 2
     gain = (cosines - level - threshold)[np.ix_(ours, theirs)]
     anchors = _monotone(found)
@@ -204,7 +203,7 @@ def _by_encoder(
 
 
 def best_path(gain: NDArray[np.floating]) -> list[tuple[int, int]]:
-    """Pairs (row, column), both ascending, with the largest sum of positive gains (n, m)."""
+    """Return the pairs (row, column), both ascending, with the largest sum of positive entries of `gain` (n, m)."""
     rows, columns = gain.shape
     total = np.zeros((rows + 1, columns + 1))
     for row in range(rows):

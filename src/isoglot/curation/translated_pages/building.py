@@ -1,4 +1,4 @@
-"""Rows out of a folder of translated documents."""
+"""Build parallel rows from a folder of translated documents."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from isoglot.data.near_duplicates import normalise
 from isoglot.data.rows import Row
 from isoglot.documents.sections import Section
 
-_BOILERPLATE = 3  # pages that hold the same text
+_BOILERPLATE = 3  # text on at least this many pages
 _PIVOT = "pivot"
 
 
 class Outcome(NamedTuple):
-    """What became of one section: a row (and how it was aligned), or why none."""
+    """What became of a section: a row (and how it was aligned), or the reason why it was left out."""
 
     page: str
     lang: str
@@ -38,14 +38,14 @@ class Outcome(NamedTuple):
 
 @dataclass
 class DocsRows:
-    """Rows with what was found on the way.
+    """Rows, with a record of how they were made.
 
     Attributes:
-        layouts: given or guessed.
-        problems: what was read, but perhaps not as it was meant.
-        rows: by page and section.
+        layouts: the layouts, given or guessed.
+        problems: files that were read, but perhaps not as intended.
+        rows: the rows, ordered by page and section.
         pages: page of each row's group.
-        outcomes: one for each section of each language version, and for pages and files that gave none.
+        outcomes: one for each section of each language version, and for pages and files left out as a whole.
     """
 
     layouts: tuple[Layout, ...]
@@ -57,7 +57,7 @@ class DocsRows:
     __repr__ = brief
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
-        """Rows by how they were aligned; sections by why they were left out."""
+        """Return the counts of rows by how they were aligned, and of sections by why they were left out."""
         return (
             Counter(entry.aligned for entry in self.outcomes if entry.aligned and not entry.left_out),
             Counter(entry.left_out for entry in self.outcomes if entry.left_out),
@@ -69,12 +69,12 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
 
     Args:
         folder: holds all language versions.
-        settings: layouts, languages, queries.
-        cut: a text to what an encoder reads of it, as `passages.cutter` makes it.
-        embed: aligns what identifiers and outlines cannot.
+        settings: layouts, languages, and what becomes the query.
+        cut: truncates a text to an encoder's passage length, see `passages.cutter`.
+        embed: encoder for aligning sections that identifiers and outlines do not match; None leaves these unmatched.
 
     Raises:
-        InputError: no such folder, no documents, or no section in two languages.
+        InputError: the folder does not exist, has no documents, or no section is there in two languages.
     """
     layouts, pages, left_out = find_pages(folder, settings.layouts, settings.pivot)
     found = DocsRows(layouts)
@@ -123,7 +123,7 @@ def _page_rows(
         for match in matches:
             groups[names[match.original]][lang] = (own[match.translation], match.how)
         for number in set(range(len(own))) - {match.translation for match in matches}:
-            # A section that the original lacks may still be there in several translations, by its identifier.
+            # A section missing from the original may exist in several translations, matched by its identifier.
             ident = own[number].ident
             if ident and ident not in groups:
                 groups[f"+{ident}"].setdefault(lang, (own[number], "identifier"))
@@ -153,7 +153,7 @@ def _no_rows(found: DocsRows) -> str:
 
 
 def _names(sections: Sequence[Section]) -> list[str]:
-    """A name for each section, unique within the page: its identifier, else a slug of its heading, else its number."""
+    """Name each section, uniquely within the page: by its identifier, else a slug of its heading, else its number."""
     taken: Counter[str] = Counter()
     names = []
     for number, section in enumerate(sections, 1):
@@ -164,7 +164,7 @@ def _names(sections: Sequence[Section]) -> list[str]:
 
 
 def _boilerplate(found: DocsRows) -> set[tuple[str, str]]:
-    """(group, language) of sections that several pages share: banners, licences, calls to contribute."""
+    """Return (group, language) of sections that several pages share: banners, licences, calls to contribute."""
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in found.rows:
         places[row.lang, normalise(row.context or row.passage)].append(row.group)

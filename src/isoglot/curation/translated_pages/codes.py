@@ -1,4 +1,4 @@
-"""Names of folders and files as language codes: `zh_CN`, `pt-br`, `zh-Hant`, `german`, `cn`."""
+"""Language codes from names of folders and files, such as `zh_CN`, `pt-br`, `zh-Hant`, `german` or `cn`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isoglot.languages.codes import known_code
 from isoglot.languages.known import listed
 
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?")
-# Codes of countries that stand for their language where no language has that code.
+# Country codes that stand for the country's language (`kr` for Korean, although it is the code of Kanuri).
 _COUNTRIES = {
     "cn": "zh",
     "jp": "ja",
@@ -23,7 +23,7 @@ _COUNTRIES = {
     "ir": "fa",
 }
 
-# Two letters that stand for a language, and in folders of code and texts for something else.
+# Language codes that mean something else in names of folders of code and texts.
 _ABBREVIATIONS = {"cv", "io", "src", "ts"}
 _OTHER_NAMES = {
     **{"deutsch": "de", "francais": "fr", "français": "fr", "espanol": "es", "español": "es", "italiano": "it"},
@@ -38,7 +38,7 @@ _OTHER_NAMES = {
 
 @cache
 def folder_code(name: str) -> str | None:
-    """The language that a folder's or file's name stands for; None where it is no language.
+    """Return the language that the name of a folder or file stands for, or None.
 
     >>> folder_code("zh_TW"), folder_code("pt-br"), folder_code("German"), folder_code("images")
     ('zh-Hant', 'pt', 'de', None)
@@ -53,7 +53,7 @@ def folder_code(name: str) -> str | None:
     if base in _ABBREVIATIONS:
         return None
     code = known_code(_COUNTRIES.get(base, base) + name[len(base) :])
-    # Words such as `new` and `min` are codes of languages without a two-letter one.
+    # Languages without a two-letter code are excluded, as words such as `new` and `min` are their codes.
     return code if code and len(code.partition("-")[0]) == 2 else None
 
 

@@ -1,4 +1,4 @@
-"""The files of a folder as pages in several languages, or what to do where there are none."""
+"""Find the pages of a folder that exist in several languages, or give advice if there are none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isoglot.curation.translated_pages.guessing import guess_layouts
 from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, pages_of
 from isoglot.languages.codes import UNKNOWN
 
-# Documentation that is translated in other forms than pages, or pages that have to be converted.
+# Advice for documentation that is not translated page by page, or whose pages have to be converted first.
 _ELSEWHERE = {
     ".po": "gettext catalogues are translated sentences, not pages: build the translated pages (`sphinx-build -b html "
     "-D language=de`) and name their folder, or take the catalogues as bitext (`isoglot data from-bitext`)",
@@ -29,7 +29,7 @@ _MOST_HINTS = 3
 
 
 class FoundPages(NamedTuple):
-    """Layouts (given or guessed), for each page the file of each language, and files that are no page, with why."""
+    """Layouts (given or guessed), the file of each language for each page, and (file, reason) for files left out."""
 
     layouts: tuple[Layout, ...]
     pages: dict[str, dict[str, str]]
@@ -37,17 +37,17 @@ class FoundPages(NamedTuple):
 
 
 def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPages:
-    """Find the pages of a folder; the layout is guessed where none is given.
+    """Find the pages of a folder.
 
-    Hidden folders and `node_modules` are passed over.
+    Hidden files and folders and `node_modules` are skipped.
 
     Args:
         folder: holds all language versions.
-        layouts: where the languages are.
-        pivot: the language of pages that stand where no language is named.
+        layouts: where the language versions are; guessed when empty.
+        pivot: language of pages whose path names no language.
 
     Raises:
-        InputError: no such folder, no documents, or none in two languages.
+        InputError: the folder does not exist, has no documents, or no page exists in two languages.
     """
     if not folder.is_dir():
         raise InputError(f"{shown(folder)}: no such folder; expected one that holds documents in several languages")
@@ -78,7 +78,7 @@ def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPage
 
 
 def _files(folder: Path) -> tuple[list[str], Counter[str]]:
-    """Documents below a folder, sorted, and how many files of other kinds there are that may hold documentation."""
+    """Return the documents below a folder, sorted, and counts of other kinds of files that may be documentation."""
     files, others = [], Counter[str]()
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -103,7 +103,7 @@ def _why_not(file: str, layouts: Sequence[Layout], pivot: str, pages: dict[str, 
 
 
 def _other_pivot(files: list[str], pivot: str) -> str:
-    """Whether a layout would be found if the pages where no language is named were in another language."""
+    """Return advice if a layout would be found with another language for the pages that name none; otherwise empty."""
     other = guess_layouts(files, UNKNOWN)
     plain = next((pattern for layout in other for pattern in layout.patterns if "{lang}" not in pattern), None)
     if plain is None:
@@ -115,6 +115,6 @@ def _other_pivot(files: list[str], pivot: str) -> str:
 
 
 def _hints(others: Counter[str]) -> str:
-    """What to do with files of kinds that are not read."""
+    """Return advice on files of kinds that cannot be read."""
     most = others.most_common(_MOST_HINTS)
     return "".join(f". {count} {kind} files are not read: {_ELSEWHERE[kind]}" for kind, count in most)

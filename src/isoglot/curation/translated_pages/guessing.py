@@ -1,4 +1,4 @@
-"""Guessing layouts: the patterns under which the most pages exist in several languages."""
+"""Guess layouts: find the patterns under which most pages exist in several languages."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from isoglot.curation.translated_pages.codes import folder_code
 from isoglot.curation.translated_pages.layouts import ENDINGS, Layout, numbered, pages_of, without_ending
 
 _SEPARATORS = (".", "_", "-")
-_WORDS = {"an", "as", "in", "or", "so", "to"}  # codes of languages, but names end in them for another reason (`how-to`)
-_TRIED = 12  # patterns that get a closer look
-_LEAST_EXPLAINED = 0.3  # of the translations below a folder, by originals beside it
-_LEAST_SHARED = 0.5  # of a language's pages: with fewer in another language, its folder's name only looks like a code
-_LEAST_WORTH = 0.02  # of a further layout, against the best
-_SAME_NAME = 400  # files of one name that are compared
+_WORDS = {"an", "as", "in", "or", "so", "to"}  # language codes, but also common last words of names (`how-to`)
+_TRIED = 12  # patterns to examine closely
+_LEAST_EXPLAINED = 0.3  # share of the translations below a folder that must have an original
+_LEAST_SHARED = 0.5  # of a language's pages in other languages, too: below, its folder's name only looks like a code
+_LEAST_WORTH = 0.02  # of a further layout, relative to the best
+_SAME_NAME = 400  # files of the same name to compare, at most
 
-_SELDOM_PAGES = (".xml", ".txt")  # of programs more often than of people: `res/values-de/strings.xml`
+_SELDOM_PAGES = (".xml", ".txt")  # more often resources of programs, such as `res/values-de/strings.xml`
 
 Pages = dict[str, dict[str, str]]
-"""For each path, its file in each language."""
+"""The file in each language, for each path."""
 
 
 def guess_layouts(files: Iterable[str], pivot: str) -> tuple[Layout, ...]:
-    """Layouts of a folder's files, best first; none where no page is there in two languages.
+    """Return the layouts of a folder's files, best first; none if no page exists in two languages.
 
-    A folder or the end of a file's name is taken for a language where it reads like one and most of its pages are
-    there in another language too: under the same pattern, or (for the pivot) where no language is named. XML and plain
-    texts, which programs keep their messages in, count where no other documents are there in two languages.
+    A folder or part of a file name counts as a language if it looks like one and most of its pages exist in another
+    language, too: under the same pattern or, for the pivot, where no language is named. XML and plain text, in which
+    programs keep their messages, are used only if no other documents exist in two languages.
 
     Args:
         files: paths under the folder, with slashes.
-        pivot: the language of pages that stand where no language is named.
+        pivot: language of pages whose path names no language.
     """
     documents = [file for file in files if PurePosixPath(file).suffix.lower() in ENDINGS]
     written = [file for file in documents if PurePosixPath(file).suffix.lower() not in _SELDOM_PAGES]
@@ -55,7 +55,7 @@ def _layouts(files: list[str], pivot: str) -> tuple[Layout, ...]:
 
 
 def _best(files: list[str], pivot: str) -> tuple[int, Layout | None]:
-    """The layout with the most files in pages of several languages, and how many these are."""
+    """Return the layout with the most files in multilingual pages, and their number."""
     templates = sorted(_templates(files).items(), key=lambda entry: (-_worth(entry[1]), -len(entry[1]), entry[0]))
     alone = [entry for entry in templates if not _worth(entry[1])]
     best: tuple[int, Layout | None] = (0, None)
@@ -69,7 +69,7 @@ def _best(files: list[str], pivot: str) -> tuple[int, Layout | None]:
 
 
 def _with_other_separators(layout: Layout, files: list[str], pivot: str) -> Layout:
-    """A layout of file names, with other ways to write the language of the same pages: `x.de.md` beside `x-fr.md`."""
+    """Extend a layout of file names by other separators before the language, as in `x.de.md` beside `x-fr.md`."""
     first = layout.patterns[0]
     if "{path}" in first.partition("{lang}")[2] or "/" in first.partition("{path}")[2]:
         return layout
@@ -89,7 +89,7 @@ def _langs(pages: Pages) -> frozenset[str]:
 
 
 def _templates(files: list[str]) -> dict[str, Pages]:
-    """All patterns that read a language out of some file's path, with the pages they give."""
+    """Return all patterns that find a language in the path of some file, with the resulting pages."""
     templates: dict[str, Pages] = defaultdict(lambda: defaultdict(dict))
     for file in files:
         for pattern, page, lang in [*_in_folders(file), *_in_name(file)]:
@@ -98,7 +98,7 @@ def _templates(files: list[str]) -> dict[str, Pages]:
 
 
 def _in_folders(file: str) -> Iterator[tuple[str, str, str]]:
-    """Patterns, pages and languages, where a folder is a language or holds one (`de`, `docs-de`, `de.lproj`)."""
+    """Yield (pattern, page, language) if a folder is or contains a language (`de`, `docs-de`, `de.lproj`)."""
     *folders, name = file.split("/")
     for at, folder in enumerate(folders):
         page = without_ending("/".join([*folders[at + 1 :], name]))
@@ -116,7 +116,7 @@ def _in_folders(file: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _in_name(file: str) -> Iterator[tuple[str, str, str]]:
-    """Patterns, pages and languages, where a file's name is a language, ends in one or begins with one."""
+    """Yield (pattern, page, language) if a file's name is a language, ends in one or begins with one."""
     *folders, name = file.split("/")
     ending = PurePosixPath(name).suffix
     stem = name.removesuffix(ending)
@@ -135,7 +135,7 @@ def _in_name(file: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _ends(name: str) -> Iterator[tuple[str, str, str]]:
-    """What of a name stands before a separator and a language, the separator, the language."""
+    """Yield (part before the separator, separator, language) for every way in which a name ends in a language."""
     for at, letter in enumerate(name):
         lang = folder_code(name[at + 1 :]) if letter in _SEPARATORS and at else None
         if lang is not None and name[at + 1 :] not in _WORDS:
@@ -147,20 +147,20 @@ def _worth(pages: Pages) -> int:
 
 
 def _kept(pages: Pages, pivot: str) -> Pages:
-    """Pages without the languages that share too few of them."""
+    """Return the pages without languages that have too few pages in common with others."""
     total, shared = Counter[str](), Counter[str]()
     for versions in pages.values():
         total.update(list(versions))
         if len(versions) > 1:
             shared.update(list(versions))
-    # Most of the originals may wait for a translation.
+    # The original language is exempt, as most of its pages may not be translated yet.
     original = pivot if pivot in total else max(total, key=lambda lang: total[lang], default="")
     out = {lang for lang in total if lang != original and shared[lang] < _LEAST_SHARED * total[lang]}
     return {path: {lang: file for lang, file in own.items() if lang not in out} for path, own in pages.items()}
 
 
 def _narrowed(pattern: str, pages: Pages) -> Layout:
-    """The pattern with the folders that all paths begin with written out."""
+    """Return the pattern with the common leading folders of all paths written out."""
     several = [path for path, versions in pages.items() if len(versions) > 1]
     shared: list[str] = []
     if pattern.endswith("/{path}") or pattern == "{path}":
@@ -172,7 +172,7 @@ def _narrowed(pattern: str, pages: Pages) -> Layout:
 
 
 def _with_originals(pattern: str, pages: Pages, files: list[str], pivot: str) -> Layout | None:
-    """The layout with the place of the pivot's pages, where they stand outside of the pattern."""
+    """Return the pattern with one for pivot pages outside of it; None if there is none, or most are inside."""
     if sum(pivot in versions for versions in pages.values()) * 2 >= len(pages):
         return None
     if "{lang}-{path}" in pattern or "{lang}_{path}" in pattern:

@@ -1,4 +1,4 @@
-"""Where a project keeps the language versions of its pages: a folder a language, a suffix a language, any pattern."""
+"""Layouts: patterns of where a project keeps its language versions, such as a folder or a suffix per language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDINGS = tuple(page_kinds())
 
 
 class PageFile(NamedTuple):
-    """One language version of a page: the page's name (without ending), the language, the file under the folder."""
+    """One language version of a page: its name (without file extension), language, and path under the folder."""
 
     page: str
     lang: str
@@ -27,14 +27,14 @@ class PageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Patterns that lead from files to pages.
+    """Patterns that map files to pages.
 
     Attributes:
-        patterns: alternatives; each holds `{path}`, and `{lang}` unless it leads to the pivot's pages. They share
-            their paths: what two of them give the same path is one page.
-        prefix: put before the names of pages, so that several layouts of one folder do not collide.
-        langs: the only languages; any when empty.
-        guessed: whether a language is only what hardly means anything else (`new` and `api` are codes, too).
+        patterns: alternatives; each contains `{path}`, and also `{lang}` unless it is for pages in the pivot language.
+            Files with the same `{path}` are versions of one page, even if they match different patterns.
+        prefix: prefix of page names, so that those of several layouts in one folder do not collide.
+        langs: accept only these languages; any when empty.
+        guessed: accept only language codes that rarely mean anything else (`new` and `api` are codes, too).
     """
 
     patterns: tuple[str, ...]
@@ -46,9 +46,9 @@ class Layout:
         return "|".join(self.patterns)
 
     def match(self, file: str, pivot: str) -> PageFile | None:
-        """The page that a file is a version of; None where it is none."""
+        """Return the page that a file is a version of, or None."""
         named = [page for pattern in self.patterns if "{lang}" in pattern for page in self._of(pattern, file, pivot)]
-        if named:  # the name of `x.zh-CN.md` is x, not x.zh
+        if named:  # the page of `x.zh-CN.md` is x, not x.zh
             return min(named, key=lambda page: len(page.page))
         plain = (
             page for pattern in self.patterns if "{lang}" not in pattern for page in self._of(pattern, file, pivot)
@@ -67,10 +67,10 @@ class Layout:
 
 
 def parse_layout(text: str) -> Layout:
-    """Read a layout as it is printed: patterns such as `docs/{lang}/{path}`, alternatives joined by `|`.
+    """Parse a layout: patterns such as `docs/{lang}/{path}`, with alternatives separated by `|`.
 
     Raises:
-        InputError: a pattern without `{path}`, no `{lang}` at all, or another name in braces.
+        InputError: a pattern has no `{path}`, none has `{lang}`, a name is repeated, or is neither of the two.
     """
     patterns = tuple(part.strip().removeprefix("./") for part in text.split("|") if part.strip())
     for pattern in patterns:
@@ -86,16 +86,16 @@ def parse_layout(text: str) -> Layout:
 
 
 def numbered(layouts: Sequence[Layout]) -> tuple[Layout, ...]:
-    """Layouts that stand side by side, each with a prefix of its own for its pages' names."""
+    """Return the layouts, each with its own prefix for page names if there are several."""
     if len(layouts) < 2:
         return tuple(layouts)
     return tuple(replace(layout, prefix=_fixed(layout.patterns[-1])) for layout in layouts)
 
 
 def pages_of(files: Iterable[str], layouts: Sequence[Layout], pivot: str) -> dict[str, dict[str, str]]:
-    """For each page the file of each language, sorted; of two files of one language the first counts.
+    """Return for each page, sorted, the file of each language; the first file wins if a language has several.
 
-    A file that several layouts match belongs to the first that finds it in another language too.
+    A file that matches several layouts belongs to the first one under which its page exists in another language, too.
     """
     pages: dict[str, dict[str, str]] = {}
     left = sorted(files)
@@ -113,13 +113,13 @@ def pages_of(files: Iterable[str], layouts: Sequence[Layout], pivot: str) -> dic
 
 
 def without_ending(path: str) -> str:
-    """A path without the ending of a document, so that `page.md` and `page.mdx` are one page."""
+    """Return a path without the extension of a document, so that `page.md` and `page.mdx` are one page."""
     pure = PurePosixPath(path)
     return str(pure.with_suffix("")) if pure.suffix.lower() in ENDINGS else path
 
 
 def _fixed(pattern: str) -> str:
-    """What stands before the first brace, up to a slash."""
+    """Return the folder before the first brace of a pattern, with the slash."""
     head = pattern.partition("{")[0]
     return head[: head.rfind("/") + 1]
 

@@ -1,4 +1,4 @@
-"""Texts cut at sentences to what an encoder reads of a passage."""
+"""Split or truncate texts at sentence boundaries to an encoder's passage length."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Cut = Callable[[str, str], str]
-"""From a text and its language to its beginning that fits."""
+"""A function from a text and its language to the beginning of the text that fits."""
 
 
 def splitter(model: SentenceTransformer, length: int | None = None) -> Callable[[str, str], list[str]]:
-    """A function that cuts texts into passages of this encoder: whole sentences, as many as fit, at least one.
+    """Return a function that splits texts into passages for this encoder: as many whole sentences as fit, at least one.
 
     Args:
-        model: its tokenizer counts; its prompt and special tokens are allowed for.
-        length: tokens of a passage; those that training keeps when None.
+        model: the encoder, whose tokenizer counts tokens; its prompt and special tokens are included in `length`.
+        length: maximum tokens of a passage; the length to which training truncates when None.
 
     Raises:
-        InputError: a tokenizer that does not tell places, or a length that leaves no room.
+        InputError: the tokenizer gives no token offsets, as it is not a fast one, or the length leaves too little room.
     """
     from isoglot.documents.splitting import split
     from isoglot.encoders.loading import preset_of
@@ -44,13 +44,13 @@ def splitter(model: SentenceTransformer, length: int | None = None) -> Callable[
 
 
 def cutter(model: SentenceTransformer, length: int | None = None) -> Cut:
-    """A function that cuts texts to the first of their passages, as `splitter` makes them."""
+    """Return a function that truncates texts to the first of the passages that `splitter` makes."""
     parts = splitter(model, length)
     return lambda text, lang: parts(text, lang)[0]
 
 
 def first_sentence(text: str, lang: str) -> tuple[str, str]:
-    """The first sentence of a text and the rest (empty where there is none).
+    """Return the first sentence of a text and the rest (empty if there is none).
 
     Raises:
         MissingPackageError: sentencex is not installed.

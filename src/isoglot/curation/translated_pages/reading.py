@@ -1,4 +1,4 @@
-"""A file as a page of sections, whatever documents are read from."""
+"""Read a file of any supported kind as a page of sections."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from isoglot.documents.page import first_heading
 from isoglot.documents.reading import read_documents
 from isoglot.documents.sections import Section, sections
 
-# Identifiers that a generator numbers: the same number is another section in another language.
+# Identifiers that a generator numbers: the same number may be a different section in another language.
 _NUMBERED = re.compile(r"(id|section|heading|toc|_|h)?[-_]?\d*", re.IGNORECASE)
-_DECLARES_SITE = {".html", ".htm", ".xhtml"}  # their title names the site, too
+_DECLARES_SITE = {".html", ".htm", ".xhtml"}  # their title often includes the name of the site
 
 
 class Page(NamedTuple):
-    """Title (empty where it has none) and sections of one file; the lines of a section's text are its paragraphs."""
+    """Title (empty if it has none) and sections of one file; each line of a section's text is a paragraph."""
 
     title: str
     sections: tuple[Section, ...]
 
 
 def read_page(path: Path, problems: Problems | None = None) -> Page:
-    """Title and sections of a file.
+    """Read the title and sections of a file.
 
     Args:
-        path: of a kind that is one document.
-        problems: told what was read after all, but perhaps not as it was meant.
+        path: a file of a kind that holds a single document.
+        problems: receives a warning if the file was read, but perhaps not as intended.
 
     Raises:
-        InputError: not to be read, in no known encoding, or empty.
+        InputError: the file cannot be read, has no known encoding, or is empty.
     """
     own = Problems()
     document = next(read_documents(find_sources([path]), own, as_declared=True), None)
@@ -48,14 +48,14 @@ def read_page(path: Path, problems: Problems | None = None) -> Page:
     if not found:
         raise InputError(f"{path}: no headings and no prose")
     top = next((section.title for section in found if section.level == 1), "")
-    # Without a title a document is called by its first heading, or as its file: no title of a page.
+    # A document without a title gets its first heading or file name as its title, which is not a page's title.
     named = _one_line(document.title) not in (shown(path.stem), _one_line(first_heading(document.blocks)))
     title = document.title if named and not (top and path.suffix.lower() in _DECLARES_SITE) else top
     return Page(_one_line(title), found)
 
 
 def _tidied(section: Section) -> Section | None:
-    """A section without paragraphs that hold no letter, each on one line; None for a beginning without any."""
+    """Put each paragraph on one line, dropping those without letters; None for an empty section before any heading."""
     paragraphs = (_one_line(part) for part in section.text.split("\n\n"))
     text = "\n".join(part for part in paragraphs if any(map(str.isalpha, part)))
     ident = "" if _NUMBERED.fullmatch(section.ident) else section.ident

@@ -1,4 +1,4 @@
-"""One section of a page as a row, or why it gives none."""
+"""Turn a section of a page into a row, or tell why it gives none."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from isoglot.languages.detection import identifier_if_there
 
 Query = Literal["heading", "first-sentence"]
 
-_LEAST_BYTES = 40  # of a passage: some 40 Latin letters, 20 Cyrillic ones or 14 Han characters
-# Of a text's letters in the language's script: names and code in Latin letters often are the most of technical prose.
+_LEAST_BYTES = 40  # of a passage: about 40 Latin letters, 20 Cyrillic letters or 14 Han characters
+# Share of letters in the language's script: technical prose often consists mostly of names and code in Latin letters.
 _LEAST_SHARE = 0.1
 
 
@@ -29,11 +29,11 @@ class DocsSettings:
     Attributes:
         layouts: where the language versions are; guessed when empty.
         pivot: language of the originals.
-        langs: the only languages; all when empty.
-        query: what asks for a section: its heading (with the page's title), or its first sentence.
+        langs: keep only these languages; all when empty.
+        query: what becomes a section's query: its heading (with the page's title), or its first sentence.
         dataset: name of the data set.
-        threshold: of the encoder's matches, as in `align`.
-        least_bytes: UTF-8 bytes that a passage has at least.
+        threshold: threshold of matches by the encoder, as in `align`.
+        least_bytes: minimum length of a passage, in UTF-8 bytes.
     """
 
     layouts: tuple[Layout, ...] = ()
@@ -55,7 +55,7 @@ def section_row(
     settings: DocsSettings,
     cut: Cut,
 ) -> Row | str:
-    """The row of a section, or why it gives none."""
+    """Return the row of a section, or the reason why it gives none."""
     text, heading = section.text, section.title or title
     if len(text.encode()) < settings.least_bytes:
         return "little or no prose"

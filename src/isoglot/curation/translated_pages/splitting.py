@@ -1,4 +1,4 @@
-"""Whole pages held out for testing."""
+"""Hold out whole pages for testing."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from isoglot.data.rows import Row
 def split_pages(
     rows: Sequence[Row], pages: Mapping[str, str], share: float, seed: int = 0
 ) -> tuple[list[Row], list[Row]]:
-    """Rows to train on and rows of held-out pages.
+    """Split rows into those to train on and those of held-out pages.
 
-    Which pages are held out depends on the seed and the pages' names only. Pages that hold the same passage in some
-    language stay together, so that no held-out passage is trained on.
+    The pages are chosen by hashes of the seed and their names. Pages that have a passage in common in some language
+    stay together, so that no held-out passage is trained on.
 
     Args:
-        rows: of all pages.
+        rows: rows of all pages.
         pages: page of each group.
-        share: of the pages, between 0 and 1.
-        seed: of the draw.
+        share: share of the pages to hold out, between 0 and 1.
+        seed: seed of the choice.
 
     Raises:
-        InputError: a share that is not between 0 and 1, or one that leaves one side empty.
+        InputError: the share is not between 0 and 1, or leaves one side empty.
     """
     if not 0 < share < 1:
         raise InputError(f"a split of {share:g}: expected a share of the pages between 0 and 1, such as 0.2")

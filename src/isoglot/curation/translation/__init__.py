@@ -1,1 +1,1 @@
-"""Rows in the languages that their groups lack, by machine translation."""
+"""Machine translation of rows into the languages that their groups lack."""

@@ -1,4 +1,4 @@
-"""The rows that groups lack: which to translate, what came back, what is wrong with it."""
+"""Add the rows that groups lack: choose what to translate, translate it, and check the translations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isoglot.curation.translation.prompts import translation_question
 from isoglot.curation.translation.seq2seq import Seq2Seq
 from isoglot.data.rows import Row
 
-_CHUNK = 512  # texts that a sequence-to-sequence model is given at a time
+_CHUNK = 512  # tasks passed to a sequence-to-sequence model at a time
 
 
 class Task(NamedTuple):
@@ -26,7 +26,7 @@ class Task(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """A task with its texts (query, passage, and a title where the row has one), or the fault."""
+    """A task with its translated texts (query, passage, and the title if the row has one), or the fault."""
 
     task: Task
     texts: dict[str, str] | None
@@ -34,7 +34,7 @@ class Translated(NamedTuple):
 
 
 class Translator(Protocol):
-    """Whatever turns tasks into texts; `name` is noted in each row."""
+    """Anything that translates tasks; its `name` is recorded in each new row."""
 
     name: str
 
@@ -43,9 +43,14 @@ class Translator(Protocol):
 
 
 def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Task]:
-    """What to translate: for each group each language that it lacks, from the pivot, else from its first language.
+    """Return what to translate: each group into each language it lacks, from the pivot, else from its first language.
 
-    Rows that were translated themselves are sources only where a group has no others.
+    Rows that are themselves translations are used as sources only if a group has no others.
+
+    Args:
+        rows: the rows; bitext is ignored.
+        targets: languages to translate into.
+        pivot: preferred source language.
     """
     groups: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
@@ -61,10 +66,9 @@ def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Tas
 
 
 def fill(tasks: Iterable[Task], translator: Translator, outcome: Outcome) -> Iterator[Row]:
-    """Stream the new rows; what fails the checks is noted in `outcome`.
+    """Stream the new rows; translations that fail the checks are recorded in `outcome`.
 
-    A new row holds the translated query, passage and title; context and negatives stay behind, since they are in the
-    source's language.
+    A new row has the translated query, passage and title, but no context or negatives, which are in another language.
     """
     for task, texts, fault in translator(tasks):
         row = task.row
@@ -114,10 +118,10 @@ class ChatTranslator:
 
 
 class ModelTranslator:
-    """Translates with a sequence-to-sequence model, texts of one pair of languages together.
+    """Translates with a sequence-to-sequence model, batching the texts of each language pair.
 
     Attributes:
-        in_context: how many queries were translated with their passage.
+        in_context: number of queries that were translated together with their passage.
     """
 
     def __init__(self, model: Seq2Seq) -> None:

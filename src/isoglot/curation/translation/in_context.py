@@ -1,4 +1,4 @@
-"""Queries translated with the passage that answers them, by models that keep line breaks."""
+"""Translate queries together with the passages that answer them, with models that preserve line breaks."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from isoglot.languages.sentences import segments
 
 
 class Documents(Protocol):
-    """What is asked of a model: whether line breaks survive it, what it reads at once, and whole translations."""
+    """The interface of a translation model: whether it preserves line breaks, its input limit, and translation."""
 
     keeps_lines: bool
 
     @property
     def room(self) -> int:
-        """Tokens of a text that it reads at once."""
+        """The most tokens of a text that fit into one input."""
 
     def length(self, text: str) -> int:
-        """Tokens of a text."""
+        """Return the number of tokens of a text."""
 
     def translate_whole(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translations of texts that are not cut into sentences."""
+        """Return the translations of texts, without splitting these into sentences."""
 
 
 def queries_in_context(
     model: Documents, pairs: Sequence[tuple[str, str]], source: str, target: str
 ) -> list[str | None]:
-    """Translate queries as the first line of a document whose second line begins the passage.
+    """Translate queries as the first line of a document whose second line is the beginning of the passage.
 
-    Models that were trained on single sentences know no line break: their tokenizers make a blank of it, and then
-    nothing is tried. What comes back counts only where it has two lines again, and the first of them is no fault.
+    The tokenizers of models that were trained on single sentences turn a line break into a space; with these nothing is
+    tried. A translation is used only if it again has two lines, and the first passes `translation_fault`.
 
     Args:
         model: a translation model.
-        pairs: of query and passage.
-        source: their language.
-        target: the language wanted.
+        pairs: pairs of query and passage.
+        source: source language.
+        target: target language.
 
     Returns:
-        For each pair the query's translation, or None where it has to be translated by itself.
+        For each pair the translated query, or None if it has to be translated on its own.
     """
     if not model.keeps_lines or not pairs:
         return [None] * len(pairs)
@@ -55,7 +55,7 @@ def queries_in_context(
 
 
 def _document(model: Documents, query: str, passage: str, lang: str) -> str:
-    """The query and as many sentences of its passage as the model reads at once; empty where not one fits."""
+    """Return the query and as many sentences of its passage as fit into one input; empty if not even one fits."""
     document = _line(query) + "\n"
     for number, sentence in enumerate(segments(_line(passage), lang)):
         longer = document + sentence

@@ -1,4 +1,4 @@
-"""Our language codes as translation models spell them: `deu_Latn` (NLLB), `de` (M2M100, MADLAD), `de_DE` (mBART)."""
+"""Map our language codes to those of translation models: `deu_Latn` (NLLB), `de` (M2M100, MADLAD), `de_DE` (mBART)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from isoglot.languages.codes import known_code
 
 _CODE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")
-# M2M100's Northern Sotho; NLLB's Santali, which is in Ol Chiki whatever its code says.
+# M2M100's code of Northern Sotho; NLLB's codes of Santali, which is in Ol Chiki despite the `Beng` in one of them.
 _MEANT = {"ns": "nso", "sat_Beng": "sat", "sat_Olck": "sat"}
-# One language of a group (ISO 639-3's macrolanguages), which stands for the group where no other does.
+# Members of macrolanguages (ISO 639-3) that stand for the macrolanguage if the model has no code for it.
 _OF_GROUP = {"pbt": "ps", "quy": "qu", "fuv": "ff"}
 
 
 def model_codes(tokens: Iterable[str]) -> dict[str, str]:
-    """Our codes to a model's own; of several spellings of one language the shortest, then the first.
+    """Return a dict from our codes to the model's; of several codes for a language the shortest, then the first.
 
     Args:
-        tokens: of a tokenizer; those that are no language codes are passed over.
+        tokens: tokens of the model's tokenizer; those that are not language codes are ignored.
 
     >>> model_codes(["<s>", "zho_Hans", "zho_Hant", "deu_Latn"])
     {'de': 'deu_Latn', 'zh': 'zho_Hans', 'zh-Hant': 'zho_Hant'}

@@ -1,4 +1,4 @@
-"""A row's query and passage in one request to a language model, so that they keep their sense together."""
+"""Prompts that translate a row's query and passage in one request, so that each is the context of the other."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Keep names, numbers, code and addresses as they are. Add nothing and leave nothi
 {given}
 
 Answer with one JSON object only, with the keys {keys}, whose values are the translations into {target}."""
-_ANSWER_TOKENS = 64  # beside the texts: braces, keys
-_TOKENS_A_BYTE = 1.0  # of a translation, at most: other scripts take more tokens than the source's
+_ANSWER_TOKENS = 64  # for braces and keys
+_TOKENS_A_BYTE = 1.0  # upper bound for a translation: some scripts take more tokens than the source's
 
 
 def translation_question(row: Row, target: str) -> Question[dict[str, str]]:
-    """Ask for a row in another language; the subject is (row, target)."""
+    """Return the request to translate a row; its subject is (row, target)."""
     given = {"query": row.query, "passage": row.passage} | ({"title": row.title} if row.title else {})
     names = [f"{language(code).name} ({code})" for code in (row.lang, target)]
     prompt = _ASK.format(

@@ -1,4 +1,4 @@
-"""Translation by any sequence-to-sequence model of transformers: Marian (opus-mt), NLLB, M2M100, MADLAD, mBART."""
+"""Translate with sequence-to-sequence models from transformers: Marian (opus-mt), NLLB, M2M100, MADLAD, mBART."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isoglot.languages.codes import known_code
 from isoglot.languages.sentences import segments
 
 _TOKENS_A_BATCH = 2048
-_ADDED = 8  # tokens that say the language, begin and end a text
+_ADDED = 8  # tokens for the language, and for the beginning and end of a text
 _T5 = ("t5", "mt5", "umt5")
 _WITHOUT_SPACES = {"zh", "ja", "th", "lo", "km", "my", "zh-Hant", "yue", "wuu"}
 
@@ -24,16 +24,17 @@ class Seq2Seq:
 
     Args:
         name: a folder, or a Hub id (`id@revision`).
-        store: keeps the translation of every sentence.
+        store: cache for the translation of every sentence.
         device: such as `cpu` or `cuda`; chosen by torch when None.
-        beams: of the search; 1 is greedy.
+        beams: number of beams of the search; 1 is greedy.
 
     Attributes:
-        keeps_lines: whether the tokenizer knows line breaks; those of models of single sentences do not.
-        translated: how many texts were not kept from before.
+        keeps_lines: whether the tokenizer preserves line breaks; those of models for single sentences do not.
+        translated: number of texts translated, without those found in the cache.
 
     Raises:
-        InputError: no such model, or one of another kind.
+        InputError: there is no such model, or it is not a supported sequence-to-sequence model.
+        MissingPackageError: the tokenizer needs a package that is not installed.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class Seq2Seq:
         self.translated = 0
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translations of texts, in order.
+        """Return the translations of texts, in order.
 
-        Long texts are cut into sentences, each translated by itself: that is what these models are trained on.
+        Long texts are split into sentences, translated one by one, because these models are trained on sentences.
 
         Raises:
-            InputError: a language that the model does not know.
+            InputError: the model does not know one of the languages.
         """
         pieces = [[part for piece in _sentences(text, source) for part in self._fitting(piece)] for text in texts]
         known = self._translated([piece for own in pieces for piece in own], source, target)
@@ -82,30 +83,30 @@ class Seq2Seq:
         return [between.join(known[piece].strip() for piece in own) for own in pieces]
 
     def translate_whole(self, texts: Sequence[str], source: str, target: str) -> list[str]:
-        """Translations of texts that are not cut; they have to fit (`room`).
+        """Return the translations of texts without splitting these; they have to fit into `room` tokens.
 
         Raises:
-            InputError: a language that the model does not know.
+            InputError: the model does not know one of the languages.
         """
         known = self._translated(texts, source, target)
         return [known[text].strip() for text in texts]
 
     @property
     def room(self) -> int:
-        """Tokens of a text that the model reads at once, without those that the tokenizer adds."""
+        """The most tokens of a text that fit into one input, not counting those that the tokenizer adds."""
         return self._limit - _ADDED
 
     def length(self, text: str) -> int:
-        """Tokens of a text."""
+        """Return the number of tokens of a text."""
         return len(self._tokenizer.tokenize(text))
 
     def code(self, lang: str, *, target: bool = True) -> str:
-        """The model's own code of one of our languages (empty where it knows one pair only).
+        """Return the model's code for one of our languages; empty if the model translates only one language pair.
 
-        A text in another script of a language that the model knows may be a source, not what comes out.
+        A code with a script, such as `zh-Hant`, falls back to the language's main code as a source, not as a target.
 
         Raises:
-            InputError: a language that the model does not know.
+            InputError: the model does not know the language.
         """
         if not self._codes:
             return ""
@@ -115,10 +116,10 @@ class Seq2Seq:
         return found
 
     def _translated(self, texts: Sequence[str], source: str, target: str) -> dict[str, str]:
-        """Texts to their translations: those kept, and new ones."""
+        """Return a dict from texts to translations, cached or new."""
         kind = self._model.config.model_type
         self._refuse_other_pair(source, target)
-        # Marian and MADLAD are told the target only.
+        # Marian and MADLAD take only the target language.
         src, trg = "" if kind in ("marian", *_T5) else self.code(source, target=False), self.code(target)
         keys = {text: key_of(self.name, str(self._beams), source, target, text) for text in dict.fromkeys(texts)}
         known = {text: self._store.get(key) for text, key in keys.items()}
@@ -131,8 +132,8 @@ class Seq2Seq:
         return {text: str(found) for text, found in known.items()}
 
     def _fitting(self, text: str) -> list[str]:
-        """A sentence in parts that the model reads at once: cut at the blank nearest its middle, again and again."""
-        # No token is shorter than a byte, so that most sentences need not be counted.
+        """Split a sentence into parts that fit into one input, recursively, at the space nearest to the middle."""
+        # No token is shorter than a byte, so the tokens of most sentences need not be counted.
         if len(text.encode(errors="replace")) <= self.room or self.length(text) <= self.room:
             return [text]
         middle = len(text) // 2
@@ -142,14 +143,14 @@ class Seq2Seq:
         return [part for half in halves if half for part in self._fitting(half)] if all(halves) else [text]
 
     def _refuse_other_pair(self, source: str, target: str) -> None:
-        """Stop where a model of one pair of languages, which its tokenizer names, is asked for another."""
+        """Raise InputError if the model translates only one language pair, given by its tokenizer, and not this one."""
         named = (getattr(self._tokenizer, "source_lang", None), getattr(self._tokenizer, "target_lang", None))
         own = tuple(known_code(str(code)) for code in named if code)
         if not self._codes and len(own) == 2 and all(own) and own != (source, target):
             raise InputError(f"{self.name}: translates {own[0]} into {own[1]}, not {source} into {target}")
 
     def _language_codes(self) -> dict[str, str]:
-        """Our codes to the model's; empty for a model of one pair."""
+        """Return a dict from our codes to the model's; empty for a model of one language pair."""
         kind = self._model.config.model_type
         tokenizer = self._tokenizer
         if kind == "marian":
@@ -190,7 +191,7 @@ class Seq2Seq:
             made = self._model.generate(
                 **inputs, **forced, num_beams=self._beams, max_new_tokens=min(limit - 1, _most(max(lengths)))
             )
-        # Each by its own length, so that a text does not depend on its batch; the last token may be forced.
+        # Truncate each by its own length, so that it does not depend on its batch; the last token may be forced.
         cut = [own[: _most(length)] for own, length in zip(made.tolist(), lengths, strict=True)]
         return [str(text) for text in tokenizer.batch_decode(cut, skip_special_tokens=True)]
 
@@ -200,7 +201,7 @@ class Seq2Seq:
         return int(self._tokenizer.convert_tokens_to_ids(code))
 
     def _batches(self, texts: list[str]) -> list[list[str]]:
-        """Texts (longest first) in batches of about as many tokens."""
+        """Split texts, longest first, into batches of at most about _TOKENS_A_BATCH tokens."""
         batches: list[list[str]] = []
         size = 0
         for text in texts:
@@ -212,7 +213,7 @@ class Seq2Seq:
 
 
 def _most(length: int) -> int:
-    """Tokens of a translation, at most."""
+    """Return the maximum number of tokens of a translation, given those of the source."""
     return 2 * length + 16
 
 

@@ -1,1 +1,1 @@
-"""What a batch is trained towards."""
+"""Losses, and the batches of vectors that they are computed on."""

@@ -1,9 +1,8 @@
-"""Losses that draw every language to one: to a frozen teacher's vectors of the same text in the pivot language.
+"""Losses that align all languages with a frozen teacher's vectors of the same texts in the pivot language.
 
-A teacher that is good in the pivot language and a text with its translation teach a student the other languages
-(multilingual knowledge distillation, Reimers and Gurevych, arXiv 2004.09813). The teacher may be the student itself as
-it was before training. Its vectors are made once, so a text is compared with thousands of pivot texts at the price of
-one product.
+With parallel texts, a teacher that is good in the pivot language can teach a student the other languages (multilingual
+knowledge distillation, Reimers and Gurevych, arXiv 2004.09813). The teacher may be the student itself before training.
+Its vectors are computed once, so comparing a text with thousands of pivot texts costs a single matrix product.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ class _Side(NamedTuple):
     """The queries or the passages of a batch that have a pivot version."""
 
     student: Tensor  # (n, d)
-    own: Tensor  # (n,)
+    own: Tensor  # (n,) index of each one's pivot version in `same`
     same: Tensor  # (M, d) teacher's vectors of the same role
-    other: Tensor  # (M, d) and of the other one
+    other: Tensor  # (M, d) teacher's vectors of the other role
 
 
 def align(batch: PairBatch) -> Tensor | None:
-    """Cross-entropy of each text's own pivot vector among those of all pivot texts, other versions masked.
+    """Cross-entropy of each text's own pivot vector among the vectors of all pivot texts, other versions masked.
 
-    Summed over queries and passages that have a pivot version, over twice the batch's pairs.
+    Summed over the queries and passages that have a pivot version, divided by twice the number of pairs in the batch.
     """
 
     def contrast(side: _Side, identities: Tensor) -> Tensor:
@@ -43,7 +42,7 @@ def align(batch: PairBatch) -> Tensor | None:
 
 
 def align_regression(batch: PairBatch) -> Tensor | None:
-    """1 - cosine of each text and its pivot vector: half the squared distance of the two."""
+    """1 - cosine between each text and its pivot vector: half of their squared distance."""
 
     def distance(side: _Side, identities: Tensor) -> Tensor:
         return (1 - (side.student * side.same[side.own]).sum(dim=1)).sum()
@@ -52,9 +51,10 @@ def align_regression(batch: PairBatch) -> Tensor | None:
 
 
 def align_scores(batch: PairBatch) -> Tensor | None:
-    """KL divergence from what the pivot version scores over the pivot texts of the other role, both over temperature.
+    """KL(P | Q) of the score distributions of the teacher's pivot version, P, and of the text itself, Q.
 
-    A query is to rank the pivot's passages as the teacher's pivot query ranks them; a passage likewise its queries.
+    Both score the pivot texts of the other role, divided by temperature: a query learns to rank the pivot passages as
+    the teacher's version of it does, a passage the pivot queries.
     """
 
     def divergence(side: _Side, identities: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a loss sees of a batch: unit vectors, who answers whom, and what may stand in whose sum."""
+"""A batch as losses see it: unit vectors, which passage answers which query, and which may be negatives of which."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from torch.nn import functional
 from isoglot.core.brief import brief
 from isoglot.training.losses.divergences import scores
 
-# The identity of a place in the negatives' columns that holds no text.
+# The identity of an empty slot in the columns of hard negatives.
 ABSENT = -2
 
 
 class Pivots(NamedTuple):
-    """A frozen teacher's unit vectors of pivot versions, and which of them belong to a batch.
+    """A frozen teacher's unit vectors of texts in the pivot language, and which of them belong to a batch.
 
     Attributes:
-        queries: (M, d) of queries in the pivot language.
-        passages: (M, d) of the passages that answer them.
-        identities: (M,) passage component of each.
-        own_queries: (B,) place of each query's pivot version among `queries`, -1 where it has none.
-        own_passages: (B,) the same of each query's passage.
+        queries: (M, d) vectors of queries in the pivot language.
+        passages: (M, d) vectors of the passages that answer them.
+        identities: (M,) passage component of each passage.
+        own_queries: (B,) index in `queries` of each query's pivot version, -1 if it has none.
+        own_passages: (B,) index in `passages` of the pivot version of each query's passage, -1 if it has none.
     """
 
     queries: Tensor
@@ -41,25 +41,25 @@ class Pivots(NamedTuple):
 class PairBatch:
     """One batch of (query, passage) pairs as a loss sees it: float32 unit vectors, so a dot product is a cosine.
 
-    `passages[i]` answers `queries[i]`. With several processes the queries are this process's and the passages those
-    of all, its own first; a loss that is a mean over `queries` is then the mean over the whole batch.
+    `passages[i]` answers `queries[i]`. With several processes, the queries are those of this process and the passages
+    those of all processes, its own first; averaged over processes, a mean over `queries` is that of the global batch.
 
     Attributes:
-        queries: (B, d).
-        passages: (P, d): the B own ones, those of other processes, then all hard negatives.
-        identities: (P,) passage component of each: equal numbers are versions of one passage. -1 is a hard negative
-            that is no row's passage, -2 a place that holds no text.
-        negatives: (B, K, d) the hard negatives of each query; K may be 0.
-        all_queries: (Q, d) queries of all processes, the own ones first.
-        all_query_identities: (Q,).
-        parallel_passages: (B, d) each passage in its query's language; None in a batch without other versions.
+        queries: (B, d) vectors of this process's queries.
+        passages: (P, d) vectors: the B passages of this process, those of other processes, then all hard negatives.
+        identities: (P,) passage component of each: equal numbers mean versions of the same passage. -1 is a hard
+            negative that is not the passage of any row, -2 an empty slot.
+        negatives: (B, K, d) vectors of each query's hard negatives; K may be 0.
+        all_queries: (Q, d) vectors of the queries of all processes, this process's first.
+        all_query_identities: (Q,) passage component of each query's passage.
+        parallel_passages: (B, d) each passage in its query's language; None if the batch has no parallel versions.
         parallel_queries: (B, d) each query in its passage's language; None likewise.
-        teacher: (B, 1 + K) teacher's scores of the passage and the negatives, NaN where there is none; or None.
-        query_languages: (B,) numbers of the queries' languages in `languages`, -1 where unknown.
-        passage_languages: (B,) those of the queries' own passages.
-        languages: names behind the numbers.
-        temperature: divides the cosine.
-        pivots: frozen vectors of pivot versions, for the losses that draw to them; None where none was asked for.
+        teacher: (B, 1 + K) teacher scores of the passage and the negatives, NaN where missing; None if there are none.
+        query_languages: (B,) indices of the queries' languages in `languages`, -1 if unknown.
+        passage_languages: (B,) the same for the passages that answer them.
+        languages: language codes.
+        temperature: cosines are divided by it.
+        pivots: frozen vectors of pivot versions, for the alignment losses; None if no loss needs them.
     """
 
     queries: Tensor
@@ -81,27 +81,27 @@ class PairBatch:
 
     @cached_property
     def own(self) -> Tensor:
-        """(B,) place of each query's passage among `passages`: 0 to B - 1."""
+        """(B,) index of each query's passage in `passages`: 0 to B - 1."""
         return torch.arange(len(self.queries), device=self.queries.device)
 
     @cached_property
     def query_identities(self) -> Tensor:
-        """(B,) identity of the passage that answers each query."""
+        """(B,) identity (passage component) of the passage that answers each query."""
         return self.identities[: len(self.queries)]
 
     @cached_property
     def allowed(self) -> Tensor:
-        """(B, P) whether a passage may stand in a query's sum: its own, or a text that is no version of its own."""
+        """(B, P) mask of the passages in each query's softmax: all but other versions of its own and empty slots."""
         return _apart(self.query_identities, self.identities, self.own) & (self.identities != ABSENT)[None, :]
 
     @cached_property
     def allowed_queries(self) -> Tensor:
-        """(B, Q) the same for each own passage and the queries of all processes."""
+        """(B, Q) the same mask for this process's passages and the queries of all processes."""
         return _apart(self.query_identities, self.all_query_identities, self.own)
 
     @cached_property
     def logits(self) -> Tensor:
-        """(B, P) cosines of queries and passages over temperature, -inf where not `allowed`."""
+        """(B, P) cosines of queries and passages divided by temperature, -inf where not `allowed`."""
         return self.compare(self.queries, self.passages, self.allowed)
 
     @cached_property
@@ -110,7 +110,7 @@ class PairBatch:
         return functional.cross_entropy(self.logits, self.own, reduction="none")
 
     def compare(self, left: Tensor, right: Tensor, allowed: Tensor) -> Tensor:
-        """Cosines (n, m) over temperature of (n, d) and (m, d) unit vectors, -inf where not allowed."""
+        """Return (n, m) cosines of (n, d) and (m, d) unit vectors divided by temperature, -inf where not allowed."""
         return scores(left, right, self.temperature).masked_fill(~allowed, -torch.inf)
 
 
@@ -126,21 +126,21 @@ def pair_batch(
     gather: bool = False,
     pivots: Pivots | None = None,
 ) -> PairBatch:
-    """Lay the columns of a batch out for a loss.
+    """Build the `PairBatch` of a batch's embeddings.
 
     Args:
         embeddings: (B, d) each: of queries, of passages, and of each column of hard negatives.
-        labels: identities (B,), or (B, 1 + K) with those of the hard negatives.
-        temperature: divides the cosine.
-        parallel: (B, d) each: passages in the queries' languages, queries in the passages' languages; or nothing.
+        labels: identities (B,), or (B, 1 + K) including those of the hard negatives.
+        temperature: cosines are divided by it.
+        parallel: (B, d) each: passages in the queries' languages, queries in the passages' languages; or empty.
         teacher: (B, 1 + K), see `PairBatch`.
-        languages: (2, B) numbers of the queries' and of the passages' languages.
-        names: of the languages.
-        gather: take the passages of all processes.
+        languages: (2, B) indices in `names` of the queries' and the passages' languages.
+        names: language codes.
+        gather: gather queries and passages from all processes.
         pivots: see `PairBatch`.
 
     Raises:
-        ValueError: fewer than two columns, or labels missing or of the wrong shape.
+        ValueError: there are fewer than two columns, or the labels are missing or have the wrong shape.
     """
     if len(embeddings) < 2:
         raise ValueError("expected embeddings of queries and passages, got one column")
@@ -153,7 +153,7 @@ def pair_batch(
     negatives = torch.stack(columns[1:], dim=1) if columns[1:] else queries.new_empty((len(queries), 0, 0))
     all_queries, present = queries, ids
     if gather and torch.distributed.is_initialized():
-        # Own rows first, whatever the process: passage i answers query i.
+        # Each process's own rows come first, so that passage i answers query i.
         shift = -torch.distributed.get_rank() * len(queries)
         columns = [all_gather_with_grad(column).roll(shift, 0) for column in columns]
         all_queries = all_gather_with_grad(queries).roll(shift, 0)
@@ -180,7 +180,7 @@ def pair_batch(
 
 
 def _apart(left: Tensor, right: Tensor, own: Tensor) -> Tensor:
-    """(n, m) whether `right` is another passage than the row's, or the row's own column."""
+    """Return an (n, m) mask: True where `right` is not a version of the row's passage, and at the row's own column."""
     same = (left[:, None] == right[None, :]) & (right[None, :] >= 0)
     same[torch.arange(len(left), device=same.device), own] = False
     return ~same

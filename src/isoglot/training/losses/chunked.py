@@ -1,8 +1,9 @@
-"""Embedding a batch in chunks: without padding to the batch's longest text, and without keeping activations.
+"""Embed a batch in chunks, to avoid padding to the batch's longest text and, optionally, keeping activations.
 
-Kept, the activations of all chunks wait for the backward pass. Recomputed, only one chunk's are alive at a time and
-the gradient of the whole batch's loss reaches every chunk through its embeddings: GradCache (Gao et al.,
-arXiv 2101.06983), here as activation checkpointing of each chunk, which replays its dropout and its autocast.
+By default the activations of all chunks are kept for the backward pass. With recomputation only those of one chunk are
+in memory at a time, and the gradient of the whole batch's loss reaches every chunk through its embeddings: GradCache
+(Gao et al., arXiv 2101.06983), implemented as activation checkpointing of each chunk, which replays dropout and
+autocast.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ def embed_columns(
     *,
     recompute: bool = False,
 ) -> list[Tensor]:
-    """Embed several columns of texts; their tokens are looked up once.
+    """Embed several columns of texts, looking up the tokens of all columns in a `UsedEmbedding` table only once.
 
-    Right-padded texts are sorted by length, and a chunk is as narrow as its longest: the result equals one padded
-    forward pass (up to dropout and rounding) without the cost of the padding.
+    Right-padded texts are sorted by length, and each chunk is truncated to its longest text: the result equals one
+    padded forward pass (up to dropout and rounding) without the cost of the padding.
 
     Args:
         model: any Sentence Transformer over tokens.
-        columns: features of each column: `input_ids` and `attention_mask` (n, width), and what else the model takes;
-            best on the CPU, whatever the model is on.
-        chunk: texts embedded at a time; None embeds a column at once.
-        recompute: keep no activations (GradCache).
+        columns: features of each column: `input_ids` and `attention_mask` (n, width), and whatever else the model
+            takes; best kept on the CPU, even if the model is on a GPU.
+        chunk: texts embedded at a time; None embeds each column at once.
+        recompute: do not keep activations (GradCache).
 
     Returns:
         (n, d) embeddings of each column.
@@ -77,7 +78,7 @@ def _embed(
         return run(features)
     width = mask.shape[1]
     lengths = mask.sum(dim=1)
-    # Left-padded texts cannot be cut on the right.
+    # Left-padded texts cannot be truncated on the right.
     right_padded = bool(mask[:, 0].all())
     order = torch.argsort(lengths, descending=True) if right_padded else torch.arange(len(mask), device=mask.device)
     parts = []

@@ -1,4 +1,4 @@
-"""Loss terms by name: functions of a batch, whose weighted sum is the loss."""
+"""Loss terms by name: functions of a batch whose weighted sum is the loss."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LossFunction = Callable[[PairBatch], Tensor | None]
 
 
 class LossTerm(NamedTuple):
-    """A function of a batch to a scalar, or to None where the batch has nothing for it.
+    """A function from a batch to a scalar, or to None if the term does not apply to the batch.
 
     Attributes:
-        function: of a `PairBatch`.
-        parallel: whether it wants the other language version of queries and passages in cross-lingual batches, which
-            then cost twice as much.
-        pivots: whether it wants a frozen teacher's vectors of the pivot versions, which are made before the first step.
+        function: takes a `PairBatch`.
+        parallel: whether it needs the parallel versions of queries and passages in cross-lingual batches, which then
+            cost twice as much.
+        pivots: whether it needs a frozen teacher's vectors of the pivot versions, computed before the first step.
     """
 
     function: LossFunction
@@ -35,20 +35,20 @@ _BUILT_IN = (info_nce, symmetric, jsd, kl, distill, align, align_regression, ali
 LOSSES: Registry[Any] = Registry(
     "isoglot.losses", "loss", {term.__name__: f"{term.__module__}:{term.__name__}" for term in _BUILT_IN}
 )
-# Of the built-in ones; others say so themselves, as a `LossTerm`.
+# Built-in losses only; others declare their needs in a `LossTerm`.
 _WANT_PARALLEL = (jsd, kl)
 _WANT_PIVOTS = (align, align_regression, align_scores)
 
 
 def register_loss(name: str, function: LossFunction, *, parallel: bool = False, pivots: bool = False) -> LossFunction:
-    """Give a loss a name, for `--loss NAME=WEIGHT` and `TrainSettings(loss=("NAME=WEIGHT",))`.
+    """Register a loss under a name, for `--loss NAME=WEIGHT` and `TrainSettings(loss=("NAME=WEIGHT",))`.
 
-    An installed package offers one to the command line through the entry point group `isoglot.losses`: a function, or
-    a `LossTerm`.
+    An installed package can provide a loss to the command line through the entry point group `isoglot.losses`: a
+    function, or a `LossTerm`.
 
     Args:
-        name: without spaces, commas, `=` and `:`.
-        function: of a `PairBatch` to a scalar, or to None where the batch has nothing for it.
+        name: must not contain spaces, commas, `=` or `:`.
+        function: takes a `PairBatch` and returns a scalar, or None if the term does not apply to the batch.
         parallel: see `LossTerm`.
         pivots: see `LossTerm`.
 
@@ -56,7 +56,7 @@ def register_loss(name: str, function: LossFunction, *, parallel: bool = False, 
         The function.
 
     Raises:
-        InputError: no function, or a name that could not stand in a flag.
+        InputError: not a suitable function, or a name that cannot be used in a flag.
 
     Example:
         >>> def spread(batch):
@@ -70,7 +70,7 @@ def register_loss(name: str, function: LossFunction, *, parallel: bool = False, 
 
 
 def loss_term(value: Any, name: str = "loss") -> LossTerm:
-    """A registered or given thing as a term.
+    """Return a function or `LossTerm` as a `LossTerm`.
 
     Raises:
         InputError: it cannot be called with a batch.
@@ -82,7 +82,7 @@ def loss_term(value: Any, name: str = "loss") -> LossTerm:
 
 
 def weighted_terms(weights: Mapping[str, float]) -> dict[str, tuple[LossTerm, float]]:
-    """Terms and weights by name; those of weight 0 are left out.
+    """Return the terms and their weights by name, leaving out those with weight 0.
 
     Raises:
         InputError: an unknown name; the message lists the known ones.

@@ -1,4 +1,4 @@
-"""The losses of a batch that compare its own texts: InfoNCE, divergences between versions, distillation of scores."""
+"""Losses that compare the texts of a batch: InfoNCE, divergences between parallel versions, score distillation."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def info_nce(batch: PairBatch) -> Tensor:
 
 
 def symmetric(batch: PairBatch) -> Tensor:
-    """The same with the sides exchanged: each passage's own query among all queries."""
+    """InfoNCE in the other direction: each passage's own query among all queries."""
     own = batch.passages[: len(batch.queries)]
     return functional.cross_entropy(batch.compare(own, batch.all_queries, batch.allowed_queries), batch.own)
 
 
 def jsd(batch: PairBatch) -> Tensor | None:
-    """Sqrt of the Jensen-Shannon divergence between what a passage and its parallel passage score over the queries."""
+    """Sqrt of the JS divergence between the score distributions of a passage and its parallel one over the queries."""
     if batch.parallel_passages is None:
         return None
     own = batch.passages[: len(batch.queries)]
@@ -37,16 +37,16 @@ def jsd(batch: PairBatch) -> Tensor | None:
 
 
 def kl(batch: PairBatch) -> Tensor | None:
-    """Symmetric KL divergence between what a query and its parallel query score over the passages."""
+    """Symmetric KL divergence between the score distributions of a query and its parallel query over the passages."""
     if batch.parallel_queries is None:
         return None
     return symmetric_kl(batch.logits, batch.compare(batch.parallel_queries, batch.passages, batch.allowed))
 
 
 def distill(batch: PairBatch) -> Tensor | None:
-    """KL divergence from the teacher's scores of each query's own passage and negatives; both sides over temperature.
+    """KL(teacher | student) of the scores of each query's passage and negatives; both are divided by temperature.
 
-    The mean over all rows that have at least two scores, also where processes hold different numbers of them.
+    The mean over all rows that have at least two scores, even if their number differs between processes.
     """
     if batch.teacher is None or batch.teacher.shape[1] < 2:
         return None

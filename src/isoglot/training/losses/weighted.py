@@ -1,4 +1,4 @@
-"""The loss of a training run: named terms over one batch, none of which takes a translation for a negative."""
+"""The loss of a training run: a weighted sum of named terms, none of which treats a translation as a negative."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from isoglot.training.losses.named import LossTerm, weighted_terms
 
 
 class Measured(NamedTuple):
-    """The loss of one batch, and what it consists of.
+    """The loss of one batch and its parts.
 
     Attributes:
-        loss: scalar, with its graph.
+        loss: scalar, with its autograd graph.
         per_query: (B,) InfoNCE of each query, detached.
-        terms: each term's value, detached.
+        terms: value of each term by name, unweighted and detached.
     """
 
     loss: Tensor
@@ -33,17 +33,17 @@ class Measured(NamedTuple):
 class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
     """Sentence Transformers' in-batch negatives loss with group masks.
 
-    Labels carry the identity of each pair's passage (its component number): shape (B,), or (B, 1 + negatives) when
-    further text columns are hard negatives, with -1 for a negative that is nobody's passage and -2 for a place that
-    holds no negative at all.
+    Labels hold the identity of each pair's passage (its component number): shape (B,), or (B, 1 + negatives) if there
+    are further text columns with hard negatives. There, -1 marks a negative that is not the passage of any row, and
+    -2 an empty slot.
 
     Args:
         model: the model to train.
-        temperature: divides the cosine.
-        chunk: texts embedded at a time, each chunk padded to its own longest; None embeds a column at once.
+        temperature: cosines are divided by it.
+        chunk: texts embedded at a time, each chunk padded to its longest text; None embeds each column at once.
         gather_across_devices: use the passages of all processes as negatives; masks apply to them too.
-        recompute: GradCache: keep one chunk's activations at a time and embed every chunk twice.
-        terms: what the loss is the weighted sum of, by name (see `weighted_terms`); `info_nce` alone when None.
+        recompute: GradCache: keep the activations of one chunk at a time and embed every chunk twice.
+        terms: the terms of the loss and their weights, by name (see `weighted_terms`); `info_nce` alone when None.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
         self._terms = weighted_terms({"info_nce": 1.0}) if terms is None else dict(terms)
 
     def forward(self, sentence_features: Iterable[dict[str, Any]], labels: Tensor) -> Tensor:
-        """Embed the columns (queries, passages, hard negatives) and compare them; see the class for `labels`."""
+        """Return the loss of text columns (queries, passages, hard negatives); see the class for `labels`."""
         return self.measure(list(sentence_features), labels).loss
 
     def measure(
@@ -76,15 +76,15 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
         names: tuple[str, ...] = (),
         pivots: Pivots | None = None,
     ) -> Measured:
-        """Embed the columns and compare them.
+        """Embed the columns and compute the loss and its parts.
 
         Args:
             columns: features of queries, passages and each column of hard negatives.
             labels: identities, see the class.
-            parallel: features of the passages in the queries' languages and of the queries in the passages'.
-            teacher: (B, 1 + negatives) teacher's scores, NaN where there is none.
-            languages: (2, B) numbers of the queries' and the passages' languages.
-            names: of the languages.
+            parallel: features of the passages in the queries' languages and of the queries in the passages' languages.
+            teacher: (B, 1 + negatives) teacher scores, NaN where missing.
+            languages: (2, B) indices in `names` of the queries' and the passages' languages.
+            names: language codes.
             pivots: frozen vectors of pivot versions.
         """
         embeddings = embed_columns(self.model, [*columns, *parallel], self.chunk, recompute=self.recompute)
@@ -102,13 +102,13 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
         return self.compare(batch)
 
     def compare(self, batch: PairBatch) -> Measured:
-        """The weighted sum of the terms of one batch.
+        """Compute the weighted sum of the terms of one batch.
 
         Raises:
-            InputError: a term gave something other than a scalar, or none of them has a gradient.
+            InputError: a term returned something other than a scalar, or none of the terms has a gradient.
         """
         terms: dict[str, Tensor] = {}
-        # Temperatures are small: bfloat16 products would blur the logits of a user's function as well.
+        # Temperatures are small, so bfloat16 products would distort the logits, also in a user's function.
         with torch.autocast(batch.queries.device.type, enabled=False):
             for name, (term, _) in self._terms.items():
                 value = term.function(batch)
@@ -128,5 +128,5 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
         return Measured(loss, batch.per_query.detach(), {name: value.detach() for name, value in terms.items()})
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card records."""
+        """Return the loss settings for the model card."""
         return {"temperature": self.temperature, "gather_across_devices": self.gather_across_devices}

@@ -1,1 +1,1 @@
-"""Every regime from one plan of batches."""
+"""Batch sampling: one sampler for every regime."""

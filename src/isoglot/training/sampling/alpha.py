@@ -1,4 +1,4 @@
-"""How the share of monolingual batches changes over a run."""
+"""Schedules of alpha, the share of monolingual batches, over a run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Schedule = Literal["constant", "linear", "cosine", "piecewise"]
 
 
 def alpha_at(progress: float, schedule: Schedule, start: float, end: float, points: str = "") -> float:
-    """Probability of a monolingual batch at one moment of a run.
+    """Return the probability of a monolingual batch at one point of a run.
 
     Args:
         progress: share of the steps that are done, 0 to 1.
         schedule: `constant` stays at `start`; `linear` and `cosine` go to `end`; `piecewise` follows `points`.
-        start: value at the beginning.
+        start: value at the start.
         end: value at the end.
-        points: `progress:alpha` pairs for `piecewise`, joined by straight lines, such as `0:1,0.5:0.5,1:0.2`.
+        points: `progress:alpha` pairs for `piecewise`, linearly interpolated, such as `0:1,0.5:0.5,1:0.2`.
 
     >>> alpha_at(0.5, "linear", 1.0, 0.0)
     0.5
@@ -38,10 +38,10 @@ def alpha_at(progress: float, schedule: Schedule, start: float, end: float, poin
 
 
 def parse_points(text: str) -> list[tuple[float, float]]:
-    """Read `progress:alpha,progress:alpha,…`.
+    """Parse `progress:alpha,progress:alpha,…`.
 
     Raises:
-        InputError: not such a list, values outside 0..1, or moments that do not increase.
+        InputError: not such a list, values outside 0..1, or progress values that do not increase.
     """
     points: list[tuple[float, float]] = []
     for part in text.split(","):

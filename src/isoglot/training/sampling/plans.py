@@ -1,4 +1,4 @@
-"""How batches are drawn: a plan for each kind of batch, of the strata (a data set's languages) that can fill one."""
+"""Plans: for each kind of batch, the strata (a data set and its languages) that can fill one, with draw weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Stratum = tuple[int, int, int]  # data set, query language, passage language (-1
 
 
 class Plan:
-    """One kind of batch: its strata that can fill a batch, how to weigh them, and how to walk through one."""
+    """The plan for one kind of batch: the strata that can fill one, their weights, and how to walk through each."""
 
     def __init__(
         self,
@@ -47,28 +47,28 @@ class Plan:
         self._dataset_weights = np.cumsum(dataset_weights / sum(dataset_weights))
 
     def draw(self, rng: np.random.Generator) -> Stratum:
-        """A data set, then one of its strata."""
+        """Draw a data set, then one of its strata."""
         dataset = _pick(self._dataset_weights, rng)
         return self._strata[dataset][_pick(self._weights[dataset], rng)]
 
 
 class Plans(NamedTuple):
-    """The plan of monolingual batches and that of the others; the same one where a regime has one kind."""
+    """The plan of monolingual batches and the plan of all others; the same plan if a regime has only one kind."""
 
     mono: Plan
     other: Plan
 
     @classmethod
     def of(cls, plan: Plan) -> Plans:
-        """One kind of batch only."""
+        """Return the plans of a regime with one kind of batch."""
         return cls(plan, plan)
 
 
 def _powers(sizes: list[float], exponent: float, name: str) -> NDArray[np.float64]:
-    """Sizes to a power, as weights of a draw.
+    """Return sizes ** exponent as draw weights (not normalised).
 
     Raises:
-        InputError: they do not fit into numbers of 64 bits.
+        InputError: the sum overflows float64, or is 0.
     """
     with np.errstate(over="ignore"):
         weights: NDArray[np.float64] = np.array(sizes) ** exponent

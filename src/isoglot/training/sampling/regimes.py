@@ -1,4 +1,4 @@
-"""Training regimes: which languages a batch of (query, passage) pairs may hold."""
+"""Training regimes: which languages a batch of (query, passage) pairs may contain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from isoglot.training.sampling.plans import Plans
 
 _STRATA = "isoglot.training.sampling.strata"
-# A regime is a function of the rows, the sampling settings and the global batch size to its plans of batches.
+# A regime is a function from the row table, the sampling settings and the global batch size to its batch plans.
 REGIMES: Registry[Any] = Registry(
     "isoglot.regimes",
     "regime",
@@ -39,17 +39,17 @@ class Sampling:
 
     Attributes:
         regime: en-en: pivot only; x-x: same-language pairs, languages mixed in a batch; x-x-mono: the whole batch in
-            one language; x-y: query and passage in different languages; hybrid: a coin per batch, x-x-mono with
-            probability alpha, otherwise x-y; or one that is registered.
-        alpha: Probability that a hybrid batch is monolingual (the value at the start if there is a schedule).
-        xy: One ordered language pair for a whole cross-lingual batch, or one for each example (the paper's).
-        xy_draw: Query and passage languages always differ, or are drawn independently (LAReQA's original).
-        pivot: Pivot language: the only language of en-en, and what the align losses draw the others to.
+            one language; x-y: query and passage in different languages; hybrid: at random for each batch, x-x-mono
+            with probability alpha, otherwise x-y; or a registered regime.
+        alpha: Probability that a hybrid batch is monolingual (the initial value if there is a schedule).
+        xy: One ordered language pair for a whole cross-lingual batch, or one for each example (as in the paper).
+        xy_draw: Query and passage languages always differ, or are drawn independently (as in LAReQA).
+        pivot: Pivot language: the only language of en-en, and the one to which the align losses align the others.
         dataset_exponent: Data sets are drawn with probability proportional to rows ** this.
         language_exponent: Languages (or ordered pairs) are drawn with probability proportional to size ** this; 0 is
             uniform.
         alpha_schedule: How alpha changes during the training.
-        alpha_end: Last value of alpha for the schedules linear and cosine.
+        alpha_end: Final value of alpha for the schedules linear and cosine.
         alpha_points: Points of the schedule piecewise, such as 0:1,0.5:0.5,1:0.2 (share of the steps : alpha).
     """
 
@@ -65,7 +65,7 @@ class Sampling:
     alpha_points: str = ""
 
     def __post_init__(self) -> None:
-        """Check the values (also those that a recipe gives).
+        """Check the values, including those from a recipe.
 
         Raises:
             InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
@@ -96,12 +96,12 @@ class Sampling:
             raise InputError(f"alpha_points {self.alpha_points}: only used by `alpha_schedule` piecewise")
 
     def alpha_at(self, progress: float) -> float:
-        """Probability of a monolingual batch when this share (0 to 1) of the steps is done."""
+        """Return the probability of a monolingual batch once this share (0 to 1) of the steps is done."""
         return alpha_at(progress, self.alpha_schedule, self.alpha, self.alpha_end, self.alpha_points)
 
     @property
     def name(self) -> str:
-        """What reports call it, such as `hybrid-0.5`."""
+        """The name used in reports, such as `hybrid-0.5`."""
         if self.regime != "hybrid":
             return self.regime
         if self.alpha_schedule == "piecewise":
@@ -112,13 +112,13 @@ class Sampling:
 
 
 def parse_regime(text: str, base: Sampling | None = None) -> Sampling:
-    """Read a regime name as reports write it, keeping the other settings of `base`.
+    """Parse a regime name as written in reports, keeping the other settings of `base`.
 
     >>> parse_regime("hybrid-0.25").alpha
     0.25
 
     Raises:
-        InputError: not a regime.
+        InputError: the text names no regime.
     """
     settings = base or Sampling()
     if text in REGIMES:
@@ -136,20 +136,20 @@ RegimeFunction = Callable[["RowTable", Sampling, int], "Plans"]
 
 
 def register_regime(name: str, function: RegimeFunction) -> RegimeFunction:
-    """Give a regime a name, for `--regime NAME` and `Sampling(regime=NAME)`.
+    """Register a regime under a name, for `--regime NAME` and `Sampling(regime=NAME)`.
 
-    An installed package offers one to the command line through the entry point group `isoglot.regimes`.
+    An installed package can provide a regime to the command line through the entry point group `isoglot.regimes`.
 
     Args:
-        name: without spaces, commas, `=` and `:`.
-        function: of the rows' table, the sampling settings and the global batch size to the `Plans` of its batches,
-            made with `mono_plan`, `pair_plan` and `mixed_plan` of `isoglot.training.sampling.strata`.
+        name: must not contain spaces, commas, `=` or `:`.
+        function: takes the row table, the sampling settings and the global batch size, and returns the `Plans` of its
+            batches, made with `mono_plan`, `pair_plan` and `mixed_plan` of `isoglot.training.sampling.strata`.
 
     Returns:
         The function.
 
     Raises:
-        InputError: no function, or a name that could not stand in a flag.
+        InputError: not a suitable function, or a name that cannot be used in a flag.
     """
     check_regime(name, function)
     REGIMES.register(name, function)
@@ -157,26 +157,25 @@ def register_regime(name: str, function: RegimeFunction) -> RegimeFunction:
 
 
 def check_regime(name: str, function: object) -> None:
-    """Refuse what makes no plans.
+    """Check that a regime is a function of three arguments.
 
     Raises:
-        InputError: no function of three arguments.
+        InputError: it is not.
     """
     expected = "a function of a RowTable, a Sampling and a batch size to the `Plans` of its batches"
     check_function(f"regime {name!r}", function, 3, expected)
 
 
 def sweep(regimes: Sequence[str], alphas: Sequence[float], schedule: Schedule = "constant") -> tuple[str, ...]:
-    """Spell out `hybrid` as one regime for each alpha, keeping the order and naming every regime once.
+    """Replace `hybrid` by one regime for each alpha, keeping the order and removing duplicates.
 
-    The ends of the family have names of their own: alpha 0 is `x-y`, alpha 1 is `x-x-mono`, unless a schedule leads
-    away from there.
+    With several alphas, 0 becomes `x-y` and 1 becomes `x-x-mono`, unless alpha changes over the run by a schedule.
 
     >>> sweep(["x-x-mono", "hybrid"], [0, 0.5, 1])
     ('x-x-mono', 'x-y', 'hybrid-0.5')
 
     Raises:
-        InputError: no alpha, or several where no regime is `hybrid`.
+        InputError: no alpha is given, or several although no regime is `hybrid`.
     """
     if not alphas:
         raise InputError("alpha: expected at least one number from 0 to 1")

@@ -1,8 +1,8 @@
-"""The one batch sampler behind every regime.
+"""The batch sampler behind every regime.
 
-The draw of a step is a pure function of (seed, epoch, step, global batch size): the plan is made for all ranks
-together and dealt out, so two ranks of B see what one rank of 2B would see, and replaying from step 0 gives the
-same batches again.
+The global batch of a step is a pure function of (seed, epoch, step, global batch size): it is drawn for all ranks
+together and then divided among them. So two ranks with batches of B see what one rank with batches of 2B would see,
+and replaying from step 0 gives the same batches again.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ FEW = 50_000
 
 
 class Batch(NamedTuple):
-    """One global batch: `queries[i]` and `passages[i]` are row numbers of a pair.
+    """One global batch: `queries[i]` and `passages[i]` are the row numbers of one pair.
 
-    `query_lang` and `passage_lang` are codes, or None where the batch mixes languages.
+    `query_lang` and `passage_lang` are language codes, or None if the batch mixes languages.
     """
 
     kind: str
@@ -40,21 +40,21 @@ class Batch(NamedTuple):
 
 
 class HybridBatchSampler:
-    """Yields lists of 2B row numbers: B query rows, then the B passage rows that answer them.
+    """Yields lists of 2B row numbers: B query rows, then the rows of the B passages that answer them.
 
     No two pairs of a global batch share a passage component (hence no group either), batches are always full, and
-    within one stratum (a language, a language pair, a data set) no group comes again before all have come.
+    within one stratum (a language, a language pair, a data set) no group is repeated before all have been drawn.
 
     Args:
-        table: the integer side of the rows.
-        sampling: the regime and its weights.
-        batch_size: pairs a process sees in one step (B).
-        steps: how many optimiser batches to plan; None sees about every row once.
-        seed: with `epoch` and the step, the only source of randomness.
-        processes: number of processes (W) that deal consecutive batches among themselves; the global batch is W x B.
+        table: the integer columns of the rows.
+        sampling: the regime and its settings; hybrid by default.
+        batch_size: pairs per step and process (B).
+        steps: number of optimiser steps to plan; None plans enough to see each row about once.
+        seed: together with `epoch` and the step, the only source of randomness.
+        processes: number of processes (W); consecutive batches go to them in turn, and the global batch is W x B.
 
     Raises:
-        InputError: no stratum can fill a global batch; the message names the largest that could.
+        InputError: no stratum can fill a global batch; the message gives the largest possible size.
 
     Example:
         >>> from isoglot import HybridBatchSampler, prepare
@@ -103,7 +103,7 @@ class HybridBatchSampler:
         self.seed = seed
         self.epoch = 0
         self.steps = steps if steps is not None else max(1, len(table) // (batch_size * processes))
-        # What is yielded is 2B indices: accelerate compares lengths with this.
+        # Each list has 2B indices, and accelerate compares its length with this.
         self.batch_size = 2 * batch_size
         self._plans = self._planned(batch_size * processes)
 
@@ -119,7 +119,7 @@ class HybridBatchSampler:
         return self.steps * self.processes
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other batches from the next iteration on."""
+        """Set the epoch, so that the next iteration draws other batches."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -130,7 +130,7 @@ class HybridBatchSampler:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Languages that batches can hold; one whose passages cannot fill a batch is never drawn."""
+        """Languages that batches can contain; a language with too few passages to fill a batch is never drawn."""
         found: set[int] = set()
         for plan in self._plans:
             for dataset, x, y in plan.strata:
@@ -139,25 +139,25 @@ class HybridBatchSampler:
 
     @property
     def crosses(self) -> bool:
-        """Whether any batch pairs queries with passages in other languages."""
+        """Whether any kind of batch pairs queries with passages in other languages."""
         return any(plan.kind == "cross" for plan in self._plans)
 
     def _mixed(self, kind: str, dataset: int) -> set[int]:
-        """Languages of batches that mix them: in cross-lingual ones a text needs a version in another language."""
+        """Return the languages that mixed batches can contain; if a pair must be in two, only translated ones."""
         groups = np.array(self.table.pair_groups[dataset])
         if kind == "cross" and (self.sampling.xy_draw == "distinct" or not self.table.same_language[dataset]):
             np.fill_diagonal(groups, 0)
         return set(np.flatnonzero(groups.any(axis=1)).tolist())
 
     def alpha(self, step: int) -> float:
-        """Probability that the batch of a step, counted from 0, is monolingual."""
+        """Return the probability that the batch of a step (counted from 0) is monolingual."""
         plans = self._plans
         if plans.mono is plans.other:
             return 1.0 if plans.mono.kind == "mono" else 0.0
         return self.sampling.alpha_at(step / max(1, self.steps - 1))
 
     def rows(self) -> Rows | None:
-        """Ascending numbers of the rows that this epoch draws; None where planning it would cost more than it tells."""
+        """Return the row numbers, ascending, that this epoch draws; None if finding them would not pay off."""
         size, drawn = len(self.table), 2 * self.steps * self.pairs * self.processes
         if size <= FEW or drawn >= size:
             return None
@@ -167,7 +167,7 @@ class HybridBatchSampler:
         return np.flatnonzero(seen)
 
     def batches(self) -> Iterator[Batch]:
-        """The global batches of this epoch, in order, with what kind they are."""
+        """Yield the global batches of this epoch in order, each with its kind and languages."""
         streams: dict[tuple[str, int, int, int], Stream] = {}
         names = self.table
         for step in range(self.steps):

@@ -1,4 +1,4 @@
-"""What a regime draws from: the strata (a language, a language pair, a data set) that can fill a batch."""
+"""The built-in regimes, and the strata (a language, a language pair, a data set) from which they draw batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isoglot.training.sampling.walks import Rows, Stream
 
 
 def hybrid(table: RowTable, sampling: Sampling, batch: int) -> Plans:
-    """A coin per batch, monolingual with probability alpha, otherwise cross-lingual."""
+    """Each batch at random: monolingual with probability alpha, otherwise cross-lingual."""
     if sampling.alpha_schedule == "constant" and sampling.alpha in (0.0, 1.0):
         return (cross if sampling.alpha == 0.0 else mono)(table, sampling, batch)
     plans: list[Plan] = []
@@ -27,18 +27,18 @@ def hybrid(table: RowTable, sampling: Sampling, batch: int) -> Plans:
         except BatchTooLargeError as error:
             errors.append(error)
     if errors:
-        # The batch that fits both kinds is the one to name.
+        # The error with the smaller size: a batch of that size suits both kinds.
         raise min(errors, key=lambda error: error.largest)
     return Plans(*plans)
 
 
 def mono(table: RowTable, sampling: Sampling, batch: int) -> Plans:
-    """The whole batch in one language."""
+    """Each batch in one language."""
     return Plans.of(mono_plan(table, sampling, batch))
 
 
 def cross(table: RowTable, sampling: Sampling, batch: int) -> Plans:
-    """Query and passage in different languages, in one ordered pair a batch or in one an example."""
+    """Query and passage in different languages; one ordered pair for each batch, or for each example."""
     make = pair_plan if sampling.xy == "per-batch" else mixed_plan
     return Plans.of(make(table, sampling, batch))
 
@@ -49,10 +49,10 @@ def same_language(table: RowTable, sampling: Sampling, batch: int) -> Plans:
 
 
 def pivot_only(table: RowTable, sampling: Sampling, batch: int) -> Plans:
-    """The pivot language alone.
+    """Each batch in the pivot language.
 
     Raises:
-        InputError: no row is in it.
+        InputError: no row is in the pivot language.
     """
     pivot = known_code(sampling.pivot) or sampling.pivot
     if pivot not in table.languages:
@@ -63,11 +63,17 @@ def pivot_only(table: RowTable, sampling: Sampling, batch: int) -> Plans:
 def mono_plan(
     table: RowTable, sampling: Sampling, batch: int, *, keep: Callable[[str], bool] = lambda lang: True
 ) -> Plan:
-    """Whole batches in one language, of the languages that are kept.
+    """Return the plan of batches in one language each.
+
+    Args:
+        table: the integer columns of the rows.
+        sampling: the sampling settings.
+        batch: global batch size, in pairs.
+        keep: whether to use a language, given its code.
 
     Raises:
-        BatchTooLargeError: no language has so many different passages.
-        InputError: all rows are bitext, whose texts answer nothing in their own language.
+        BatchTooLargeError: no language has enough different passages.
+        InputError: all rows are bitext, which has no question-answer pairs within one language.
     """
     _require_questions(table, "monolingual batches")
     wanted = [number for number, lang in enumerate(table.languages) if keep(lang)]
@@ -92,10 +98,16 @@ def mono_plan(
 def pair_plan(
     table: RowTable, sampling: Sampling, batch: int, *, keep: Callable[[str, str], bool] = lambda query, passage: True
 ) -> Plan:
-    """Whole batches in one ordered (query language, passage language), of the pairs that are kept.
+    """Return the plan of batches in one ordered pair (query language, passage language) each.
+
+    Args:
+        table: the integer columns of the rows.
+        sampling: the sampling settings.
+        batch: global batch size, in pairs.
+        keep: whether to use an ordered pair, given its two codes.
 
     Raises:
-        BatchTooLargeError: no pair has so many different passages.
+        BatchTooLargeError: no pair has enough different passages.
     """
     size, same = len(table.languages), table.same_language
     found = [
@@ -109,7 +121,7 @@ def pair_plan(
 
     def stream(stratum: Stratum, key: tuple[int, ...]) -> Stream:
         dataset, x, y = stratum
-        # Walk through the smaller language and look the other up: nothing is stored per pair.
+        # Walk through the smaller language and look up the other one, so that nothing is stored per pair.
         walk = x if table.pair_groups[dataset, x, x] <= table.pair_groups[dataset, y, y] else y
         rows = _language_rows(table, dataset, walk)
 
@@ -126,14 +138,20 @@ def pair_plan(
 
 
 def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = False) -> Plan:
-    """Batches that mix languages: group first, then one language of it (`same`) or an ordered pair.
+    """Return the plan of batches that mix languages: each example draws a group, then languages within it.
+
+    Args:
+        table: the integer columns of the rows.
+        sampling: the sampling settings.
+        batch: global batch size, in pairs.
+        same: draw one language for query and passage; otherwise an ordered pair.
 
     Raises:
-        BatchTooLargeError: no data set has so many different passages.
+        BatchTooLargeError: no data set has enough different passages.
     """
     if same:
         _require_questions(table, "batches of same-language pairs")
-    # Where two draws may meet in one language, a text of bitext would be its own query.
+    # If both draws may give the same language, bitext must be excluded: there a text would be its own query.
     apart = ~table.same_language if sampling.xy_draw == "independent" else np.ones(len(table.datasets), dtype=bool)
     counts = np.where(apart, table.parallel_components, table.dataset_components)
     if same:
@@ -152,7 +170,7 @@ def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = 
         def resolve(items: Rows, where: tuple[int, ...]) -> tuple[Rows, Rows]:
             first, count = table.group_ranges(items + start)
             if distinct:
-                # Sorted by language: where the last one is another than the first there are two.
+                # Rows are sorted by language, so a group has two languages if its first and last ones differ.
                 two = table.keys[first] < table.keys[first + count - 1]
                 first, count = first[two], count[two]
             if not len(first):
@@ -163,11 +181,11 @@ def mixed_plan(table: RowTable, sampling: Sampling, batch: int, *, same: bool = 
             there = np.arange(count.max()) < count[:, None]
             weights = np.where(there, log_weights[langs], -np.inf)
             if table.several:
-                # A language weighs the same however many passages the query has in it.
+                # Give a language the same weight however many passages the query has in it.
                 cells = np.arange(len(rows))[:, None] * len(table.languages) + langs
                 weights -= np.log(np.bincount(cells[there])[cells])
-            # The largest of (log weight + Gumbel noise) is a weighted draw; the two largest are one without
-            # replacement (Plackett-Luce).
+            # The argmax of (log weight + Gumbel noise) is a weighted draw; the two largest are two weighted draws
+            # without replacement (Plackett-Luce).
             rng = np.random.default_rng((*key, *where))
             noise = weights + rng.gumbel(size=weights.shape)
             lines = np.arange(len(rows))
@@ -220,7 +238,7 @@ def _fitting(table: RowTable, strata: list[Stratum], batch: int, what: str) -> l
 
 
 class BatchTooLargeError(InputError):
-    """No stratum can fill a batch; `largest` is the largest that one could fill."""
+    """No stratum can fill a batch; `largest` is the largest batch size that one could fill."""
 
     def __init__(self, batch: int, largest: int, what: str) -> None:
         self.largest = largest

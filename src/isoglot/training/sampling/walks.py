@@ -1,4 +1,4 @@
-"""Endless walks through one stratum of rows, in an order that needs no memory."""
+"""Endless walks through one stratum of rows, in a random order that takes little or no memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK = 1024
 
 
 class Stream:
-    """Endless passes through one stratum, each in its own random order, as (query row, passage row) pairs."""
+    """Endless passes through one stratum as (query row, passage row) pairs, each pass in a new random order."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class Stream:
         self._queries, self._passages, self._components = empty, empty, empty
 
     def take(self, count: int) -> tuple[Rows, Rows]:
-        """The next `count` pairs whose components all differ; the ones passed over come first next time."""
+        """Return the next `count` pairs with all different components; skipped pairs come first in the next call."""
         while len(self._components) < count:
             self._refill(count)
         if len(np.unique(self._components[:count])) == count:
-            # Nearly always: the next pairs as they come.
+            # The usual case: the next pairs have no component in common.
             queries, passages = self._queries[:count], self._passages[:count]
             self._queries, self._passages = self._queries[count:], self._passages[count:]
             self._components = self._components[count:]
@@ -60,7 +60,7 @@ class Stream:
         items = self._order(np.arange(self._at, end, dtype=np.int64))
         queries, passages = self._resolve(items, (self._pass, self._at))
         if len(self._queries) > 2 * self._size:
-            # One passage of very many groups: they wait longer than a pass takes, and need not queue twice.
+            # If very many groups share one passage, they stay queued for longer than a pass: do not queue them twice.
             new = ~np.isin(self._group[queries], self._group[self._queries])
             queries, passages = queries[new], passages[new]
         self._queries = np.concatenate([self._queries, queries])
@@ -73,10 +73,10 @@ class Stream:
 
 
 def keyed_permutation(size: int, key: tuple[int, ...]) -> Callable[[Rows], Rows]:
-    """A random permutation of range(size) as a function, fixed by `key`.
+    """Return a random permutation of range(size) as a function; it is determined by `key`.
 
     Up to 2**16 items it is a shuffled array; above, a six-round Feistel network on a rectangle, with cycle walking,
-    which needs no memory, so that thousands of strata of millions of groups cost nothing to open.
+    which needs no memory, so that thousands of strata with millions of groups each cost nothing to open.
 
     >>> order = keyed_permutation(5, (0,))
     >>> sorted(order(np.arange(5)).tolist())
@@ -86,7 +86,7 @@ def keyed_permutation(size: int, key: tuple[int, ...]) -> Callable[[Rows], Rows]
     if size <= 1 << 16:
         shuffled = rng.permutation(size)
         return lambda items: shuffled[items]
-    # Sides of a rectangle that holds little more than the items: hardly any number falls outside.
+    # Sides of a rectangle hardly larger than `size`, so that few values fall outside and need another round.
     height = math.isqrt(size - 1) + 1
     sides = np.array([height, -(-size // height)], dtype=np.uint64)
     salts = rng.integers(0, 1 << 63, size=6, dtype=np.uint64)
@@ -110,7 +110,7 @@ def keyed_permutation(size: int, key: tuple[int, ...]) -> Callable[[Rows], Rows]
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014); wraps around on purpose."""
+    """Return the splitmix64 finaliser (Steele, Lea, Flood 2014) of each value; overflow is intended."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -1,1 +1,1 @@
-"""What makes a training step cheaper and leaves its result alone."""
+"""Optimisations that make a training step cheaper without changing its result."""

@@ -1,4 +1,4 @@
-"""Dropout with masks that cost little on a CPU, where torch draws them one number at a time, a sixth of a step."""
+"""Dropout with cheap masks for CPUs, where torch draws one number at a time, which takes a sixth of a step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MaskDropout(nn.Dropout):
     """`nn.Dropout` with masks from `keep_mask`."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """Drop, in training."""
+        """Apply dropout in training mode."""
         return drop(values, self.p) if self.training and self.p > 0 else values
 
 
@@ -33,7 +33,7 @@ class _Drop(torch.autograd.Function):
 
 
 def drop(values: Tensor, share: float) -> Tensor:
-    """Set a share of the values to zero and scale the others up to keep the mean."""
+    """Set a share of the values to zero and scale up the others to keep the mean."""
     cut = round(share * _LEVELS)
     scale = _LEVELS / max(1, _LEVELS - cut)
     dropped: Tensor = _Drop.apply(values, keep_mask(values.shape, cut), scale)  # type: ignore[no-untyped-call]
@@ -41,9 +41,9 @@ def drop(values: Tensor, share: float) -> Tensor:
 
 
 def keep_mask(shape: torch.Size, cut: int) -> Tensor:
-    """A random mask that is False with probability cut / 65536, on the CPU.
+    """Return a random mask on the CPU that is False with probability cut / 65536.
 
-    One number from torch's generator seeds a faster one (SFC64), so masks repeat wherever torch's random state is
+    One number from torch's generator seeds a faster one (SFC64), so masks are repeated whenever torch's random state is
     restored: in GradCache's second pass and in a resumed run.
     """
     seed = int(torch.empty((), dtype=torch.int64).random_())

@@ -1,4 +1,4 @@
-"""A transformers encoder that trains faster on a CPU: cheap dropout masks, and no work on padding."""
+"""Faster training of a transformers encoder on a CPU: cheap dropout masks, and no computation on padding."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NAME = "isoglot"
 
 @contextmanager
 def lean(backbone: Any) -> Iterator[None]:
-    """Train a transformers encoder on the CPU this way for a while.
+    """Within the block, make a transformers encoder train faster on the CPU.
 
-    Dropout layers change for every encoder; attention where it is looked up in transformers' registry; the padding goes
-    where the architecture is known to allow it (BERT, RoBERTa, XLM-R and their like).
+    Dropout layers are replaced in every encoder; attention if it is SDPA from transformers' registry; padding is left
+    out if the architecture is known to allow that (see `can_pack`: BERT, RoBERTa, XLM-R, CamemBERT).
     """
     plain = [
         (parent, name, child)
@@ -70,7 +70,7 @@ def _without_padding(backbone: Any, forward: Callable[..., Any]) -> Callable[...
         with packed(starts, lengths):
             found = forward(
                 input_ids=input_ids[rows, columns][None],
-                # Of four dimensions it is handed through; attention goes by the layout.
+                # transformers passes a 4-D mask through unchanged; attention uses the packed layout instead.
                 attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool),
                 position_ids=columns[None] + offset,
                 token_type_ids=None if types is None else types[rows, columns][None],
@@ -92,7 +92,7 @@ def _right_padded(mask: Tensor) -> bool:
 
 
 class _Spread(torch.autograd.Function):
-    """Rows (T, d) to the given places of (size, d), zeros elsewhere."""
+    """Scatters rows (T, d) to the given places of a (size, d) tensor that is zero elsewhere."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, places: Tensor, size: int) -> Tensor:
@@ -115,20 +115,20 @@ def attention(
     scaling: float | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """Attention for transformers' registry: within the texts of a packed batch, else as `sdpa` does it.
+    """Attention for transformers' registry: within each text of a packed batch, otherwise the same as `sdpa`.
 
     Args:
         module: the attention layer.
-        query: (batch, heads, tokens, width); of a packed batch (1, heads, all tokens, width).
+        query: (batch, heads, tokens, width); for a packed batch (1, heads, all tokens, width).
         key: as `query`.
         value: as `query`.
-        attention_mask: (batch, 1, tokens, tokens), True where a token is seen; all are when None.
-        dropout: share of the attention weights.
-        scaling: of the scores; 1 / sqrt(width) when None.
-        more: what the registry passes besides.
+        attention_mask: (batch, 1, tokens, tokens), True where a token is attended to; all are when None.
+        dropout: share of the attention weights to drop.
+        scaling: factor of the scores; 1 / sqrt(width) when None.
+        more: other arguments from the registry.
 
     Returns:
-        (batch, tokens, heads, width), and no weights.
+        The output (batch, tokens, heads, width), and None for the attention weights.
     """
     return attend_within(_attend, module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more)
 
@@ -144,8 +144,8 @@ def _attend(
     scaling: float | None,
     **more: Any,
 ) -> tuple[Tensor, None]:
-    """What `scaled_dot_product_attention` computes on a CPU where it drops weights; else that function itself."""
-    # Without a mask a causal layer still hides what comes later.
+    """Compute SDPA with dropout step by step, using cheap masks; without dropout call `sdpa` itself."""
+    # Without a mask, a causal layer still hides later tokens.
     hidden = attention_mask is None and getattr(module, "is_causal", False)
     known = not hidden and (attention_mask is None or attention_mask.dtype == torch.bool)
     if not dropout or not known or query.shape != key.shape or more.get("position_bias") is not None:

@@ -1,9 +1,9 @@
-"""Training only the rows of the token table that the corpus uses.
+"""Train only the rows of the token table that the corpus uses.
 
 A token table is 69-82 % of a multilingual encoder's parameters, and a corpus uses a small part of it: gradients and
 optimiser state for the rest cost memory and time and change nothing but weight decay. `UsedEmbedding` keeps the used
-rows as one dense trainable matrix, so clipping, DDP and fused optimisers work as always, and reads and writes
-checkpoints as the plain table it stands for.
+rows as one dense trainable matrix, so clipping, DDP and fused optimisers work as usual, and reads and writes
+checkpoints like the plain table that it replaces.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from isoglot.core.errors import InputError
 
 
 class Reading(NamedTuple):
-    """The tokens of one batch: `vectors` (n, d), and for each trained row its place among them or -1."""
+    """The tokens of one batch: their `vectors` (n, d), and in `local` each trained row's index in these, or -1."""
 
     vectors: Tensor
     local: Tensor
@@ -30,10 +30,10 @@ class Reading(NamedTuple):
 class UsedEmbedding(nn.Module):
     """A token table (V, d) of which only the rows `used` are trained.
 
-    What a table does besides looking up stays: Gemma's multiplies its rows by a constant.
+    Anything a table does besides look-ups is preserved: Gemma's multiplies its rows by a constant.
 
     Args:
-        table: the plain table; its rows that are not used stay as they are.
+        table: the plain table; its unused rows do not change.
         used: (n,) sorted token ids.
     """
 
@@ -43,7 +43,7 @@ class UsedEmbedding(nn.Module):
 
     def __init__(self, table: nn.Embedding, used: Tensor) -> None:
         super().__init__()
-        self._tables = (table, _with_other_rows(table))  # in a tuple, as they are no modules of this one
+        self._tables = (table, _with_other_rows(table))  # in a tuple, to keep them from becoming submodules
         self.register_buffer("frozen", table.weight.detach(), persistent=False)
         self.register_buffer("used", used, persistent=False)
         used = used.to(table.weight.device)
@@ -55,16 +55,16 @@ class UsedEmbedding(nn.Module):
         self._reading: Reading | None = None
 
     def gather(self, ids: Tensor) -> Reading | None:
-        """Look the tokens of a whole batch up once; None where some are not among the used ones.
+        """Look up the tokens of a whole batch at once; return None if some are not among the used ones.
 
-        Every look-up in the trained table costs one dense gradient of its size; a batch that runs in chunks would
-        pay it for each chunk.
+        Every look-up in the trained table costs a dense gradient of its size, which a batch processed in chunks would
+        pay for each chunk.
 
         Args:
             ids: all token ids of the batch, any shape.
         """
         device = self.trained.device
-        # On the CPU where the ids are there: the number of different tokens is needed at once.
+        # On the CPU if the ids are there: the number of different tokens is needed now, which would stall a GPU.
         place = torch.unique((self._place if ids.device.type == "cpu" else self.place)[ids.reshape(-1)])
         if int(place[0]) < 0:
             return None
@@ -74,7 +74,7 @@ class UsedEmbedding(nn.Module):
         return Reading(functional.embedding(place, self.trained), local)
 
     def _look_up(self, ids: Tensor, rows: Tensor) -> Tensor:
-        """What the table makes of these ids, were these its rows."""
+        """Return the table's output for these ids if its rows were `rows`."""
         _, own = self._tables
         if type(own) is nn.Embedding:
             return functional.embedding(ids, rows)
@@ -83,7 +83,7 @@ class UsedEmbedding(nn.Module):
 
     @contextmanager
     def reading(self, tokens: Reading | None) -> Iterator[None]:
-        """Serve the look-ups of the block from what `gather` gave."""
+        """Within the block, serve look-ups from the result of `gather`."""
         self._reading = tokens
         try:
             yield
@@ -91,7 +91,7 @@ class UsedEmbedding(nn.Module):
             self._reading = None
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Look token ids up, (…) -> (…, d)."""
+        """Look up token ids, (…) -> (…, d)."""
         place = self.place[ids]
         if self._reading is not None:
             return self._look_up(self._reading.local[place], self._reading.vectors)
@@ -103,13 +103,13 @@ class UsedEmbedding(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The whole table as it stands now, (V, d); the frozen copy is brought up to date, nothing is cloned."""
+        """The whole table in its current state, (V, d): the frozen copy, updated with the trained rows; not a clone."""
         with torch.no_grad():
             self.frozen.index_copy_(0, self.used, self.trained.detach().to(self.frozen.dtype))
         return self.frozen
 
     def restore(self) -> nn.Embedding:
-        """The plain table with the trained rows put back."""
+        """Return the plain table with the trained rows written back."""
         table, _ = self._tables
         table.weight.data = self.weight
         return table
@@ -129,7 +129,7 @@ class UsedEmbedding(nn.Module):
 
 
 def _with_other_rows(table: nn.Embedding) -> nn.Embedding:
-    """A table of the same kind that may be asked with any rows, of which none is the padding's."""
+    """Return a table of the same kind without a padding row, for look-ups in other weights."""
     other = copy.copy(table)
     other._parameters = dict(table._parameters)
     other.padding_idx = None
@@ -137,7 +137,7 @@ def _with_other_rows(table: nn.Embedding) -> nn.Embedding:
 
 
 def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
-    """Set the token table of a transformers model up for training.
+    """Set up the token table of a transformers model for training.
 
     Args:
         backbone: a transformers encoder.
@@ -160,7 +160,7 @@ def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
 
 
 def restore_token_table(backbone: Any) -> None:
-    """Undo `prepare_token_table`: a plain, trainable table."""
+    """Undo `prepare_token_table`: restore the plain table and make it trainable."""
     table = backbone.get_input_embeddings()
     if isinstance(table, UsedEmbedding):
         table = table.restore()
