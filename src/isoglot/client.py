@@ -138,7 +138,7 @@ class Client:
 
         Raises:
             ServerError: the server rejected the request, failed, or could not be reached.
-            InputError: the query is no text or is blank, `langs` names no languages, or `collapse` is no list.
+            InputError: the query is blank or not a text, `langs` names no languages, or `collapse` is not a list.
         """
         check_kind("query", query, str, "a text")
         if not query.strip():
@@ -177,7 +177,7 @@ class Client:
 
         Raises:
             ServerError: the server rejected the request, failed, or could not be reached.
-            InputError: `names` is no list, or `langs` names no languages.
+            InputError: `names` is not a list, or `langs` names no languages.
         """
         asked: dict[str, Any] = {"q": "", "k": 1, "facets": _several("names", names), "lang": _codes(langs)}
         asked |= {name: value for name, value in (("where", where), ("index", index)) if value is not None}
@@ -204,7 +204,7 @@ class Client:
 
         Raises:
             ServerError: the server rejected the request, failed, or could not be reached.
-            InputError: `texts` is no list.
+            InputError: `texts` is not a list.
         """
         given = _several("texts", texts)
         if model is None:
@@ -230,7 +230,7 @@ class Client:
 
         Raises:
             ServerError: the server rejected the request, failed, or could not be reached.
-            InputError: `documents` is no list.
+            InputError: `documents` is not a list.
         """
         body = {"query": query, "documents": _several("documents", documents), "top_n": top_n, "model": model}
         results = self._ask("POST", "v1/rerank", json=body)["results"]

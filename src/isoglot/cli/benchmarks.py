@@ -32,7 +32,7 @@ class Source:
         langs: Comma-separated languages, for queries and candidates alike.
         context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
         subset: Passages of miracl: the full corpora, or the hard negatives.
-        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        split: Split of a beir folder's qrels, or of an MTEB task.
         stream: Read the passages of a beir folder from their files as needed, for corpora larger than memory.
         offline: Never download anything.
     """
@@ -60,7 +60,7 @@ class IndexedBenchmark(Source):
         langs: Comma-separated languages of the benchmark.
         context: Each candidate sentence is followed by its paragraph (xquad-r, mlqa-r).
         subset: Passages of miracl: the full corpora, or the hard negatives.
-        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        split: Split of a beir folder's qrels, or of an MTEB task.
         stream: Read the passages of a beir folder from their files as needed.
         offline: Never download anything.
     """
@@ -80,7 +80,7 @@ class ComparedOn(Source):
         langs: Comma-separated languages that were measured.
         context: Each candidate sentence was followed by its paragraph (xquad-r, mlqa-r).
         subset: Passages of miracl.
-        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        split: Split of a beir folder's qrels, or of an MTEB task.
         stream: Read the passages of a beir folder from their files as needed.
         offline: Never download anything.
     """

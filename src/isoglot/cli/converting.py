@@ -216,8 +216,9 @@ def from_pairs(
         files: LANG=FILE, such as de=train.de.tsv en=train.en.tsv; plain files with --lang-column.
         output: Rows file to write (.jsonl or .jsonl.gz).
         dataset: Name of the data set.
-        query_column: By default anchor, query, question or sentence1, else the first text.
-        passage_column: By default positive, passage, answer, document or sentence2, else the second text.
+        query_column: Column of the query; by default anchor, query, question or sentence1, else the first text.
+        passage_column: Column of the passage; by default positive, passage, answer, document or sentence2, else the
+            second text.
         group_column: Column of an id that translations of one pair share; by default line n is the same pair in every
             file.
         lang_column: Column of the language.

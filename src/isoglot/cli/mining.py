@@ -40,16 +40,17 @@ def mine(
 ) -> None:
     """Add hard negatives to rows: what an encoder ranks high, or (--from context) the passage's neighbours.
 
-    Never a passage of the same group or component, in any language, nor a near duplicate of one.
+    A passage of the row's group or component, in any language, or a near duplicate of one is never a negative.
 
     Args:
         rows: Row files, or one prepared folder.
         output: Rows file to write (.jsonl or .jsonl.gz).
-        source: model searches all passages; context takes other sentences of each row's own context, at no cost.
+        source: model searches all passages; context takes other sentences of each row's own context, without a model.
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         negatives: Most negatives per row.
-        language: query: the row's language, for the row's query; passage: the same for the group's queries in
-            other languages; any: all languages; mix: the row's language and the others in turn.
+        language: Where negatives come from. query: the row's language, searched with the row's query; passage: the
+            row's language, searched with the group's queries in other languages; any: all languages; mix: the row's
+            language and the others in turn.
         range_min: Skip this many of the best candidates.
         range_max: Look no further than this rank; by default ten candidates for each negative.
         max_score: Skip candidates with a higher cosine.

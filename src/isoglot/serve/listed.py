@@ -17,4 +17,4 @@ class Listed:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         values = self._values()
-        return {"type": self._kind, "enum": list(values)} if values else {"not": {}}  # an enum of nothing is no schema
+        return {"type": self._kind, "enum": list(values)} if values else {"not": {}}  # an empty enum is invalid

@@ -43,7 +43,7 @@ class FoundPassage(BaseModel):
 
 
 class FoundPassages(BaseModel):
-    """What search answers, best first."""
+    """The results of search, best first."""
 
     results: list[FoundPassage]
     facets: dict[str, Counts] = Field(
@@ -52,7 +52,7 @@ class FoundPassages(BaseModel):
 
 
 class FetchedDocument(BaseModel):
-    """What fetch answers."""
+    """The result of fetch: a whole document."""
 
     id: str
     title: str
