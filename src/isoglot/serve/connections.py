@@ -25,7 +25,7 @@ class Punctual(H11Protocol):
     connections that are idle between two requests, and `Guard` limits the time for a body.
 
     Attributes:
-        seconds: time limit of a head; also of how long a client may leave sent data unacknowledged.
+        seconds: time limit of a head; also of how long a client may leave sent data unread or unacknowledged.
     """
 
     seconds = 10.0
