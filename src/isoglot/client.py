@@ -1,4 +1,4 @@
-"""A client of `isoglot serve` for Python: search, vectors and re-ranking from elsewhere."""
+"""A Python client of `isoglot serve`: search, embeddings and re-ranking over HTTP."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ except ImportError as error:
     raise MissingPackageError("isoglot.client needs httpx: pip install 'isoglot[client]'") from error
 
 T = TypeVar("T")
-_TEXTS = 128  # of one request, as servers allow
-_BYTES = 1_000_000  # of its texts, likewise: 1 MiB with all that stands around them
+_TEXTS = 128  # texts of one request: the servers' default limit
+_BYTES = 1_000_000  # bytes of those texts as JSON; with the rest of the body this stays below the servers' 1 MiB
 
 
 class ServerError(IsoglotError):
-    """A server refused, failed or was not reached.
+    """The server rejected the request, failed, or could not be reached.
 
     Attributes:
-        status: of HTTP; None where there was no answer.
-        retry_after: seconds after which it may be asked again, where it says so.
+        status: HTTP status; None if there was no response.
+        retry_after: seconds after which to retry, if the server says so.
     """
 
     def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
@@ -60,7 +60,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Place of a document in the request, and its score."""
+    """A document's position in the request (from 0) and its score."""
 
     index: int
     score: float
@@ -68,13 +68,13 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Facet:
-    """How often the values of a field are there, as `Searcher.facets` counts them.
+    """How many passages have each value of a field, as counted by `Searcher.facets`.
 
     Attributes:
-        counts: passages that have each value, most first.
-        more: how many values there are besides.
-        passages: those that were counted.
-        without: those of them that have no value.
+        counts: number of passages for each value, most frequent first.
+        more: number of further values.
+        passages: number of passages counted.
+        without: number of those that have no value.
     """
 
     counts: Mapping[str | float | bool, int]
@@ -84,13 +84,13 @@ class Facet:
 
 
 class Client:
-    """A connection to a server, kept open; threads may share it.
+    """A persistent connection to a server; threads may share it.
 
     Args:
-        url: of the server, such as `http://127.0.0.1:8000` or `https://search.example.org/find`.
-        key: one of its keys, where it has any.
-        timeout: seconds to wait for an answer.
-        transport: of httpx, for proxies and tests.
+        url: address of the server, such as `http://127.0.0.1:8000` or `https://search.example.org/find`.
+        key: an API key, if the server requires one.
+        timeout: seconds to wait for a response.
+        transport: httpx transport, for proxies and tests.
 
     Example:
         >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
@@ -122,23 +122,23 @@ class Client:
         """Find passages.
 
         Args:
-            query: in any language.
-            k: how many at most.
-            langs: only these languages, such as `["de", "en"]` or `"de,en"`; all where none is named.
-            mode: by meaning, by words, or both.
-            fair: `balanced` prefers no language.
-            feedback: search twice, the second time for what is like the best passages too, which finds their
-                translations; not with `lexical`.
-            rerank: what scores the best anew, such as `late`; the server says what it has.
-            where: only passages that are so, such as `year >= 2020`.
-            offset: results to pass over.
-            collapse: one result of each `document`, of each `text`, or of both.
+            query: the query, in any language.
+            k: most passages to return.
+            langs: search only these languages, such as `["de", "en"]` or `"de,en"`; all by default.
+            mode: search by meaning (`dense`), by words (`lexical`), or both (`hybrid`).
+            fair: `balanced` removes the model's preference for some languages.
+            feedback: search a second time with the query and the best passages, which finds translations of these;
+                not with `lexical`.
+            rerank: name of the re-ranker for the top results, such as `late`; an unknown name's error lists the
+                server's.
+            where: filter on metadata, such as `year >= 2020`.
+            offset: number of results to skip.
+            collapse: keep one result per `document`, per `text`, or both.
             index: name of the index; the server's first when None.
 
         Raises:
-            ServerError: refused, failed, or not reached.
-            InputError: the query is no text or has nothing but spaces, `langs` is neither codes nor a text, or
-                `collapse` no list.
+            ServerError: the server rejected the request, failed, or could not be reached.
+            InputError: the query is blank or not a text, `langs` names no languages, or `collapse` is not a list.
         """
         check_kind("query", query, str, "a text")
         if not query.strip():
@@ -167,17 +167,17 @@ class Client:
         where: str | None = None,
         index: str | None = None,
     ) -> dict[str, Facet]:
-        """Count the values of fields among all passages that a search with these languages and filter looks at.
+        """Count the values of fields over all passages that match the languages and the filter.
 
         Args:
-            names: of fields, such as `lang` and `source`; at most eight.
+            names: fields, such as `lang` and `source`; at most eight.
             langs: as in `search`.
-            where: only passages that are so.
+            where: filter on metadata, as in `search`.
             index: name of the index; the server's first when None.
 
         Raises:
-            ServerError: refused, failed, or not reached.
-            InputError: `names` is no list of texts, or `langs` neither codes nor a text.
+            ServerError: the server rejected the request, failed, or could not be reached.
+            InputError: `names` is not a list, or `langs` names no languages.
         """
         asked: dict[str, Any] = {"q": "", "k": 1, "facets": _several("names", names), "lang": _codes(langs)}
         asked |= {name: value for name, value in (("where", where), ("index", index)) if value is not None}
@@ -195,16 +195,16 @@ class Client:
     def embed(
         self, texts: Sequence[str], role: Literal["query", "passage"] = "passage", *, model: str | None = None
     ) -> NDArray[np.float32]:
-        """Unit vectors (n, d) of texts, in as many requests as they take.
+        """Return unit vectors (n, d) of texts, float32, in as many requests as needed; (0, 0) for no texts.
 
         Args:
-            texts: none of them empty.
-            role: what they are.
-            model: name of an index, whose model embeds; the server's first when None.
+            texts: non-empty texts.
+            role: whether they are queries or passages.
+            model: name of the index whose model to use; the server's first when None.
 
         Raises:
-            ServerError: refused, failed, or not reached.
-            InputError: `texts` is no list.
+            ServerError: the server rejected the request, failed, or could not be reached.
+            InputError: `texts` is not a list.
         """
         given = _several("texts", texts)
         if model is None:
@@ -220,24 +220,24 @@ class Client:
     def rerank(
         self, query: str, documents: Sequence[str], *, top_n: int | None = None, model: str | None = None
     ) -> list[Ranked]:
-        """Documents in order for a query, best first.
+        """Rank documents for a query, best first.
 
         Args:
-            query: in any language.
-            documents: texts.
-            top_n: how many at most.
-            model: a re-ranking model or an index; the server's first when None.
+            query: the query, in any language.
+            documents: the documents' texts.
+            top_n: most documents to return; all when None.
+            model: name of a re-ranking model or an index; the server's first when None.
 
         Raises:
-            ServerError: refused, failed, or not reached.
-            InputError: `documents` is no list.
+            ServerError: the server rejected the request, failed, or could not be reached.
+            InputError: `documents` is not a list.
         """
         body = {"query": query, "documents": _several("documents", documents), "top_n": top_n, "model": model}
         results = self._ask("POST", "v1/rerank", json=body)["results"]
         return [Ranked(entry["index"], entry["relevance_score"]) for entry in results]
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -263,7 +263,7 @@ class Client:
 
 
 def _in_requests(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Texts in their order, as many together as a request may hold; one at least."""
+    """Split texts, in order, into lists as large as a request may hold, each of at least one text."""
     some: list[str] = []
     taken = 0
     for text in texts:
@@ -278,7 +278,7 @@ def _in_requests(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _several(name: str, given: Iterable[T]) -> list[T]:
-    """What an argument holds; one text is no list of its characters."""
+    """Return an argument as a list; a single text is an error, not a list of its characters."""
     check_kind(name, given, Iterable, "a list")
     if isinstance(given, str):
         raise InputError(f"{name}: given as one text; expected a list")
@@ -286,7 +286,7 @@ def _several(name: str, given: Iterable[T]) -> list[T]:
 
 
 def _codes(langs: str | Sequence[str] | None) -> list[str]:
-    """Codes as `Searcher.search` takes them; none for all languages."""
+    """Return language codes, given as for `Searcher.search`; an empty list for all languages."""
     codes = given_codes(langs)
     if isinstance(langs, str) and not codes:
         raise InputError(f"langs {langs!r}: names no language; expected a text such as 'de,en', or None for all")

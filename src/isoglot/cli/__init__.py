@@ -1,4 +1,4 @@
-"""The `isoglot` command: parse, call, print; errors become exit codes."""
+"""The `isoglot` command: parse arguments, run a verb, print, and turn errors into exit codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ app = App(
     help_format="plaintext",
     help_formatter=HelpPage(),
     default_parameter=DEFAULTS,
-    # Ours to answer: the parser would leave without a word.
+    # We handle it: the parser would exit without a message.
     suppress_keyboard_interrupt=False,
 )
 for verb in (
@@ -95,12 +95,12 @@ app.register_install_completion_command()
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit.
 
-    0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted, 143 ended by SIGTERM.
+    Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 a gate was missed, 130 interrupted, 143 ended by SIGTERM.
     """
     wait_asleep()
     open_streams()
     for stream in (sys.stdout, sys.stderr):
-        # What a terminal cannot show is escaped: no result is lost over a character.
+        # Escape characters that the terminal cannot show, rather than fail on them.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:] if argv is None else argv))
@@ -130,7 +130,7 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt as error:
         return _fail("; ".join(["interrupted", *map(str, error.args)]), 130)
     except BrokenPipeError:
-        # The reader of our output is gone; nothing more can be said to it.
+        # The reader of our output is gone: silence what is still to be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
@@ -142,7 +142,7 @@ def _run(argv: list[str]) -> int:
         place = f"{error.filename}: " if error.filename else ""
         return _fail(f"{place}{error.strerror or error}", 1)
     finally:
-        app.config = []  # a recipe is of one call
+        app.config = []  # a recipe applies to one call only
 
 
 def _fail(message: str, code: int) -> int:
@@ -152,7 +152,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _recipe(argv: list[str]) -> tuple[list[str], str | None]:
-    """Take `--config FILE.toml` (or the recipe that follows `study`) out of the arguments."""
+    """Remove `--config FILE.toml` (or the recipe after `study`) from the arguments; return the rest and the path."""
     tokens = list(argv)
     recipe: str | None = None
     for index, token in enumerate(tokens):

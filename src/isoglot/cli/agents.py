@@ -1,4 +1,4 @@
-"""`isoglot mcp`: an index as tools of agents."""
+"""`isoglot mcp`: offer an index as tools to agents."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def mcp(
     Args:
         index: Folder made by isoglot index, or a place in a store, such as qdrant://localhost:6333/docs.
         http: Port of this machine to listen on (streamable HTTP, path /mcp); standard input and output by default.
-        model: The encoder of the index, where it lies elsewhere now.
-        rerank: What scores the best of every search anew: a cross-encoder or another encoder, by folder or Hub id, or
-            late, by the tokens of the index's own model.
-        options: How the encoder is opened, where not as it was for the index.
+        model: The encoder, if it is now at another place than the index recorded.
+        rerank: Re-rank the best results of every search: with a cross-encoder or another encoder (folder or Hub id), or
+            with late, the token vectors of the index's own model.
+        options: How the encoder is opened, if not as the index recorded.
     """
     missing = [name for name in ("mcp", "uvicorn") if find_spec(name) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""`isoglot data audit`: what is wrong with rows before they are trained on."""
+"""`isoglot data audit`: find problems in rows before training on them."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def audit(
 ) -> int:
     """Check rows before training: coverage, wrong languages, over-long texts, overlap, and what batches would hold.
 
-    Exit code 0; with --strict 3 where there is any problem.
+    Exit code 0; with --strict 3 if there is any problem.
 
     Args:
         rows: Row files, or one prepared folder.
-        benchmark: Look for rows that also stand in this benchmark; rows wants --benchmark-rows.
+        benchmark: Look for rows that also occur in this benchmark; rows needs --benchmark-rows.
         data_dir: Folder with the benchmark's {lang}.json files; downloaded to the cache when not given.
         benchmark_rows: Row files to compare with.
         exact_only: Look for equal texts only, not for near duplicates.
-        model: The encoder to be trained: counts tokens for each language and texts that will be cut.
+        model: The encoder to be trained: counts tokens per language and texts that will be truncated.
         options: How the model is opened.
         query_length: Tokens of a query that training keeps; the model's preset by default.
         passage_length: Tokens of a passage that training keeps.
-        sampling: The regime that the dry run draws.
+        sampling: How the dry run draws batches.
         batch_size: Pairs in a batch.
         batches: Number of batches of the dry run.
         seed: Seed of the dry run.
         langs: Comma-separated languages to keep.
-        strict: Exit with 3 where there is any problem.
+        strict: Exit with 3 if there is any problem.
         as_json: Print the facts as JSON.
         offline: Never download.
     """

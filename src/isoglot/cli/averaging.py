@@ -1,4 +1,4 @@
-"""`isoglot average`."""
+"""`isoglot average`: average the weights of models."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def average(
     weights: Annotated[Fractions, Parameter(allow_leading_hyphen=True)] = (),
     overwrite: Switch = False,
 ) -> None:
-    """Average the weights of models that were trained from the same one: seeds, checkpoints, two regimes.
+    """Average the weights of models trained from the same one: seeds, checkpoints, two regimes.
 
-    Costs one model at search time. With two models, --weights are a point on the line between them.
+    Searching costs no more than with one model. With two models, --weights are a point on the line between them.
 
     Args:
         models: Sentence Transformers folders, or embedded; two or more.

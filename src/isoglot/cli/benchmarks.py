@@ -1,4 +1,4 @@
-"""What to measure on, as flags name it: a benchmark opened from a folder, from rows, or downloaded."""
+"""The benchmark to measure on, as given by flags: opened from a folder, from rows, or downloaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.data.benchmarks.streamed import StreamedCorpus
 
-# A name of the registry (`isoglot list benchmarks`), maybe with an argument behind a colon, or a path.
+# A name of the registry (`isoglot list benchmarks`), possibly with an argument after a colon, or a path.
 BenchmarkName = str
 Subset = Literal["full", "hard-negatives"]
 
@@ -32,7 +32,7 @@ class Source:
         langs: Comma-separated languages, for queries and candidates alike.
         context: Encode each candidate sentence followed by its paragraph (xquad-r, mlqa-r).
         subset: Passages of miracl: the full corpora, or the hard negatives.
-        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        split: Split of a beir folder's qrels, or of an MTEB task.
         stream: Read the passages of a beir folder from their files as needed, for corpora larger than memory.
         offline: Never download anything.
     """
@@ -60,7 +60,7 @@ class IndexedBenchmark(Source):
         langs: Comma-separated languages of the benchmark.
         context: Each candidate sentence is followed by its paragraph (xquad-r, mlqa-r).
         subset: Passages of miracl: the full corpora, or the hard negatives.
-        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        split: Split of a beir folder's qrels, or of an MTEB task.
         stream: Read the passages of a beir folder from their files as needed.
         offline: Never download anything.
     """
@@ -73,14 +73,14 @@ class ComparedOn(Source):
     """What runs were measured on.
 
     Attributes:
-        benchmark: What the runs were measured on, for --report, where their records do not lead there: xquad-r, mlqa-r,
-            miracl, beir, rows, mteb:TASK, any other that isoglot list benchmarks names, or a path.
+        benchmark: What the runs were measured on, for --report, if it cannot be found from their records: xquad-r,
+            mlqa-r, miracl, beir, rows, mteb:TASK, any other that isoglot list benchmarks names, or a path.
         data_dir: The benchmark's folder.
         rows: Row files that were the benchmark.
         langs: Comma-separated languages that were measured.
         context: Each candidate sentence was followed by its paragraph (xquad-r, mlqa-r).
         subset: Passages of miracl.
-        split: Split: of the qrels of a beir folder, or of an MTEB task.
+        split: Split of a beir folder's qrels, or of an MTEB task.
         stream: Read the passages of a beir folder from their files as needed.
         offline: Never download anything.
     """
@@ -97,7 +97,7 @@ def open_benchmark(
     *,
     offline: bool = False,
 ) -> Benchmark:
-    """Open a benchmark by name in memory (of miracl: the hard negatives)."""
+    """Open a benchmark by name, in memory (for miracl: the hard negatives)."""
     from isoglot.data.benchmarks.benchmark import Benchmark as Opened
 
     source = Source(name, data_dir, rows, langs, subset="hard-negatives", offline=offline)
@@ -106,7 +106,7 @@ def open_benchmark(
 
 
 def open_source(source: Source, scratch: Path, *, rows_flag: str = "--rows") -> Benchmark | StreamedCorpus:
-    """Open what to measure on: from a folder, from rows, or downloaded to the cache."""
+    """Open the benchmark to measure on: from a folder, from rows, or downloaded to the cache."""
     from isoglot.data.benchmarks.named import Request
     from isoglot.data.benchmarks.named import open_benchmark as opened
 
@@ -137,7 +137,7 @@ def open_source(source: Source, scratch: Path, *, rows_flag: str = "--rows") -> 
 
 
 def source_settings(source: Source) -> dict[str, Any]:
-    """What `run.json` says about a source."""
+    """Return a source's settings for `run.json`."""
     return {
         "benchmark": source.benchmark,
         "data_dir": None if source.data_dir is None else str(source.data_dir),

@@ -1,4 +1,4 @@
-"""`isoglot data from-bitext`: translation memories and translators' files as rows for cross-lingual batches."""
+"""`isoglot data from-bitext`: turn translation memories and translators' files into rows for cross-lingual batches."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def from_bitext(
     """Turn TMX, XLIFF, gettext PO, TSV and Moses files into rows that serve cross-lingual batches only.
 
     Args:
-        files: .tmx, .xlf, .xliff, .po or .tsv (also .gz or .zip), or files that match line by line as LANG=FILE.
+        files: .tmx, .xlf, .xliff, .po or .tsv (also .gz or .zip), or files aligned line by line as LANG=FILE.
         output: Rows file to write (.jsonl or .jsonl.gz).
         langs: Languages of files that do not name them, source first: of Moses files in order, of the columns of a
             TSV without a header, of a PO file.
         keep: Comma-separated languages to keep.
-        pivot: Language by whose texts several files are joined.
+        pivot: Language whose texts join segments of several files.
         dataset: Name of the data set.
         fuzzy: Keep segments that are marked as fuzzy or in need of translation.
         overwrite: Replace an existing file.

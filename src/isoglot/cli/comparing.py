@@ -1,4 +1,4 @@
-"""`isoglot compare`."""
+"""`isoglot compare`: compare runs on one benchmark."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def compare(
     """Compare runs on one benchmark: differences with paired intervals, per language, family and script.
 
     Args:
-        runs: Folders of isoglot evaluate or isoglot study, the reference first; NAME=FOLDER names one, and folders of
-            one name are seeds of one training.
+        runs: Folders of isoglot evaluate or isoglot study, the reference first; NAME=FOLDER names one, and folders with
+            the same name are seeds of one training.
         output_dir: Folder for comparison.md and comparison.json.
         measures: Comma-separated measures, such as monolingual.ndcg@10,multilingual.map; the headline measures when not
             given.
         resamples: Bootstrap resamples.
         report: Also write a report (HTML, Markdown, CSV, LaTeX, figures), to report/ in the output folder.
-        source: Where the benchmark lies, whose texts and languages the report shows beside the top 10 of each run; as
-            the runs' records say when not given.
+        source: The benchmark, whose texts and languages the report shows beside the top 10 of each run; as recorded in
+            the runs when not given.
         no_examples: Leave queries and passages of the benchmark out of the report.
         overwrite: Replace what the folder holds.
         as_json: Print comparison.json instead of the text.
@@ -78,7 +78,7 @@ def compare(
             write_json(folder / "comparison.json", record)
             write_text(folder / "comparison.md", text)
             if report:
-                # The report's own tables show the headline figures, whatever was asked for.
+                # The report's tables always show the headline measures, whatever --measures says.
                 shown = differences(stacks, resamples=resamples)
                 runs_of = [(name, number, run) for number, (name, run) in enumerate(loaded)]
                 trained = next((run.trained for _, run in reversed(loaded) if run.trained), ())
@@ -89,7 +89,7 @@ def compare(
 
 
 def _with_hits(facts: StudyReport, named: list[tuple[str, Path]], source: ComparedOn | None) -> StudyReport:
-    """The same report with the top 10 of each run, where the benchmark and the hits are at hand."""
+    """Add the top 10 of each run to a report, if the benchmark and the hits are available."""
     from isoglot.measuring.per_query import POOL
     from isoglot.measuring.top10 import load_hits
 
@@ -98,7 +98,7 @@ def _with_hits(facts: StudyReport, named: list[tuple[str, Path]], source: Compar
         return facts
     top: dict[str, Any] = {}
     for (name, folder), (_, _, result) in zip(named, facts.runs, strict=True):
-        # Of several seeds the first one's, as in a study; a run of each language alone has no common top 10.
+        # Of several seeds show the first, as in a study; runs over each language separately have no common top 10.
         hits = load_hits(folder, data) if name not in top and (POOL, "map") in result.values else None
         if hits is not None:
             top[name] = hits
@@ -106,7 +106,7 @@ def _with_hits(facts: StudyReport, named: list[tuple[str, Path]], source: Compar
 
 
 def _benchmark(folder: Path, source: ComparedOn | None) -> Benchmark | None:
-    """What the runs were measured on, opened anew: as the flags say, or the record of the first run."""
+    """Reopen the benchmark that the runs were measured on, as given by flags or recorded in the first run."""
     from isoglot.core.run_record import read_run
     from isoglot.data.benchmarks.benchmark import Benchmark as Opened
 

@@ -1,4 +1,4 @@
-"""`isoglot data from-…`: training files of other libraries and data sets as parallel rows."""
+"""`isoglot data from-…`: convert training files of other libraries and data sets to parallel rows."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def from_lareqa(
     """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
 
     Args:
-        folder: Holds {lang}.json.
+        folder: Folder with the {lang}.json files.
         output: Rows file to write (.jsonl or .jsonl.gz).
         langs: Comma-separated languages to keep.
         dataset: Name of the data set; the folder's name by default.
-        context_negatives: At most so many other sentences of the paragraph become negatives: those that hold no
-            question's answer.
-        seed: Of their draw.
+        context_negatives: Most negatives per row, taken from the other sentences of the paragraph that answer no
+            question.
+        seed: Seed of the random choice of these negatives.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.lareqa_rows import lareqa_rows
@@ -61,8 +61,8 @@ def from_mmarco(
     """Turn mMARCO's translated queries and passages into parallel rows; a group is a query id.
 
     Args:
-        folder: Holds a query file and a collection for each language; or unicamp-dl/mmarco@REVISION, which is fetched
-            from the Hub (--langs for some languages only).
+        folder: Folder with a query file and a collection for each language; or unicamp-dl/mmarco@REVISION, which is
+            downloaded from the Hub (--langs for some languages only).
         output: Rows file to write (.jsonl or .jsonl.gz).
         queries: Name of a query file, queries.{lang}.tsv by default; {lang} is the code, {language} the English name in
             lower case.
@@ -70,8 +70,8 @@ def from_mmarco(
         relations: Qrels or triples of ids; by default the folder's only qrels*.tsv or triples*.tsv.
         langs: Comma-separated languages to keep.
         dataset: Name of the data set.
-        negatives: At most so many negatives a row, from triples.
-        max_groups: Only the first so many queries.
+        negatives: Most negatives per row, from triples.
+        max_groups: Convert only this many queries, the first ones.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers import mmarco
@@ -110,12 +110,12 @@ def from_miracl(
     """Turn MIRACL's or Mr. TyDi's topics, qrels and corpora into rows with all their positives.
 
     Args:
-        folder: Holds miracl-v1.0-LANG/ and miracl-corpus-v1.0-LANG/, or mrtydi-v1.1-LANGUAGE/.
+        folder: Folder with miracl-v1.0-LANG/ and miracl-corpus-v1.0-LANG/, or mrtydi-v1.1-LANGUAGE/.
         output: Rows file to write (.jsonl or .jsonl.gz).
-        split: Such as train or dev.
+        split: Split of the data set, such as train or dev.
         langs: Comma-separated languages to keep.
         dataset: Name of the data set; miracl or mr-tydi by default.
-        negatives: At most so many a row, of the passages judged not relevant.
+        negatives: Most negatives per row, from the passages judged not relevant.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.judged import judged_rows
@@ -140,8 +140,8 @@ def from_swim_ir(
         output: Rows file to write (.jsonl or .jsonl.gz).
         dataset: Name of the data set.
         langs: Comma-separated languages of questions to keep.
-        cross_lingual: The files are of the cross-lingual sets: each question and its English passage become rows of
-            bitext, which serve batches across the two languages.
+        cross_lingual: The files belong to the cross-lingual sets: each question and its English passage become bitext
+            rows, used only in batches across the two languages.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.swim_ir import swim_ir_rows
@@ -177,16 +177,16 @@ def from_hub(
     Args:
         name: ID@REVISION, or a folder of its files.
         output: Rows file to write (.jsonl or .jsonl.gz).
-        query: Column of the query; a dot leads into records, such as question.text.
+        query: Column of the query; a dot selects a nested field, such as question.text.
         passage: Column of the passage, or of a list of relevant passages.
         lang: Column of the language, or a code such as de for all records.
-        group: Column of what translations share; by default every record is a group.
+        group: Column of an id that translations share; by default every record is a group.
         title: Column of the passage's title.
         negatives: Column of a negative, or of a list of negatives.
         dataset: Name of the data set; the id's last part by default.
-        subset: Which of the data set's configurations.
-        split: Of the data set.
-        limit: Only the first so many records.
+        subset: Name of the data set's configuration.
+        split: Split of the data set.
+        limit: Convert only this many records, the first ones.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.hub import Columns, hub_rows
@@ -216,13 +216,15 @@ def from_pairs(
         files: LANG=FILE, such as de=train.de.tsv en=train.en.tsv; plain files with --lang-column.
         output: Rows file to write (.jsonl or .jsonl.gz).
         dataset: Name of the data set.
-        query_column: By default anchor, query, question or sentence1, else the first text.
-        passage_column: By default positive, passage, answer, document or sentence2, else the second text.
-        group_column: Holds what translations of one pair share; by default line n is the same pair in every file.
-        lang_column: Holds the language.
-        negatives: At most so many negatives a row; all by default.
-        unaligned: Without a group column, no line is a translation of another.
-        no_header: CSV and TSV begin with data; columns are then called 1, 2, 3.
+        query_column: Column of the query; by default anchor, query, question or sentence1, else the first text.
+        passage_column: Column of the passage; by default positive, passage, answer, document or sentence2, else the
+            second text.
+        group_column: Column of an id that translations of one pair share; by default line n is the same pair in every
+            file.
+        lang_column: Column of the language.
+        negatives: Most negatives per row; all by default.
+        unaligned: Without a group column, treat no line as a translation of another.
+        no_header: CSV and TSV files have no header; columns are then called 1, 2, 3.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.other_libraries import Reading, pairs_rows, parse_sources
@@ -248,8 +250,8 @@ def from_tevatron(
         files: LANG=FILE, such as de=train.de.jsonl; plain files with --lang-column.
         output: Rows file to write (.jsonl or .jsonl.gz).
         dataset: Name of the data set.
-        lang_column: Holds the language.
-        negatives: At most so many negatives a row; all by default.
+        lang_column: Column of the language.
+        negatives: Most negatives per row; all by default.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.other_libraries import Reading, parse_sources, tevatron_rows
@@ -275,10 +277,11 @@ def from_flagembedding(
         files: LANG=FILE, such as de=train.de.jsonl; plain files with --lang-column.
         output: Rows file to write (.jsonl or .jsonl.gz).
         dataset: Name of the data set.
-        group_column: Holds what translations share; by default id, else line n is the same in every file.
-        lang_column: Holds the language.
-        negatives: At most so many negatives a row; all by default.
-        unaligned: Without ids, no line is a translation of another.
+        group_column: Column of an id that translations share; by default id, else line n is the same pair in every
+            file.
+        lang_column: Column of the language.
+        negatives: Most negatives per row; all by default.
+        unaligned: Without ids, treat no line as a translation of another.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.other_libraries import Reading, flagembedding_rows, parse_sources
@@ -297,7 +300,7 @@ def _write(rows: Iterator[Row], output: Path, overwrite: bool, notes: Counter[st
 
 
 def _some(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows; none at all are an error."""
+    """Yield the rows; raise if there are none."""
     found = False
     for row in rows:
         found = True

@@ -1,4 +1,4 @@
-"""`isoglot debias`: take the language out of vectors without training."""
+"""`isoglot debias`: correct vectors for language bias, without training."""
 
 from __future__ import annotations
 
@@ -49,20 +49,21 @@ def fit(
 
     Args:
         output: File to write (.npz).
-        method: center (each language's mean), lir (its first directions), shift (passages, towards the pivot), csls
-            (passages that are near to every question), or center+csls.
+        method: center (subtract each language's mean), lir (remove each language's first singular vectors), shift
+            (move passages towards the pivot language), csls (penalize passages that are near to every query), or
+            center+csls.
         rows: Row files, or a prepared folder.
         texts: LANG=FILE,...: one text a line (center and lir).
         vectors: What `isoglot encode` wrote, or a Parquet file (id, lang, role, vector); not for shift.
         model: The encoder: embedded, a folder, or a Hub id (id@revision).
-        langs: Comma-separated languages to keep of --rows.
-        rank: Directions to take away (lir).
-        pivot: Language whose passages stay (shift).
-        strength: Share of the mean difference to take away (shift: .6), or of a passage's nearness to questions (csls:
-            .5).
-        neighbours: Nearest questions of each language that a passage is measured against (csls).
-        limit: Groups of rows, or lines of each text, to fit on.
-        seed: Of the draw of those.
+        langs: Comma-separated languages of --rows to keep.
+        rank: Number of singular vectors to remove (lir).
+        pivot: Language whose passages are not moved (shift).
+        strength: Share of the mean difference to remove (shift: .6), or of a passage's mean cosine with its nearest
+            queries (csls: .5).
+        neighbours: Nearest queries of each language that this mean is taken over (csls).
+        limit: Most groups of rows, or lines of each text file, to fit on.
+        seed: Seed of the random choice of these.
         options: How the model is opened.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         overwrite: Replace an existing file.
@@ -124,7 +125,7 @@ def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Swit
 
 
 def _refuse_what_does_not_go(method: str, texts: Names, strength: float | None, neighbours: int) -> None:
-    """Say what is wrong with the flags before a text is encoded."""
+    """Check which flags go together, before any text is encoded."""
     if texts and method not in ("center", "lir"):
         raise InputError(f"--texts: is for center and lir; fit {method} on --rows")
     if strength is not None and method in ("center", "lir"):
@@ -136,7 +137,7 @@ def _refuse_what_does_not_go(method: str, texts: Names, strength: float | None, 
 
 
 def _text_files(entries: Names) -> dict[str, Path]:
-    """Files by their language's code."""
+    """Parse LANG=FILE entries into files by language code."""
     found: dict[str, Path] = {}
     for entry in entries:
         lang, equals, path = entry.partition("=")

@@ -1,4 +1,4 @@
-"""Where texts are encoded, if not in this process: flags that several verbs share."""
+"""Flags shared by several verbs for encoding on a cluster instead of in this process."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Elsewhere:
     price_per_hour: Annotated[float, _NOT_NEGATIVE] = 0.0
 
     def executor(self, devices: str | None = None) -> OnRay | None:
-        """What does the work; None where it is done here.
+        """Return the executor that does the work, or None to work in this process.
 
         Args:
-            devices: of this machine, which were given too.
+            devices: the value of `--devices`, which applies to this machine only.
 
         Raises:
-            InputError: flags that do not go together, or a place that is none.
+            InputError: flags do not go together, or `--on` is invalid.
         """
         from isoglot.core.on_ray import OnRay
 

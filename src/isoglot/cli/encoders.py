@@ -1,4 +1,4 @@
-"""Opening the encoder of a verb, and saying what it will not read."""
+"""Open a verb's encoder, and report how many texts it truncates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_encoder(name: str, options: ModelOptions | None, devices: str | None = None) -> Encoder:
-    """Open the encoder of a verb and say after how many tokens it cuts."""
+    """Open a verb's encoder, and report after how many tokens it truncates texts."""
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.opening import open_embedder
 
@@ -26,7 +26,7 @@ def open_encoder(name: str, options: ModelOptions | None, devices: str | None = 
 
 
 def say_length(length: int | None, options: ModelOptions | None) -> None:
-    """Say after how many tokens texts are cut, and who said so."""
+    """Report after how many tokens texts are truncated, and where that number comes from."""
     if length is not None:
         given = options is not None and options.length is not None
         why = "" if given else "; the model's preset, --length gives another number"
@@ -34,58 +34,58 @@ def say_length(length: int | None, options: ModelOptions | None) -> None:
 
 
 class Reporting:
-    """An encoder that says how many texts it cut, each time that it is asked."""
+    """An encoder that reports after each call how many texts it truncated."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder, self.name, self.device = encoder, encoder.name, encoder.device
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         return self.encoded(texts, role).vectors
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took."""
+        """Return unit vectors, with the counts of tokens and of truncated texts."""
         found = self._encoder.encoded(texts, role, what=what)
         _say_cut(found.cut, len(texts), what or f"{role} texts", found.length)
         return found
 
 
 class CountingTokens:
-    """An encoder that gives vectors of tokens, in many parts, and says at the end how many texts it cut."""
+    """An encoder of texts and tokens that counts truncated texts over many calls, reported by `say`."""
 
     def __init__(self, encoder: TokenEncoder) -> None:
         self._encoder, self.name, self.device = encoder, encoder.name, encoder.device
         self._cut, self._texts = Counter[str](), Counter[str]()
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
-        """Unit vectors, float32 (n, d)."""
+        """Return unit vectors, float32 (n, d)."""
         return self._encoder(texts, role)
 
     def encoded(self, texts: list[str], role: Role, *, what: str | None = None) -> Encoded:
-        """Unit vectors with what they took."""
+        """Return unit vectors, with the counts of tokens and of truncated texts."""
         return self._encoder.encoded(texts, role, what=what)
 
     def encoded_tokens(self, texts: list[str], role: Role, *, what: str | None = None) -> TokenVectors:
-        """Vectors of tokens."""
+        """Return token vectors."""
         return self._encoder.encoded_tokens(texts, role, what=what)
 
     def encoded_with_tokens(
         self, texts: list[str], role: Role, *, what: str | None = None
     ) -> tuple[Vectors, TokenVectors]:
-        """Unit vectors, and those of tokens; what was cut is counted."""
+        """Return unit vectors and token vectors; counts the truncated texts."""
         vectors, tokens = self._encoder.encoded_with_tokens(texts, role, what=what)
         self._cut[role] += int(tokens.was_cut.sum())
         self._texts[role] += len(texts)
         return vectors, tokens
 
     def say(self) -> None:
-        """Say what was cut so far."""
+        """Report how many texts were truncated so far."""
         for role, cut in self._cut.items():
             _say_cut(cut, self._texts[role], f"{role} texts", getattr(self._encoder, "length", None))
 
 
 def say_shards(folder: Path, options: ModelOptions | None) -> None:
-    """The same about vectors that were written to a folder."""
+    """Report length and truncation of vectors that were written to a folder."""
     from isoglot.core.files import read_json
     from isoglot.encoders.vector_files import COMPLETE
 
@@ -101,7 +101,7 @@ def _say_cut(cut: int, count: int, what: str, length: int | None) -> None:
 
 
 def device_of(encoder: Encoder) -> str:
-    """The device for the record of a run."""
+    """Return the name of an encoder's device for `run.json`."""
     from isoglot.core.run_record import device_name
 
     return device_name(encoder.device) if encoder.device.partition(":")[0] in ("cpu", "cuda") else encoder.device

@@ -1,4 +1,4 @@
-"""`isoglot encode`: a benchmark's texts to vectors on disk."""
+"""`isoglot encode`: encode a benchmark's texts to vectors on disk."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def encode(
     overwrite: Switch = False,
     resume: Switch = False,
 ) -> None:
-    """Encode a benchmark's texts to vectors on disk, for isoglot evaluate --vectors; goes on after any interruption.
+    """Encode a benchmark's texts to vectors on disk, for isoglot evaluate --vectors; can resume if interrupted.
 
     Args:
         output_dir: Folder for the shards (Parquet: id, lang, role, vector).
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
-        source: Whose texts.
+        source: The benchmark.
         options: How the model is opened.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         numbers: Data type of the stored vectors.
         shard_size: Texts per shard.
         processes: Number of processes that encode at the same time.
-        elsewhere: Where texts are encoded.
+        elsewhere: Workers of a cluster to encode on.
         overwrite: Replace what the folder holds.
         resume: Keep the finished shards and continue.
     """
@@ -98,7 +98,7 @@ def encode_to(
     processes: int = 1,
     executor: Executor | None = None,
 ) -> int:
-    """Encode to shards in a folder; gives how many were written."""
+    """Encode to shards in a folder; return the number of shards written."""
     from functools import partial
 
     from isoglot.cli.encoders import say_shards

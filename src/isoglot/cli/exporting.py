@@ -1,4 +1,4 @@
-"""`isoglot export`: an index moved into a store."""
+"""`isoglot export`: copy an index into a store."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def export(
     batch: int = 256,
     as_json: Json = False,
 ) -> None:
-    """Move an index into a store, or bring the store up to date; stopped, the same command goes on.
+    """Copy an index into a store, or bring the store up to date; if stopped, the same command continues.
 
     Args:
-        folder: Made by isoglot index.
-        place: The store's name and where in it, such as qdrant://localhost:6333/docs; isoglot list stores names them.
+        folder: Folder made by isoglot index.
+        place: The store and the place in it, such as qdrant://localhost:6333/docs; isoglot list stores lists them.
         overwrite: Delete what is at the place first.
-        batch: Passages moved at a time.
+        batch: Passages copied at a time.
         as_json: Print the counts as JSON.
     """
     from dataclasses import asdict

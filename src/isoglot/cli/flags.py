@@ -1,4 +1,4 @@
-"""Messages speak of a function's arguments; whoever typed a command reads the flags that stand for them."""
+"""Translate the argument names in error messages into the flags of the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-# What functions call an argument, where the verb's flag is called otherwise.
+# Arguments whose flag has another name.
 _OTHERWISE = {
     "endpoint": "expand",
     "folder": "output_dir",
@@ -15,24 +15,24 @@ _OTHERWISE = {
     "layouts": "layout",
     "strategy": "expand_with",
 }
-# A name opens a message (`lr 0: expected ...`) or stands in backticks further on.
+# A name begins a message (`lr 0: expected ...`), or is in backticks further on.
 _NAMED = re.compile(r"\A(?P<first>[a-z][a-z0-9_.]*)(?=:? )|`(?P<later>[a-z][a-z0-9_.]*)`")
 
 
 def as_typed(message: str, app: App, tokens: Sequence[str]) -> str:
-    """Turn the names of arguments in a message into the flags of the verb that was called.
+    """Replace the argument names in an error message by the flags of the verb that was called.
 
-    Functions raise `lr 0: expected a positive number; or give `grad_cache` 16`, which is what a program that calls
-    them has written. Of a nested setting the name is a path, as in Python: `lora.rank`.
+    Functions raise `lr 0: expected a positive number; or give `grad_cache` 16`, in the terms of a program that calls
+    them. The name of a nested setting is a path, as in Python: `lora.rank`.
 
     Args:
-        message: of an error.
+        message: the error message.
         app: the commands.
-        tokens: the arguments, with the verb.
+        tokens: the command-line arguments, including the verb.
 
     Returns:
         The message, such as `--lr 0: expected a positive number; or give --grad-cache 16`; names that are no argument
-        of the verb stay as they are.
+        of the verb are left as they are.
     """
     flags = flags_of(app, tokens)
 
@@ -44,7 +44,7 @@ def as_typed(message: str, app: App, tokens: Sequence[str]) -> str:
 
 
 def flags_of(app: App, tokens: Sequence[str]) -> dict[str, str]:
-    """The flags of a verb by the names that Python has for them: of the flag itself, the argument, and its path."""
+    """Return a verb's flags by their Python names: the flag in snake case, the argument, and its dotted path."""
     flags: dict[str, str] = {}
     verb = app.parse_commands(tokens)[1][-1]
     if verb.default_command is None:

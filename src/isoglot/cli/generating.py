@@ -1,4 +1,4 @@
-"""`isoglot data generate` and `isoglot data filter`: questions for passages, and which of them to keep."""
+"""`isoglot data generate` and `isoglot data filter`: generate questions for passages, and drop the bad ones."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ def generate(
 ) -> None:
     """Ask a language model for questions that passages answer, in their language and in others.
 
-    In a language that a passage is not there in, its row holds a summary in that language. Answers are kept by content,
-    as by translate.
+    In a language that a passage does not exist in, its row holds a summary in that language. The model's answers are
+    cached by content, as by translate.
 
     Args:
         passages: Row files or a prepared folder (their passages are asked about), index folders, or documents: files
-            and folders of any kind that index takes; .jsonl files are rows unless --documents is given.
+            and folders of any kind that isoglot index reads; .jsonl files are rows unless --documents is given.
         output: Rows file to write (.jsonl or .jsonl.gz).
         with_: Address of an OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
-        language_model: How it is asked.
+        language_model: How the language model is asked.
         langs: Comma-separated languages of the questions; each passage's own by default.
         questions: Questions per passage.
         examples: Row files that show what kind of question is wanted.
-        documents: The files are documents, also .jsonl ones.
-        pivot: Language whose version of a group's passage is read.
+        documents: Read all files as documents, .jsonl files too.
+        pivot: Language whose version of a group's passage the language model reads.
         dataset: Name of the data set, for documents and indexes.
-        model: Encoder whose tokenizer cuts documents into passages.
+        model: Encoder whose tokenizer measures the passages that documents are split into.
         length: Tokens per passage; the model's preset when not given.
-        rejects: File of what gave no row, with reasons; by default the output's name with .rejects.
-        limit: Only the first so many passages.
+        rejects: File for what gave no row, with reasons; by default the output's name with .rejects.
+        limit: Ask about only this many passages, the first ones.
         overwrite: Replace existing files.
     """
     from itertools import islice
@@ -124,19 +124,19 @@ def filter_(
     dry_run: Switch = False,
     overwrite: Switch = False,
 ) -> None:
-    """Keep rows whose passage an encoder finds for their query; questions that repeat or quote go.
+    """Keep rows whose passage an encoder finds for their query; drop questions that repeat another or quote it.
 
     Args:
         rows: Row files, or one prepared folder.
         output: Rows file to write (.jsonl or .jsonl.gz).
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         top: Keep a row if its passage is among this many best of all passages of all languages.
-        cross_encoder: A cross-encoder's folder or Hub id that ranks the own passage among the model's best instead.
-        rejects: File of the rows that go, with reasons; by default the output's name with .rejects.
+        cross_encoder: Cross-encoder (folder or Hub id) that ranks the row's passage among the model's best instead.
+        rejects: File for the dropped rows, with reasons; by default the output's name with .rejects.
         langs: Comma-separated languages to keep.
         options: How the model is opened.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
-        dry_run: Only print what would go.
+        dry_run: Only print what would be dropped.
         overwrite: Replace existing files.
     """
     from dataclasses import asdict
@@ -177,7 +177,7 @@ def _subjects(
     documents: bool,
     splitter: Callable[[], Split],
 ) -> Iterator[Subject]:
-    """What questions are asked about, by what the inputs are: rows, a prepared folder, indexes, documents."""
+    """Yield the passages to ask about, from rows, a prepared folder, indexes or documents."""
     from isoglot.curation.generation import subjects
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import BUILDING, FILE

@@ -1,4 +1,4 @@
-"""How `--help` looks: texts that fill the line, defaults as they are typed, flags in groups."""
+"""The layout of `--help`: re-wrapped texts, defaults as they would be typed, flags in groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from cyclopts import Group, Parameter
 from cyclopts.help import DefaultFormatter
 
-# Below the flags that a verb has for itself, in this order.
+# Shown in this order, below the verb's own flags.
 BENCHMARK = Group("Benchmark", sort_key=1)
 SEARCH = Group("Search", sort_key=2)
 TRAINING = Group("Training", sort_key=3)
@@ -19,7 +19,7 @@ UPDATES = Group("Updates", sort_key=8)
 
 
 def shown_default(value: Any) -> str | None:
-    """A default as it would be typed: lists with commas; None for a switch that is off, and where there is none."""
+    """Return a default as it would be typed, lists with commas; None if there is none, or for a switch that is off."""
     if value is None or value is False:
         return None
     return (",".join(map(str, value)) if isinstance(value, tuple) else str(value)) or None
@@ -29,7 +29,7 @@ DEFAULTS = Parameter(show_default=shown_default)
 
 
 class HelpPage(DefaultFormatter):
-    """The parser's own page; line breaks of a docstring are no line breaks of a text."""
+    """The parser's own page, but with the docstrings' line breaks removed."""
 
     def __call__(self, console: Any, options: Any, panel: Any) -> None:
         """Print one group of flags."""

@@ -1,4 +1,4 @@
-"""Results of a search in a terminal, and as JSON."""
+"""Print search results in a terminal, or convert them to JSON."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from isoglot.search.lookup import Facet, Neighbours
 
 _SNIPPET = 200  # characters
-_SHOWN = 20  # values of a field
+_SHOWN = 20  # most values shown of a field
 
 
 def print_hits(hits: Sequence[Hit], query: str, offset: int, around: Mapping[str, Neighbours]) -> None:
-    """A line for every hit, with the part of it that has most of the query's words, among its neighbours."""
+    """Print a line per hit, with the snippet that has most of the query's words, between its neighbours."""
     from isoglot.search.snippets import snippet
 
     if not hits:
@@ -37,7 +37,7 @@ def print_hits(hits: Sequence[Hit], query: str, offset: int, around: Mapping[str
 
 
 def print_facets(facets: Mapping[str, Facet]) -> None:
-    """The values of each field with their counts, most first."""
+    """Print the values of each field with their counts, most frequent first."""
     for name, facet in facets.items():
         values = [f"{plain(_written(value))} {count}" for value, count in list(facet.counts.items())[:_SHOWN]]
         more = facet.more + max(0, len(facet.counts) - _SHOWN)
@@ -47,7 +47,7 @@ def print_facets(facets: Mapping[str, Facet]) -> None:
 
 
 def as_record(hits: Sequence[Hit], offset: int, around: Mapping[str, Neighbours], facets: Mapping[str, Facet]) -> Any:
-    """What --json prints: a list of hits; with counts an object of `hits` and `facets`."""
+    """Return the output of --json: a list of hits, or with facets an object of `hits` and `facets`."""
     listed = [
         {"rank": rank, **asdict(hit)}
         | (
@@ -63,13 +63,13 @@ def as_record(hits: Sequence[Hit], offset: int, around: Mapping[str, Neighbours]
 
 
 def facet_record(facet: Facet) -> dict[str, Any]:
-    """A count of values as JSON, whose names of fields are texts only."""
+    """Return a facet for JSON: values as a list, since the keys of a JSON object can only be texts."""
     values = [{"value": as_whole(value), "count": count} for value, count in facet.counts.items()]
     return {"values": values, "more": facet.more, "passages": facet.passages, "without": facet.without}
 
 
 def plain(text: str) -> str:
-    """One line without control characters, which a terminal would obey."""
+    """Return text as one line, without control characters, which the terminal would execute."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

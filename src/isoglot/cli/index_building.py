@@ -1,4 +1,4 @@
-"""`isoglot index` with documents: the encoder is opened, the index built or brought up to date, and told of."""
+"""`isoglot index` with documents: open the encoder, build or update the index, and report the result."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 
 def build(asked: IndexRequest) -> None:
-    """Build an index in a folder or bring it up to date, once or for as long as its folders are watched.
+    """Build an index in a folder or update it, once or for as long as its folders are watched.
 
     Raises:
-        InputError: nothing to index, a folder that holds something else, or an encoder that is not the index's.
-        IsoglotError: the disk is full, or workers elsewhere fail.
+        InputError: there is nothing to index, the folder holds something else, or the encoder is not the index's.
+        IsoglotError: the disk is full, or remote workers fail.
     """
     from isoglot.search.index.replacing import finish_swap
 
@@ -60,7 +60,7 @@ def build(asked: IndexRequest) -> None:
 
 
 def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
-    """The model to open and how; a new index is refused here where something is wrong with what it is made of."""
+    """Return the model to open and its options; checks the inputs of a new index before anything is replaced."""
     from isoglot.core.output_folders import refuse_own_input
     from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
@@ -72,7 +72,7 @@ def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
         there = read_manifest(asked.output_dir)
         return asked.model or there.model, replace(asked.options.filled(there.options), length=there.length)
     if asked.inputs:
-        find_sources(list(asked.inputs), may_be_empty=kept.on and kept.share >= 1)  # before anything is replaced
+        find_sources(list(asked.inputs), may_be_empty=kept.on and kept.share >= 1)  # fails if there are none
     if asked.debias is not None:
         load_debias(asked.debias)
     refuse_what_is_there(asked.output_dir, overwrite=asked.overwrite, resume=asked.resume)
@@ -89,16 +89,16 @@ def _benchmark(asked: IndexRequest) -> Benchmark | StreamedCorpus | None:
 
 
 def _claimed(asked: IndexRequest) -> AbstractContextManager[Path]:
-    """The folder; a new one is gone again where nothing comes of it."""
+    """Claim the folder; a new one is removed again if the build fails."""
     from isoglot.core.output_folders import claimed_folder
 
-    if asked.update or asked.overwrite:  # which `build_index` sees to
+    if asked.update or asked.overwrite:  # then `build_index` protects the folder itself
         return nullcontext(asked.output_dir)
     return claimed_folder(asked.output_dir, resume=asked.resume)
 
 
 def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay | None) -> dict[str, Any]:
-    """The arguments of `build_index` that are the same for every round."""
+    """Return the arguments of `build_index` that are the same in every round."""
     from isoglot.encoders.names import absolute_name
     from isoglot.encoders.opening import open_on
 
@@ -125,7 +125,7 @@ def _once(
     data: Benchmark | StreamedCorpus | None,
     how: dict[str, Any],
 ) -> Built:
-    """Build; who stops it is told how to go on."""
+    """Build once; if interrupted, print how to continue."""
     from isoglot.core.progress import progress_line
     from isoglot.search.index.building import build_index
     from isoglot.search.measured import passage_documents
@@ -153,7 +153,7 @@ def _once(
 
 
 def _watch(asked: IndexRequest, folder: Path, encoder: Any, record: Any, how: dict[str, Any]) -> None:
-    """Build again whenever files change, and tell of each round."""
+    """Rebuild whenever files change, and report each round."""
     from isoglot.core.progress import progress_line
     from isoglot.search.index.versions import prune
 
@@ -171,7 +171,7 @@ def _watch(asked: IndexRequest, folder: Path, encoder: Any, record: Any, how: di
             return None
         try:
             return prune(folder, asked.prune)
-        except IsoglotError as error:  # such as another process that writes, say `isoglot push`
+        except IsoglotError as error:  # such as another process writing, for example `isoglot push`
             if first:
                 raise
             progress_line(f"{error}\nold versions stay until the next change")
@@ -219,7 +219,7 @@ def _record(
 
 
 def _tell(asked: IndexRequest, folder: Path, built: Built) -> None:
-    """Print what was done, and what could not be."""
+    """Print what was done and what could not be done."""
     from isoglot.search.index.versions import prune
 
     print_problems(built.problems)

@@ -1,4 +1,4 @@
-"""What `isoglot index` says when it is done."""
+"""The output of `isoglot index`: results of a build, versions and problems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNTS = ("added", "replaced", "deleted", "unchanged", "folded")
 
 
 def print_built(built: Built, folder: Path, removal: Pruned | None, *, as_json: bool) -> None:
-    """Say what a build did."""
+    """Print what a build did."""
     counts = {key: getattr(built, key) for key in _COUNTS}
     version = built.version
     if as_json:
@@ -50,7 +50,7 @@ def print_built(built: Built, folder: Path, removal: Pruned | None, *, as_json: 
 
 
 def print_versions(manifest: Manifest, *, as_json: bool, pruned: Pruned | None = None) -> None:
-    """Say which versions there are."""
+    """Print the published versions."""
     if as_json:
         record = {"current": manifest.current, "numbers": manifest.numbers}
         record["versions"] = [asdict(version) for version in manifest.versions]
@@ -70,7 +70,7 @@ def print_versions(manifest: Manifest, *, as_json: bool, pruned: Pruned | None =
 
 
 def problems_in_words(problems: Problems) -> str:
-    """What was passed over, or is to be checked; empty where there is nothing to say."""
+    """Describe what was skipped and what should be checked; empty if there is nothing."""
     if not (problems.count or problems.warned):
         return ""
     counts = [f"{problems.count} passed over"] if problems.count else []
@@ -80,7 +80,7 @@ def problems_in_words(problems: Problems) -> str:
 
 
 def print_problems(problems: Problems) -> None:
-    """Say it on standard error."""
+    """Print problems on standard error."""
     said = problems_in_words(problems)
     if said:
         print(said, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What `isoglot index` was asked for, and which of its flags do not go together."""
+"""The arguments of `isoglot index`, and the check which of them go together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isoglot.encoders.options import ModelOptions
 
 @dataclass(frozen=True)
 class IndexRequest:
-    """The arguments and flags of `isoglot index`, which says what each of them means."""
+    """The arguments of `isoglot index`; see `cli.indexing.index` for their meanings."""
 
     inputs: tuple[Path, ...]
     output_dir: Path
@@ -44,15 +44,15 @@ class IndexRequest:
 
     @property
     def changes_documents(self) -> bool:
-        """Whether it says anything about documents, and not about versions alone."""
+        """Whether the request concerns documents, not only versions."""
         named = self.inputs or self.source.benchmark or self.keeping.on
         return bool(named or self.update or self.delete or self.delete_from)
 
     def settled(self) -> IndexRequest:
-        """The same, where an index is kept at what folders hold: what there is decides whether it is updated.
+        """Return the request with `update` and `resume` set for --sync and --watch, by what the folder holds.
 
         Raises:
-            InputError: flags that do not go with that.
+            InputError: flags that do not go with --sync or --watch.
         """
         from isoglot.search.index.manifest import BUILDING, FILE
 
@@ -68,15 +68,15 @@ class IndexRequest:
         )
         if not self.keeping.on:
             return self
-        # An index, one that was begun, or nothing.
+        # Update an index, resume one whose build was begun, or build a new one.
         update = (self.output_dir / FILE).is_file()
         return replace(self, update=update, resume=not update and (self.output_dir / BUILDING).is_file())
 
     def check(self) -> None:
-        """Refuse flags that do not go together.
+        """Check that the flags go together.
 
         Raises:
-            InputError: naming them.
+            InputError: they do not; names them.
         """
         if (self.delete or self.delete_from) and not self.update:
             raise InputError("--delete: takes documents out of an index; give --update with it")

@@ -1,4 +1,4 @@
-"""An index as what `isoglot evaluate` scores."""
+"""`isoglot evaluate --index`: score the searches of an index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FromIndex:
-    """An index of the benchmark's passages, searched."""
+    """Scores the searches of an index of the benchmark's passages."""
 
     place: str
     ranking: Ranking
@@ -29,7 +29,7 @@ class FromIndex:
 
     @property
     def name(self) -> str:
-        """The place, and what is not plain about the searches."""
+        """The index's place, the mode, and the search settings that are not the defaults."""
         ranking = self.ranking
         more = ["balanced"] if ranking.fair == "balanced" else []
         more += [f"re-ranked by {ranking.rerank}"] if ranking.rerank else []
@@ -38,7 +38,7 @@ class FromIndex:
         return f"{self.place} ({', '.join([ranking.mode, *more])})"
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """Refuse what only vectors can have, a depth that no search has, streamed passages, and no index."""
+        """Reject settings for vectors only, too large a depth, streamed passages, and a folder without an index."""
         from isoglot.search.index.manifest import read_manifest
         from isoglot.search.query_checks import LARGEST_K, check_feedback
         from isoglot.search.stores.named import FOLDER, split_place
@@ -62,7 +62,7 @@ class FromIndex:
             read_manifest(Path(rest))
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Search and score."""
+        """Search all queries and score the results; also return the device."""
         from isoglot.cli.encoders import device_of
         from isoglot.core.run_record import device_name, read_run
         from isoglot.encoders.loading import quiet_libraries
@@ -73,7 +73,7 @@ class FromIndex:
 
         name, rest = split_place(self.place)
         opened = open_place(self.place)
-        with closing(opened.index):  # a place may be one that only one process at a time can have open
+        with closing(opened.index):  # some stores can be opened by one process at a time only
             if name == FOLDER:
                 made = (read_run(Path(rest)) or {}).get("data", {}).get("benchmark")
                 version = read_manifest(Path(rest)).version
@@ -96,15 +96,15 @@ class FromIndex:
             return result, "cpu" if self.ranking.rerank is None else device_name(None)
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Refused by `check`."""
+        """Raise: `check` already rejects streamed passages."""
         raise InputError("--index: wants passages in memory")
 
     def settings(self) -> dict[str, Any]:
-        """Which index, and how it is searched."""
+        """Return the index and its search settings, for `run.json`."""
         return {"index": self.place, **self.ranking.record()}
 
     def checksums(self) -> dict[str, str]:
-        """Of the weights, where a model is given that is a folder."""
+        """Return the checksum of the weights if `model` is a folder."""
         from isoglot.encoders.weights_files import model_checksum
 
         return {} if self.model is None else model_checksum(self.model)

@@ -1,4 +1,4 @@
-"""`isoglot index`: from files to an index, and its versions."""
+"""`isoglot index`: build an index from files, update it, and manage its versions."""
 
 from __future__ import annotations
 
@@ -59,25 +59,27 @@ def index(
         options: How the model is opened; its length is that of a passage, title included: longer documents are split
             at sentences.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
-        elsewhere: Where passages are encoded.
-        keeping: What keeps it at what folders hold.
+        elsewhere: Workers of a cluster to encode on.
+        keeping: How the index follows the contents of folders.
         update: Add to an index and replace what changed; documents that are not among the inputs stay.
-        by_id: Records replace those of their ids, whatever file these came from (with --update).
-        delete: Id of a document to delete (with --update); repeat it for more. Where no id is so, commas part ids.
+        by_id: Records replace those with the same ids, whatever file these came from (with --update).
+        delete: Id of a document to delete (with --update); may be given several times. A value that is no document's id
+            is read as ids separated by commas.
         delete_from: File of ids to delete, one a line (with --update).
         moved_from: Where the input was when it was indexed (with --update); its documents keep their ids.
         versions: List the published versions.
-        roll_back: Number of the version that searches shall see.
-        prune: Remove all but so many of the newest versions, and what only they hold; alone, or after an update.
-        numbers: Numbers that a new index keeps its vectors in: float32 (default), float16, or int8, which is searched
-            exactly only; what they lose is measured.
-        in_context: Read the passages of a new index within their documents as well, so that a sentence that says `it`
-            is found by what that is.
-        tokens: Keep the vectors of the passages' tokens in a new index, so that searches with --rerank late read them
-            instead of encoding passages.
-        ann_from: Passages from which an approximate index is built.
+        roll_back: Number of the published version to make the current one.
+        prune: Keep only this many of the newest versions (and the current one), and delete the others with the files
+            that only they need; alone, or after an update.
+        numbers: Data type of the vectors in a new index: float32 (default), float16, or int8 (exact search only); what
+            is lost by it is measured.
+        in_context: Also encode the passages of a new index within their documents, so that a sentence that says `it` is
+            found by what that refers to.
+        tokens: Store the passages' token vectors in a new index, so that searches with --rerank late need not encode
+            passages.
+        ann_from: Number of passages from which an approximate index (ANN) is built.
         overwrite: Replace what the folder holds.
-        resume: Go on with a build that was interrupted.
+        resume: Continue a build that was interrupted.
         local: Folder for the working copy of an index in an object store; the cache when not given.
         as_json: Print the result as JSON.
     """
@@ -95,7 +97,7 @@ def index(
 
 
 def _in_folder(asked: IndexRequest) -> None:
-    """Do what was asked for: with versions, or with documents."""
+    """Handle a request for an index in a folder: about versions, or about documents."""
     from isoglot.cli.index_building import build
 
     if not _with_versions(asked):
@@ -105,7 +107,7 @@ def _in_folder(asked: IndexRequest) -> None:
 
 
 def _with_versions(asked: IndexRequest) -> bool:
-    """List, roll back or prune versions, where nothing else was asked for; whether that was so."""
+    """List, roll back or prune versions if nothing else was requested; return whether that was the case."""
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.index.versions import prune, roll_back
 
@@ -130,7 +132,7 @@ def _is_elsewhere(output_dir: Path) -> bool:
 
 
 def _in_store(asked: IndexRequest) -> None:
-    """The same with an index in an object store: in a working copy, under a lease, and published in the end."""
+    """Handle a request for an index in an object store: change a working copy under a lease, then publish it."""
     from isoglot.core.progress import progress_line
     from isoglot.search.replicas.place import Place, as_address
     from isoglot.search.replicas.snapshot import current

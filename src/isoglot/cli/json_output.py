@@ -1,4 +1,4 @@
-"""What `--json` prints: JSON for programs, whatever the terminal can show."""
+"""JSON for `--json`, in an encoding that standard output can write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isoglot.core import files
 
 
 def json_line(value: Any) -> str:
-    """A value as JSON in one line; in ASCII where standard output is not UTF-8, since JSON knows no other encoding."""
+    """Return a value as one line of JSON; in ASCII if standard output is not UTF-8, since JSON must be UTF-8."""
     line = files.json_line(value)
     encoding = codecs.lookup(getattr(sys.stdout, "encoding", None) or "utf-8").name
     return line if encoding == "utf-8" else json.dumps(json.loads(line))

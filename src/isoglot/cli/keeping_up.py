@@ -1,4 +1,4 @@
-"""Flags of `isoglot index` that keep an index at what folders hold, and the rounds of `--watch`."""
+"""`isoglot index --sync` and `--watch`: keep an index in step with the contents of folders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeepingUp:
-    """What keeps an index at what folders hold.
+    """How an index follows the contents of folders.
 
     Attributes:
-        sync: Bring the index to what the inputs hold: add, replace, and delete what left; a new index is made.
-        watch: Go on doing so whenever files change, until Ctrl-C.
+        sync: Make the index match the inputs: add, replace, and delete documents that are gone; creates the index if
+            there is none.
+        watch: Keep doing so whenever files change, until Ctrl-C.
         most_deleted: The largest share of the inputs' documents that --sync may delete at once (0.5 when not given).
     """
 
@@ -30,23 +31,23 @@ class KeepingUp:
 
     @property
     def on(self) -> bool:
-        """Whether documents leave the index with their files."""
+        """Whether documents are deleted from the index together with their files."""
         return self.sync or self.watch
 
     @property
     def share(self) -> float:
-        """Of the documents that may be deleted at once."""
+        """The largest share of the documents that may be deleted at once."""
         from isoglot.search.index.syncing import MOST_DELETED
 
         return MOST_DELETED if self.most_deleted is None else self.most_deleted
 
     def check(self, inputs: Sequence[Path], folder: Path, **others: object) -> None:
-        """Refuse what does not go with it.
+        """Check that other flags go together with these.
 
         Args:
             inputs: files and folders.
-            folder: of the index.
-            others: values of further flags, by their names.
+            folder: folder of the index.
+            others: values of flags that do not go with --sync, by name.
         """
         from isoglot.search.index.syncing import check_sync
 
@@ -63,14 +64,14 @@ class KeepingUp:
 def keep_watching(
     inputs: Sequence[Path], folder: Path, encoder: Any, told: Callable[[Built, str | None], str], **how: Any
 ) -> None:
-    """Bring an index to what files and folders hold until somebody stops it.
+    """Keep an index in step with files and folders until interrupted.
 
     Args:
         inputs: files and folders.
-        folder: of the index.
-        encoder: opened.
-        told: prints what a round did, unless its second argument, what the round before could not read, is all there
-            is to say (None at first); returns what this one could not read.
+        folder: folder of the index.
+        encoder: the open encoder.
+        told: called after each round with its result and the problems of the round before (None in the first), so that
+            it need not repeat them; prints what is new and returns this round's problems.
         how: further arguments of `build_index`.
     """
     from isoglot.core.progress import progress_line
@@ -81,7 +82,7 @@ def keep_watching(
     def one(done: Built | Exception) -> None:
         nonlocal said
         if isinstance(done, Exception):
-            # One that lasts, such as a folder that is not mounted, is said once.
+            # A lasting problem, such as a folder that is not mounted, is reported once.
             if str(done) != said:
                 progress_line(f"{done}\nthe index is as it was; the next change is tried again")
             said = str(done)

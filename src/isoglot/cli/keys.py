@@ -1,4 +1,4 @@
-"""`isoglot keys`: who may use a server."""
+"""`isoglot keys`: manage the API keys of a server."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ app = App(
 
 @app.command
 def add(file: Path, name: str, /, *, scopes: Names = ("search",), per_minute: int | None = None) -> None:
-    """Add a key and print it; only its hash is kept, so it is shown this once.
+    """Add a key and print it; only its hash is stored, so it cannot be shown again.
 
     Args:
-        file: Where keys are kept; made where there is none.
+        file: File of the keys; created if missing.
         name: Who the key is for.
-        scopes: What it opens: search (page, search and re-ranking), embed (vectors), admin (metrics).
-        per_minute: Requests a minute; no limit by default.
+        scopes: What it gives access to: search (page, search and re-ranking), embed (vectors), admin (metrics).
+        per_minute: Most requests a minute; no limit by default.
     """
     from isoglot.serve.keys import add_key
 
@@ -39,7 +39,7 @@ def list_keys(file: Path, /, *, as_json: Json = False) -> None:
     """Print the keys' names, scopes, limits and dates.
 
     Args:
-        file: Where keys are kept.
+        file: File of the keys.
         as_json: Print JSON.
     """
     from isoglot.serve.keys import read_keys
@@ -56,11 +56,11 @@ def list_keys(file: Path, /, *, as_json: Json = False) -> None:
 
 @app.command
 def revoke(file: Path, name: str, /) -> None:
-    """Take a key away; servers refuse it from their next request on.
+    """Remove a key; running servers reject it from their next request on.
 
     Args:
-        file: Where keys are kept.
-        name: Which one.
+        file: File of the keys.
+        name: Name of the key.
     """
     from isoglot.serve.keys import revoke_key
 

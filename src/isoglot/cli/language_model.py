@@ -1,4 +1,4 @@
-"""A language model that verbs ask: the flags they share, what gave no row, and a budget that is spent."""
+"""What verbs that ask a language model share: flags, rejects, and the check of a spent budget."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LanguageModel:
         concurrency: Requests at one time.
         tries: Requests for one answer before it counts as failed.
         timeout: Seconds to wait for one answer.
-        cache: File that keeps the answers; in isoglot's cache folder by default.
+        cache: File in which answers are cached; in isoglot's cache folder by default.
     """
 
     lm: str = "default"
@@ -36,7 +36,7 @@ class LanguageModel:
     cache: Path | None = None
 
     def store(self, model: str) -> AnswerStore:
-        """Where the answers of a model or an endpoint are kept."""
+        """Return the store of cached answers of a model or an endpoint."""
         import hashlib
 
         from isoglot.core.cache import cache_folder
@@ -46,7 +46,7 @@ class LanguageModel:
         return AnswerStore(self.cache or cache_folder() / "answers" / f"{name}.sqlite")
 
     def chat(self, url: str) -> Chat:
-        """Open an endpoint."""
+        """Open the API at a URL."""
         from isoglot.curation.answers.budget import Budget
         from isoglot.curation.answers.chat import Chat, ChatSettings
 
@@ -54,14 +54,14 @@ class LanguageModel:
         return Chat(settings, self.store(url), Budget(self.budget_tokens))
 
     def require_all(self, outcome: Outcome, of_what: str) -> None:
-        """Stop where the budget was too small for all.
+        """Check that the budget was large enough for all requests.
 
         Args:
-            outcome: of the run.
-            of_what: what follows the number of those that were not asked.
+            outcome: result of the run.
+            of_what: text of the error message after the number of requests not made.
 
         Raises:
-            IsoglotError: some were not asked.
+            IsoglotError: some requests were not made.
         """
         unpaid = unpaid_of(outcome)
         if unpaid:
@@ -72,28 +72,28 @@ class LanguageModel:
 
 
 def unpaid_of(outcome: Outcome) -> int:
-    """How many the budget did not reach."""
+    """Return the number of requests that were not made because the budget was spent."""
     from isoglot.curation.answers.chat import SPENT
 
     return outcome.reasons[SPENT]
 
 
 def spent(chat: Chat) -> str:
-    """What an endpoint cost, in words."""
+    """Describe what an API cost."""
     return f"{chat.budget.spent} tokens paid for {chat.asked} answers, {chat.from_store} kept from before"
 
 
 def print_rejected(outcome: Outcome) -> None:
-    """Say how much gave no row, by reason."""
+    """Print the number of rejects, by reason."""
     for reason, number in outcome.reasons.most_common():
         print(f"rejected: {number} ({reason})")
 
 
 def require_some(outcome: Outcome, path: Path) -> None:
-    """Write the rejects and stop where they are all there is: a file without rows would be of no use.
+    """If there are only rejects, write them and raise, rather than write a file without rows.
 
     Raises:
-        IsoglotError: no row, and not for want of a budget.
+        IsoglotError: there is no row, and not because the budget was too small.
     """
     if outcome.rows or not outcome.rejects or unpaid_of(outcome):
         return
@@ -106,7 +106,7 @@ def require_some(outcome: Outcome, path: Path) -> None:
 
 
 def write_rejects(rejects: list[dict[str, Any]], path: Path) -> None:
-    """Write rejects as JSON lines; where there are none, those of an earlier run go."""
+    """Write rejects as JSON lines; if there are none, delete the file of an earlier run."""
     from isoglot.core.files import write_text
 
     if rejects:
@@ -116,6 +116,6 @@ def write_rejects(rejects: list[dict[str, Any]], path: Path) -> None:
 
 
 def rejects_beside(output: Path) -> Path:
-    """Where rejects stand by default."""
+    """Return the default path of the rejects."""
     name = output.name.removesuffix(".gz").removesuffix(".jsonl")
     return output.with_name(f"{name}.rejects.jsonl")

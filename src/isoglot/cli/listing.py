@@ -1,4 +1,4 @@
-"""`isoglot list`: what can be named on the command line."""
+"""`isoglot list`: list the names that flags accept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["benchmarks", "losses", "regimes", "stores"]
 
 
 def list_names(kind: Kind, /, *, as_json: Json = False) -> None:
-    """List what can be named on the command line, with where each name comes from.
+    """List the names that flags accept, and where each comes from.
 
     Args:
         kind: benchmarks, losses, regimes or stores.

@@ -1,4 +1,4 @@
-"""`isoglot evaluate`: scores of any source in, figures, per-query values and reports out."""
+"""`isoglot evaluate`: score a model, vectors, a run or an index; write metrics, per-query values and reports."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def evaluate(
         output_dir: Folder for metrics.json, per_query.parquet and run.json.
         model: embedded (the default), a Sentence Transformers folder, a Hub id (id@revision), or an
             OpenAI-compatible endpoint (endpoint:http://HOST/v1#MODEL).
-        source: What to measure on.
+        source: The benchmark to measure on.
         vectors: Score vectors instead of a model: what isoglot encode wrote, a Parquet file (id, lang, role, vector),
             or NumPy files with their ids beside them (queries.npy, queries.ids, passages.npy, passages.ids).
         run: Score a TREC run instead of a model; LANG=FILE names the run of one query language, and may be given
@@ -75,7 +75,7 @@ def evaluate(
         in_context: Also encode every candidate within its paragraph (xquad-r, mlqa-r, and folders in their layout).
         options: How the model is opened.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
-        elsewhere: Where the model encodes, and streamed passages are searched.
+        elsewhere: Workers of a cluster that encode, and search streamed passages.
         debias: A correction of language bias that `isoglot debias fit` wrote.
         relevant_from: The lowest grade that counts as relevant, for all measures but nDCG, which takes the grades
             themselves.
@@ -128,7 +128,7 @@ def evaluate(
     in_memory = data if isinstance(data, Benchmark) else None
     scores.check(how, streamed=in_memory is None)
     if in_memory is not None and write_trec:
-        require_trec_ids(in_memory)  # before minutes of encoding
+        require_trec_ids(in_memory)  # fail before minutes of encoding
     settings = {
         **source_settings(chosen),
         **_settings(scores, how, opened),
@@ -167,7 +167,7 @@ def evaluate(
 
 
 def _require_same(folder: Path, settings: dict[str, Any], sums: dict[str, str]) -> None:
-    """Refuse to write other figures over those of a finished folder."""
+    """Check that a finished folder, if it is resumed, was made with the same settings and data."""
     from isoglot.core.run_record import read_run, require_same
 
     record = read_run(folder)
@@ -176,7 +176,7 @@ def _require_same(folder: Path, settings: dict[str, Any], sums: dict[str, str]) 
     if record.get("verb") != "evaluate":
         raise InputError(f"{folder}: holds what `isoglot {record.get('verb')}` made; give another --output-dir")
     before = record.get("data", {})
-    if "model" not in before:  # as long as none was kept
+    if "model" not in before:  # the record has no checksum of the model to compare with
         sums = {name: checksum for name, checksum in sums.items() if name != "model"}
     saved = {**record.get("settings", {}), **_checksums(before)}
     require_same(folder, saved, {**settings, **_checksums(sums)})
@@ -187,7 +187,7 @@ def _checksums(sums: dict[str, str]) -> dict[str, str]:
 
 
 def _settings(scores: ScoreSource, how: Scoring, options: ModelOptions) -> dict[str, Any]:
-    """What `run.json` says of what was scored, and how."""
+    """Return the settings for `run.json`: what was scored, and how."""
     return {
         "model": scores.name,
         **{"vectors": None, "run": None, "run_pool": None, "index": None, **scores.settings()},

@@ -1,4 +1,4 @@
-"""What `isoglot evaluate` is given as text: sizes of memory, and runs by language."""
+"""Parse values of `isoglot evaluate`'s flags: sizes of memory, and runs by language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isoglot.core.errors import InputError
 
 
 def parse_memory(text: str) -> int:
-    """Bytes of a size such as 500MB, 2GB or 1.5GiB.
+    """Parse a size such as 500MB, 2GB or 1.5GiB into bytes.
 
     >>> parse_memory("2GB")
     2000000000
@@ -25,7 +25,7 @@ def parse_memory(text: str) -> int:
 
 
 def parse_runs(texts: Sequence[Path]) -> Path | dict[str, Path] | None:
-    """A run's file, or files by query language, of what `--run` was given.
+    """Parse the values of `--run` into one file, or files by query language.
 
     >>> parse_runs((Path("de=a.run"), Path("en=b.run")))
     {'de': PosixPath('a.run'), 'en': PosixPath('b.run')}

@@ -1,4 +1,4 @@
-"""`isoglot data mine` and `isoglot data score`: negatives, and what a teacher thinks of them."""
+"""`isoglot data mine` and `isoglot data score`: mine hard negatives, and score rows with a teacher."""
 
 from __future__ import annotations
 
@@ -40,24 +40,25 @@ def mine(
 ) -> None:
     """Add hard negatives to rows: what an encoder ranks high, or (--from context) the passage's neighbours.
 
-    Never a passage of the same group or component, in any language, nor a near duplicate of one.
+    A passage of the row's group or component, in any language, or a near duplicate of one is never a negative.
 
     Args:
         rows: Row files, or one prepared folder.
         output: Rows file to write (.jsonl or .jsonl.gz).
-        source: model searches all passages; context takes other sentences of each row's own context, at no cost.
+        source: model searches all passages; context takes other sentences of each row's own context, without a model.
         model: embedded, a Sentence Transformers folder, or a Hub id (id@revision).
         negatives: Most negatives per row.
-        language: query: the row's language, for the row's query; passage: the same for the group's queries in
-            other languages; any: all languages; mix: the row's language and the others in turn.
-        range_min: Skip so many of the best candidates.
+        language: Where negatives come from. query: the row's language, searched with the row's query; passage: the
+            row's language, searched with the group's queries in other languages; any: all languages; mix: the row's
+            language and the others in turn.
+        range_min: Skip this many of the best candidates.
         range_max: Look no further than this rank; by default ten candidates for each negative.
         max_score: Skip candidates with a higher cosine.
         min_score: Skip candidates with a lower cosine.
         absolute_margin: A negative's cosine must be this much below that of the row's own passage.
-        relative_margin: The same as a share of the cosine of the row's own passage, such as 0.05.
+        relative_margin: The same margin as a share of the cosine of the row's own passage, such as 0.05.
         pick: Among the candidates that pass, take the top ones or random ones.
-        seed: Of random picks and of sentences.
+        seed: Seed of random picks, and of the choice of sentences with --from context.
         langs: Comma-separated languages to keep.
         options: How the model is opened.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
@@ -132,9 +133,9 @@ def score(
         output: Rows file to write (.jsonl or .jsonl.gz).
         cross_encoder: A cross-encoder's folder or Hub id (id@revision): scores are its logits.
         model: An encoder's folder or Hub id instead: scores are cosines.
-        late: The encoder's tokens are compared, too (late interaction); the student itself can so be its teacher.
+        late: Also compare the encoder's token vectors (late interaction); so the student itself can be the teacher.
         langs: Comma-separated languages to keep.
-        batch_size: Pairs that the cross-encoder takes at a time.
+        batch_size: Pairs in a batch of the cross-encoder.
         options: How the model is opened; a cross-encoder takes --length (of a pair), --device and --trust-remote-code.
         devices: Encode on several devices, one process each: 0,1 (CUDA devices), or cpu,cpu.
         overwrite: Replace an existing file.

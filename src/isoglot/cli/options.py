@@ -1,4 +1,4 @@
-"""Parameters that several verbs share."""
+"""Types of parameters that several verbs share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
 def _with_inherited_hints(kind: type[Settings]) -> type[Settings]:
-    """Evaluate inherited annotations where they were written; the parser would look for their names in this module."""
+    """Resolve inherited annotations in the module that wrote them; the parser would look up their names in this one."""
     constructor: Any = vars(kind)["__init__"]
     hints = get_type_hints(vars(kind.__mro__[1])["__init__"], include_extras=True)
     constructor.__annotations__ = {**hints, **vars(kind)["__annotations__"]}
@@ -55,7 +55,7 @@ def _with_inherited_hints(kind: type[Settings]) -> type[Settings]:
 @_with_inherited_hints
 @dataclass(frozen=True)
 class StudySampling(Sampling):
-    """Sampling of a study: its regimes and alphas are lists of their own."""
+    """Sampling of a study, whose regimes and alphas are separate list flags."""
 
     regime: Annotated[str, Parameter(parse=False)] = "hybrid"
     alpha: Annotated[float, Parameter(parse=False)] = 0.5
@@ -64,14 +64,14 @@ class StudySampling(Sampling):
 @_with_inherited_hints
 @dataclass(frozen=True)
 class StudyTraining(TrainSettings):
-    """Training of a study: its seeds are a list of their own."""
+    """Training of a study, whose seeds are a separate list flag."""
 
     sampling: Annotated[Sampling, Parameter(parse=False)] = field(default_factory=Sampling)
     seed: Annotated[int, Parameter(parse=False)] = 0
 
 
 def new_file(path: Path, overwrite: bool) -> Path:
-    """The path of a file to write; refuses one that exists, unless it may be replaced, and one that cannot be made."""
+    """Return the path of a file to write, after checking that it can be created, or replaced with `overwrite`."""
     if path.exists() and (path.is_dir() or not overwrite):
         raise InputError(f"{path}: exists; give --overwrite to replace it or another --output")
     home = next(folder for folder in path.absolute().parents if folder.exists())

@@ -1,4 +1,4 @@
-"""How an index is searched, as flags: what `isoglot search` and `isoglot evaluate --index` have in common."""
+"""The search flags that `isoglot search` and `isoglot evaluate --index` share."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Ranking:
     expand_timeout: float = 20.0
 
     def given(self) -> str | None:
-        """A flag that was given, and says how an index is searched; `feedback` and `fair` are for vectors, too."""
+        """Return the first flag that was set and needs an index, or None; `feedback` and `fair` suit vectors, too."""
         plain = Ranking(feedback=self.feedback, fair=self.fair)
         return next((name for name, value in vars(self).items() if value != getattr(plain, name)), None)
 
     @property
     def wants_models(self) -> bool:
-        """Whether a model is loaded for it; a search for words does without."""
+        """Whether the search needs a model; a lexical one without re-ranking does not."""
         return self.mode != "lexical" or self.rerank is not None
 
     def arguments(self, searcher: Searcher, langs: tuple[str, ...] | None = None) -> dict[str, Any]:
-        """What `Searcher.search` takes of it; queries are translated into `langs`, or all that the index has."""
+        """Return the arguments for `Searcher.search`; expansion translates to `langs` (default: all of the index)."""
         how = {name: getattr(self, name) for name in ("mode", "fair", "quota", "query_lang", "rerank", "feedback")}
         return {**how, "expand": self._expander(langs or tuple(searcher.languages()))}
 
@@ -76,7 +76,7 @@ class Ranking:
         )
 
     def record(self) -> dict[str, Any]:
-        """What `run.json` says of it."""
+        """Return the settings for `run.json`."""
         expansion = {"expand_with": self.expand_with, "expand_model": self.expand_model} if self.expand else {}
         own = ("mode", "fair", "quota", "query_lang", "rerank", "feedback", "expand")
         return {**{name: getattr(self, name) for name in own}, **expansion}

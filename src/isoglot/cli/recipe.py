@@ -1,4 +1,4 @@
-"""A recipe: a TOML file that gives a command's flags; and what a flag's value is held to, typed or in a recipe."""
+"""Recipes (TOML files with a command's flags), and a check of flag values, from the command line or a recipe."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Config = Callable[[App, tuple[str, ...], ArgumentCollection], None]
 
 
 def read_recipe(path: str, commands: App) -> Config:
-    """Read a recipe for the parser.
+    """Read a recipe and return it as a configuration for the parser.
 
     Args:
-        path: of the TOML file.
-        commands: all of them, whose names are no keys unless the verb has a flag of that name.
+        path: the TOML file.
+        commands: the app with all commands, whose names are not allowed as keys unless the verb has such a flag.
 
     Raises:
-        InputError: it cannot be read or is not TOML; later, a key or table named like a command.
+        InputError: the file cannot be read or is not TOML; when applied, a key or table has the name of a command.
     """
     import tomllib
 
@@ -41,7 +41,7 @@ def read_recipe(path: str, commands: App) -> Config:
                 f"{path}: {wrong[0]} is a command; a recipe is a flat table of one command's flags, such as "
                 "max-steps = 150, without tables"
             )
-        # Below the verb: at the root the parser drops what has a command's name, a verb's own flags included.
+        # Nested under the verb: at the root, the parser drops keys named like a command, even the verb's own flags.
         below: dict[str, Any] = values
         for name in reversed(names):
             below = {name: below}
@@ -51,10 +51,10 @@ def read_recipe(path: str, commands: App) -> Config:
 
 
 def require_whole(verb: App, names: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Refuse fractions for whole numbers, which the parser would round; 30.0 is whole.
+    """Reject fractions for integer flags, which the parser would round; 30.0 is allowed.
 
     Raises:
-        InputError: there is one.
+        InputError: an integer flag has a fraction.
     """
     for argument in arguments:
         kinds = {kind for kind in get_args(argument.hint) if kind is not type(None)} or {argument.hint}
@@ -69,4 +69,4 @@ def _is_fraction(text: str) -> bool:
     try:
         return not float(text).is_integer()
     except ValueError:
-        return False  # no number at all, as the parser will say
+        return False  # not a number: the parser reports that

@@ -1,4 +1,4 @@
-"""`isoglot push` and `isoglot pull`: an index to an object store, and from there to other machines."""
+"""`isoglot push` and `isoglot pull`: copy an index to an object store, and from there to other machines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from isoglot.cli.options import Json
 
 
 def push(index: Path, address: str, /, *, as_json: Json = False) -> None:
-    """Put an index into an object store, for other machines to search and serve; only what is new is sent.
+    """Upload an index to an object store, for other machines to search and serve; only new files are sent.
 
-    Readers see the old state or the new one. Of two pushes at once one is refused. Credentials are read from the
-    environment, as the store's own tools do.
+    Readers see either the old state or the new one. Of two simultaneous pushes one fails. Credentials are read from
+    the environment, as by the store's own tools.
 
     Args:
         index: Folder made by isoglot index.
-        address: Such as s3://bucket/index, gs://bucket/index or az://container/index.
+        address: Address in the store, such as s3://bucket/index, gs://bucket/index or az://container/index.
         as_json: Print the result as JSON.
     """
     from isoglot.search.replicas.place import Place
@@ -37,13 +37,13 @@ def push(index: Path, address: str, /, *, as_json: Json = False) -> None:
 
 
 def pull(address: str, local: Path, /, *, as_json: Json = False) -> None:
-    """Bring a folder of this machine up to date with an index in an object store; only what is new is fetched.
+    """Download an index from an object store, or update a local copy of it; only new files are fetched.
 
-    The index lies in a folder below, whose name is printed; the one before it stays until the next pull.
+    The index is in a subfolder of the local folder, whose path is printed; the previous one stays until the next pull.
 
     Args:
-        address: Such as s3://bucket/index, where isoglot push put one.
-        local: Folder of this machine; several processes may share it.
+        address: Address that isoglot push uploaded to, such as s3://bucket/index.
+        local: Folder for the copies; several processes may share it.
         as_json: Print the result as JSON.
     """
     from isoglot.search.replicas.place import Place

@@ -1,4 +1,4 @@
-"""Files of rows that verbs read and write: names that are read back as rows, none written twice, and a counter."""
+"""Row files that verbs read and write: checks of their names, and a progress counter."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def new_rows(path: Path, overwrite: bool, *, beside: dict[str, Path | None] | None = None) -> Path:
-    """The path of a rows file to write; refused where `new_file` refuses it, and where it would not be read as rows.
+    """Return the path of a rows file to write, after checking that it can be written and has the name of a rows file.
 
     Args:
-        path: of the rows.
+        path: the rows file.
         overwrite: whether existing files may be replaced.
-        beside: what else is written, by its flag.
+        beside: other files that are written, by their flag.
 
     Raises:
-        InputError: one that exists or cannot be made, a name of other kinds, or one file for two purposes.
+        InputError: a file exists or cannot be created, the name is not that of a rows file, or two files are the same.
     """
     from isoglot.data.rows import require_rows_name
 
@@ -39,7 +39,7 @@ def new_rows(path: Path, overwrite: bool, *, beside: dict[str, Path | None] | No
 
 
 def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
-    """Refuse to replace rows that are read by rows that hold none of them.
+    """Check that the output, which holds new rows only, does not replace an input.
 
     Raises:
         InputError: the output is one of the inputs.
@@ -49,7 +49,7 @@ def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
 
 
 def rows_in(paths: Sequence[Path]) -> Iterator[Row]:
-    """The rows of files, or of one prepared folder."""
+    """Yield the rows of files, or of one prepared folder."""
     from isoglot.curation.rewriting import rows_of
     from isoglot.data.prepared import open_prepared
     from isoglot.data.rows import read_rows
@@ -60,7 +60,7 @@ def rows_in(paths: Sequence[Path]) -> Iterator[Row]:
 
 
 def counted(rows: Iterable[Row]) -> Iterator[Row]:
-    """The same rows, counted on a terminal while they are read."""
+    """Yield the rows, counting them in a progress bar."""
     from isoglot.core.progress import Progress
 
     with Progress("rows") as progress:

@@ -1,4 +1,4 @@
-"""`isoglot data`: parallel rows, prepared and described."""
+"""`isoglot data`: prepare and describe parallel rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `isoglot evaluate` scores, each kind a value: a model, vectors, a TREC run, or an index."""
+"""The sources that `isoglot evaluate` can score: a model, vectors, a TREC run, or an index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FromModel:
-    """A model or an endpoint encodes the texts."""
+    """Encodes the texts with a model or an endpoint, and scores the vectors."""
 
     name: str
     options: ModelOptions | None
@@ -31,7 +31,7 @@ class FromModel:
     executor: Executor | None = None
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """Refuse a model that is not there, and an endpoint for streamed passages."""
+        """Reject a missing model, and settings that streaming, an endpoint or several devices do not support."""
         from isoglot.encoders.endpoint import is_endpoint
         from isoglot.encoders.loading import quiet_libraries
         from isoglot.encoders.names import locate
@@ -52,7 +52,7 @@ class FromModel:
             )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Encode and score."""
+        """Encode and score; also return the device."""
         from isoglot.cli.encoders import device_of, open_encoder
         from isoglot.measuring.balanced import require_balance
         from isoglot.measuring.late import require_late
@@ -72,7 +72,7 @@ class FromModel:
         return sides.add_to(result), device_of(encoder)
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Encode into the folder's `vectors`, and score those."""
+        """Encode into the subfolder `vectors`, and score those."""
         from isoglot.cli.encoding import encode_to
         from isoglot.core.run_record import device_name
 
@@ -82,23 +82,23 @@ class FromModel:
         return _score_shards(data, vectors, self.name, how, self.executor), device_name(None)
 
     def _score_elsewhere(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Encode on the executor's workers, and score what comes back."""
+        """Encode on the executor's workers, and score the vectors that they return."""
         from isoglot.cli.encoding import encode_to
 
         with TemporaryDirectory(prefix="isoglot-") as scratch:
             vectors = Path(scratch)
-            size = 1024  # of a shard: a benchmark is small, and every worker shall have some
+            size = 1024  # texts of a shard: small, since a benchmark is small and every worker should get some
             encode_to(
                 data, vectors, self.name, self.options, None, numbers="float32", shard_size=size, executor=self.executor
             )
             return FromVectors(vectors, self.name).score(data, folder, how)[0], "elsewhere"
 
     def settings(self) -> dict[str, Any]:
-        """Nothing more."""
+        """Return no further settings."""
         return {}
 
     def checksums(self) -> dict[str, str]:
-        """Of the weights, where the model is a folder."""
+        """Return the checksum of the weights if the model is a folder."""
         from isoglot.encoders.weights_files import model_checksum
 
         return model_checksum(self.name)
@@ -106,7 +106,7 @@ class FromModel:
 
 @dataclass(frozen=True)
 class FromVectors:
-    """Vectors on disk."""
+    """Scores vectors on disk."""
 
     place: Path
     model: str | None
@@ -114,11 +114,11 @@ class FromVectors:
 
     @property
     def name(self) -> str:
-        """The model's where it was given, else the path."""
+        """The model's name if given, else the path of the vectors."""
         return self.model or str(self.place)
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """Refuse a correction or runs for streamed passages, workers for those in memory, and late interaction."""
+        """Reject settings that need vectors in memory if streamed, workers if not, and settings that need tokens."""
         _check_vectors(how, streamed)
         if how.late or how.in_context:
             raise InputError(
@@ -142,21 +142,21 @@ class FromVectors:
         return _score_vectors(data, *vectors, self.name, folder, how), "cpu"
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Read and score in blocks."""
+        """Read and score the vectors in blocks."""
         return _score_shards(data, self.place, self.name, how, self.executor), "cpu"
 
     def settings(self) -> dict[str, Any]:
-        """Where they lie."""
+        """Return the path of the vectors, for `run.json`."""
         return {"vectors": str(self.place)}
 
     def checksums(self) -> dict[str, str]:
-        """None."""
+        """Return no checksums."""
         return {}
 
 
 @dataclass(frozen=True)
 class FromRun:
-    """A TREC run, or one for each query language."""
+    """Scores a TREC run, or one for each query language."""
 
     files: tuple[Path, ...]
     runs: Path | dict[str, Path]
@@ -164,11 +164,11 @@ class FromRun:
 
     @property
     def name(self) -> str:
-        """The paths as they were given."""
+        """The paths as given."""
         return ",".join(map(str, self.files))
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """Refuse what only vectors can have."""
+        """Reject settings that need vectors."""
         _refuse_streamed(how, streamed)
         if how.wants_vectors:
             raise InputError(
@@ -191,11 +191,11 @@ class FromRun:
         return replace(result, candidates={}, top=None), device
 
     def settings(self) -> dict[str, Any]:
-        """Which, and what they were asked of."""
+        """Return the files and their candidates, for `run.json`."""
         return {"run": [str(path) for path in self.files], "run_pool": self.pool}
 
     def checksums(self) -> dict[str, str]:
-        """None."""
+        """Return no checksums."""
         return {}
 
 
@@ -210,10 +210,10 @@ def score_source(
     devices: str | None,
     executor: Executor | None = None,
 ) -> ScoreSource:
-    """The one source that was given; the embedded model where none was.
+    """Return the source that the flags give; the embedded model by default.
 
     Raises:
-        InputError: two of them, or what belongs to another one.
+        InputError: there are two sources, or flags that belong to another one.
     """
     from isoglot.cli.measuring_values import parse_runs
 
@@ -258,7 +258,7 @@ def _check_vectors(how: Scoring, streamed: bool) -> None:
         flag = "late" if how.late else "fair"
         raise InputError(f"--{flag}: ranks by more than vectors, which --write-trec goes by; give one of the two")
     if how.debias is not None:
-        load_debias(how.debias)  # a broken one is said before anything is encoded
+        load_debias(how.debias)  # fails on a broken file before anything is encoded
 
 
 def _score_vectors(
@@ -272,17 +272,17 @@ def _score_vectors(
     within: Vectors | None = None,
     late_of: Encoder | None = None,
 ) -> Evaluation:
-    """Correct and score vectors in memory, and write the runs that are wanted.
+    """Correct and score vectors in memory, and write TREC runs if requested.
 
     Args:
-        data: whose vectors they are.
-        queries: (n, d), unit vectors.
-        candidates: (m, d), likewise.
-        name: of the model.
-        folder: for the runs.
+        data: the benchmark.
+        queries: unit vectors (n, d) of the queries.
+        candidates: unit vectors (m, d) of the candidates.
+        name: name of the model.
+        folder: output folder of the runs.
         how: settings.
-        within: (m, d), the candidates in their contexts.
-        late_of: the encoder whose tokens are compared, too.
+        within: vectors (m, d) of the candidates within their contexts.
+        late_of: the encoder whose token vectors are compared, too.
     """
     from isoglot.encoders.debias import load_debias
     from isoglot.measuring.evaluating import scored, trained_languages
@@ -309,7 +309,7 @@ def _score_vectors(
 def _score_shards(
     data: StreamedCorpus, vectors: Path, name: str, how: Scoring, executor: Executor | None
 ) -> Evaluation:
-    """Score a corpus whose passages lie on disk as vectors, in blocks."""
+    """Score a corpus whose passage vectors are on disk, in blocks."""
     from isoglot.measuring.evaluating import trained_languages
     from isoglot.measuring.scoring import score_shards
 

@@ -1,4 +1,4 @@
-"""How `isoglot evaluate` scores, and what it asks of each kind of source."""
+"""The settings of `isoglot evaluate`'s scoring, and the protocol of the sources that it scores."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Scoring:
     """How a model, vectors, a run or the searches of an index are scored.
 
     Attributes:
-        relevant_from: the lowest grade that is relevant.
-        debias: a correction of language bias.
-        feedback: queries are drawn to their best passages.
-        late: tokens are compared, too.
-        in_context: candidates are read within their contexts, too.
-        balanced: languages' levels come off the scores.
-        trec_depth: passages a query in TREC runs, 0 for all; None where none are written.
+        relevant_from: the lowest relevant grade.
+        debias: file of a correction of language bias.
+        feedback: pseudo-relevance feedback: query vectors are moved towards their best passages.
+        late: token vectors are compared, too (late interaction).
+        in_context: candidates are also encoded within their contexts.
+        balanced: each language's score level is subtracted from the scores.
+        trec_depth: passages per query in TREC runs, 0 for all; None to write no runs.
         memory: bytes for a block of streamed passages and its scores.
-        depth: passages kept for a query, where they are streamed or an index is searched.
+        depth: passages kept per query, when they are streamed or an index is searched.
     """
 
     relevant_from: float
@@ -40,29 +40,29 @@ class Scoring:
 
     @property
     def wants_vectors(self) -> bool:
-        """Whether a part of it is done to vectors or scores in memory."""
+        """Whether a setting needs vectors, or scores in memory."""
         others = self.feedback or self.late or self.in_context or self.balanced
         return self.trec_depth is not None or self.debias is not None or others
 
 
 class ScoreSource(Protocol):
-    """Where scores come from."""
+    """A source of scores: a model, vectors, a run or an index."""
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
 
     def check(self, how: Scoring, *, streamed: bool) -> None:
-        """Refuse what cannot be, before the folder is claimed; `streamed`: whether passages are not in memory."""
+        """Reject settings that do not apply, before the folder is claimed; `streamed`: passages are not in memory."""
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """Every setting, and the device that was used; the folder may keep what else is made."""
+        """Score all retrieval settings; also return the device. Further files may be written to the folder."""
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
-        """The same of passages that are not in memory."""
+        """As `score`, for passages that are not in memory."""
 
     def settings(self) -> dict[str, Any]:
-        """What `run.json` says of it beside its name."""
+        """Return its settings for `run.json`, besides its name."""
 
     def checksums(self) -> dict[str, str]:
-        """Checksums of its files, by what they are, for `run.json`."""
+        """Return checksums of its files, by kind, for `run.json`."""

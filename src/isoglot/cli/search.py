@@ -1,4 +1,4 @@
-"""`isoglot search`: answers to one query, or to a file of them."""
+"""`isoglot search`: search an index with one query, or with a file of them."""
 
 from __future__ import annotations
 
@@ -45,22 +45,23 @@ def search(
     """Search an index with one query, or with a file of them.
 
     Args:
-        folder: Made by `isoglot index`, or a place in a store, such as qdrant://localhost:6333/docs.
-        query: In any language.
+        folder: Folder made by `isoglot index`, or a place in a store, such as qdrant://localhost:6333/docs.
+        query: The query, in any language.
         queries: File of queries: TSV of id and text, or JSONL (BEIR), CSV or Parquet of _id and text.
         run: TREC run to write for --queries.
-        overwrite: Replace a run that is there.
-        k: Number of results; 10, and 1000 in a run.
+        overwrite: Replace an existing run.
+        k: Number of results; 10 by default, 1000 in a run.
         langs: Comma-separated languages of results.
         where: Filter on metadata: "year >= 2020 AND source LIKE 'docs/%'".
         like: Id of a passage: find similar ones, instead of a query.
         offset: Results to skip, for the next page.
-        collapse: document (the best passage of each), text (of each text, by its words), or both: document,text.
-        facets: Comma-separated fields, such as lang,source: counts their values among what --where and --langs leave.
+        collapse: Keep one result per document, per text (passages with the same words), or both: document,text.
+        facets: Comma-separated fields, such as lang,source: count their values over all passages that match --where
+            and --langs.
         neighbours: Show this many passages of the document before and after each result.
         ranking: How the index is searched.
         model: The encoder, if it is now at another place than the index recorded.
-        options: How it is opened, where not as it was for the index.
+        options: How the encoder is opened, if not as the index recorded.
         as_json: Print the results as JSON.
     """
     from isoglot.encoders.loading import quiet_libraries

@@ -1,4 +1,4 @@
-"""`isoglot serve`, and the server of the quick start."""
+"""`isoglot serve`: serve indexes over HTTP; also the server of the quick start."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 PORT = 8000
 SECONDS_TO_END = 5.0
-_BATCHES = 2  # that an encoder of its own process has at a time: one core's work beside the requests' leaves some over
+_BATCHES = 2  # at a time for an encoder in its own process: one batch beside the requests leaves cores idle
 
 
 def serve(
@@ -64,25 +64,27 @@ def serve(
 
     Args:
         index: Folder made by isoglot index, or a place in a store, such as qdrant://localhost:6333/docs.
-        compare: A second index, to stand side by side with the first.
-        port: Where to listen; 0 takes any free one.
+        compare: A second index, to compare side by side with the first.
+        port: Port to listen on; 0 takes any free one.
         host: Address to listen on; by default only this machine can connect.
-        model: The encoder of the index, where it lies elsewhere now.
-        compare_model: The encoder of the second index, where it lies elsewhere now.
-        options: How encoders are opened, where not as they were for the index.
-        rerank: What may score the best of a search anew (rerank=NAME), and texts behind /v1/rerank: a cross-encoder or
-            another encoder, by folder or Hub id (late:MODEL: by its tokens, too); or late: searches only, by the
-            tokens of the index's own model. May be given several times.
-        allow_host: Further names that requests may call this server by, such as search.example.org or *.example.org.
-        root_path: Path under which a reverse proxy shows this server, such as /search.
-        trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are believed.
-        keys: File of keys (isoglot keys add): requests must show one; read again whenever it changes.
-        cors: Origins of pages elsewhere whose scripts may read answers, such as https://www.example.org.
-        refresh: Seconds between two looks for new versions of the index, which are then served; 0 for none.
-        drain: Seconds after SIGTERM in which /readyz says no and all else is answered, for a balancer to notice.
+        model: The encoder, if it is now at another place than the index recorded.
+        compare_model: The encoder of the second index, if it is now at another place than that index recorded.
+        options: How encoders are opened, if not as the indexes recorded.
+        rerank: Offer a re-ranker for searches (rerank=NAME) and for /v1/rerank: a cross-encoder or another encoder, by
+            folder or Hub id (late:MODEL to compare its token vectors, too); or late, for searches only: the token
+            vectors of the index's own model. May be given several times.
+        allow_host: Further host names by which requests may address this server, such as search.example.org or
+            *.example.org.
+        root_path: Path at which a reverse proxy exposes this server, such as /search.
+        trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are trusted.
+        keys: File of API keys (isoglot keys add), one of which every request must carry; read again whenever it
+            changes.
+        cors: Other origins whose scripts may read responses (CORS), such as https://www.example.org.
+        refresh: Seconds between two checks for a new version of the index, which is then served; 0 for no checks.
+        drain: Seconds after SIGTERM in which /readyz fails and all else is answered, for a load balancer to notice.
         local: Folder into which indexes of object stores are pulled; the cache when not given.
-        log: Write a line for every request on stderr, in words or as JSON.
-        log_queries: Those lines say what was searched for.
+        log: Write a line for every request to stderr, as text or as JSON.
+        log_queries: Include the queries in these lines.
     """
     require_packages()
     from isoglot.encoders.endpoint import is_endpoint
@@ -120,7 +122,7 @@ def serve(
     settings = behind_proxy(limits, allow_host, root_path, trust_proxy)
     if keys is not None:
         try:
-            read_keys(keys)  # said before a model is loaded
+            read_keys(keys)  # fails before a model is loaded
         except InputError as error:
             raise InputError(f"--keys: {error}") from error
     quiet_libraries()
@@ -128,7 +130,7 @@ def serve(
         taken = stack.enter_context(listen(host, port))
         judges = _judges(rerank)
         app = _app(wanted, chosen, settings, judges, stack)
-        del wanted, place  # an index that another one takes the place of is let go of
+        del wanted, place  # else an index would stay open after a new version has replaced it
         _run(app, taken, keyed=keys is not None, log=log, drain=drain, leave=app.state.leave)
 
 
@@ -139,7 +141,7 @@ def _app(
     judges: dict[str, Judge],
     stack: ExitStack,
 ) -> FastAPI:
-    """The application over opened places; nothing else keeps the first version of an index, or its model."""
+    """Return the application for open indexes; it alone keeps references to them, so that old versions are released."""
     from isoglot.search.searcher import Searcher
     from isoglot.serve.app import create_app
     from isoglot.serve.encoders import SharedEncoders
@@ -166,7 +168,7 @@ def _close(searcher: ref[Searcher]) -> None:
 
 
 def serve_quickstart(study: Study, *, port: int = PORT) -> None:
-    """Serve the quick start's corpus with the untouched and the hybrid model side by side, until Ctrl-C."""
+    """Serve the quick start's corpus with the base and the hybrid model side by side, until Ctrl-C."""
     from isoglot.serve.app import create_app
     from isoglot.serve.server import listen
     from isoglot.serve.settings import ServeSettings
@@ -179,10 +181,10 @@ def serve_quickstart(study: Study, *, port: int = PORT) -> None:
 
 
 def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
-    """What was named to score pairs, by the last part of its path; `late:` stays before it.
+    """Open the judges of `--rerank`, by the last part of their path, with any prefix `late:` kept.
 
     Raises:
-        InputError: a model that is not there, two of one name, or one that has the name of something else.
+        InputError: a model is missing, two have the same name, or one has a reserved name.
     """
     from isoglot.encoders.late_interaction import LATE, PREFIX
     from isoglot.serve.rerankers import NOT_RERANKED
@@ -204,10 +206,10 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
 
 
 def encoder_named(place: str, opened: Opened, model: str | None) -> str:
-    """The name of an index's encoder: `--model`, or what the index says.
+    """Return the name of an index's encoder: `--model`, or as recorded in the index.
 
     Raises:
-        InputError: neither says.
+        InputError: neither is given.
     """
     name = model or (opened.about.model if opened.about else "")
     if not name:
@@ -216,10 +218,10 @@ def encoder_named(place: str, opened: Opened, model: str | None) -> str:
 
 
 def judge_of(model: str) -> Judge:
-    """What `--rerank` names, opened.
+    """Open a judge given with `--rerank`.
 
     Raises:
-        InputError: it is not there, or scores no pairs.
+        InputError: the model is missing, or cannot score pairs.
     """
     from isoglot.encoders.judging import open_judge
 
@@ -230,7 +232,7 @@ def judge_of(model: str) -> Judge:
 
 
 def require_tokens(encoder: Encoder, index: str) -> None:
-    """Compare the tokens of two texts, so that searches can.
+    """Check that an encoder can compare token vectors, by comparing two texts, which also warms it up.
 
     Raises:
         InputError: the encoder gives vectors of whole texts only.
@@ -244,14 +246,14 @@ def require_tokens(encoder: Encoder, index: str) -> None:
 
 
 def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
-    """Serve; a search that hangs in its thread does not keep the process from ending."""
+    """Serve, and end the process even if a search hangs in its thread."""
     from isoglot.serve.server import run
 
     try:
         with sigterm_ends():
             run(app, taken, **how)
     except KeyboardInterrupt:
-        # Python waits at its end for threads, which nothing can stop.
+        # At exit, Python waits for threads, and nothing can stop them.
         if any(thread.name.startswith("isoglot-") for thread in threading.enumerate()):
             end = threading.Timer(SECONDS_TO_END, os._exit, (130,))
             end.daemon = True
@@ -260,11 +262,11 @@ def _run(app: ASGIApp, taken: socket, **how: Any) -> None:
 
 
 def check_serving(port: int) -> None:
-    """Check, before a long run, that its server will have its packages and its port.
+    """Check, before a long run, that the packages and the port for serving are available.
 
     Raises:
         MissingPackageError: packages of the extra `serve` are missing.
-        InputError: the port is taken or not ours to take.
+        InputError: the port is in use or not permitted.
     """
     require_packages()
     from isoglot.serve.server import listen

@@ -1,4 +1,4 @@
-"""SIGTERM, which a container is sent when it is stopped: a command cleans up as after Ctrl-C."""
+"""Handling of SIGTERM, which stops containers: commands clean up as after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from types import FrameType
 
 
 class Termination:
-    """Whether SIGTERM came.
+    """Whether SIGTERM was received.
 
     Attributes:
-        came: it did. Libraries turn whatever interrupts them into a plain KeyboardInterrupt, which does not say.
+        came: True if it was. The exception cannot tell: libraries turn any interruption into a plain KeyboardInterrupt.
     """
 
     came = False
@@ -23,15 +23,15 @@ class Termination:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[Termination]:
-    """Within the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does; a second one ends the process at once.
+    """Make SIGTERM raise KeyboardInterrupt within the block, like Ctrl-C; a second one ends the process at once.
 
-    Whoever started the command keeps its own way with the signal, where it has one.
+    A handler that the calling program has already installed is left in place.
     """
     termination, home = Termination(), os.getpid()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if os.getpid() != home:  # a fork inherits the handler, but nothing to clean up
+        if os.getpid() != home:  # a fork inherits the handler, but has nothing to clean up
             os.kill(os.getpid(), signal.SIGTERM)
             return
         termination.came = True
@@ -50,9 +50,9 @@ def sigterm_interrupts() -> Iterator[Termination]:
 
 @contextmanager
 def sigterm_ends() -> Iterator[None]:
-    """Within the block SIGTERM ends the process at once: for servers, which close before they pass the signal on.
+    """Make SIGTERM end the process at once within the block: for servers, which close before they re-raise the signal.
 
-    Supervisors take a server that ends by the signal for one that ended well.
+    Supervisors regard a server that was ended by the signal as one that ended well.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -65,7 +65,7 @@ def sigterm_ends() -> Iterator[None]:
 
 
 def _interrupt_children() -> None:
-    """Tell processes that were started here, as a terminal does on Ctrl-C: this one waits for them."""
+    """Send SIGINT to child processes, as a terminal does on Ctrl-C, since this process waits for them."""
     started = sys.modules.get("multiprocessing")
     for child in [] if started is None else started.active_children():
         with suppress(OSError):

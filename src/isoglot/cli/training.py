@@ -1,4 +1,4 @@
-"""`isoglot train`, `isoglot study` and `isoglot quickstart`."""
+"""`isoglot train`, `isoglot study` and `isoglot quickstart`: train models, and compare regimes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def train(
         settings: How to train.
         options: How the model is opened.
         overwrite: Replace what the folder holds.
-        resume: Go on from the last complete checkpoint.
+        resume: Continue from the last complete checkpoint.
     """
     from isoglot.encoders.names import locate
 
@@ -95,7 +95,7 @@ def study(
     as_json: Json = False,
     offline: Switch = False,
 ) -> None:
-    """Compare regimes: the untouched model, then each regime with each seed, trained and measured.
+    """Compare regimes: measure the base model, then train and measure each regime with each seed.
 
     Give a recipe as the first argument (isoglot study RECIPE.toml); flags win over it. Killed, the same command goes
     on at the run where it was.
@@ -121,7 +121,7 @@ def study(
         allow_overlap: Continue although training rows also occur in the benchmark.
         discard_models: Keep the results only, not the trained models.
         no_examples: Leave queries and passages of the benchmark out of the report.
-        overwrite: Replace what the folder holds instead of going on with it.
+        overwrite: Replace what the folder holds instead of continuing it.
         as_json: Print study.json instead of the report.
         offline: Never download anything.
     """
@@ -152,7 +152,7 @@ def study(
     }
     quiet_libraries()
     with TemporaryDirectory(prefix="isoglot-") as scratch:
-        # Into the cache, by content: the same command goes on with the rows and token ids that are there.
+        # Cached by content, so that the same command continues with these rows and token ids.
         prepared = open_rows(rows, langs=train_langs)
         chosen = open_benchmark(benchmark, data_dir, benchmark_rows, langs, Path(scratch), offline=offline)
         locate(model)
@@ -175,12 +175,12 @@ def quickstart(
     """Run the whole study on the embedded model and corpus: base, x-x-mono, hybrid (some minutes on two cores).
 
     Args:
-        output_dir: Folder for the runs and the report; the same command goes on where it was.
+        output_dir: Folder for the runs and the report; after an interruption, the same command continues there.
         max_steps: Steps of each training; the embedded recipe's by default.
         seeds: Comma-separated seeds.
         overwrite: Replace what the folder holds, as after a run with other steps.
         serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
-        port: Where to serve; 0 takes any free port.
+        port: Port to serve on; 0 takes any free one.
     """
     from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
@@ -198,7 +198,7 @@ def quickstart(
 
 
 def _interrupted(folder: Path) -> KeyboardInterrupt:
-    """The interruption with what the run left to go on from, if anything."""
+    """Return the interruption, whose message names the checkpoint to resume from, if any."""
     from isoglot.training.checkpoints import CHECKPOINTS, complete_checkpoints
 
     kept = complete_checkpoints(folder / CHECKPOINTS)
@@ -209,7 +209,7 @@ def _interrupted(folder: Path) -> KeyboardInterrupt:
 
 
 def _plain(training: StudyTraining | None) -> TrainSettings:
-    """The same settings without the study's own notion of seed and sampling."""
+    """Return a study's settings as plain training settings."""
     from dataclasses import fields
 
     given = training or StudyTraining()

@@ -1,4 +1,4 @@
-"""`isoglot data translate`: rows in the languages that their groups lack."""
+"""`isoglot data translate`: translate rows into the languages that their groups lack."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def translate(
     dry_run: Switch = False,
     overwrite: Switch = False,
 ) -> None:
-    """Translate rows into the languages that their groups lack; the new rows go to a file of their own.
+    """Translate rows into the languages that their groups lack; only the new rows are written.
 
-    Answers are kept by content: what was paid for is not asked again, also after a kill. What fails the checks
-    (language, length, copies, loops) goes to the rejects.
+    Translations are cached by content: nothing is paid for twice, even if the command is killed. Those that fail the
+    checks (language, length, copies, loops) go to the rejects.
 
     Args:
         rows: Row files, or one prepared folder.
@@ -46,11 +46,11 @@ def translate(
         with_: A sequence-to-sequence model (folder or Hub id: opus-mt, NLLB, M2M100, MADLAD), or the address of an
             OpenAI-compatible API (http://HOST/v1; key in OPENAI_API_KEY).
         language_model: How a language model is asked.
-        pivot: Translate from this language where a group has it, else from its first.
-        rejects: File of what failed, with reasons; by default the output's name with .rejects.
+        pivot: Translate from this language if a group has it, else from its first.
+        rejects: File for what failed, with reasons; by default the output's name with .rejects.
         device: Device of a translation model, such as cpu or cuda.
         beams: Beam size of a translation model; 1 is greedy.
-        limit: Only the first so many rows.
+        limit: Translate only this many rows, the first ones.
         dry_run: Only count what would be translated.
         overwrite: Replace existing files.
     """
@@ -99,7 +99,7 @@ def translate(
 def _open_translator(
     with_: str, language_model: LanguageModel, device: str | None, beams: int
 ) -> tuple[Translator, Callable[[], str]]:
-    """Open an endpoint or a model; gives the translator and a function that says what it cost."""
+    """Open an endpoint or a model; return the translator, and a function that describes its cost."""
     from isoglot.curation.translation.filling import ChatTranslator, ModelTranslator
     from isoglot.curation.translation.seq2seq import Seq2Seq
 

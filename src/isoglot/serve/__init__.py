@@ -1,6 +1,6 @@
-"""Open indexes as a page for people and an API for programs."""
+"""Serve open indexes over HTTP: a page for people and an API for programs."""
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`.
+# The public names are declared in `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Who may ask for what: keys, their scopes and their limits, before anything is answered but a probe."""
+"""Authorization: every request but a probe needs a key with the right scope and within its rate limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isoglot.serve.observing import KEY
 from isoglot.serve.openai_errors import V1
 
 STRANGER = "isoglot.stranger"
-"""Set in the scope of a probe that showed no key: it is told whether, not what, this server serves."""
+"""Name in the ASGI scope of a probe: True if it has no valid key, so that it learns whether, not what, is served."""
 _SCOPES = {
     "/v1/embeddings": "embed",
     "/v1/models": "embed",
@@ -31,22 +31,23 @@ _SCOPES = {
 
 
 class Access:
-    """ASGI middleware: requests show a key as `Authorization: Bearer`, `X-API-Key` or the password of Basic.
+    """ASGI middleware that requires a key, as `Authorization: Bearer`, `X-API-Key` or the password of Basic.
 
-    Basic is what a browser asks people for by itself. Limits are kept in this process: two servers count apart.
+    Basic is there for browsers, which ask people for it by themselves. Rate limits are counted in this process: two
+    servers count separately.
 
     Args:
-        app: what follows.
-        keys: that open it.
-        clock: seconds, for limits.
+        app: the next application.
+        keys: the valid keys.
+        clock: time in seconds, for the rate limits.
     """
 
     def __init__(self, app: ASGIApp, keys: KeyRing, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._keys, self._clock = app, keys, clock
-        self._left: dict[str, tuple[int, float, float]] = {}  # by key: limit, requests left, when that was
+        self._left: dict[str, tuple[int, float, float]] = {}  # by hash: limit, requests left, time of this count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or reject it."""
         if scope["type"] == "http":
             refused = self._refusal(scope)
             if refused is not None:
@@ -78,7 +79,7 @@ class Access:
         return None
 
     def _wait(self, key: Key) -> int:
-        """Take one request from the key's minute: 0, or whole seconds until there is one again (a token bucket)."""
+        """Count a request in the key's token bucket; return 0, or in how many whole seconds the next one is allowed."""
         if key.per_minute is None:
             return 0
         most, now = key.per_minute, self._clock()
@@ -89,14 +90,14 @@ class Access:
 
 
 def _scope_of(path: str) -> str | None:
-    """The scope that a path needs; None where any key opens it."""
+    """The scope that a path requires; None if any key will do."""
     if path.startswith("/v1/models/"):
         return "embed"
     return _SCOPES.get(path, "search" if path.startswith(V1) else None)
 
 
 def _shown(headers: Headers) -> str:
-    """The key that a request shows; empty where it shows none."""
+    """The key that a request carries; empty if none."""
     if "x-api-key" in headers:
         return headers["x-api-key"].strip()
     kind, _, value = headers.get("authorization", "").partition(" ")
@@ -113,15 +114,15 @@ def _shown(headers: Headers) -> str:
 def _answer(path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
     if is_api(path):
         return api_error(path, status, detail, headers)
-    # The page's own errors name the indexes and their languages.
+    # Not the page's own error: that one names the indexes and their languages.
     return PlainTextResponse(f"{detail}\n", status, headers)
 
 
 def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    """Origins whose pages may read answers.
+    """Return the origins whose pages may read responses, after checking them.
 
     Raises:
-        InputError: one is no scheme and host alone; `*` is none.
+        InputError: an origin is not just scheme, host and port; `*` is not allowed.
     """
     for origin in origins:
         try:

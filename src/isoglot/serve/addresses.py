@@ -1,4 +1,4 @@
-"""Where a request points, whatever path a proxy shows this server under."""
+"""The paths of requests within this server, whatever path a proxy exposes it at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 
 def route_path(scope: Scope) -> str:
-    """The path within this server: without the proxy's prefix, where the proxy has left it in.
+    """Return a request's path within this server: without the proxy's prefix, if the proxy has left it in.
 
     >>> [route_path({"path": path, "root_path": "/find"}) for path in ("/find/search", "/search", "/finder")]
     ['/search', '/search', '/finder']
@@ -17,7 +17,7 @@ def route_path(scope: Scope) -> str:
 
 
 def home_of(path: str) -> str:
-    """The server's root as an address relative to a path within it.
+    """Return the server's root as an address relative to a path within it.
 
     >>> home_of("/"), home_of("/api"), home_of("/a/b")
     ('./', './', '../')

@@ -1,4 +1,4 @@
-"""What a search answers, as JSON."""
+"""The JSON responses of searches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isoglot.serve.cleaning import as_whole, plain
 
 
 class Part(BaseModel):
-    """The part of a passage that has most of the query's words."""
+    """A snippet: the part of a passage that has most of the query's words."""
 
     text: str
     start: int = Field(description="Its first character's place in the passage.")
@@ -28,14 +28,14 @@ class Part(BaseModel):
 
 
 class Beside(BaseModel):
-    """A passage that stands beside a result in its document."""
+    """A passage next to a result in its document."""
 
     id: str
     text: str
 
 
 class Around(BaseModel):
-    """The passages around a result, in their order."""
+    """The passages around a result, in the document's order."""
 
     before: list[Beside]
     after: list[Beside]
@@ -60,7 +60,7 @@ class Result(BaseModel):
 
 
 class Count(BaseModel):
-    """How many passages have a value."""
+    """The number of passages that have a value."""
 
     value: str | bool | int | float
     count: int
@@ -76,7 +76,7 @@ class Counts(BaseModel):
 
 
 class Results(BaseModel):
-    """An answer, with the settings it was found under."""
+    """A response, with the settings of its search."""
 
     query: str = Field(description="As searched: without control characters.")
     like: str | None = Field(description="The passage that others were to be like.")
@@ -96,14 +96,14 @@ class Results(BaseModel):
 
 
 def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> Results:
-    """An answer as JSON.
+    """Return the response to a search.
 
     Args:
-        ask: what was asked.
-        found: what was found.
-        index: name of it.
+        ask: the search.
+        found: what it found.
+        index: name of the index.
         model: name of its encoder.
-        seconds: that it took.
+        seconds: time that the search took.
     """
     return Results(
         query=ask.query,
@@ -128,13 +128,13 @@ def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> 
 
 
 def result(rank: int, hit: Hit, part: Snippet | None = None, around: Neighbours | None = None) -> Result:
-    """A hit as JSON.
+    """Return a hit as part of a response.
 
     Args:
-        rank: from 1.
-        hit: as found.
-        part: of its text, where one was asked for.
-        around: what stands beside it, where that was asked for.
+        rank: rank from 1.
+        hit: the hit.
+        part: its snippet, if requested.
+        around: its neighbouring passages, if requested.
     """
     return Result(
         rank=rank,
@@ -158,7 +158,7 @@ def _beside(passages: Sequence[Passage]) -> list[Beside]:
 
 
 def all_counts(found: Answer) -> dict[str, Counts]:
-    """The counts of an answer, by field, as JSON."""
+    """Return the facet counts of an answer, by field, as part of a response."""
     return {plain(name): _counts(facet) for name, facet in found.facets.items()}
 
 

@@ -1,4 +1,4 @@
-"""Errors in the shape that whoever asks a path reads: OpenAI's below /v1/, a problem document elsewhere."""
+"""Errors in the format that a path's clients expect: OpenAI's below /v1/, a problem document elsewhere."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from isoglot.serve.openai_errors import V1, openai_error
 from isoglot.serve.problem_json import problem
 
 PROBES = ("/livez", "/readyz", "/healthz")
-"""Asked by what watches the server, under whatever name or address that knows it by."""
+"""Paths requested by monitors, which may address the server by any host name."""
 _API = (V1, "/search", "/similar", *PROBES, "/openapi.json", "/metrics")
 
 
 def is_api(path: str) -> bool:
-    """Whether programs ask this path, and not people."""
+    """Whether a path is for programs rather than for people."""
     return path.startswith(_API)
 
 
 def api_error(
     path: str, status: int, detail: str, headers: dict[str, str] | None = None, *, param: str | None = None
 ) -> JSONResponse:
-    """Answer with an error.
+    """Return an error response.
 
     Args:
-        path: that was asked, within this server.
-        status: of HTTP.
+        path: the requested path, within this server.
+        status: HTTP status.
         detail: what was wrong, and what to do.
-        headers: of the answer.
-        param: the field at fault, which OpenAI's clients name.
+        headers: headers of the response.
+        param: the field at fault, for OpenAI's clients.
     """
     if path.startswith(V1):
         return openai_error(status, detail, headers, param=param)

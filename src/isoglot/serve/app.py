@@ -1,4 +1,4 @@
-"""The application: the JSON API, the page, their limits and their errors."""
+"""The ASGI application: the JSON API, the page, their limits and their errors."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def create_app(
     embed: Mapping[str, Embedder] | None = None,
     judges: Mapping[str, Judge] | None = None,
 ) -> FastAPI:
-    """The server's application, for any ASGI server.
+    """Return the server's application, for any ASGI server.
 
     Args:
-        searchers: open indexes by the name that addresses and the page use; the first is the default, and two stand
-            side by side. They stay the caller's: closing the application does not close them.
+        searchers: open indexes, by the name used in addresses and on the page; the first is the default, and the page
+            shows the first two side by side. The caller owns them: closing the application does not close them.
         settings: limits.
-        embed: the models behind `/v1/embeddings`, by the same names; without any there is no such route.
-        judges: what scores pairs, by name: behind `/v1/rerank`, where models that embed compare by cosine, and the best
-            of searches that ask for it.
+        embed: the models behind `/v1/embeddings`, by the same names; without any, the route does not exist.
+        judges: models that score (query, passage) pairs, by name: for `/v1/rerank`, where the models of `embed` score
+            by cosine, and for re-ranking the top results of searches that ask for it.
 
     Raises:
         UnavailableError: an index does not answer.
-        InputError: no searcher, something else than searchers by name, a file of keys that cannot be read, or an
-            origin that is none.
+        InputError: there is no searcher, `searchers` is no mapping of names to searchers, the keys file cannot be
+            read, or an origin is invalid.
     """
     if settings is not None:
         check_kind("settings", settings, ServeSettings, "a ServeSettings of isoglot.serve")
@@ -92,7 +92,7 @@ def create_app(
         title="isoglot",
         version=__version__,
         summary="Search collections in many languages.",
-        # FastAPI's own pages of documentation load scripts from elsewhere; /api is ours.
+        # FastAPI's documentation pages load scripts from other sites; ours is at /api.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -100,7 +100,7 @@ def create_app(
     finder = Finder(collections, workers, metrics, limits)
     rerankers = ServedRerankers(judges or {}, late=limits.late)
     pages = Pages(collections, finder, limits, rerankers)
-    # Side by side, not one within another: the paths that are counted each are read off them.
+    # Not nested in one another: the paths counted separately are read from these routers below.
     searches = search_router(collections, finder, limits, rerankers)
     routers = [searches, probes(collections, readiness), pages.router]
     if any(entry.embed for entry in collections):
@@ -120,7 +120,7 @@ def create_app(
     if limits.keys is not None:
         app.add_middleware(Access, keys=KeyRing(limits.keys))
     if limits.origins:
-        # Before keys are asked for: browsers ask whether they may ask, and show none then.
+        # Outside the check of keys: a browser's preflight request carries none.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=checked_origins(limits.origins),
@@ -137,7 +137,7 @@ def create_app(
 
 
 def _forget_openapi(app: FastAPI) -> None:
-    """The document names languages, which a new version may have others of."""
+    """Drop the cached OpenAPI document: it lists languages, which a new version of an index may change."""
     app.openapi_schema = None
 
 
@@ -159,7 +159,7 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
         if is_api(path):
             return api_error(path, status, str(detail), headers, param=param)
         if status in (404, 405) and _is_program(request):
-            # One that has the address wrong, such as a base URL without /v1, shows what it is answered.
+            # A client with a wrong address, such as a base URL without /v1, shows its user this message.
             said = f"there is nothing at {path[:100]!r}; the API is at /v1/ and /search"
             return openai_error(status, said, headers, kind=MEDIA_TYPE)
         return pages.error(request, status, detail, headers)
@@ -172,7 +172,7 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         detail = NO_PAGE if error.status_code == 404 else str(error.detail)
-        if error.status_code == 400:  # which Starlette says of bodies alone
+        if error.status_code == 400:  # Starlette raises it for unreadable bodies only
             detail = "the body cannot be read as JSON; expected a JSON object in UTF-8, not compressed"
         return answer(request, error.status_code, detail, dict(error.headers or {}))
 
@@ -191,12 +191,12 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
-        # The trace goes to the log, by the server; this answer is out of reach of what adds headers to all others.
+        # The server logs the traceback. The middleware that adds headers to all other responses does not see this one.
         headers = {**HEADERS, "Cache-Control": NOT_KEPT, ID_HEADER: str(request.scope.get(REQUEST, ""))}
         return answer(request, 500, spoken("Something went wrong in the server; its messages say more."), headers)
 
 
 def _is_program(request: Request) -> bool:
-    """Whether what asks would not show a page."""
+    """Whether the client is a program, which would not show an HTML page."""
     wanted = request.headers.get("accept", "")
     return "html" not in wanted and (request.method == "POST" or "json" in wanted)

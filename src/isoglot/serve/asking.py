@@ -1,4 +1,4 @@
-"""A search as a request words it, and all of its answer from one version of an index."""
+"""A search as requested, and its complete answer from one version of an index."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from isoglot.search.snippets import Snippet, snippet
 from isoglot.serve.cleaning import plain
 
 MOST_FACETS = 8
-"""Fields that one request may have counted."""
+"""Most fields whose values one request may have counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What is looked for.
+    """A search, as requested.
 
     Attributes:
-        query: without controls; nothing is found where it is empty.
-        like: id of a passage; others like it are looked for, instead of a query.
-        langs: all where none is named.
+        query: the query, without control characters; an empty one finds nothing.
+        like: id of a passage, to find similar ones instead of searching for a query.
+        langs: languages to search; all if empty.
         facets: fields whose values are counted.
-        neighbours: passages on each side of a hit.
-        snippet: characters of the part of each hit that has most of the query's words; None for none.
-        rerank: name of what scores the best anew; `late` for the index's own model. None to leave them as they are.
-        judge: what has that name, where it is not `late`.
-        k, mode, fair, where, offset, collapse, feedback: as `Searcher.search` takes them.
+        neighbours: number of passages to return on each side of a hit.
+        snippet: length in characters of each hit's snippet, the part with most of the query's words; None for none.
+        rerank: name of the re-ranker of the top results; `late` for the index's own model, None for no re-ranking.
+        judge: the re-ranker of that name, unless it is `late`.
+        k, mode, fair, where, offset, collapse, feedback: as in `Searcher.search`.
     """
 
     query: str = ""
@@ -55,7 +55,7 @@ class Ask:
 
 
 class Answer(NamedTuple):
-    """What was found: hits, passages around them and parts of them by the hits' ids, and counts by field."""
+    """What a search found: hits, their neighbours and snippets by hit id, and facet counts by field."""
 
     hits: list[Hit]
     around: Mapping[str, Neighbours]
@@ -64,17 +64,17 @@ class Answer(NamedTuple):
 
 
 def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: Vectors | None = None) -> Answer:
-    """Search; languages that the index lacks are passed over.
+    """Search, ignoring languages that the index lacks.
 
     Args:
-        ask: what is looked for.
+        ask: the search.
         searcher: the index.
-        languages: of it.
-        vector: the query's, where it was encoded before.
+        languages: number of passages per language of the index.
+        vector: the query's vector, if already encoded.
 
     Raises:
-        FilterError: the filter or a field cannot be.
-        NoPassageError: there is no passage to be like.
+        FilterError: the filter or a field is invalid.
+        NoPassageError: the passage `like` does not exist.
         IsoglotError: the index or the model does not answer.
     """
     here = [code for code in ask.langs if code in languages]

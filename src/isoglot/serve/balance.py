@@ -1,4 +1,4 @@
-"""What the switch for fairness did to one query, so that a reader can tell whether it was worth it."""
+"""The effect of balanced ranking (`fair`) on one query, shown so that readers can judge whether it was worth it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from isoglot.search.hit import Hit
 
 
 def warm() -> None:
-    """Load what tells languages apart, so that no reader waits for it."""
+    """Load the language identifier, so that no request waits for it."""
     with suppress(MissingPackageError):
         identifier()
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Results of one query with and without the switch.
+    """The results of one query with and without balancing.
 
     Attributes:
-        lang: the query's language, as far as its text tells; `und` where it does not.
-        count: results with the switch.
-        foreign, foreign_without: those of them in other languages than the query's, with it and without.
-        languages, languages_without: different languages among them.
-        same: the switch changed nothing: the same passages in the same order.
+        lang: the query's language as detected; `und` if unknown.
+        count: number of balanced results.
+        foreign, foreign_without: results in other languages than the query's, with and without balancing.
+        languages, languages_without: number of different languages among the results.
+        same: True if balancing changed nothing: the same passages in the same order.
     """
 
     lang: str
@@ -40,12 +40,12 @@ class Balance:
 
 
 def balance(query: str, balanced: Sequence[Hit], plain: Sequence[Hit]) -> Balance:
-    """Compare a query's balanced results with those that the model ranks first.
+    """Compare a query's balanced results with those of the model's own ranking.
 
     Args:
-        query: as searched.
-        balanced: hits with the switch.
-        plain: as many without it.
+        query: the query.
+        balanced: balanced hits.
+        plain: as many hits without balancing.
     """
     try:
         lang = detect(query)

@@ -1,6 +1,6 @@
-"""Queries of many requests, encoded together: a model reads eight short texts in about the time of four single ones.
+"""Encode queries of many requests in batches: eight short texts take about as long as four encoded one by one.
 
-Texts that came before are not read again: people ask the same things.
+Vectors are cached, since people ask the same things.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from isoglot.core.recent import Recent
 from isoglot.encoders.embedder import Vectors
 from isoglot.serve.workers import BusyError
 
-_WORTH = 4  # texts that wait are worth another batch beside those under way; fewer wait for these
+_WORTH = 4  # waiting texts that justify another batch beside those in progress
 
 
 class Batches:
-    """Gathers texts for one model: a worker takes all that came meanwhile as soon as it is done.
+    """Batches the texts for one model: a worker that finishes a batch takes the texts that arrived meanwhile.
 
     Args:
-        encode: texts to vectors (n, d), called in a thread of its own.
+        encode: encodes texts into vectors (n, d); called in a separate thread.
         gather: seconds that an idle model waits for further texts after the first.
-        most: texts of a batch.
-        at_once: batches that are encoded at the same time, each in a thread of its own.
-        waiting: texts that may wait, those at work included.
-        seconds: until a caller gives up.
-        told: the seconds that each call of `encode` took.
-        remembered: vectors that are kept, those asked for last.
-        made_by: what `encode` is at the moment; when it is another object, what was kept is forgotten.
+        most: largest batch.
+        at_once: batches encoded at the same time, each in its own thread.
+        waiting: texts that may wait, including those being encoded.
+        seconds: time after which a caller gives up.
+        told: called with the seconds that each call of `encode` took.
+        remembered: number of vectors in the cache, which drops those least recently used.
+        made_by: returns the object that currently encodes; when it is another object, the cache is emptied.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class Batches:
         self._gather, self._most, self._at_once = gather, most, at_once
         self._waiting, self._seconds = waiting, seconds
         self._texts: list[tuple[str, asyncio.Future[Vectors]]] = []
-        self._running: dict[object, tuple[float, int]] = {}  # since when each batch is at work, and its texts
+        self._running: dict[object, tuple[float, int]] = {}  # when each running batch began, and its number of texts
         self._workers: set[asyncio.Task[None]] = set()
         self._pool: ThreadPoolExecutor | None = None
 
     @property
     def stuck(self) -> bool:
-        """Whether the model has been at as many batches as it takes for longer than anyone waits."""
+        """Whether `at_once` batches have all been running for longer than a caller waits."""
         return self._overdue >= self._at_once
 
     @property
@@ -66,18 +66,18 @@ class Batches:
         return sum(time.monotonic() - since > self._seconds for since, _ in self._running.values())
 
     async def vector(self, text: str) -> Vectors:
-        """The vector (d,) of a text.
+        """Return the vector (d,) of a text.
 
         Raises:
-            BusyError: too many are waiting.
-            TimeoutError: it took too long; at once, where the model has been at work for longer than anyone waits.
+            BusyError: too many texts are waiting.
+            TimeoutError: it took too long; raised at once if the model is `stuck`.
         """
         kept = self._recalled(text)
         if kept is not None:
             return kept
         if self.stuck:
             raise TimeoutError
-        # Whoever gave up in the queue takes no place; a model at work cannot be stopped, and keeps its own.
+        # Texts whose caller gave up do not count while queued; once encoding has begun, they do: it cannot be stopped.
         under_way = sum(texts for _, texts in self._running.values())
         if under_way + sum(not answer.done() for _, answer in self._texts) >= self._waiting:
             raise BusyError
@@ -104,7 +104,7 @@ class Batches:
         await asyncio.sleep(self._gather)
         while self._texts:
             batch, self._texts = self._texts[: self._most], self._texts[self._most :]
-            batch = [(text, answer) for text, answer in batch if not answer.done()]  # nobody waits for the others
+            batch = [(text, answer) for text, answer in batch if not answer.done()]  # the callers of the others gave up
             if not batch:
                 continue
             since, own, maker = time.monotonic(), object(), self._made_by()
@@ -126,7 +126,7 @@ class Batches:
                     answer.set_result(vector)
 
     def close(self) -> None:
-        """Encode nothing further."""
+        """Stop: encode no further texts."""
         for worker in self._workers:
             worker.cancel()
         if self._pool is not None:

@@ -1,4 +1,4 @@
-"""Text on its way in and out: no half characters, no controls, no numbers that JSON lacks."""
+"""Clean incoming and outgoing text: lone surrogates, control characters, and numbers that JSON lacks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# C0 and C1 controls but for tab and line ends, and what HTML forbids besides.
+# C0 and C1 controls except tab and line ends, and the noncharacters that HTML forbids.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def clean_query(text: str) -> str:
-    r"""A query without controls and half characters, which become spaces; empty where nothing else was there.
+    r"""Return a query with control characters and lone surrogates replaced by spaces, then stripped.
 
     >>> clean_query(" a\x00b\ud800 ")
     'a b'
@@ -22,12 +22,12 @@ def clean_query(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Text for a page: what HTML cannot hold becomes U+FFFD (escaping is the template's)."""
+    """Return text for an HTML page: characters that HTML forbids become U+FFFD (the template escapes the text)."""
     return _CONTROLS.sub("\ufffd", _SURROGATES.sub("\ufffd", text))
 
 
 def plain(value: Any) -> Any:
-    """A value that JSON can hold: half characters become U+FFFD, NaN and infinity null, other objects their text."""
+    """Make a value JSON: lone surrogates become U+FFFD, NaN and infinity None, objects of other types their text."""
     if isinstance(value, str):
         return _SURROGATES.sub("\ufffd", value)
     if isinstance(value, bool) or value is None or isinstance(value, int):
@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
 
 
 def as_whole(value: Any) -> Any:
-    """A float that stands for a whole number as that number, which is what documents hold; anything else as it is.
+    """Return an integral float as the int that the document had; anything else unchanged.
 
     >>> as_whole(2018.0), as_whole(0.5), as_whole(1e300)
     (2018, 0.5, 1e+300)

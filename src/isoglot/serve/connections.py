@@ -1,4 +1,4 @@
-"""Connections that do not keep others out: whoever says nothing, drips or does not read is let go of."""
+"""Limits on connections, so that clients that send nothing, send slowly or do not read cannot block the others."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _NO_REQUEST = (
 
 
 class Punctual(H11Protocol):
-    """uvicorn's HTTP/1.1 with a limit that it lacks: a request's head arrives within some seconds, from its beginning
-    or the connection's.
+    """uvicorn's HTTP/1.1 with a time limit that it lacks: for the head of a request.
 
-    uvicorn itself ends connections that are idle between two requests, and `Guard` waits so long for a body.
+    The time runs from the beginning of the head, or of the connection for its first request. uvicorn itself closes
+    connections that are idle between two requests, and `Guard` limits the time for a body.
 
     Attributes:
-        seconds: for a head; also how long a client may leave what was sent to it unread.
+        seconds: time limit of a head; also of how long a client may leave sent data unread or unacknowledged.
     """
 
     seconds = 10.0
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Start the timer of the first request."""
         super().connection_made(transport)
         taken = transport.get_extra_info("socket")
         if taken is not None and hasattr(socket, "TCP_USER_TIMEOUT") and taken.family != socket.AF_UNIX:
@@ -40,7 +40,7 @@ class Punctual(H11Protocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; the clock of a head that is under way is not set back by another byte of it."""
+        """Process received data; more bytes of an unfinished head do not restart its timer."""
         super().data_received(data)
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._wait()
@@ -48,16 +48,16 @@ class Punctual(H11Protocol):
             self._stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop the timer."""
         self._stop()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, or no body of one; the answer under way on this connection goes nowhere then."""
+        """Reject an invalid request or body and close; a response in progress on this connection is abandoned."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        # Not through h11, which counts this answer's bytes by the request before it, such as a HEAD.
+        # Not through h11, which would frame this response as one to the previous request, such as a HEAD.
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_NO_REQUEST)
         self.transport.close()
@@ -74,13 +74,13 @@ class Punctual(H11Protocol):
     def _end(self) -> None:
         self._late = None
         if not self.transport.is_closing():
-            # The head of an answer cannot go through h11 while it reads the head of a request.
+            # h11 cannot send a response while it reads the head of a request.
             self.transport.write(_TOO_SLOW)
             self.transport.close()
 
 
 def allow_connections(wanted: int = 65_536) -> None:
-    """Let this process hold so many connections, as far as the system lets it; by default many are told 1024."""
+    """Raise this process's limit of open files to `wanted` connections if the system allows; often it is only 1024."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

@@ -1,4 +1,4 @@
-"""`/v1/embeddings` and `/v1/models` in OpenAI's shape, so that programs written for that API can use the model."""
+"""`/v1/embeddings` and `/v1/models` in OpenAI's format, so that clients of that API can use the served models."""
 
 import base64
 import time
@@ -31,14 +31,14 @@ class Embedding(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens read, each distinct text once."""
+    """Number of tokens encoded, each distinct text counted once."""
 
     prompt_tokens: int
     total_tokens: int
 
 
 class Embeddings(BaseModel):
-    """The answer."""
+    """The response."""
 
     object: Literal["list"] = "list"
     data: list[Embedding]
@@ -47,7 +47,7 @@ class Embeddings(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """A model that can be asked for vectors."""
+    """A model that serves embeddings."""
 
     id: str
     object: Literal["model"] = "model"
@@ -56,7 +56,7 @@ class ServedModel(BaseModel):
 
 
 class ServedModels(BaseModel):
-    """All of them."""
+    """All models that serve embeddings."""
 
     object: Literal["list"] = "list"
     data: list[ServedModel]
@@ -70,7 +70,7 @@ _TEXTS_WANTED = (
 
 
 def router(collections: list[Collection], workers: Workers, settings: ServeSettings) -> APIRouter:
-    """The routes, for those collections whose model can embed."""
+    """Return the routes, for the collections whose model serves embeddings."""
     embedders = {entry.name: entry for entry in collections if entry.embed}
     named = ", ".join(embedders)
     started = int(time.time())
@@ -78,7 +78,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
 
     for entry in embedders.values():
         if isinstance(entry.embed, Apart):
-            entry.sizes()  # now: the document of the API names them, and is written while nobody else is answered
+            entry.sizes()  # now: the OpenAPI document lists them, and building it blocks the event loop
 
     Dimensions = Annotated[
         int, Listed(lambda: sorted({size for entry in embedders.values() for size in entry.sizes()}), kind="integer")
@@ -123,12 +123,12 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
                 raise ValueError(_TEXTS_WANTED)
             given = request["input"]
             lists = [given] if isinstance(given[0], int) else given
-            made = read({**request, "input": ["-"] * len(lists)})  # until the model has decoded them
+            made = read({**request, "input": ["-"] * len(lists)})  # placeholders until the model decodes the ids
             made._token_ids = lists
             return made
 
         async def texts(self) -> list[str]:
-            """Of the request, or what its token ids stand for: while it is validated everybody else waits."""
+            """Return the texts, decoded from token ids if need be; not in validation, which blocks the event loop."""
             if self._token_ids is None:
                 return [self.input] if isinstance(self.input, str) else self.input
             texts = await workers.run(embedders[self.model].decode, self._token_ids)
@@ -183,14 +183,14 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
             return openai_error(422, str(error), param="input")
         encoded = await workers.run(entry.encode, [plain(text) for text in texts], role)
         answer = _embeddings(encoded, request.model, request.dimensions, as_text=request.encoding_format == "base64")
-        # The models document the answer; validating thousands of numbers again would double its cost.
+        # `response_model` only documents the response: validating thousands of numbers again would double the cost.
         return json_of(answer)
 
     return routes
 
 
 def _embeddings(encoded: Encoded, model: str, dimensions: int | None, *, as_text: bool) -> Embeddings:
-    """Vectors as they are answered, cut to so many dimensions where that is asked for; `as_text` in base64."""
+    """Return the response: vectors truncated to `dimensions` unless None, and in base64 if `as_text`."""
     vectors = encoded.vectors.astype("<f4", copy=False)
     if dimensions is not None:
         vectors = shortened(vectors, dimensions)
@@ -203,7 +203,7 @@ def _embeddings(encoded: Encoded, model: str, dimensions: int | None, *, as_text
 
 
 def _are_token_ids(given: Any) -> bool:
-    """Whether an input is token ids, or lists of them, instead of texts."""
+    """Whether an input is a list of token ids, or of lists of them, instead of texts."""
     return _are_numbers(given) or (isinstance(given, list) and bool(given) and all(map(_are_numbers, given)))
 
 

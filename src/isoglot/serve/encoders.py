@@ -1,4 +1,4 @@
-"""The encoders of served indexes: one that computes here has a process of its own, and equal ones are one."""
+"""The encoders of served indexes: a local one runs in its own process, and indexes with the same one share it."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from isoglot.search.index.encoder_check import gives, open_like
 
 
 class SharedEncoders:
-    """Encoders of indexes, each of which is shared by all that have the same one.
+    """Opens encoders of indexes; those with the same model and options share one.
 
     Args:
-        options: how they are opened, where not as the index says.
+        options: options that override those recorded in the index.
     """
 
     def __init__(self, options: ModelOptions) -> None:
         self._options = options
-        # Those that no index is served with any more end.
+        # Weak references: an encoder that no served index uses any more is closed.
         self._open: WeakValueDictionary[tuple[str, ModelOptions], Encoder] = WeakValueDictionary()
 
     def of(self, model: str | None, about: About) -> Encoder:
-        """The encoder of an index.
+        """Return the encoder of an index.
 
         Args:
-            model: where it lies; what the index names when None.
-            about: what the index says about it.
+            model: name or path of the model; None for the one that the index names.
+            about: what the index recorded about its encoder.
 
         Raises:
-            InputError: it cannot be opened, or is not the one that the index was made with.
+            InputError: it cannot be opened, or is not the one that the index was built with.
         """
         name, options = model or about.model, self._options.filled(about.options)
         found = self._open.get((name, options))
-        if found is None or not gives(about, found):  # another model may lie where one was
+        if found is None or not gives(about, found):  # the model at this path may have been replaced
             self._open[name, options] = found = open_apart(about, name, options)
         return found
 
     def close(self) -> None:
-        """End the processes of all."""
+        """Close all encoders, which ends their processes."""
         for encoder in list(self._open.values()):
             getattr(encoder, "close", lambda: None)()
 
 
 def open_apart(about: About, name: str, options: ModelOptions) -> Encoder:
-    """Open an index's encoder: in a process of its own, where it is not behind an address.
+    """Open an index's encoder, in a separate process unless it is a remote endpoint.
 
     Raises:
-        InputError: it cannot be opened, or is not the one that the index was made with.
+        InputError: it cannot be opened, or is not the one that the index was built with.
     """
     opener = partial(open_like, about, name, options, light=True)
     return opener() if is_endpoint(name) else Apart(opener)

@@ -1,4 +1,4 @@
-"""Results as files: a table for spreadsheets, JSON for programs."""
+"""Export of results: CSV for spreadsheets, JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COLUMNS = (
     "list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair", "feedback",
     "rerank",
 )  # fmt: skip
-# Spreadsheets take full-width signs for the others, and pass over what is blank before them.
+# Spreadsheets treat full-width signs like the ASCII ones, and skip blanks before them.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A list of results and what it answers."""
+    """A list of results and the request it belongs to."""
 
     asked: PageRequest
     choice: ListChoice
@@ -31,10 +31,10 @@ class Found:
 
 
 def as_csv(lists: Sequence[Found]) -> str:
-    """A table after RFC 4180 with a row for each result, all lists below each other.
+    """Return CSV (RFC 4180) with a row per result, one list after the other.
 
-    It begins with a byte order mark, without which spreadsheets take it for another encoding. A text that a spreadsheet
-    would run as a formula gets an apostrophe before it: documents may be anybody's.
+    It begins with a byte order mark, without which spreadsheets assume another encoding. A text that a spreadsheet
+    would run as a formula is prefixed with an apostrophe, since documents are not trusted.
     """
     text = StringIO(newline="")
     text.write("\ufeff")
@@ -50,7 +50,7 @@ def as_csv(lists: Sequence[Found]) -> str:
 
 
 def as_json(lists: Sequence[Found]) -> str:
-    """Each result as the API tells it, list by list."""
+    """Return JSON with each result as the API returns it, list by list."""
     content = [
         {
             "query": found.asked.query,

@@ -1,4 +1,4 @@
-"""Counts of metadata beside the results, each value with the filter that narrows to it."""
+"""Facets as the page shows them: counts of metadata values, each with the filter that narrows the search to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MOST_FIELDS = 6
 _BUILT_IN = frozenset({"lang", "source", "document", "title", "id"})
 _FEW = 30
 _SHOWN = 8
-_LONGEST = 80  # characters of a value
+_LONGEST = 80  # characters of a value that is shown
 _NAME = re.compile(r"[^\W\d][\w.]*")
 
 
 class ValueView(NamedTuple):
-    """A value, how many passages have it, and the filter that leaves those alone."""
+    """A value, the number of passages that have it, and the filter that keeps only those."""
 
     name: str
     passages: int
@@ -34,18 +34,18 @@ class FacetView(NamedTuple):
 
 
 def counted_fields(fields: Sequence[str]) -> list[str]:
-    """Fields of metadata that may be worth counting; the first few, in alphabetical order."""
+    """Return the metadata fields to count: the first few in alphabetical order, without the built-in ones."""
     return sorted(name for name in fields if name not in _BUILT_IN | {"url", "date"})[:MOST_FIELDS]
 
 
 def facet_views(facets: Mapping[str, Facet], where: str) -> list[FacetView]:
-    """Fields with at least two and not too many values: others tell nobody anything.
+    """Return the facets worth showing: those with at least two and not too many values.
 
-    Values that are whole texts are no names, and those that an address cannot hold no links.
+    Values that are too long to be a label, or that an address cannot hold, are left out.
 
     Args:
-        facets: as counted.
-        where: the filter there is; what is chosen is added to it.
+        facets: counted facets, by field.
+        where: the current filter, to which each value's condition is added.
     """
     found = []
     for field, facet in facets.items():
@@ -62,7 +62,7 @@ def facet_views(facets: Mapping[str, Facet], where: str) -> list[FacetView]:
 
 
 def narrowed(where: str, field: str, value: str | float | bool) -> str:
-    r"""A filter with one more condition.
+    r"""Return a filter with one more condition, `field = value`.
 
     >>> narrowed("", "year", 2020), narrowed("a = 1 OR b = 2", "my tag", "it's")
     ('year = 2020', '(a = 1 OR b = 2) AND "my tag" = \'it\'\'s\'')

@@ -1,4 +1,4 @@
-"""A request's way to its hits: the query's vector among those of other requests, then the search in a thread."""
+"""The steps of a search request: encode the query in a batch with those of others, then search in a thread."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 
 class Finder:
-    """Searches of an application.
+    """Runs the searches of an application.
 
     Args:
-        collections: to search.
-        workers: threads.
-        metrics: told how long stages take, and the languages found.
+        collections: the collections to search.
+        workers: the pool of threads.
+        metrics: receives the duration of each stage and the languages of results.
         settings: limits.
     """
 
@@ -49,18 +49,18 @@ class Finder:
                 seconds=settings.seconds,
                 told=partial(metrics.stage, "encode"),
                 remembered=settings.remembered,
-                # Another version of an index may correct its queries otherwise.
+                # Another version of an index may correct query vectors differently.
                 made_by=partial(getattr, entry, "searcher"),
             )
             for entry in collections
         }
 
     async def vector(self, collection: Collection, query: str, mode: Mode) -> Vectors | None:
-        """The query's vector (d,), encoded with those of other requests; None where the search needs none.
+        """Return the query's vector (d,), encoded in a batch with other requests; None if the search needs none.
 
         Raises:
-            BusyError: too many wait.
-            UnavailableError: the model does not answer, or not in time. While it hangs, nobody else waits for it.
+            BusyError: too many requests are waiting.
+            UnavailableError: the model failed or timed out. While it hangs, further requests fail at once.
         """
         if mode == "lexical" or not query or not collection.languages:
             return None
@@ -72,12 +72,12 @@ class Finder:
             raise UnavailableError(said, index=repr(collection.name)) from None
 
     async def ask(self, collection: Collection, ask: Ask) -> Answer:
-        """All that a request asks for.
+        """Answer a search.
 
         Raises:
-            FilterError: the filter or a field cannot be.
-            NoPassageError: there is no passage to be like.
-            BusyError: too many wait.
+            FilterError: the filter or a field is invalid.
+            NoPassageError: the passage to compare with does not exist.
+            BusyError: too many requests are waiting.
             TimeoutError: it took too long.
             UnavailableError: the index does not answer.
         """
@@ -89,11 +89,11 @@ class Finder:
         return found
 
     def deadline(self) -> float:
-        """When a request that begins now has taken too long, by the event loop's clock."""
+        """Return the deadline of a request that begins now, by the event loop's clock."""
         return asyncio.get_running_loop().time() + self._seconds
 
     def timed(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a search, and note how long it took."""
+        """Call a search function and record its duration."""
         started = time.perf_counter()
         found = function(*args, **kwargs)
         self._metrics.stage("search", time.perf_counter() - started)
@@ -104,10 +104,10 @@ class Finder:
         return await self._workers.run(function, *args, **kwargs)
 
     def shown(self, name: str, hits: Sequence[Hit]) -> None:
-        """Note the languages of hits that were found otherwise, in the collection of a name."""
+        """Record the languages of hits of the collection `name` that were not found by `ask`."""
         self._metrics.found(name, hits)
 
     def close(self) -> None:
-        """Encode nothing further."""
+        """Stop: encode no further queries."""
         for batches in self._batches.values():
             batches.close()

@@ -1,4 +1,4 @@
-"""What every request and answer passes: names and sizes before, security headers after."""
+"""Checks of every request's host name and size, and security headers for every response."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # Addresses hold queries: they are nobody else's business.
+    # Addresses contain queries, which other sites should not see.
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-NOT_KEPT = "no-store"  # of answers that say nothing of caches
+NOT_KEPT = "no-store"  # for responses without their own Cache-Control
 
 
 class Guard:
-    """ASGI middleware: refuses foreign names and large requests, answers HEAD as GET, adds the headers."""
+    """ASGI middleware that rejects unknown host names and large requests, answers HEAD as GET, and adds headers."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app = app
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or reject it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -79,7 +79,7 @@ class Guard:
         await self._app(scope, _replay(body, receive), send_guarded)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body, or None when it is too large."""
+        """Return the whole body, or None if it is too large."""
         most = self._settings.body_bytes
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
@@ -97,7 +97,7 @@ class Guard:
 
 
 def is_allowed(host: str, names: tuple[str, ...]) -> bool:
-    """Whether a Host header is one of the names; `*` is any, `*.example.org` any under a domain.
+    """Whether a Host header matches one of the names; `*` matches any, `*.example.org` any subdomain.
 
     >>> is_allowed("localhost:8000", ("localhost",)), is_allowed("a.example.org", ("*.example.org",))
     (True, True)

@@ -1,4 +1,4 @@
-"""Marks the query's words in a text, for scripts with and without spaces between words."""
+"""Mark the query's words in a text, in scripts with or without spaces between words."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from isoglot.languages.matched_words import marks
 
 
 class Piece(NamedTuple):
-    """A stretch of text; `marked` when it matches the query."""
+    """A piece of text; `marked` if it matches the query."""
 
     text: str
     marked: bool
 
 
 def highlight(text: str, query: str) -> list[Piece]:
-    """Cut a text into pieces, those that match a word of the query marked (see `marks`); joined they are the text.
+    """Split a text into pieces, marking those that match a word of the query (see `marks`).
 
     >>> [piece.text for piece in highlight("Die Planeten kreisen.", "planet") if piece.marked]
     ['Planeten']
@@ -29,7 +29,7 @@ def highlight(text: str, query: str) -> list[Piece]:
 
 
 def _pieces(text: str, marked: bytearray) -> list[Piece]:
-    """Cut where marking begins and ends."""
+    """Split where marking begins and ends."""
     pieces: list[Piece] = []
     start = 0
     while start < len(text):

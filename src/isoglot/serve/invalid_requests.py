@@ -1,4 +1,4 @@
-"""What was wrong with a request that does not fit its description, in words."""
+"""Error messages for requests that fail validation."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _KINDS = ("string_type", "list_type", "model_type", "model_attributes_type")
 
 
 def in_words(errors: Sequence[Any]) -> tuple[str, str | None]:
-    """The message of an answer, and the field that is at fault where it is one.
+    """Return the error message, and the field at fault or None.
 
-    The offending values are left out: they may be huge, or hold what no JSON can.
+    The invalid values themselves are left out: they may be huge, or not representable in JSON.
 
     Args:
-        errors: as pydantic lists them.
+        errors: pydantic's list of errors.
     """
     told = _telling(errors)[:5]
     return "; ".join(map(_where, told)), _field(told[0])
 
 
 def _telling(errors: Sequence[Any]) -> list[Any]:
-    """Errors without those of the kinds that a field might have been of, but was not meant to be.
+    """Drop the errors of alternatives of a union type that the value was not meant to be.
 
-    A value that may be a text or a list of texts is tried as both. Where one of them fits and something in it does not,
-    that is what was wrong.
+    Pydantic tries a value that may be a text or a list of texts as both. If one of these types matches and only
+    something inside it is wrong, only that error is kept.
     """
     kept = []
     for error in errors:
@@ -39,10 +39,10 @@ def _telling(errors: Sequence[Any]) -> list[Any]:
 
 
 def _parts(error: Any) -> list[str]:
-    """Where in a request: the field, and places within it."""
+    """Return an error's location in the request: the field, then the path within it."""
     place = error["loc"]
     parts = [str(part) for part in (place[1:] if place and place[0] in ("query", "body") else place)]
-    # Where a value may be one text or several, pydantic names the kind it tried.
+    # For a union type, pydantic also puts the type that it tried into the location.
     return [part for part in parts if "constrained-str" not in part]
 
 
@@ -59,6 +59,6 @@ def _where(error: Any) -> str:
 
 def _field(error: Any) -> str | None:
     parts = _parts(error)
-    if not parts:  # a check over several fields names the one at fault itself
+    if not parts:  # the message of a check over several fields names the one at fault
         parts = re.findall(r"^Value error, (\w+): ", str(error["msg"]))
     return parts[0][:80] if parts and not parts[0].isdigit() else None

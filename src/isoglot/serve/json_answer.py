@@ -1,4 +1,4 @@
-"""An answer of the API as JSON."""
+"""JSON responses of the API."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 
 def json_of(content: BaseModel, *, exclude_none: bool = False) -> Response:
-    """Answer with a model, which its own serialiser writes: vectors take it a sixth of the standard library's time.
+    """Return a pydantic model as a response, written by pydantic: six times as fast as `json` for vectors.
 
     Args:
-        content: without half characters, NaN and infinity.
-        exclude_none: whether fields without a value are left out.
+        content: the model, without lone surrogates, NaN and infinity.
+        exclude_none: whether to leave out fields that are None.
     """
     return Response(content.model_dump_json(exclude_none=exclude_none), media_type="application/json")

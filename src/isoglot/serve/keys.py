@@ -1,4 +1,4 @@
-"""Keys that programs and people show to be let in: a JSON file of their hashes, scopes and limits."""
+"""API keys: a JSON file with their hashes, scopes and rate limits."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from isoglot.core.problems import Problems
 
 SCOPES = ("search", "embed", "admin")
 _PREFIX = "isoglot_"
-_SECONDS_TO_WRITE = 10  # that another process may take; it needs some milliseconds
+_SECONDS_TO_WRITE = 10  # how long to wait for another process's lock, which it holds for some milliseconds
 _REMEDY = "make the file with `isoglot keys add`"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key as it is kept: the key itself was shown once and is nowhere.
+    """A key as stored. The key itself was shown once, when it was made, and is stored nowhere.
 
     Attributes:
-        name: who it is for; one of its kind in a file.
-        sha256: of the key. Keys are 256 random bits, which no list of likely ones holds: a slow hash would protect
-            nothing more, and cost its time at every request.
-        scopes: what it opens: `search`, `embed`, `admin`.
-        per_minute: requests a minute; None for no limit.
-        created: when, in UTC.
+        name: who it is for; unique in a file.
+        sha256: hash of the key. Keys are 256 random bits, so no dictionary of guesses contains them: a slow hash
+            would add no protection, and cost its time at every request.
+        scopes: what it gives access to: `search`, `embed`, `admin`.
+        per_minute: most requests a minute; None for no limit.
+        created: time of creation, in UTC.
     """
 
     name: str
@@ -48,7 +48,7 @@ def read_keys(path: Path) -> list[Key]:
     """Read a file of keys.
 
     Raises:
-        InputError: missing, broken, or with keys that cannot be; names all of them.
+        InputError: the file is missing or broken, or has invalid keys; lists all of them.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; make it with `isoglot keys add`")
@@ -87,19 +87,19 @@ def _wrong(entry: Any) -> str | None:
 
 
 def add_key(path: Path, name: str, scopes: Sequence[str] = ("search",), per_minute: int | None = None) -> str:
-    """Add a key to a file, which is made where there is none.
+    """Add a key to a file, which is created if missing.
 
     Args:
-        path: of the file.
+        path: the file.
         name: who the key is for.
-        scopes: what it opens.
-        per_minute: requests a minute; None for no limit.
+        scopes: what it gives access to.
+        per_minute: most requests a minute; None for no limit.
 
     Returns:
-        The key. It is not kept: this is the only time that it is known.
+        The key. It is not stored and cannot be shown again.
 
     Raises:
-        InputError: the name is taken, a scope or limit cannot be, or the file is broken or cannot be written.
+        InputError: the name is taken, a scope or limit is invalid, or the file is broken or cannot be written.
     """
     secret = f"{_PREFIX}{secrets.token_urlsafe(32)}"
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -116,12 +116,12 @@ def add_key(path: Path, name: str, scopes: Sequence[str] = ("search",), per_minu
 
 
 def revoke_key(path: Path, name: str) -> None:
-    """Take a key out of a file; running servers refuse it from their next request on.
+    """Remove a key from a file; running servers reject it from their next request on.
 
     Raises:
-        InputError: there is none of that name, or the file is broken or cannot be written.
+        InputError: there is no key of that name, or the file is missing, broken or cannot be written.
     """
-    read_keys(path)  # where there is no file, no folder is made for it
+    read_keys(path)  # fails if there is no file, before a folder is made for the lock
     with _one_writer(path):
         keys = read_keys(path)
         left = [key for key in keys if key.name != name]
@@ -133,10 +133,10 @@ def revoke_key(path: Path, name: str) -> None:
 
 @contextmanager
 def _one_writer(path: Path) -> Iterator[None]:
-    """Keep other processes from reading keys to write them back meanwhile, by a lock beside the file."""
+    """Hold a lock file, so that no other process changes the keys between our reading and writing them."""
     from filelock import FileLock
 
-    # The file itself is replaced, and a lock on it would be on the one before.
+    # Not on the file itself: writing replaces it, and the lock would be on the old one.
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=_SECONDS_TO_WRITE)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,13 +158,13 @@ def _digest(secret: str) -> str:
 
 
 class KeyRing:
-    """The keys of a file, read again whenever it changes; while it is broken or gone, those read last stay.
+    """The keys of a file, reread whenever it changes; while it is broken or missing, the last ones read stay valid.
 
     Args:
-        path: of the file.
+        path: the file.
 
     Raises:
-        InputError: it cannot be read now.
+        InputError: it cannot be read when the ring is created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -173,7 +173,7 @@ class KeyRing:
         self._keys = read_keys(path)
 
     def find(self, secret: str) -> Key | None:
-        """The key that was shown, or None. Every key is compared, and each in constant time."""
+        """Return the key with this secret, or None. Every key is compared, each in constant time."""
         self._reload()
         shown = _digest(secret)
         found = None

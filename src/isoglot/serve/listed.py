@@ -1,15 +1,15 @@
-"""The values of a field in the OpenAPI document, where they are known only when the document is asked for."""
+"""Allowed values of a field in the OpenAPI document that are known only when the document is built."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 
 class Listed:
-    """Names the values of a field in the OpenAPI document when that is asked for: there may be others by then.
+    """Annotation that lists a field's allowed values in the OpenAPI document as they are when it is built.
 
     Args:
-        values: gives them.
-        kind: the JSON type of each.
+        values: returns the values.
+        kind: their JSON type.
     """
 
     def __init__(self, values: Callable[[], Sequence[str | int]], *, kind: Literal["string", "integer"]) -> None:
@@ -17,4 +17,4 @@ class Listed:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         values = self._values()
-        return {"type": self._kind, "enum": list(values)} if values else {"not": {}}  # an enum of nothing is no schema
+        return {"type": self._kind, "enum": list(values)} if values else {"not": {}}  # an empty enum is invalid

@@ -1,4 +1,4 @@
-"""The languages of the page itself: its words, numbers and directions, by what the reader's browser asks for."""
+"""Localization of the page: its texts, numbers and text direction in the language that the browser prefers."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from isoglot.languages.table import language
 from isoglot.serve.spoken import spoken
 
 SOURCE = "en"
-"""The language that the page is written in; the others are catalogues beside this module."""
+"""The language of the page's source texts; the others are catalogues in `locale/`."""
 CODES = ("ar", "de", "el", SOURCE, "es", "hi", "ru", "th", "tr", "vi", "zh")
 _QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
 
 class PageLocale:
-    """How the page speaks to one reader.
+    """The page's texts and formats in one language.
 
     Args:
         code: one of `CODES`.
 
     Attributes:
-        code: of the language.
-        name: of the language, in itself.
-        dir: `rtl` or `ltr`.
+        code: code of the language.
+        name: name of the language, in that language.
+        dir: text direction, `rtl` or `ltr`.
     """
 
     def __init__(self, code: str) -> None:
@@ -52,47 +52,47 @@ class PageLocale:
         return _catalogue(self.code)
 
     def text(self, said: str, **values: object) -> str:
-        """A message in this language, with its values; the message itself where the catalogue lacks it."""
+        """Translate a message and fill in its values; English if the catalogue lacks it."""
         found = str(self._words.gettext(said))
         return found % values if values else found
 
     def counted(self, one: str, many: str, number: int, **values: object) -> str:
-        """A message in the form that a number takes, which it has as `count`."""
+        """Translate a message in the plural form for `number`, which fills its `count`."""
         return str(self._words.ngettext(one, many, number)) % {"count": self.number(number), **values}
 
     def knows(self, said: str) -> bool:
-        """Whether a message can be said in this language."""
+        """Whether this language has a translation of the message."""
         return self.code == SOURCE or str(self._words.gettext(said)) != said
 
     def number(self, value: float, digits: int | None = None) -> str:
-        """A number; with so many decimals where that is given."""
+        """Format a number, with `digits` decimals if given."""
         form = None if digits is None else "#,##0" + ("." + "0" * digits if digits else "")
         return format_decimal(value, form, locale=self._locale)
 
     def percent(self, share: float, digits: int = 0) -> str:
-        """A share of 1, as per cent."""
-        # CLDR's own form says on which side the sign stands, and after which space.
+        """Format a fraction as a percentage."""
+        # The locale's CLDR pattern gives the side of the sign and the space before or after it.
         before, _, after = self._locale.percent_formats[None].pattern.rpartition("0")
         form = f"{before}0.{'0' * digits}{after}" if digits else f"{before}0{after}"
         return format_percent(share, form, locale=self._locale)
 
     def seconds(self, value: float) -> str:
-        """A duration in seconds."""
+        """Format a duration in seconds."""
         return format_unit(value, "duration-second", "short", "#,##0.00", locale=self._locale)
 
     def date(self, value: str) -> str:
-        """A day, from the beginning of an ISO 8601 date; the text itself where it is none."""
+        """Format the day of an ISO 8601 date or time; any other text is returned unchanged."""
         try:
             return format_date(date.fromisoformat(value[:10]), "long", locale=self._locale)
         except ValueError:
             return value
 
     def listed(self, items: Iterable[str]) -> str:
-        """Items one after the other."""
+        """Join items into a list."""
         return self.text(spoken(", ")).join(items)
 
     def language_name(self, code: str) -> str:
-        """A language's name in this one; in English where Unicode's data lack it."""
+        """The name of a language, in this language; in English if Unicode's data (CLDR) lack it."""
         if code not in self._names:
             self._names[code] = self._language_name(code)
         return self._names[code]
@@ -113,12 +113,12 @@ class PageLocale:
 
 @cache
 def page_locale(code: str) -> PageLocale:
-    """The page's language of a code out of `CODES`."""
+    """Return the locale of one of `CODES`, cached."""
     return PageLocale(code)
 
 
 def negotiated(accepted: str) -> str:
-    """The code that an Accept-Language header (RFC 9110, 12.5.4) likes best; English where it likes none.
+    """Return the code that an Accept-Language header (RFC 9110, 12.5.4) prefers; English if it accepts none.
 
     >>> [negotiated(header) for header in ("de-AT,de;q=0.8", "fr, ar;q=0.5, en;q=0.4", "zh-Hant-TW", "*", "")]
     ['de', 'ar', 'zh', 'en', 'en']
@@ -131,7 +131,7 @@ def negotiated(accepted: str) -> str:
         base = name.strip().lower().partition("-")[0]
         if quality > 0 and base in CODES:
             wanted.append((quality, base))
-    # The first of those liked equally: `max` keeps it.
+    # `max` keeps the first of equals.
     return max(wanted, key=lambda each: each[0], default=(0.0, SOURCE))[1]
 
 

@@ -1,4 +1,4 @@
-"""A server's log on stderr: lines for people, or JSON for programs, each with the id of its request."""
+"""The server's log on stderr, as text or as JSON lines, each with the id of its request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Literal
 
 LogFormat = Literal["text", "json"]
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Of the request at work, in its coroutine and in the threads that work for it."""
+"""Id of the current request, in its coroutine and in the threads that work for it."""
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, request, a message or a request's fields, and a trace if any."""
+    """One JSON object a line: time, level, logger, request id, a message or a request's fields, and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record as one line."""
+        """Format a record as one line."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -34,10 +34,10 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same in words; line ends within a message are escaped, so that nobody writes lines of the log for us."""
+    """The same as text; line ends within a message are escaped, so that requests cannot forge lines of the log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record as one line, and a trace under it where there is one."""
+        """Format a record as one line, followed by its traceback if any."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
         fields = getattr(record, "fields", None)
         said = record.getMessage()
@@ -49,7 +49,7 @@ class TextLines(logging.Formatter):
 
 
 def start_logging(kind: LogFormat) -> None:
-    """Send what isoglot and uvicorn log to stderr, requests included."""
+    """Log isoglot (requests included) and uvicorn (warnings and errors) to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if kind == "json" else TextLines())
     for name in ("isoglot", "uvicorn"):

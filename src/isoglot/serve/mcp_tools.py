@@ -1,4 +1,4 @@
-"""An index as tools of agents: `search` and `fetch` over the Model Context Protocol, through its SDK."""
+"""Offer an index to agents as the tools `search` and `fetch`, over the Model Context Protocol and its SDK."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -27,7 +27,7 @@ from isoglot.serve.workers import BusyError, Workers
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_FIELDS = 60  # that a description names
+_FIELDS = 60  # most fields named in a tool's description
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -43,7 +43,7 @@ class FoundPassage(BaseModel):
 
 
 class FoundPassages(BaseModel):
-    """What search answers, best first."""
+    """The results of search, best first."""
 
     results: list[FoundPassage]
     facets: dict[str, Counts] = Field(
@@ -52,7 +52,7 @@ class FoundPassages(BaseModel):
 
 
 class FetchedDocument(BaseModel):
-    """What fetch answers."""
+    """The result of fetch: a whole document."""
 
     id: str
     title: str
@@ -68,17 +68,17 @@ def create_mcp(
     *,
     rerank: Judge | Literal["late"] | None = None,
 ) -> MCPServer[Any]:
-    """A server of the Model Context Protocol over an open index.
+    """Return an MCP (Model Context Protocol) server for an open index.
 
     Args:
-        searcher: an open index; it stays the caller's.
-        name: what agents call the server by.
-        rerank: what scores the 50 (or k) best of every search anew: a judge of pairs, or `late` for the tokens of the
-            index's own model.
+        searcher: an open index, which the caller owns and closes.
+        name: name of the server, as agents see it.
+        rerank: re-ranker for the top 50 (or k) results of every search: a judge, which scores (query, passage) pairs,
+            or `late` for the token vectors of the index's own model.
 
     Raises:
         UnavailableError: the index does not answer.
-        InputError: `rerank` is another text than `late`.
+        InputError: `rerank` is a text other than `late`.
     """
     limits = ServeSettings()
     if isinstance(rerank, str) and rerank != LATE:
@@ -175,7 +175,7 @@ def create_mcp(
 
 
 class _Tools(MCPServer[Any]):
-    """The SDK's server, which passes over arguments that there are not; here they are refused, and the tools say so."""
+    """The SDK's server, but rejecting unknown arguments, which the SDK ignores; the tools' schemas say so."""
 
     async def list_tools(self) -> list[Tool]:
         tools = await super().list_tools()
@@ -192,7 +192,7 @@ class _Tools(MCPServer[Any]):
 
 
 def _found(answer: Answer) -> FoundPassages:
-    """An answer as agents read it."""
+    """Return an answer in the format for agents."""
     return FoundPassages(
         results=[
             FoundPassage(

@@ -1,4 +1,4 @@
-"""What a server tells Prometheus: requests, seconds by stage, its queue, languages of results and collections."""
+"""Prometheus metrics: requests, seconds per stage, the queue, languages of results and of collections."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The counts of one application, in a registry of its own.
+    """The metrics of one application, in a separate registry.
 
     Args:
-        collections: that it serves.
-        workers: its threads; how long what they run has waited is noted from now on.
+        collections: the served collections.
+        workers: the pool of threads, whose queue times are recorded from now on.
     """
 
     def __init__(self, collections: Sequence[Collection], workers: Workers) -> None:
@@ -47,26 +47,26 @@ class Metrics:
         workers.waited = lambda seconds: self.stage("queue", seconds)
 
     def request(self, path: str, method: str, status: int, seconds: float) -> None:
-        """Note an answer; `path` is a route, not an address, so that there are few."""
+        """Record a response; `path` is a route, not an address, to keep the number of labels small."""
         self._requests.labels(path, method, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
     def stage(self, stage: str, seconds: float) -> None:
-        """Note how long a part of the work took."""
+        """Record how long a stage took."""
         self._stages.labels(stage).observe(seconds)
 
     def found(self, index: str, hits: Sequence[Hit]) -> None:
-        """Note the languages of passages that an index's results show."""
+        """Record the languages of the passages in an index's results."""
         for lang, count in Counter(plain(hit.lang) for hit in hits).items():
             self._languages.labels(index, lang).inc(count)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return prometheus.generate_latest(self._registry)
 
 
 class _State(Collector):
-    """What is so at the moment of asking."""
+    """Gauges whose values are read when the metrics are requested."""
 
     def __init__(self, collections: Sequence[Collection], workers: Workers) -> None:
         self._collections, self._workers = collections, workers

@@ -1,4 +1,4 @@
-"""What a served model can do beyond texts to vectors: be cut to fewer dimensions, decode its own token ids."""
+"""What a served model can do besides encoding: truncate vectors to fewer dimensions, decode its own token ids."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from isoglot.encoders.light import LightEmbedder
 
 
 def dimensions_of(embedder: object, encoded: Encoded) -> tuple[int, ...]:
-    """The dimensions that vectors of a model can be given with, ascending: its own, and those it can be cut to.
+    """Return the numbers of dimensions a model's vectors can have, ascending: its own, and those to truncate to.
 
-    A model says in its `config.json` that it was trained to be cut (Matryoshka representation learning, Kusupati et
-    al. 2022), with `matryoshka_dimensions` (a list) or `is_matryoshka`, the names that vLLM reads too.
+    A model trained for truncation (Matryoshka representation learning, Kusupati et al. 2022) says so in its
+    `config.json`, with `matryoshka_dimensions` (a list) or `is_matryoshka`, the names that vLLM uses too.
 
     Args:
         embedder: the model.
-        encoded: what it made of some text.
+        encoded: its output for some text, from which its own dimension is read.
     """
     own = encoded.vectors.shape[1]
     listed = _told(embedder, "matryoshka_dimensions")
@@ -30,7 +30,7 @@ def dimensions_of(embedder: object, encoded: Encoded) -> tuple[int, ...]:
 
 
 def shortened(vectors: Vectors, dimensions: int) -> Vectors:
-    """The first dimensions of vectors (n, d), at unit length again: (n, dimensions)."""
+    """Truncate vectors (n, d) to their first `dimensions` and normalize them again: (n, dimensions)."""
     cut = vectors[:, :dimensions]
     if cut.shape == vectors.shape:
         return vectors
@@ -40,14 +40,14 @@ def shortened(vectors: Vectors, dimensions: int) -> Vectors:
 
 
 class TokenIdsError(InputError):
-    """Token ids that a model cannot decode; its message is fit for whoever sent them."""
+    """Token ids that a model cannot decode; the message may be shown to the client."""
 
 
 def decoded(embedder: object, lists: list[list[int]]) -> list[str]:
-    """Texts that token ids of a model's own tokenizer stand for.
+    """Decode token ids of a model's own tokenizer into texts.
 
     Raises:
-        TokenIdsError: the model shows no tokenizer, or that has no such tokens.
+        TokenIdsError: the model exposes no tokenizer, or the ids are not in its vocabulary.
     """
     if isinstance(embedder, Apart):
         return embedder.ask(decoded, lists)
@@ -65,12 +65,12 @@ def decoded(embedder: object, lists: list[list[int]]) -> list[str]:
 
 
 def _told(embedder: object, name: str) -> Any:
-    """As `_said`, also of an embedder in a process of its own."""
+    """As `_said`, but also for an embedder in a separate process."""
     return embedder.ask(_said, name) if isinstance(embedder, Apart) else _said(embedder, name)
 
 
 def _said(embedder: object, name: str) -> Any:
-    """What the `config.json` of the transformer inside an embedder says, where there is one."""
+    """Return a value of the `config.json` of an embedder's transformer; None if it has neither."""
     if isinstance(embedder, LightEmbedder):
         return embedder.config.get(name)
     model: Any = getattr(embedder, "model", None)

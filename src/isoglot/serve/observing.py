@@ -1,4 +1,4 @@
-"""Every request and its answer as they are seen from outside: an id, seconds, a line of the log, a count."""
+"""Observability: every request gets an id, is timed, logged and counted."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from isoglot.serve.logs import request_id
 from isoglot.serve.metrics import Metrics
 
 KEY = "isoglot.key"
-"""The scope's name of the key that was shown."""
+"""Name in the ASGI scope of the name of the request's API key."""
 REQUEST = "isoglot.request"
-"""The scope's name of the request's id, for what is answered outside of this."""
+"""Name in the ASGI scope of the request's id, for responses made outside this middleware."""
 ID_HEADER = "X-Request-Id"
 _ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _OF_MANY = ("/static", "/v1/models")
@@ -30,27 +30,27 @@ _log = logging.getLogger("isoglot.access")
 
 
 class Observed:
-    """ASGI middleware around all others: refusals are seen too.
+    """ASGI middleware, outside the others so that it sees the requests that they reject.
 
     Args:
-        app: what follows.
-        metrics: counts.
-        routes: paths that are counted each; all others together.
-        queries: whether the log says what was searched for.
+        app: the next application.
+        metrics: receives the counts.
+        routes: paths that are counted separately; all others are counted together.
+        queries: whether the log contains the queries.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Collection[str], queries: bool = False) -> None:
         self._app, self._metrics, self._routes, self._queries = app, metrics, frozenset(routes), queries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, and note how it was answered."""
+        """Pass a request on, and record its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
         scope[REQUEST] = name = given if _ID.fullmatch(given) else uuid.uuid4().hex
         method = str(scope["method"])
-        begun, status = False, 500  # what the outermost layer answers where an exception ends the others
+        begun, status = False, 500  # what the outermost layer responds with if an exception reaches it
 
         async def send_observed(message: Message) -> None:
             nonlocal begun, status
@@ -65,7 +65,7 @@ class Observed:
         try:
             await self._app(scope, receive, send_observed)
         except asyncio.CancelledError:
-            # Only a server that stops does this, to what is not answered by then.
+            # Only a stopping server cancels requests: those that are still unanswered.
             if not begun:
                 headers = {"Connection": "close", "Retry-After": "10"}
                 stopping = api_error(route_path(scope), 503, "the server is stopping", headers)
@@ -81,7 +81,7 @@ class Observed:
                 asked = parse_qs(scope["query_string"].decode("ascii", "replace"), max_num_fields=None)
                 fields["query"] = clean_query(asked.get("q", [""])[0])[:2000]
             _log.info("request", extra={"fields": fields})
-        # Not where an exception goes on: the server logs it in the request's own task, and names the request as well.
+        # Not in `finally`: an exception that propagates is logged by the server in this task, with the request's id.
         request_id.reset(token)
 
     def _route(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Errors of `/v1/` in the shape that OpenAI's clients show: an object `error` with message, type, param and code."""
+"""Errors of `/v1/` in OpenAI's format: an object `error` with message, type, param and code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ErrorDetails(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """An error as OpenAI's API gives it, with the fields of a problem document beside it."""
+    """An error in OpenAI's format, with the fields of a problem document beside it."""
 
     error: ErrorDetails
     title: str = Field(description="What the status says.")
@@ -38,14 +38,14 @@ def openai_error(
     param: str | None = None,
     kind: str = "application/json",
 ) -> JSONResponse:
-    """Answer with an error that OpenAI's clients show.
+    """Return an error response in OpenAI's format.
 
     Args:
-        status: of HTTP.
+        status: HTTP status.
         message: what was wrong, and what to do.
-        headers: of the answer.
+        headers: headers of the response.
         param: the field at fault.
-        kind: of the document; it is a problem document, too.
+        kind: media type; the document is a valid problem document, too.
     """
     fault = "server_error" if status >= 500 else "invalid_request_error"
     code = {404: "not_found", 413: "request_too_large", 503: "unavailable", 504: "timeout"}.get(status)
@@ -57,5 +57,5 @@ def openai_error(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: these statuses come with such an answer."""
+    """Return FastAPI's `responses` for statuses that come with an OpenAI error."""
     return {status: {"description": title(status), "model": ErrorAnswer} for status in statuses}

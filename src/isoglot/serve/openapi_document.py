@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, with the errors and the keys that stand around all routes."""
+"""The OpenAPI document: FastAPI's, with the errors and the API keys that apply to all routes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _REFUSALS = (401, 403, 429)
 
 
 def openapi_document(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
-    """What `/openapi.json` answers.
+    """Return the document that `/openapi.json` serves.
 
     Args:
-        app: with its routes.
-        keyed: whether requests must show a key.
+        app: the application, with its routes.
+        keyed: whether requests need a key.
     """
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema()
-    # FastAPI documents its own shape of 422 unless told otherwise; ours is a problem document.
+    # FastAPI documents its own format of 422 by default; ours is a problem document.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     if keyed:
@@ -44,7 +44,7 @@ def openapi_document(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
 
 
 def _refusals(path: str) -> dict[str, Any]:
-    """Answers to a key that is none, or is not for this, or was shown too often."""
+    """The responses to a missing or unknown key, one without the scope, and one over its rate limit."""
     if not path.startswith(V1):
         return {str(status): answer for status, answer in documented(*_REFUSALS).items()}
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorAnswer.__name__}"}}}

@@ -1,4 +1,4 @@
-"""The page: plain HTML from the server, complete without JavaScript, in the reader's language."""
+"""The page: server-rendered HTML that works without JavaScript, in the reader's language."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.static_files import StaticFiles
 
 AROUND = 3
-"""Passages on each side of one that is shown in its document."""
+"""Number of passages shown on each side of one, where it is shown within its document."""
 NO_PAGE = spoken("There is no such page here.")
 _TITLES = {
     404: spoken("Not found"),
@@ -56,7 +56,7 @@ _TITLES = {
 
 
 class Pages:
-    """The page's routes and its errors over some collections."""
+    """The page's routes and error pages, for some collections."""
 
     def __init__(
         self, collections: list[Collection], finder: Finder, settings: ServeSettings, rerankers: ServedRerankers
@@ -69,7 +69,7 @@ class Pages:
             loader=PackageLoader("isoglot.serve"),
             autoescape=True,
             undefined=StrictUndefined,
-            # What is on disk may be of another version by now.
+            # The templates on disk may since have been replaced by another version's.
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -103,7 +103,7 @@ class Pages:
         return routes
 
     async def search(self, request: Request) -> Response:
-        """The form, and under it what the address asks for."""
+        """Show the form, and under it the results that the address asks for."""
         try:
             asked = self._asked(request)
         except AddressError as error:
@@ -131,7 +131,7 @@ class Pages:
         return lists
 
     async def passage(self, request: Request) -> Response:
-        """A passage within its document, and the way back to the results."""
+        """Show a passage within its document, with a link back to the results."""
         try:
             asked = self._asked(request)
         except AddressError as error:
@@ -148,7 +148,7 @@ class Pages:
         views = [around_view(each, document[place], asked.query, languages) for each in around]
         here = document[place]
         title, name = shown(here.title), shown(here.document)
-        # The links to this page in other languages lead to the same passage.
+        # `kept` makes the links to this page in other languages lead to the same passage.
         told: dict[str, Any] = {"passages": views, "title": title, "document": name, "kept": kept}
         return self._render(request, "passage.html", asked=asked, **told)
 
@@ -177,7 +177,7 @@ class Pages:
         def listed(now: ServedIndex) -> ListView:
             return self._list_of(now, asked, choice, locale, vector if now is of else None)
 
-        # All of a list is of one version: another one may be put in its place meanwhile.
+        # The whole list comes from one version of the index, even if it is replaced meanwhile.
         return self._by_name[choice.index].answered(listed)
 
     def _list_of(
@@ -194,12 +194,12 @@ class Pages:
             return collection.ask(replace(ask, **changes), vector)
 
         started = time.perf_counter()
-        # Counts go by languages and filter alone, which both lists share: they stand beside the first.
+        # Counts depend on languages and filter only, which both lists share: they are shown beside the first.
         counted = counted_fields(collection.fields()) if choice is asked.lists[0] else ()
         answer = self._finder.timed(best, k=max(asked.k, sample), offset=0, facets=counted)
         sampled = answer.hits
         seconds = time.perf_counter() - started
-        # A balanced list is dealt out for its own length: it is not the beginning of a longer one.
+        # A balanced list depends on its length: its results are not the first of a longer one.
         balanced = choice.fair == "balanced"
         whole = not asked.offset and (not balanced or asked.k >= sample)
         found = sampled[: asked.k] if whole else best().hits
@@ -219,11 +219,11 @@ class Pages:
         )
 
     async def export_csv(self, request: Request) -> Response:
-        """The results that the same address of the page shows, as a table."""
+        """Return the results that the page shows at the same address, as CSV."""
         return await self._export(request, "csv")
 
     async def export_json(self, request: Request) -> Response:
-        """The same with everything that is known of each result."""
+        """Return the same results as JSON, with all the fields of each."""
         return await self._export(request, "json")
 
     async def _export(self, request: Request, kind: str) -> Response:
@@ -250,7 +250,7 @@ class Pages:
         headers: dict[str, str] | None = None,
         asked: PageRequest | None = None,
     ) -> Response:
-        """The page with what went wrong in the place of results."""
+        """Show the page with an error message in place of the results."""
         locale = _locale(request)
         said, values = (detail.said, detail.values) if isinstance(detail, SpokenError) else (detail, {})
         asked = asked or default_request(list(self._by_name), self._settings, _explicit(request))
@@ -263,11 +263,11 @@ class Pages:
         return self._render(request, "page.html", status, headers, asked=asked, lists=[], full=False, problem=problem)
 
     async def static(self, request: Request, name: str) -> Response:
-        """A file of ours, from memory."""
+        """Return one of the page's static files, from memory."""
         return self._static.answer(request, name) or self.error(request, 404, NO_PAGE)
 
     async def api(self, request: Request) -> Response:
-        """The JSON API in words, from its OpenAPI document."""
+        """Show the documentation of the JSON API, rendered from its OpenAPI document."""
         asked = default_request(list(self._by_name), self._settings, _explicit(request))
         base = str(request.base_url).rstrip("/")
         return self._render(request, "api.html", asked=asked, api=request.app.openapi(), base=base)
@@ -275,7 +275,7 @@ class Pages:
     def _render(
         self, request: Request, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any
     ) -> Response:
-        # Addresses are relative: right under whatever path a proxy shows this server.
+        # Addresses are relative, so they are right under any path that a proxy exposes this server at.
         home = home_of(route_path(request.scope))
         locale = _locale(request)
         languages = languages_of(self._collections, locale)
@@ -289,7 +289,7 @@ class Pages:
 
 
 def _explicit(request: Request) -> str:
-    """The page's language where the address names one that there is."""
+    """The page's language if the address names an available one, else empty."""
     code = request.query_params.get("ui", "")
     return code if code in CODES else ""
 

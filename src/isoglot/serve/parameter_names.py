@@ -1,4 +1,4 @@
-"""Names of the parameters that a request gives: those that there are not are refused, since they would do nothing."""
+"""Check the names of a request's parameters: unknown ones are rejected, since they would have no effect."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fastapi.exceptions import RequestValidationError
 
 from isoglot.core.near_names import no_such
 
-# As long as the application that a route is of: reading them is a tenth of what a request costs besides its search.
+# Cached while the application lives: reading signatures is a tenth of a request's cost besides its search.
 _read: WeakKeyDictionary[Callable[..., Any], Mapping[str, bool]] = WeakKeyDictionary()
 
 
 async def known_parameters(request: Request) -> None:
-    """A dependency of routes: the query string names their parameters alone, and each once that is no list.
+    """Dependency of routes that checks the query string: known parameters only, and once each unless a list.
 
     Raises:
-        RequestValidationError: it names another one, which is in the message with the one that was probably meant.
+        RequestValidationError: a parameter is unknown (the message suggests the one probably meant) or repeated.
     """
     endpoint = request.scope["endpoint"]
     if endpoint not in _read:
@@ -38,10 +38,10 @@ async def known_parameters(request: Request) -> None:
 
 
 def parameters_of(endpoint: Callable[..., Any]) -> Mapping[str, bool]:
-    """Names of a route's parameters, and whether each may be given several times.
+    """Return the names of a route's parameters, and whether each may be repeated.
 
     Args:
-        endpoint: the function behind it, all of whose arguments stand in the query string.
+        endpoint: the route's function, all of whose arguments come from the query string.
     """
     signature = inspect.signature(endpoint)
     return {name: _is_list(parameter.annotation) for name, parameter in signature.parameters.items()}

@@ -38,7 +38,7 @@ class Health(BaseModel):
 
 
 def probes(collections: list[Collection], readiness: Readiness) -> APIRouter:
-    """The routes that say whether the server is up and these collections answer."""
+    """Return the routes that report whether the server is up and whether these collections answer."""
     routes = APIRouter()
 
     @routes.get("/livez", summary="Whether the server is up", response_model=Alive, responses=documented(408, 413, 414))

@@ -1,4 +1,4 @@
-"""Errors as the network sees them: a problem document (RFC 9457) or a page, never a trace."""
+"""Errors as JSON problem documents (RFC 9457), which never contain a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """An error as a document, after RFC 9457."""
+    """A problem document (RFC 9457)."""
 
     title: str = Field(description="What the status says.")
     status: int = Field(description="The HTTP status.")
@@ -20,7 +20,7 @@ class Problem(BaseModel):
 
 
 def title(status: int) -> str:
-    """The standard's words for a status."""
+    """Return the standard phrase for an HTTP status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -28,12 +28,12 @@ def title(status: int) -> str:
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Answer with a problem document."""
+    """Return a response with a problem document."""
     content = Problem(title=title(status), status=status, detail=detail).model_dump()
     return JSONResponse(content, status, headers, media_type=MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: these statuses come with a problem document."""
+    """Return FastAPI's `responses` for statuses that come with a problem document."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {status: {"description": title(status), "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses}

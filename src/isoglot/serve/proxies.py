@@ -1,4 +1,4 @@
-"""What a reverse proxy says of a request: believed from the addresses that were named, from nobody else."""
+"""The `X-Forwarded-` headers of reverse proxies, trusted from the configured addresses only."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~\-]+)+")
 
 
 class Placed:
-    """ASGI middleware: the address that people use becomes the request's own.
+    """ASGI middleware that rewrites requests to the address and client that the proxy saw.
 
-    It is given by `root_path`, and by `X-Forwarded-Proto`, `-For`, `-Host` and `-Prefix` of trusted proxies.
+    These come from `root_path`, and from `X-Forwarded-Proto`, `-For`, `-Host` and `-Prefix` of trusted proxies.
 
     Args:
-        app: what follows.
-        root_path: path that a proxy shows this server under; empty for the root.
+        app: the next application.
+        root_path: path at which a proxy exposes this server; empty for the root.
         trusted: addresses or networks of the proxies, such as `127.0.0.1` or `10.0.0.0/8`.
 
     Raises:
-        InputError: no address or network.
+        InputError: one of `trusted` is no address or network.
     """
 
     def __init__(self, app: ASGIApp, root_path: str = "", trusted: Sequence[str] = ()) -> None:
@@ -40,7 +40,7 @@ class Placed:
         self._app: ASGIApp = ProxyHeadersMiddleware(app, trusted_hosts=list(trusted))  # type: ignore[arg-type, assignment]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, as its proxy saw it."""
+        """Pass a request on, as its proxy saw it."""
         if scope["type"] == "http" and self._root_path:
             scope["root_path"] = self._root_path
         if scope["type"] != "http" or not self._trusts(scope):
@@ -66,16 +66,16 @@ class Placed:
 def behind_proxy(
     settings: ServeSettings, hosts: Sequence[str], root_path: str, trusted: Sequence[str]
 ) -> ServeSettings:
-    """Settings of a server that a reverse proxy shows elsewhere.
+    """Return the settings of a server behind a reverse proxy.
 
     Args:
-        settings: to start from.
-        hosts: further names that it may be called by.
-        root_path: such as `/search`; empty for the root.
+        settings: the settings to extend.
+        hosts: further host names that requests may use.
+        root_path: path at which the proxy exposes the server, such as `/search`; empty for the root.
         trusted: addresses or networks of the proxies.
 
     Raises:
-        InputError: a name with a scheme, a port or a path in it, a path that is none, or no address.
+        InputError: a host name has a scheme, a port or a path, `root_path` is no path, or `trusted` has no address.
     """
     for name in hosts:
         if not _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Whether the indexes answer, told at once: a check that takes long goes on, and its last result is told meanwhile."""
+"""Readiness of the indexes, reported at once: while a slow check is running, the last one's result is reported."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from contextlib import suppress
 from isoglot.serve.served import Collection, UnavailableError
 
 _log = logging.getLogger(__name__)
-_PATIENCE = 0.02  # seconds that a probe waits for a check to end
+_PATIENCE = 0.02  # seconds that a probe waits for a check to finish
 
 
 class Readiness:
-    """The state of some collections, checked in a thread of its own: probes never queue behind searches.
+    """The readiness of some collections, checked in a separate thread so that probes never queue behind searches.
 
     Args:
-        collections: that must answer.
-        seconds: after which a check that goes on counts as failed: something hangs.
+        collections: the collections that must answer.
+        seconds: time after which a check that is still running counts as failed.
     """
 
     def __init__(self, collections: list[Collection], seconds: float = 20.0) -> None:
         self._collections, self._seconds = collections, seconds
         self._begun = 0.0
-        self._problem: UnavailableError | None = None  # they answered when they were opened
+        self._problem: UnavailableError | None = None  # none yet: the collections answered when they were opened
         self._leaving = False
         self._pool: ThreadPoolExecutor | None = None
         self._running: asyncio.Future[None] | None = None
 
     async def check(self) -> None:
-        """Return where all answer; a check is begun where none is running, and not waited for longer than 20 ms.
+        """Return if all collections answer; starts a check if none is running, and waits for it at most 20 ms.
 
         Raises:
-            UnavailableError: one does not, or did not the last time; or this server is about to stop.
+            UnavailableError: one did not answer in the latest finished check, the running one takes too long, or this
+                server is about to stop.
         """
         if self._leaving:
             raise UnavailableError("this server is about to stop: ask another one")
@@ -63,11 +64,11 @@ class Readiness:
         self._problem = problem
 
     def leave(self) -> None:
-        """Say from now on that this server is not ready, so that balancers send no more requests here."""
+        """Report "not ready" from now on, so that load balancers send no more requests here."""
         self._leaving = True
 
     def close(self) -> None:
-        """Begin no further check."""
+        """Stop: start no further checks."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None

@@ -1,4 +1,4 @@
-"""Following an index: what is published while it is served takes the place of what was open, between two requests."""
+"""Follow indexes while they are served: a newly published version replaces the open one, between two requests."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from isoglot.search.searcher import Searcher
 from isoglot.serve.served import Collection
 
 _log = logging.getLogger(__name__)
-_PAUSE = 1.0  # seconds after a look in vain, in which requests that are not answered do not look again
-_SWAP = 0.05  # seconds in which a folder is surely put into another's place
-_RARELY = 10  # times as long as a look in vain took, which may have loaded a model, nothing is looked for again
+_PAUSE = 1.0  # seconds after a check that found nothing in which failing requests do not check again
+_SWAP = 0.05  # seconds in which one folder has surely replaced another
+_RARELY = 10  # after a failed check, which may have loaded a model, wait this many times as long as it took
 
 
 async def follow(collections: Sequence[Collection], seconds: float, changed: Callable[[], None]) -> None:
-    """Look for new versions for ever.
+    """Check for new versions until cancelled.
 
     Args:
-        collections: to bring up to date.
-        seconds: between two looks.
+        collections: the collections to keep up to date.
+        seconds: time between two checks.
         changed: called after one has changed.
     """
     followers = [Follower(entry, changed) for entry in collections]
     while True:
         await asyncio.sleep(seconds)
         for follower in followers:
-            # In a thread of its own: the new version is opened and its encoder checked while others search.
+            # In a thread: searches go on while the new version is opened and its encoder checked.
             await asyncio.to_thread(follower.look)
 
 
 class Follower:
-    """Brings a collection up to date: whenever it is told to look, and at once where the index does not answer.
+    """Keeps a collection up to date: at every `look`, and at once when its index does not answer.
 
-    An index that another one is put in the place of is gone by then, so what a search needs of it may be, too.
+    An index that has been replaced is deleted, so files that a search needs of it may be gone.
 
     Args:
-        collection: to bring up to date.
+        collection: the collection to keep up to date.
         changed: called after it has changed.
     """
 
@@ -52,7 +52,7 @@ class Follower:
         collection.renew = self.renew
 
     def look(self) -> bool:
-        """Serve what is published now; whether that is something new. What cannot be opened is told in the log once."""
+        """Serve the version published now; return whether it is new. A failure to open it is logged only once."""
         entry = self._collection
         with self._looking:
             began = time.monotonic()
@@ -76,10 +76,10 @@ class Follower:
             return new
 
     def renew(self, before: Searcher) -> bool:
-        """The same for a request that the index did not answer: whether another one is there to ask.
+        """Look on behalf of a request that the index failed; return whether a different index is open now.
 
         Args:
-            before: what did not answer.
+            before: the index that did not answer.
         """
         for pause in (0.0, _SWAP):
             if time.monotonic() - self._in_vain < _PAUSE:
@@ -92,12 +92,12 @@ class Follower:
 
 
 def refreshed(collection: Collection) -> bool:
-    """Serve what is published now, with another model where it was made with another one; whether it is something new.
+    """Serve the version published now, with a new encoder if it was built with another; return whether it is new.
 
-    Searches under way go on with the version they began with, which is let go of when the last one is done.
+    Searches in progress finish with the version that they began with, which is released after the last of them.
 
     Raises:
-        IsoglotError: it cannot be opened, or is of another model than the one that was given; what was open stays.
+        IsoglotError: it cannot be opened, or was built with another model than the one given; the old version stays.
     """
     new = collection.searcher.renewed()
     if new is None:

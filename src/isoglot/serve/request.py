@@ -1,4 +1,4 @@
-"""What the page's address asks for: a query, filters, and one or two lists side by side."""
+"""The page's state as read from its address: a query, filters, and one or two lists side by side."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COUNTS = (10, 20, 50, 100)
 
 
 class AddressError(SpokenError, InputError):
-    """An address that cannot be answered."""
+    """An address with an invalid value."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,28 @@ class ListChoice:
 
     @property
     def searched_twice(self) -> bool:
-        """Whether feedback is on and does something: words alone are searched for once."""
+        """Whether feedback is on and has an effect: it has none on a lexical search."""
         return self.feedback and self.mode != "lexical"
 
     @property
     def reranker(self) -> str | None:
-        """Name of what scores the best anew, if anything does."""
+        """Name of the re-ranker, or None."""
         return None if self.rerank == NOT_RERANKED else self.rerank
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """The state of the page; everything in it stands in the address.
+    """The state of the page, all of it encoded in the address.
 
     Attributes:
-        query: as searched.
-        langs: languages that are searched; all when empty.
-        k: results of a list.
+        query: the cleaned query.
+        langs: languages to search; all when empty.
+        k: results per list.
         view: one list or two.
-        lists: how each is found.
+        lists: how each list is searched for.
         where: filter on metadata; empty for none.
         offset: results before the first one shown.
-        ui: the page's own language; empty where the browser's is meant.
+        ui: language of the page itself; empty for the browser's.
     """
 
     query: str
@@ -82,11 +82,11 @@ class PageRequest:
         return self.lists if self.view == "two" else self.lists[:1]
 
     def furthest(self, most: int) -> int:
-        """The highest offset that can be asked for, where otherwise it is `most`: what was scored anew ends earlier."""
+        """The highest offset allowed: `most`, or less if a list is re-ranked, which covers the top results only."""
         return min(most, reach(self.k) - self.k) if any(choice.reranker for choice in self.shown) else most
 
     def address(self, **changes: Any) -> str:
-        """The query string that brings this state back, with fields of it changed."""
+        """Return the query string that encodes this state, with the given fields changed."""
         state = replace(self, **changes)
         pairs = [("q", state.query)] if state.query else []
         for suffix, choice in zip(("", "2"), state.lists, strict=True):
@@ -102,7 +102,10 @@ class PageRequest:
 
 
 def default_request(names: Sequence[str], settings: ServeSettings, ui: str = "") -> PageRequest:
-    """The page at its bare address: two indexes stand side by side, one alone with and without fairness to choose."""
+    """Return the state at the bare address: two lists if there are several indexes.
+
+    With one index the page shows one list; its second, if the reader opens it, is the balanced one.
+    """
     two = len(names) > 1
     return PageRequest(
         query="",
@@ -117,17 +120,17 @@ def default_request(names: Sequence[str], settings: ServeSettings, ui: str = "")
 def read_request(
     params: QueryParams, names: Sequence[str], codes: Sequence[str], rerankers: Sequence[str], settings: ServeSettings
 ) -> PageRequest:
-    """Read an address; what it leaves out takes its default.
+    """Read the state from an address; missing parameters take their defaults.
 
     Args:
-        params: of the address.
-        names: of the indexes.
-        codes: of their languages.
-        rerankers: that lists may be scored anew by.
+        params: parameters of the address.
+        names: names of the indexes.
+        codes: codes of their languages.
+        rerankers: names of the available re-rankers.
         settings: limits.
 
     Raises:
-        AddressError: a value that is none of the choices; the message names it.
+        AddressError: a value is invalid; the message names it.
     """
     base = default_request(names, settings)
     query = clean_query(params.get("q", ""))
@@ -156,7 +159,7 @@ def read_request(
 def _list(
     params: QueryParams, suffix: str, base: ListChoice, names: Sequence[str], rerankers: Sequence[str]
 ) -> ListChoice:
-    # A form sends a mode always, and a switch only when it is on.
+    # A form always sends the mode, but a checkbox only when it is ticked.
     off = "none" if f"mode{suffix}" in params else base.fair
     fair, mode, feedback, rerank = (f"{name}{suffix}" for name in ("fair", "mode", "feedback", "rerank"))
     return ListChoice(

@@ -1,4 +1,4 @@
-"""`/v1/rerank` in the shape that Cohere's and Jina's APIs share: a query, documents, and their order with scores."""
+"""`/v1/rerank` in the format shared by Cohere's and Jina's APIs: a query and documents in, ranked scores out."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -19,17 +19,17 @@ from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers
 
 _Scores = Callable[[str, list[str]], tuple[list[float], int | None]]
-"""A query and documents to a score for each, and tokens read where they are known."""
+"""(query, documents) to a score for each document, and the number of tokens encoded, or None if unknown."""
 
 
 class RerankedText(BaseModel):
-    """A document, where the request wants them back."""
+    """A document, if the request wants the texts back."""
 
     text: str
 
 
 class Reranked(BaseModel):
-    """One document in the order."""
+    """One document of the ranking."""
 
     index: int = Field(description="Place of the document in the request.")
     relevance_score: float = Field(description="Higher is better; comparable within one answer only.")
@@ -37,13 +37,13 @@ class Reranked(BaseModel):
 
 
 class RerankUsage(BaseModel):
-    """Tokens read, each distinct text once."""
+    """Number of tokens encoded, each distinct text counted once."""
 
     total_tokens: int
 
 
 class Reranking(BaseModel):
-    """The answer, best document first."""
+    """The response, best document first."""
 
     id: str
     model: str
@@ -54,7 +54,7 @@ class Reranking(BaseModel):
 def router(
     collections: Sequence[Collection], judges: Mapping[str, Judge], workers: Workers, settings: ServeSettings
 ) -> APIRouter:
-    """The route: judges first, then the indexes whose model can embed; there must be one."""
+    """Return the route. Its models are the judges, then the indexes that serve embeddings; at least one is needed."""
     models: dict[str, _Scores] = {name: _by_judge(name, judge) for name, judge in judges.items()}
     models.update({entry.name: _by_cosine(entry) for entry in collections if entry.embed and entry.name not in models})
     default, named = next(iter(models)), ", ".join(models)
@@ -69,7 +69,7 @@ def router(
         text: Text
 
     class RerankRequest(BaseModel):
-        """Documents to put in order for a query."""
+        """Documents to rank for a query."""
 
         model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -104,7 +104,7 @@ def router(
         texts = [plain(given if isinstance(given, str) else given.text) for given in request.documents]
         name = request.model or default
         scores, tokens = await workers.run(models[name], clean_query(request.query), texts)
-        # Equal scores keep the request's order.
+        # The sort is stable: documents with equal scores keep the request's order.
         order = sorted(range(len(texts)), key=lambda place: -scores[place])[: request.top_n]
         results = [
             Reranked(
@@ -122,7 +122,7 @@ def router(
 
 
 def _whole(number: Any) -> Any:
-    """JSON has one kind of number: 5.0 is a whole one."""
+    """Turn 5.0 into 5, since JSON does not tell them apart; other values are returned unchanged."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 

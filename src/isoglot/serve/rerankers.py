@@ -1,4 +1,4 @@
-"""What the best of a search may be scored anew by: the tokens of an index's own model, or judges by name."""
+"""Re-rankers for the top results of a search: the token vectors of an index's own model, or judges by name."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class ServedRerankers:
-    """Those of a server.
+    """The re-rankers of a server.
 
     Args:
-        judges: what scores pairs, by name; those called `late` or `none` are out of reach.
-        late: whether an index's own model may compare tokens, too.
+        judges: models that score (query, passage) pairs, by name; those called `late` or `none` are ignored.
+        late: whether re-ranking by the token vectors of an index's own model is offered, too.
 
     Attributes:
-        names: that requests may call them by.
+        names: the names that requests may use.
     """
 
     def __init__(self, judges: Mapping[str, Judge], *, late: bool) -> None:
@@ -36,14 +36,14 @@ class ServedRerankers:
         self.names: tuple[str, ...] = (*((LATE,) if late else ()), *self._judged)
 
     def judge(self, name: str | None) -> Judge | None:
-        """What has a name; None where it is `late`, or there is none."""
+        """Return the judge of a name; None for `late`, None or an unknown name."""
         return None if name is None else self._judged.get(name)
 
     def check(self, name: str, offset: int, k: int) -> None:
-        """Refuse what is not there, and pages below what it looks at.
+        """Check that a re-ranker exists, and that the requested page is within the results that it scores.
 
         Raises:
-            InputError: says what there is.
+            InputError: it does not, or is not; the message lists the re-rankers, or the limit.
         """
         if name not in self.names:
             known = f"there are: {', '.join(self.names)}" if self.names else "this server was started without any"
@@ -52,26 +52,26 @@ class ServedRerankers:
 
 
 def reach(k: int) -> int:
-    """How many of the best are scored anew where so many are wanted."""
+    """Return how many top results are re-ranked when k are requested."""
     return max(k, RERANKED)
 
 
 class Judged:
-    """A judge as it is served: whatever goes wrong with it is said of it, and not of an index.
+    """A served judge, whose failures are reported under its own name rather than as the index's.
 
     Args:
-        name: that requests call it by.
-        judge: it.
+        name: the name that requests use.
+        judge: the judge.
     """
 
     def __init__(self, name: str, judge: Judge) -> None:
         self._name, self._judge = name, judge
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> NDArray[np.float64]:
-        """Scores (n,) of pairs.
+        """Return scores (n,) of (query, passage) pairs.
 
         Raises:
-            UnavailableError: it fails, or gives no single number for a pair; the server's log says why.
+            UnavailableError: it fails (the server's log says why), or does not give one finite number per pair.
         """
         try:
             with turn(self._judge):
@@ -83,10 +83,10 @@ class Judged:
 
 
 def checked_scores(name: str, scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The scores of so many texts.
+    """Return the scores, after checking that they are `count` finite numbers.
 
     Raises:
-        UnavailableError: they are no single number for each.
+        UnavailableError: they are not.
     """
     if scores.shape != (count,) or not np.isfinite(scores).all():
         raise UnavailableError(f"the model {name!r} gives no single number for a document; another one may")

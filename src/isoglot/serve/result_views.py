@@ -1,4 +1,4 @@
-"""Search results as the page shows them."""
+"""Search results as values for the page's templates."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from isoglot.serve.request import ListChoice, PageRequest
 from isoglot.serve.served import Collection, ServedIndex
 
 TONES = 12
-"""Colours of the bar; further languages share them, since each part is also named."""
+"""Number of colours of the bar; further languages reuse them, since each segment is also labelled."""
 _SNIPPET = 400  # characters
 _ROOM_FOR_CODE = 4.5
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class LanguageView(NamedTuple):
-    """How a language's text is shown: the `lang` and `dir` of its element, the name on its badge."""
+    """How a language is shown: the `lang` and `dir` of its text's element, the name and the colour of its badge."""
 
     code: str
     name: str
@@ -37,7 +37,7 @@ class LanguageView(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A language's part of a bar, in per cent of its width."""
+    """A language's segment of a bar; start and width in per cent of the bar's."""
 
     language: LanguageView
     passages: int
@@ -46,7 +46,7 @@ class Segment(NamedTuple):
 
     @property
     def named(self) -> bool:
-        """Whether the code fits into it."""
+        """Whether the language code fits into the segment."""
         return self.width >= _ROOM_FOR_CODE
 
 
@@ -55,9 +55,10 @@ class HitView:
     """One result.
 
     Attributes:
-        parts: further scores.
-        link, date: what the document's metadata call `url` and `date`.
-        linked: whether an address can name the passage; one cannot hold half characters.
+        part, cut: the snippet, and whether text before and after it is left out.
+        parts: further scores, by name.
+        link, date: the document's metadata `url` and `date`; empty if missing or not an http(s) address or a date.
+        linked: whether an address can name the passage; it cannot contain lone surrogates.
     """
 
     rank: int
@@ -77,7 +78,7 @@ class HitView:
 
 
 class AroundView(NamedTuple):
-    """A passage of a document; `here` where it is the one that was asked for."""
+    """A passage of a document; `here` if it is the requested one."""
 
     language: LanguageView
     text: list[Piece]
@@ -86,7 +87,7 @@ class AroundView(NamedTuple):
 
 @dataclass(frozen=True)
 class ListView:
-    """One list of results with its bar; `balance` where the switch for fairness is on."""
+    """One list of results with its bar; `balance` only on the first page of balanced results."""
 
     choice: ListChoice
     model: str
@@ -100,19 +101,19 @@ class ListView:
 
     @property
     def rows(self) -> list[tuple[LanguageView, float, float]]:
-        """The bars as a table: language, its share of the sample, of the collection, in per cent."""
+        """The bars as a table: language, and its shares of the sample and of the collection in per cent."""
         found = {segment.language.code: segment.width for segment in self.found}
         return [(part.language, found.get(part.language.code, 0.0), part.width) for part in self.collection]
 
 
 def languages_of(collections: Sequence[Collection], locale: PageLocale | None = None) -> dict[str, LanguageView]:
-    """The languages of all collections, each with its colour, in alphabetical order of codes."""
+    """Return the languages of all collections by code, in alphabetical order, each with its colour."""
     codes = sorted({code for entry in collections for code in entry.languages})
     return {code: language_view(code, place % TONES, locale) for place, code in enumerate(codes)}
 
 
 def language_view(code: str, tone: int = 0, locale: PageLocale | None = None) -> LanguageView:
-    """Describe a language; a script that is not known leaves the direction to the text itself.
+    """Describe a language; if its script is unknown, the text itself determines the direction.
 
     >>> language_view("ar").dir, language_view("el").dir, language_view("und").dir
     ('rtl', 'ltr', 'auto')
@@ -124,7 +125,7 @@ def language_view(code: str, tone: int = 0, locale: PageLocale | None = None) ->
 
 
 def segments(counts: Mapping[str, int], languages: Mapping[str, LanguageView]) -> list[Segment]:
-    """A bar: languages in the order of `languages`, widths that add up to 100."""
+    """Return the segments of a bar, in the order of `languages`; their widths add up to 100."""
     total = sum(counts.values())
     place = {code: number for number, code in enumerate(languages)}
     parts: list[Segment] = []
@@ -149,7 +150,7 @@ def list_view(
     balance: Balance | None = None,
     facets: Sequence[FacetView] = (),
 ) -> ListView:
-    """Show the hits found, and the languages of those sampled beside the collection's."""
+    """Return a list of the hits found, with bars for the languages of the sampled hits and of the collection."""
     among = {code: count for code, count in collection.languages.items() if not asked.langs or code in asked.langs}
     return ListView(
         choice=choice,
@@ -165,7 +166,7 @@ def list_view(
 
 
 def around_view(passage: Passage, here: Passage, query: str, languages: Mapping[str, LanguageView]) -> AroundView:
-    """Show a passage of the document in which another stands."""
+    """Return a passage for the view of its document, in which the passage `here` was requested."""
     language = languages.get(passage.lang) or language_view(passage.lang)
     return AroundView(language, highlight(shown(passage.text), query), passage.id == here.id)
 

@@ -1,4 +1,4 @@
-"""The JSON API's searches: `/search`, and `/similar` for what is like a passage."""
+"""The JSON API's searches: `/search` for a query, `/similar` for passages like a given one."""
 
 import time
 from dataclasses import replace
@@ -29,7 +29,7 @@ from isoglot.serve.settings import ServeSettings
 def search_router(
     collections: list[Collection], finder: Finder, settings: ServeSettings, rerankers: ServedRerankers
 ) -> APIRouter:
-    """The routes that search these collections; their best are scored anew where that is asked for."""
+    """Return the routes that search these collections and re-rank the top results on request."""
     by_name = {entry.name: entry for entry in collections}
     default = collections[0].name
     told = Parameters(collections, settings, rerankers)
@@ -73,7 +73,7 @@ def search_router(
         facets: Annotated[list[Annotated[str, told.a_field]] | None, told.facets] = None,
         snippet: Annotated[int | None, told.snippet] = None,
         neighbours: Annotated[int, told.neighbours] = 0,
-        # mypy takes a variable for no type; to FastAPI it is one.
+        # mypy does not accept a variable as a type; FastAPI does.
         index: Name = default,  # type: ignore[valid-type]
     ) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The parameters of the JSON API's searches: their bounds, and what the OpenAPI document says of each."""
+"""The parameters of the JSON API's searches: their limits, and their descriptions in the OpenAPI document."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 
-_LANGS = 500  # that a request may name
+_LANGS = 500  # most languages that a request may name
 _NEIGHBOURS = 5
 _ID = 2000  # characters
 
 
 class Parameters:
-    """What FastAPI reads beside the type of each parameter; `a_...` are of one value of it.
+    """FastAPI's annotations of each parameter; those called `a_...` annotate a single value of it.
 
     Args:
-        collections: that are searched.
-        settings: their limits.
-        rerankers: that requests may name.
+        collections: the collections to search.
+        settings: limits.
+        rerankers: the re-rankers that requests may name.
     """
 
     def __init__(self, collections: Sequence[Collection], settings: ServeSettings, rerankers: ServedRerankers) -> None:
@@ -67,5 +67,5 @@ class Parameters:
 
 
 def languages_there(collections: Sequence[Collection]) -> list[str]:
-    """Codes of all languages that some of the collections have passages in."""
+    """Return the codes of all languages in which any of the collections has passages, sorted."""
     return sorted({code for entry in collections for code in entry.languages})

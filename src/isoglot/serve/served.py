@@ -1,4 +1,4 @@
-"""What is served: open indexes by name, with every failure of theirs turned into one error."""
+"""The served indexes by name; any failure of one is raised as `UnavailableError`."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _log = logging.getLogger(__name__)
 
 
 class UnavailableError(SpokenError):
-    """A collection does not answer: its index was removed, is damaged, or its disk is gone."""
+    """A collection does not answer, for example because its index was removed or damaged, or its disk is gone."""
 
 
 class ServedIndex(NamedTuple):
-    """A collection as it was opened last; what is answered out of one of these is of one version.
+    """A collection as last opened. Everything answered from one instance comes from one version of the index.
 
     Attributes:
-        name: of the collection.
+        name: name of the collection.
         searcher: the index.
-        languages: passages in each language when it was opened.
-        embed: its model, where it may be asked for vectors.
+        languages: number of passages per language when it was opened.
+        embed: its model, if it serves embeddings.
     """
 
     name: str
@@ -45,22 +45,22 @@ class ServedIndex(NamedTuple):
 
     @property
     def model(self) -> str:
-        """The model's name; of a folder only the last two parts, since the rest is this machine's business."""
+        """The model's name; of an absolute path only the last two parts, to keep this machine's folders private."""
         name = PurePath(self.searcher.model_name)
         return "/".join(name.parts[-2:]) if name.is_absolute() else self.searcher.model_name
 
     def ask(self, ask: Ask, vector: Vectors | None = None) -> Answer:
-        """All that a request asks for; `vector` is the query's, where it was encoded before.
+        """Answer a request; `vector` is the query's, if already encoded.
 
         Raises:
-            FilterError: the filter or a field cannot be.
-            NoPassageError: there is no passage to be like.
+            FilterError: the filter or a field is invalid.
+            NoPassageError: the passage to compare with does not exist.
             UnavailableError: the index does not answer; the server's log says why.
         """
         return _answer(self.name, lambda: answer(ask, self.searcher, self.languages, vector))
 
     def fields(self) -> list[str]:
-        """The fields that filters may name.
+        """Return the fields that filters may use.
 
         Raises:
             UnavailableError: the index does not answer.
@@ -69,15 +69,15 @@ class ServedIndex(NamedTuple):
 
 
 class Collection:
-    """An open index under the name that addresses use.
+    """An open index under the name used in addresses; a new version can replace it while it is served.
 
     Args:
-        name: of it.
+        name: its name.
         searcher: the index as it is now.
-        embed: its model, where it may be asked for vectors.
+        embed: its model, if it serves embeddings.
 
     Attributes:
-        behind: what is published now cannot be opened, and what was open before is served.
+        behind: True while the published version cannot be opened and the previous one is still served.
 
     Raises:
         UnavailableError: the index does not answer.
@@ -85,33 +85,33 @@ class Collection:
 
     def __init__(self, name: str, searcher: Searcher, embed: Embedder | None = None) -> None:
         self.name = name
-        # Where the index is followed: opens what took this one's place, and says whether another one is served now.
+        # Set when the index is followed: opens its replacement, and returns whether a different one is served now.
         self.renew: Callable[[Searcher], bool] = lambda before: False
         self.behind = False
         self._sizes: tuple[int, ...] | None = None
         self._opened = self._served(searcher, embed)
 
     def open(self, searcher: Searcher) -> None:
-        """Serve this from the next request on; where the index's own model embeds, the new one's does then.
+        """Serve this index from the next request on, and embed with its model if the old one embedded with its own.
 
         Raises:
-            UnavailableError: it does not answer; what was served before stays.
+            UnavailableError: it does not answer; the old index stays served.
         """
         before = self._opened
         own = before.embed is not None and before.embed is before.searcher.open_encoder
-        # One assignment: a search under way keeps the searcher and the languages that belong together.
+        # One assignment, so that a search in progress keeps a matching searcher and languages.
         self._opened = self._served(searcher, searcher.encoder if own else before.embed)
         if self.embed is not before.embed and self._sizes is not None:
             self._sizes = None
             with suppress(UnavailableError):
-                self.sizes()  # now, for the document of the API
+                self.sizes()  # now, so that building the OpenAPI document need not
 
     def _served(self, searcher: Searcher, embed: Embedder | None) -> ServedIndex:
         return ServedIndex(self.name, searcher, dict(_answer(self.name, searcher.languages)), embed)
 
     @property
     def opened(self) -> ServedIndex:
-        """What is served now; whoever asks several questions for one answer asks them of this."""
+        """The version served now; a response built from several queries takes them all from one of these."""
         return self._opened
 
     @property
@@ -121,32 +121,32 @@ class Collection:
 
     @property
     def languages(self) -> Mapping[str, int]:
-        """Passages in each language when it was opened."""
+        """Number of passages per language when it was opened."""
         return self._opened.languages
 
     @property
     def embed(self) -> Embedder | None:
-        """The index's model, where it may be asked for vectors."""
+        """The index's model, if it serves embeddings."""
         return self._opened.embed
 
     @property
     def model(self) -> str:
-        """The model's name, as `ServedIndex.model`."""
+        """The model's name, as in `ServedIndex.model`."""
         return self._opened.model
 
     @property
     def passages(self) -> int:
-        """How many it holds."""
+        """The number of passages in the index."""
         return sum(self.languages.values())
 
     def answered(self, question: Callable[[ServedIndex], T]) -> T:
-        """The answer to a question, out of one version of the index.
+        """Return `question` applied to one version of the index.
 
-        An index that was replaced since it was opened does not answer any more. Where it is followed, what took its
-        place is opened now, not at the next look, and asked instead.
+        An index that was replaced since it was opened may no longer answer. If it is followed, its replacement is
+        opened at once, rather than at the next check, and asked instead.
 
         Raises:
-            UnavailableError: the index does not answer, and nothing took its place; or whatever the question raises.
+            UnavailableError: the index does not answer and has no replacement. Other errors of `question` pass through.
         """
         before = self._opened
         try:
@@ -157,17 +157,18 @@ class Collection:
         return question(self._opened)
 
     def ask(self, ask: Ask, vector: Vectors | None = None, of: ServedIndex | None = None) -> Answer:
-        """All that a request asks for, as `ServedIndex.ask`.
+        """Answer a request, as `ServedIndex.ask`.
 
         Args:
-            ask: what is looked for.
-            vector: the query's, where it was encoded before.
-            of: what was open by then: another version may have another model, or correct its queries otherwise.
+            ask: the search.
+            vector: the query's vector, if already encoded.
+            of: the version that encoded `vector`. Another version ignores `vector`, since its model or its correction
+                of query vectors may differ.
         """
         return self.answered(lambda now: now.ask(ask, vector if now is of else None))
 
     def document(self, id: str) -> list[Passage]:
-        """The passages of a document, in their order; none where there is no such document.
+        """Return the passages of a document in order; an empty list if there is no such document.
 
         Raises:
             UnavailableError: the index does not answer; the server's log says why.
@@ -175,11 +176,11 @@ class Collection:
         return self.answered(lambda now: _answer(self.name, lambda: now.searcher.document(id)))
 
     def fields(self) -> list[str]:
-        """The fields that filters may name, as `ServedIndex.fields`."""
+        """Return the fields that filters may use, as `ServedIndex.fields`."""
         return self.answered(lambda now: now.fields())
 
     def vectors(self, queries: list[str]) -> Vectors:
-        """Vectors (n, d) of queries.
+        """Return the vectors (n, d) of queries.
 
         Raises:
             UnavailableError: the model failed; the server's log says why.
@@ -187,10 +188,10 @@ class Collection:
         return _answer(self.name, lambda: self.searcher.query_vectors(queries))
 
     def encode(self, texts: list[str], role: Role) -> Encoded:
-        """Texts to vectors, for a collection that can embed.
+        """Encode texts, for a collection that serves embeddings.
 
         Raises:
-            UnavailableError: the model failed; the server's log says why.
+            UnavailableError: it serves none, or the model failed; the server's log says why.
         """
         embed = self.embed
         if embed is None:
@@ -198,7 +199,7 @@ class Collection:
         return _answer(self.name, lambda: encode(embed, texts, role))
 
     def sizes(self) -> tuple[int, ...]:
-        """The dimensions that vectors of its model can be given with, as `dimensions_of`.
+        """Return the numbers of dimensions in which its model's vectors can be returned, as `dimensions_of`.
 
         Raises:
             UnavailableError: the model failed; the server's log says why.
@@ -208,16 +209,16 @@ class Collection:
         return self._sizes
 
     def decode(self, lists: list[list[int]]) -> list[str]:
-        """Texts that token ids of the model's own tokenizer stand for.
+        """Decode token ids of the model's own tokenizer into texts.
 
         Raises:
-            TokenIdsError: it has no such tokens, or shows no tokenizer.
+            TokenIdsError: the ids are not in its vocabulary, or it exposes no tokenizer.
             UnavailableError: the model failed; the server's log says why.
         """
         return _answer(self.name, lambda: decoded(self.embed, lists))
 
     def check(self) -> None:
-        """Search for one word: it takes the model and the index to answer.
+        """Search for one word, which exercises both the model and the index.
 
         Raises:
             UnavailableError: the index does not answer.
@@ -228,18 +229,18 @@ class Collection:
     def _looked_up(self, searcher: Searcher) -> None:
         hits = searcher.search("isoglot", k=1)
         if self.behind and hits:
-            # The files of what is open may be gone, while vectors and what was read before are in memory.
+            # The files of the open version may be gone although its vectors and what was already read are in memory.
             searcher.document(hits[0].document)
 
 
 def open_collections(
     searchers: Mapping[str, Searcher], embed: Mapping[str, Embedder] | None = None
 ) -> list[Collection]:
-    """Name the searchers; the first is the default.
+    """Return a collection for each searcher, in order; the first is the default.
 
     Raises:
         UnavailableError: one does not answer.
-        InputError: there is none, or something else than searchers by name.
+        InputError: there is none, `searchers` is no mapping of names to searchers, or `embed` has an unknown name.
     """
     expected = "open indexes by name, such as {'notes': Searcher.open('notes-index')}"
     check_kind("searchers", searchers, Mapping, expected)
@@ -258,9 +259,9 @@ def _answer(name: str, ask: Callable[[], T]) -> T:
     try:
         return ask()
     except (FilterError, NoPassageError, TokenIdsError, UnavailableError):
-        raise  # of the request or of another model, and fit for whoever asked
+        raise  # caused by the request or by another model; the message may be shown to the client
     except (IsoglotError, OSError, RuntimeError, ValueError) as error:
-        # The reason can hold paths, which are for the log and not for the network.
+        # The reason may contain paths, which belong in the log and not on the network.
         _log.error("%s: %s", name, error)
         raise UnavailableError(
             spoken(

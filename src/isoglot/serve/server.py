@@ -1,4 +1,4 @@
-"""Runs an application on a socket until it is told to stop."""
+"""Run an application on a socket until a signal stops it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECONDS_TO_FINISH = 3
 
 
 def allowed_hosts(host: str) -> tuple[str, ...]:
-    """Names by which a server bound to `host` may be called; any, where it listens to the network.
+    """Return the Host names that a server bound to `host` accepts; any (`*`) if it listens to the network.
 
     >>> allowed_hosts("127.0.0.1")
     ('127.0.0.1', 'localhost', '[::1]')
@@ -40,14 +40,14 @@ def allowed_hosts(host: str) -> tuple[str, ...]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take a port, before anything slow happens.
+    """Bind a port and listen on it, so that a taken one is reported before anything slow happens.
 
     Args:
         host: an address or name of this machine.
-        port: 0 takes any that is free.
+        port: port number; 0 for any free one.
 
     Raises:
-        InputError: the port is taken or not ours to take, or the address is not this machine's.
+        InputError: the port is invalid, in use or not permitted, or the address is not this machine's.
     """
     if not 0 <= port <= 65535:
         raise InputError(f"port {port}: expected 0 to 65535")
@@ -79,19 +79,19 @@ def run(
     drain: float = 0.0,
     leave: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get some seconds to finish.
+    """Serve until SIGINT or SIGTERM; requests in progress get some seconds to finish.
 
     Args:
-        app: to serve.
-        taken: where it listens.
-        path: where on it, as it is shown.
-        keyed: whether requests must show a key.
-        log: a line for every request, in this form; only what went wrong when None.
-        drain: seconds between a first SIGTERM and the end, in which /readyz says no and all else is answered.
-        leave: called at that SIGTERM, to make /readyz say no.
+        app: the application.
+        taken: the listening socket.
+        path: path of the page, for the address that is printed.
+        keyed: whether requests need a key.
+        log: format of the log, with a line for every request; None to log problems only.
+        drain: seconds between a first SIGTERM and the end, in which /readyz fails and all else is answered.
+        leave: called at that SIGTERM, to make /readyz fail.
 
     Raises:
-        KeyboardInterrupt: it was SIGINT, after everything was closed.
+        KeyboardInterrupt: SIGINT was received; raised after everything was closed.
     """
     import uvicorn
     from threadpoolctl import threadpool_limits
@@ -108,10 +108,10 @@ def run(
         log_level="warning",
         access_log=False,
         server_header=False,
-        # Ours to believe or not, by address: see `proxies`.
+        # `serve.proxies` decides which proxies to trust.
         proxy_headers=False,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-        # Above the longest address allowed, so that a longer one is answered with a 414 of ours.
+        # Above the longest address allowed, so that a longer one gets our own 414.
         h11_max_incomplete_event_size=4 * 1024 * 1024,
     )
     host, port = taken.getsockname()[:2]
@@ -121,21 +121,21 @@ def run(
         who = "who has a key" if keyed else "anyone who reaches this machine"
         progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")
     allow_connections()
-    # Several searches run at a time: a product of each on all cores would have them wait for one another.
+    # Searches run in parallel: if each matrix product used all cores, they would wait for one another.
     with taken, threadpool_limits(1, user_api="blas"):
         draining_server(config, drain, leave).run(sockets=[taken])
 
 
 def draining_server(config: Config, seconds: float, leave: Callable[[], None]) -> Server:
-    """A server that on SIGTERM says for some seconds that it leaves, before it does; a second signal ends it at once.
+    """Return a server that on SIGTERM reports "not ready" for some seconds before it stops; a second signal ends it.
 
-    Balancers ask a server now and then whether it is ready: one that closed its port at once would refuse what they
-    send until they ask again.
+    Load balancers check only now and then whether a server is ready: one that closed its port at once would refuse
+    the requests that they send before the next check.
 
     Args:
-        config: of uvicorn.
-        seconds: between the signal and the end.
-        leave: called at the signal; /readyz says no from then on.
+        config: uvicorn's configuration.
+        seconds: time between the signal and the end.
+        leave: called at the signal, to make /readyz fail from then on.
     """
     from uvicorn import Server
 
@@ -146,7 +146,7 @@ def draining_server(config: Config, seconds: float, leave: Callable[[], None]) -
             if sig == signal.SIGTERM and seconds > 0 and self._ends is None:
                 self._ends = time.monotonic() + seconds
                 leave()
-                # Within a signal handler: neither a full disk nor a line half written may stop it.
+                # In a signal handler: neither a full disk nor a half-written line may raise here.
                 with suppress(OSError, RuntimeError):
                     progress_line(f"leaving in {seconds:g} s: not ready any more (another signal stops at once)")
             else:

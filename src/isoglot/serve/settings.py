@@ -1,4 +1,4 @@
-"""What a server allows: sizes, counts, seconds and threads."""
+"""The limits of a server: sizes, counts, seconds and threads."""
 
 from __future__ import annotations
 
@@ -30,32 +30,31 @@ class ServeSettings:
     """Limits of one server.
 
     Attributes:
-        hosts: names a request may call the server by (its Host header); `*` allows any. A page elsewhere that points
-            its own name at this machine is turned away by it.
-        root_path: path under which a proxy shows this server, such as `/search`; empty for the root.
-        proxies: addresses or networks of the reverse proxies whose `X-Forwarded-` headers are believed.
-        keys: file of the keys that open this server (see `isoglot.serve.keys`); None for one that is open.
-        origins: of pages elsewhere whose scripts may read answers, such as `https://www.example.org`.
-        log_queries: whether log lines of requests say what was searched for.
-        query_characters: longest query.
+        hosts: values allowed in a request's Host header; `*` allows any. This blocks DNS rebinding: a foreign site
+            that points its own name at this machine.
+        root_path: path under which a proxy exposes this server, such as `/search`; empty for the root.
+        proxies: addresses or networks of the reverse proxies whose `X-Forwarded-` headers are trusted.
+        keys: file of the API keys (see `isoglot.serve.keys`); None to require no key.
+        origins: other origins whose scripts may read responses (CORS), such as `https://www.example.org`.
+        log_queries: whether the request log contains the queries.
+        query_characters: longest query, in characters.
         results: largest k.
-        offset: most results that a page passes over.
-        sample: results whose languages the page's bar shows.
-        url_bytes: longest query string of an address.
-        body_bytes: largest request body.
-        inputs, input_characters: texts of one embeddings request, and the longest of them.
+        offset: largest offset of the first result shown.
+        sample: number of top results whose languages the page's bar shows.
+        url_bytes: longest query string of an address, in bytes.
+        body_bytes: largest request body, in bytes.
+        inputs, input_characters: most texts of one embeddings request, and the longest text in characters.
         documents: most texts of one re-ranking request.
         threads: searches that run at the same time.
-        waiting: requests that may wait for a thread; the next one is told to come back (503).
-        gather: seconds that an idle encoder waits for queries of other requests.
-        together: queries that are encoded together at most.
-        at_once: such batches that are encoded at the same time; more than one pays where the encoder has a process of
-            its own.
-        late: whether searches may be re-ranked by the tokens of an index's own model (`rerank=late`): a third of a
-            second and more for passages that were not met before, where the index keeps no tokens.
-        remembered: vectors of queries that are kept for when they are asked again, for each index.
-        refresh: seconds between two looks for a new version of an index; 0 for none.
-        seconds: a request gets its answer, or a 504, within this time.
+        waiting: requests that may wait for a thread; further ones get a 503.
+        gather: seconds that an idle encoder waits for queries of other requests, to batch them.
+        together: largest batch of queries.
+        at_once: batches encoded at the same time; more than one pays off if the encoder runs in its own process.
+        late: whether searches may be re-ranked by the token vectors of the index's model (`rerank=late`). Unless the
+            index stores its tokens, this takes a third of a second or more for passages not scored before.
+        remembered: query vectors cached for each index.
+        refresh: seconds between two checks for a new version of an index; 0 for no checks.
+        seconds: time limit of a request, which is then answered with a 504.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
@@ -87,7 +86,7 @@ class ServeSettings:
         """Check the values.
 
         Raises:
-            InputError: one that cannot work, with its name.
+            InputError: a value is invalid; names the setting.
         """
         for name in ("hosts", "proxies", "origins"):
             check_kind(name, getattr(self, name), (list, tuple), "several texts")

@@ -1,4 +1,4 @@
-"""The quick start's corpus, searchable with the untouched model and with the one trained on hybrid batches."""
+"""Make the quick start's corpus searchable, with the base model and with the one trained on hybrid batches."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from isoglot.studies.run import BASE, Study
 
 
 class Showcase(NamedTuple):
-    """Searchers and their models, by the names that the page shows."""
+    """Searchers and their models, by the names shown on the page."""
 
     searchers: dict[str, Searcher]
     embed: dict[str, Embedder]
 
 
 def models_of(study: Study) -> dict[str, str]:
-    """The base and the first hybrid model of a finished quick start, by regime.
+    """Return the base model and the first hybrid model of a finished quick start, by regime.
 
     Raises:
-        InputError: no hybrid run, or its model is gone.
+        InputError: there is no hybrid run, or its model is gone.
     """
     for run in study.runs:
         if run.regime.startswith("hybrid") and run.seed is not None:
@@ -40,10 +40,10 @@ def models_of(study: Study) -> dict[str, str]:
 
 
 def showcase(models: Mapping[str, str]) -> Showcase:
-    """Encode the passages of the quick start's test rows with each model, into exact indexes in memory.
+    """Encode the passages of the quick start's test rows with each model, and index them in memory (exact search).
 
     Args:
-        models: model (as `isoglot.load` takes it) by the name to show.
+        models: models, as for `isoglot.load`, by the name to show.
     """
     passages = [
         Passage(

@@ -1,4 +1,4 @@
-"""Sentences for people that are translated where they are shown."""
+"""Mark messages for translation; they are translated where they are shown."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from isoglot.core.errors import IsoglotError
 
 
 def spoken(text: str) -> str:
-    """Marks a text for the page's catalogues."""
+    """Mark a text for extraction into the page's catalogues, and return it unchanged."""
     return text
 
 
 class SpokenError(IsoglotError):
-    """An error whose words the page can say in the reader's language; as text it is English.
+    """An error whose message the page can translate; `str` of it is English.
 
     Args:
-        said: what is wrong, with places for the values.
-        values: what stands in these places.
+        said: the message, with placeholders such as `%(name)s`.
+        values: values of the placeholders.
     """
 
     def __init__(self, said: str, **values: object) -> None:

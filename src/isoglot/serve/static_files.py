@@ -1,4 +1,4 @@
-"""The page's script and style, from memory: one request for each, compressed where the browser takes it."""
+"""The page's script and style sheet, served from memory as one file each, compressed if the browser accepts it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _TYPES = {"page.js": "text/javascript; charset=utf-8", "page.css": "text/css; ch
 
 
 class StaticFiles:
-    """All that /static can answer, read once: no request names a file.
+    """The files of /static, read once, so that no request reaches the file system.
 
     Attributes:
-        build: changes whenever one of them does; part of their addresses.
+        build: hash of all of them; part of their addresses, since browsers cache them for good.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class StaticFiles:
         self.build = sha256(b"".join(self._plain.values())).hexdigest()[:12]
 
     def answer(self, request: Request, name: str) -> Response | None:
-        """A file; None where there is none of that name."""
+        """Return a file, or None if there is none of that name."""
         if name not in self._plain:
             return None
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}

@@ -1,4 +1,4 @@
-"""A bounded pool of threads: so many at work, so many waiting, and nobody waits for ever."""
+"""A bounded pool of threads: limits on running and waiting functions, and on how long callers wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class BusyError(Exception):
-    """As many requests wait as may."""
+    """The queue of waiting requests is full."""
 
 
 class Workers:
@@ -24,11 +24,11 @@ class Workers:
     Args:
         threads: functions that run at the same time.
         waiting: functions that may wait for a thread.
-        seconds: until the caller gives up on one. A function at work cannot be stopped: its thread is busy until it
-            returns, and counts as busy.
+        seconds: time after which the caller gives up. A running function cannot be stopped: its thread stays busy, and
+            counts as such, until it returns.
 
     Attributes:
-        waited: told the seconds that each function waited for its thread.
+        waited: called with the seconds that each function waited for its thread.
     """
 
     def __init__(self, threads: int, waiting: int, seconds: float) -> None:
@@ -40,21 +40,21 @@ class Workers:
 
     @property
     def load(self) -> tuple[int, int]:
-        """How many functions wait, and how many are at work."""
+        """The numbers of waiting and of running functions."""
         return max(0, self._held - self._threads), min(self._held, self._threads)
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in a thread.
 
         Raises:
-            BusyError: too many are waiting.
+            BusyError: too many functions are waiting.
             TimeoutError: it took too long.
         """
         if not self._places.acquire(blocking=False):
             raise BusyError
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="isoglot-search")
-        # A thread knows whose request it works for: its log lines say so.
+        # The thread gets the request's context, so that its log lines carry the request's id.
         context, submitted = copy_context(), time.perf_counter()
 
         def work() -> R:
@@ -75,7 +75,7 @@ class Workers:
             self._held += change
 
     def close(self) -> None:
-        """Drop what waits; a function at work ends by itself. The next call opens a new pool."""
+        """Drop waiting functions; running ones finish by themselves. The next call opens a new pool."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
