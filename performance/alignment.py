@@ -94,7 +94,7 @@ def split(folder, target):
 
 
 def report(label, benchmark, vectors, paragraph):
-    """Print scores, and how often the gold of a language pair ranks first, or a sentence of its paragraph, or another."""
+    """Print scores, and how often the gold ranks first in its language, or a sentence of its paragraph, or another."""
     print(f"| {label} | {line(benchmark, vectors)} |")
     queries, candidates = vectors
     similar = queries @ candidates.T
