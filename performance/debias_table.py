@@ -114,7 +114,7 @@ def one_model(name, folder, benchmark, rows, source, args):
     for fitted_on, samples in ((source, other), ("the benchmark's texts", own)):
         for method in METHODS:
             if method == "shift" and samples is own:
-                continue  # shift needs translations, and those are the benchmark's labels
+                continue  # shift needs to know translations, which are the benchmark's labels
             fitted = fit(method, samples, rank=args.rank, pivot=args.pivot)
             result = score(
                 benchmark,

@@ -90,7 +90,8 @@ def measure(args: argparse.Namespace) -> dict:
     halves: list[dict] = []
     with Served(*flags) as server:
         port = server.port
-        query(random.Random(0), args.queries)  # loads the questions before clients connect
+        # Load the questions now: the server drops clients that connect and stay silent meanwhile.
+        query(random.Random(0), args.queries)
         load(port, "json", 1, min(100, args.requests), seed=1)  # warm
         held = rss_mb(server.pid)
         for clients in (int(part) for part in args.clients.split(",")):
