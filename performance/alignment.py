@@ -1,13 +1,13 @@
-"""Held-out articles of a LAReQA folder: where a model's cross-lingual errors are, and what linear maps would mend.
+"""Analyse a model's cross-lingual errors on held-out articles of a LAReQA folder, and what linear maps would fix.
 
     python performance/alignment.py mlqa-r --split parts     # writes parts/train and parts/held as LAReQA folders
     python performance/alignment.py mlqa-r --split parts --models base=embedded --quick    # German and English alone
     python performance/alignment.py mlqa-r --split parts --models base=embedded --maps
     python performance/alignment.py mlqa-r --split parts --models base=embedded,hybrid=runs/hybrid --save held
 
-No setting may be chosen on the benchmark that is reported. A fifth of the questions, whole articles in every language,
-is held out; the rest trains. To keep scoring cheap, the candidates are all golds and a third of the other sentences
-(the same third for every model).
+Settings must not be tuned on the benchmark that is reported, so a fifth of the questions (whole articles, in every
+language) is held out for tuning; the rest is for training. To keep scoring cheap, the candidates are all golds and a
+third of the other sentences (the same third for every model).
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main():
 
 
 def split(folder, target):
-    """Divide articles into train and held; articles that share a question in any language stay together."""
+    """Split articles into train/ and held/; articles that share a question in any language stay together."""
     data = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
     joined = Joined()
 
@@ -94,7 +94,7 @@ def split(folder, target):
 
 
 def report(label, benchmark, vectors, paragraph):
-    """Scores, and what stands first where the gold of a language pair does not."""
+    """Print scores, and how often the gold ranks first in its language, or a sentence of its paragraph, or another."""
     print(f"| {label} | {line(benchmark, vectors)} |")
     queries, candidates = vectors
     similar = queries @ candidates.T
@@ -115,13 +115,13 @@ def report(label, benchmark, vectors, paragraph):
 
 
 def save(label, name, benchmark, vectors, folder):
-    """What `isoglot evaluate` would write of this model and these candidates."""
+    """Write what `isoglot evaluate` would write for this model and these candidates."""
     with claimed_folder(folder / label) as target:
         score(benchmark, *(unit(side) for side in vectors), name=name).save(target, benchmark)
 
 
 def maps(label, model, benchmark, vectors, folder):
-    """Centring, rotations and ridge regressions from each language to English, fitted on the training part."""
+    """Score centring, rotations and ridge regressions from each language to English, fitted on the training part."""
     rows = list(lareqa_rows(folder))
     sides = [
         encode(model, [getattr(row, key) for row in rows], role).vectors

@@ -1,4 +1,4 @@
-"""What programs share that score models on a folder in LAReQA's layout: arguments, the benchmark, a line of figures."""
+"""Shared code of the programs that score models on a folder in LAReQA's layout: arguments, benchmark, figures."""
 
 import argparse
 from dataclasses import replace
@@ -13,7 +13,7 @@ from isoglot.measuring.scoring import score
 
 
 def parser(doc, *, needed=True):
-    """The arguments of every such program; the folder may be left out where something else can be done, too."""
+    """Return a parser with the arguments that these programs share; the folder is optional unless `needed`."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("folder", type=Path, nargs=None if needed else "?", help="{lang}.json in LAReQA's layout")
     made.add_argument("--models", default="base=embedded", help="comma-separated LABEL=MODEL")
@@ -23,7 +23,7 @@ def parser(doc, *, needed=True):
 
 
 def wanted(given):
-    """The benchmark that was asked for, and (label, model) pairs."""
+    """The benchmark and (label, model) pairs that the arguments name."""
     benchmark = load_lareqa(given.folder, given.folder.name, langs="de,en" if given.quick else None)
     if given.third or given.quick:
         benchmark = with_a_third(benchmark)
@@ -31,18 +31,18 @@ def wanted(given):
 
 
 def models(text):
-    """(label, model) of each LABEL=MODEL."""
+    """Parse comma-separated LABEL=MODEL into (label, model) pairs."""
     return [tuple(pair.split("=", 1)) for pair in text.split(",") if pair]
 
 
 class Joined:
-    """Which keys belong together, once some pairs are said to."""
+    """Connected components of keys (union-find)."""
 
     def __init__(self):
         self._parent = {}
 
     def root(self, key):
-        """The same for all that belong together."""
+        """The representative of a key's component."""
         while self._parent.setdefault(key, key) != key:
             self._parent[key] = key = self._parent[self._parent[key]]
         return key
@@ -52,7 +52,7 @@ class Joined:
 
 
 def with_a_third(benchmark):
-    """The benchmark with all golds and a third of the other candidates."""
+    """Reduce a benchmark to all golds and a random third of the other candidates."""
     kept = np.zeros(len(benchmark.candidates), dtype=bool)
     kept[benchmark.gold] = True
     others = np.flatnonzero(~kept)
@@ -65,7 +65,7 @@ def with_a_third(benchmark):
 
 
 def line(benchmark, vectors):
-    """Mono, cross and pool mAP and rank distance of unit vectors."""
+    """Mono, cross and pool mAP and rank distance of vectors, as cells of a table row."""
     found = score(benchmark, *(unit(side) for side in vectors), name="")
     pool = found.macro("multilingual", "map")
     values = (found.macro("monolingual", "map"), found.macro("cross_lingual", "map"), pool)

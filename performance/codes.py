@@ -1,11 +1,11 @@
-"""How the approximate index may code vectors of real texts: bytes a vector, seconds to build, recall@10.
+"""Vector encodings for the ANN index on real texts: bytes per vector, seconds to build, recall@10.
 
     python performance/codes.py ../shared/data/xquad-r ../shared/data/mlqa-r --json results/codes.json
     python performance/codes.py ../shared/data/xquad-r --quick      # one language's sentences, 100 questions
 
-Sentences of folders in LAReQA's layout, as a model encodes them; questions of the last folder are asked. LanceDB
-builds an index of each kind over the same table, with the same number of partitions, and what is found is compared
-with exact search.
+The vectors are sentences of folders in LAReQA's layout, encoded by a model; the queries are questions of the last
+folder. LanceDB builds an index of each kind over the same table, with the same number of partitions; its results are
+compared with exact search.
 """
 
 import json
@@ -59,7 +59,7 @@ def main():
 
 
 def encoded(folders, name, asked, *, quick):
-    """Unit vectors of all sentences (n, d), and of some questions (m, d) of the last folder."""
+    """Unit vectors of all sentences (n, d), and of a sample of the last folder's questions (m, d)."""
     from isoglot.data.benchmarks.lareqa import load_lareqa
     from isoglot.encoders.encoding import encode
     from isoglot.encoders.loading import load, quiet_libraries
@@ -74,7 +74,7 @@ def encoded(folders, name, asked, *, quick):
 
 
 def measured(table, kind, how, partitions, queries, exact, folder):
-    """One index: what it takes, and what it finds at several numbers of partitions read."""
+    """Build one index; return its size, build time, and recall at several numbers of probed partitions."""
     from lancedb import index
 
     before = bytes_below(folder)
@@ -94,7 +94,7 @@ def measured(table, kind, how, partitions, queries, exact, folder):
 
 
 def recall(table, query, exact, probes, refine):
-    """Share of the ten nearest that are found."""
+    """Share of the exact ten nearest that are found."""
     search = table.search(query, vector_column_name="vector").distance_type("cosine").limit(K).nprobes(probes)
     if refine is not None:
         search = search.refine_factor(refine)

@@ -1,10 +1,10 @@
-"""`isoglot search` from a cold start, against importing Sentence Transformers and opening the model.
+"""Time `isoglot search` from a cold start, against importing Sentence Transformers and loading the model.
 
     python performance/cold_start.py --json results/cold_start.json
     python performance/cold_start.py --quick     # each once
 
-Every alternative is a process of its own, in turn; the page cache is warm. `--clock processor` goes by the processor's
-time, which other work on the machine changes less than the clock on the wall.
+The alternatives take turns, each in a new process; the page cache is warm. `--clock processor` compares CPU time, which
+depends less on other load than wall time does.
 """
 
 import os
@@ -23,7 +23,7 @@ OPEN = "import sys\nfrom sentence_transformers import SentenceTransformer\nSente
 
 
 def spent(arguments):
-    """Seconds of a process of Python, by either clock."""
+    """Wall and CPU seconds of a Python process."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""Cost curves: what was measured at some sizes, fitted, and read off at another size."""
+"""Cost curves: fit costs measured at some sizes, and extrapolate to another size."""
 
 from typing import NamedTuple
 
@@ -7,25 +7,26 @@ from scipy.optimize import nnls
 
 
 class Fit(NamedTuple):
-    """cost = sum of coefficient x term; `worst` is the largest relative miss at the measured sizes."""
+    """cost = sum of coefficient x term; `worst` is the largest relative error at the measured sizes."""
 
     coefficients: list[float]
     worst: float
 
     def at(self, terms):
-        """The cost at a size, of which these are the terms."""
+        """The cost at the size that has these terms."""
         return float(np.dot(self.coefficients, list(terms)[: len(self.coefficients)]))
 
 
 def fit(terms, costs):
-    """Least squares of relative errors, no coefficient below zero.
+    """Fit costs by non-negative least squares of relative errors.
 
-    A sum of named terms, since a straight line in log-log reads a fixed cost at small sizes as slow growth at large
-    ones. Weighing by 1 / cost lets the small sizes tell the fixed part, which the largest would drown.
+    The model is a sum of terms, since a straight line in log-log space would mistake a fixed cost at small sizes for
+    slow growth at large ones. Weighting by 1 / cost lets the small sizes determine the fixed part, which would
+    otherwise be lost beside the largest costs.
 
     Args:
-        terms: (sizes, terms), the most important first: with fewer sizes than terms the last ones are left out.
-        costs: one a size, over zero.
+        terms: (sizes, terms), the most important first: with fewer sizes than terms, the last ones are left out.
+        costs: (sizes,), positive.
     """
     costs = np.asarray(costs, float)
     terms = np.asarray(terms, float)[:, : len(costs)]

@@ -1,4 +1,4 @@
-"""How much parallel data it takes: trainings on some of the groups, measured on one benchmark, with a fitted curve.
+"""How much parallel data is needed: train on subsets of the groups, evaluate on one benchmark, and fit a curve.
 
     isoglot data from-lareqa mlqa-r --context-negatives 1 -o rows.jsonl
     python performance/data_curve.py rows.jsonl --sizes 64,128,256,512,all --seeds 0,1,2 -o curve \\
@@ -7,10 +7,10 @@
 
     python performance/data_curve.py rows.jsonl --quick -o curve     # 16, 32 and 64 groups, one seed, two steps
 
-A seed draws the groups (smaller sizes are parts of larger ones) and seeds the training; both regimes of a seed see the
-same groups and as many steps. What is in the folder already is not made again. The fit is a straight line over the
-logarithm of the groups, by least squares over all trainings; what it says beyond the largest size is an extrapolation,
-and its interval (95 %, for the mean of trainings) knows nothing of curves that flatten.
+A seed selects the groups (smaller sizes are subsets of larger ones) and seeds the training; both regimes of a seed use
+the same groups and number of steps. Results that are already in the folder are reused. The fit is a straight line over
+the logarithm of the number of groups, by least squares over all trainings; beyond the largest size it is an
+extrapolation, and its interval (95 %, for the mean of trainings) does not account for curves that flatten.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BEYOND = (10_000, 100_000)
 
 
 def main() -> None:
-    """Train and measure what is missing, then print the tables."""
+    """Train and evaluate what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, help="a JSONL file of parallel rows")
     parser.add_argument("--sizes", default="64,128,256,512,all", help="groups, comma-separated; made in this order")
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def measured(home: Path, rows: Path, regime: str, seed: int, given: argparse.Namespace) -> dict[str, float]:
-    """The figures of one training, made where they are missing."""
+    """The figures of one training, which is run if they are missing."""
     if not (home / "metrics.json").exists():
         shutil.rmtree(home, ignore_errors=True)
         model = home.with_name(f"{regime}-model")
@@ -81,18 +81,18 @@ def measured(home: Path, rows: Path, regime: str, seed: int, given: argparse.Nam
 
 
 def figures_in(home: Path) -> dict[str, float]:
-    """What `isoglot evaluate` found."""
+    """Read the headline figures that `isoglot evaluate` wrote."""
     metrics = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
     return {name: metrics[setting][measure] for name, (setting, measure) in FIGURES.items()}
 
 
 def isoglot(*args: object) -> None:
-    """Run a command."""
+    """Run an isoglot command."""
     subprocess.run([sys.executable, "-m", "isoglot", *map(str, args)], check=True, stdout=subprocess.DEVNULL)
 
 
 def tables(found: dict, sizes: list[int], seeds: list[int], regimes: list[str]) -> None:
-    """Means over seeds with their standard deviation, paired differences, and the fitted lines."""
+    """Print means over seeds with their standard deviations, paired differences, and the fitted lines."""
     names = list(next(iter(found.values())))
     print(f"\n| groups | regime | {' | '.join(names)} |\n|---:|---|{'---:|' * len(names)}")
     for size in sorted(sizes):
@@ -117,7 +117,7 @@ def tables(found: dict, sizes: list[int], seeds: list[int], regimes: list[str]) 
 
 
 def line(points: np.ndarray) -> list[str]:
-    """The slope with its interval, then the line at the sizes beyond, each with the interval of its mean."""
+    """The slope with its interval, then the line's value at each of `BEYOND` with the interval of its mean."""
     x, y = points.T
     fit = stats.linregress(x, y)
     wide = stats.t.ppf(0.975, len(x) - 2)
@@ -136,7 +136,7 @@ def spread(values: np.ndarray) -> str:
 
 
 def interval(values: np.ndarray) -> str:
-    """Mean and the half width of its 95 % interval."""
+    """Mean and half-width of its 95 % interval (Student's t)."""
     if len(values) == 1:
         return f"{values[0]:+.3g}"
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))

@@ -1,14 +1,14 @@
-"""Models x corrections on one benchmark: does training make the corrections superfluous, or do they add up?
+"""Models x bias corrections on one benchmark: does training make the corrections superfluous, or do they add up?
 
     python performance/debias_table.py --models base=embedded,hybrid=runs/hybrid-0.5-0/model \
         --data-dir ../shared/data/xquad-r --fit-lareqa ../shared/data/mlqa-r -o results/debias
 
     python performance/debias_table.py --data-dir ../shared/data/xquad-r --quick -o debias  # three languages, 60 rows
 
-Each model is scored as it is, after each correction (fitted on other rows, and beside that on the
-benchmark's own unlabelled texts), and with the searcher's `balanced` ranking. Every text is encoded once a model.
+Each model is scored without correction, with each correction (fitted on other rows, and also on the
+benchmark's own unlabelled texts), and with the searcher's `balanced` ranking. Every text is encoded once per model.
 Writes table.md and table.json: monolingual, cross-lingual and multilingual mAP and rank distance with 95 %
-bootstrap intervals over questions, and the paired difference of every correction from the model as it is.
+bootstrap intervals over questions, and the paired difference of every correction from the uncorrected model.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from isoglot.studies.atlas_study import atlas
 
 
 def main() -> None:
-    """Parse, run, write."""
+    """Parse arguments, score all models, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="base=embedded", help="name=folder,... (folder, Hub id or embedded)")
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data/xquad-r"), help="LAReQA-layout files")
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def fit_rows(args: argparse.Namespace, scratch: Path):
-    """Prepared rows to fit on, and what to call them."""
+    """Prepared rows to fit corrections on, and their name."""
     if args.fit_lareqa:
         path = scratch / f"{args.fit_lareqa.name}.jsonl"
         write_rows(lareqa_rows(args.fit_lareqa), path)
@@ -99,7 +99,7 @@ def fit_rows(args: argparse.Namespace, scratch: Path):
 
 
 def one_model(name, folder, benchmark, rows, source, args):
-    """All corrections of one model: [(record, evaluation)]."""
+    """Score one model with all corrections: [(record, evaluation)]."""
     model = load(folder, device=args.device)
     settings = {"length": args.length, "precision": args.precision}
     queries = encode(model, benchmark.queries.texts, "query", what=f"queries, {name}", **settings).vectors
@@ -114,7 +114,7 @@ def one_model(name, folder, benchmark, rows, source, args):
     for fitted_on, samples in ((source, other), ("the benchmark's texts", own)):
         for method in METHODS:
             if method == "shift" and samples is own:
-                continue  # which sentences are translations of one another is the benchmark's label
+                continue  # shift needs to know translations, which are the benchmark's labels
             fitted = fit(method, samples, rank=args.rank, pivot=args.pivot)
             result = score(
                 benchmark,
@@ -130,14 +130,14 @@ def one_model(name, folder, benchmark, rows, source, args):
 
 
 def balanced(benchmark, queries, passages):
-    """Ranks under `--fair balanced`."""
+    """Gold ranks under `--fair balanced`."""
     scores = cosine_matrix(queries, passages)
     balance(benchmark, scores)
     return gold_ranks_from_scores(scores, benchmark.candidates.lang, benchmark.gold_offsets, benchmark.gold)
 
 
 def row(name, method, fitted_on, result, base, args):
-    """One row of the table."""
+    """Make one row of the table."""
     levels, differences = {}, {}
     for key in HEADLINE:
         matrix, before = result.values[key].matrix, base.values[key].matrix
@@ -156,7 +156,7 @@ def row(name, method, fitted_on, result, base, args):
 
 
 def markdown(record) -> str:
-    """The table; a star marks a difference from the same model without correction whose interval leaves out 0."""
+    """Render the table; a star marks a difference from the uncorrected model whose interval excludes 0."""
     lines = [
         f"# Corrections of language bias on {record['benchmark']}",
         "",

@@ -1,19 +1,18 @@
-"""Encoding: isoglot against Sentence Transformers (its defaults, and bf16 autocast at its best batch size).
+"""Encoding speed: isoglot against Sentence Transformers (its defaults, and bf16 autocast at its best batch size).
 
     python performance/encode.py --data-dir ../shared/data/xquad-r --json results/encode.json
     python performance/encode.py --quick     # 150 texts, two rounds, the default batch size of each
-    taskset -c 0 python performance/encode.py --threads 1 --clock processor     # on a machine that has other work
+    taskset -c 0 python performance/encode.py --threads 1 --clock processor     # on a machine with other load
 
-Questions of XQuAD-R and candidates in all languages present, thinned to about --texts texts; the same model, prompts
-and length on all sides, which take turns in one process. A first pass of each, not counted, makes every shape known
-and finds the two best batch sizes of bf16 autocast. In the end every ranking is scored: mAP shows what speed cost.
+Questions and candidates of XQuAD-R in all languages present, thinned to about --texts texts; the same model, prompts
+and length for all alternatives, which take turns in one process. A first, uncounted pass of each warms up all shapes
+and finds the two best batch sizes of bf16 autocast. Finally every ranking is scored: mAP shows what speed costs.
 
-Where the processor has no instructions for bf16, autocast is held against the others on --few texts, once, since it
-takes minutes there, and Sentence Transformers' best batch size is one of fp32. Where it has some for bytes, isoglot's
-int8 is one side more.
+If the processor has no bf16 instructions, autocast would take minutes, so it is compared on --few texts, once, and
+Sentence Transformers' best batch size is one of fp32. If it has int8 instructions, isoglot's int8 is compared too.
 
-The ceiling is the machine's product of two 2048 x 2048 matrices, in bf16 where it has that; an encoder's share counts
-two operations a weight of its layers and token, padding and attention not included.
+The ceiling is the machine's product of two 2048 x 2048 matrices, in bf16 if supported; an encoder's share counts two
+operations per token and layer weight, without padding and attention.
 """
 
 import os
@@ -28,14 +27,14 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def timed(work):
-    """Seconds by either clock, and the result."""
+    """Wall and CPU seconds of a function call, and its result."""
     before = {name: clock() for name, clock in CLOCKS.items()}
     found = work()
     return {name: clock() - before[name] for name, clock in CLOCKS.items()}, found
 
 
 def ceiling(half):
-    """Operations a second of the machine's own products, in bf16 or fp32: the best of ten, by either clock."""
+    """Operations per second of the machine's matrix products, in bf16 or fp32: the best of ten, by each clock."""
     import torch
 
     size = 2048
@@ -45,12 +44,12 @@ def ceiling(half):
 
 
 def operations_a_token(model):
-    """Two for each weight of the layers."""
+    """Operations per token: two for each weight of the layers."""
     return 2 * sum(weights.numel() for weights in model[0].auto_model.encoder.parameters() if weights.ndim == 2)
 
 
 def ours(model, queries, candidates, precision="auto"):
-    """What gives isoglot's vectors of both lists of texts."""
+    """Return a function that encodes both lists of texts with isoglot."""
     from isoglot.encoders.encoding import ModelEmbedder
 
     embed = ModelEmbedder(model, length=LENGTH, precision=precision)
@@ -58,7 +57,7 @@ def ours(model, queries, candidates, precision="auto"):
 
 
 def theirs(model, queries, candidates):
-    """The same of Sentence Transformers, and of its bf16 autocast."""
+    """Return functions that encode them with Sentence Transformers, without and with bf16 autocast."""
     import torch
 
     model.max_seq_length = LENGTH
@@ -74,7 +73,7 @@ def theirs(model, queries, candidates):
 
 
 def few(model, benchmark, texts):
-    """Seconds for some texts of each role, of all three kinds."""
+    """Seconds of all three alternatives for some texts of each role."""
     some = [side.texts[: texts // 2] for side in (benchmark.queries, benchmark.candidates)]
     found = {}
     for name, work in zip(("isoglot", "st", "st-bf16"), (ours(model, *some), *theirs(model, *some)), strict=True):

@@ -1,14 +1,14 @@
-"""Scoring vectors: isoglot against the obvious NumPy loop, and against pytrec_eval through ir_measures.
+"""Speed of scoring vectors: isoglot against a naive NumPy loop, and against pytrec_eval through ir_measures.
 
     python performance/evaluate.py --data-dir ../shared/data/xquad-r
     python performance/evaluate.py --quick     # three made-up languages of 150 groups
 
-(a) mAP, R@1, R@10, nDCG@10 and rank distance in all settings against a loop with one argsort a query and pool;
+(a) mAP, R@1, R@10, nDCG@10 and rank distance in all settings against a loop with one argsort per query and pool;
 (b) the ranking measures of 500 queries against pytrec_eval; (c) seconds for every measure at XQuAD-R's full size
 (11 languages, 13,090 queries, 13,014 candidates), and for 10,000 bootstrap resamples of all of them.
---quick takes three languages, and the median of five calls in one process: of one short call another process decides.
-Vectors are random with a shared meaning in each group: the work does not depend on what they mean. (a) and (b) take
-the relevance of the languages present in --data-dir (a made-up benchmark of seven languages without it).
+--quick uses three languages, and the median of five calls in one process, since a single short call depends on other
+load. Vectors are random with a shared component per group; the speed does not depend on their content. (a) and (b) use
+the relevance of the languages present in --data-dir (without it, of a synthetic benchmark of seven languages).
 """
 
 import json
@@ -31,7 +31,7 @@ DIMENSION = 384
 
 
 def made_up(langs, groups=1190):
-    """A benchmark with XQuAD-R's numbers of questions and candidates."""
+    """A synthetic benchmark with XQuAD-R's numbers of questions and candidates."""
     sizes = {lang: PUBLISHED["xquad-r"][lang][1] for lang in langs}
     queries = [(f"{lang}:{g}", lang, f"{g:05}", "?") for lang in langs for g in range(groups)]
     passages = [(f"{lang}:p{n}", lang, ".") for lang in langs for n in range(sizes[lang])]
@@ -40,7 +40,7 @@ def made_up(langs, groups=1190):
 
 
 def vectors(benchmark):
-    """Unit vectors: meaning of the group, a language's own direction, noise."""
+    """Unit vectors of queries and candidates: sums of a group direction, a language direction and noise."""
     rng = np.random.default_rng(0)
     meaning = rng.standard_normal((len(benchmark.groups), DIMENSION), np.float32)
     tongue = rng.standard_normal((len(benchmark.languages), DIMENSION), np.float32)
@@ -54,7 +54,7 @@ def vectors(benchmark):
 
 
 def loop(benchmark, queries, passages):
-    """What one writes first: an argsort for every query and every pool."""
+    """The naive implementation: an argsort for every query and every pool."""
     lang, sums = benchmark.candidates.lang, {}
     pools = [(y, np.flatnonzero(lang == y)) for y in range(len(benchmark.languages))] + [(-1, np.arange(len(lang)))]
     for q, vector in enumerate(queries):
@@ -80,7 +80,7 @@ def loop(benchmark, queries, passages):
 
 
 def opened(task):
-    """The benchmark of a task, and its vectors."""
+    """The benchmark of a task, and its query and candidate vectors."""
     if task["langs"] or not task["data_dir"]:
         benchmark = made_up(task["langs"] or ["ar", "de", "en", "es", "hi", "vi", "zh"], task["groups"])
     else:
@@ -89,7 +89,7 @@ def opened(task):
 
 
 def timed(work, calls):
-    """What some work gives, and the median of its seconds over so many calls."""
+    """The result of a function, and the median of its seconds over some calls."""
     seconds = []
     for _ in range(calls):
         started = time.perf_counter()

@@ -1,14 +1,14 @@
-"""What drawing queries to their best passages does: in a parallel collection, and where nothing is translated.
+"""The effect of pseudo-relevance feedback: in a parallel collection, and in one where nothing is translated.
 
     python performance/feedback.py xquad-r --models base=embedded,best=runs/best
-    python performance/feedback.py parts/held --third --models best=runs/best --grid    # to choose passages and weight
+    python performance/feedback.py parts/held --third --models best=runs/best --grid    # to tune passages and weight
     python performance/feedback.py xquad-r --models base=embedded --quick    # German and English, a third of candidates
-    python performance/feedback.py --speed                                             # what a second search takes
+    python performance/feedback.py --speed                                             # time of a second search
 
-The folder is in LAReQA's layout. First the benchmark as it is, where every answer is there in every language. Then each
-article is kept in one language alone, drawn at random, so that nothing that could be found is there twice: mean
-reciprocal rank of the answer among all passages, for questions in its language and in all others, over five draws.
---speed searches made-up vectors on disk, exactly in memory and through an approximate index, with each way in turn.
+The folder is in LAReQA's layout. First the benchmark as it is, with every answer in every language. Then each article
+is kept in a single random language, so that no answer exists twice: mean reciprocal rank of the answer among all
+passages, for questions in its language and in all others, over five draws (`apart`). --speed searches generated vectors
+on disk, exactly in memory and with an ANN index, alternating without and with feedback.
 """
 
 import time
@@ -63,7 +63,7 @@ def drawn(queries, passages, count=PASSAGES, weight=WEIGHT):
 
 
 def speed():
-    """Medians of a search of made-up passages, its vector given, without and with feedback in turn."""
+    """Print median times of searches by a given vector among generated passages, without and with feedback."""
     print("| passages | index | as it is, ms | drawn, ms |\n|---:|---|---:|---:|")
     queries = generate(QUERIES, 1)
     for rows, ann_from, name in ((10_000, None, "exact, in memory"), (100_000, 0, "approximate")):
@@ -83,7 +83,7 @@ def speed():
 
 
 def told(benchmark, pools, label, what, queries, passages, move):
-    """One row of the table."""
+    """Print one row of the table."""
     apart = defaultdict(list)
     for pool, gold_of in pools:
         moved = move(queries, passages[pool])
@@ -96,9 +96,9 @@ def told(benchmark, pools, label, what, queries, passages, move):
 
 
 def one_language_each(benchmark, seed):
-    """Candidates where each article is in one language alone, and the place of each question's answer among them."""
+    """Candidates with each article in a single random language, and each question's answer's position among them."""
     joined = Joined()
-    article = [tuple(key.split(":")[:2]) for key in benchmark.candidates.ids]  # language, and its place in the file
+    article = [tuple(key.split(":")[:2]) for key in benchmark.candidates.ids]  # language and position in the file
     asked = np.repeat(np.arange(len(benchmark.queries)), np.diff(benchmark.gold_offsets))
     entries = list(zip(asked.tolist(), benchmark.gold.tolist(), strict=True))
     for query, gold in entries:

@@ -1,14 +1,14 @@
-"""What a filter costs and loses: latency and recall@10 of filtered search, exact, approximate, and as isoglot chooses.
+"""The cost of filters: latency and recall@10 of filtered search, exact, approximate, and as isoglot chooses.
 
     python performance/filters.py                                # 100,000 vectors
     python performance/filters.py --rows 1000000 --json results/search/filters.json
     python performance/filters.py --quick
 
-Vectors and queries as in performance/search.py (384 dimensions, 1000 clusters, seed 0); the ANN index is tuned as ever.
-Filters keep 50, 5 and .5 % of the passages: `spread` drawn at random, `together` whole clusters, none of them the
-query's more often than chance. Three ways, query by query in turn: `exact` (all that the filter leaves), `plain` (as
-many partitions as without a filter), `isoglot` (what `LanceIndex.nearest` does). Beside them the time to read a field
-of all passages out of the packed column of JSON, which filters would take without columns of their own. One client,
+Vectors and queries as in performance/search.py (384 dimensions, 1000 clusters, seed 0); the ANN index is tuned as
+usual. Filters keep 50, 5 and .5 % of the passages: `spread` keeps random passages, `together` whole clusters, which
+include the query's no more often than chance. Three ways alternate query by query: `exact` (all that pass the filter),
+`plain` (as many partitions as without a filter), `isoglot` (`LanceIndex.nearest`). Also measured: the time to read a
+field of all passages from the packed JSON column, which filters would need without columns of their own. One client,
 warm.
 """
 
@@ -37,14 +37,14 @@ WANTED_RECALL = 0.95
 
 
 def nearest_cluster(vectors: np.ndarray) -> np.ndarray:
-    """The cluster of each vector, by its centre."""
+    """The cluster of each vector: that of the nearest centre."""
     centres = np.random.default_rng(0).normal(size=(CLUSTERS, DIMENSION)).astype(np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     return np.concatenate([(part @ centres.T).argmax(axis=1) for part in np.array_split(vectors, 64)])
 
 
 def build(home: Path, rows: int) -> tuple[LanceIndex, float]:
-    """An index whose passages have two numbers below 1: one drawn for each, one for each cluster."""
+    """Build an index whose passages have two fields below 1, one random per passage and one per cluster."""
     vectors = generate(rows, 1)
     rng = np.random.default_rng(7)
     spread = rng.random(rows)
@@ -65,7 +65,7 @@ def build(home: Path, rows: int) -> tuple[LanceIndex, float]:
 
 
 def measure(index: LanceIndex, where: str, queries: np.ndarray) -> list[dict]:
-    """The three ways under one filter."""
+    """Measure the three ways under one filter."""
     tree = checked_filter(where, index.fields())
     condition, ann, table = to_sql(tree, index.fields()), index.manifest.version.ann, index._table
 
@@ -99,7 +99,7 @@ def measure(index: LanceIndex, where: str, queries: np.ndarray) -> list[dict]:
 
 
 def reading(index: LanceIndex, rows: int) -> dict:
-    """Seconds to find the passages of a filter: through the packed column, and through the field's own."""
+    """Seconds to count the passages that pass a filter: by the packed column, and by the field's own column."""
     started = time.perf_counter()
     table = index._table.search().select(["about"]).limit(rows).to_arrow()
     packed = sum(json.loads(about)["metadata"]["spread"] < 0.05 for about in table["about"].to_pylist())
@@ -111,7 +111,7 @@ def reading(index: LanceIndex, rows: int) -> dict:
 
 
 def main() -> None:
-    """Measure, print, and say whether the recall that is wanted was reached."""
+    """Measure, print, and exit with 3 if the wanted recall was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="100000")
     parser.add_argument("--queries", type=int, default=200)

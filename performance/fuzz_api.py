@@ -1,12 +1,12 @@
-"""What the OpenAPI document allows, and what it does not, at a real server: answers keep to the document.
+"""Fuzz a real server with requests that its OpenAPI document allows or forbids, and check responses against it.
 
     python performance/fuzz_api.py                      # a minute
     python performance/fuzz_api.py --quick              # one round of ten requests of each operation
     python performance/fuzz_api.py --seconds 600 --seed 7 --json results/fuzz-api.json
 
-schemathesis makes requests out of the server's own `/openapi.json`, round after round with other seeds, and checks
-every answer: no 500, only documented statuses, bodies and types, what is not allowed refused and what is allowed taken.
-Ends at the first fault with the smallest request that shows it, and exits with 1.
+schemathesis generates requests from the server's own `/openapi.json`, each round with another seed, and checks every
+response: no 500, only documented statuses, bodies and types, valid requests accepted and invalid ones rejected. Stops
+at the first fault, prints the smallest request that reproduces it, and exits with 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-# Filters that cannot be have tests of their own: here they are what the index can answer.
+# Invalid filters have tests of their own; here all filters are valid for the index.
 schemathesis.openapi.format(
     "isoglot-filter",
     st.sampled_from(
@@ -37,7 +37,7 @@ schemathesis.openapi.format(
 
 
 def main() -> int:
-    """Send for as long as asked, and say what came."""
+    """Send requests for --seconds and print the record; return 1 after a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round, ten requests of each operation")
     parser.add_argument("--seconds", type=float, default=60)
@@ -79,12 +79,12 @@ def main() -> int:
 
 
 def can_be(context, case) -> bool:
-    """OpenAPI cannot say that two parameters exclude each other."""
+    """Whether a request is possible: OpenAPI cannot express that lexical mode and feedback exclude each other."""
     return case.query.get("mode") != "lexical" or case.query.get("feedback") not in (True, "true")
 
 
 def round_of(operation, mode, number: int, examples: int, statuses: Counter[str]) -> str:
-    """Requests of one operation, such as the document allows or such as it does not; what was wrong with an answer."""
+    """Send valid or invalid requests (by `mode`) of one operation; return a description of the fault, or ""."""
 
     @seed(number)
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -92,14 +92,14 @@ def round_of(operation, mode, number: int, examples: int, statuses: Counter[str]
     def check(case):
         answer = case.call(timeout=120)
         statuses[f"{operation.label} {answer.status_code}"] += 1
-        # An address or a body that is too long is refused as that, whatever else is wrong with it.
+        # A URL or body that is too long is rejected as such before anything else is checked.
         taken = [negative_data_rejection] if answer.status_code in (413, 414) else []
         case.validate_response(answer, excluded_checks=taken)
 
     try:
         check()
     except Unsatisfiable:
-        return ""  # nothing can be wrong with a request that has no parts
+        return ""  # a request without parameters cannot be invalid
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - it is the fault that was looked for
         return f"seed {number}, {operation.label}, {mode}: {''.join(format_exception(error))[-4000:]}"
     return ""

@@ -1,12 +1,12 @@
-"""Damaged and random files through every reader: none may end in anything but documents and named problems.
+"""Fuzz all readers with damaged and random files: each must yield documents or report problems, and never crash.
 
     python performance/fuzz_readers.py              # 100,000 inputs, some minutes on one core
     python performance/fuzz_readers.py --quick      # 2,000 inputs
     python performance/fuzz_readers.py --inputs 2000 --seed 7
 
-Two thirds of the inputs are samples of each kind with bytes changed, cut or doubled, outside or inside of what they
-are packed in; the others are made of pieces that the formats give a meaning to. Prints, for each kind, how many gave
-documents and how many were passed over.
+70 % of the inputs are samples of each kind with bytes changed, deleted or duplicated, outside or inside their
+compression; the others are concatenations of pieces that have a meaning in some format. Prints, for each kind, how many
+inputs yielded documents and how many were skipped.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ PIECES = [
 
 
 def samples() -> dict[str, list[bytes]]:
-    """Files of each kind to damage."""
+    """Sample files of each kind to damage."""
     found = {kind: [text.encode()] for kind, text in TEXTS.items()}
     for path in FILES.iterdir():
         ending = next((kind for kind in kinds() if path.name.endswith(kind)), None)
@@ -136,7 +136,7 @@ def samples() -> dict[str, list[bytes]]:
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """The same with one to eight changes."""
+    """Bytes with one to eight random changes."""
     out = bytearray(data)
     for _ in range(rng.randint(1, 8)):
         at, to = sorted((rng.randrange(len(out) + 1), rng.randrange(len(out) + 1)))
@@ -157,7 +157,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def damaged_file(data: bytes, rng: random.Random) -> bytes:
-    """A file damaged outside or, where it is packed, inside."""
+    """A file damaged directly or, if it is compressed, inside."""
     if rng.random() < 0.3:
         return damaged(data, rng)
     if data.startswith(b"\x1f\x8b"):
@@ -174,14 +174,14 @@ def damaged_file(data: bytes, rng: random.Random) -> bytes:
 
 
 def made_up(rng: random.Random) -> bytes:
-    """Pieces in a row, in one encoding or another."""
+    """A concatenation of random pieces in a random encoding."""
     text = "".join(rng.choice(PIECES) for _ in range(rng.randint(0, 30)))
     encoding = rng.choice(["utf-8", "utf-8", "utf-16", "utf-16-le", "cp1252", "gb18030", "iso2022_jp"])
     return text.encode(encoding, errors="replace")
 
 
 def fuzz(inputs: int, seed: int, seconds: float = float("inf")) -> tuple[Counter[str], list[str]]:
-    """Read that many inputs (or as many as the time allows); what was seen, and a traceback for each crash."""
+    """Read some inputs (or as many as time allows); return counts of outcomes, and a traceback for each crash."""
     rng, seen, crashes = random.Random(seed), Counter[str](), []
     base, endings = samples(), kinds()
     until = time.monotonic() + seconds
@@ -214,7 +214,7 @@ def _parquet() -> bytes:
 
 
 def main() -> int:
-    """Run and report."""
+    """Fuzz and report; return 3 after a crash."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="2,000 inputs")
     parser.add_argument("--inputs", type=int, default=100_000)

@@ -1,13 +1,13 @@
-"""Damaged bytes at a real server: it answers, or ends the connection, and goes on; nothing of it is a fault of ours.
+"""Fuzz a real server with damaged requests: it must respond or close the connection, and keep serving.
 
     python performance/fuzz_server.py                      # a minute
     python performance/fuzz_server.py --quick              # ten seconds
     python performance/fuzz_server.py --seconds 600 --seed 7
 
-Requests of every route with bytes changed, cut, doubled and put together, chunked bodies, several on a connection, some
-dripped and some left open, over loopback to a server in a process of its own. Fails where an answer is 500, where the
-log has a trace, where a whole request between them is not answered with its own result, or where the process ends or
-grows by more than 100 MiB. Prints how often each status came.
+Sends requests of all routes with bytes changed, deleted, duplicated and concatenated, chunked bodies, several on a
+connection, some dripped and some left open, over loopback to a server in its own process. Fails if a response is 500,
+if the log has a traceback, if an intact request among them does not get its own result, or if the process dies or
+grows by more than 100 MiB. Prints the number of responses by status.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PIECES = [
 
 
 def damaged(draw: random.Random) -> bytes:
-    """Some requests behind each other, most of them with faults."""
+    """One or more concatenated requests, most of them damaged."""
     sent = bytearray()
     for _ in range(draw.choice((1, 1, 1, 2, 5))):
         one = bytearray(draw.choice(REQUESTS).encode())
@@ -73,7 +73,7 @@ def damaged(draw: random.Random) -> bytes:
 
 
 def main() -> int:
-    """Send for as long as asked, and say what came."""
+    """Send requests for --seconds and print what came back; return 1 after a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="ten seconds")
     parser.add_argument("--seconds", type=float, default=60)
@@ -82,7 +82,7 @@ def main() -> int:
     draw, counts, faults = random.Random(args.seed), Counter(), []
     with Served("--passages", "500", "--all-routes") as server:
         port = server.port
-        whole(port, 0)  # it listens before it is ready
+        whole(port, 0)  # blocks until the server, which is already listening, is ready
         open_ones: list[socket.socket] = []
         held, until, sent = None, time.monotonic() + (10 if args.quick else args.seconds), 0
         while time.monotonic() < until and not faults:
@@ -111,11 +111,11 @@ def main() -> int:
 
 
 def send(port: int, content: bytes, draw: random.Random, counts: Counter, open_ones: list[socket.socket]) -> list[str]:
-    """One connection; the statuses that come are counted."""
+    """Send over one connection and count the statuses of the responses; return faults."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=120)
     style = draw.randrange(20)
     try:
-        if style == 0:  # left open, among up to 200 such ones
+        if style == 0:  # left open, one of up to 200
             connection.sendall(content[: draw.randrange(len(content) + 1)])
             open_ones.append(connection)
             if len(open_ones) > 200:
@@ -127,7 +127,7 @@ def send(port: int, content: bytes, draw: random.Random, counts: Counter, open_o
                 connection.sendall(content[at : at + 97])
         else:
             connection.sendall(content)
-        if style == 2:  # gone before the answer
+        if style == 2:  # closed before the response
             connection.close()
             counts["gone"] += 1
             return []
@@ -149,7 +149,7 @@ def send(port: int, content: bytes, draw: random.Random, counts: Counter, open_o
 
 
 def whole(port: int, number: int) -> list[str]:
-    """A request without faults, which must be answered as if nothing were."""
+    """Send an intact request, which must be answered normally; return faults."""
     query = f"{word(number)} {number}"
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     client.request("GET", "/search?k=3&q=" + query.replace(" ", "+"))

@@ -1,6 +1,6 @@
-"""What the programs share: child processes, interleaving, a server of made-up passages, goals, texts, the machine.
+"""Shared code of the benchmarks: child processes, interleaving, a test server, goals, texts, facts about the machine.
 
-Every program has `--quick`: a smoke figure in under a minute, of which the docstring's line says what it leaves out.
+Every program has `--quick`: a smoke test in under a minute, reduced as described in the program's docstring.
 """
 
 import argparse
@@ -21,7 +21,7 @@ _FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def parser(description):
-    """Arguments every program takes."""
+    """Return a parser with the arguments that all benchmarks share."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="a smoke figure in under 50 s")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the full record")
@@ -31,7 +31,7 @@ def parser(description):
 
 
 def in_child(program, task, timeout=3600):
-    """Run one task of a program in its own process; the last line it prints is its result, as JSON."""
+    """Run one task of a program in its own process and return its result: the last line that it prints, as JSON."""
     done = subprocess.run(
         [sys.executable, program, "--child", json.dumps(task)], capture_output=True, text=True, timeout=timeout
     )
@@ -41,7 +41,7 @@ def in_child(program, task, timeout=3600):
 
 
 def interleaved(program, tasks, repeats):
-    """Every task once, then every task again, and so on: (name, results) of each, in the given order."""
+    """Run every task once, then every task again, and so on; return the list of results of each by name."""
     results = {name: [] for name in tasks}
     for number in range(repeats):
         for name, task in tasks.items():
@@ -55,7 +55,7 @@ def interleaved(program, tasks, repeats):
 
 
 def thinned(folder, texts):
-    """Some question groups with their answers and as many further candidates, in all languages present."""
+    """Thin XQuAD-R to about `texts` texts: some question groups, their answers and further candidates."""
     from isoglot.data.benchmarks.benchmark import assemble
     from isoglot.data.benchmarks.lareqa import load_lareqa
 
@@ -77,37 +77,37 @@ def thinned(folder, texts):
 
 
 def atlas_rows():
-    """Rows of the project's own corpus, as dicts."""
+    """Yield the rows of the embedded corpus, as dicts."""
     for name in ("train", "test"):
         for line in (files("isoglot") / "atlas" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
             yield json.loads(line)
 
 
 def markdown_pages(folder):
-    """(name of the collection, language, text without code) of the Markdown files in LANG/ folders."""
+    """Yield (collection, language, text without code blocks) of the Markdown files in LANG/ folders."""
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         for path in sorted(place.rglob("*.md")):
             yield folder.parent.name, place.name, _FENCES.sub("", path.read_text(encoding="utf-8"))
 
 
 def bytes_below(folder):
-    """Of all files in a folder and its folders."""
+    """Total size of all files in a folder, recursively."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def median(results, key):
-    """Median of one entry over repeats."""
+    """Median of one entry over the repeats."""
     return statistics.median(result[key] for result in results)
 
 
 def rss(pid="self"):
-    """Resident bytes of a process now: of this one, or of another by its id."""
+    """Current resident memory of this or another process, in bytes."""
     with open(f"/proc/{pid}/statm") as stream:
         return int(stream.read().split()[1]) * resource.getpagesize()
 
 
 def rss_mb(pid):
-    """The same in MiB, of a process and those that it started; None where the system does not say."""
+    """Current resident memory of a process and its descendants, in MiB; None if the system does not report it."""
     try:
         return round(sum(map(rss, family(pid))) / 2**20, 1)
     except OSError:
@@ -115,32 +115,32 @@ def rss_mb(pid):
 
 
 def family(pid):
-    """A process and those that it started, by their ids."""
+    """Process ids of a process and its descendants."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [pid, *(one for file in lists for child in file.read_text().split() for one in family(int(child)))]
 
 
 def private():
-    """Bytes that belong to this process alone (mapped files do not)."""
+    """Private dirty memory of this process in bytes, which excludes mapped files."""
     with open("/proc/self/smaps_rollup") as stream:
         return sum(int(line.split()[1]) * 1024 for line in stream if line.startswith("Private_Dirty"))
 
 
 def peak(pid="self"):
-    """Largest resident bytes of a process so far (of its program alone: ru_maxrss would count its parent's too)."""
+    """Peak resident memory of a process in bytes (since exec; ru_maxrss would include the parent's)."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 
 def unit(vectors):
-    """Rows of length 1, float32."""
+    """Scale rows to unit length, float32."""
     import numpy as np
 
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 class Served:
-    """A server of made-up passages (`serve.py`) in a process of its own, for the time of a block.
+    """Context manager for a server of generated passages (`serve.py`) in its own process.
 
     Args:
         flags: of `serve.py`, such as `--passages 500`.
@@ -162,7 +162,7 @@ class Served:
         return self
 
     def end(self):
-        """Stop it as Ctrl-C does; its last line of output, as JSON, and what it said on stderr."""
+        """Stop the server with SIGINT, like Ctrl-C; return its last line of output, as JSON, and its stderr."""
         self._process.send_signal(signal.SIGINT)
         out, _ = self._process.communicate(timeout=30)
         self._log.seek(0)
@@ -175,17 +175,17 @@ class Served:
 
 
 def write(record, path):
-    """Write a record of a program that has no goals, where a file was asked for."""
+    """Write a record as JSON if a path is given."""
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def finish(goals, record, path):
-    """Print one line a goal, write the record, and exit with 3 where a goal was missed.
+    """Print one line per goal, write the record, and exit with 3 if a goal was missed, else with 0.
 
     Args:
-        goals: (name, measured, wanted, whether at least (True) or at most (False)).
+        goals: (name, measured, wanted, at_least): `wanted` is a minimum if `at_least`, else a maximum.
         record: everything measured.
         path: file for the record, or None.
     """
@@ -204,7 +204,7 @@ def finish(goals, record, path):
 
 
 def machine():
-    """Processor, cores, memory and versions."""
+    """Facts about the machine: processor, cores, memory, GPU and versions."""
     import os
 
     import torch
@@ -220,7 +220,7 @@ def machine():
             memory = round(int(line.split()[1]) / 1e6, 1)
     return {
         "processor": processor,
-        # Of the instructions for matrices and wide vectors, those that there are.
+        # The vector and matrix instruction sets that the processor supports.
         "flags": [name for name in flags if name.startswith(("amx", "avx"))],
         "amx": "amx_bf16" in flags,
         "cores": os.cpu_count(),
@@ -242,7 +242,7 @@ def _lines(path):
 
 
 def commit():
-    """Of the repository that this program stands in; None outside of one."""
+    """The current commit of this program's repository; None outside of one."""
     done = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
     )

@@ -1,14 +1,14 @@
-"""Hybrid search by its parts: questions and names in held-out articles, with other weights and with fused ranks.
+"""Ablation of hybrid search: questions and names in held-out articles, with other weights and with rank fusion.
 
     python performance/alignment.py mlqa-r --split parts
     python performance/hybrid.py parts/held
-    python performance/hybrid.py parts/held --grid    # what weight and exponent were chosen by
+    python performance/hybrid.py parts/held --grid    # tuned weight and exponent
     python performance/hybrid.py xquad-r --langs de,en --quick
 
-Questions are those of a LAReQA folder, within a language, across two, from all together, and from all with balanced
-languages. Names are made of its answers: one or two of the three rarest words (of four letters or more, in languages
-that write spaces) of each sentence that answers a question, which is what has to be found. Every list is 50 deep; mean
-average precision, the mean over languages or pairs of languages.
+Questions are those of a LAReQA folder, searched within a language, across two, in the pool of all, and in the pool with
+balanced languages. Names simulate searches for known words: one or two of the three rarest words (of four letters or
+more, in languages written with spaces) of each sentence that answers a question; that sentence is the answer. All
+lists are 50 deep; figures are mean average precision, macro-averaged over languages or pairs of languages.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main():
 
 
 def questions(benchmark):
-    """(text, language, relevant ids) of each question."""
+    """Yield (text, language, relevant ids) of each question."""
     codes = benchmark.languages
     for number, text in enumerate(benchmark.queries.texts):
         relevant = {benchmark.candidates.ids[place] for place in benchmark.relevant(number)}
@@ -92,7 +92,7 @@ def questions(benchmark):
 
 
 def names(benchmark, codes):
-    """The same of rare words, each to be found where it was taken from."""
+    """Yield the same for queries of rare words; the sentence that they were taken from is relevant."""
     draw, seen = random.Random(0), defaultdict(Counter)
     words = [sorted(set(NAMES.findall(text.lower()))) for text in benchmark.candidates.texts]
     for lang, own in zip(codes, words, strict=True):
@@ -106,7 +106,7 @@ def names(benchmark, codes):
 
 
 def look(searcher, asked, languages):
-    """What is near and what matches, of every query in every setting that it has an answer in."""
+    """Yield the dense and the lexical hits of every query, in every setting in which it has an answer."""
     from isoglot.search.candidates import matching, nearest
 
     index = searcher._index
@@ -121,7 +121,7 @@ def look(searcher, asked, languages):
 
 
 def figures(lists, order):
-    """Mean average precision in each setting; what a list lacks has no precision."""
+    """Mean average precision in each setting; relevant passages missing from a list count as 0."""
     from isoglot.measuring.measures import average_precision
 
     cells = defaultdict(list)
@@ -140,7 +140,7 @@ def figures(lists, order):
 
 
 def ranks_fused(near, matched, text):
-    """Reciprocal rank fusion (Cormack and others 2009), constant 60."""
+    """Reciprocal rank fusion (Cormack et al. 2009), constant 60."""
     scores, known = defaultdict(float), {}
     for entries in (near, matched):
         for rank, one in enumerate(entries, 1):
@@ -150,7 +150,7 @@ def ranks_fused(near, matched, text):
 
 
 def hybrid(weight=None, exponent=None):
-    """What the product does, or the same with another weight of words and another exponent of their share."""
+    """isoglot's hybrid ranking, optionally with another lexical weight and another exponent of the word share."""
     from isoglot.search import candidates
 
     def order(near, matched, text):

@@ -1,13 +1,13 @@
-"""Thousands of connections that say nothing, and whether those who ask notice them.
+"""Whether thousands of idle connections slow down the requests of other clients.
 
     python performance/idle_connections.py                    # 3,000 silent connections
     python performance/idle_connections.py --quick            # 200, and 30 requests of each kind
     python performance/idle_connections.py --silent 1000 --json results/idle-connections.json
 
-Probes and searches are sent over loopback to a server in a process of its own, first alone and then while so many
-connections are open, each in one of three states: silent from the beginning, silent in the middle of a head, and kept
-alive after an answer. They are opened anew as the server lets go of them. Fails where a request is refused or answered
-with anything but 200, or where the server has not let go of all of them in the end.
+Probes and searches are sent over loopback to a server in its own process, first alone and then while many connections
+are open, each in one of three states: silent from the start, silent in the middle of the request head, and kept alive
+after a response. Those that the server closes are reopened. Fails if a request is refused or answered with another
+status than 200, or if the server has not closed all idle connections in the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ASKED = ("/livez", "/readyz", "/search?q=ka+lo&k=3")
 
 
 def main() -> int:
-    """Measure without and with the others, and say what came."""
+    """Measure without and with idle connections, and print the record; return 1 after a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="200 silent connections, 30 requests of each kind")
     parser.add_argument("--silent", type=int, default=3000)
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 class Others:
-    """Connections that say nothing, or nothing more."""
+    """Connections that send nothing, or nothing more."""
 
     def __init__(self, port: int, number: int) -> None:
         self.port, self.opened = port, 0
@@ -87,12 +87,12 @@ class Others:
         self.poll.register(one.fileno(), select.POLLIN)
 
     def refresh(self) -> None:
-        """Open anew those that were ended."""
+        """Replace the connections that the server has closed."""
         for _ in range(self._ended()):
             self._another()
 
     def wait(self, seconds: float) -> int:
-        """How many are open after so many seconds without new ones; it ends when none is."""
+        """Wait up to some seconds for the server to close all; return how many are still open."""
         until = time.monotonic() + seconds
         while self.open and time.monotonic() < until:
             self._ended(200)
@@ -112,13 +112,13 @@ class Others:
         return ended
 
     def close(self) -> None:
-        """End all."""
+        """Close all connections."""
         for one in self.open.values():
             one.close()
 
 
 def asked(port: int, requests: int, between=lambda: None) -> dict:
-    """Milliseconds of each kind of request, each over a connection of its own, as balancers send probes."""
+    """Latency percentiles per kind of request, each over a new connection, like the probes of load balancers."""
     took: dict[str, list[float]] = {path: [] for path in ASKED}
     faults = 0
     for number in range(requests):

@@ -1,10 +1,10 @@
-"""Products in 8 bits against prepacked bf16 ones, at the shapes of multilingual-e5-small's layers.
+"""Matrix products in int8 against prepacked bf16 ones, at the shapes of multilingual-e5-small's layers.
 
     taskset -c 0 python performance/int8.py --json results/int8.json
     python performance/int8.py --quick     # three products of each kind
 
-`dynamic` is torch's dynamic quantisation (float32 in and out, the range found at every call) by its faster engine;
-`static` a product of numbers that are 8 bits already, and `rounding` what it takes to make them from bf16.
+`dynamic` is torch's dynamic quantisation (float32 in and out, the range computed at every call) with its faster engine;
+`static` a product of inputs already in 8 bits, and `rounding` the cost of quantising them from bf16.
 """
 
 import statistics
@@ -18,7 +18,7 @@ SHAPES = {"queries, keys, values": (384, 1152), "wide": (384, 1536), "narrow": (
 
 
 def milliseconds(work, repeats):
-    """Median of the processor's time."""
+    """Median milliseconds of CPU time per call."""
     work()
     found = []
     for _ in range(repeats):
@@ -29,7 +29,7 @@ def milliseconds(work, repeats):
 
 
 def measured(rows, size, out, repeats):
-    """Milliseconds of each way to multiply (rows, size) by (size, out)."""
+    """Milliseconds of each kind of product of (rows, size) and (size, out)."""
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""What one more training language costs those that were there: trainings in more and more languages, equal steps.
+"""The cost of additional training languages for the others: train in more and more languages with equal steps.
 
     isoglot data from-lareqa mlqa-r --context-negatives 1 -o rows.jsonl
     python performance/language_curve.py rows.jsonl --languages de,en,zh,ar,hi,es,vi --sizes 3,5,7 -o curve \\
@@ -7,9 +7,9 @@
 
     python performance/language_curve.py rows.jsonl --quick -o curve      # two and three languages, one seed, two steps
 
-The first languages of --languages are in every training: they are measured by themselves, each model on the same
-queries and passages. Then all languages are measured together, those that a model was not trained in as well. The
-steps are as many however many languages share them. What is in the folder already is not made again.
+The first languages of --languages are in every training: models are first evaluated on these, with the same queries
+and passages, then on all languages, including those that a model was not trained in. The number of steps does not
+depend on the number of languages. Results that are already in the folder are reused.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from data_curve import figures_in, interval, isoglot, spread
 
 
 def main() -> None:
-    """Train and measure what is missing, then print the tables."""
+    """Train and evaluate what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, help="a JSONL file of parallel rows")
     parser.add_argument("--languages", default="de,en,zh,ar,hi,es,vi", help="in the order in which they are added")
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def tables(found: dict, sides: dict[str, str], sizes: list[int], seeds: list[int]) -> None:
-    """Means over seeds with their standard deviation, and what each size changes against the one before it."""
+    """Print means over seeds with their standard deviations, and each size's difference from the one before it."""
     names = list(next(iter(found.values())))
     for side, langs in sides.items():
         print(f"\nMeasured in {langs} ({side}); below each mean its difference from the size before, by seed, ± 95 %\n")

@@ -1,10 +1,10 @@
-"""How often the language of a short text is guessed right: the project's own `atlas`, and folders of your own.
+"""Accuracy of language detection on short texts: the embedded corpus `atlas`, and folders of your own.
 
     python performance/language_guess.py
     python performance/language_guess.py --quick     # every tenth text
     python performance/language_guess.py --lareqa xquad-r mlqa-r --pages fastapi-docs/docs
 
-A text counts where it has a letter. `und` is the answer where nothing reaches the threshold.
+Texts without any letter are left out. The detector returns `und` if no language reaches its threshold.
 """
 
 import re
@@ -18,14 +18,14 @@ from isoglot.languages import normal_code
 from isoglot.languages.detection import detect
 from isoglot.languages.sentences import segments
 
-WANTED = 2.0  # percent, not guessed or wrong
-LEAST = 25  # characters of a paragraph
+WANTED = 2.0  # at most, percent undetected or wrong
+LEAST = 25  # characters in a paragraph
 _HEADING = re.compile(r"#+ +(.*?)\s*(\{[^}]*\})?\s*")
 _MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}|`[^`]*`|\]\([^)]*\)|^///?.*$|[*_\[\]#]", re.MULTILINE)
 
 
 def atlas():
-    """(kind, language, text) of its questions, its passages' sentences, and whole passages."""
+    """Yield (kind, language, text) of the embedded corpus: questions, passages, and their sentences."""
     for row in harness.atlas_rows():
         yield "atlas questions", row["lang"], row["query"]
         yield "atlas passages", row["lang"], row["passage"]
@@ -34,14 +34,17 @@ def atlas():
 
 
 def questions(folder):
-    """Questions of a folder in LAReQA's layout."""
+    """Yield (kind, language, text) of the questions of a folder in LAReQA's layout."""
     for lang, _, asked in read_lareqa(folder):
         for question in asked:
             yield f"{folder.name} questions", lang, question.text
 
 
 def pages(folder):
-    """Headings and paragraphs of Markdown files in LANG/ folders, without code; zh-hant counts as Chinese."""
+    """Yield (kind, language, text) of headings and paragraphs of Markdown files in LANG/ folders, without code.
+
+    zh-hant counts as Chinese.
+    """
     for name, code, text in harness.markdown_pages(folder):
         lang = normal_code(code).partition("-")[0]
         for line in text.splitlines():

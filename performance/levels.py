@@ -1,14 +1,15 @@
-"""What comes off a language's scores before languages are compared (`--fair balanced`), and what else was tried.
+"""The level to subtract from a language's scores for `--fair balanced`, compared with alternatives.
 
     python performance/alignment.py mlqa-r --split parts
-    python performance/levels.py parts/held --third --models best=runs/best,base=embedded    # chose it
+    python performance/levels.py parts/held --third --models best=runs/best,base=embedded    # tuned it
     python performance/levels.py parts/held --third --models best=runs/best --late           # cosines and tokens
     python performance/levels.py xquad-r --quick       # German and English, a third of the candidates
 
-The folder is in LAReQA's layout. Off each score come shares of the mean of its language's scores for the query, and of
-the mean of the k highest of them; `standardised` is divided by their deviation instead. Columns: mAP in the pool of all
-languages, rank distance in ranks, and the mean reciprocal rank there where a question has one answer left, drawn at
-random: of all questions, of those whose answer is in their own language, and of the others.
+The folder is in LAReQA's layout. From each score are subtracted shares of the mean of its language's scores for the
+query, and of the mean of the k highest of them; `standardised` subtracts the mean and divides by the standard
+deviation. Columns: mAP in the pool of all languages, rank distance in ranks, and, if only one random answer to each
+question is relevant, the mean reciprocal rank in the pool: of all questions, of those with the answer in their own
+language, and of the others.
 """
 
 from functools import partial
@@ -50,12 +51,12 @@ def main():
 
 
 def row(benchmark, scores, what, correct):
-    """One line: the pool as it is, and with a single answer to each question."""
+    """Print a row: figures on the whole pool, and with a single answer to each question."""
     found = score_matrix(benchmark, correct(benchmark, scores))
     pool, distance = (found.macro("multilingual", name) for name in ("map", "rank_distance"))
     kept, others = one_answer(benchmark)
     alone = scores.copy()
-    for query, columns in enumerate(others):  # they are there, and say nothing
+    for query, columns in enumerate(others):  # the other answers keep their places, but with low scores
         alone[query, columns] = scores[query].min()
     corrected = correct(benchmark, alone)
     for query, columns in enumerate(others):
@@ -67,7 +68,7 @@ def row(benchmark, scores, what, correct):
 
 
 def one_answer(benchmark):
-    """Of each query, the candidate that stays relevant, and the other relevant ones."""
+    """For each query, the candidate that stays relevant, drawn at random, and the other relevant ones."""
     draw, offsets = np.random.default_rng(0), benchmark.gold_offsets
     golds = [benchmark.gold[offsets[n] : offsets[n + 1]] for n in range(len(benchmark.queries))]
     kept = np.array([draw.choice(gold) for gold in golds])
@@ -75,20 +76,20 @@ def one_answer(benchmark):
 
 
 def languages(benchmark):
-    """The columns of each language's candidates."""
+    """The column indices of each language's candidates."""
     langs = benchmark.candidates.lang
     return [np.flatnonzero(langs == code) for code in np.unique(langs)]
 
 
 def levelled(benchmark, scores):
-    """As `--fair balanced` has it."""
+    """Scores as balanced by `--fair balanced`."""
     found = scores.astype(np.float32)
     balance(benchmark, found)
     return found
 
 
 def standardised(benchmark, scores):
-    """Less the mean of the language's, divided by their deviation: what balanced rankings went by before."""
+    """Scores standardised within each language for each query: the earlier method of balancing."""
     found = np.empty_like(scores)
     for own in languages(benchmark):
         part = scores[:, own]
@@ -97,7 +98,7 @@ def standardised(benchmark, scores):
 
 
 def less(benchmark, scores, *, mean, nearest, k):
-    """Less a share of the mean of the language's, and of the mean of its k highest."""
+    """Subtract shares of the mean of the language's scores, and of the mean of its k highest."""
     found = np.empty_like(scores)
     for own in languages(benchmark):
         part = scores[:, own]

@@ -1,11 +1,11 @@
-"""What a step of training costs on several machines: measured over loopback, fitted, read off for eight machines.
+"""The cost of a training step on several machines: measured over loopback, fitted, and projected to eight machines.
 
     python performance/nodes.py                # 1, 2 and 4 processes, gradients of 2 to 64 MB
     python performance/nodes.py --quick        # 1 and 2 processes, fewer sizes
 
-A step is computed, then the gradients of all processes become their mean (`training.processes`), one after the other.
-Each process runs one thread. The mean costs a + b * bytes; a and b are fitted to the shortest of the repeats of all
-sizes but one, which is then predicted. Over a network, a ring of N machines sends 2 (N - 1) / N times the bytes.
+A step first computes gradients, then averages them over all processes (`training.processes`), without overlap. Each
+process runs one thread. Averaging costs a + b * bytes; a and b are fitted to the shortest of the repeats at all sizes
+but one, which is then predicted. Over a network, each of N machines in a ring sends 2 (N - 1) / N times the bytes.
 """
 
 import json
@@ -21,7 +21,7 @@ import numpy as np
 MEGABYTES = (2, 4, 8, 16, 64)
 HELD_OUT = 16
 MACHINES, LINKS, EFFICIENCY = 8, (10, 25, 100), 0.9
-# Parameters that train, in millions: all, or the layers and 20,000 rows of the token table (`--embeddings used`).
+# Trained parameters in millions: all, or the layers and 20,000 rows of the token table (`--embeddings used`).
 MODELS = {
     "multilingual-e5-small, used rows": 21.5 + 20e3 * 384 / 1e6,
     "multilingual-e5-small, all": 117.7,
@@ -30,7 +30,7 @@ MODELS = {
     "xlm-roberta-large, used rows": 303.9 + 20e3 * 1024 / 1e6,
     "xlm-roberta-large, all": 559.9,
 }
-COMPUTED = (0.25, 1.0, 4.0)  # seconds of a step without the mean
+COMPUTED = (0.25, 1.0, 4.0)  # seconds of a step without averaging
 
 
 def main():
@@ -91,7 +91,7 @@ def main():
 
 
 def fit(seconds):
-    """Least squares of a + b * megabytes, relative to each measurement; neither is negative."""
+    """Fit a + b * megabytes by least squares of relative errors; a is set to 0 if it would be negative."""
     sizes, values = np.array(list(seconds), dtype=float), np.array(list(seconds.values()))
     columns = np.stack([np.ones_like(sizes), sizes], axis=1) / values[:, None]
     a, b = np.linalg.lstsq(columns, np.ones_like(values), rcond=None)[0]
@@ -99,7 +99,7 @@ def fit(seconds):
 
 
 def project(copying):
-    """Seconds of the mean, and what share of a step is computing, by model, wire and link."""
+    """Yield the seconds of averaging, and the share of a step spent computing, by model, wire format and link."""
     for model, millions in MODELS.items():
         for wire, width in (("fp32", 4), ("bf16", 2)):
             for gbit in LINKS:
@@ -111,7 +111,7 @@ def project(copying):
 
 
 def child(task):
-    """Some processes over loopback: seconds to compute, and of the mean by size and wire, of the slowest of them."""
+    """Seconds of the slowest of some processes over loopback: to compute, and to average by size and wire format."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -182,7 +182,7 @@ def work(rank, world, port, task, results):
         said["step"][wire] = shortest(lambda wire=wire: (compute(), mean(wire)))
         said[wire] = {}
         for size in task["megabytes"]:
-            # Many tensors, as gradients are.
+            # Many tensors, like gradients.
             tensors = list(torch.ones(size * 250_000).tensor_split(40))
             said[wire][str(size)] = shortest(lambda wire=wire, held=tensors: average_over_processes(held, wires[wire]))
     results.put(said)

@@ -1,12 +1,12 @@
-"""Two processes that encode at once on the same cores, against one after the other.
+"""Two processes encoding at once on the same cores, against one after the other.
 
     python performance/processes.py
     python performance/processes.py --quick     # 100 texts, once
-    python performance/processes.py --pin 0     # all threads on one core, though OpenMP counted more: the hardest case
+    python performance/processes.py --pin 0     # all threads on one core, though OpenMP sees more: the worst case
 
-Each process does what `isoglot encode` does, over the same texts. `asleep` is how isoglot's command has threads wait,
-`spinning` what OpenMP does by default. Beside the clock stands the processor time of both, which other work on the
-machine changes less.
+Each process encodes the same texts, like `isoglot encode`. With `asleep` idle threads sleep, as isoglot's command sets
+it; with `spinning` they spin, OpenMP's default. Both wall time and the CPU time of both processes are reported; the
+latter depends less on other load.
 """
 
 import json
@@ -24,7 +24,7 @@ WAYS = ("asleep", "spinning")
 
 
 def child(task):
-    """Open a model, then encode at every line of input; what is printed says that it is done."""
+    """Open a model and print "ready", then encode at every line of stdin and print the CPU seconds."""
     if task["way"] == "asleep":
         from isoglot.core.waiting import wait_asleep
 
@@ -120,7 +120,7 @@ def main():
 
 
 def ratio(times, key):
-    """Median over the rounds of at once over in turn."""
+    """Median over rounds of the ratio of running at once to running in turn."""
     return statistics.median(b[key] / a[key] for a, b in zip(times["in_turn"], times["at_once"], strict=True))
 
 

@@ -1,14 +1,15 @@
-"""Two replicas of an index behind HAProxy, under load, while all that can happen happens: nobody may notice.
+"""Two replicas of an index behind HAProxy, under load, through updates, crashes and restarts that no client may notice.
 
     python performance/replicas.py
     python performance/replicas.py --quick        # two clients, 50 passages, no longer than the events take
     python performance/replicas.py --clients 8 --seconds 90
 
 An object store, two `isoglot serve s3://...` and HAProxy (with examples/replicas/haproxy.cfg) run on this machine's
-loopback. Clients search without a pause; meanwhile a new version is pushed, old ones are pruned and pushed, one replica
-is killed (-9) and started again, the other one is told to leave (SIGTERM) and started again, and the store is killed.
-Every answer is checked: status 200, and passages of one version only. Prints what happened when, the number of answers
-and of errors, and how long each new version took to be served by both. Needs haproxy and the package moto.
+loopback interface. Clients search without pause; meanwhile a new version is pushed, one replica is killed (-9) and
+restarted, the other is stopped (SIGTERM) and restarted, old versions are pruned and pushed, another version is pushed,
+and the store is killed. Every response is checked: status 200, and passages of one version only. Prints a log of the
+events, the numbers of responses and errors, and how long both replicas took to serve each new version. Needs haproxy
+and the package moto.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ REFRESH, DRAIN = 2, 6
 
 
 def main() -> int:
-    """Run, print, and say whether nobody noticed anything."""
+    """Run the trial, print, and return 0 if all responses were right and updates were in time, else 3."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two clients, 50 passages, as short as the events allow")
     parser.add_argument("--clients", type=int, default=4)
@@ -57,7 +58,7 @@ def main() -> int:
 
 
 class Trial:
-    """The store, the replicas, the balancer, the clients, and what befalls them."""
+    """The store, the replicas, the load balancer, the clients, and the sequence of events."""
 
     def __init__(self, work: Path, stack: ExitStack, args: argparse.Namespace) -> None:
         self.work, self.stack, self.args = work, stack, args
@@ -80,7 +81,7 @@ class Trial:
         }
 
     def run(self) -> dict[str, object]:
-        """Let everything happen once."""
+        """Run all events once and return the record."""
         store = self.start_store()
         self.index(1)
         self.isoglot("push", "index", ADDRESS)
@@ -134,7 +135,7 @@ class Trial:
         }
 
     def index(self, version: int) -> None:
-        """Make a version, every passage of which says its number."""
+        """Build a version of the index whose passages contain its number."""
         rows = self.work / "rows.jsonl"
         with rows.open("w", encoding="utf-8") as stream:
             for number in range(self.args.passages):
@@ -143,7 +144,7 @@ class Trial:
         self.isoglot("index", "rows.jsonl", "-o", "index", *(["--update"] if version > 1 else []))
 
     def publish(self, version: int) -> float:
-        """Push a version; seconds until both replicas serve it."""
+        """Push a version; return the seconds until both replicas serve it."""
         self.index(version)
         self.isoglot("push", "index", ADDRESS)
         pushed = time.perf_counter()
@@ -159,7 +160,7 @@ class Trial:
         return seconds
 
     def search(self) -> None:
-        """Search without a pause, through the balancer."""
+        """Search without pause through the load balancer until the trial is over."""
         while not self.over.is_set():
             try:
                 answer = ask(self.port)
@@ -173,7 +174,7 @@ class Trial:
                 self.mixed += len(told) != 1
 
     def start_store(self) -> subprocess.Popen[bytes]:
-        """An object store with an empty bucket."""
+        """Start an object store with an empty bucket."""
         store = self.start(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.store_port))
         made = urllib.request.Request(f"{self.environment['AWS_ENDPOINT_URL']}/{BUCKET}", method="PUT")
         for _ in range(600):
@@ -186,14 +187,14 @@ class Trial:
         raise SystemExit("the object store does not start; pip install 'moto[server]'")
 
     def serve(self, port: int) -> subprocess.Popen[bytes]:
-        """A replica."""
+        """Start a replica."""
         return self.start(
             sys.executable, "-m", "isoglot", "serve", ADDRESS, "--local", f"local-{port}", "--port", str(port),
             "--refresh", str(REFRESH), "--drain", str(DRAIN),
         )  # fmt: skip
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """A process that ends with the trial."""
+        """Start a process that is killed at the end of the trial."""
         log = self.stack.enter_context((self.work / f"log-{len(self.events)}-{Path(command[0]).name}").open("ab"))
         process = subprocess.Popen(command, cwd=self.work, env=self.environment, stdout=log, stderr=log)
 
@@ -206,7 +207,7 @@ class Trial:
         return process
 
     def isoglot(self, *arguments: str) -> None:
-        """A command, which must succeed."""
+        """Run an isoglot command, which must succeed."""
         command = [sys.executable, "-m", "isoglot", *arguments]
         done = subprocess.run(command, cwd=self.work, env=self.environment, capture_output=True, text=True)
         if done.returncode:
@@ -223,17 +224,17 @@ class Trial:
         raise SystemExit(f"port {port} is not ready after two minutes")
 
     def say(self, what: str) -> None:
-        """Note what happened."""
+        """Record and print an event."""
         seconds = time.perf_counter() - self.started
         self.events.append({"seconds": round(seconds, 2), "what": what, "answers": self.answers})
         print(f"{seconds:7.1f} s  {self.answers:7d} answers  {len(self.errors):3d} errors  {what}", flush=True)
 
 
 def ask(port: int, path: str = "/search?q=tide%20table&k=20&mode=lexical") -> dict:
-    """A JSON answer.
+    """GET a path and return the JSON response.
 
     Raises:
-        ValueError: another status than 200.
+        ValueError: the status is not 200.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
@@ -248,12 +249,12 @@ def ask(port: int, path: str = "/search?q=tide%20table&k=20&mode=lexical") -> di
 
 
 def versions(answer: dict) -> set[int]:
-    """The editions that an answer's passages are of."""
+    """The set of versions that a response's passages come from."""
     return {int(re.search(r"Edition (\d+)", hit["text"])[1]) for hit in answer["hits"]}
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])

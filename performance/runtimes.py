@@ -1,13 +1,14 @@
-"""OpenVINO on one core beside isoglot's own encoder: in bf16, and in int8 with numbers rounded before the products.
+"""OpenVINO on one core against isoglot's own encoder: in bf16, and in two kinds of int8.
 
     pip install openvino nncf
     taskset -c 0 python performance/runtimes.py --data-dir ../shared/data/xquad-r --json results/runtimes.json
     python performance/runtimes.py --quick     # 100 candidates of the embedded corpus, one round
 
-Candidates of XQuAD-R in all languages present (passages of the embedded corpus without --data-dir), the same texts,
-prompts and length on all sides, which take turns; OpenVINO's batches hold texts of similar length, and the best of
-three sizes counts. `weights` has weights in int8, whose products round their input as they go (dynamic quantisation);
-`static` rounds by ranges that passages of the embedded corpus gave. A cosine is to isoglot's vector of the same text.
+Encodes candidates of XQuAD-R in all languages present (without --data-dir, passages of the embedded corpus), with the
+same texts, prompts and length for all alternatives, which take turns. OpenVINO's batches are of texts of similar
+length; the best of three batch sizes counts. `weights` has int8 weights and quantises inputs dynamically; `static`
+quantises inputs by ranges calibrated on passages of the embedded corpus. Cosines are to isoglot's vector of the same
+text.
 """
 
 import random
@@ -84,7 +85,7 @@ def main():
 
 
 def candidates(folder):
-    """All candidates of a LAReQA folder, in an order of chance."""
+    """All candidates of a LAReQA folder, shuffled."""
     from isoglot.data.benchmarks.lareqa import load_lareqa
 
     found = list(load_lareqa(folder, "xquad-r").candidates.texts)
@@ -93,13 +94,13 @@ def candidates(folder):
 
 
 def token_ids(model, texts):
-    """Token ids of passages, prompt included."""
+    """Token ids of passages, including the prompt."""
     prompt = model.prompts.get("document", "")
     return model.tokenizer([prompt + text for text in texts], truncation=True, max_length=LENGTH)["input_ids"]
 
 
 def padded(ids):
-    """The model's two inputs for a batch, as long as its longest text."""
+    """The model's two inputs for a batch, padded to its longest text."""
     import numpy as np
 
     given = np.ones((len(ids), max(map(len, ids))), np.int64)
@@ -110,7 +111,7 @@ def padded(ids):
 
 
 def compiled(openvino, model, calibration, folder):
-    """A request of one thread for each kind of the model's own, with mean pooling."""
+    """A single-threaded inference request for each variant of the model, with mean pooling."""
     import nncf
     import torch
 
@@ -139,7 +140,7 @@ def compiled(openvino, model, calibration, folder):
 
 
 def milliseconds(work):
-    """Median of a hundred, after ten that are not counted."""
+    """Median milliseconds of a hundred calls, after ten warm-up calls."""
     found = []
     for _ in range(110):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Planning batches from millions of rows: time to the first batch, pairs a second, memory, and how they grow.
+"""Planning batches from millions of rows: time to the first batch, pairs per second, memory, and their growth.
 
 python performance/sampler.py              # 10^5, 10^6 and 10^7 synthetic rows in 12 languages
 python performance/sampler.py --quick      # up to 10^6
@@ -86,7 +86,7 @@ def child(task):
 
 
 def write(task):
-    """Synthetic rows: groups of all languages, one in eight languages missing at random, two data sets."""
+    """Write synthetic rows: groups in all languages, each language missing with probability 1/8, two data sets."""
     import random
 
     draw = random.Random(0)
@@ -122,7 +122,7 @@ def prepare(task):
 
 @contextmanager
 def watched_memory():
-    """The largest memory of this process, without mapped files, looked at a hundred times a second."""
+    """Track the peak anonymous memory (without mapped files) of this process, sampled a hundred times a second."""
     peak, done = [0], threading.Event()
 
     def look():

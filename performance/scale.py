@@ -1,14 +1,14 @@
-"""MIRACL at its real size: what the English corpus of 33 million passages costs, projected from measured curves.
+"""MIRACL at full size: the cost of its English corpus of 33 million passages, projected from measured curves.
 
     python performance/scale.py
     python performance/scale.py --quick     # a hundredth of the sizes, once
 
-(a) encoding: made-up passages of MIRACL's length, in MIRACL's own files, through the shards that `isoglot encode`
-writes; and once more as after a kill, when everything is read and checked and nothing is encoded. (b) exact search:
-799 queries, as many as English dev has, in shards of random float16 vectors with the default --memory. (c) bytes on
-disk. A straight line is fitted to each curve, and its residuals say whether the projection may be believed. Every
-point runs in a process of its own, interleaved with the others; seconds are medians, and memory is the peak above the
-process before the work. Random vectors of one file are read from the page cache; 25 GB of them come from the disk.
+(a) encoding: generated passages of MIRACL's length, in MIRACL's file layout, into shards as written by `isoglot
+encode`; and resuming a finished encoding, where everything is read and checked and nothing is encoded. (b) exact
+search: 799 queries, as in English dev, in shards of random float16 vectors with the default --memory. (c) bytes on
+disk. A straight line is fitted to each curve; its residuals show whether the projection can be trusted. Every point
+runs in its own process, interleaved with the others; seconds are medians, and memory is the peak above that before
+the work. The vectors here are read from the page cache; the full 25 GB would come from disk.
 """
 
 import json
@@ -38,7 +38,7 @@ DIMENSION = 384
 
 
 def passages(number):
-    """Corpus lines as MIRACL has them: distinct, English, three to five sentences of the embedded corpus."""
+    """Yield corpus records in MIRACL's format: distinct, English, three to five sentences of the embedded corpus."""
     rows = map(json.loads, (Path(isoglot.__file__).parent / "atlas" / "train.jsonl").open(encoding="utf-8"))
     texts = [row["passage"] for row in rows if row["lang"] == "en"]
     sentences = [part.strip(" .") + "." for text in texts for part in text.split(". ") if len(part) > 40]
@@ -49,7 +49,7 @@ def passages(number):
 
 
 def corpus(folder, number):
-    """A MIRACL in its original layout: one language, one question."""
+    """Write and open a MIRACL in its original layout, with one language and one query."""
     home, documents = folder / "miracl-v1.0-en", folder / "miracl-corpus-v1.0-en"
     for place in (home / "topics", home / "qrels", documents):
         place.mkdir(parents=True)
@@ -61,7 +61,7 @@ def corpus(folder, number):
 
 
 def encoding(task):
-    """Seconds for encoding, from the corpus files to vectors on disk."""
+    """Seconds to encode, from corpus files to vectors on disk."""
     quiet_libraries()
     model = load(task["model"])
     tokens = []
@@ -83,7 +83,7 @@ def encoding(task):
 
 
 def resuming(task):
-    """Seconds for finding that everything is encoded: the corpus is read, and each shard's texts are checked."""
+    """Seconds to resume a finished encoding: the corpus is read, and each shard's texts are checked."""
     with tempfile.TemporaryDirectory() as scratch:
         data, folder = corpus(Path(scratch) / "miracl", task["size"]), Path(scratch) / "vectors"
         folder.mkdir()
@@ -97,7 +97,7 @@ def resuming(task):
 
 
 def vectors(folder, number, shard):
-    """Shards as `isoglot encode` writes them, of random unit vectors; queries first."""
+    """Write shards of random unit vectors, as `isoglot encode` does; queries first."""
     folder.mkdir()
     draw = np.random.default_rng(0)
     counts = [QUERIES, *(min(shard, number - start) for start in range(0, number, shard))]
@@ -112,7 +112,7 @@ def vectors(folder, number, shard):
 
 
 def part(whole, folder, size, shard):
-    """The first passages of a folder of vectors as a folder of its own."""
+    """Make a folder of the queries and the first `size` passages of a folder of vectors, by symbolic links."""
     folder.mkdir()
     shards = 1 + -(-size // shard)
     for number in range(shards):
@@ -122,7 +122,7 @@ def part(whole, folder, size, shard):
 
 
 def searching(task):
-    """Seconds from vectors on disk to every measure."""
+    """Seconds from vectors on disk to all measures."""
     queries = [(f"en:{n}", "en", "?") for n in range(QUERIES)]
     data = Miracl(("en",), queries, {key: [f"{key}#0"] for key, *_ in queries}, frozenset(), {}, "full")
     before, started = rss(), time.perf_counter()
@@ -143,7 +143,7 @@ def line(curve, at):
     """Fit a straight line to (size, value) points.
 
     Returns:
-        The fit, its value at a size, and its largest residual as a share of the largest value.
+        The fit, its value at size `at`, and its largest residual as a share of the largest value.
     """
     sizes, values = (np.array(side, float) for side in zip(*curve, strict=True))
     slope, start = np.polyfit(sizes, values, 1)

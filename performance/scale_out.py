@@ -1,21 +1,21 @@
-"""Indexing on several workers against one process, and what 10^8 and 10^9 passages would take.
+"""Indexing on several workers against one process, and a projection to 10^8 and 10^9 passages.
 
     python performance/scale_out.py [--model embedded]
     python performance/scale_out.py --quick     # 256 passages, each number of workers once
 
-Passages of about a hundred words are indexed here and by 1, 2 and 4 Ray workers on this machine. Unless --model names
-an encoder, one is taken that waits --wait milliseconds a passage and computes nothing, as a process waits for its GPU:
-that measures what plan, transfers, ledger and splitting leave of the workers' time, on a machine that has fewer cores
-than workers. A rate is counted from the moment when as many shards are finished as there are workers, so that starting
-Ray and opening models are not in it; the whole time is printed beside it. Efficiency is the rate by that of one process
-and the number of workers. Driver figures (documents a second of a core that are read and planned, its memory) are
-measured too; the memory by itself, at any number of short records, with
+Passages of about a hundred words are indexed in this process and by 1, 2 and 4 Ray workers on this machine. Unless
+--model names an encoder, the encoder sleeps --wait milliseconds per passage, as a process waits for its GPU: this
+measures the overhead of planning, transfers, ledger and splitting on a machine with fewer cores than workers. Rates are
+counted from the moment when as many shards are finished as there are workers, which excludes starting Ray and opening
+models; the total time is printed beside them. Efficiency is the rate divided by that of one process and by the number
+of workers. The driver is measured too (documents per second of one core that it reads and plans, and its memory);
+its memory alone, at any number of short records, with
 
     python performance/scale_out.py --plan 1000000 2000000 5000000 --repeats 1
 
-So are bytes on disk of an index in 32, 16 and 8 bits, whose vectors are random numbers (ones that repeat would take
-less): what four times as many passages take more, so that what every index has once is not in it. The projection is
-arithmetic with the flags below, assumptions that are printed with it; nothing of that size was built.
+Bytes on disk are measured for an index with 32, 16 and 8 bits, with random vectors (repeated numbers would compress):
+the difference between two indexes, one of four times as many passages, so that fixed costs cancel out. The projection
+is arithmetic from these figures and the flags below, which are printed with it; nothing of that size was built.
 """
 
 import json
@@ -63,7 +63,7 @@ SPREAD, WORDS = 2_654_435_761, "of some words " * 40  # ids in no order
 
 
 class Waiting:
-    """Waits for a device that is not there; vectors say nothing."""
+    """An encoder that only sleeps, simulating a GPU; its vectors are meaningless."""
 
     name = "waiting"
 
@@ -77,7 +77,7 @@ class Waiting:
 
 
 class Noise:
-    """Random numbers, the same for the same text: as those of real vectors, they cannot be stored shorter."""
+    """An encoder of random numbers seeded by the text: like real vectors, they do not compress."""
 
     name = "noise"
 
@@ -89,7 +89,7 @@ class Noise:
 
 
 class Timed:
-    """An executor that notes when each result came."""
+    """An executor that records when each result arrives."""
 
     def __init__(self, inner):
         self.inner, self.workers, self.at = inner, inner.workers, []
@@ -101,7 +101,7 @@ class Timed:
 
 
 def building(task):
-    """Seconds for an index, and passages a second while all workers work."""
+    """Seconds to build an index, and passages per second while all workers are busy."""
     shards.CHUNK = task["shard"]
     executor = Timed(OnRay(workers=task["workers"]) if task["workers"] else Here())
     model = open_embedder(task["model"]) if task["model"] else Waiting(task["wait"], task["dimension"])
@@ -119,7 +119,7 @@ def building(task):
 
 
 def written(path, size):
-    """Passages as a file of records."""
+    """Write passages as a JSONL file and return its path."""
     with path.open("w", encoding="utf-8") as out:
         out.writelines(
             json.dumps({"id": each["docid"], "title": each["title"], "text": each["text"], "lang": "en"}) + "\n"
@@ -129,7 +129,7 @@ def written(path, size):
 
 
 def keeping(task):
-    """Bytes on disk of one more passage, in each kind of numbers."""
+    """Bytes on disk per additional passage, for each number format."""
     figures = {}
     for numbers in NUMBERS:
         points = []
@@ -145,7 +145,7 @@ def keeping(task):
 
 
 def planning(task):
-    """What the driver does by itself: documents a second of its processor, and the most memory that it takes."""
+    """Measure the driver alone: documents per CPU second, and peak memory."""
 
     class Nobody:
         workers = 1
@@ -172,7 +172,7 @@ def planning(task):
 
 
 def driver(results):
-    """Print what the driver does by itself, and give its memory in bytes, the fewest documents first."""
+    """Print the driver's figures, and return its memory in bytes by ascending number of documents."""
     plans = [found for name, found in results.items() if name.startswith("plan-")]
     for found in plans:
         rate, megabytes = median(found, "rate"), median(found, "bytes") / 1e6
@@ -182,18 +182,18 @@ def driver(results):
 
 
 def growth(plans, memories):
-    """The goal for what each further document takes; below so many documents they are kept in memory."""
+    """The goal for the driver's memory per additional document; none at small sizes, which are kept in memory."""
     if len(plans) < 2 or plans[0] < 2 * MOST:
         return []
     return [("driver-bytes-a-document", (memories[-1] - memories[0]) / (plans[-1] - plans[0]), 30, False)]
 
 
 def projected(count, numbers, args, disk, read, memory, efficiency):
-    """Hours, dollars, gigabytes and milliseconds for a number of passages, one a document."""
+    """Project hours, dollars, gigabytes and milliseconds for a number of passages, one per document."""
     encode = count / (args.gpu_rate * args.workers * efficiency)
     plan = count / (args.drivers_rate or read)
     hours = max(encode, plan) / 3600
-    # The approximate index holds half a byte for each number, three factors and the row's address; bytes have none.
+    # The ANN index stores half a byte per dimension, three factors and the row's address; int8 has no ANN index.
     approximate = 0 if numbers == "int8" else args.dimension / 2 + 23
     share = 1 if numbers == "int8" else args.probes / math.sqrt(count)
     read_bytes = share * count * (args.dimension if numbers == "int8" else approximate)
@@ -205,7 +205,7 @@ def projected(count, numbers, args, disk, read, memory, efficiency):
         "workers_that_one_driver_feeds": (args.drivers_rate or read) / (args.gpu_rate * efficiency),
         "dollars": hours * (args.workers + 1) * args.price_per_hour,
         "gigabytes": gigabytes,
-        # Until the commit is done it also has the finished shards, which are in 32 bits, and hashes of documents.
+        # Until the commit the driver also stores the finished shards, in 32 bits, and hashes of documents.
         "driver_disk_gigabytes": gigabytes + (disk["float32"] + 130) * count / 1e9,
         "driver_memory_gigabytes": memory / 1e9,
         "pull_minutes": gigabytes / args.network / 60,
@@ -247,7 +247,7 @@ def main():
         rate, seconds = median(results[str(w)], "rate"), median(results[str(w)], "seconds")
         print(f"  {w} worker{'s' if w > 1 else ' '}    {rate:8.1f}  {seconds:6.1f} s  efficiency {share:.2f}")
     memories = driver(results)
-    memory = memories[-1]  # of any number, see LargeDict
+    memory = memories[-1]  # hardly grows with the number of documents, see LargeDict
     read = median(results[f"plan-{plans[-1]}"], "rate")
     disk = {each: getattr(args, f"bytes_{each}") or median(results["keep"], each) for each in NUMBERS}
     print("bytes a passage on disk: " + ", ".join(f"{each} {value:.0f}" for each, value in disk.items()))

@@ -1,14 +1,14 @@
-"""Build time, disk, latency and recall@10 of searching: isoglot, LanceDB's own call, and faiss, on the same vectors.
+"""Build time, disk, latency and recall@10 of vector search: isoglot, LanceDB directly, and faiss, on the same vectors.
 
     python performance/search.py                       # 10,000 and 100,000 vectors
     python performance/search.py --rows 1000000 --json results/search-1e6.json
     python performance/search.py --quick
-    python performance/search.py --curve results/search/*.json   # what 10^8 would cost, from records; no run
+    python performance/search.py --curve results/search/*.json   # extrapolate records to 10^8 vectors; no run
 
 Vectors: 384 dimensions, float32, unit length: one of 1000 random unit centres plus Gaussian noise of length 0.8 (in
-expectation), seed 0. Queries come from the same clusters and are not among the vectors: 200 to choose probes, others
-to measure. k = 10, one client, warm. Every system runs in its own child process; memory is its peak above what it
-held after imports. isoglot's path and LanceDB's own call run interleaved in one process, query by query.
+expectation), seed 0. Queries come from the same clusters but are not among the vectors: 200 for choosing the number of
+probes, the others for measuring. k = 10, one client, warm. Every system runs in its own child process; memory is its
+peak above what it held after imports. isoglot and LanceDB's direct call alternate in one process, query by query.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WANTED_RECALL, WANTED_P99, WANTED_RATIO = 0.95, 30.0, 1.15
 
 
 def generate(rows: int, seed: int) -> np.ndarray:
-    """Unit vectors (rows, 384) around the 1000 centres."""
+    """Generate unit vectors (rows, 384) around the 1000 centres."""
     centres = np.random.default_rng(0).normal(size=(CLUSTERS, DIMENSION)).astype(np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     rng = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def generate(rows: int, seed: int) -> np.ndarray:
 
 
 def truth(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Exact ten nearest of each query, by blocks of vectors."""
+    """The exact ten nearest vectors of each query, computed in blocks."""
     best = np.full((len(queries), K), -2.0, np.float32)
     which = np.zeros((len(queries), K), np.int64)
     for start in range(0, len(vectors), 100_000):
@@ -59,12 +59,12 @@ def truth(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
 
 def recall(found, right) -> float:
-    """Mean share of the true ten that were found."""
+    """recall@10: the mean share of the true ten nearest that were found."""
     return float(np.mean([len(set(map(int, f)) & set(map(int, r))) / K for f, r in zip(found, right, strict=True)]))
 
 
 def timed(search, queries):
-    """Results, and milliseconds of every query after 20 to warm up."""
+    """Results and milliseconds of every query, after 20 warm-up queries."""
     for query in queries[:20]:
         search(query)
     found, spent = [], []
@@ -76,14 +76,14 @@ def timed(search, queries):
 
 
 def figures(search, queries, right):
-    """p50, p99 and recall of one way to search."""
+    """p50, p99 and recall of a search function."""
     found, spent = timed(search, queries)
     p50, p99 = np.percentile(spent, [50, 99])
     return {"p50_ms": round(float(p50), 3), "p99_ms": round(float(p99), 3), "recall@10": round(recall(found, right), 4)}
 
 
 def child_faiss(kind: str, folder: Path):
-    """One faiss index."""
+    """Measure one faiss index."""
     import faiss
 
     before = peak() / 2**20
@@ -124,7 +124,7 @@ def child_faiss(kind: str, folder: Path):
 
 
 def child_isoglot(folder: Path):
-    """Isoglot's index without and with ANN, each beside LanceDB's own call on the same table."""
+    """Measure isoglot's index without and with ANN, each beside LanceDB's direct call on the same table."""
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import Manifest
     from isoglot.search.index.publishing import publish
@@ -158,7 +158,7 @@ def child_isoglot(folder: Path):
 
 
 def measure_pair(what: str, index, queries, right, built: float, home: Path):
-    """Isoglot's call and LanceDB's own, query by query in turn."""
+    """Measure isoglot's call and LanceDB's direct call, alternating query by query."""
     from isoglot.search.index.passages_table import SHOWN
 
     ann, table = index.manifest.version.ann, index._table
@@ -195,13 +195,13 @@ def measure_pair(what: str, index, queries, right, built: float, home: Path):
 
 
 def load_data(folder: Path):
-    """Vectors (memory-mapped), queries and their true ten."""
+    """Load vectors (memory-mapped), queries, and the queries' true ten nearest."""
     return (np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "queries.npy"),
             np.load(folder / "truth.npy"))  # fmt: skip
 
 
 def query_encoding():
-    """Milliseconds to encode one query with the embedded model; None without it."""
+    """Median milliseconds to encode one query with the embedded model; None without it."""
     try:
         from isoglot.core.errors import IsoglotError
         from isoglot.encoders.encoding import encode
@@ -220,7 +220,7 @@ def query_encoding():
 
 
 def run(rows: int, measured: int, systems):
-    """All systems on one size, each result as it comes; a system that fails gives a record with its error."""
+    """Measure all systems at one size and yield each result; a system that fails yields a record with its error."""
     with TemporaryDirectory(prefix="isoglot-bench-") as scratch:
         folder = Path(scratch)
         vectors, queries = generate(rows, 1), generate(TUNED_ON + measured, 2)
@@ -239,13 +239,13 @@ def run(rows: int, measured: int, systems):
 
 
 def cost_curve(entries: list[dict], rows: float = 1e8) -> list[dict]:
-    """Build time, disk and latency fitted over all measured sizes, and read off at `rows`.
+    """Fit build time, disk and latency over all measured sizes, and extrapolate to `rows`.
 
-    Disk and exact search: a part that is fixed and one for each row. Building: besides, each row is compared with as
-    many centroids as the square root of the rows. An ANN search: a fixed part, and one for each centroid and each row
-    of the probed partitions; at `rows` as many partitions are probed as at the largest size.
+    Disk and exact search have a fixed cost and a cost per row. Building also compares each row with as many centroids
+    as the square root of the rows. An ANN search has a fixed cost, and a cost per centroid and per row of the probed
+    partitions; at `rows` it probes as many partitions as at the largest size.
     """
-    # Vectors of the smaller sizes stay in memory, those of `rows` would not: they are compared as LanceDB does.
+    # isoglot searches small indexes in memory, which would not hold `rows` vectors: use LanceDB's figures instead.
     exact = [entry for entry in entries if entry["system"] == "lancedb-exact" and "error" not in entry]
     ann = [entry for entry in entries if entry["system"] == "isoglot-ann" and "error" not in entry]
     if len({entry["rows"] for entry in exact}) < 2 or len({entry["rows"] for entry in ann}) < 2:
@@ -278,7 +278,7 @@ def cost_curve(entries: list[dict], rows: float = 1e8) -> list[dict]:
 
 
 def in_words(curve: list[dict]) -> str:
-    """The paragraph about the size that was not measured."""
+    """Describe the extrapolation to 10^8 passages and its assumptions in a paragraph."""
     if not curve:
         return "two sizes of isoglot's index or more make a cost curve: --rows 10000,100000, or --curve with records"
     build, disk, exact, ann = (made["read_off"] for made in curve)
@@ -294,7 +294,7 @@ def in_words(curve: list[dict]) -> str:
 
 
 def print_curve(curve: list[dict]) -> None:
-    """A line for each fit: measured and fitted at every size, and what is read off."""
+    """Print a line per fit: measured and fitted costs at every size, and the extrapolated cost."""
     for made in curve:
         points = ", ".join(f"{point['rows']}: {point['measured']} ({point['fitted']})" for point in made["points"])
         print(f"CURVE {made['what']}, measured (fitted) at {points}; read off at {made['rows']:.0e}: "
@@ -302,7 +302,7 @@ def print_curve(curve: list[dict]) -> None:
 
 
 def main() -> None:
-    """Measure, print, compare with the goals."""
+    """Measure, print, and compare with the goals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="10000,100000")
     parser.add_argument("--queries", type=int, default=500)
@@ -358,7 +358,7 @@ def main() -> None:
 
 
 def goals(entries: list[dict]) -> bool:
-    """Print one line a goal; whether one was missed."""
+    """Print one line per goal; return whether any was missed."""
     missed = False
     for entry in entries:
         if entry["system"] not in ("isoglot-ann", "isoglot-exact"):
@@ -376,7 +376,7 @@ def goals(entries: list[dict]) -> bool:
 
 
 def keep(path, record: dict) -> None:
-    """Write the record so far, whole or not at all."""
+    """Write the record so far, atomically."""
     if path:
         from isoglot.core.files import write_json
 

@@ -1,21 +1,22 @@
-"""The server under load: requests a second, median and 99th percentile, memory, errors.
+"""The server under load: requests per second, median and 99th percentile latency, memory, errors.
 
     python performance/serve.py                    # 10,000 requests each at 1, 8 and 32 clients, JSON and page
     python performance/serve.py --quick
     python performance/serve.py --model embedded --repeated 0.9   # a real encoder, and nine of ten queries known
-    python performance/serve.py --model embedded --queries atlas  # questions that people might ask, in 11 languages
+    python performance/serve.py --model embedded --queries atlas  # realistic questions in 11 languages
     python performance/serve.py --requests 100000 --clients 8 --kinds json     # memory, with its curve
-    python performance/serve.py --model embedded --index stored --repeated 0.9 --narrowed 0.5 --half  # as used
+    python performance/serve.py --model embedded --index stored --repeated 0.9 --narrowed 0.5 --half  # typical use
 
-The server runs in a process of its own on this machine's loopback (and its model in another, as `isoglot serve` has
-it), over an exact index of seeded random passages in 11 languages; the clients are threads of this process, each with
-one kept-alive connection, and share the machine with it. Without --model a query's vector is drawn from a seed, so that
-the figures are the server's own; beside them stands the same search called directly. Memory is the peak of both above
-what they held once they were ready; the record of --json has what they held after every fortieth of the requests.
+The server runs in its own process on this machine's loopback interface (and its model in another, as in `isoglot
+serve`), over an exact index of seeded random passages in 11 languages; the clients are threads of this process on the
+same machine, each with one kept-alive connection. Without --model a query's vector is drawn from a seed, so that the
+figures measure the server alone; the same search called directly is reported for comparison. Memory is the peak of
+both server processes above what they held when ready; the record of --json has their memory after every fortieth of
+the requests.
 
---index stored serves an index on disk as `isoglot index` makes one, instead of one in memory. --narrowed has a share of
-the requests carry a filter and ask for counts of two fields. --half measures every row again with requests that come
-at a constant rate, half of the row's own throughput, each timed from when it was due.
+--index stored serves an index on disk, as built by `isoglot index`, instead of one in memory. --narrowed is the share
+of requests with a filter and facet counts of two fields. --half repeats every row with requests at a constant rate of
+half the row's throughput, each timed from when it was due.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ PATHS = {"json": "/search?k=10&q={}", "page": "/?view=one&k=10&q={}"}
 
 
 def main() -> int:
-    """Run, print, and say whether the goals were reached."""
+    """Measure, print, and return 0 if the goals were reached, else 3."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=10_000, help="at each number of clients and kind of answer")
     parser.add_argument("--clients", default="1,8,32")
@@ -82,14 +83,15 @@ def main() -> int:
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Every kind of answer at every number of clients, in turn."""
+    """Measure every kind of response at every number of clients."""
     flags = ["--passages", str(args.passages), "--index", args.index]
     flags += ["--model", args.model] if args.model else []
     rows: list[dict] = []
     halves: list[dict] = []
     with Served(*flags) as server:
         port = server.port
-        query(random.Random(0), args.queries)  # read now: a client that connects and says nothing is let go of
+        # Load the questions now: the server drops clients that connect and stay silent meanwhile.
+        query(random.Random(0), args.queries)
         load(port, "json", 1, min(100, args.requests), seed=1)  # warm
         held = rss_mb(server.pid)
         for clients in (int(part) for part in args.clients.split(",")):
@@ -111,12 +113,12 @@ def measure(args: argparse.Namespace) -> dict:
     errors = sum(row["errors"] for row in rows + halves)
     goals = [goal("errors", errors, 0), goal("clean_exit", ended["signal"], "SIGINT")]
     if held is not None:
-        # The first row's requests fill caches; a single one is held against what there was before it.
+        # The first row fills the caches, so growth is measured from there; with a single row, from before it.
         first = held if len(rows) == 1 else rows[0]["server_mb"]
         goals.append(goal("memory_growth_mb", round(rows[-1]["server_mb"] - first, 1), 100))
     speeds = {row["clients"]: row["per_second"] for row in rows if row["kind"] == "json"}
     if args.model and {1, 32} <= set(speeds) and not args.repeated:
-        # Queries of many clients are encoded together.
+        # Queries of concurrent clients are encoded in batches.
         times = round(speeds[32] / speeds[1], 2)
         goals.append({"name": "throughput_32_to_1", "measured": times, "wanted": 4, "reached": times >= 4})
     for row in halves:
@@ -154,10 +156,10 @@ def load(
     narrowed: float = 0.0,
     rate: float | None = None,
 ) -> dict:
-    """Send requests over as many connections as clients; seconds from first byte sent to last byte read.
+    """Send requests over one connection per client, timing each from sending to the last byte read.
 
-    `told` gets the number of requests that are done, forty times. With a rate (requests a second) each is sent when it
-    is due, or as soon after as a connection is free, and timed from when it was due.
+    `told` is called with the number of finished requests, forty times. With a rate (requests per second) each request
+    is sent when it is due, or once its connection is free, and timed from when it was due.
     """
     share = [requests // clients + (number < requests % clients) for number in range(clients)]
     started, counting, done = threading.Barrier(clients + 1), threading.Lock(), [0]
@@ -170,7 +172,7 @@ def load(
         started.wait()
         began = time.perf_counter()
         for turn in range(share[number]):
-            # One of a hundred that everybody asks, or one that nobody asked before.
+            # Either one of a hundred popular queries, or a new one.
             known = draw.random() < repeated
             one = random.Random(draw.randrange(100)) if known else draw
             words = quote(query(one, queries))
@@ -210,20 +212,20 @@ def load(
         "errors": sum(errors for _, errors in results),
         "per_second": round(requests / seconds, 1),
         **percentiles(took),
-        # Whose vector is remembered, and who has to be encoded, are two kinds of requests.
+        # Reported separately: queries whose vectors are cached, and queries that have to be encoded.
         **({"known": percentiles(took[known]), "new": percentiles(took[~known])} if known.any() else {}),
     }
 
 
 def percentiles(took: np.ndarray) -> dict:
-    """The median and the 99th percentile of milliseconds; of none, none."""
+    """Median and 99th percentile of milliseconds; None each for an empty array."""
     if not len(took):
         return {"p50_ms": None, "p99_ms": None}
     return {f"p{share}_ms": round(float(np.percentile(took, share)), 2) for share in (50, 99)}
 
 
 def child(count: int, model: str | None, *, stored: bool = False, all_routes: bool = False) -> None:
-    """The server; prints its port when it is ready, and its peak of memory when it was told to stop."""
+    """Run the server; print its port when it is ready, and its peak memory when it was stopped."""
     from isoglot.core.waiting import wait_asleep
     from isoglot.search.index.memory import MemoryIndex
     from isoglot.search.passage import Passage
@@ -248,7 +250,7 @@ def child(count: int, model: str | None, *, stored: bool = False, all_routes: bo
 
 
 def stored_index(home: Path, passages: list, vectors: np.ndarray, ann_from: int | None = None):
-    """An index on disk; exact in its vectors, unless there are at least `ann_from`."""
+    """Build an index on disk, with exact search, or with ANN if there are at least `ann_from` vectors."""
     from isoglot.search.index.lance import LanceIndex
     from isoglot.search.index.manifest import Manifest
     from isoglot.search.index.publishing import publish
@@ -267,7 +269,7 @@ def stored_index(home: Path, passages: list, vectors: np.ndarray, ann_from: int 
 
 
 def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
-    """Say the port and the time of a search without a server, then serve until the signal comes."""
+    """Print the port and the time of a search without a server, then serve until SIGINT."""
     from isoglot.encoders.encoding import as_encoder
     from isoglot.serve.app import create_app
     from isoglot.serve.server import listen, run
@@ -283,7 +285,7 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
     port = taken.getsockname()[1]
     print(json.dumps({"port": port, "direct_ms": round(float(np.median(took)), 2)}), flush=True)
     ended = "none"
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with SIGINT ignored
     try:
         embed = {"index": as_encoder(encoder(model))} if all_routes else None
         run(create_app({"index": searcher}, ServeSettings(at_once=2 if model else 1), embed=embed), taken)
@@ -294,7 +296,7 @@ def answer_until_told(searcher, model: str | None, *, all_routes: bool) -> None:
 
 
 def opened(model: str):
-    """A model, opened as the command does it in a process of its own."""
+    """Open a model in the way `isoglot serve` does in its encoder process."""
     from isoglot.encoders.light import open_light
     from isoglot.encoders.opening import open_embedder
     from isoglot.encoders.options import ModelOptions
@@ -304,7 +306,7 @@ def opened(model: str):
 
 @cache
 def encoder(model: str | None):
-    """A model, or vectors drawn from the text's checksum."""
+    """A model in its own process, or a function that draws vectors seeded by a text's checksum."""
     if model:
         from isoglot.encoders.apart import Apart
 
@@ -318,7 +320,7 @@ def encoder(model: str | None):
 
 
 def query(draw: random.Random, queries: str) -> str:
-    """Six made-up words, or a question of the atlas corpus with a number that makes it one of its own."""
+    """Six made-up words, or a question of the atlas corpus with a random number that makes it unique."""
     if queries == "atlas":
         return f"{draw.choice(atlas_questions())} {draw.randrange(10_000)}"
     return " ".join(word(draw.randrange(5000)) for _ in range(6))

@@ -1,16 +1,16 @@
-"""Late interaction and passages in their context by their parts: with and without each, and searching twice.
+"""Ablation of late interaction, passages in their context and feedback: with and without each, and their speed.
 
     python performance/alignment.py mlqa-r --split parts
-    python performance/tokens.py parts/held --third --models base=embedded,best=runs/best --grid    # chose the shares
+    python performance/tokens.py parts/held --third --models base=embedded,best=runs/best --grid    # tunes the shares
     python performance/tokens.py xquad-r --models base=embedded,best=runs/best
     python performance/tokens.py xquad-r --models base=embedded --quick    # German and English, a third of candidates
     python performance/tokens.py --speed
 
-The folder is in LAReQA's layout. Columns: the share of a passage's vector within its paragraph in what is compared (0:
-its own alone), whether the query is drawn to passages, the share of tokens (late interaction) in the score (0: the
-cosine of whole texts). `even` gives a query's tokens one weight instead of their information, `unit` scales mixed
-vectors to length 1. --speed re-ranks 50 passages of `atlas`, first as strangers and then as acquaintances, in an index
-that keeps tokens and in one that does not, and searches without re-ranking in turn.
+The folder is in LAReQA's layout. Columns: the share of the vector of a passage within its paragraph in the passage's
+vector (0: its own vector only), whether feedback moved the query towards passages, the share of late interaction in the
+score (0: the cosine of whole texts). `even` weights a query's tokens equally instead of by their information, `unit`
+scales mixed vectors to length 1. --speed re-ranks 50 passages of `atlas`, first uncached and then cached, in an index
+with token vectors and in one without, alternating with searches without re-ranking.
 """
 
 import json
@@ -80,7 +80,7 @@ def row(benchmark, what, scores):
 
 
 def speed():
-    """Medians of searches for the queries of `atlas` among its passages, and what keeping tokens costs."""
+    """Median times of searches for queries of `atlas` among its passages, and the cost of storing token vectors."""
     lines = files("isoglot").joinpath("atlas", "test.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     documents = [{"lang": one["lang"], "text": one["passage"]} for one in rows]

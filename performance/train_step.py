@@ -1,6 +1,6 @@
-"""Training steps of isoglot beside Sentence Transformers' Trainer: pairs a second and peak memory.
+"""Training steps of isoglot against Sentence Transformers' Trainer: pairs per second and peak memory.
 
-Same model, same rows, same precision, token table trained on both sides:
+Both use the same model, rows and precision, and train the token table:
 
     python performance/train_step.py                  # CPU, batches of 32 and 64
     python performance/train_step.py --quick          # the smallest batch, two steps, bf16 alone
@@ -73,7 +73,7 @@ def main():
                 "tokens_per_pair": harness.median(found, "tokens_per_pair"),
                 "share_of_ceiling": harness.median(found, "flops") / ceiling,
             }
-            # Of the same repeat, so that a slow minute of the machine is in both.
+            # Ratios within a repeat, so that slow phases of the machine affect both sides.
             entry["speed_ratio"] = statistics.median(
                 mine["pairs_per_second"] / other["pairs_per_second"] for mine, other in zip(ours, found, strict=True)
             )
@@ -103,7 +103,7 @@ def main():
 
 
 def find_rows(path, scratch):
-    """Rows prepared in `scratch`, and their name."""
+    """Prepare rows in `scratch`; return the prepared folder and the rows' name."""
     from isoglot.data.prepared import prepare
     from isoglot.data.readers.lareqa_rows import lareqa_rows
     from isoglot.data.rows import write_rows
@@ -119,14 +119,14 @@ def find_rows(path, scratch):
 
 
 def atlas():
-    """The corpus inside the package."""
+    """The path of the embedded corpus."""
     import isoglot
 
     return Path(isoglot.__file__).parent / "atlas" / "train.jsonl"
 
 
 def child(task):
-    """One alternative in this process."""
+    """Measure one alternative in this process."""
     if task["side"] == "ceiling":
         return ceiling(task["device"], task["clock"])
     import sentence_transformers  # noqa: F401
@@ -149,7 +149,7 @@ def child(task):
         "pairs_per_second": steps * task["batch"] / seconds,
         "memory": torch.cuda.max_memory_allocated() if cuda else harness.peak() - before,
         "tokens_per_pair": real / task["batch"],
-        # Forward and backward of every weight outside the token table, for the tokens that are not padding.
+        # Forward and backward of every weight outside the token table, for non-padding tokens.
         "flops": 6 * parameters * real * steps / seconds,
     }
 
@@ -169,7 +169,7 @@ def now(device, clock="wall"):
 
 
 def isoglot_steps(task, rows, scratch, times, tokens):
-    """Steps of `isoglot train` with its defaults."""
+    """Train with isoglot's defaults, recording times and tokens per step; return the number of parameters."""
     module = importlib.import_module("isoglot.training.run")
     from isoglot.training.collator import TokenCollator
     from isoglot.training.log import StepLog
@@ -213,7 +213,7 @@ def isoglot_steps(task, rows, scratch, times, tokens):
 
 
 def st_steps(task, rows, scratch, times, tokens):
-    """Steps of Sentence Transformers' own Trainer as its documentation writes it."""
+    """Train with Sentence Transformers' Trainer as in its documentation, recording the same."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
@@ -265,7 +265,7 @@ def st_steps(task, rows, scratch, times, tokens):
 
 
 def ceiling(device, clock):
-    """The machine's own matrix products: bf16, 2048 x 2048 (8192 on a GPU), best of ten."""
+    """FLOP/s of the machine's matrix products: bf16, 2048 x 2048 (8192 on a GPU), best of ten."""
     import torch
 
     size = 8192 if device.startswith("cuda") else 2048

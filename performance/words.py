@@ -1,11 +1,11 @@
-"""How well words find passages: the terms of `isoglot`, beside words as ICU's dictionaries cut them.
+"""Lexical retrieval by tokenizer: isoglot's terms against words segmented by ICU's dictionaries.
 
     python performance/words.py
     python performance/words.py --quick     # about a hundred queries of each language
     python performance/words.py --lareqa xquad-r mlqa-r --pages fastapi-docs/docs
 
-BM25 of LanceDB, one language at a time: a question looks for its paragraph, a heading for the text under it. MRR, and
-how many look for theirs in vain among the first 100.
+BM25 in LanceDB, one language at a time: the query is a question and the answer its paragraph, or a heading and the text
+under it. Prints MRR, and how many queries do not find theirs among the first 100 (`in vain`).
 """
 
 import re
@@ -24,27 +24,27 @@ from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 
 DEPTH = 100
-LEAST = 80  # characters under a heading
+LEAST = 80  # characters of text under a heading
 _SECTION = re.compile(r"^#+ +", re.MULTILINE)
 _MARKUP = re.compile(r"\]\([^)]*\)|\{[^}]*\}|[*_\[\]`]")
 WAYS = {"icu": search_form, "whitespace": lambda text: " ".join(search_terms(search_form(text)))}
 
 
 def atlas():
-    """(collection, language, query, passage) of the project's own data."""
+    """Yield (collection, language, query, passage) of the embedded corpus."""
     for row in harness.atlas_rows():
         yield "atlas", row["lang"], row["query"], row["passage"]
 
 
 def questions(folder):
-    """Questions of a folder in LAReQA's layout, with the paragraphs that answer them."""
+    """Yield the same for a folder in LAReQA's layout: questions, and the paragraphs with their answers."""
     for lang, _, asked in read_lareqa(folder):
         for question in asked:
             yield folder.name, lang, question.text, question.gold.context
 
 
 def pages(folder):
-    """Headings of Markdown files in LANG/ folders, with the text under them, without code."""
+    """Yield the same for Markdown files in LANG/ folders: headings, and the text under them without code."""
     for name, code, page in harness.markdown_pages(folder):
         for part in _SECTION.split(page)[1:]:
             heading, _, text = _MARKUP.sub("", part).partition("\n")
@@ -53,7 +53,7 @@ def pages(folder):
 
 
 def ranks(tokenizer, pairs):
-    """Rank of each query's passage, infinite beyond the depth."""
+    """Yield the rank of each query's passage, infinite beyond `DEPTH`."""
     passages = list(dict.fromkeys(passage for _, passage in pairs))
     place = {passage: number for number, passage in enumerate(passages)}
     form = WAYS[tokenizer]

@@ -2,5 +2,5 @@
 
 import lazy_loader
 
-# The public names stand in `__init__.pyi`; each is imported on first use, so that `import isoglot` stays instant.
+# The public names are listed in `__init__.pyi`; each is imported on first use, so that `import isoglot` stays instant.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,1 @@
-"""What tests share: tiny models, rows and collections."""
+"""Shared test support: tiny models, rows, collections and servers."""

@@ -1,4 +1,4 @@
-"""An encoder for a process of its own, which does by a text's words what encoders do at their worst."""
+"""An encoder for a separate process that misbehaves as the texts tell it: errors, crashes, hangs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
 
 
 class UnsendableError(Exception):
-    """Does not survive being sent: it wants two arguments, and keeps one."""
+    """An exception that cannot be unpickled: it takes two arguments but keeps one."""
 
     def __init__(self, one: str, other: str) -> None:
         super().__init__(f"{one} {other}")
 
 
 class Odd:
-    """A text's length and whether it is a query, unless the text says otherwise."""
+    """Encode a text as its length and whether it is a query, or misbehave if the text says so."""
 
     name, device, length = "odd", "cpu", 99
 
@@ -44,29 +44,29 @@ class Odd:
 
 
 def open_odd() -> Encoder:
-    """Open it."""
+    """Open the encoder."""
     return Odd()
 
 
 class _Unpicklable(BaseException):
-    """Neither an `Exception` nor one that can be sent."""
+    """Not an `Exception`, and cannot be pickled."""
 
     def __reduce__(self) -> str:
         raise TypeError
 
 
 def panics(_: Encoder) -> None:
-    """As a library of another language does."""
+    """Raise what a native library's panic might."""
     raise _Unpicklable("panicked")
 
 
 def unsendable(_: Encoder) -> object:
-    """An answer that cannot be sent."""
+    """Return a value that cannot be pickled."""
     return threading.Lock()
 
 
 def open_slowly() -> Encoder:
-    """The first time at once; afterwards never."""
+    """Open at once the first time, and hang every other time."""
     marker = os.environ["ISOGLOT_TEST_OPENED"]
     if os.path.exists(marker):
         threading.Event().wait()
@@ -75,5 +75,5 @@ def open_slowly() -> Encoder:
 
 
 def pid_of(_: Encoder) -> int:
-    """The process that holds it."""
+    """The id of the encoder's process."""
     return os.getpid()

@@ -1,4 +1,4 @@
-"""Certificates that no authority has signed, as servers of one's own have them."""
+"""Self-signed certificates for test servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path, address: str = "127.0.0.1") -> tuple[Path, Path]:
-    """Files of a certificate for an address, and of its key."""
+    """Write a certificate for an address, and its key; return both paths."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     made = (

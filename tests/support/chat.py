@@ -1,4 +1,4 @@
-"""A chat endpoint on the loopback that answers as it is told to, also badly."""
+"""A local chat completions endpoint with scripted responses, including broken ones."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class ChatServer:
-    """`answer(prompt, number)` gives the text, an HTTP status, or bytes that are sent as they are."""
+    """A server whose `answer(prompt, number)` returns the text, an HTTP status, or bytes to send unchanged."""
 
     def __init__(self, answer):
         self.answer, self.prompts, self.bodies = answer, [], []
@@ -16,7 +16,7 @@ class ChatServer:
 
 @contextmanager
 def chat_server(answer, usage=10):
-    """Serve; gives (address, server)."""
+    """Start a server and yield (address, server)."""
     state = ChatServer(answer)
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Databases that indexes are exported to, as places: those that need no server, and others before a stand-in."""
+"""Places of databases that indexes are exported to: embedded ones, and others with a stand-in for the server."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _NAMES = {"milvus": "m.db", "qdrant": "q"}
 
 
 def database_place(kind: str, home: Path) -> str:
-    """A place that belongs to a folder; the test is skipped where the database's packages are missing."""
+    """The place of a database for a folder; skips the test if the database's packages are missing."""
     for package in _NEEDS.get(kind.partition(" ")[0], ("opensearchpy",)):
         pytest.importorskip(package)
     if kind in EMBEDDED:

@@ -1,4 +1,4 @@
-"""Processes that are killed at a chosen point of their own work, so that no test has to time a kill."""
+"""Kill processes at a chosen point of their own work, so that no test has to time a kill."""
 
 import itertools
 import os
@@ -7,12 +7,12 @@ import sys
 
 
 def die():
-    """End this process as `kill -9` does."""
+    """Kill this process, like `kill -9`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def machine_dies():
-    """End the machine of Ray's that this process works on: its daemon, its workers, and this one among them."""
+    """Kill the Ray machine that this process runs on: its daemon and its workers, including this one."""
     import psutil
 
     workers = psutil.Process().parent().children(recursive=True)
@@ -24,12 +24,12 @@ def machine_dies():
 
 
 def daemon_dies():
-    """End Ray's daemon on the machine that this process works on, as a whole machine looks whose network is gone."""
+    """Kill Ray's daemon on this process's machine, which looks like a machine that lost its network."""
     os.kill(os.getppid(), signal.SIGKILL)
 
 
 def die_after_calls(number):
-    """Die when this thread has called that many more Python functions, whosever they are."""
+    """Die when this thread has made `number` more calls of Python functions, anywhere."""
     left = number
 
     def count(frame, event, arg):
@@ -43,15 +43,15 @@ def die_after_calls(number):
 
 
 def dies_around(owner, name, *, after, call=1, when=lambda *args, **keywords: True):
-    """Let this process die at that call of a function (or of a context: at its start or its end), before or after.
+    """Let this process die before or after a call of a function; for a context manager, at its start or end.
 
-    Calls may come from several threads at once, and end in another order than they began.
+    Calls may come from several threads at once, and finish in another order than they began.
 
     Args:
         owner, name: of the function.
-        after: or before.
+        after: die after the call instead of before it.
         call: the number of the call, from 1.
-        when: says by its arguments whether a call counts.
+        when: predicate over the call's arguments: whether the call counts.
     """
     whole, calls = getattr(owner, name), itertools.count(1)
 
@@ -71,7 +71,7 @@ def dies_around(owner, name, *, after, call=1, when=lambda *args, **keywords: Tr
 
 
 class _Leaving:
-    """A context that ends in its own way."""
+    """A context manager whose exit is replaced by `leave`."""
 
     def __init__(self, context, leave):
         self._context, self._leave = context, leave
@@ -84,12 +84,12 @@ class _Leaving:
 
 
 class CountingWords:
-    """The encoder of words, in however many processes: writes down how many passages it was given each time.
+    """The encoder of `serving`, which records the number of texts of each call, across processes.
 
     Args:
-        book: file that it writes to.
-        dies_at: a word; the first process that meets it dies.
-        way: of dying.
+        book: the file to write to.
+        dies_at: a word; the first process that encounters it dies.
+        way: the function that kills the process.
     """
 
     name = "words"
@@ -109,6 +109,6 @@ class CountingWords:
         return embed(texts, role)
 
     def shards(self, size):
-        """How many times it was given as many passages as a shard has."""
+        """The number of calls with exactly `size` texts, the size of a shard."""
         with open(self.book) as book:
             return sum(int(line) == size for line in book)

@@ -1,4 +1,4 @@
-"""Trainings that are killed or interrupted at a chosen step; apart from other deaths, which need no training stack."""
+"""Kill or interrupt trainings at a chosen step; a separate module, since `dying` needs no training stack."""
 
 import signal
 
@@ -8,7 +8,7 @@ from support.dying import die_after_calls
 
 
 class DiesInStep(TrainerCallback):
-    """Kills a training so many calls after the start of a step, or of its first one where that is later."""
+    """Kill a training some calls after the start of a step (or of its first step, if that is later)."""
 
     def __init__(self, step, calls):
         self.step, self.calls, self.doomed = step, calls, False
@@ -20,7 +20,7 @@ class DiesInStep(TrainerCallback):
 
 
 class InterruptsStep(TrainerCallback):
-    """Presses Ctrl-C at the start of a step."""
+    """Interrupt a training (SIGINT) at the start of a step."""
 
     def __init__(self, step):
         self.step = step

@@ -1,4 +1,4 @@
-"""The tiny encoder of all tests, and the plain transformers folders of `models` beside it."""
+"""The tiny encoder that most tests use."""
 
 import atexit
 import shutil
@@ -8,15 +8,15 @@ from tempfile import mkdtemp
 
 
 def tiny_encoder(folder: Path, *, dropout: float = 0.0, length: int = 64, spread: float = 0.2) -> Path:
-    """Folder of a Sentence Transformer: 2-layer BertModel (hidden 32), byte-level tokens, so any script works.
+    """Make the folder of a Sentence Transformer: 2-layer BertModel (hidden 32), byte-level tokens for any script.
 
     Mean pooling, unit vectors, E5's prompts; the weights are seeded.
 
     Args:
-        folder: where `backbone` (plain transformers) and `model` (what is returned) are made.
+        folder: where `backbone` (plain transformers) and `model` (the folder that is returned) are made.
         dropout: of the layers.
-        length: most tokens of a text.
-        spread: of the weights; wider than usual, so that random vectors of different texts are clearly different.
+        length: maximum number of tokens of a text.
+        spread: of the initial weights; wider than usual, so that different texts get clearly different vectors.
     """
     import torch
     from sentence_transformers import SentenceTransformer
@@ -64,7 +64,7 @@ def tiny_encoder(folder: Path, *, dropout: float = 0.0, length: int = 64, spread
 
 @cache
 def wide_encoder() -> Path:
-    """One that takes 128 tokens, so that a sentence in any script is one passage; made once a process."""
+    """A tiny encoder of 128 tokens, so that a sentence in any script is one passage; made once per process."""
     folder = mkdtemp(prefix="isoglot-tiny-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return tiny_encoder(Path(folder), length=128, spread=0.3)

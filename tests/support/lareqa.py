@@ -1,12 +1,12 @@
-"""Files in LAReQA's layout."""
+"""Content of files in LAReQA's layout."""
 
 
 def lareqa_paragraph(context_parts, questions, gap=" "):
     """One paragraph in LAReQA's layout.
 
     Args:
-        context_parts: sentences; they are joined by `gap`, which belongs to none of them.
-        questions: (id, question, number of the sentence that answers, offset of the answer within it) each.
+        context_parts: sentences, to be joined by `gap`, which belongs to none of them.
+        questions: tuples (id, question, index of the answering sentence, offset of the answer within it).
         gap: text between sentences.
     """
     breaks, start = [], 0

@@ -1,4 +1,4 @@
-"""Milvus servers for tests: Milvus Lite behind a port, one that wants a token, and a real one where one is named."""
+"""Milvus servers for tests: Milvus Lite behind a port, one that requires a token, and a real one if configured."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MILVUS = ["milvus lite server", *(["milvus server"] if SERVER else [])]
 
 @contextmanager
 def milvus_server(folder: Path, *, token: str = "", version: str = "") -> Iterator[str]:
-    """Host and port of a server that keeps its collections in a folder.
+    """Run a server that stores its collections in a folder, and yield its host and port.
 
     Args:
         folder: of Milvus Lite.
-        token: refuses who comes without it, as Milvus does; anybody is let in when empty.
-        version: what it says that it is; the truth when empty.
+        token: required of clients, as by Milvus; no authentication when empty.
+        version: the version to report; the real one when empty.
     """
     import grpc
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
@@ -61,7 +61,7 @@ def milvus_server(folder: Path, *, token: str = "", version: str = "") -> Iterat
 
 
 def milvus_place(kind: str, home: Path) -> str:
-    """A collection of its own for a folder, the same each time; what a test leaves on a real server goes at the end."""
+    """The place of a folder's own collection, always the same; on a real server it is deleted at the end."""
     collection = "isoglot_test_" + hashlib.blake2b(str(home).encode(), digest_size=8).hexdigest()
     if kind == "milvus lite server":
         return f"milvus://{_shared()}/{collection}"

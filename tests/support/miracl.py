@@ -1,4 +1,4 @@
-"""A tiny collection in MIRACL's own layout."""
+"""A tiny collection in MIRACL's original layout."""
 
 import gzip
 import json
@@ -13,14 +13,14 @@ def texts(lang):
 
 
 def judgements(lang):
-    """Query n has relevant n and n + 10, and one judged negative; query 9 has no relevant passage."""
+    """Query n has the relevant passages n and n + 10 and one judged negative; query 9 has no relevant passage."""
     for n in range(9):
         yield from ((n, n, 1), (n, n + 10, 1), (n, n + 11, 0))
     yield 9, 3, 0
 
 
 def original(folder):
-    """MIRACL's own files."""
+    """Write the files in MIRACL's original layout."""
     for lang in LANGS:
         home, corpus = folder / f"miracl-v1.0-{lang}", folder / f"miracl-corpus-v1.0-{lang}"
         (home / "topics").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Tiny randomly initialised models, built where a test wants them; nothing is downloaded."""
+"""Tiny randomly initialised models in folders of a test's choice; nothing is downloaded."""
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -60,7 +60,7 @@ def bert(folder, texts=(), *, max_length=512):
 
 
 def xlm_roberta(folder, texts=(), *, max_length=512):
-    """A plain transformers folder of XLM-R's architecture: positions start behind the padding id."""
+    """A plain transformers folder of XLM-R's architecture: positions start after the padding id."""
     return _save(
         folder, texts, max_length, lambda sizes: XLMRobertaModel(XLMRobertaConfig(**sizes, max_position_embeddings=514))
     )
@@ -76,8 +76,8 @@ def cross_encoder(folder, texts=(), *, labels=1):
 def qwen3(folder, *, closes=False, bare=False):
     """A plain transformers folder of Qwen3's architecture (causal, grouped queries), over bytes, with a chat template.
 
-    Its tokenizer pads on the left, with `<|endoftext|>`; it puts that token behind a text too where it `closes`, as
-    Qwen3-Embedding's does; it has no padding token at all where it is `bare`, as Llama's.
+    Its tokenizer pads on the left with `<|endoftext|>`. If `closes`, it also appends that token to texts, as
+    Qwen3-Embedding's does; if `bare`, it has no padding token, as Llama's.
     """
     special = {"eos_token": "<|im_end|>", **({} if bare else {"pad_token": "<|endoftext|>"})}
     tokens = byte_tokenizer(special, padding_side="left")
@@ -98,9 +98,9 @@ def qwen3(folder, *, closes=False, bare=False):
 
 
 def gemma3(folder, *, bidirectional=False):
-    """A plain transformers folder of Gemma 3's architecture, sliding windows of 8 tokens in one of two layers.
+    """A plain transformers folder of Gemma 3's architecture, with sliding windows of 8 tokens in one of two layers.
 
-    `<bos>` stands before a text; EmbeddingGemma's attention is `bidirectional`.
+    Texts start with `<bos>`; `bidirectional` attention is that of EmbeddingGemma.
     """
     tokens = byte_tokenizer({"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"})
     _enclose(tokens, "<bos> $A")
@@ -124,7 +124,7 @@ def gemma3(folder, *, bidirectional=False):
 
 
 def byte_tokenizer(special, **more):
-    """A tokenizer of bytes with these special tokens and a `model_max_length` of 256, which adds none by itself."""
+    """A byte tokenizer with some special tokens, which it does not add to texts, and a `model_max_length` of 256."""
     names = [*special.values(), *(["<|endoftext|>"] if "<|im_end|>" in special.values() else [])]
     pieces = [*dict.fromkeys(names), *sorted(pre_tokenizers.ByteLevel.alphabet())]
     inner = Tokenizer(models.BPE({piece: number for number, piece in enumerate(pieces)}, []))

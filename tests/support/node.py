@@ -1,7 +1,7 @@
-"""A training as one process of a launcher: `torchrun … node.py HOME NAME [STEP]`; rank 1 dies in STEP.
+"""One process of a distributed training: `torchrun … node.py HOME NAME [STEP]`; rank 1 dies in STEP.
 
-`HOME` holds `model` and `rows`; `NAME` is the output folder. Each machine (GROUP_RANK) has a cache of its own, and
-`made-MACHINE` in the output folder counts the times that it tokenised something.
+`HOME` contains `model` and `rows`; `NAME` is the output folder. Each machine (GROUP_RANK) has its own cache, and
+`made-MACHINE` in the output folder counts how often it tokenised something.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main(home, name, step=None):
-    """Train 6 steps, from the last checkpoint on."""
+    """Train 6 steps, resuming from the last checkpoint."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""An object store on this machine, and a network before it that fails as networks do."""
+"""A local object store, and a proxy in front of it that simulates network faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUCKET = "books"
 
 @contextmanager
 def object_store() -> Iterator[str]:
-    """An S3 store with an empty bucket; gives the address of its endpoint."""
+    """Run an S3 store with an empty bucket, and yield the address of its endpoint."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -39,15 +39,17 @@ def faulty(
     before_put: tuple[int, Callable[[], None]] | None = None,
     after_put: tuple[int, Callable[[], None]] | None = None,
 ) -> Iterator[str]:
-    """A network before a store.
+    """Run a faulty proxy in front of a store, and yield its address.
 
     Args:
         endpoint: of the store.
         refused: share of requests that get a 503.
-        lost: share of PUT requests that are done and get no answer.
-        seed: of chance.
-        before_put: what happens to the store when so many PUT requests have come, before it gets the last of them.
-        after_put: what happens to it when it has done so many, before the client hears of the last; nor will it.
+        lost: share of PUT requests that are carried out but get no response.
+        seed: of the random faults.
+        before_put: (number, action): run the action when that many PUT requests have arrived, before the last of them
+            is forwarded.
+        after_put: (number, action): run the action when that many PUT requests were carried out; the client gets no
+            response to the last of them.
     """
     host = endpoint.removeprefix("http://")
     chance, lock = random.Random(seed), threading.Lock()
@@ -110,7 +112,7 @@ def faulty(
 
 
 def reach(setenv: Callable[[str, str], None], endpoint: str) -> None:
-    """Set what clients read from the environment."""
+    """Set the environment variables that clients of a store read."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "tester",
         "AWS_SECRET_ACCESS_KEY": "very-secret-key",

@@ -1,4 +1,4 @@
-"""Mappings of OpenSearch, after its public documentation: what may stand in one, and what a field takes."""
+"""OpenSearch mappings, after its public documentation: which are valid, and which values a field accepts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FIELDS, _TERM = 1000, 32_766
 
 
 def merge(index: dict[str, Any], new: Any, *, knn: bool) -> None:
-    """Take a mapping, or more of one, into an index."""
+    """Merge a mapping, or an addition to one, into an index."""
     for key in new:
         if key not in _ROOT:
             raise RefusedError(
@@ -75,7 +75,7 @@ def _check(name: str, property: Any, settings: dict[str, Any], *, knn: bool) -> 
 
 
 def parse(name: str, property: dict[str, Any], value: Any) -> None:
-    """Refuse a value that is none of its field's type."""
+    """Reject a value that does not have its field's type."""
     kind, values = property["type"], value if isinstance(value, list) else [value]
     if kind == "object":
         fits = isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""OpenSearch indexes for tests: of a stand-in, and of a real server where one is named."""
+"""OpenSearch indexes for tests: of a stand-in, and of a real server if configured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPENSEARCH = ["opensearch", *(["opensearch server"] if SERVER else [])]
 
 
 def opensearch_place(kind: str, home: Path) -> str:
-    """A place of its own for a folder, the same each time; what a test leaves on a real server goes at the end."""
+    """The place of a folder's own index, always the same; on a real server it is deleted at the end."""
     index = "isoglot-test-" + hashlib.blake2b(f"{os.getpid()} {home}".encode(), digest_size=8).hexdigest()
     if kind == "opensearch":
         return f"opensearch://{_stand_in()}/{index}"
@@ -39,7 +39,7 @@ def _gone_at_the_end(url: str) -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=60).close()
         except urllib.error.HTTPError as error:
-            if error.code != 404:  # a test may have made none
+            if error.code != 404:  # a test may not have created one
                 raise
 
     atexit.register(delete)

@@ -1,6 +1,6 @@
-"""How OpenSearch answers queries, after its public documentation; what the server would refuse is refused.
+"""OpenSearch's query evaluation, after its public documentation; rejects what the server would reject.
 
-Further than the server: fields that are not mapped are an error here, where it finds nothing.
+Stricter than the server: unmapped fields are an error here, where the server finds nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ K1, B = 1.2, 0.75
 
 
 class RefusedError(Exception):
-    """An error as the server answers it."""
+    """An error response of the server."""
 
     def __init__(self, kind: str, reason: str, status: int = 400) -> None:
         super().__init__(reason)
@@ -26,7 +26,7 @@ class RefusedError(Exception):
 
 
 def known_keys(body: Any, keys: set[str], what: str) -> dict[str, Any]:
-    """An object that has these keys only."""
+    """Check that a body is an object with no other keys than these, and return it."""
     if not isinstance(body, dict):
         raise RefusedError("parsing_exception", f"[{what}] expected an object but found [{body!r}]")
     for key in body:
@@ -40,8 +40,8 @@ class Searched:
 
     Args:
         properties: of the mapping.
-        documents: sources as they came, by id.
-        legacy: whether BM25 has its constant factor, as before version 3.
+        documents: unchanged sources by id.
+        legacy: whether BM25 scores have the constant factor (k1 + 1), as before version 3.
     """
 
     def __init__(self, properties: dict[str, Any], documents: dict[str, dict[str, Any]], *, legacy: bool) -> None:
@@ -94,7 +94,7 @@ class Searched:
         return answer
 
     def scores(self, query: Any) -> dict[str, float]:
-        """Documents that a query finds, each with its score; 0 where it gives none."""
+        """Documents that match a query, with their scores (0 for queries that do not score)."""
         if not isinstance(query, dict) or len(query) != 1:
             raise RefusedError("parsing_exception", "[query] malformed query, expected one clause")
         ((name, asked),) = query.items()
@@ -179,7 +179,7 @@ class Searched:
         return {key: 1.0 for key in self.documents if any(fits(held) for held in self._held(key, field))}
 
     def _query_match(self, asked: Any) -> dict[str, float]:
-        """BM25 as Lucene has it: lengths in a byte, idf over all documents that have the field."""
+        """Lucene's BM25: field lengths stored in a byte, idf over all documents that have the field."""
         field, value = _one_field(asked, "match")
         text = known_keys(value, {"query", "operator", "boost"}, "match")["query"] if isinstance(value, dict) else value
         if self._mapped(field)["type"] != "text":
@@ -289,7 +289,7 @@ class Searched:
         return [] if value is None else value if isinstance(value, list) else [value]
 
     def _read(self, field: str, value: Any) -> Any:
-        """A value of a query as the field's type reads it."""
+        """Parse a query's value by the field's type."""
         property = self._mapped(field)
         if not property.get("index", True):
             raise RefusedError("query_shard_exception", f"Cannot search on field [{field}] since it is not indexed.")
@@ -300,7 +300,7 @@ class Searched:
 
 
 def in_a_byte(length: int) -> int:
-    """A length as Lucene keeps it: exactly up to 39, then with four binary digits (SmallFloat.intToByte4)."""
+    """A length as stored by Lucene: exact up to 39, then with four significant bits (SmallFloat.intToByte4)."""
     if length < 24:
         return length
     rest = length - 24

@@ -1,4 +1,4 @@
-"""A stand-in for an OpenSearch server, written after its public documentation, that refuses what the server refuses."""
+"""A stand-in for an OpenSearch server, after its public documentation, that rejects what the server rejects."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _ID = 512  # bytes
 
 
 class StandIn:
-    """The indexes of a server, and what is to go wrong.
+    """The indexes of a server, and the faults to simulate.
 
     Attributes:
-        version: that it says it has.
-        user: name and password that it wants; None for anybody.
-        forbidden: requests whose path has this are refused to that user.
-        knn: whether the plugin is there.
-        busy: how many documents of the next bulk requests are refused as one too many.
-        failing: whether a shard does not answer.
-        requests: method and path of each.
-        address: of it.
+        version: the version to report.
+        user: name and password required of clients; None for no authentication.
+        forbidden: requests whose path contains this are forbidden to that user.
+        knn: whether the k-NN plugin is installed.
+        busy: how many documents of the next bulk requests are rejected with status 429.
+        failing: whether a shard does not respond.
+        requests: method and path of each request.
+        address: of the server.
     """
 
     def __init__(self) -> None:
@@ -223,12 +223,12 @@ class StandIn:
 
 @contextmanager
 def opensearch_server(certificate: tuple[Path, Path] | None = None) -> Iterator[StandIn]:
-    """A stand-in on this machine, empty; with a certificate and its key, through TLS."""
+    """Run an empty stand-in on this machine, with TLS if a certificate and its key are given."""
     standing = StandIn()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # an answer in one piece: two wait for each other on one connection
+        wbufsize = -1  # send responses in one piece: separate writes wait for each other's acknowledgement
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -252,7 +252,7 @@ def opensearch_server(certificate: tuple[Path, Path] | None = None) -> Iterator[
     if certificate is not None:
         secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         secure.load_cert_chain(*certificate)
-        # Each connection's greeting is its own thread's: one that breaks it off holds up nobody.
+        # Handshakes run in each connection's own thread, so that an aborted one does not block the others.
         server.socket = secure.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.handle_error = lambda *_: None
     standing.address = f"127.0.0.1:{server.server_address[1]}"

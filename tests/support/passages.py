@@ -1,4 +1,4 @@
-"""A few passages with unit vectors, and index folders made of them without an encoder."""
+"""A few passages with unit vectors, and index folders built from them without an encoder."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _WORDS = {
 
 
 def some_passages(documents: int = 12, *, parts: int = 2, seed: int = 0):
-    """Passages (documents x languages x parts) and vectors; the first of every language have one vector in common."""
+    """Passages (documents x languages x parts) and vectors; the first passages of all languages share one vector."""
     rng = np.random.default_rng(seed)
     passages, rows = [], []
     for lang, words in _WORDS.items():

@@ -1,4 +1,4 @@
-"""A function in the processes of one training, each with its rank, that find each other at a port of this machine."""
+"""Run a function in several processes of one distributed group, which connect through a local port."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from support.warm import warm_context
 def run_ranks(
     work: Callable[..., None], world: int, arguments: Callable[[int, int, Any], tuple[Any, ...]], *, answers: int = 0
 ) -> list[Any]:
-    """Run it once a rank, and wait for all.
+    """Run a function once per rank, and wait for all.
 
     Args:
-        work: of a module, so that another process finds it.
-        world: how many processes.
-        arguments: what `work` takes, by rank, port and the queue that its answers go into.
-        answers: how many come.
+        work: a module-level function, so that other processes can import it.
+        world: the number of processes.
+        arguments: from rank, port and the queue for results to the arguments of `work`.
+        answers: the number of results to expect.
 
     Returns:
-        The answers, as they came.
+        The results, in order of arrival.
     """
     context = warm_context()
     with socket.socket() as probe:

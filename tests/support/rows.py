@@ -2,7 +2,7 @@
 
 import json
 
-# Question, passage; {n} tells the groups apart.
+# Question and passage; {n} is the number of the group.
 TEMPLATES = {
     "ar": ("ما ارتفاع الجبل رقم {n}؟", "يبلغ ارتفاع الجبل رقم {n} نحو {m} متر."),
     "de": ("Wie hoch ist der Berg Nummer {n}?", "Der Berg Nummer {n} ist {m} Meter hoch."),
@@ -28,13 +28,13 @@ def parallel_rows(groups=24, langs=("de", "en", "hi", "zh"), dataset="wiki", fir
 
 
 def write_jsonl(path, rows):
-    """Write dicts as JSONL and give the path back."""
+    """Write dicts as JSONL and return the path."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
 def tiny_rows(path, groups=24, langs=("de", "en", "hi", "zh"), **more):
-    """Rows file with every group in every language; `more` are further fields, functions of (n, lang)."""
+    """Write a rows file with every group in every language; `more` are further fields as functions of (n, lang)."""
     rows = [
         {
             "group": f"g{n}",

@@ -1,4 +1,4 @@
-"""SeaweedFS on this machine: an object store that is a program of its own, with its own disk, and can be killed."""
+"""A local SeaweedFS: an object store in its own process, with its own disk, that can be killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SERVERS = ("master", "volume", "filer", "s3")
 
 
 class SeaweedFS:
-    """A store in a folder, with one volume server; keeps its addresses and what it holds from one start to the next."""
+    """A store in a folder, with one volume server; restarts keep its addresses and its content."""
 
     def __init__(self, folder: Path) -> None:
         self._program = shutil.which("weed") or shutil.which("weed", path=str(Path(sys.executable).parent))
@@ -33,16 +33,16 @@ class SeaweedFS:
         self.starts = 0
 
     def start(self) -> None:
-        """Start it; returns when it answers."""
+        """Start the store; return when it accepts writes."""
         (self._folder / "data").mkdir(exist_ok=True)
         keys = [{"accessKey": "tester", "secretKey": "very-secret-key"}]
         users = {"identities": [{"name": "tester", "credentials": keys, "actions": ["Admin"]}]}
         (self._folder / "s3.json").write_text(json.dumps(users))
         ports = [flag for name, port in self._ports.items() for flag in (f"-{name}.port", str(port))]
-        # Port 0: what is not wanted is not served.
+        # Port 0 disables a service.
         nowhere = ["-s3.port.iceberg", "0", "-s3.port.lance", "0", "-master.telemetry=false"]
         where = ["-dir", str(self._folder / "data"), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1"]
-        # On a disk that is nearly full, its share of the disk to leave free (1 %) would refuse every write.
+        # On a nearly full disk, the default minimum of free space (1 % of the disk) would reject every write.
         small = ["-volume.max", "20", "-master.volumeSizeLimitMB", "64", "-volume.minFreeSpace", "100MiB"]
         users_file = ["-s3.config", str(self._folder / "s3.json")]
         command = [self._program, "server", "-filer", "-s3", *where, *ports, *nowhere, *small, *users_file]
@@ -51,8 +51,8 @@ class SeaweedFS:
         self.starts += 1
         deadline = time.monotonic() + 120
         while not self._writes():
-            # Asked without a pause, one of the many connections comes from the port that it goes to: it reaches itself,
-            # and takes the port from the store.
+            # Without a pause, one of the many connections would get the store's port as its source port: it would
+            # connect to itself, and take the port from the store.
             try:
                 self._process.wait(timeout=0.1)
             except subprocess.TimeoutExpired:
@@ -62,19 +62,19 @@ class SeaweedFS:
             raise RuntimeError("\n".join(["SeaweedFS does not start:", *said[:60], "[...]", *said[-20:]]))
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Kill the store with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def restart(self) -> None:
-        """Kill it and start it again."""
+        """Kill and restart the store."""
         self.kill()
         self.start()
 
     def _writes(self) -> bool:
-        """Whether a file can be written to it: it answers before it has found its volumes."""
+        """Whether a file can be written: the store responds before it has found its volumes."""
         url = f"http://127.0.0.1:{self._ports['filer']}/ready"
         with suppress(OSError, http.client.HTTPException):
             body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + os.urandom(9000)
@@ -88,7 +88,7 @@ class SeaweedFS:
 
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
-    """One that runs, and is ended with the block."""
+    """Run a store for the duration of the block."""
     store = SeaweedFS(folder)
     try:
         store.start()
@@ -98,7 +98,7 @@ def seaweedfs(folder: Path) -> Iterator[SeaweedFS]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Free ports below those of clients: SeaweedFS also takes those 10,000 further on."""
+    """Find free ports below the range of client ports; SeaweedFS also uses each port plus 10,000."""
     found: list[int] = []
     start = 10_000 + os.getpid() * 7 % 12_000
     for port in range(start, 22_700):

@@ -1,4 +1,4 @@
-"""Small hand-made collections to serve: vectors count words, so that a search finds what shares words with it."""
+"""Small hand-made collections to serve; vectors count words, so a search finds texts that share words with it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXTS = [
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:
-    """Unit vectors of hashed word counts; the last axis keeps one that has no word off zero."""
+    """Unit vectors of hashed word counts; the last axis keeps the vector of an empty text from being zero."""
     vectors = np.zeros((len(texts), DIMENSION), np.float32)
     for row, text in enumerate(texts):
         vectors[row, -1] = 0.1
@@ -40,7 +40,7 @@ def encode(texts: Sequence[str]) -> np.ndarray:
 
 
 class _Embedder:
-    """The same, as a model that counts its tokens: one a character."""
+    """The same encoder as a model that counts tokens, one per character."""
 
     name = "words"
     device = "cpu"
@@ -56,7 +56,7 @@ embed = _Embedder()
 
 
 def passages(copies: int = 1) -> list[Passage]:
-    """The texts, each as often as asked."""
+    """The texts as passages, each repeated `copies` times."""
     return [
         Passage(
             f"d{copy}-{number}#0",
@@ -81,7 +81,7 @@ def searcher(
     encoder: Callable[[list[str]], np.ndarray] = encode,
     turned: bool = False,
 ) -> Searcher:
-    """An exact searcher over the texts; `turned` swaps halves of the passages' vectors, for other rankings."""
+    """An exact searcher over the texts; `turned` gives each passage the previous one's vector, for other rankings."""
     chosen = passages(copies)
     vectors = encode([f"{passage.title} {passage.text}" for passage in chosen])
     if turned:
@@ -90,9 +90,9 @@ def searcher(
 
 
 def translated() -> Searcher:
-    """An exact searcher over a German passage, its translations, and German ones that share a query's wording alone.
+    """An exact searcher over a German passage, its translations, and German ones that share only the query's wording.
 
-    The translations come last for every query, and right after the passage where it is searched twice.
+    The translations rank last for every query, but right after the passage with feedback.
     """
     wording, topic, other, tongue = np.eye(4, dtype=np.float32)
     entries = [("de", "Flut und Mond", wording + topic)]

@@ -1,4 +1,4 @@
-"""Small corpora as vectors on disk."""
+"""Small corpora of vectors on disk."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ LANGS = ("de", "th")
 
 
 def corpus(folder, passages, queries=9, files=4, seed=0, langs=LANGS):
-    """Vectors with few distinct values, so that many scores tie; languages mixed within each file.
+    """Write vectors with few distinct values, so that many scores tie, and languages mixed within each file.
 
-    Gives the data, all scores (queries, passages), and the languages of queries and passages.
+    Returns the data, all scores (queries, passages), and the languages of queries and passages.
     """
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Tiny randomly initialised translation models with real tokenizers, built where a test wants them."""
+"""Tiny randomly initialised translation models with real tokenizers, in folders of a test's choice."""
 
 import json
 
@@ -42,7 +42,7 @@ def _pieces(folder, name):
 
 
 def marian(folder, languages=()):
-    """A Marian model; with `languages`, one of several targets (`>>de<<`)."""
+    """A Marian model; with `languages`, one with several target languages (`>>de<<`)."""
     model, pieces = _pieces(folder, "pieces")
     own = [piece for piece in pieces if piece not in ("<unk>", "<s>", "</s>")]
     tokens = ["</s>", "<unk>", *(f">>{code}<<" for code in languages), *own, "<pad>"]
@@ -93,7 +93,7 @@ def nllb(folder):
 
 
 def madlad(folder, languages=("de", "en", "zh", "zh_Hant", "ceb"), *, lines=False):
-    """A MADLAD model: T5 whose target is a token before the text; with `lines`, one that knows line breaks."""
+    """A MADLAD model: T5 with the target language as a token before the text; with `lines`, it has line breaks."""
     import sentencepiece
 
     folder.mkdir(parents=True, exist_ok=True)

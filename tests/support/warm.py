@@ -1,4 +1,4 @@
-"""Processes with everything imported: forked from one that did nothing else, where a new one would take seconds."""
+"""Processes that start with everything imported: forked from a server process, since new ones would take seconds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from multiprocessing.context import ForkServerContext
 
 
 def warm_context() -> ForkServerContext:
-    """Starts such processes; one server of them serves all tests of a worker."""
+    """The context that starts such processes; all tests of a worker share one server."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["isoglot.training.run"])
-    # Now: its processes get the signal mask that this one has, and a start may come while SIGINT is blocked.
+    # Started now, since processes inherit the current signal mask, and SIGINT may be blocked at a later start.
     forkserver.ensure_running()
     return context
 
 
 def exit_code_of(program: str) -> int:
-    """Run a program's text in one, with this process's environment; below zero it is the signal that ended it."""
+    """Run a program's source in one, with this process's environment; a negative exit code is a signal's number."""
     process = warm_context().Process(target=_run, args=(program, dict(os.environ)))
     process.start()
     process.join()

@@ -1,4 +1,4 @@
-"""How products are computed in a process: two that do it in the same way give the same bits."""
+"""Fingerprint of a process's matrix products: processes with the same fingerprint compute bit-identical scores."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from isoglot.measuring.ranks import score_blocks
 
 
 class Arithmetic(NamedTuple):
-    """How a process multiplies.
+    """How a process computes matrix products.
 
     Attributes:
-        blas: the library behind NumPy: its name, version, kernels, and how it makes threads.
-        threads: how many it takes.
-        digest: of the bits of a product that is the same everywhere else.
+        blas: the library used by NumPy: name, version, kernels and threading layer.
+        threads: the number of threads it uses.
+        digest: hash of the result of a fixed product.
     """
 
     blas: str
@@ -29,8 +29,8 @@ class Arithmetic(NamedTuple):
 
 
 def arithmetic_here(dimension: int) -> Arithmetic:
-    """How this process multiplies vectors of so many numbers."""
-    # One that SciPy brought may be loaded too, or not yet.
+    """The arithmetic of this process for vectors of a dimension."""
+    # SciPy may have loaded a BLAS of its own as well.
     found = ThreadpoolController().select(user_api="blas").info()
     numpys = [each for each in found if "numpy" in str(each.get("filepath"))] or found
     said = [
@@ -44,7 +44,7 @@ def arithmetic_here(dimension: int) -> Arithmetic:
 
 
 def _digest(dimension: int) -> str:
-    # Whole numbers divided by a prime, since a generator of random ones may be another one's elsewhere.
+    # Numbers from modular arithmetic, since another version's random generator may give other numbers.
     numbers = np.arange(5000 * dimension, dtype=np.int64) * 48271 % 65521
     vectors = (numbers.reshape(5000, dimension) / 65521 - 0.5).astype(np.float32)
     digest = hashlib.blake2b(digest_size=8)

@@ -1,4 +1,4 @@
-"""A benchmark scored with every language's preference taken out, as `Searcher.search(..., fair="balanced")` does it."""
+"""Remove language preference from a benchmark's scores, as `Searcher.search(..., fair="balanced")` does."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ BALANCED_NOTE = (
     "balanced: in the pool of all languages, each score is less the level at which its language's candidates stand for "
     "the query"
 )
-_TOGETHER = 256  # queries
+_TOGETHER = 256  # queries per block
 
 
 def require_balance(benchmark: Benchmark) -> None:
-    """Refuse a benchmark that is too large for it.
+    """Check that a benchmark is small enough to be balanced.
 
     Raises:
-        InputError: there would be more than 8 GiB of scores.
+        InputError: its score matrix would take more than 8 GiB.
     """
     require_room(benchmark, "balancing", "have it searched with fair balanced")
 
 
 def balance(benchmark: Benchmark, scores: Vectors) -> None:
-    """Take from each score its language's level for the query (see `isoglot.encoders.levels`), in place.
+    """Subtract from each score the level of the candidate's language for the query, in place.
+
+    For levels see `isoglot.encoders.levels`.
 
     Args:
-        benchmark: whose candidates have languages.
+        benchmark: its candidates' languages are used.
         scores: float32 (queries, candidates).
     """
     langs, place = np.unique(benchmark.candidates.lang, return_inverse=True)

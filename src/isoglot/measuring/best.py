@@ -1,4 +1,4 @@
-"""The best passages of each query: kept block by block, and merged from searches that were made apart."""
+"""The best passages of each query: maintained block by block, and merged from separate searches."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Best(NamedTuple):
     """The best passages of each query, best first.
 
     Attributes:
-        positions: in reading order, int64 (Q, k); -1 where there are fewer.
-        scores: float32 (Q, k).
-        langs: language numbers, int16 (Q, k); -1 where there are fewer.
+        positions: positions in the corpus in reading order, int64 (Q, k); -1 for empty places.
+        scores: float32 (Q, k); in empty places the score that a passage has to exceed.
+        langs: language numbers, int16 (Q, k); -1 for empty places.
     """
 
     positions: NDArray[np.int64]
@@ -26,7 +26,7 @@ class Best(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Passages that stand one after the other: where the first one stands, unit vectors (n, d), language numbers."""
+    """Consecutive passages: position of the first, unit vectors (n, d), and language numbers (n,)."""
 
     start: int
     vectors: Vectors
@@ -34,13 +34,13 @@ class Part(NamedTuple):
 
 
 class Several(NamedTuple):
-    """The best passages of each query that a search of some passages found, end to end.
+    """The best passages of each query among some of the corpus, concatenated over queries.
 
     Attributes:
-        counts: of each query, int64 (Q,).
+        counts: passages per query, int64 (Q,).
         positions: int64 (sum of counts,), best first within a query.
-        scores: float32, as long.
-        langs: int16, as long.
+        scores: float32, same length.
+        langs: int16, same length.
     """
 
     counts: NDArray[np.int64]
@@ -50,22 +50,22 @@ class Several(NamedTuple):
 
 
 def nothing_yet(queries: int, depth: int) -> Best:
-    """Room for the best, with nothing in it."""
+    """An empty `Best` that accepts any score."""
     return above(np.full(queries, -np.inf, np.float32), depth)
 
 
 def above(floors: NDArray[np.float32], depth: int) -> Best:
-    """Room for what is better than a score of each query, float32 (Q,)."""
+    """An empty `Best` that accepts only scores above a floor per query, float32 (Q,)."""
     shape = (len(floors), depth)
     scores = np.repeat(floors[:, None], depth, axis=1)
     return Best(np.full(shape, -1, np.int64), scores, np.full(shape, -1, np.int16))
 
 
 def floors_of(best: Best) -> NDArray[np.float32]:
-    """Scores that nothing can fall short of or equal and still come in, float32 (Q,).
+    """Floors for `above`, float32 (Q,): passages at or below them cannot be among the best.
 
-    As good as the worst of the best is good enough: of equal scores the one that was read first stays, and it may be
-    found last.
+    A floor lies just below the worst kept score, since of equal scores the one first in reading order wins, and
+    another worker may find it later.
     """
     return np.nextafter(best.scores[:, -1], np.float32(-np.inf))
 
@@ -73,17 +73,17 @@ def floors_of(best: Best) -> NDArray[np.float32]:
 def search_part(
     queries: Vectors, query_lang: NDArray[np.int16], part: Part, own: Best, pooled: Best, memory: int
 ) -> None:
-    """Put the best of some passages among the best of each query, in its own language and in all together.
+    """Update the best passages of each query, in its own language and in all languages, with a part of the corpus.
 
     Args:
         queries: float32 (Q, d), unit length.
         query_lang: language numbers, int16 (Q,).
         part: the passages.
-        own: best among passages in the query's language; changed.
-        pooled: best among all passages, or `own` itself where there is one language; changed.
+        own: best among passages in the query's language; updated in place.
+        pooled: best among all passages, or `own` itself if there is only one language; updated in place.
         memory: bytes for a block of passages and its scores.
     """
-    # A passage costs its vector twice (as read, and as padded for the product) and a score for each of 128 queries.
+    # A passage takes two vectors (as read, and padded for the product) and a score for each of 128 queries.
     rows = max(1, memory // 2 // (8 * queries.shape[1] + 512))
     for first in range(0, len(part.vectors), rows):
         some = slice(first, first + rows)
@@ -92,15 +92,16 @@ def search_part(
 
 
 def found_in(best: Best) -> Several:
-    """What there is among the best, without the room that is left."""
+    """The passages in a `Best`, without its empty places."""
     there = best.positions >= 0
     return Several(there.sum(axis=1), best.positions[there], best.scores[there], best.langs[there])
 
 
 def merge(best: Best, more: Several) -> None:
-    """Put what another search found among the best.
+    """Merge the passages found by another search into `best`, in place.
 
-    By score, then by position: the order of one search that reads everything, whichever search is merged first.
+    They are ordered by score, then position: the order of a single search over everything, whatever the order of
+    merging.
     """
     depth, ends = best.scores.shape[1], np.cumsum(more.counts)
     for query in np.flatnonzero(more.counts):
@@ -127,7 +128,7 @@ def _search(
 
 
 def _keep(best: Best, query: int, scores: NDArray[np.float32], columns: NDArray[np.int64], block: Part) -> None:
-    """Put what beats the worst of a query's best among them; of equal scores the one that came first stays."""
+    """Insert the passages that beat the worst of a query's best; of equal scores the earlier one is kept."""
     depth = best.scores.shape[1]
     own = scores if len(columns) == len(scores) else scores[columns]
     near = np.flatnonzero(own > best.scores[query, -1])

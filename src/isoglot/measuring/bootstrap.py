@@ -1,9 +1,9 @@
 """Bootstrap intervals over groups (all language versions of a question), paired between runs.
 
-Per-query values stand in a matrix (groups G, cells C), NaN where missing; a cell is a query language, or an
+Per-query values form a matrix (groups G, cells C), NaN where missing; a cell is a query language, or an
 ordered pair of languages. The statistic is the macro mean: the mean over cells of the mean over a cell's
 groups. A resample draws groups with replacement, the same for all cells and for both runs of a pair, so that
-what translations of one question share is not counted as independent evidence.
+translations of one question do not count as independent evidence.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHUNK_BYTES = 2**25
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its percentile bootstrap interval; `p` is None unless two runs are compared."""
+    """An estimate with its percentile bootstrap interval; `p` is None unless two runs were compared."""
 
     estimate: float
     low: float
@@ -61,35 +61,35 @@ def interval(values: Array, *, resamples: int = 10_000, seed: int = 0, level: fl
             `paired_difference`.
         resamples: how many bootstrap resamples.
         seed: of the resampling.
-        level: probability that the interval covers.
+        level: nominal coverage of the interval.
 
     Raises:
-        InputError: another number of dimensions, no value at all, or resamples or level out of range.
+        InputError: wrong number of dimensions, no value at all, or resamples or level out of range.
     """
     found = intervals({_ALL: values}, {_ALL: _every(values)}, resamples=resamples, seed=seed, level=level)
     return _only(found)
 
 
 def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
-    """Macro mean of run a minus that of run b, on the cells and groups that both have.
+    """Macro mean of run a minus that of run b, over the cells and groups that both have.
 
-    Both runs see the same resampled groups. p is two-sided: twice the smaller share of resampled differences
-    at or beyond zero, one added to count and total, so it is never 0 (Davison and Hinkley 1997, 4.2). Nor is it ever
-    below 2 / 2^G, the smallest p that an exact sign-flip test of G groups can give: resamples of two groups that both
-    gained never show a loss, which is no evidence. So fewer than six groups are never significant at .05.
+    Both runs use the same resampled groups. p is two-sided: twice the smaller share of resampled differences
+    at or beyond zero, with one added to count and total, so it is never 0 (Davison and Hinkley 1997, 4.2). Nor is it
+    ever below 2 / 2^G, the smallest p of an exact sign-flip test on G groups: if two groups both gained, no resample
+    of them shows a loss, but that is no evidence. So fewer than six groups are never significant at .05.
     With several seeds this is a hierarchical bootstrap: every resample also draws S seeds with replacement,
-    independently for a and b, and averages them. A value then counts where all seeds have it. Few seeds
-    understate the variance between seeds (by 1/3 in expectation for three).
+    independently for a and b, and averages them. Only values that all seeds have are used. With few seeds the variance
+    between seeds is underestimated (by 1/3 in expectation for three).
 
     Args:
         a: floats (G, C) or (S, G, C), NaN where missing.
         b: the same groups and cells; S may differ.
         resamples: how many bootstrap resamples.
         seed: of the resampling.
-        level: probability that the interval covers.
+        level: nominal coverage of the interval.
 
     Raises:
-        InputError: shapes that disagree, nothing in common, or resamples or level out of range.
+        InputError: shapes disagree, there is no common value, or resamples or level are out of range.
     """
     found = paired_differences({_ALL: a}, {_ALL: b}, {_ALL: _every(a)}, resamples=resamples, seed=seed, level=level)
     return _only(found)
@@ -103,17 +103,17 @@ def intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[Key, dict[str, Interval]]:
-    """Intervals of many macro means over the same groups at once, all from the same resamples.
+    """Intervals of many macro means over the same groups, all from the same resamples.
 
     Args:
         matrices: floats (G, C) by name, NaN where missing; G is the same for all.
-        slices: by the same names, then by the slice's name: integers, the columns whose macro mean is wanted.
+        slices: by the same names, then by slice name: the columns to average, as integers.
         resamples: how many bootstrap resamples.
         seed: of the resampling.
-        level: probability that the interval covers.
+        level: nominal coverage of the intervals.
 
     Returns:
-        By name and slice; slices without any value are left out.
+        Intervals by name and slice; slices without any value are left out.
 
     Raises:
         InputError: matrices of different numbers of groups, or resamples or level out of range.
@@ -130,9 +130,9 @@ def paired_differences(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[Key, dict[str, Interval]]:
-    """`paired_difference` of many slices of many measures at once, all from the same resamples.
+    """`paired_difference` for many slices of many measures, all from the same resamples.
 
-    Unlike there, groups without a value in a slice are drawn too (and count for nothing in it).
+    Unlike there, groups without a value in a slice are drawn too (but do not contribute to it).
 
     Args:
         a: floats (G, C) or (S, G, C) by name.
@@ -140,13 +140,13 @@ def paired_differences(
         slices: as in `intervals`.
         resamples: how many bootstrap resamples.
         seed: of the resampling.
-        level: probability that the interval covers.
+        level: nominal coverage of the intervals.
 
     Returns:
-        By name and slice, run a minus run b; slices where they have nothing in common are left out.
+        Intervals of a minus b by name and slice; slices without a common value are left out.
 
     Raises:
-        InputError: shapes that disagree, or resamples or level out of range.
+        InputError: shapes disagree, or resamples or level are out of range.
     """
     runs: list[dict[Key, Array]] = [{}, {}]
     for key in slices:
@@ -174,9 +174,9 @@ def holm(p_values: Sequence[float] | Array) -> Floats:
 
 
 def minimal_detectable(standard_error: float, power: float = 0.8, level: float = 0.95) -> float:
-    """Smallest true difference that a two-sided test at `level` finds with probability `power`.
+    """Smallest true difference that a two-sided test at confidence `level` detects with probability `power`.
 
-    (z_{(1 + level) / 2} + z_power) standard errors, normal approximation: 2.80 of them by default.
+    (z_{(1 + level) / 2} + z_power) standard errors, by the normal approximation: 2.80 of them by default.
     """
     normal = NormalDist()
     return (normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)) * standard_error
@@ -189,7 +189,7 @@ def _many(
     seed: int,
     level: float,
 ) -> dict[Key, dict[str, Interval]]:
-    """Intervals of one run's macro means, or of the differences between two runs'; matrices (S, G, C)."""
+    """Intervals of one run's macro means, or of the differences between two runs; matrices are (S, G, C)."""
     if resamples < 2 or not 0 < level < 1:
         raise InputError(f"resamples is {resamples}, level {level}; expected 2 or more, and between 0 and 1")
     sizes = {values.shape[1] for run in runs for values in run.values()}
@@ -230,7 +230,7 @@ def _draw(
     resamples: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Macro means (of the first run, less those of the second) under every resample: (wanted, resamples)."""
+    """Macro means of the first run, minus those of any second, under every resample: (wanted, resamples)."""
     used = np.logical_or.reduce([have.any(axis=1) for have in present.values()])
     masks = {key: have[used].astype(np.float32) for key, have in present.items()}
     marks = {key: np.packbits(have[used]).tobytes() for key, have in present.items()}
@@ -242,7 +242,7 @@ def _draw(
     for start in range(0, resamples, step):
         part = draws[:, start : start + step]
         weights = group_weights(groups, part.shape[1], rng)
-        counts: dict[bytes, Array] = {}  # measures of one setting are mostly missing in the same places
+        counts: dict[bytes, Array] = {}  # shared: measures of one setting mostly lack the same values
         for key, mask in masks.items():
             if marks[key] not in counts:
                 counts[marks[key]] = weights @ mask
@@ -265,7 +265,7 @@ def _draw(
 
 
 def _mean_present(values: Array) -> Array:
-    """Mean of each row over its present values, NaN where there are none."""
+    """Mean of each row over its values that are not NaN; NaN if there are none."""
     if values.shape[1] and not np.isnan(values).any():
         mean: Array = values.mean(axis=1)
         return mean
@@ -276,11 +276,11 @@ def _mean_present(values: Array) -> Array:
     return means
 
 
-_ALL = ("", "")  # the name of a matrix that is alone
+_ALL = ("", "")  # the key of a single matrix
 
 
 def _every(values: Array) -> dict[str, Array]:
-    """The slice of all columns."""
+    """A single slice with all columns."""
     return {"all": np.arange(values.shape[-1])}
 
 

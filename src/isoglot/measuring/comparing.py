@@ -1,4 +1,4 @@
-"""Differences between runs with paired intervals: overall, per language and per family."""
+"""Differences between runs, with paired confidence intervals: overall, per language and per family."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Comparison:
         measure: `monolingual.map` and so on.
         slice: `all`, a language code, `family:NAME`, `script:NAME` (of several languages), `seen` or `unseen`.
         difference, low, high: estimate and 95 % interval.
-        p: two-sided, adjusted by Holm's method within each (a, b, measure)'s languages, raw for `all`.
-        groups: how many question groups it rests on.
+        p: two-sided; for languages adjusted by Holm's method over the languages of one (a, b, measure), else raw.
+        groups: number of question groups with a value.
     """
 
     a: str
@@ -67,7 +67,7 @@ class Stack(NamedTuple):
         return brief(self)
 
     def part(self, key: tuple[str, str], langs: set[str]) -> Floats:
-        """Cells whose query language is among `langs`, (seeds, groups, cells)."""
+        """The cells whose query language is in `langs`: (seeds, groups, cells)."""
         if key not in self.matrices:  # nothing was measured there, such as pairs of a single language
             return np.empty((1, len(self.groups), 0))
         keep = [index for index, cell in enumerate(self.cells[key]) if cell[0] in langs]
@@ -75,13 +75,13 @@ class Stack(NamedTuple):
 
 
 def stacked(runs: Sequence[tuple[str, Evaluation]]) -> list[Stack]:
-    """Put the seeds of each regime together, regimes in order of appearance.
+    """Stack the seeds of each regime, regimes in order of appearance.
 
     Args:
-        runs: (regime, evaluation) each; several of one regime are its seeds.
+        runs: pairs (regime, evaluation); several evaluations of one regime are its seeds.
 
     Raises:
-        InputError: no run, something else than pairs, or runs on different benchmarks or languages.
+        InputError: no runs, items that are not pairs, or runs on different benchmarks or languages.
     """
     if not runs:
         raise InputError("runs: there is none; expected (name, Evaluation) pairs")
@@ -124,20 +124,21 @@ def _said(evaluation: Evaluation) -> str:
 
 
 def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
-    """Find evaluations of one benchmark: (name, folder) each, in the order given.
+    """Find the evaluations to compare: (name, folder) of each, in the order given.
 
     Args:
-        specs: FOLDER or NAME=FOLDER of `isoglot evaluate`, or of `isoglot study` (all its runs, under the names of
-            their regimes). A folder's own name is its run's name. What two folders that were given without a NAME
-            would call alike has the name of the folder, or its parent's, before it: only a NAME makes seeds of them.
+        specs: FOLDER or NAME=FOLDER, written by `isoglot evaluate` or by `isoglot study` (all its runs, named after
+            their regimes). Without a NAME, a run is named after its folder; if runs of different specs then share a
+            name, the name of the folder or of its parent is put before it. So only runs that are given the same NAME
+            become seeds of one regime.
 
     Raises:
-        InputError: fewer than two runs, folders that hold none, or runs on different benchmarks.
+        InputError: fewer than two runs, folders without runs, or runs on different benchmarks.
     """
     found: list[tuple[int, str, Path]] = []  # number of the spec, name, folder
     given: dict[int, Path] = {}  # folders without a NAME, by number
     for number, spec in enumerate(specs):
-        # A folder's own name may hold an equals sign.
+        # A folder's name may contain an equals sign.
         name, equals, place = ("", "", spec) if Path(spec).is_dir() else spec.partition("=")
         folder = Path(place if equals else spec)
         if equals and not name:
@@ -169,7 +170,7 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
 
 
 def _apart(number: int, name: str, found: list[tuple[int, str, Path]], given: dict[int, Path]) -> str:
-    """A run's name, told apart from that of another folder where neither was given one."""
+    """A run's name, made unique with that of its folder if it was given no NAME and another run has the same name."""
     if number not in given or all(other == number or called != name for other, called, _ in found):
         return name
     own = given[number]
@@ -180,10 +181,10 @@ def _apart(number: int, name: str, found: list[tuple[int, str, Path]], given: di
 
 
 def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str, str], ...]:
-    """Read `setting.measure` names; without any, the headline figures that all runs have.
+    """Parse `setting.measure` names; without any, return the headline measures that all runs have.
 
     Raises:
-        InputError: a measure that a run lacks.
+        InputError: a measure that some run lacks.
     """
     shared = [key for key in stacks[0].matrices if all(key in stack.matrices for stack in stacks)]
     if not texts:
@@ -199,7 +200,7 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
 
 
 def macro_interval(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
-    """Macro mean of one regime with its interval; None where the setting has no query."""
+    """Macro mean of one regime with its interval; None if the setting has no query."""
     matrix = stack.matrices.get(key)
     return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)
 
@@ -207,21 +208,21 @@ def macro_interval(stack: Stack, key: tuple[str, str], *, resamples: int) -> Int
 def compare(
     stacks: list[Stack], *, resamples: int = 10_000, measures: Sequence[tuple[str, str]] = HEADLINE
 ) -> list[Comparison]:
-    """Every later regime against every earlier one.
+    """Compare every regime with every earlier one.
 
-    Per language, family, script, and seen or unseen in training, with Holm's correction over the languages of one
-    comparison.
+    Overall, per language, family and script, and by languages seen or unseen in training, with Holm's correction over
+    the languages of one comparison.
 
     Args:
         stacks: from `stacked`.
         resamples: of the bootstrap.
-        measures: (setting, measure) each; those that a run lacks are left out.
+        measures: pairs (setting, measure); those that a run lacks are left out.
 
     Raises:
-        InputError: something else than stacks, or than pairs of a setting and a measure.
+        InputError: items of `stacks` that are not stacks, or of `measures` that are not pairs.
 
     Example:
-        Vectors that find each answer, against vectors that are all alike:
+        Vectors that find every answer, compared with vectors that are all identical:
 
         >>> import numpy as np
         >>> from isoglot import Benchmark, evaluate
@@ -251,7 +252,7 @@ def compare(
 
 def _differences(a: Stack, b: Stack, measures: Sequence[tuple[str, str]], resamples: int) -> list[Comparison]:
     known = {run.trained for run in (a, b) if run.trained is not None}
-    # What one was trained on and the other was not is neither seen nor unseen.
+    # If the two were trained on different languages, no slices of seen and unseen languages are made.
     parts = {
         name: set(own)
         for name, own in slices(a.languages, known.pop() if len(known) == 1 else None).items()

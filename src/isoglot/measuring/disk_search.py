@@ -1,4 +1,4 @@
-"""Exact search in vectors on disk that do not fit in memory: blocks of passages, the best k of each query kept."""
+"""Exact search in vectors on disk that do not fit in memory: block by block, keeping the best k of each query."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ DEPTH = 1000
 
 
 class Found(NamedTuple):
-    """What a search over shards gives.
+    """The result of a search over shards.
 
     Attributes:
         own: best among passages in the query's language.
         pooled: best among all passages.
-        gold: position of each relevant passage, in the order asked for.
-        sizes: passages in each language.
+        gold: position of each relevant passage, in the order of queries and their answers.
+        sizes: number of passages in each language.
     """
 
     own: Best
@@ -41,10 +41,10 @@ class Found(NamedTuple):
 
 
 def query_vectors(place: Path, ids: list[str]) -> Vectors:
-    """Vectors of queries by id, float32 (Q, d), unit length.
+    """Read the vectors of queries by id, float32 (Q, d), unit length.
 
     Raises:
-        InputError: a query has none, two, or a broken one.
+        InputError: a query has no vector, two vectors, or an invalid one.
     """
     position = {key: index for index, key in enumerate(ids)}
     vectors: Vectors | None = None
@@ -69,21 +69,21 @@ def query_vectors(place: Path, ids: list[str]) -> Vectors:
 def search_shards(
     place: Path, data: StreamedCorpus, *, depth: int = DEPTH, memory: int = MEMORY, executor: Executor | None = None
 ) -> Found:
-    """Search every query in its own language and in all together.
+    """Search every query in its own language and in all languages together.
 
     Nothing is kept for a passage that is neither relevant nor among the best of a query, so memory does not grow with
     the corpus.
 
     Args:
-        place: folder of vectors with roles and languages, as `isoglot encode` writes it.
+        place: folder of vectors with roles and languages, as written by `isoglot encode`.
         data: the queries, and which passages are relevant to them.
-        depth: passages kept for a query.
-        memory: bytes for a block of passages and its scores, beside the results and one shard.
-        executor: whose workers search, instead of this process; see `search_elsewhere`.
+        depth: passages kept per query.
+        memory: bytes for a block of passages and its scores, in addition to the results and one shard.
+        executor: its workers search instead of this process; see `search_elsewhere`.
 
     Raises:
-        InputError: vectors missing, given twice, broken, or of a language that the queries do not have; or workers that
-            compute otherwise than this process.
+        InputError: vectors are missing, duplicated, invalid, or of a language that the queries do not have; or the
+            workers' arithmetic differs from this process's.
     """
     ids = [key for key, _, _ in data.queries]
     number = {code: index for index, code in enumerate(data.languages)}
@@ -92,7 +92,7 @@ def search_shards(
     wanted = [key for query in ids for key in data.answers[query]]
     positions = dict.fromkeys(wanted, -1)
     own = nothing_yet(len(ids), depth)
-    # In one language the pool is that language's own.
+    # With one language, the two searches are the same.
     pooled = nothing_yet(len(ids), depth) if len(number) > 1 else own
     sizes = np.zeros(len(number), np.int64)
     with Progress("searching", len(vector_files(place))) as progress:
@@ -114,7 +114,7 @@ def search_shards(
 def _parts(
     place: Path, number: dict[str, int], positions: dict[str, int], sizes: NDArray[np.int64], progress: Progress
 ) -> Iterator[Part]:
-    """The passages of a folder in parts; notes where relevant ones stand and how many each language has."""
+    """Yield a folder's passages in parts, filling in `positions` of relevant passages and `sizes` per language."""
     start, before = 0, None
     for shard in read_shards(place, role="passage"):
         progress.advance(shard.path != before)
@@ -136,7 +136,7 @@ def _parts(
 
 
 def ranks_of(best: Best, offsets: NDArray[np.int64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Ranks (1-based) of the relevant passages among the best, infinite where they are not among them."""
+    """Ranks (1-based) of the relevant passages among the best; infinite for those not among them."""
     ranks = np.full(len(gold), np.inf)
     for entry, (query, position) in enumerate(zip(query_of(offsets), gold, strict=True)):
         place = np.flatnonzero(best.positions[query] == position)
@@ -146,7 +146,7 @@ def ranks_of(best: Best, offsets: NDArray[np.int64], gold: NDArray[np.int64]) ->
 
 
 def ties_of(best: Best, offsets: NDArray[np.int64], ranks: NDArray[np.float64]) -> int:
-    """Pairs of a relevant passage and another of the best with equal scores; a pair of two relevant ones twice."""
+    """Number of ties of a relevant passage and another of the best; a tie of two relevant passages counts twice."""
     found = np.flatnonzero(np.isfinite(ranks))
     query, place = query_of(offsets)[found], ranks[found].astype(np.int64) - 1
     own = best.scores[query, place]
@@ -154,7 +154,7 @@ def ties_of(best: Best, offsets: NDArray[np.int64], ranks: NDArray[np.float64]) 
 
 
 def _passages(shard: Shard) -> Shard:
-    """The passages of a shard."""
+    """A shard without its query vectors."""
     keep = [role == "passage" for role in shard.roles]
     if all(keep):
         return shard

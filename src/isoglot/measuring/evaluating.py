@@ -1,4 +1,4 @@
-"""Monolingual, cross-lingual and multilingual (pooled) retrieval on one benchmark, by exact search or from a run."""
+"""Evaluate monolingual, cross-lingual and multilingual (pooled) retrieval on one benchmark, by exact search."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def evaluate(
     trained: str | Sequence[str] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
-    """Encode a benchmark once and score every setting; or score precomputed vectors.
+    """Encode a benchmark once and score every setting, or score precomputed vectors.
 
     Args:
-        model: a Sentence Transformer, what `isoglot.load` takes, `endpoint:URL#MODEL`, or any function that takes
-            texts and their role (`query` or `passage`) and returns an array with one vector per text. Or precomputed
-            vectors, which are scaled to unit length: a folder as `isoglot encode` writes it, or `(queries, passages)`
-            in memory. Each of the two is an array (n, d) in the order of `benchmark.queries.ids` and
-            `benchmark.candidates.ids`, or a dict with one vector (d,) per id.
+        model: a Sentence Transformer, a model that `isoglot.load` accepts, `endpoint:URL#MODEL`, or any function that
+            takes texts and their role (`query` or `passage`) and returns an array with one vector per text. Or
+            precomputed vectors, which are scaled to unit length: a folder written by `isoglot encode`, or
+            `(queries, passages)` in memory. Each of the two is an array (n, d) in the order of
+            `benchmark.queries.ids` and `benchmark.candidates.ids`, or a dict with one vector (d,) per id.
         benchmark: queries, candidates and relevance; or a name or path that `load_benchmark` opens.
-        data_dir: folder of a benchmark that is given by name.
-        langs: languages of a benchmark that is given by name, several or one text with commas; all when None.
+        data_dir: folder of a benchmark given by name.
+        langs: languages of a benchmark given by name, as a sequence or a comma-separated string; all when None.
         name: name of the model in reports; its own name when None.
-        length: tokens kept of queries and candidates; the model's preset (usually 192) when None.
+        length: queries and candidates are truncated to this many tokens; the model's preset (usually 192) when None.
         precision: `auto`, `bf16` or `fp32`.
         devices: several devices, one process each: `0,1` (CUDA devices), or `cpu,cpu`; a script then needs its main
             code under `if __name__ == "__main__":`.
@@ -66,21 +66,21 @@ def evaluate(
         late: late interaction: each token of a query is compared with the nearest token of a passage, and the result is
             mixed with the cosine of the whole texts (see `isoglot.encoders.late_interaction`). Not for endpoints,
             functions, precomputed vectors or several devices.
-        in_context: mix the vector of a candidate with the one that it has within its context, such as a sentence in
+        in_context: mix each candidate's vector with the vector it has within its context, such as a sentence in
             its paragraph (see `isoglot.encoders.in_context`). Needs a benchmark with contexts (XQuAD-R, MLQA-R); not
             for endpoints, functions, precomputed vectors or several devices.
         fair: `balanced` subtracts from each score the level of the candidate's language for this query, so that no
             language is preferred in the pool (see `isoglot.encoders.levels`); within one language nothing changes.
-        trained: languages the model was trained on, several or one text with commas; read from its folder's `run.json`
-            where there is one.
+        trained: languages the model was trained on, as a sequence or a comma-separated string; by default read from
+            the `run.json` of the model's folder, if there is one.
         relevant_from: the lowest grade that counts as relevant in binary measures (all but nDCG).
 
     Raises:
         InputError: no such model or benchmark, a function that does not return one vector per text, vectors that do not
-            fit the benchmark or are not finite, or a length or precision that the model cannot have.
+            fit the benchmark or are not finite, or a length or precision that the model does not support.
 
     Example:
-        Vectors that say the language and little else find what is in the query's language, whatever it says.
+        Vectors that encode little but the language retrieve passages in the query's language, whatever their content.
 
         >>> import numpy as np
         >>> from isoglot import Benchmark, evaluate
@@ -168,16 +168,16 @@ def scored(
     balanced: bool,
     **about: Any,
 ) -> Evaluation:
-    """Score vectors, with an encoder's tokens beside them or alone, and note what was done.
+    """Score vectors, optionally with late interaction and balancing, and add notes on the options used.
 
     Args:
         data: the benchmark.
-        queries: (n, d), as `corrected` gives them.
+        queries: (n, d), as returned by `corrected`.
         candidates: (m, d), likewise.
-        late_of: the encoder whose tokens are compared, too; none where None.
-        feedback: whether the queries were drawn to their best passages.
-        balanced: whether languages' levels come off the scores.
-        about: `name`, `trained` and `relevant_from` of `score`.
+        late_of: the encoder for late interaction; no late interaction when None.
+        feedback: whether the queries were moved towards their best passages.
+        balanced: whether to subtract each language's level from the scores.
+        about: `name`, `trained` and `relevant_from`, passed to `score`.
     """
     if late_of is None and not balanced:
         result = score(data, queries, candidates, **about)
@@ -196,7 +196,7 @@ def scored(
 
 
 def trained_languages(model: str) -> tuple[str, ...] | None:
-    """The languages that a model folder's `run.json` says it was trained on; None where nothing says."""
+    """The training languages recorded in a model folder's `run.json`; None if not recorded."""
     record = read_record(Path(model)) if Path(model).is_dir() else None
     languages = record.get("languages") if record and record.get("verb") in ("train", "average") else None
     return tuple(map(str, languages)) if isinstance(languages, list) else None

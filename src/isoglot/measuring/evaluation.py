@@ -1,4 +1,4 @@
-"""What a retriever did on a benchmark: per-query values, their means by language, family and script, and files."""
+"""The results of a retriever on a benchmark: per-query values, means by language, family and script, and files."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from isoglot.measuring.per_query import (
 from isoglot.measuring.ranks import Floats
 from isoglot.measuring.top10 import save_hits
 
-# Every measure that there is; a benchmark without parallel passages, or a short run, lacks some.
+# All known measures; a benchmark without parallel passages, or a short run, lacks some of them.
 _KNOWN = {
     *("map", "recall@1", "recall@10", "recall@100", "mrr", "ndcg@10", "rank_distance", "rank_distance_normalised"),
     *("max@r", "max@r_normalised", "comp@10", "comp@100", "lpr", "lpr_unbiased", "tlr@10", "peer@100"),
     *("same_language@10", "mrc@10"),
 }
-# What an evaluation prints of each setting, and how.
+# Measures shown in an evaluation's repr for each setting, with their formats.
 _PRINTED = {"map": ".3f", "ndcg@10": ".3f", "recall@10": ".3f", "rank_distance": ".1f"}
 
 
@@ -52,15 +52,15 @@ class Evaluation:
         groups: names of the matrices' rows.
         values: by (setting, measure).
         ties: pairs of a relevant and another candidate with equal scores.
-        candidates: candidates in each language.
-        trained: languages that the model was trained on; None where nothing says.
-        notes: what a reader of the figures must know.
-        depth: candidates that a run lists for a query at least; None where the whole pool was ranked.
+        candidates: number of candidates in each language.
+        trained: languages the model was trained on; None if unknown.
+        notes: caveats for readers of the figures.
+        depth: the smallest number of candidates that a run lists for a query; None if the whole pool was ranked.
         intervals: by `setting.measure` and slice; empty until `with_intervals`.
         top: positions of the best candidates of every query in the pool, int32 (queries, 10 at most), in the order of
-            the benchmark's queries; None where they are not known.
-        cut: shares of the texts that the model read only in part, by `query` and `passage`, and `length`, the tokens
-            that it read of one; None where nothing was encoded or the model does not say.
+            the benchmark's queries; None if unknown.
+        cut: shares of truncated texts by `query` and `passage`, and `length`, the limit in tokens; None if nothing
+            was encoded or the model does not report it.
     """
 
     benchmark: str
@@ -91,14 +91,14 @@ class Evaluation:
         return "\n".join(lines) + ">"
 
     def macro(self, setting: str, measure: str) -> float:
-        """Macro mean over languages (or ordered pairs); NaN where the setting has no such value.
+        """Macro mean over languages (or ordered pairs); NaN if the setting has no such measure.
 
         Args:
             setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
             measure: such as `map`, `ndcg@10`, `recall@100`, `rank_distance`.
 
         Raises:
-            InputError: another setting, or a measure that there is nowhere.
+            InputError: an unknown setting or measure.
         """
         if setting not in SETTINGS:
             raise InputError(f"setting {setting!r}: expected one of {', '.join(SETTINGS)}")
@@ -109,7 +109,7 @@ class Evaluation:
         return float("nan") if values is None else mean_of(np.array(column_means(values.matrix)))
 
     def slices(self) -> dict[str, list[str]]:
-        """The sets of query languages that figures are given for; see `languages.slices`."""
+        """The sets of query languages that figures are reported for; see `languages.slices`."""
         return slices(self.languages, self.trained)
 
     def pair_matrix(self, measure: str = "map") -> Floats:
@@ -117,7 +117,7 @@ class Evaluation:
         return pair_matrix(self.values, self.languages, measure)
 
     def with_intervals(self, resamples: int = 10_000, *, seed: int = 0, level: float = 0.95) -> Evaluation:
-        """The same with bootstrap intervals over groups, of every measure in every slice."""
+        """A copy with bootstrap intervals over groups for every measure in every slice."""
         parts = {
             key: {name: values.numbers(set(own)) for name, own in self.slices().items()}
             for key, values in self.values.items()
@@ -127,7 +127,7 @@ class Evaluation:
         return replace(self, intervals={f"{key[0]}.{key[1]}": own for key, own in found.items() if own})
 
     def with_note(self, note: str) -> Evaluation:
-        """The same with one more remark of what a reader of the figures must know."""
+        """A copy with one more note."""
         return replace(self, notes=(*self.notes, note))
 
     def metrics(self) -> dict[str, Any]:
@@ -152,8 +152,9 @@ class Evaluation:
         """Write `metrics.json` and `per_query.parquet` into a folder.
 
         Args:
-            folder: where to; made where it is missing.
-            benchmark: what was measured on, for the best candidates of every query too (`top10.parquet`), where known.
+            folder: output folder, created if missing.
+            benchmark: the benchmark that was evaluated; if given, and `top` is known, the best candidates of every
+                query are written too (`top10.parquet`).
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,10 +165,10 @@ class Evaluation:
 
 
 def load_evaluation(folder: Path | str) -> Evaluation:
-    """Read a saved evaluation back.
+    """Read a saved evaluation.
 
     Raises:
-        InputError: files missing or not of this kind.
+        InputError: files are missing or are not those of an evaluation.
     """
     folder = Path(folder)
     record = read_json(folder / "metrics.json")

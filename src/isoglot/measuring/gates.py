@@ -11,7 +11,7 @@ _FORM = re.compile(r"\s*(?P<path>\S.*?)\s*(?P<sign>>=|<=)\s*(?P<bound>[-+]?\d*\.
 
 
 class Gate(NamedTuple):
-    """A condition: dotted place in `metrics.json`, `>=` or `<=`, bound."""
+    """A condition: dotted path into `metrics.json`, `>=` or `<=`, and a bound."""
 
     path: str
     sign: str
@@ -19,10 +19,10 @@ class Gate(NamedTuple):
 
 
 def parse_gate(text: str) -> Gate:
-    """Read a condition.
+    """Parse a condition.
 
     Raises:
-        InputError: not of the form PLACE>=NUMBER or PLACE<=NUMBER.
+        InputError: `text` is not of the form PLACE>=NUMBER or PLACE<=NUMBER.
 
     >>> parse_gate("pairs.de>en.map >= 0.5")
     Gate(path='pairs.de>en.map', sign='>=', bound=0.5)
@@ -34,11 +34,11 @@ def parse_gate(text: str) -> Gate:
 
 
 def check_gates(gates: list[Gate], record: dict[str, Any]) -> None:
-    """Hold the figures of `metrics.json` against conditions.
+    """Check the figures of `metrics.json` against conditions.
 
     Raises:
-        InputError: a place that holds no figure.
-        GateMissedError: every condition that was missed, each with the figure.
+        InputError: a path at which there is no figure.
+        GateMissedError: some conditions were missed; the message lists all of them with their figures.
     """
     missed = []
     for gate in gates:

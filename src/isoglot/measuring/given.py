@@ -1,4 +1,4 @@
-"""What `evaluate` takes beside models and benchmarks: a benchmark's name, and vectors that were made before."""
+"""Resolve the arguments of `evaluate`: benchmarks given by name or path, and precomputed vectors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from isoglot.encoders.functions import unit_rows
 from isoglot.encoders.vector_files import COMPLETE, gather
 
 Side: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
-"""Vectors of queries or of passages: an array (n, d) in the order of the benchmark's ids, or one vector (d,) an id."""
+"""Vectors of queries or passages: an array (n, d) in the order of the benchmark's ids, or a mapping from id to (d,)."""
 
 VectorPair: TypeAlias = tuple[Side, Side] | Mapping[Literal["queries", "passages"], Side]
-"""Vectors in memory: `(queries, passages)`, or a dict of these two names."""
+"""Vectors in memory: `(queries, passages)`, or a dict with these two keys."""
 
 _OF_MODELS = ("modules.json", "config.json", "adapter_config.json")
 
@@ -30,15 +30,16 @@ def opened_benchmark(
     data_dir: Path | str | None = None,
     langs: str | Sequence[str] | None = None,
 ) -> Benchmark:
-    """A benchmark as it is, or opened by name or path.
+    """Return a benchmark unchanged, or open it by name or path.
 
     Args:
         benchmark: queries, candidates and relevance, or what `load_benchmark` opens.
-        data_dir: as `load_benchmark` takes it.
-        langs: as `load_benchmark` takes it.
+        data_dir: as in `load_benchmark`.
+        langs: as in `load_benchmark`.
 
     Raises:
-        InputError: neither, a folder or languages for a benchmark that is open already, or as `load_benchmark`.
+        InputError: `benchmark` is of another type, `data_dir` or `langs` is given for a benchmark that is already
+            open, or as in `load_benchmark`.
     """
     if isinstance(benchmark, str | Path):
         return load_benchmark(benchmark, data_dir, langs)
@@ -56,12 +57,12 @@ def opened_benchmark(
 
 
 def is_pair(given: object) -> TypeGuard[VectorPair]:
-    """Whether what stands in a model's place is vectors in memory: nothing that is called with texts is."""
+    """Whether a model argument is in fact vectors in memory; anything callable is a model."""
     return isinstance(given, Mapping | tuple | list) and not callable(given)
 
 
 def holds_vectors(place: Path) -> bool:
-    """Whether a path is a file of vectors, or a folder of them (and not a model's)."""
+    """Whether a path is a file of vectors, or a folder of such files that is not a model folder."""
     if place.is_file():
         return place.suffix in (".parquet", ".npy")
     if not place.is_dir() or any((place / name).is_file() for name in _OF_MODELS):
@@ -74,10 +75,11 @@ def given_vectors(given: Path | VectorPair, benchmark: Benchmark) -> tuple[Vecto
 
     Args:
         given: a file or folder of vectors by id (see `vector_files.gather`), or both sides in memory.
-        benchmark: whose texts they are of.
+        benchmark: the benchmark whose texts were encoded.
 
     Raises:
-        InputError: vectors that are missing, not as many as texts, of two dimensions, not finite or all zero.
+        InputError: vectors are missing, their number is not that of the texts, their dimensions differ between queries
+            and passages, or a vector is not finite or all zero.
     """
     if isinstance(given, Path):
         return gather(given, benchmark.queries.ids, benchmark.candidates.ids)
@@ -104,7 +106,7 @@ def _sides(given: VectorPair) -> tuple[Side, Side]:
 
 
 def _side(what: str, given: Any, ids: list[str]) -> Vectors:
-    """The vectors of one side in the order of its ids."""
+    """Unit vectors of one side, in the order of `ids`."""
     if isinstance(given, Mapping):
         missing = [key for key in ids if key not in given]
         if missing:

@@ -1,4 +1,4 @@
-"""Language bias of a multilingual ranking, one value per query (macro-average over query languages after).
+"""Measures of language bias in a multilingual ranking: one value per query, to be macro-averaged over query languages.
 
 The relevant candidates R_q of query q are entries `offsets[q]` to `offsets[q + 1]` of flat arrays: `ranks`
 (1-based, in the whole pool of N candidates: `GoldRanks.pooled`) and `gold_langs` (integers). n = |R_q|.
@@ -16,11 +16,11 @@ from isoglot.core.errors import InputError
 from isoglot.measuring.measures import average_precision, mean_per_query
 from isoglot.measuring.ranks import BLOCK_BYTES, Array, Floats, query_of, top_k
 
-_ENTRIES, _NUMBERS = 2**18, 2**22  # of arrays that compare groups of queries, at a time
+_ENTRIES, _NUMBERS = 2**18, 2**22  # size limits of the arrays that compare groups of queries
 
 
 def rank_distance(offsets: Array, ranks: Array) -> Floats:
-    """Worst minus best rank of R_q (arXiv 2408.10536). At least n - 1; read it beside mAP.
+    """Rank distance: worst minus best rank of R_q (arXiv 2408.10536). At least n - 1; read it together with mAP.
 
     >>> rank_distance(np.array([0, 3]), np.array([4, 1, 9]))
     array([8.])
@@ -29,7 +29,7 @@ def rank_distance(offsets: Array, ranks: Array) -> Floats:
 
 
 def normalised_rank_distance(offsets: Array, ranks: Array, pool: int) -> Floats:
-    """(rank distance - (n - 1)) / (N - n): 0 best, 1 worst; NaN also where all N = `pool` are relevant."""
+    """(rank distance - (n - 1)) / (N - n): 0 best, 1 worst; NaN also if all N = `pool` candidates are relevant."""
     n = np.diff(offsets)
     return _divide(rank_distance(offsets, ranks) - (n - 1), pool - n)
 
@@ -48,7 +48,7 @@ def normalised_max_at_r(offsets: Array, ranks: Array, pool: int) -> Floats:
 
 
 def comp_at(offsets: Array, ranks: Array, k: int) -> Floats:
-    """Comp@k: 1 where all of R_q is in the top k, else 0 (arXiv 2604.05684)."""
+    """Comp@k: 1 if all of R_q is in the top k, else 0 (arXiv 2604.05684)."""
     return _several(offsets, np.floor(mean_per_query(offsets, ranks <= k)))
 
 
@@ -56,7 +56,7 @@ def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) 
     """Share of the top k in the query's language (no bias: that language's share of the pool).
 
     Args:
-        top: integers (Q, k), positions as `ranks.top_k` gives them.
+        top: integers (Q, k), positions as from `ranks.top_k`.
         candidate_langs: integers (N,).
         query_langs: integers (Q,).
     """
@@ -65,10 +65,10 @@ def same_language_share(top: Array, candidate_langs: Array, query_langs: Array) 
 
 
 def lpr(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array) -> Floats:
-    """LPR: 1 where the best-ranked relevant candidate is in the query's language (after arXiv 2605.07249).
+    """LPR: 1 if the best-ranked relevant candidate is in the query's language, else 0 (after arXiv 2605.07249).
 
-    NaN also where R_q has none in the query's language, or nothing of R_q was retrieved. Compare the mean with
-    that of `unbiased_lpr`.
+    NaN also if none of R_q is in the query's language, or none was retrieved. Compare the mean with that of
+    `unbiased_lpr`.
     """
     own = gold_langs == query_langs[query_of(offsets)]
     best_own, best = np.full((2, len(offsets) - 1), np.inf)
@@ -79,7 +79,7 @@ def lpr(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array) -> 
 
 
 def unbiased_lpr(offsets: Array, gold_langs: Array, query_langs: Array) -> Floats:
-    """Expected `lpr` where language plays no part: the share of R_q in the query's language, mostly 1 / n."""
+    """Expected `lpr` of a ranking without language bias: the share of R_q in the query's language, mostly 1 / n."""
     share = mean_per_query(offsets, gold_langs == query_langs[query_of(offsets)])
     return _several(offsets, np.where(share > 0, share, np.nan))
 
@@ -87,16 +87,16 @@ def unbiased_lpr(offsets: Array, gold_langs: Array, query_langs: Array) -> Float
 def tlr_at(offsets: Array, ranks: Array, gold_langs: Array, query_langs: Array, k: int) -> Floats:
     """TLR@k: recall@k over the relevant candidates not in the query's language (arXiv 2606.18801).
 
-    NaN only where there are none of them.
+    NaN only if there are no such candidates.
     """
     other = gold_langs != query_langs[query_of(offsets)]
     return mean_per_query(np.append(0, np.cumsum(other))[offsets], (ranks <= k)[other])
 
 
 def one_target_deletion(offsets: Array, ranks: Array, gold_langs: Array, languages: int) -> Floats:
-    """Drop in average precision when the golds in language l leave pool and R_q (LAReQA, arXiv 2004.05484).
+    """Drop in average precision when the golds in language l are removed from pool and R_q (LAReQA, arXiv 2004.05484).
 
-    Where a query has several golds in l, all of them leave, and the ranks below move up.
+    If a query has several golds in l, all of them are removed, and the candidates below move up.
 
     Args:
         offsets: integers (Q + 1,).
@@ -105,7 +105,7 @@ def one_target_deletion(offsets: Array, ranks: Array, gold_langs: Array, languag
         languages: L.
 
     Returns:
-        float64 (Q, L), NaN where the query has no gold in l, or no other gold.
+        float64 (Q, L), NaN if the query has no gold in l, or no other gold.
     """
     order = np.lexsort((ranks, query_of(offsets)))
     ranks, gold_langs = ranks[order], gold_langs[order]
@@ -130,25 +130,25 @@ def mrc_at(
 ) -> Floats:
     """MRC@k: rank correlation of the scores of parallel queries (Mean Rank Correlation, arXiv 2509.06195).
 
-    For two queries of a group: Spearman's rho between their scores of the union of their top k. A query's
-    value is the mean over the others of its group; NaN where it has none, or where all scores are equal.
+    For two queries of a group: Spearman's rho between their scores for the union of their top k. A query's
+    value is the mean over the other queries of its group; NaN if there are none, or if all scores are equal.
 
     Args:
         queries: float32 (Q, d).
         candidates: float32 (N, d).
         groups: integers (Q,), the same for parallel queries.
         k: cut-off.
-        top: integers (Q, k), from `ranks.top_k` where it is known already.
+        top: integers (Q, k), from `ranks.top_k`, if already computed.
         block_bytes: memory for scores, as in `ranks.gold_ranks`.
 
     Raises:
-        InputError: as `ranks.top_k`, or groups of another length.
+        InputError: as in `ranks.top_k`, or `groups` has another length.
     """
     queries, candidates = np.asarray(queries, np.float32), np.asarray(candidates, np.float32)
     top = top_k(queries, candidates, k, block_bytes=block_bytes) if top is None else top[:, :k]
 
     def scores(members: Array, union: Array) -> Array:
-        # einsum adds every product in one order, so equal candidates tie; BLAS may round them apart
+        # einsum sums all products in the same order, so equal candidates tie; BLAS may round them differently
         found: Array = np.einsum("gqd,gcd->gqc", queries[members], candidates[union])
         return found
 
@@ -156,18 +156,18 @@ def mrc_at(
 
 
 def mrc_of_scores(scores: Array, groups: Array, top: Array) -> Floats:
-    """As `mrc_at`, from a matrix of scores (Q, N) and the best of each query, integers (Q, k)."""
+    """`mrc_at` from a matrix of scores (Q, N) and the positions of each query's best, integers (Q, k)."""
     return _mean_agreement(groups, top, lambda members, union: scores[members[:, :, None], union[:, None, :]], 1)
 
 
 def _mean_agreement(groups: Array, top: Array, scores: Callable[[Array, Array], Array], width_of_one: int) -> Floats:
-    """Of each query with the others of its group.
+    """Mean rho (Q,) of each query with the others of its group.
 
     Args:
         groups: integers (Q,).
         top: integers (Q, k).
-        scores: of queries (groups, m) with candidates (groups, n): (groups, m, n).
-        width_of_one: numbers that a candidate's score takes to compute.
+        scores: function from queries (groups, m) and candidates (groups, n) to scores (groups, m, n).
+        width_of_one: numbers in memory per score while it is computed.
     """
     if groups.shape != (len(top),):
         raise InputError(f"groups has shape {groups.shape}; expected one for each of {len(top)} queries")
@@ -177,7 +177,7 @@ def _mean_agreement(groups: Array, top: Array, scores: Callable[[Array, Array], 
     sizes = np.diff(np.append(starts, len(order)))
     for m in sorted(set(sizes[sizes > 1].tolist())):
         alike = order[starts[sizes == m][:, None] + np.arange(m)]  # (groups of m queries, m)
-        width = m * top.shape[1]  # of a union, at most
+        width = m * top.shape[1]  # largest possible union
         step = max(1, min(_ENTRIES // (m * m // 2 * width), _NUMBERS // (width * width_of_one)))
         for first in range(0, len(alike), step):
             members = alike[first : first + step]
@@ -186,19 +186,19 @@ def _mean_agreement(groups: Array, top: Array, scores: Callable[[Array, Array], 
 
 
 def _agreement(scores_of: Callable[[Array], Array], top: Array) -> Floats:
-    """Mean rho with the others of its group, (groups, m), of queries with their tops (groups, m, k).
+    """Mean rho (groups, m) of each query with the others of its group.
 
     Args:
-        scores_of: from candidates (groups, n) to the queries' scores (groups, m, n).
-        top: of the queries.
+        scores_of: function from candidates (groups, n) to the queries' scores (groups, m, n).
+        top: positions of the queries' best candidates, integers (groups, m, k).
     """
     count, m, k = top.shape
     flat = top.reshape(count, m * k)
     order = np.argsort(flat, axis=1)
     ascending = np.take_along_axis(flat, order, axis=1)
     fresh = np.diff(ascending, axis=1, prepend=ascending[:, :1]) > 0
-    place = np.cumsum(fresh, axis=1, dtype=np.int64)  # in the union
-    union = np.repeat(ascending[:, -1:], place[:, -1].max() + 1, axis=1)  # filled up with one that is in it
+    place = np.cumsum(fresh, axis=1, dtype=np.int64)  # index in the union
+    union = np.repeat(ascending[:, -1:], place[:, -1].max() + 1, axis=1)  # padded with its last member
     np.put_along_axis(union, place, ascending, axis=1)
     column = np.empty_like(place)
     np.put_along_axis(column, order, place, axis=1)
@@ -207,10 +207,10 @@ def _agreement(scores_of: Callable[[Array], Array], top: Array) -> Floats:
     scores = scores_of(union)
     a, b = np.triu_indices(m, 1)
     tops = column.reshape(top.shape)
-    both = np.concatenate((tops[:, a], tops[:, b]), axis=2)  # places of a pair's candidates: (groups, pairs, 2k)
+    both = np.concatenate((tops[:, a], tops[:, b]), axis=2)  # union indices of a pair's candidates: (groups, pairs, 2k)
     group = np.arange(count)[:, None, None]
     kept = np.ones(both.shape, np.bool_)
-    kept[:, :, k:] = ~near[group, a[:, None], both[:, :, k:]]  # each candidate once
+    kept[:, :, k:] = ~near[group, a[:, None], both[:, :, k:]]  # count each candidate once
     x, y = (scores[group, part[:, None], both].reshape(-1, 2 * k) for part in (a, b))
     rho = _spearman(x, y, kept.reshape(x.shape)).reshape(count, -1)
     known, found = ~np.isnan(rho), np.nan_to_num(rho)
@@ -219,12 +219,12 @@ def _agreement(scores_of: Callable[[Array], Array], top: Array) -> Floats:
 
 
 def peer_at(offsets: Array, ranks: Array, gold_langs: Array, k: int) -> Floats:
-    """PEER@k over R_q: p that ranks do not depend on language (Yang et al., SIGIR 2024, 3626772.3657943).
+    """PEER@k over R_q: p-value of ranks not depending on language (Yang et al., SIGIR 2024, 3626772.3657943).
 
     Kruskal-Wallis test, corrected for ties (chi-squared approximation). Relevant candidates beyond k share
-    the mean of the ranks left; where all lie beyond k, p is 1. With one relevant candidate a language, p is
-    a constant (.4405 for 11 languages) that says nothing of the ranking, so such queries get NaN, as do those
-    whose R_q is in one language. The authors' `peer_measure` puts list ranks, not ranks within R_q, into H.
+    the mean of the remaining ranks; if all are beyond k, p is 1. With one relevant candidate per language, p is
+    a constant (.4405 for 11 languages) whatever the ranking, so such queries get NaN, as do those whose R_q is in a
+    single language. The authors' `peer_measure` computes H from list ranks, not from ranks within R_q.
 
     Raises:
         InputError: no query has two relevant candidates in one of its languages.
@@ -234,7 +234,7 @@ def peer_at(offsets: Array, ranks: Array, gold_langs: Array, k: int) -> Floats:
     query, queries = query_of(offsets), len(offsets) - 1
     both = np.stack((query, gold_langs))
     pairs, cell, size = np.unique(both, axis=1, return_inverse=True, return_counts=True)
-    cell = cell.ravel()  # NumPy 2.0 gives it the axes of what it was given
+    cell = cell.ravel()  # NumPy 2.0 returns it with the axes of the input
     if not (size > 1).any():
         raise InputError("PEER is constant here: no query has two relevant candidates in a language; omit it")
     score = _centred(query, _average_ranks(query, np.minimum(ranks, k + 1)), queries)
@@ -256,7 +256,7 @@ def _divide(a: Array, b: Array) -> Floats:
 
 
 def _average_ranks(segment: Array, values: Array) -> Floats:
-    """Ascending ranks within segments, ties averaged, each segment shifted by its own constant."""
+    """Ascending ranks within segments with ties averaged; each segment is offset by a constant."""
     order = np.lexsort((values, segment))
     steps = (np.diff(segment[order]) != 0) | (np.diff(values[order]) != 0)
     tie = np.append(0, np.cumsum(steps))[: len(values)]
@@ -272,7 +272,7 @@ def _centred(segment: Array, values: Array, segments: int) -> Floats:
 
 
 def _spearman(x: Array, y: Array, kept: Array) -> Floats:
-    """Spearman's rho of the kept entries of each row, (rows,); NaN where x or y is constant there."""
+    """Spearman's rho over the kept entries of each row, (rows,); NaN if x or y is constant there."""
     n = kept.sum(axis=1, keepdims=True)
     x, y = (np.where(kept, _row_ranks(values, kept), 0.0) for values in (x, y))
     x, y = (np.where(kept, ranks - ranks.sum(axis=1, keepdims=True) / n, 0.0) for ranks in (x, y))
@@ -281,7 +281,7 @@ def _spearman(x: Array, y: Array, kept: Array) -> Floats:
 
 
 def _row_ranks(values: Array, kept: Array) -> Floats:
-    """Ascending ranks of the kept entries within each row, ties averaged; each row shifted by its own constant."""
+    """Ascending ranks of the kept entries within each row with ties averaged; each row is offset by a constant."""
     values = np.where(kept, values, np.inf)
     order = np.argsort(values, axis=1)
     ranks = np.empty(values.shape)

@@ -1,4 +1,4 @@
-"""A benchmark scored by late interaction: every query's tokens against every candidate's."""
+"""Score a benchmark by late interaction: the tokens of every query against those of every candidate."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LATE_NOTE = (
     "late interaction: scores are cosines of whole texts mixed with those of tokens, each of the query's with the "
     "nearest of the passage's"
 )
-_LETTERS = 500_000  # of candidates whose tokens are in memory at a time
+_LETTERS = 500_000  # characters of candidates whose token vectors are in memory at once
 
 
 def require_late(encoder: Encoder, benchmark: Benchmark) -> TokenEncoder:
-    """The encoder, where it can score a benchmark so.
+    """Return the encoder as a token encoder, if it can score a benchmark by late interaction.
 
     Raises:
-        InputError: it gives vectors of whole texts only, or there would be more scores than 8 GiB.
+        InputError: it provides no token vectors, or the score matrix would take more than 8 GiB.
     """
     require_room(benchmark, "late interaction", "have the best of its searches re-ranked by late interaction")
     return with_tokens(encoder)
@@ -35,19 +35,19 @@ def require_late(encoder: Encoder, benchmark: Benchmark) -> TokenEncoder:
 def late_matrix(
     encoder: Encoder, benchmark: Benchmark, queries: Vectors, candidates: Vectors, *, drawn: bool = False
 ) -> Vectors:
-    """Cosines and late interaction, mixed: float32 (queries, candidates).
+    """Scores mixed from cosines and late interaction, float32 (queries, candidates).
 
-    Equal texts of equal vectors get equal scores.
+    Equal texts with equal vectors get equal scores.
 
     Args:
-        encoder: opened here, over tokens.
-        benchmark: whose texts are compared.
-        queries: (queries, d), unit vectors of whole texts, corrected or drawn to passages where that is wanted.
-        candidates: (candidates, d), unit vectors, or shorter ones of candidates in their contexts.
-        drawn: as in `late_interaction.mixed`.
+        encoder: an encoder that provides token vectors.
+        benchmark: the benchmark whose texts are compared.
+        queries: (queries, d), unit vectors of whole texts, after any correction and feedback.
+        candidates: (candidates, d), unit vectors, or shorter ones if contexts were mixed in.
+        drawn: whether feedback moved the queries, as in `late_interaction.mixed`.
 
     Raises:
-        InputError: as `require_late`.
+        InputError: as in `require_late`.
     """
     model = require_late(encoder, benchmark)
     asked = model.encoded_tokens(benchmark.queries.texts, "query", what="tokens of queries")
@@ -67,7 +67,7 @@ def late_matrix(
 
 
 def _chunks(texts: NDArray[np.object_]) -> Iterator[tuple[int, NDArray[np.object_]]]:
-    """Texts in parts of some letters, or one text, each with its first one's place."""
+    """Split texts into chunks of at most `_LETTERS` characters (or one text), each with its start position."""
     ends = np.cumsum([len(text) for text in texts])
     start = 0
     while start < len(texts):

@@ -1,4 +1,4 @@
-"""Scores of every query with every candidate in memory at once, where ranking goes by more than vectors."""
+"""Full query-by-candidate score matrices in memory, for rankings that need more than inner products."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MOST = 8 * 2**30  # bytes of scores
 
 
 def require_room(benchmark: Benchmark, what: str, instead: str) -> None:
-    """Refuse a benchmark of more than 8 GiB of scores.
+    """Check that a benchmark's score matrix takes at most 8 GiB.
 
     Args:
         benchmark: queries and candidates.
-        what: wants their scores.
-        instead: what to do with an index.
+        what: what needs the scores, for the message.
+        instead: what to do with an index instead, for the message.
 
     Raises:
-        InputError: there would be more.
+        InputError: it would take more.
     """
     queries, candidates = len(benchmark.queries), len(benchmark.candidates)
     size = 4 * queries * candidates
@@ -33,7 +33,7 @@ def require_room(benchmark: Benchmark, what: str, instead: str) -> None:
 
 
 def cosine_matrix(queries: Vectors, candidates: Vectors) -> Vectors:
-    """What each query (n, d) gives each candidate (m, d): float32 (n, m)."""
+    """Inner products of queries (n, d) and candidates (m, d), float32 (n, m)."""
     scores = np.empty((len(queries), len(candidates)), np.float32)
     for first, cosines in score_blocks(queries, candidates, BLOCK_BYTES):
         scores[first : first + len(cosines)] = cosines

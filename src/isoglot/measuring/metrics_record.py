@@ -23,13 +23,13 @@ def figures_record(
     slices: Mapping[str, list[str]],
     candidates: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Means of an evaluation, as `metrics.json` has them.
+    """The means of an evaluation, in the layout of `metrics.json`.
 
     Args:
-        values: of every query.
+        values: per-query values.
         languages: codes, alphabetical.
-        slices: the sets of query languages that figures are given for.
-        candidates: in each language.
+        slices: the sets of query languages that figures are reported for.
+        candidates: number of candidates in each language.
     """
     means = {key: np.array(column_means(own.matrix)) for key, own in values.items()}
 
@@ -80,7 +80,7 @@ def pair_matrix(values: AllValues, languages: tuple[str, ...], measure: str) -> 
     """Mean by query language (rows) and passage language: (L, L), NaN where there is no query.
 
     Raises:
-        InputError: the measure was not taken within and across languages.
+        InputError: the measure was not computed in both the monolingual and the cross-lingual setting.
     """
     number = {code: index for index, code in enumerate(languages)}
     matrix = np.full((len(number), len(number)), np.nan)
@@ -95,12 +95,12 @@ def pair_matrix(values: AllValues, languages: tuple[str, ...], measure: str) -> 
 
 
 def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
-    """What a pair matrix (rows: query language) says in three figures.
+    """Summarise a pair matrix (rows: query language) in three figures.
 
     Returns:
         `gap_to_diagonal`: mean over ordered pairs x != y of (m[x, x] + m[y, y]) / 2 - m[x, y];
         `asymmetry`: mean over unordered pairs of |m[x, y] - m[y, x]|; `worst` and `worst_pair`: the lowest m[x, y],
-        x != y. NaN, and None for the pair, where no pair has what is needed.
+        x != y. NaN, and None for the pair, if no pair has the values needed.
 
     >>> pair_summary(np.array([[0.8, 0.6], [0.5, 0.6]]), ("de", "th"))["worst_pair"]
     'th>de'
@@ -122,9 +122,9 @@ def pair_summary(matrix: Floats, languages: tuple[str, ...]) -> dict[str, Any]:
 
 
 def interval_record(found: Interval) -> dict[str, Any]:
-    """An interval as JSON; `detectable` is for two such runs whose queries have nothing in common.
+    """An interval as JSON; `detectable` assumes two runs like this one with independent queries.
 
-    A paired comparison shares its queries and finds smaller differences: `isoglot compare` says which.
+    A paired comparison shares its queries and detects smaller differences, which `isoglot compare` reports.
     """
     return {
         "estimate": found.estimate,
@@ -137,7 +137,7 @@ def interval_record(found: Interval) -> dict[str, Any]:
 
 
 def _distraction(values: AllValues, languages: tuple[str, ...]) -> dict[str, Any]:
-    """What passages in other languages cost, where only the query's own language answers it."""
+    """What passages in other languages cost (monolingual minus pooled), if only a query's own language answers it."""
     if (POOL, "comp@10") in values or (POOL, "map") not in values or len(languages) < 2:
         return {}
     measures = [name for where, name in values if where == MONO and (POOL, name) in values]
@@ -154,7 +154,7 @@ def _distraction(values: AllValues, languages: tuple[str, ...]) -> dict[str, Any
 
 
 def _deletion(values: AllValues, means: Mapping[tuple[str, str], Floats]) -> dict[str, Any]:
-    """The heatmap: query language, then deleted language."""
+    """Mean drop of one-target deletion, and its heatmap by query language, then deleted language."""
     deleted = values.get((DELETION, "map"))
     if deleted is None:
         return {}

@@ -1,4 +1,4 @@
-"""An evaluation as MTEB result files, so that its figures stand beside those of other tasks."""
+"""Export an evaluation as MTEB result files, for comparison with other MTEB tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAIN = "map"
 
 
 def mteb_code(code: str) -> str:
-    """A language with its script as MTEB writes it; only the language where the script is not known.
+    """MTEB's code for a language with its script; only the language if the script is unknown.
 
     >>> mteb_code("de"), mteb_code("zh-Hant")
     ('deu-Latn', 'zho-Hant')
@@ -29,14 +29,14 @@ def mteb_code(code: str) -> str:
 def mteb_results(
     evaluation: Evaluation, *, seconds: float | None = None, revision: str = "not specified"
 ) -> list[dict[str, Any]]:
-    """Two results in MTEB's schema: one with a subset for each pair of languages, one pooled, by query language.
+    """Two results in MTEB's schema: one with a subset per pair of languages, one pooled with one per query language.
 
-    The main score is `map`, mean average precision over the full ranking (MTEB's own `map_at_1000` cuts it at
-    1000). Values that are not numbers are left out, and so are pairs without any.
+    The main score is `map`, mean average precision over the full ranking (MTEB's own `map_at_1000` truncates it at
+    1000). Values that are not numbers are left out, as are subsets without `map`, and results without subsets.
 
     Args:
-        evaluation: what was measured.
-        seconds: that it took, if known.
+        evaluation: the evaluation to export.
+        seconds: duration of the evaluation, if known.
         revision: of the data set.
     """
     name = TASK_NAMES.get(evaluation.benchmark, evaluation.benchmark)
@@ -68,7 +68,7 @@ def mteb_results(
 
 
 def write_mteb(evaluation: Evaluation, folder: Path | str, **facts: Any) -> list[Path]:
-    """Write `mteb_results` as TASK.json each; gives the files."""
+    """Write each of `mteb_results` as TASK.json; return the paths."""
     written = []
     for result in mteb_results(evaluation, **facts):
         path = Path(folder) / f"{result['task_name'].replace('/', '_')}.json"

@@ -1,7 +1,7 @@
 """XQuAD-R, MLQA-R and their pooled variants as MTEB tasks, read from local files.
 
-Needs the `mteb` extra. A task with a subset for each ordered pair of languages, and one whose subsets are query
-languages against the candidates of all languages.
+Needs the `mteb` extra. Each benchmark gives two tasks: one with a subset per ordered pair of languages, and a pooled
+one with a subset per query language, against the candidates of all languages.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _LICENCES = {"xquad-r": "cc-by-sa-4.0", "mlqa-r": "cc-by-sa-3.0"}
 
 
 class LareqaTask(AbsTaskRetrieval):  # type: ignore[misc]
-    """A benchmark in LAReQA's layout; `lareqa_tasks` makes the subclasses that can be run.
+    """Base class of tasks on benchmarks in LAReQA's layout; `lareqa_tasks` creates the subclasses that can be run.
 
     Attributes:
-        open: loads the benchmark.
-        pooled: candidates of all languages together, instead of one passage language a subset.
+        open: returns the benchmark.
+        pooled: whether candidates of all languages are pooled, instead of one passage language per subset.
     """
 
     open: Callable[[], Benchmark]
@@ -45,7 +45,7 @@ class LareqaTask(AbsTaskRetrieval):  # type: ignore[misc]
     data_loaded: bool
 
     def load_data(self, num_proc: int | None = None, *, timer: Any = None, **kwargs: Any) -> None:
-        """Fill `dataset` from local files; nothing is fetched from a hub."""
+        """Fill `dataset` from the local benchmark; nothing is downloaded from a hub."""
         if self.data_loaded:
             return
         benchmark = type(self).open()
@@ -62,7 +62,7 @@ class LareqaTask(AbsTaskRetrieval):  # type: ignore[misc]
         relevant, queries = {}, []
         for query in np.flatnonzero(benchmark.queries.lang == number[query_lang]).tolist():
             golds = [gold for gold in benchmark.relevant(query).tolist() if gold in inside]
-            # As everywhere in isoglot: a pair is scored on the questions that have an answer there.
+            # As everywhere in isoglot, a pair is scored on the questions that have an answer in its passage language.
             if golds:
                 key = benchmark.queries.ids[query]
                 queries.append({"id": key, "text": benchmark.queries.texts[query]})
@@ -86,16 +86,16 @@ def lareqa_tasks(
     langs: str | Sequence[str] | None = None,
     with_context: bool = False,
 ) -> list[LareqaTask]:
-    """The two tasks of a benchmark: by pairs of languages, and pooled.
+    """Return the two tasks of a benchmark: by pairs of languages, and pooled.
 
     Args:
         name: `xquad-r` or `mlqa-r`; with `folder` any name.
-        folder: holds {lang}.json; the published files are downloaded to isoglot's cache when None.
-        langs: codes to keep: several, or one text with commas; all that the folder holds by default.
+        folder: contains {lang}.json; the published files are downloaded to isoglot's cache when None.
+        langs: codes to keep, as a sequence or a comma-separated string; all that the folder contains by default.
         with_context: encode each candidate sentence followed by its paragraph.
 
     Raises:
-        InputError: an unknown benchmark, or files that are missing or broken.
+        InputError: an unknown benchmark, or files that are missing or invalid.
 
     Example:
         >>> import mteb
@@ -111,10 +111,10 @@ def lareqa_tasks(
 
 
 def register(tasks: Iterable[LareqaTask]) -> None:
-    """Make tasks known to `mteb.get_task` and `mteb.get_tasks` under their names, for this process.
+    """Register tasks with `mteb.get_task` and `mteb.get_tasks` under their names, in this process.
 
-    `mteb.evaluate` takes tasks as they are; this is for code that asks for them by name. MTEB has no public way to
-    add tasks, so this reaches for its registry.
+    `mteb.evaluate` accepts task objects; this is for code that looks tasks up by name. MTEB has no public way to
+    add tasks, so this updates its private registry.
     """
     registry = import_module("mteb.get_tasks")._TASKS_REGISTRY
     registry.update({task.metadata.name: type(task) for task in tasks})

@@ -1,4 +1,4 @@
-"""One value a query: matrices of groups by cells, and the table that holds them on disk."""
+"""Per-query values: matrices (groups, cells), and the Parquet table that stores them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLE = "per_query.parquet"
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Per-query values of one measure in one setting, as a matrix that a bootstrap over groups can use.
+    """Per-query values of one measure in one setting, as a matrix for the bootstrap over groups.
 
     Attributes:
         setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
@@ -46,12 +46,12 @@ class Values:
     __repr__ = brief
 
     def numbers(self, languages: set[str]) -> NDArray[np.int64]:
-        """Numbers of the columns whose query language is among `languages`."""
+        """Indices of the columns whose query language is in `languages`."""
         return np.array([index for index, cell in enumerate(self.cells) if cell[0] in languages], np.int64)
 
 
 def cells_of(setting: str, languages: tuple[str, ...]) -> tuple[Cell, ...]:
-    """The columns of a setting's matrices."""
+    """The cells of a setting: (query language, other language or `all`) for each column of its matrices."""
     if setting == MONO:
         return tuple((lang, lang) for lang in languages)
     if setting == CROSS:
@@ -62,7 +62,7 @@ def cells_of(setting: str, languages: tuple[str, ...]) -> tuple[Cell, ...]:
 
 
 def write_values(path: Path, benchmark: str, groups: list[str], measured: Sequence[Values]) -> None:
-    """Write per-query values, a row each.
+    """Write per-query values, one row each.
 
     The columns: benchmark, setting, query_lang, passage_lang, group, query_id, measure, value.
 
@@ -70,7 +70,7 @@ def write_values(path: Path, benchmark: str, groups: list[str], measured: Sequen
         path: of the Parquet file.
         benchmark: its name.
         groups: names of the matrices' rows.
-        measured: one for each setting and measure.
+        measured: one item per setting and measure.
     """
     names: Any = pa.array(groups, pa.string())
     parts = []
@@ -98,10 +98,10 @@ def write_values(path: Path, benchmark: str, groups: list[str], measured: Sequen
 
 
 def read_table(path: Path) -> Any:
-    """Read such a table.
+    """Read a table written by `write_values`.
 
     Raises:
-        InputError: missing or unreadable.
+        InputError: the file is missing or unreadable.
     """
     try:
         return pq.read_table(path)
@@ -111,10 +111,10 @@ def read_table(path: Path) -> Any:
 
 
 def values_of(table: Any, languages: tuple[str, ...]) -> tuple[list[str], dict[tuple[str, str], Values]]:
-    """Groups, and values by (setting, measure), of a table that `write_values` wrote.
+    """Return the groups, and the values by (setting, measure), of a table written by `write_values`.
 
     Raises:
-        KeyError: a column is missing, or a language that `languages` does not name.
+        KeyError: a column is missing, or a row has a language that is not in `languages`.
     """
     groups: list[str] = sorted(map(str, table.column("group").unique().to_pylist()))
     values: dict[tuple[str, str], Values] = {}
@@ -135,7 +135,7 @@ def values_of(table: Any, languages: tuple[str, ...]) -> tuple[list[str], dict[t
         matrix = np.full((len(groups), len(cells)), np.nan)
         matrix[pc.index_in(part["group"], names).to_numpy(), columns] = part["value"].to_numpy()
         values[setting, measure] = Values(setting, measure, cells, matrix)
-    # A single language has no pairs: no row was written, but the setting is there.
+    # With a single language there are no cross-lingual rows, but the setting exists.
     for measure in [measure for setting, measure in values if setting == MONO]:
         cells = cells_of(CROSS, languages)
         values.setdefault((CROSS, measure), Values(CROSS, measure, cells, np.full((len(groups), len(cells)), np.nan)))
@@ -143,13 +143,13 @@ def values_of(table: Any, languages: tuple[str, ...]) -> tuple[list[str], dict[t
 
 
 def mean_of(values: Floats) -> float:
-    """Mean of what is there; NaN where nothing is."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
 
 
 def column_means(matrix: Floats) -> list[float]:
-    """Mean of each column over its present values; NaN where there are none."""
+    """Mean of each column over its values that are not NaN; NaN if there are none."""
     present = ~np.isnan(matrix)
     sums = np.where(present, matrix, 0.0).sum(axis=0)
     counts = present.sum(axis=0)

@@ -1,4 +1,4 @@
-"""Every measure of every setting, from the ranks of the relevant candidates."""
+"""Compute every measure in every setting from the ranks of the relevant candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, re
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, cells_of
 from isoglot.measuring.ranks import Array, Floats, GoldRanks, distinct, query_of, select
 
-TOP = 10  # cut-off of the measures of the best candidates
+TOP = 10  # rank cut-off of nDCG, Comp, TLR, MRC and same-language share
 PEER_TOP = 100
 
 _BINARY_MEASURES: dict[str, Callable[[Any, Any], Floats]] = {
@@ -45,25 +45,25 @@ def score_ranks(
 ) -> Evaluation:
     """Compute every measure from the ranks of the relevant candidates.
 
-    nDCG takes the grades for gains, as trec_eval does; all other measures ask whether a candidate is relevant. A query
-    without a relevant candidate counts as 0, as in trec_eval.
+    nDCG uses the grades as gains, as trec_eval does; all other measures are binary. A query without a relevant
+    candidate counts as 0, as in trec_eval.
 
     Args:
         benchmark: queries, candidates and relevance.
-        ranks: of its relevant candidates; infinite where a run of limited depth lacks them.
+        ranks: of its relevant candidates; infinite for those missing from a run of limited depth.
         same_language: (queries,) share of the query's language in the top 10, where known.
         agreement: (queries,) MRC@10, where known.
         name: of the model or run.
         trained: languages the model was trained on, where known.
-        settings: those to score.
-        depth: of a run, None where the whole pool was ranked.
-        notes: what a reader of the figures must know.
-        relevant_from: the lowest grade that is relevant, where a measure knows only yes and no (trec_eval `-l`).
-        unfound: the rank that rank distance and Max@R take for relevant candidates that were not found; None where
-            they are left out then.
+        settings: the settings to score.
+        depth: of a run; None if the whole pool was ranked.
+        notes: caveats for readers of the figures.
+        relevant_from: the lowest grade that counts as relevant in binary measures (trec_eval `-l`).
+        unfound: the rank that rank distance and Max@R assume for relevant candidates that were not found; when None,
+            both measures are left out if any was not found.
 
     Raises:
-        InputError: a lowest grade under 1, or one that no candidate reaches.
+        InputError: `relevant_from` is below 1, or no candidate reaches it.
     """
     keep = _relevant(benchmark, relevant_from)
     binary = ranks if keep.all() else select(ranks, keep)
@@ -93,13 +93,13 @@ def score_ranks(
 def _within(
     benchmark: Benchmark, ranks: GoldRanks, binary: GoldRanks, keep: NDArray[np.bool_], settings: tuple[str, ...]
 ) -> dict[tuple[str, str], Values]:
-    """Every measure of a query among the candidates of one language, for each language.
+    """Every measure within the candidates of one language, for each passage language.
 
     Args:
         benchmark: queries, candidates and relevance.
         ranks: of all its golds.
-        binary: of those that are relevant to measures that know only yes and no.
-        keep: which of the golds these are.
+        binary: of the golds that are relevant in binary measures.
+        keep: (G,) which of the golds these are.
         settings: monolingual, cross_lingual, or both.
     """
     languages, asked = benchmark.languages, benchmark.queries.lang
@@ -112,7 +112,7 @@ def _within(
         relevant = part if binary is ranks else select(binary, inside[keep])
         answered = np.diff(part.offsets) > 0
         own = asked == number
-        # Judged, and nothing relevant: its own language counts, where anything is measured there.
+        # A judged query without any relevant passage counts as 0 in its own language, if others are scored there.
         counted = answered | (barren & own & answered[own].any())
         for measure, found in _measured(part, benchmark.grades[inside], relevant, counted, "within").items():
             matrix = _spread(benchmark, found)
@@ -136,9 +136,9 @@ def _pooled(
     known: dict[str, Floats],
     unfound: int | None,
 ) -> tuple[dict[tuple[str, str], Values], tuple[str, ...]]:
-    """Every measure of a query among the candidates of all languages, one-target deletion, and remarks.
+    """Every measure over the pool of all languages, with one-target deletion, and remarks.
 
-    Arguments as in `_within` and `score_ranks`; `known` are values of measures that the ranks do not say.
+    Arguments as in `_within` and `score_ranks`; `known` holds the measures that cannot be computed from ranks.
     """
     languages = benchmark.languages
     relevant_lang = benchmark.candidates.lang[benchmark.gold][keep]
@@ -158,14 +158,14 @@ def _pooled(
 
 
 def _spread(benchmark: Benchmark, per_query: Floats) -> Floats:
-    """Values (Q, ...) of queries by group and language: (groups, languages, ...), NaN where there is no query."""
+    """Rearrange values (Q, ...) by group and query language: (groups, languages, ...), NaN where there is no query."""
     spread = np.full((len(benchmark.groups), len(benchmark.languages), *per_query.shape[1:]), np.nan)
     spread[benchmark.group, benchmark.queries.lang] = per_query
     return spread
 
 
 def _relevant(benchmark: Benchmark, relevant_from: float) -> NDArray[np.bool_]:
-    """Which of the benchmark's golds are relevant to measures that know only yes and no."""
+    """Mask (G,) of the benchmark's golds that are relevant in binary measures."""
     if not relevant_from >= 1:
         raise InputError(f"relevant from grade {relevant_from:g}: expected 1 or more; lower grades mean not relevant")
     keep: NDArray[np.bool_] = benchmark.grades >= relevant_from
@@ -183,14 +183,14 @@ def _measured(
     counted: NDArray[np.bool_],
     which: Literal["within", "pooled"],
 ) -> dict[str, Floats]:
-    """Each measure's value a query: 0 where nothing is relevant to a query that counts, NaN where it does not."""
+    """Per-query values of each measure; without relevant candidates 0 for queries in `counted`, NaN for others."""
     found = {name: function(relevant.offsets, getattr(relevant, which)) for name, function in _BINARY_MEASURES.items()}
     found[GRADED] = ndcg_at(ranks.offsets, getattr(ranks, which), TOP, grades)
     return {name: np.where(np.isnan(own) & counted, 0.0, own) for name, own in found.items()}
 
 
 def _on_judgements(benchmark: Benchmark, relevant: GoldRanks, relevant_from: float) -> list[str]:
-    """What is special about the judgements, in words."""
+    """Notes on graded judgements and on queries without relevant passages."""
     notes = []
     if (benchmark.grades != 1).any():
         notes.append(
@@ -209,7 +209,7 @@ def _on_judgements(benchmark: Benchmark, relevant: GoldRanks, relevant_from: flo
 def _bias(
     benchmark: Benchmark, ranks: GoldRanks, gold_lang: Any, unfound: int | None
 ) -> tuple[dict[str, Floats], tuple[str, ...]]:
-    """Measures of language bias, for queries whose relevant candidates are in several languages; and remarks."""
+    """Measures of language bias, for queries with relevant candidates in several languages; and remarks."""
     offsets, query_lang = ranks.offsets, benchmark.queries.lang
     query = query_of(offsets)
     spans = np.zeros(len(offsets) - 1, np.bool_)

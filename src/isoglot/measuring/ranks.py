@@ -1,7 +1,8 @@
-"""Ranks of the relevant candidates under exact search, and the ranking measures computed from them.
+"""Ranks of the relevant candidates under exact search.
 
 The relevant ("gold") candidates of query q are entries `offsets[q]` to `offsets[q + 1]` of a flat array. A
-measure takes `offsets` and the entries' ranks (1-based) and gives float64 (Q,): NaN for queries without any.
+measure (`measures`, `language_bias`) takes `offsets` and the entries' ranks (1-based) and returns float64 (Q,): NaN
+for queries without golds.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class GoldRanks:
         offsets: int64 (Q + 1,), CSR over queries.
         gold: int64 (G,), positions of the relevant candidates in the pool, in the order given.
         within: int32 (G,), rank (1-based) among the candidates of the gold's own language.
-        pooled: int32 (G,), rank (1-based) among all candidates. From a run of limited depth both are float64,
-            infinite where the candidate was not retrieved.
+        pooled: int32 (G,), rank (1-based) among all candidates. From a run of limited depth, `within` and `pooled`
+            are float64 and infinite for candidates that were not retrieved.
         ties: pairs of a gold and another candidate with exactly equal scores, summed over queries; a pair
-            counts once, also where both are golds.
+            counts once, even if both are golds.
     """
 
     offsets: Ints
@@ -60,18 +61,19 @@ def gold_ranks(
 
     Args:
         queries: float32 (Q, d).
-        candidates: float32 (N, d); copied where they are not sorted by language.
+        candidates: float32 (N, d); copied if not sorted by language.
         candidate_langs: integers (N,), the language of each candidate, in any numbering.
         offsets: integers (Q + 1,), CSR over queries.
-        gold: integers (G,), positions of relevant candidates, none twice for one query.
-        k: how many of the best; 0 for none.
-        block_bytes: memory for scores (but no less than 128 queries': 512 bytes a candidate).
+        gold: integers (G,), positions of relevant candidates, without duplicates for a query.
+        k: how many of the best candidates to return; 0 for none.
+        block_bytes: memory for scores (at least that of 128 queries: 512 bytes per candidate).
 
     Returns:
-        The ranks, and positions of the best candidates, int32 (Q, min(k, N)), as `top_k` gives them.
+        The ranks, and the positions of the best candidates, int32 (Q, min(k, N)), as from `top_k`.
 
     Raises:
-        InputError: shapes disagree, or a vector is not finite (the first row is named) or far too long.
+        InputError: shapes disagree, or a vector is not finite (the first such row is named), or scores could overflow
+            float32.
 
     >>> pool = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
     >>> r, top = gold_ranks(pool[:1], pool, np.array([0, 1, 1]), np.array([0, 2]), np.array([0, 1]), 2)
@@ -94,14 +96,14 @@ def gold_ranks(
 
 
 def top_k_of_scores(scores: Array, k: int) -> NDArray[np.int32]:
-    """Best candidates of every query, int32 (Q, min(k, N)), from a matrix of scores (Q, N) without NaN, as `top_k`."""
+    """`top_k` from a matrix of scores (Q, N) without NaN: positions, int32 (Q, min(k, N))."""
     top = np.empty((len(scores), min(k, scores.shape[1])), np.int32)
     _best(scores, np.arange(scores.shape[1]), top)
     return top
 
 
 def gold_ranks_from_scores(scores: Array, candidate_langs: Array, offsets: Array, gold: Array) -> GoldRanks:
-    """As `gold_ranks`, from a matrix of scores (Q, N) of any real dtype without NaN."""
+    """`gold_ranks` from a matrix of scores (Q, N) of any real dtype, without NaN."""
     if scores.ndim != 2 or np.isnan(scores).any():
         raise InputError(f"scores have shape {scores.shape}; expected (queries, candidates) without NaN")
     order, langs = _by_language(candidate_langs, scores.shape[1])
@@ -110,7 +112,7 @@ def gold_ranks_from_scores(scores: Array, candidate_langs: Array, offsets: Array
 
 
 def top_k(queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK_BYTES) -> NDArray[np.int32]:
-    """Best candidates of every query: positions, int32 (Q, min(k, N)), scored and ordered as in `gold_ranks`.
+    """Positions of the best candidates of every query, int32 (Q, min(k, N)), scored and ordered as in `gold_ranks`.
 
     Raises:
         InputError: k < 1 or no candidates, shapes that disagree, or a vector that is not finite.
@@ -128,7 +130,7 @@ def top_k(queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK
 def top_k_scored(
     queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK_BYTES
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """`top_k` with the scores, float32 (Q, min(k, N))."""
+    """`top_k` together with the scores, float32 (Q, min(k, N))."""
     queries, candidates = _vectors(queries, candidates)
     n = len(candidates)
     if min(k, n) < 1:
@@ -143,7 +145,7 @@ def top_k_scored(
 
 
 def select(ranks: GoldRanks, keep: NDArray[np.bool_]) -> GoldRanks:
-    """Keep the golds where `keep` (bool (G,)) holds; all queries stay, and `ties` still counts every gold."""
+    """Keep the golds selected by `keep` (bool (G,)); all queries remain, and `ties` still counts every gold."""
     if keep.shape != ranks.gold.shape or keep.dtype != np.bool_:
         raise InputError(f"keep is {keep.dtype} {keep.shape}; expected bool {ranks.gold.shape}")
     offsets = np.append(0, np.cumsum(keep))[ranks.offsets]
@@ -151,12 +153,12 @@ def select(ranks: GoldRanks, keep: NDArray[np.bool_]) -> GoldRanks:
 
 
 def query_of(offsets: Array) -> Ints:
-    """int64 (G,): the query of every entry."""
+    """The query of every entry, int64 (G,)."""
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
 
 
 def distinct(values: Array) -> int:
-    """How many different values there are (`np.unique` would import `numpy.ma`, which takes longer than a search)."""
+    """The number of distinct values (`np.unique` would import `numpy.ma`, which takes longer than a search)."""
     ascending = np.sort(values)
     return int(np.count_nonzero(ascending[1:] != ascending[:-1])) + bool(len(values))
 
@@ -165,7 +167,7 @@ def _vectors(queries: Array, candidates: Array) -> tuple[Array, Array]:
     if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1]:
         raise InputError(f"vectors are {queries.shape} and {candidates.shape}; expected (Q, d) and (N, d)")
     queries, candidates = (np.ascontiguousarray(v, np.float32) for v in (queries, candidates))
-    bound = float(queries.shape[1])  # of any score
+    bound = float(queries.shape[1])  # upper bound of any score
     for name, vectors in (("query", queries), ("candidate", candidates)):
         largest = np.abs(vectors).max(axis=1, initial=0)
         bad = np.flatnonzero(~np.isfinite(largest))
@@ -187,11 +189,12 @@ def _by_language(candidate_langs: Array, n: int) -> tuple[Ints, Array]:
 def score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterator[tuple[int, Array]]:
     """Yield (first query, scores (rows, N)); the next block overwrites the array.
 
-    BLAS takes other kernels, with other roundings, at the edges of a matrix and for small ones. So products
-    have two shapes only, 128 queries by as many times 2048 candidates as there are and by 2048 more, filled
-    up with zeros: a score does not depend on the size of a block (with one BLAS and one number of threads). Some
-    kernels (those for AVX2) round by a candidate's place as well: equal vectors are given the first one's score, so
-    that they tie. Smaller products are slow where other processes want the cores.
+    BLAS uses different kernels, which round differently, for small matrices and at the edges of large ones. So there
+    are only two shapes of product: 128 queries by the largest multiple of 2048 candidates, and 128 queries by the
+    remaining candidates zero-padded to 2048. A score then does not depend on the block size (given the same BLAS and
+    number of threads). Some kernels (those for AVX2) also round depending on a candidate's position, so duplicate
+    vectors get the score of the first one, and tie. Smaller products are slow when other processes compete for the
+    cores.
     """
     n, d = candidates.shape
     again, first = _repeated(candidates)
@@ -212,11 +215,11 @@ def score_blocks(queries: Array, candidates: Array, block_bytes: int) -> Iterato
 
 
 def _repeated(vectors: Array) -> tuple[Ints, Ints]:
-    """Places of vectors (N, d) that equal one before them, and the first place of each."""
+    """Positions of vectors (N, d) that duplicate an earlier one, and for each the first position of that vector."""
     factors = np.random.default_rng(0).integers(0, 2**63, vectors.shape[1], np.uint64) | np.uint64(1)
     sums = np.empty(len(vectors), np.uint64)
     for start in range(0, len(vectors), _COLUMNS):
-        part = vectors[start : start + _COLUMNS] + np.float32(0)  # there are two zeros
+        part = vectors[start : start + _COLUMNS] + np.float32(0)  # -0 becomes +0: equal vectors, equal bits
         sums[start : start + _COLUMNS] = part.view(np.uint32).astype(np.uint64) @ factors
     order = np.argsort(sums, kind="stable")
     fresh = np.ones(len(order), bool)
@@ -235,7 +238,7 @@ def _best(scores: Array, order: Ints, top: NDArray[np.int32]) -> None:
     n, k = scores.shape[1], top.shape[1]
     parts = min(64, n // k)  # the k-th best maximum of disjoint parts bounds the k-th best score from below
     width = n // parts
-    for start in range(0, len(scores), _ROWS // 4):  # few enough rows to stay in the processor's cache
+    for start in range(0, len(scores), _ROWS // 4):  # few enough rows to fit the CPU cache
         some = scores[start : start + _ROWS // 4]
         maxima = some[:, : parts * width].reshape(len(some), parts, width).max(axis=1)
         bound = np.partition(maxima, width - k, axis=1)[:, width - k, None]
@@ -249,7 +252,7 @@ def _best(scores: Array, order: Ints, top: NDArray[np.int32]) -> None:
 def _rank(
     blocks: Iterator[tuple[int, Array]], queries: int, order: Ints, langs: Array, offsets: Array, gold: Array
 ) -> GoldRanks:
-    """Rank golds in blocks of scores whose columns are the candidates in `order`: by language, position."""
+    """Rank golds from blocks of scores whose columns are the candidates in `order`: by language, then position."""
     offsets, gold = np.asarray(offsets, np.int64), np.asarray(gold, np.int64)
     column = _columns(offsets, gold, queries, order)
     left, right = (np.searchsorted(langs, langs[column], side) for side in ("left", "right"))
@@ -276,7 +279,7 @@ def _rank(
 
 
 def _columns(offsets: Ints, gold: Ints, queries: int, order: Ints) -> Ints:
-    """The column of each gold among the candidates in `order`, once offsets and positions are checked."""
+    """Check offsets and positions, and return the column of each gold among the candidates in `order`."""
     n, steps = len(order), np.diff(offsets)
     if len(steps) != queries or offsets[0] != 0 or offsets[-1] != len(gold) or (steps < 0).any():
         raise InputError(f"offsets must rise from 0 to {len(gold)} in {queries} steps, one for each query")

@@ -1,4 +1,4 @@
-"""Scoring what a retriever gave: vectors in memory, vectors on disk, or a TREC run."""
+"""Score a retriever's output: vectors in memory, vectors on disk, a score matrix, or a TREC run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def score(
         block_bytes: memory for scores; see `gold_ranks`.
 
     Raises:
-        InputError: vectors of another number or dimension, or not finite.
+        InputError: the number or dimension of the vectors is wrong, or a vector is not finite.
     """
     for what, vectors, texts in (
         ("query", queries, benchmark.queries),
@@ -72,7 +72,7 @@ def score_matrix(
     trained: tuple[str, ...] | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
-    """Score every setting from what each query gives each candidate.
+    """Score every setting from a matrix of query-candidate scores.
 
     Args:
         benchmark: queries, candidates and relevance.
@@ -82,7 +82,7 @@ def score_matrix(
         relevant_from: as in `score_ranks`.
 
     Raises:
-        InputError: scores of another shape, or NaN.
+        InputError: scores have the wrong shape or contain NaN.
     """
     wanted = len(benchmark.queries), len(benchmark.candidates)
     if scores.shape != wanted:
@@ -97,7 +97,7 @@ def score_matrix(
 
 
 def _is_parallel(benchmark: Benchmark) -> bool:
-    """Whether queries have others to agree with on one pool: where no group has two, nothing can be correlated."""
+    """Whether some group has at least two queries, whose scores MRC can correlate."""
     return len(benchmark.groups) < len(benchmark.queries)
 
 
@@ -109,18 +109,18 @@ def score_run(
     name: str | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
-    """Score a TREC run, or one for each query language.
+    """Score one TREC run, or one run per query language.
 
     Args:
         benchmark: queries, candidates and relevance.
-        runs: the run; or runs by query language, whose ids may lack the language before them (MIRACL's own).
-        own_language: each query was asked of its own language's passages only, so nothing but the monolingual
-            setting can be scored. Runs by language that list nothing else are taken so.
-        name: of the run, for reports; the file's stem when None.
+        runs: the run; or runs by query language, whose ids may lack the language prefix (as MIRACL's own do).
+        own_language: each query was searched only among the passages in its language, so only the monolingual
+            setting can be scored. Assumed when several runs by language list no other passages.
+        name: of the run, for reports; the stems of the files when None.
         relevant_from: as in `score_ranks`.
 
     Raises:
-        InputError: a broken run, or one with passages in other languages in spite of `own_language`.
+        InputError: a malformed run, or passages in other languages despite `own_language`.
     """
     run = read_trec_run(runs, benchmark)
     files = [runs] if isinstance(runs, Path) else list(runs.values())
@@ -159,11 +159,11 @@ def score_shards(
 
     Args:
         data: queries and judgements.
-        place: folder that `encode_shards` wrote.
+        place: folder written by `encode_shards`.
         name: of the model.
-        depth: passages kept for a query; a relevant one beyond them counts as never found.
+        depth: passages kept per query; relevant passages beyond them count as never found.
         memory: bytes; see `search_shards`.
-        executor: whose workers search, instead of this process.
+        executor: its workers search instead of this process.
         trained: languages the model was trained on, where known.
         relevant_from: as in `score_ranks`.
     """
@@ -192,9 +192,9 @@ def score_shards(
 
 
 def relevant_only(data: StreamedCorpus) -> Benchmark:
-    """A streamed corpus with no other passages than the relevant ones, all that scoring known ranks needs, textless."""
+    """A streamed corpus reduced to its relevant passages, without their texts: enough to score known ranks."""
     relevant = [(key, lang, "") for query, lang, _ in data.queries for key in data.answers[query]]
-    # A language whose queries nothing answers has a pool all the same.
+    # A language without any relevant passage still needs a pool: give it a placeholder passage.
     bare = {lang for _, lang, _ in data.queries} - {lang for _, lang, _ in relevant}
     relevant += [(f"{lang}:\0", lang, "") for lang in sorted(bare)]
     return assemble(

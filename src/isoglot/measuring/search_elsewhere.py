@@ -1,4 +1,4 @@
-"""Exact search by workers elsewhere, each of a run of passages at a time; what they find is merged here."""
+"""Exact search by an executor's workers, each given a run of passages at a time; results are merged here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from isoglot.encoders.embedder import Vectors
 from isoglot.measuring.arithmetic import Arithmetic, arithmetic_here
 from isoglot.measuring.best import Best, Part, Several, above, floors_of, found_in, merge, search_part
 
-_RUN = 65_536  # passages for a worker at a time, where there is memory for them
+_RUN = 65_536  # passages per run, if memory allows
 
 
 class _Run(NamedTuple):
-    """Passages for a worker, and the scores that are too low, float32 (Q,): in a query's language, and in all."""
+    """Passages for a worker, and score floors per query, float32 (Q,): in its own language, and in all languages."""
 
     parts: list[Part]
     own: NDArray[np.float32]
@@ -28,7 +28,7 @@ class _Run(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """What every worker searches for, and how."""
+    """The search that every worker performs."""
 
     queries: Vectors
     langs: NDArray[np.int16]
@@ -46,32 +46,32 @@ def search_elsewhere(
     executor: Executor,
     memory: int,
 ) -> None:
-    """Let workers search every query in parts of a corpus; arguments as in `search_part`.
+    """Search every query in a corpus with an executor's workers; arguments as in `search_part`.
 
-    Products have the shapes that they have here, so the result has the bits of a search in one process whose BLAS takes
-    as many threads as a worker's.
+    Workers use the same product shapes as a local search, so the result is bit-identical to that of one process whose
+    BLAS uses as many threads as a worker's.
 
     Args:
         queries: float32 (Q, d), unit length.
         query_lang: language numbers, int16 (Q,).
         parts: passages in reading order; read a few runs ahead.
-        own: changed.
-        pooled: changed.
-        executor: whose workers search.
-        memory: bytes for a block of passages and its scores, on each worker, and for the runs on their way from here.
+        own: updated in place.
+        pooled: updated in place.
+        executor: its workers search.
+        memory: bytes for a block of passages and its scores on each worker, and for the runs being sent from here.
 
     Raises:
-        InputError: a worker's BLAS is another one, or computes otherwise.
+        InputError: a worker has another BLAS, or its products differ.
     """
     with threadpool_limits(executor.threads, user_api="blas"):
         wanted = arithmetic_here(queries.shape[1])
     asked = _Asked(queries, query_lang, own.scores.shape[1], memory, wanted)
-    # Two of each worker, here and as they are sent; one that is gathered and one in the reader's hands.
+    # In memory: two runs per worker, each as vectors and as sent; one being gathered and one held by the reader.
     rows = max(1, min(_RUN, memory // (8 * queries.shape[1] * (2 * executor.workers + 2))))
 
     def runs() -> Iterator[_Run]:
         for some in _gathered(parts, rows):
-            # What others have found by now need not be found again, nor sent.
+            # Passages that are worse than those already found need not be sent back.
             yield _Run(some, floors_of(own), None if pooled is own else floors_of(pooled))
 
     for _, (of_own, of_all) in executor.run(partial(_opened, asked), runs()):
@@ -81,7 +81,7 @@ def search_elsewhere(
 
 
 def _gathered(parts: Iterable[Part], rows: int) -> Iterator[list[Part]]:
-    """Parts, as they are, by the run: as many as it takes to have so many passages."""
+    """Group parts, unsplit, into runs of at least `rows` passages (but for the last)."""
     run: list[Part] = []
     count = 0
     for part in parts:
@@ -95,10 +95,10 @@ def _gathered(parts: Iterable[Part], rows: int) -> Iterator[list[Part]]:
 
 
 def _opened(asked: _Asked) -> Callable[[_Run], tuple[Several, Several | None]]:
-    """For a worker: from a run to the best of it.
+    """On a worker: return the function that searches a run.
 
     Raises:
-        InputError: it would compute otherwise than is wanted.
+        InputError: the worker's arithmetic differs from that of the main process.
     """
     threadpool_limits(asked.arithmetic.threads, user_api="blas")
     here = arithmetic_here(asked.queries.shape[1])

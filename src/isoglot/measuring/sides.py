@@ -1,4 +1,4 @@
-"""A benchmark's queries and candidates as vectors: encoded, corrected, and drawn to what they find."""
+"""Encode a benchmark's queries and candidates, and apply bias correction and pseudo-relevance feedback."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FEEDBACK_NOTE = (
     f"feedback: every query was drawn to its {PASSAGES} best passages of all languages first, so the monolingual "
     "and cross-lingual settings know of passages in languages that they do not rank"
 )
-_TOGETHER = 1024  # queries whose best candidates are in memory at a time
+_TOGETHER = 1024  # queries whose best candidates' vectors are in memory at once
 
 
 class Sides(NamedTuple):
-    """A benchmark's texts as vectors."""
+    """A benchmark's encoded queries and candidates."""
 
     queries: Encoded
     candidates: Encoded
-    within: Vectors | None = None  # of the candidates in their contexts
+    within: Vectors | None = None  # of the candidates within their contexts
 
     def add_to(self, result: Evaluation) -> Evaluation:
-        """The result with the shares of texts that were cut, and notes of them and of contexts where there are any."""
+        """Add the shares of truncated texts to a result, with notes on truncation and on contexts where they apply."""
         if self.within is not None:
             result = result.with_note(CONTEXT_NOTE)
         shares = {"query": self.queries.cut_share, "passage": self.candidates.cut_share}
@@ -53,7 +53,7 @@ def encode_sides(embedder: Encoder, benchmark: Benchmark, *, in_context: bool = 
     """Encode a benchmark's queries and candidates; arguments as in `evaluate`.
 
     Raises:
-        InputError: contexts that the benchmark or the encoder does not know.
+        InputError: `in_context` with a benchmark without contexts, or with an encoder that does not support them.
     """
     contexts = benchmark.contexts if in_context else None
     if in_context and contexts is None:
@@ -91,15 +91,15 @@ def corrected(
     feedback: bool = False,
     within: Vectors | None = None,
 ) -> tuple[Vectors, Vectors]:
-    """A benchmark's vectors after a correction of language bias; with feedback, queries are drawn to what they find.
+    """Apply a correction of language bias to a benchmark's vectors, mix in contexts, and apply feedback.
 
     Args:
-        benchmark: whose vectors they are.
+        benchmark: the benchmark that was encoded.
         queries: (n, d), unit vectors.
         candidates: (m, d), likewise.
         debias: the correction.
         feedback: as in `evaluate`.
-        within: (m, d), the candidates in their contexts, to be joined with their own vectors.
+        within: (m, d), vectors of the candidates within their contexts, to be mixed with `candidates`.
     """
     codes = np.array(benchmark.languages)
     if debias is not None:
@@ -111,12 +111,12 @@ def corrected(
 
 
 def fed_back(queries: Vectors, candidates: Vectors, debias: Debias | None = None) -> Vectors:
-    """Queries drawn to their best candidates (see `isoglot.encoders.feedback`), float32 (n, d).
+    """Move queries towards their best candidates (see `isoglot.encoders.feedback`), float32 (n, d).
 
     Args:
         queries: (n, d), unit vectors.
-        candidates: (m, d), unit vectors, or shorter ones of candidates in their contexts; of all languages.
-        debias: the correction that both have passed through.
+        candidates: (m, d), of all languages: unit vectors, or shorter ones if contexts were mixed in.
+        debias: the correction that was applied to both.
     """
     best, cosines = top_k_scored(queries, candidates, PASSAGES)
     hubs = None if debias is None else debias.hubs

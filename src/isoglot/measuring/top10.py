@@ -1,4 +1,4 @@
-"""The best candidates of every query in the pool of all languages, kept beside an evaluation for reports."""
+"""The best candidates of every query in the pool of all languages, saved with an evaluation for reports."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FILE = "top10.parquet"
 
 
 def save_hits(folder: Path, benchmark: Benchmark, top: NDArray[np.int32]) -> None:
-    """Write `top10.parquet`: query_id, rank (1-based), candidate_id, lang, relevant, a row for every hit.
+    """Write `top10.parquet`: query_id, rank (1-based), candidate_id, lang and relevant, one row per hit.
 
     Args:
         folder: of the evaluation.
-        benchmark: whose queries and candidates were ranked.
-        top: (queries, k) positions as `ranks.top_k` gives them.
+        benchmark: the benchmark that was ranked.
+        top: (queries, k) positions, as from `ranks.top_k`.
     """
     queries, k = top.shape
     query = np.repeat(np.arange(queries), k)
@@ -42,10 +42,10 @@ def save_hits(folder: Path, benchmark: Benchmark, top: NDArray[np.int32]) -> Non
 
 
 def load_hits(folder: Path, benchmark: Benchmark) -> NDArray[np.int32] | None:
-    """Read hits back as positions (queries, k); None where the folder holds none.
+    """Read hits as positions (queries, k); None if the folder has none.
 
     Raises:
-        InputError: not such a file, or hits of another benchmark.
+        InputError: an unreadable file, or hits of another benchmark.
     """
     path = folder / FILE
     if not path.is_file():
@@ -64,7 +64,7 @@ def load_hits(folder: Path, benchmark: Benchmark) -> NDArray[np.int32] | None:
 
 
 def language_shares(benchmark: Benchmark, top: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Mean share of each candidate language (columns) in the top k, by query language (rows): (L, L).
+    """Mean share (L, L) of each candidate language (columns) in the top k, by query language (rows).
 
     A row is NaN for a language without queries; the others sum to 1.
     """

@@ -1,4 +1,4 @@
-"""All three settings as an evaluator for any Sentence Transformers training."""
+"""An evaluator for Sentence Transformers trainings that measures all three settings."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from isoglot.measuring.per_query import CROSS, MONO, POOL, SETTINGS
 
 
 class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
-    """Measures a model on a benchmark during training: monolingual, cross-lingual and pooled retrieval.
+    """Evaluate a model on a benchmark during training: monolingual, cross-lingual and pooled retrieval.
 
-    Encodes every text once and gives flat metrics such as `atlas_multilingual_map` and
+    Encodes every text once and returns flat metrics such as `atlas_multilingual_map` and
     `atlas_multilingual_rank_distance`, and the pooled mAP of each language as `atlas_multilingual_map_de`.
 
     Args:
-        benchmark: what to measure on, or a name or path that `load_benchmark` opens.
-        name: put before every metric; the benchmark's name by default, nothing when empty.
-        primary: the metric that chooses the best checkpoint, as SETTING.MEASURE.
-        length: tokens kept of queries and candidates; the model's preset when None.
+        benchmark: the benchmark, or a name or path that `load_benchmark` opens.
+        name: prefix of every metric; the benchmark's name by default, no prefix when empty.
+        primary: the metric that selects the best checkpoint, as SETTING.MEASURE.
+        length: queries and candidates are truncated to this many tokens; the model's preset when None.
         precision: `auto`, `bf16` or `fp32`.
         write_csv: append each call's metrics to `multilingual_{name}_results.csv` in the trainer's eval folder.
 
@@ -38,7 +38,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         InputError: no such benchmark; or, on the first call, a primary metric that is not measured.
 
     Example:
-        Give it to any `SentenceTransformerTrainer` as `evaluator`; or call it with a `model`, as the trainer does.
+        Pass it to any `SentenceTransformerTrainer` as `evaluator`, or call it with a `model`, as the trainer does.
 
         >>> from isoglot import Benchmark, MultilingualEvaluator
         >>> benchmark = Benchmark.from_dicts(
@@ -79,7 +79,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
     def __call__(
         self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
-        """Encode, score, and give the flat metrics; the whole evaluation stays in `last`."""
+        """Encode, score and return the flat metrics; the full evaluation is kept in `last`."""
         training = model.training
         try:
             result = evaluate(
@@ -100,7 +100,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
         return metrics
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this evaluator."""
+        """The facts about this evaluator for the model card."""
         return {"benchmark": self.benchmark.name, "languages": list(self.benchmark.languages)}
 
     def _append(self, folder: Path, found: dict[str, float], epoch: int, steps: int) -> None:
@@ -115,7 +115,7 @@ class MultilingualEvaluator(SentenceEvaluator):  # type: ignore[misc]
 
 
 def flat_metrics(result: Evaluation) -> dict[str, float]:
-    """Macro means as SETTING_MEASURE, and the pooled mAP of each language; what cannot be measured is left out.
+    """Macro means as SETTING_MEASURE, and the pooled mAP of each language; NaN values are left out.
 
     >>> _key("multilingual", "recall@10")
     'multilingual_recall_at_10'
@@ -132,5 +132,5 @@ def flat_metrics(result: Evaluation) -> dict[str, float]:
 
 
 def _key(setting: str, measure: str) -> str:
-    # Trackers such as MLflow refuse `@` in names; MTEB writes `_at_` too.
+    # Trackers such as MLflow reject `@` in names; MTEB writes `_at_` too.
     return f"{setting}_{measure.replace('@', '_at_')}"

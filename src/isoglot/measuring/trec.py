@@ -1,4 +1,4 @@
-"""TREC runs and qrels as isoglot writes them, so that trec_eval gives our numbers."""
+"""Write TREC runs and qrels from which trec_eval reproduces isoglot's figures."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def write_trec(
 ) -> list[Path]:
     """Write runs and qrels of the monolingual and the multilingual setting.
 
-    Scores fall strictly, since trec_eval reorders equal ones; where ours are equal, a score is lowered to
-    the next float32. A query that nothing answers gets one judgement of 0. With fewer passages than the pool,
-    mAP by trec_eval is a lower bound of ours.
+    Scores are strictly decreasing, since trec_eval reorders equal ones: a tied score is lowered to the next float32.
+    A query without relevant passages gets one judgement of 0. With `depth` below the pool's size, trec_eval's mAP is a
+    lower bound of isoglot's.
 
     Args:
         folder: for `monolingual.run`, `monolingual.qrels`, `multilingual.run` and `multilingual.qrels`.
         benchmark: queries, candidates and relevance.
         queries: (queries, d) float32.
         candidates: (candidates, d) float32.
-        depth: passages a query; 0 for all.
+        depth: passages per query; 0 for all.
         name: last column of the runs.
 
     Raises:
-        InputError: as `require_trec_ids`.
+        InputError: as in `require_trec_ids`.
     """
     require_trec_ids(benchmark)
     label, query_ids, passage_ids = label_of(name), benchmark.queries.ids, benchmark.candidates.ids
@@ -57,7 +57,7 @@ def write_trec(
             for q, c, grade in zip(gold_query, benchmark.gold, benchmark.grades, strict=True):
                 if not own or langs[c] == benchmark.queries.lang[q]:
                     out.write(f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[c])} {grade:g}\n")
-            # Judged, and nothing relevant: without a line trec_eval would leave the query out of its means.
+            # Without a line in the qrels, trec_eval would leave queries without relevant passages out of its means.
             for q in np.flatnonzero(np.diff(benchmark.gold_offsets) == 0):
                 asked = benchmark.queries.lang[q]
                 if not own or asked in measured:
@@ -77,16 +77,16 @@ def write_trec(
 
 
 def run_lines(query: str, ids: Iterable[str], scores: NDArray[np.float32], label: str) -> Iterator[str]:
-    """A query's lines of a run: query, Q0, passage, rank, score, name.
+    """Yield a query's lines of a run: query, Q0, passage, rank, score, name.
 
     Args:
         query: its id.
         ids: of passages, best first.
-        scores: theirs, as `strictly_falling` makes them; nine digits tell any two of float32 apart.
+        scores: of the passages, from `strictly_falling`; written with nine digits, which distinguish any two float32.
         label: last column (see `label_of`).
 
     Raises:
-        InputError: as `trec_id`.
+        InputError: as in `trec_id`.
     """
     asked = trec_id(query)
     for rank, (id, score) in enumerate(zip(ids, scores.tolist(), strict=True), 1):
@@ -94,7 +94,7 @@ def run_lines(query: str, ids: Iterable[str], scores: NDArray[np.float32], label
 
 
 def label_of(name: str) -> str:
-    """A name as the last column of a run takes it: without white space.
+    """Return a name as the last column of a run, without white space.
 
     >>> label_of("my run"), label_of("")
     ('my_run', 'isoglot')
@@ -103,20 +103,20 @@ def label_of(name: str) -> str:
 
 
 def require_trec_ids(benchmark: Benchmark) -> None:
-    """Refuse a benchmark with ids that TREC's files cannot name, of queries or of candidates.
+    """Check that all ids of queries and candidates can be written to TREC files.
 
     Raises:
-        InputError: as `trec_id`, for the first.
+        InputError: as in `trec_id`, for the first invalid id.
     """
     for key in chain(benchmark.queries.ids, benchmark.candidates.ids):
         trec_id(key)
 
 
 def trec_id(key: str) -> str:
-    """An id, where TREC's files can name it: their columns are split at white space.
+    """Return an id unchanged if TREC files, whose columns are separated by white space, can hold it.
 
     Raises:
-        InputError: an id with white space.
+        InputError: the id is empty or contains white space.
     """
     if key.split() != [key]:
         raise InputError(
@@ -127,7 +127,7 @@ def trec_id(key: str) -> str:
 
 
 def strictly_falling(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lower scores (rows sorted, best first) as little as makes every row fall strictly in float32.
+    """Lower scores (rows sorted, best first) by the least that makes every row strictly decreasing in float32.
 
     >>> bool((np.diff(strictly_falling(np.float32([[1, 1, 1, 0.5]]))) < 0).all())
     True
@@ -140,7 +140,7 @@ def strictly_falling(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _parts(benchmark: Benchmark, own: bool) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Queries and the candidates that they are asked of."""
+    """Pairs of queries and the candidates to rank for them; with `own`, one pair per language."""
     if not own:
         return [(np.arange(len(benchmark.queries)), np.arange(len(benchmark.candidates)))]
     parts = [

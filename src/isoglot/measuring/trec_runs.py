@@ -1,4 +1,4 @@
-"""A TREC run read over a benchmark's pool: the ranks of the relevant candidates that it lists."""
+"""Read a TREC run as ranks of a benchmark's relevant candidates."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class RunRanks(NamedTuple):
     """A run as ranks of relevant candidates.
 
     Attributes:
-        ranks: infinite where a relevant candidate is not in the run.
-        share: (queries,) share of the query's language in its top 10, NaN where the run has fewer.
-        top: int32 (queries, 10 at most), the best candidates; None where the run has fewer, or some that are not in
-            the pool.
-        depth: candidates listed for a query, at least; of the queries that it lists.
-        complete: whether every query lists the whole pool.
-        outside: whether any query lists a candidate in another language than its own.
-        notes: what a reader must know.
+        ranks: infinite for relevant candidates that are not in the run.
+        share: (queries,) share of the query's language in its top 10; NaN if the run lists fewer.
+        top: int32 (queries, 10 at most), the best candidates; None if the run lists fewer for some query, or lists
+            candidates among them that are not in the pool.
+        depth: the smallest number of candidates listed for a query, among the queries in the run.
+        complete: whether the whole pool is listed for every query.
+        outside: whether a candidate in another language than the query's is listed for any query.
+        notes: caveats for readers of the figures.
     """
 
     ranks: GoldRanks
@@ -42,7 +42,7 @@ class RunRanks(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """A line of a run: what trec_eval sorts by, then the candidate's position (-1: not in the pool)."""
+    """A line of a run: score and id, by which trec_eval sorts, and the candidate's position (-1: not in the pool)."""
 
     score: float
     id: str
@@ -50,21 +50,21 @@ class _Entry(NamedTuple):
 
 
 def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunRanks:
-    """Read a run over a benchmark's pool, in the order of trec_eval: by score, equal scores by id, descending.
+    """Read a run over a benchmark's pool in trec_eval's order: by descending score, ties by descending id.
 
-    Ranks within a language come from the same list, with the other languages' passages taken out. Queries of the run
-    that the benchmark does not judge are left out, as trec_eval does; judged queries that the run lacks count as 0, as
-    with its `-c`. Where the language of a query's pool is known (one language, or runs by language), ids may lack the
-    language before them (`12#0` for `yo:12#0`, as MIRACL writes them), and passages outside of the pool hold their
-    ranks without being relevant.
+    Ranks within a language are taken from the same list without the passages in other languages. Queries of the run
+    that the benchmark does not judge are left out, as in trec_eval; judged queries missing from the run count as 0, as
+    with its `-c`. If the language of a query's pool is known (one language, or runs by language), ids may lack the
+    language prefix (`12#0` for `yo:12#0`, as MIRACL writes them), and passages outside the pool keep their ranks and
+    count as not relevant.
 
     Args:
-        runs: one for all queries, or one for each query language.
+        runs: one run for all queries, or one per query language.
         benchmark: queries, candidates and relevance.
 
     Raises:
-        InputError: malformed lines, no known query, unknown passages in a pool of several languages, a passage twice
-            for a query, or an empty run.
+        InputError: malformed lines, no known query, unknown passages in a pool of several languages, duplicate
+            passages for a query, or an empty run.
     """
     problems = Problems()
     listed: list[list[_Entry]] = [[] for _ in benchmark.queries.ids]
@@ -98,7 +98,7 @@ def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunR
 def _read_lines(
     path: Path, lang: str, benchmark: Benchmark, listed: list[list[_Entry]], problems: Problems
 ) -> dict[str, None]:
-    """Sort the lines of a run by query into `listed`; gives the queries that are not judged."""
+    """Add a run's lines to `listed`, by query; return the queries without judgements."""
     query_number = {key: index for index, key in enumerate(benchmark.queries.ids)}
     position = {key: index for index, key in enumerate(benchmark.candidates.ids)}
     unjudged: dict[str, None] = {}
@@ -117,7 +117,7 @@ def _read_lines(
             such = benchmark.candidates.ids[0]
             problems.add(path, line, f"unknown passage id {passage!r}; such as {such!r} is known")
         else:
-            # trec_eval keeps scores in single precision: what is equal there is a tie.
+            # trec_eval stores scores in single precision, so scores that are equal there are ties.
             listed[number].append(_Entry(float(np.float32(value)), passage, place))
     return unjudged
 

@@ -1,4 +1,4 @@
-"""The embedded study: embedded model, embedded corpus, measured differences, in some minutes on two cores."""
+"""The embedded study: the embedded model on the embedded corpus, in a few minutes on two cores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECIPE = "quickstart.toml"
 
 @dataclass(frozen=True)
 class Quickstart:
-    """The finished study and its small table."""
+    """The finished study and its summary table."""
 
     study: Study
     summary: str
@@ -31,12 +31,12 @@ class Quickstart:
 
 
 def atlas(split: str) -> Path:
-    """The embedded corpus's `train` or `test` rows: questions and passages in 11 languages, CC BY 4.0."""
+    """The path of the embedded corpus's `train` or `test` rows: questions and passages in 11 languages, CC BY 4.0."""
     return Path(str(files("isoglot") / "atlas" / f"{split}.jsonl"))
 
 
 def settings() -> StudySettings:
-    """The embedded recipe."""
+    """The study settings of the embedded recipe."""
     recipe = tomllib.loads((files("isoglot") / "atlas" / RECIPE).read_text(encoding="utf-8"))
     sampling = {field.name: recipe.pop(field.name) for field in fields(Sampling) if field.name in recipe}
     regimes, seeds = tuple(recipe.pop("regimes")), tuple(recipe.pop("seeds"))
@@ -50,12 +50,12 @@ def settings() -> StudySettings:
 
 
 def quickstart(folder: Path | str, *, max_steps: int | None = None, seeds: tuple[int, ...] | None = None) -> Quickstart:
-    """Run (or finish) the embedded study in a folder.
+    """Run (or resume) the embedded study in a folder.
 
     Args:
-        folder: output folder, made where it is missing.
-        max_steps: steps of each training; the recipe's when None.
-        seeds: the recipe's when None.
+        folder: output folder, created if missing.
+        max_steps: steps of each training; those of the recipe when None.
+        seeds: training seeds; those of the recipe when None or empty.
     """
     chosen = settings()
     if max_steps is not None:

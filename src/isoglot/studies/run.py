@@ -1,4 +1,4 @@
-"""Strategies x seeds on one benchmark: train, evaluate, compare; killed, it goes on at the run where it was."""
+"""Train, evaluate and compare regimes x seeds on one benchmark; an interrupted study resumes at the unfinished run."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.settings import TrainSettings, flat_settings
 
 BASE = "base"
-_PRINTED = 6  # regimes
+_PRINTED = 6  # regimes in a study's repr
 
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluated model: a regime and its seed (None for the untouched base)."""
+    """One evaluated model: a regime and its seed (None for the untrained base model)."""
 
     regime: str
     seed: int | None
@@ -50,14 +50,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Study:
-    """All runs and what separates them.
+    """All runs of a study and the differences between them.
 
     Attributes:
-        runs: the untouched base, then every regime with every seed.
+        runs: the untrained base model, then every regime with every seed.
         comparisons: of every regime with those before it.
         report: as Markdown.
-        rows: regime and its headline figures, a row each.
-        folder: that all of it lies in.
+        rows: one row per regime, with its headline figures.
+        folder: the output folder.
     """
 
     runs: list[Run]
@@ -80,22 +80,22 @@ def study(
     *,
     inputs: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Evaluate the base, then train and evaluate every regime with every seed, and report.
+    """Evaluate the base model, train and evaluate every regime with every seed, and write a report.
 
     Args:
-        rows: training rows, prepared or anything that `isoglot.prepare` takes.
-        benchmark: what every run is measured on; or a name or path that `isoglot.load_benchmark` opens.
-        folder: output folder, made where it is missing; complete runs in it are kept.
+        rows: training rows, prepared or anything that `isoglot.prepare` accepts.
+        benchmark: the benchmark for every run, or a name or path that `isoglot.load_benchmark` opens.
+        folder: output folder, created if missing; complete runs in it are kept.
         settings: what to compare.
-        inputs: what `run.json` says of where rows and benchmark came from; as far as it shows when None.
+        inputs: where rows and benchmark came from, recorded in `run.json`; derived from the arguments when None.
 
     Returns:
-        The study; the report (`report.html`, `.md`, `.csv`, `.tex`, `figures`), `study.json` and `run.json` are in the
-        folder, and one folder a run in `runs`.
+        The study. The folder contains the report (`report.html`, `.md`, `.csv`, `.tex`, `figures`), `study.json`,
+        `run.json`, and one folder per run in `runs`.
 
     Raises:
-        InputError: training rows stand in the benchmark, settings that do not fit the rows, rows or a benchmark that
-            cannot be read, or an argument of another kind.
+        InputError: the benchmark contains training rows, settings do not fit the rows, rows or benchmark cannot be
+            read, or an argument has the wrong type.
 
     Example:
         With `encoder` as a model's folder or name and `folder` as a `pathlib.Path`:
@@ -135,7 +135,7 @@ def study(
         for text in settings.regimes:
             sampling = parse_regime(text, settings.train.sampling)
             plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
-            # Batches that the rows cannot fill are refused now, not when the runs before this one are done.
+            # Fail now if the rows cannot fill this regime's batches, not after the runs before it have finished.
             HybridBatchSampler(rows.table, sampling, settings.train.batch_size)
     runs = []
     top = {}
@@ -191,7 +191,7 @@ def _run(
     counter: str,
     train_settings: TrainSettings | None,
 ) -> Evaluation:
-    """Train (unless it is the base) and evaluate one run, or read it back when it is complete."""
+    """Train (unless it is the base) and evaluate one run, or load it if it is already complete."""
     home = _home(folder, label)
     facts = {
         "model": settings.model,
@@ -237,7 +237,7 @@ def _run(
 
 def _measure(model: str, benchmark: Benchmark, label: str, settings: StudySettings) -> Evaluation:
     options = settings.options
-    if model != settings.model:  # what was trained remembers its prompts and its type
+    if model != settings.model:  # a trained model's folder records its prompts and dtype
         options = LoadOptions(trust_remote_code=options.trust_remote_code, model_kwargs=options.model_kwargs)
     encoder = load(model, device=settings.train.device, **options.arguments())
     return evaluate(
@@ -251,7 +251,7 @@ def _measure(model: str, benchmark: Benchmark, label: str, settings: StudySettin
 
 
 def _flat(facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts of a run with those of its training beside the others."""
+    """Flatten a run's facts: move those of its training to the top level."""
     return {**{name: value for name, value in facts.items() if name != "train"}, **(facts.get("train") or {})}
 
 

@@ -1,4 +1,4 @@
-"""What a study compares."""
+"""Settings of a study."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class StudySettings:
     Attributes:
         model: The encoder every run starts from.
         regimes: Names such as `x-x-mono` or `hybrid-0.5`.
-        seeds: Each regime is trained once with each.
-        train: Everything else about training; its sampling is the base of every regime.
-        length: Tokens kept when measuring.
+        seeds: Each regime is trained once with each seed.
+        train: All other training settings; its sampling is the base of every regime.
+        length: Queries and candidates are truncated to this many tokens for evaluation.
         options: How the model is opened.
-        allow_overlap: Train on rows that also stand in the benchmark.
-        keep_models: Leave the trained models in the output folder.
-        resamples: Of the bootstrap.
+        allow_overlap: Train on rows that also occur in the benchmark.
+        keep_models: Keep the trained models in the output folder.
+        resamples: Number of bootstrap resamples.
         examples: Show queries and passages of the benchmark in the HTML report.
     """
 
@@ -46,7 +46,7 @@ class StudySettings:
         """Check the values.
 
         Raises:
-            InputError: no regime or seed, one given twice, an unknown regime, or a number out of range.
+            InputError: no regime or seed, duplicates, an unknown regime, or a value of the wrong type or out of range.
         """
         check_kind("train", self.train, TrainSettings, "a TrainSettings of isoglot.training")
         check_kind("options", self.options, LoadOptions, "a LoadOptions of isoglot.encoders")

@@ -1,4 +1,4 @@
-"""A study in words, tables and pictures: what training did to each setting, and to each language and family."""
+"""Reports of studies in words, tables and figures: the effect of training on each setting, language and family."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Colours that readers with any colour vision can tell apart, as `#rrggbb`."""
+"""Colours that remain distinguishable with any colour vision, as `#rrggbb`."""
 
 from __future__ import annotations
 
 import math
 
-# Okabe and Ito's set without black and yellow, which vanish on dark and light pages; then two greys.
+# Okabe and Ito's palette without black and yellow, which vanish on dark and light pages, plus two greys.
 SERIES = ("#7f7f7f", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#9a8c5a")
 
-# Cividis (Nunez, Anderton and Renslow 2018) at nine even steps.
+# Cividis (Nunez, Anderton and Renslow 2018) at nine evenly spaced points.
 _CIVIDIS = (
     (0, 34, 78),
     (26, 56, 111),
@@ -19,7 +19,7 @@ _CIVIDIS = (
     (222, 201, 88),
     (254, 232, 56),
 )
-# Orange for a loss, blue for a gain, grey between.
+# Orange for losses, blue for gains, grey for no change.
 _DIVERGING = ((166, 84, 0), (230, 151, 62), (238, 238, 238), (94, 156, 211), (8, 81, 156))
 
 
@@ -34,7 +34,7 @@ def diverging(share: float) -> str:
 
 
 def ink(background: str) -> str:
-    """Black or white, whichever reads better on a colour (WCAG relative luminance)."""
+    """Black or white, whichever is more readable on a background colour (WCAG relative luminance)."""
     channels = [int(background[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -42,7 +42,7 @@ def ink(background: str) -> str:
 
 
 def series(index: int) -> str:
-    """Colour of the index-th regime; they repeat after eight."""
+    """Colour of the index-th regime; colours repeat after eight."""
     return SERIES[index % len(SERIES)]
 
 

@@ -25,14 +25,14 @@ def render_comparison(
     *,
     resamples: int,
 ) -> str:
-    """Levels, then every run against the first in sentences and per language, then the others among themselves.
+    """Render levels, then every run against each earlier one, in sentences and per language.
 
     Args:
-        runs: as loaded, in order; several of one name are seeds.
-        stacks: the same, seeds together.
-        found: from `compare.compare`.
-        measures: to show.
-        resamples: that the intervals rest on.
+        runs: pairs (name, evaluation), in order; several with one name are seeds.
+        stacks: the same runs, stacked.
+        found: from `comparing.compare`.
+        measures: the measures to show.
+        resamples: of the bootstrap.
     """
     first = runs[0][1]
     parts = [

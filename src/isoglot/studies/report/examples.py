@@ -1,4 +1,4 @@
-"""The queries on which two regimes differ most, with what each of them finds."""
+"""The queries on which two regimes differ most, with the top hits of each."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ class Example(NamedTuple):
 
 
 def examples(study: StudyReport, regime: str, other: str, *, each: int = 3) -> list[Example]:
-    """Queries with the largest gains, then the largest losses, of one regime against another.
+    """Queries with the largest gains, then those with the largest losses, of one regime against another.
 
-    At most one language version of a question group is shown, so that the list is not one question in all languages.
+    Gains and losses each show at most one language version of a question group, so that neither is a single question
+    in all languages.
 
     Args:
-        study: whose hits were kept (others give nothing).
-        regime: what is compared, on its first seed.
-        other: what it is compared to, likewise.
-        each: of gains and of losses.
+        study: the study; without saved hits of both regimes the list is empty.
+        regime: the regime to compare, with its first seed.
+        other: the regime to compare it with, likewise.
+        each: number of gains, and of losses.
     """
     if study.benchmark is None or regime not in study.top or other not in study.top:
         return []
@@ -66,7 +67,7 @@ def examples(study: StudyReport, regime: str, other: str, *, each: int = 3) -> l
 
 
 def _first(study: StudyReport, benchmark: Benchmark, regime: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Pooled average precision of every query, in the benchmark's order, for the regime's first seed."""
+    """Pooled average precision of every query in the benchmark's order, float64 (Q,), for the regime's first seed."""
     evaluation = next(result for name, _, result in study.runs if name == regime)
     values = evaluation.values[POOL, "map"]
     row = {name: index for index, name in enumerate(evaluation.groups)}

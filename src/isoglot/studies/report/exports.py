@@ -1,4 +1,4 @@
-"""A study's numbers for other programs: CSV in long form, and a LaTeX table."""
+"""Export a study's figures as CSV in long form and as a LaTeX table."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u
 
 
 def render_csv(study: StudyReport) -> str:
-    """All levels and differences, a row each, with a header.
+    """All levels and differences, one row each, with a header.
 
     `kind` is `level` or `difference` (then `against` names the other regime). `slice` is `all`, a language code
-    (the query's), `family:NAME`, `script:NAME`, `seen` or `unseen`. Values are as measured: mAP from 0 to 1, rank
-    distance in ranks. Levels of single languages carry no interval.
+    (the query's), `family:NAME`, `script:NAME`, `seen` or `unseen`. Values are unscaled: mAP from 0 to 1, rank
+    distance in ranks. Levels of single languages have no interval.
     """
     stream = io.StringIO()
     rows = csv.writer(stream, lineterminator="\n")
@@ -93,7 +93,7 @@ def render_latex(study: StudyReport) -> str:
 
 
 def latex(text: str) -> str:
-    r"""Escape what LaTeX would read as a command; letters that pdfLaTeX lacks without further packages get their code.
+    r"""Escape text for LaTeX; characters that pdfLaTeX cannot print without extra packages become their code points.
 
     >>> latex("50 % of a_b")
     '50 \\% of a\\_b'
@@ -107,12 +107,12 @@ def latex(text: str) -> str:
         else rf"\texttt{{{' '.join(f'U+{ord(character):04X}' for character in run)}}}"
         for known, run in runs
     )
-    # A hyphen before a number is a minus; `<` needs math mode in the old font encoding.
+    # A hyphen before a number is a minus; `<` and `>` need math mode in the old font encoding.
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped).replace("<", "$<$").replace(">", "$>$")
 
 
 def _is_plain(character: str) -> bool:
-    """Whether plain pdfLaTeX prints a character: ASCII, and letters of western and central Europe with one accent."""
+    """Whether plain pdfLaTeX can print a character: ASCII, or a western or central European letter with one accent."""
     if character.isascii():
         return character.isprintable()
     parts = unicodedata.normalize("NFD", character)
@@ -120,5 +120,5 @@ def _is_plain(character: str) -> bool:
 
 
 def _line(cells: list[str]) -> str:
-    # A bracket or a star that begins a row would belong to the line break before it.
+    # Without `{}`, a bracket or star at the start of a row would be parsed as an argument of the preceding line break.
     return "{}" + " & ".join(latex(cell) for cell in cells) + r" \\"

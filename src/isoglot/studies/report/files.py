@@ -1,4 +1,4 @@
-"""All files of a finished study's report."""
+"""Write all files of a report."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from isoglot.studies.report.study_facts import StudyReport
 
 
 def write_report(study: StudyReport, folder: Path, *, with_examples: bool = True) -> str:
-    """Write report.html, report.md, report.csv, report.tex and the pictures in `figures`; of a study also study.json.
+    """Write report.html, report.md, report.csv, report.tex and the images in `figures`; for a study also study.json.
 
     Args:
         study: what to report.
-        folder: where to.
-        with_examples: put queries and passages of the benchmark into the HTML.
+        folder: output folder.
+        with_examples: show queries and passages of the benchmark in the HTML.
 
     Returns:
         The report as Markdown.

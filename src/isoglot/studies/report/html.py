@@ -1,4 +1,4 @@
-"""A study as one HTML file: no network, no script, light and dark, all text escaped."""
+"""A study as one self-contained HTML file: no network, no script, light and dark, all text escaped."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from isoglot.studies.report import colours, markdown, svg_charts, views, words
 from isoglot.studies.report.examples import Example, examples
 from isoglot.studies.report.study_facts import MONO_ONLY, TITLES, StudyReport
 
-_Show = Callable[[float], tuple[str, str, str]]  # value -> text, background, what it says in full
+_Show = Callable[[float], tuple[str, str, str]]  # value -> text, background, description
 
 
 class Cell(NamedTuple):
-    """One cell of a heatmap, with what it says in full."""
+    """One cell of a heatmap: text, colours, and a description in words (`said`)."""
 
     text: str
     background: str
@@ -25,7 +25,7 @@ class Cell(NamedTuple):
 
 
 class Heatmap(NamedTuple):
-    """A square of language against language."""
+    """A square matrix of cells, languages by languages."""
 
     title: str
     languages: Sequence[str]
@@ -42,7 +42,7 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    # Only the charts are markup, and they escape what they are given; everything else is text.
+    # Only the charts are markup, and they escape their texts; everything else is escaped by the template.
     page = Environment(
         loader=PackageLoader("isoglot.studies.report", "templates"),
         autoescape=True,
@@ -163,7 +163,7 @@ def _shares(study: StudyReport) -> list[Heatmap]:
 
 
 def _range(maps: Sequence[views.Matrix]) -> tuple[float, float]:
-    """Smallest and largest value of several maps, at least 0.01 apart: all of them share one scale."""
+    """Smallest and largest value of several maps, at least 0.01 apart, for their common colour scale."""
     values = np.concatenate([entry.values.ravel() for entry in maps]) if maps else np.empty(0)
     values = values[~np.isnan(values)]
     if not len(values):

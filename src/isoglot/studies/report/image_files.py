@@ -1,4 +1,4 @@
-"""A study's pictures as PNG and SVG files, for papers and slides."""
+"""A study's charts as PNG and SVG files, for papers and slides."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FORMATS = ("png", "svg")
 
 
 def write_figures(study: StudyReport, folder: Path) -> list[Path]:
-    """Write every picture that the study has data for, in both formats.
+    """Write every chart for which the study has data, in both formats.
 
     Args:
         study: what to draw.
-        folder: made if it is missing.
+        folder: output folder, created if missing.
 
     Returns:
         The files, such as `pairs.png`, `changes.svg`, `pooled.png`, `rank-distance.svg`, `trade-off.png`,
@@ -49,7 +49,7 @@ def write_figures(study: StudyReport, folder: Path) -> list[Path]:
         for form in FORMATS:
             path = folder / f"{name}.{form}"
             with atomic_write(path) as temporary:
-                # No date inside: equal studies give equal files.
+                # Without a date, equal studies give equal files.
                 extra = {"metadata": {"Date": None}} if form == "svg" else {"dpi": 150}
                 figure.savefig(temporary, format=form, bbox_inches="tight", **extra)
             written.append(path)
@@ -57,7 +57,7 @@ def write_figures(study: StudyReport, folder: Path) -> list[Path]:
 
 
 def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
-    # The object-oriented interface: no window system, and no figures kept alive by pyplot.
+    # matplotlib's object-oriented interface needs no display, and pyplot would keep figures alive.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

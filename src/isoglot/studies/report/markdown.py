@@ -46,14 +46,14 @@ def render_markdown(study: StudyReport) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, first column left, the others right."""
+    """A Markdown table, with the first column left-aligned and the others right-aligned."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     lines = [header, rule, *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def summary(rows: Sequence[Sequence[str]]) -> str:
-    """Headline rows as aligned text."""
+    """Headline rows as an aligned plain-text table with a header."""
     lines = [["regime", *TITLES.values()], *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
@@ -62,7 +62,7 @@ def summary(rows: Sequence[Sequence[str]]) -> str:
 
 
 def headline_rows(study: StudyReport) -> list[list[str]]:
-    """Regime and its headline figures with intervals, a row each."""
+    """One row per regime: its name and its headline figures with intervals."""
     return [
         [regime, *(words.level(study.levels.get((regime, measure)), measure) for measure in TITLES)]
         for regime in study.regimes
@@ -70,7 +70,7 @@ def headline_rows(study: StudyReport) -> list[list[str]]:
 
 
 def difference_rows(study: StudyReport, other: str) -> list[list[str]]:
-    """Regime and its differences to a reference with intervals, a row each."""
+    """One row per regime: its name and its differences to a reference, with intervals."""
     return [
         [regime, *(words.difference(study.difference(regime, other, measure)) for measure in TITLES)]
         for regime in study.against(other)
@@ -78,7 +78,7 @@ def difference_rows(study: StudyReport, other: str) -> list[list[str]]:
 
 
 def verdicts(study: StudyReport, other: str) -> list[str]:
-    """A sentence for each regime that is compared to a reference."""
+    """One sentence for each regime that is compared with a reference."""
     lines = []
     for regime in study.against(other):
         found = [(name, study.difference(regime, other, measure)) for measure, name in TITLES.items()]
@@ -88,7 +88,7 @@ def verdicts(study: StudyReport, other: str) -> list[str]:
 
 
 def monolingual_table(study: StudyReport) -> tuple[list[str], list[list[str]]]:
-    """Monolingual mAP by language and family: header and rows, with changes against the base and x-x-mono."""
+    """Header and rows of monolingual mAP by language and family, with changes against the first regime and x-x-mono."""
     base = study.regimes[0]
     header = ["family", "language", "trained on", base]
     for regime in study.regimes[1:]:

@@ -1,4 +1,4 @@
-"""What a report is written from: the runs of a study, their levels, and the differences between them."""
+"""The input of a report: the runs of a study, their levels, and the differences between them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ TITLES = {
 
 @dataclass(frozen=True, eq=False)
 class StudyReport:
-    """What a report is written from: a study (see `isoglot.studies.run`), or runs that were measured one by one.
+    """The input of a report: a study (see `isoglot.studies.run`), or runs that were evaluated separately.
 
     Attributes:
-        benchmark: what was measured on; None where only figures are at hand, then no texts and hits are shown.
-        runs: (regime, seed, evaluation) each; the untouched model (of runs: the reference) first, with seed None.
+        benchmark: the benchmark; if None, only figures are known, and no texts or hits are shown.
+        runs: (regime, seed, evaluation) of each; first the untrained model (or the reference run), with seed None.
         comparisons: differences between regimes.
-        settings: of the training; empty where the runs are no study.
+        settings: of the training; empty if the runs are not a study.
         trained_languages, groups, rows: of the training rows.
-        overlap: training texts that stand in the benchmark.
+        overlap: training texts that also occur in the benchmark.
         seeds: of the training.
         resamples: of the bootstrap.
-        top: by regime, positions of the best candidates of every query in the pool, integers (queries, k), of the
+        top: by regime, positions of the best candidates of every query in the pool, integers (queries, k), for the
             regime's first seed.
     """
 
@@ -56,41 +56,41 @@ class StudyReport:
 
     @cached_property
     def stacks(self) -> list[Stack]:
-        """The seeds of each regime together, the untouched model first."""
+        """The stacked seeds of each regime, the untrained model first."""
         return stacked([(regime, evaluation) for regime, _, evaluation in self.runs])
 
     @property
     def is_study(self) -> bool:
-        """Whether the runs were trained and measured together, from one untouched model."""
+        """Whether the runs are a study: trained from one base model and evaluated together."""
         return bool(self.settings)
 
     @property
     def origin(self) -> str:
-        """What all others are held against, in words."""
+        """The first regime, which the others are compared with, in words."""
         return "the untouched model" if self.is_study else self.regimes[0]
 
     @property
     def measured_on(self) -> Evaluation:
-        """The first run's evaluation, which says what all were measured on."""
+        """The first run's evaluation, for what all runs share: benchmark, languages, groups, candidates and notes."""
         return self.runs[0][2]
 
     @property
     def regimes(self) -> list[str]:
-        """Regimes in the order of the study, the untouched model first."""
+        """Regimes in the order of the study, the untrained model first."""
         return [stack.regime for stack in self.stacks]
 
     @property
     def references(self) -> list[str]:
-        """Regimes that every other one is held against: the untouched model, then the two pure regimes."""
+        """The regimes that others are compared with: the untrained model, then the two pure regimes."""
         return [self.regimes[0], *(name for name in (MONO_ONLY, CROSS_ONLY) if name in self.regimes[1:])]
 
     def against(self, other: str) -> list[str]:
-        """Regimes that are compared to a reference: the trained ones, less the references named before it."""
+        """Regimes to compare with reference `other`: all but the references up to it."""
         return [name for name in self.regimes[1:] if name not in self.references[: self.references.index(other) + 1]]
 
     @cached_property
     def levels(self) -> dict[tuple[str, str], Interval]:
-        """Macro means of every regime on the headline measures, with intervals; absent where nothing was measured."""
+        """Macro means with intervals by (regime, headline measure); keys are missing where nothing was measured."""
         found = {}
         for stack in self.stacks:
             for setting, measure in HEADLINE:
@@ -100,7 +100,7 @@ class StudyReport:
         return found
 
     def difference(self, regime: str, other: str, measure: str, part: str = "all") -> Comparison | None:
-        """The comparison regime - other of one slice, turned round where it was made the other way."""
+        """The comparison regime - other for one slice, reversed if it was made the other way round; None if absent."""
         for found in self.comparisons:
             if (found.measure, found.slice) != (measure, part):
                 continue
@@ -111,25 +111,25 @@ class StudyReport:
         return None
 
     def families(self, regime: str, other: str, measure: str) -> list[Comparison]:
-        """The comparisons of families with several languages."""
+        """The comparisons for families with several languages."""
         names = [found.slice for found in self.comparisons if found.slice.startswith("family:")]
         found = [self.difference(regime, other, measure, name) for name in dict.fromkeys(names)]
         return [entry for entry in found if entry is not None]
 
 
 def in_ranks(measure: str) -> bool:
-    """Whether a measure such as `multilingual.rank_distance` counts ranks (the others are shares)."""
+    """Whether a measure such as `multilingual.rank_distance` is in ranks (the others are shares)."""
     return measure.rpartition(".")[2] in IN_RANKS
 
 
 def lower_is_better(measure: str) -> bool:
-    """Whether a measure, with or without its setting, is good when it is small."""
+    """Whether lower values of a measure (given with or without its setting) are better."""
     return measure.rpartition(".")[2] in LOWER_IS_BETTER
 
 
 def detectable(found: Comparison) -> float:
-    """Smallest true difference that a comparison like this one finds with probability .8.
+    """Smallest true difference that a comparison like this one detects with probability .8.
 
-    The standard error is read off the width of its 95 % interval (2 x 1.96 of them).
+    The standard error is estimated from the 95 % interval, which is 2 x 1.96 of them wide.
     """
     return minimal_detectable((found.high - found.low) / (2 * 1.96))

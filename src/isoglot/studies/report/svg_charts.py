@@ -1,4 +1,4 @@
-"""Charts as inline SVG: sized for a phone, coloured by the page, readable without JavaScript."""
+"""Charts as inline SVG: sized for phones, styled by the page's CSS, without JavaScript."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from isoglot.measuring.bootstrap import Interval
 from isoglot.studies.report.colours import series
 from isoglot.studies.report.views import Change, Separation, Spread
 
-WIDTH = 380  # in CSS pixels on a small screen, so that text keeps its size there
+WIDTH = 380  # CSS pixels of a small screen, so that text is not scaled down there
 _LINE = 16
 _LEFT, _RIGHT = 84, 14
 
 
 class Point(NamedTuple):
-    """One estimate of one regime (by its number) with its interval."""
+    """One estimate of a regime (given by its number) with its interval."""
 
     series: int
     value: Interval
 
 
 def dots(rows: Sequence[tuple[str, Sequence[Point]]], title: str) -> str:
-    """A row for each label, with one dot and interval for each regime."""
+    """Dot plot: a row per label, with a dot and interval for each regime."""
     values = [point.value for _, points in rows for point in points]
     if not values:
         return ""
@@ -47,9 +47,9 @@ def dots(rows: Sequence[tuple[str, Sequence[Point]]], title: str) -> str:
 
 
 def separation(changes: Sequence[Separation], title: str) -> str:
-    """A row for each regime under each measure: its change from the first regime with its interval.
+    """Forest plot: for each measure a row per regime, with its change against the first regime and its interval.
 
-    Names and figures stand beside their dots, so that no colour has to be told from another; a change that is not
+    Rows are labelled with names and figures, so that the chart is readable without colours; a change that is not
     significant is an open circle.
     """
     if not changes:
@@ -81,12 +81,12 @@ def separation(changes: Sequence[Separation], title: str) -> str:
 
 
 def boxes(spreads: Sequence[Spread], first: int, title: str) -> str:
-    """Quantiles of each regime on a logarithmic axis: line 10-90 %, box 25-75 %, bar median, dot mean.
+    """Box plot of each regime on a logarithmic axis: line 10-90 %, box 25-75 %, bar median, dot mean.
 
     Args:
         spreads: one for each regime.
-        first: number of the first regime.
-        title: what is shown.
+        first: number of the first regime, for its colour.
+        title: title of the chart.
     """
     if not spreads:
         return ""
@@ -113,7 +113,7 @@ def boxes(spreads: Sequence[Spread], first: int, title: str) -> str:
 
 
 def curve(points: Sequence[tuple[float, Interval]], title: str) -> str:
-    """One measure along alpha from 0 to 1, with the band of its intervals."""
+    """Line chart of one measure over alpha from 0 to 1, with a band for its intervals."""
     low, high = min(v.low for _, v in points), max(v.high for _, v in points)
     left, height = 48, 190
     across, up = _scale(0, 1, left, WIDTH - _RIGHT), _scale(low, high, height - 30, 12)
@@ -130,7 +130,7 @@ def curve(points: Sequence[tuple[float, Interval]], title: str) -> str:
 
 
 def plane(changes: Sequence[Change], first: int, title: str) -> str:
-    """Monolingual change (across) against pooled change (up) from the untouched model, with both intervals."""
+    """Scatter plot of monolingual change (x) and pooled change (y) against the first regime, with both intervals."""
     if not changes:
         return ""
     left, height = 48, 300
@@ -159,7 +159,7 @@ def plane(changes: Sequence[Change], first: int, title: str) -> str:
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`, about `wanted` of them.
+    """About `wanted` round numbers between `low` and `high`.
 
     >>> ticks(0.12, 0.61)
     [0.2, 0.3, 0.4, 0.5, 0.6]
@@ -175,7 +175,7 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten from `low` to `high`; only the powers over more than three decades.
+    """1, 2 and 5 times powers of ten between `low` and `high`; only the powers if these span three decades or more.
 
     >>> log_ticks(8, 120)
     [10.0, 20.0, 50.0, 100.0]

@@ -1,4 +1,4 @@
-"""One evaluated encoder as text for a terminal."""
+"""One evaluation as text for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FURTHER = (
 
 
 def render_evaluation(result: Evaluation) -> str:
-    """One run as text: macro means, then a row a query language."""
+    """Render one evaluation: macro means, a row per query language, then further measures with intervals."""
     lines = [
         f"{result.model} on {result.benchmark}",
         "",

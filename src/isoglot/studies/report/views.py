@@ -1,4 +1,4 @@
-"""The numbers behind each picture of a report, for the HTML page and the image files alike."""
+"""The data behind each chart of a report, shared by the HTML page and the image files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 class Matrix(NamedTuple):
-    """A heatmap: query languages are rows, passage (or deleted) languages columns; NaN where there is nothing."""
+    """A heatmap: rows are query languages, columns passage (or deleted) languages; NaN where nothing was measured."""
 
     regime: str
     values: Floats
@@ -34,7 +34,7 @@ class Spread(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One regime on the trade-off plane: changes against the untouched model with intervals, in points of mAP."""
+    """A regime's changes of mono and pool mAP against the first regime, as (estimate, low, high) in points."""
 
     regime: str
     mono: tuple[float, float, float]
@@ -42,7 +42,7 @@ class Change(NamedTuple):
 
 
 class OwnShare(NamedTuple):
-    """How much of the top 10 is in the query's own language, macro over query languages, beside its pool share."""
+    """Share of the top 10 in the query's language, macro-averaged over query languages, and its share of the pool."""
 
     regime: str
     share: float
@@ -50,7 +50,7 @@ class OwnShare(NamedTuple):
 
 
 class Separation(NamedTuple):
-    """How far one regime is from the untouched model on one measure, in points, with its 95 % interval."""
+    """A regime's change against the first regime on one measure, in points, with its 95 % interval."""
 
     measure: str
     regime: str
@@ -61,9 +61,9 @@ class Separation(NamedTuple):
 
 
 def separations(study: StudyReport) -> list[Separation]:
-    """What separates the regimes, measure by measure: each one's change against the first, in points of mAP.
+    """Change of each regime against the first, by measure, in points of mAP.
 
-    Measures that count ranks are left out, since they have no points. Empty with a single regime.
+    Measures in ranks are left out. Empty with a single regime.
     """
     found = []
     for measure, title in TITLES.items():
@@ -76,12 +76,12 @@ def separations(study: StudyReport) -> list[Separation]:
 
 
 def pair_scores(study: StudyReport) -> list[Matrix]:
-    """MAP of every ordered pair of languages, a matrix for each regime (mean over seeds)."""
+    """The mAP of every ordered pair of languages, one matrix per regime (mean over seeds)."""
     return [Matrix(stack.regime, _pairs(stack)) for stack in study.stacks]
 
 
 def pair_changes(study: StudyReport) -> list[Matrix]:
-    """Change of every pair's mAP against the untouched model, a matrix for each trained regime."""
+    """Change of every pair's mAP against the first regime, one matrix for each other regime."""
     base, *others = pair_scores(study)
     return [Matrix(entry.regime, entry.values - base.values) for entry in others]
 
@@ -108,7 +108,7 @@ def pooled(study: StudyReport) -> dict[str, dict[str, Interval]]:
 
 
 def rank_distances(study: StudyReport) -> list[Spread]:
-    """Distribution of the rank distance over all queries (and seeds); empty where no query has two answers."""
+    """Distribution of rank distance over all queries and seeds, per regime; empty where it was not measured."""
     spreads = []
     for stack in study.stacks:
         values = stack.part((POOL, "rank_distance"), set(stack.languages))
@@ -120,23 +120,23 @@ def rank_distances(study: StudyReport) -> list[Spread]:
 
 
 def composition(study: StudyReport) -> list[Matrix]:
-    """Share of each candidate language in the top 10 by query language, for the regimes whose hits were kept."""
+    """Share of each candidate language in the top 10 by query language, for regimes with saved hits."""
     if study.benchmark is None:
         return []
     return [Matrix(regime, language_shares(study.benchmark, top)) for regime, top in study.top.items()]
 
 
 def deletions(study: StudyReport) -> list[Matrix]:
-    """Drop in pooled AP without the answer in each language (columns; LAReQA), a matrix for each regime.
+    """Drop in pooled mAP when the answer in each language (columns) is deleted (LAReQA), one matrix per regime.
 
-    Empty where no query has answers in several languages.
+    Empty if no query has answers in several languages.
     """
     key = (DELETION, "map")
     return [Matrix(stack.regime, _means(stack, key)) for stack in study.stacks if key in stack.matrices]
 
 
 def own_shares(study: StudyReport) -> list[OwnShare]:
-    """Share of the top 10 in the query's own language against that language's share of the pool."""
+    """Share of the top 10 in the query's language, and that language's share of the pool, per regime."""
     sizes = np.array([study.measured_on.candidates.get(code, 0) for code in study.measured_on.languages])
     found = []
     for regime, values in composition(study):
@@ -147,7 +147,7 @@ def own_shares(study: StudyReport) -> list[OwnShare]:
 
 
 def alpha_curve(study: StudyReport) -> list[tuple[float, str]]:
-    """(alpha, regime) along the hybrid family: `x-y` is its end at 0, `x-x-mono` its end at 1.
+    """Pairs (alpha, regime) of the hybrid family, sorted; `x-y` has alpha 0, `x-x-mono` alpha 1.
 
     Empty with fewer than three points or without a hybrid regime.
     """
@@ -157,7 +157,7 @@ def alpha_curve(study: StudyReport) -> list[tuple[float, str]]:
 
 
 def alpha_of(regime: str) -> float | None:
-    """Share of monolingual batches of a regime in the hybrid family; None for others, and where it changes.
+    """Share of monolingual batches of a regime in the hybrid family; None for others, or if the share is scheduled.
 
     >>> alpha_of("hybrid-0.25"), alpha_of("x-y"), alpha_of("hybrid-linear-0.3-0.9")
     (0.25, 0.0, None)
@@ -171,7 +171,7 @@ def alpha_of(regime: str) -> float | None:
 
 
 def trade_off(study: StudyReport) -> list[Change]:
-    """Where each trained regime stands: monolingual against pooled change from the untouched model."""
+    """Monolingual and pooled change of each regime against the first."""
     found = []
     for regime in study.regimes[1:]:
         pair = [study.difference(regime, study.regimes[0], name) for name in ("monolingual.map", "multilingual.map")]
@@ -182,7 +182,7 @@ def trade_off(study: StudyReport) -> list[Change]:
 
 
 def curve_measures(study: StudyReport) -> list[str]:
-    """Headline measures that were measured for every point of the alpha curve."""
+    """Headline measures available at every point of the alpha curve."""
     return [name for name in TITLES if all((regime, name) in study.levels for _, regime in alpha_curve(study))]
 
 
@@ -194,7 +194,7 @@ def _means(stack: Stack, key: tuple[str, str]) -> Floats:
     """Means over queries and seeds, by query language (rows) and the other language of the cells."""
     number = {code: index for index, code in enumerate(stack.languages)}
     values = np.full((len(number), len(number)), np.nan)
-    if key not in stack.matrices:  # such as the pairs of runs that asked each language alone
+    if key not in stack.matrices:  # such as pairs, in runs of the monolingual setting only
         return values
     for index, (query, other) in enumerate(stack.cells[key]):
         column = stack.matrices[key][:, :, index]

@@ -1,4 +1,4 @@
-"""Figures and findings in words: the same sentences in Markdown, HTML and the terminal."""
+"""Format figures and findings in words, shared by Markdown, HTML, LaTeX and the terminal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def figure(value: float, form: str = ".3f") -> str:
 
 
 def ranks(*numbers: float) -> str:
-    """How ranks are written: with a decimal where one is below 10, or a significant difference would read as 0."""
+    """Number format of ranks: one decimal if any is below 10, lest a significant difference be shown as 0."""
     return ".1f" if min(map(abs, numbers)) < 10 else ".0f"
 
 
 def level(found: Interval | None, measure: str) -> str:
-    """A mean with its interval: `0.587 [0.529, 0.646]`, ranks with as many decimals as `ranks` gives them."""
+    """A mean with its interval, such as `0.587 [0.529, 0.646]`; ranks are formatted by `ranks`."""
     if found is None:
         return "-"
     form = ranks(found.estimate, found.low, found.high) if in_ranks(measure) else ".3f"
@@ -30,7 +30,7 @@ def level(found: Interval | None, measure: str) -> str:
 
 
 def difference(found: Comparison | None, *, star: bool = True) -> str:
-    """A difference with its interval, in points of mAP or in ranks, and a star where it is significant."""
+    """A difference with its interval, in points or in ranks, and a star if it is significant."""
     if found is None:
         return "-"
     scale, form = 100, "+z.1f"
@@ -49,14 +49,14 @@ def verdict(found: Comparison) -> str:
 
 
 def title(study: StudyReport) -> str:
-    """What was compared with what, on what."""
+    """The report's title: the regimes compared and the benchmark."""
     first, *others = study.regimes
     where = study.measured_on.benchmark if study.benchmark is None else study.benchmark.name
     return f"{', '.join(others)} against {study.origin} on {where}" if others else f"{first} on {where}"
 
 
 def in_short(study: StudyReport) -> list[str]:
-    """The study's answer in a few sentences, then what limits it."""
+    """The study's findings in a few sentences, then its limits."""
     lines = []
     for other in study.references:
         for regime in study.against(other):
@@ -72,7 +72,7 @@ def in_short(study: StudyReport) -> list[str]:
 
 
 def monolingual(study: StudyReport, regime: str, other: str) -> str:
-    """One sentence: in how many languages nothing significant was lost, and where something was lost or gained."""
+    """One sentence: the number of languages without significant monolingual loss, and significant losses and gains."""
     measure = "monolingual.map"
     own = [
         found
@@ -92,7 +92,7 @@ def monolingual(study: StudyReport, regime: str, other: str) -> str:
 
 
 def families(study: StudyReport, regime: str, other: str) -> str:
-    """The monolingual change in each family of several languages; empty where there is no such family."""
+    """The monolingual change in each family of several languages; empty if there is no such family."""
     named = [
         f"{found.slice.removeprefix('family:')} {difference(found, star=False)}"
         + ("" if found.significant else " (not significant)")
@@ -102,7 +102,7 @@ def families(study: StudyReport, regime: str, other: str) -> str:
 
 
 def smallest(study: StudyReport, other: str | None = None) -> str:
-    """The smallest monolingual difference that this benchmark could show, or nothing where none was measured."""
+    """The smallest monolingual difference that this benchmark can detect; empty if none was measured."""
     other = other or study.references[0]
     against = study.against(other)
     found = study.difference(against[-1], other, "monolingual.map") if against else None
@@ -115,7 +115,7 @@ def smallest(study: StudyReport, other: str | None = None) -> str:
 
 
 def one_seed(study: StudyReport) -> str:
-    """The caveat of a single training per regime; empty with several."""
+    """A caveat if each regime was trained only once; empty otherwise."""
     if len(study.seeds) > 1 or len(study.regimes) < 2:
         return ""
     if not study.is_study:
@@ -124,7 +124,7 @@ def one_seed(study: StudyReport) -> str:
 
 
 def seen_before(study: StudyReport) -> str:
-    """The caveat of training rows that stand in the benchmark; empty where there are none."""
+    """A caveat if training rows also occur in the benchmark; empty otherwise."""
     if not study.overlap:
         return ""
     return (
@@ -134,7 +134,7 @@ def seen_before(study: StudyReport) -> str:
 
 
 def setup(study: StudyReport) -> list[str]:
-    """What was measured and how it was trained, a paragraph each."""
+    """Paragraphs on the benchmark, the training, the bootstrap, and the benchmark's notes."""
     drawn = ", and seeds too" if len(study.seeds) > 1 else ""
     bootstrap = (
         f"Brackets are 95 % intervals of a paired bootstrap over question groups ({study.resamples} resamples; all "
@@ -165,7 +165,7 @@ def setup(study: StudyReport) -> list[str]:
 
 
 def floor(study: StudyReport) -> str:
-    """How to read the levels, with the least rank distance that is possible here."""
+    """How to read the levels, with the smallest possible rank distance on this benchmark if known."""
     text = "mAP: higher is better. Rank distance: lower is better"
     if study.benchmark is None:
         return f"{text}."
