@@ -287,7 +287,7 @@ def test_settings_of_mining(named, words):
 def test_mining_and_auditing(tiny_model):
     refused("settings: given as dict; expected a MineSettings", mine, embed, ROWS, {"negatives": 1})
     refused("rows are given as int", mine, embed, 5)
-    refused("int is no model", mine, 5, ROWS)
+    refused("int is not a model", mine, 5, ROWS)
     refused("sampling: given as str; expected a Sampling", audit, ROWS, sampling="hybrid")
     refused("tokeniser: given as str; expected a Tokeniser", audit, ROWS, tokeniser="embedded")
     refused("batch_size 0: expected at least 1", audit, ROWS, batch_size=0)

@@ -107,7 +107,7 @@ def test_a_dimension_that_changes_between_batches_is_refused():
 
 def test_what_is_no_embedder_is_refused():
     for thing, says in (
-        (3, "int is no model"),
+        (3, "int is not a model"),
         (lambda texts: texts, "cannot be called with texts and a role"),
         (lambda texts, role, more: texts, "cannot be called"),
     ):

@@ -70,7 +70,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     names, group = np.unique(groups, return_inverse=True)
     source, known = _group_means(vectors, langs == pivot, group, len(names))
     if not known.any():
-        raise InputError(f"pivot {pivot}: no passage in it; choose one of {', '.join(np.unique(langs))}")
+        raise InputError(f"pivot {pivot}: no passage in this language; choose one of {', '.join(np.unique(langs))}")
     parts: dict[tuple[str, str], Vectors] = {}
     fitted: dict[str, int] = {}
     for lang in np.unique(langs):

@@ -96,7 +96,7 @@ def encode_shards(
     facts = {**settings, "size": size, "kind": kind}
     path = folder / SETTINGS
     if path.is_file() and read_json(path) != facts:
-        raise InputError(f"{folder}: was made with other settings (see {SETTINGS}); give these, or `overwrite`")
+        raise InputError(f"{folder}: was made with other settings (see {SETTINGS}); give the same, or `overwrite`")
     write_json(path, facts)
     numbers = [0, 0]  # shards, vectors
     targets: list[Path] = []
