@@ -162,8 +162,8 @@ def test_benchmarks_of_dicts():
     ("given", "named", "words"),
     [
         (("a text", "query"), {}, "texts: given as str; expected a list of texts"),
-        (([1, 2], "query"), {}, "texts: hold 1; expected texts alone"),
-        ((["a", None], "query"), {}, "texts: hold None; expected texts alone"),
+        (([1, 2], "query"), {}, "texts: contain 1; expected only texts"),
+        ((["a", None], "query"), {}, "texts: contain None; expected only texts"),
         ((["a"], "document"), {}, "role 'document': expected one of query, passage"),
         ((["a"], "query"), {"length": "9"}, "length '9': expected a whole number of tokens"),
     ],
@@ -183,7 +183,7 @@ def test_encoders_that_are_called_by_hand(kind, tiny_model, tmp_path):
     }[kind]()
     # One text is no list of its letters, which have vectors, too.
     refused("texts: given as str; expected a list of texts", encoder, "Flut", "query")
-    refused("texts: hold None; expected texts alone", encoder, ["Flut", None], "query")
+    refused("texts: contain None; expected only texts", encoder, ["Flut", None], "query")
     refused("role 'document': expected one of query, passage", encoder, ["Flut"], "document")
     if kind in ("model", "light"):
         refused("texts: given as str", encoder.encoded_tokens, "Flut", "query")
@@ -287,7 +287,7 @@ def test_settings_of_mining(named, words):
 def test_mining_and_auditing(tiny_model):
     refused("settings: given as dict; expected a MineSettings", mine, embed, ROWS, {"negatives": 1})
     refused("rows are given as int", mine, embed, 5)
-    refused("int is no model", mine, 5, ROWS)
+    refused("int is not a model", mine, 5, ROWS)
     refused("sampling: given as str; expected a Sampling", audit, ROWS, sampling="hybrid")
     refused("tokeniser: given as str; expected a Tokeniser", audit, ROWS, tokeniser="embedded")
     refused("batch_size 0: expected at least 1", audit, ROWS, batch_size=0)
@@ -424,7 +424,7 @@ def no_number(batch):
         ({"loss": 5}, "loss: given as int; expected a function of a batch"),
         ({"loss": lambda: 1.0}, "loss 'loss': too many positional arguments; expected a function of a batch"),
         ({"loss": no_number}, "loss 'loss' gave list; expected a scalar tensor"),
-        ({"loss": lambda batch: batch.queries.detach().sum()}, "loss 'loss' gave numbers without a gradient"),
+        ({"loss": lambda batch: batch.queries.detach().sum()}, "loss 'loss' has no gradient"),
         ({"callbacks": embed}, "callbacks: given as function; expected several callbacks"),
         ({"callbacks": [embed]}, "callbacks: one of them: given as function; expected a TrainerCallback"),
         ({"options": {"dtype": "float32"}}, "options: given as dict; expected a LoadOptions"),

@@ -471,7 +471,7 @@ def test_a_model_in_a_folder_without_access(call, monkeypatch, tmp_path, rows_fi
     code, _, err = call(*words)
     assert (code, err) == (
         2,
-        "isoglot: --model in/locked: cannot be read (Permission denied); change its rights, or name another\n",
+        "isoglot: --model in/locked: cannot be read (Permission denied); change its permissions, or give another\n",
     )
     code, _, err = call("data", "show", "in/locked")
     assert (code, err) == (2, "isoglot: in/locked: Permission denied; change its rights, or name another place\n")

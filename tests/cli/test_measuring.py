@@ -99,8 +99,8 @@ def test_what_was_measured_is_not_resumed_with_something_else(tmp_path, tiny_mod
     assert output(capsys, *words)[0] == 0
     before = (tmp_path / "out" / "metrics.json").read_bytes()
     for other, message in (
-        (("--langs", "de,en"), "made with another benchmark's checksum"),
-        (("--length", 8), "made with another length (None then, 8 now); give the same settings, or --overwrite"),
+        (("--langs", "de,en"), "made with other settings: benchmark's checksum"),
+        (("--length", 8), "made with other settings: length (None then, 8 now); give the same, or --overwrite"),
     ):
         code, _, err = output(capsys, *words, *other, "--resume")
         assert (code, message in err) == (2, True), err
@@ -109,7 +109,7 @@ def test_what_was_measured_is_not_resumed_with_something_else(tmp_path, tiny_mod
     run = read_json(tmp_path / "out" / "run.json")
     write_json(tmp_path / "out" / "run.json", run | {"data": run["data"] | {"model": "0" * 64}})
     code, _, err = output(capsys, *words, "--resume")
-    assert (code, "made with another model's checksum (checksum 00000000 then, " in err) == (2, True), err
+    assert (code, "made with other settings: model's checksum (checksum 00000000 then, " in err) == (2, True), err
     write_json(tmp_path / "out" / "run.json", run | {"data": {"benchmark": run["data"]["benchmark"]}})
     assert output(capsys, *words, "--resume")[0] == 0
     write_json(tmp_path / "out" / "run.json", {"verb": "train"})
@@ -173,7 +173,7 @@ def test_ids_that_no_run_can_name_are_refused_before_anything_is_encoded(tmp_pat
     monkeypatch.setattr("isoglot.cli.encoders.open_encoder", lambda *args: pytest.fail("a model is opened"))
     code, _, err = output(capsys, *words)
     assert code == 2
-    assert "id 'de:a b:q' holds white space, at which the columns of TREC files are split; rename it" in err
+    assert "id 'de:a b:q' holds white space, which separates the columns of TREC files; rename it" in err
     assert not (tmp_path / "out").exists()
 
 

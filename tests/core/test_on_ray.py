@@ -65,7 +65,7 @@ def test_a_worker_that_hangs_is_replaced_and_then_an_error(tmp_path, capfd):
     done = sorted(OnRay(workers=1, timeout=10).run(squares({1: (hang, str(tmp_path / "hung"))}), iter(range(3))))
     assert done == [(0, 0), (1, 1), (2, 4)]
     assert "took more than 10 seconds for a task" in capfd.readouterr().err
-    with pytest.raises(IsoglotError, match=r"1 workers had to be given up.*took more than 5 seconds.*`resume`"):
+    with pytest.raises(IsoglotError, match=r"1 workers failed on the same task.*took more than 5 seconds.*`resume`"):
         list(OnRay(workers=1, timeout=5, attempts=1).run(squares({0: (hang, "")}), iter(range(2))))
 
 
@@ -74,7 +74,7 @@ def test_a_worker_that_hangs_is_replaced_and_then_an_error(tmp_path, capfd):
     [
         (refuse, InputError, "^no good: expected better$"),
         (fail, IsoglotError, r"^ray: a worker failed \(ValueError: odd\)"),
-        (die, IsoglotError, "2 workers had to be given up with one and the same task"),
+        (die, IsoglotError, "2 workers failed on the same task"),
     ],
 )
 def test_what_goes_wrong_for_good_is_told(fault, kind, words):
@@ -83,7 +83,9 @@ def test_what_goes_wrong_for_good_is_told(fault, kind, words):
 
 
 def test_nobody_can_begin():
-    with pytest.raises(IsoglotError, match=r"within 3 seconds; each wants 64 CPUs and 0 GPUs, the cluster has 2 CPUs"):
+    with pytest.raises(
+        IsoglotError, match=r"within 3 seconds; each worker needs 64 CPUs and 0 GPUs, the cluster has 2 CPUs"
+    ):
         list(OnRay(cpus=64, timeout=3).run(squares({}), iter(range(3))))
 
 

@@ -44,7 +44,7 @@ def test_a_folder_is_made_and_nobody_elses_is_touched(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         claim(tmp_path / "file")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be created"):
         claim(tmp_path / "file" / "below")
 
 
@@ -94,7 +94,7 @@ def test_what_a_run_that_got_further_replaced_is_kept_until_one_succeeds(tmp_pat
             claim(out, error=KeyboardInterrupt(), overwrite=True)
         assert (names(tmp_path), names(out)) == ([old.name, "out"], [BEGUN, "new"])
         assert names(old) == ["run.json"]
-        assert f"what was there before is kept as {old}" in capsys.readouterr().err
+        assert f"its previous contents are kept as {old}" in capsys.readouterr().err
     # Somebody's own files in its place are not ours, whatever waits beside them.
     (out / BEGUN).unlink()
     for how in ({"overwrite": True}, {"resume": True}):

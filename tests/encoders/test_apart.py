@@ -55,7 +55,7 @@ def test_vectors_and_facts_are_those_of_the_encoder(tiny_model: Path) -> None:
 def test_an_encoder_that_cannot_be_opened_says_so_here(warm_processes: None) -> None:
     with pytest.raises(InputError, match=r"no such model"):
         Apart(partial(open_embedder, "./nowhere"))
-    with pytest.raises(IsoglotError, match=r"ended while it was opened \(exit code 7"):
+    with pytest.raises(IsoglotError, match=r"ended while opening the model \(exit code 7"):
         Apart(partial(os._exit, 7))  # type: ignore[arg-type]
 
 
@@ -83,7 +83,7 @@ def test_a_process_that_was_killed_is_started_anew(odd: Apart, caplog: pytest.Lo
     os.kill(before, signal.SIGKILL)
     assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
     assert odd.ask(pid_of) != before
-    assert "started anew" in caplog.text
+    assert "starting it again" in caplog.text
 
 
 def test_a_text_that_kills_it_every_time_is_an_error_and_the_next_is_answered(odd: Apart) -> None:
@@ -94,7 +94,7 @@ def test_a_text_that_kills_it_every_time_is_an_error_and_the_next_is_answered(od
 
 def test_one_that_hangs_is_ended(odd: Apart) -> None:
     before, began = odd.ask(pid_of), time.monotonic()
-    with pytest.raises(IsoglotError, match=r"took more than 3 seconds, and was ended"):
+    with pytest.raises(IsoglotError, match=r"took more than 3 seconds and was stopped"):
         odd(["hang"], "query")
     assert time.monotonic() - began < 15
     assert _gone(before)
@@ -197,7 +197,7 @@ def test_one_that_hangs_when_it_is_opened_again_is_ended_and_keeps_nobody_from_c
     monkeypatch.setenv("ISOGLOT_TEST_OPENED", str(tmp_path / "opened"))
     apart = Apart(open_slowly, patience=2)
     os.kill(apart.ask(pid_of), signal.SIGKILL)
-    with pytest.raises(IsoglotError, match="took too long to open it"):
+    with pytest.raises(IsoglotError, match="took too long to open the model"):
         apart.ask(pid_of)
     apart = Apart(open_odd)
     monkeypatch.setattr(apart, "_opener", open_slowly)
@@ -207,7 +207,7 @@ def test_one_that_hangs_when_it_is_opened_again_is_ended_and_keeps_nobody_from_c
         time.sleep(1)
         assert not asked.done()
         apart.close()
-        with pytest.raises(IsoglotError, match="ended while it was opened"):
+        with pytest.raises(IsoglotError, match="ended while opening the model"):
             asked.result(10)
 
 

@@ -79,13 +79,13 @@ def test_a_coroutine_function_keeps_its_event_loop_from_call_to_call():
     ("answer", "says"),
     [
         (lambda n: np.ones(n), r"shape \(2,\) for 2 texts"),
-        (lambda n: np.ones((n + 1, 3)), r"shape \(3, 3\) for 2 texts; expected one vector a text, \(2, dimension\)"),
+        (lambda n: np.ones((n + 1, 3)), r"shape \(3, 3\) for 2 texts; expected one vector per text, \(2, dimension\)"),
         (lambda n: np.ones((n, 0)), r"shape \(2, 0\)"),
         (lambda n: np.array([[1.0, 2.0], [np.nan, 1.0]]), r"with NaN or infinity for 'bb' \(1 such of 2\)"),
         (lambda n: np.array([[0.0, 0.0], [1.0, 1.0]]), r"all zero for 'a' \(1 such of 2\)"),
-        (lambda n: [[1.0], [1.0, 2.0]], "list that is no array of numbers"),
+        (lambda n: [[1.0], [1.0, 2.0]], "list is not an array of numbers"),
         (lambda n: None, "for 2 texts"),
-        (lambda n: [["x"], ["y"]], "no array of numbers"),
+        (lambda n: [["x"], ["y"]], "not an array of numbers"),
     ],
 )
 def test_answers_that_are_no_vectors_are_named(answer, says):
@@ -101,19 +101,19 @@ def test_a_dimension_that_changes_between_batches_is_refused():
         return np.ones((len(texts), len(texts[0])))
 
     embed.batch_size = 1
-    with pytest.raises(InputError, match=r"shape \(1, 2\) for 1 texts; expected one vector a text, \(1, 1\)"):
+    with pytest.raises(InputError, match=r"shape \(1, 2\) for 1 texts; expected one vector per text, \(1, 1\)"):
         encode(embed, ["a", "bb"], "query")
 
 
 def test_what_is_no_embedder_is_refused():
     for thing, says in (
-        (3, "int is no model"),
+        (3, "int is not a model"),
         (lambda texts: texts, "cannot be called with texts and a role"),
         (lambda texts, role, more: texts, "cannot be called"),
     ):
         with pytest.raises(InputError, match=says):
             encode(thing, ["a"], "query")
-    with pytest.raises(InputError, match="letters cuts texts by itself"):
+    with pytest.raises(InputError, match="letters truncates texts itself"):
         encode(letters, ["a"], "query", length=9)
     with pytest.raises(InputError, match="dtype bfloat16: a function decides that by itself"):
         open_embedder(letters, ModelOptions(dtype="bfloat16"))

@@ -120,10 +120,10 @@ def test_passages_for_a_search_by_inner_product(model):
 
 
 def test_what_cannot_read_so_is_refused(tmp_path):
-    with pytest.raises(InputError, match="reads texts by themselves"):
+    with pytest.raises(InputError, match="encodes texts without context"):
         with_contexts(FunctionEmbedder(lambda texts, role: [[1.0, 2.0]] * len(texts)))
     pooler = load(str(models.bert(tmp_path / "LaBSE")), device="cpu")
-    with pytest.raises(InputError, match="does not take the mean"):
+    with pytest.raises(InputError, match="has no mean pooling"):
         ModelEmbedder(pooler).encoded_within(["a"], ["a b"], "passage")
 
 

@@ -15,7 +15,7 @@ from isoglot.encoders.loading import load
 from isoglot.encoders.options import ModelOptions
 from isoglot.training.settings import TrainSettings
 
-needs_bytes = pytest.mark.skipif(not devices.fast_int8("cpu"), reason="this processor has no products of bytes")
+needs_bytes = pytest.mark.skipif(not devices.fast_int8("cpu"), reason="this processor has no 8-bit dot products")
 LENGTHS = np.array([40, 33, 17, 16, 5, 1])
 
 
@@ -76,7 +76,7 @@ def test_known_passages_are_as_many_in_every_language():
 
 def test_refused_without_products_of_bytes(tiny_model, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    with pytest.raises(InputError, match=r"int8: cpu has no products of bytes .*expected bf16, fp32 or auto"):
+    with pytest.raises(InputError, match=r"int8: cpu has no 8-bit dot products .*expected bf16, fp32 or auto"):
         ModelEmbedder(load(tiny_model), precision="int8")
 
 
@@ -84,7 +84,7 @@ def test_refused_without_products_of_bytes(tiny_model, monkeypatch):
 def test_refused_for_what_is_not_made_of_these_layers(tiny_model):
     model = load(tiny_model)
     model.register_forward_hook(lambda *given: None)
-    with pytest.raises(InputError, match=r"int8: .* is not made of BERT's layers; expected bf16, fp32 or auto"):
+    with pytest.raises(InputError, match=r"int8: .* does not have BERT's layers; expected bf16, fp32 or auto"):
         ModelEmbedder(model, precision="int8")
 
 

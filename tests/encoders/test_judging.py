@@ -102,9 +102,9 @@ def test_what_a_folder_says_decides(tmp_path):
 
 def test_scores_out_of_weights_drawn_at_random_are_refused(tmp_path):
     headless = str(xlm_roberta(tmp_path / "headless"))
-    with pytest.raises(InputError, match="XLMRobertaModel has no part that scores pairs"):
+    with pytest.raises(InputError, match="XLMRobertaModel has no head that scores pairs"):
         open_judge(headless, device="cpu")
-    with pytest.raises(InputError, match="BertModel has no part that scores pairs"):
+    with pytest.raises(InputError, match="BertModel has no head that scores pairs"):
         load_cross_encoder(str(wide_encoder()), device="cpu")
 
 

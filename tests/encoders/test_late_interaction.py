@@ -94,5 +94,5 @@ def test_an_endpoint_cannot_judge_so():
 
 def test_late_alone_names_no_model_to_judge_by():
     for name in ("late", "late:"):
-        with pytest.raises(InputError, match="`late` alone is for searches"):
+        with pytest.raises(InputError, match="`late` without a model is only for searches"):
             open_judge(name)

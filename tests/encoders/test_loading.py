@@ -84,12 +84,12 @@ def test_an_encoder_that_would_be_random_in_part_is_refused(tiny_model, tmp_path
     kept = {name: value for name, value in weights.items() if not re.search(rf"layer\.{layer}\..*query", name)}
     assert len(kept) < len(weights)
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    lacking = r"its weights lack what the encoder is made of, such as encoder.layer.*query.bias; "
+    lacking = r"its files lack weights of the encoder, such as encoder.layer.*query.bias; "
     with pytest.raises(InputError, match=lacking + "its files are incomplete, or"):
         load(str(folder), device="cpu")
     write_json(folder / "config.json", {**read_json(folder / "config.json"), "auto_map": {"AutoModel": "own.Model"}})
     (folder / "own.py").write_text("raise SystemExit")
-    with pytest.raises(InputError, match=lacking + "it comes with code of its own, which `trust_remote_code` runs"):
+    with pytest.raises(InputError, match=lacking + "it needs its own code, which `trust_remote_code` runs"):
         load(str(folder), device="cpu")
 
 
@@ -116,9 +116,9 @@ def test_a_text_is_as_long_as_there_are_positions(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("SparseEncoder", "a SparseEncoder, and not one vector a text"),
-        ("MultiVectorEncoder", "a MultiVectorEncoder, and not one vector a text"),
-        ("CrossEncoder", "a cross-encoder, which has no vectors"),
+        ("SparseEncoder", "a SparseEncoder, which does not give one vector per text"),
+        ("MultiVectorEncoder", "a MultiVectorEncoder, which does not give one vector per text"),
+        ("CrossEncoder", "a cross-encoder, which returns no vectors"),
     ],
 )
 def test_other_kinds_of_sentence_transformers_models_are_no_encoders(tiny_model, tmp_path, kind, expected):
@@ -263,7 +263,7 @@ def test_precision(monkeypatch):
 
 
 def test_a_model_without_a_transformer():
-    with pytest.raises(InputError, match="no transformers encoder"):
+    with pytest.raises(InputError, match="not a transformers encoder"):
         backbone_of([object()])
 
 

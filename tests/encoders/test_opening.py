@@ -54,9 +54,9 @@ def test_options_of_loading(tmp_path):
     assert prompted.prompts == {"query": "query: ", "document": "dokument: "}
     assert preset_of(prompted).encode_length == 16
     assert encode(prompted, ["sky " * 50], "passage").tokens == 16
-    with pytest.raises(InputError, match="'document' is no role; expected query or passage"):
+    with pytest.raises(InputError, match="'document' is not a role; expected query or passage"):
         load(str(folder), prompts={"document": ""})
-    with pytest.raises(InputError, match="revision 'b' is another one than the name's"):
+    with pytest.raises(InputError, match="revision 'b' differs from the one in the name"):
         load("org/name@a", revision="b")
 
 

@@ -137,7 +137,7 @@ def test_an_encoder_of_whole_texts_is_refused_by_name():
     def letters(texts, role):
         return [[len(text), 1.0] for text in texts]
 
-    with pytest.raises(InputError, match="compares tokens, and letters gives vectors of whole texts"):
+    with pytest.raises(InputError, match="compares tokens, but letters gives vectors of whole texts"):
         with_tokens(FunctionEmbedder(letters))
 
 

@@ -70,7 +70,7 @@ def test_ways_that_part_behind_the_pooling_serve_tokens_and_contexts(tmp_path):
 def test_two_encoders_have_no_tokens_to_compare(tmp_path):
     made(two_encoders, tmp_path)
     model = load(str(tmp_path / "model"), device="cpu")
-    with pytest.raises(InputError, match="begins with Router, which is no transformers encoder"):
+    with pytest.raises(InputError, match="first module is Router, not a transformers encoder"):
         ModelEmbedder(model).encoded_tokens(TEXTS, "query")
     with pytest.raises(InputError, match="passages in their context"):
         encode_in_context(model, TEXTS, TEXTS)

@@ -312,7 +312,7 @@ def test_broken_shards_and_encoders_are_reported(tmp_path):
     with pytest.raises(InputError, match="not a readable shard"):
         encode_shards(entries(), tmp_path, open_fake, {})
     write_json(tmp_path / COMPLETE, {})
-    with pytest.raises(InputError, match=r"complete\.json: does not count its shards"):
+    with pytest.raises(InputError, match=r"complete\.json: does not give the number of shards"):
         gather(tmp_path, ["q0"], ["p0"])
     write_json(tmp_path / COMPLETE, {"shards": 1, "vectors": 1})
     with pytest.raises(InputError, match="not a readable Parquet"):

@@ -87,7 +87,7 @@ def test_what_is_too_large_or_no_such_thing_is_refused_first(monkeypatch):
     with pytest.raises(InputError, match="fair 'even': expected one of none, balanced"):
         evaluate((queries, passages), benchmark, fair="even")
     monkeypatch.setattr("isoglot.measuring.matrices.MOST", 100)
-    with pytest.raises(InputError, match=r"balancing would compare each of 12 queries .* searched with fair balanced"):
+    with pytest.raises(InputError, match=r"balancing would compare each of 12 queries .* search it with fair balanced"):
         evaluate((queries, passages), benchmark, fair="balanced")
 
 

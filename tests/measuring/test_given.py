@@ -63,11 +63,11 @@ def test_a_torch_tensor_and_a_name():
         ((QUERIES * [[1], [np.nan]], PASSAGES), "vectors of queries: a vector with NaN or infinity for 'q2'"),
         ((QUERIES, PASSAGES * [[0], [1], [1], [1]]), "vectors of passages: a vector all zero for 'p1'"),
         (({"q1": QUERIES[0]}, PASSAGES), "vectors of queries: none for 1 of 2 ids, such as 'q2'"),
-        (({"q1": QUERIES[0], "q2": [1, 2]}, PASSAGES), "vectors of queries: list that is no array of numbers"),
+        (({"q1": QUERIES[0], "q2": [1, 2]}, PASSAGES), "vectors of queries: list is not an array of numbers"),
         ((QUERIES,), r"a tuple of 1; expected \(queries, passages\)"),
         ({"q1": QUERIES[0]}, "a dict with 'q1'; expected"),
         ({}, "a dict with nothing; expected"),
-        ((QUERIES, [["a"] * 4] * 4), "vectors of passages: list that is no array of numbers"),
+        ((QUERIES, [["a"] * 4] * 4), "vectors of passages: list is not an array of numbers"),
         (QUERIES, "model: given as ndarray; expected a Sentence Transformer"),
         (None, "model: given as NoneType; expected"),
     ],
@@ -78,7 +78,7 @@ def test_vectors_that_do_not_fit(vectors, says):
 
 
 def test_options_of_encoding_do_not_go_with_vectors():
-    with pytest.raises(InputError, match="length, precision, devices, late, in_context: are for encoding"):
+    with pytest.raises(InputError, match="length, precision, devices, late, in_context: are only for encoding"):
         evaluate((QUERIES, PASSAGES), BENCHMARK, length=64)
 
 

@@ -116,7 +116,7 @@ def test_unjudged_queries_of_a_run_are_left_out_and_counted(tmp_path):
     assert result.macro(POOL, "map") == 1
     assert any(note.startswith("2 queries of the run have no judgements here (such as 'q7')") for note in result.notes)
     run.write_text("q7 Q0 d00 1 2 s\n")
-    with pytest.raises(InputError, match="unknown query id 'q7', and so are all others"):
+    with pytest.raises(InputError, match="unknown query id 'q7', like all others"):
         score_run(benchmark_of({"q1": {"d00": 1}}), run)
 
 
@@ -136,5 +136,5 @@ def test_ids_without_their_language_in_runs_by_language(tmp_path):
     assert score_run(one, tmp_path / "yo").macro(POOL, "map") == (1 + 1 / 2) / 2
     with pytest.raises(InputError, match="unknown query id '0'"):
         score_run(both, tmp_path / "yo")  # of which language is not said
-    with pytest.raises(InputError, match="is given for de, which miracl does not ask in; there are: sw, yo"):
+    with pytest.raises(InputError, match="is given for de, in which miracl has no queries; there are: sw, yo"):
         score_run(both, {"de": tmp_path / "yo"})

@@ -94,7 +94,9 @@ def test_what_has_no_tokens_is_refused(benchmark, encoder, given):
         return [[len(text), 1.0] for text in texts]
 
     model = embed if given == "function" else encode_benchmark(encoder, benchmark)
-    with pytest.raises(InputError, match="compares tokens" if given == "function" else "in_context: are for encoding"):
+    with pytest.raises(
+        InputError, match="compares tokens" if given == "function" else "in_context: are only for encoding"
+    ):
         evaluate(model, benchmark, late=True)
 
 
@@ -102,7 +104,7 @@ def test_too_many_scores_are_refused_before_anything_is_encoded(benchmark, encod
     monkeypatch.setattr("isoglot.measuring.matrices.MOST", 1000)
     for way in ("encoded", "encoded_tokens"):
         monkeypatch.setattr(encoder, way, lambda *texts, **more: pytest.fail("encoded"))
-    with pytest.raises(InputError, match="best of its searches re-ranked"):
+    with pytest.raises(InputError, match="re-rank the best results of its searches"):
         evaluate(encoder, benchmark, late=True)
 
 
@@ -122,7 +124,7 @@ def test_candidates_in_their_contexts(benchmark, encoder, tiny_model):
     assert any("within their contexts" in note for note in found.notes)
     both = evaluate(encoder, benchmark, in_context=True, late=True)
     same(both, score_matrix(benchmark, late_matrix(encoder, benchmark, queries, joined(own, within))))
-    with pytest.raises(InputError, match="stand in no context that is known"):
+    with pytest.raises(InputError, match="have no known contexts"):
         evaluate(encoder, replace(benchmark, contexts=None), in_context=True)
     with pytest.raises(InputError, match="contexts: 1 for"):
         evaluate(encoder, replace(benchmark, contexts=["a"]), in_context=True)

@@ -128,6 +128,6 @@ def test_workers_that_compute_otherwise_are_refused(tmp_path):
     data, *_ = corpus(tmp_path / "v", 60)
     with (
         ray_runtime(OPENBLAS_CORETYPE="Prescott"),
-        pytest.raises(InputError, match=r"a worker computes otherwise \(openblas .*than this machine \(openblas"),
+        pytest.raises(InputError, match=r"a worker's arithmetic \(openblas .*differs from this machine's \(openblas"),
     ):
         search_shards(tmp_path / "v", data, executor=OnRay())

@@ -114,7 +114,7 @@ def test_a_monolingual_run(tmp_path, problem):
     own = score_run(benchmark, tmp_path / "monolingual.run", own_language=True)
     assert own.macro(MONO, "map") == pytest.approx(score(benchmark, queries, passages).macro(MONO, "map"))
     assert {setting for setting, _ in own.values} == {MONO}
-    with pytest.raises(InputError, match="another language"):
+    with pytest.raises(InputError, match="other languages"):
         score_run(benchmark, tmp_path / "multilingual.run", own_language=True)
 
 
@@ -176,5 +176,5 @@ def test_the_lines_of_a_query():
     ]
     assert (label_of(""), trec_id("a:1")) == ("isoglot", "a:1")
     for wrong in ("", "a b", " a", "a\u00a0b"):
-        with pytest.raises(InputError, match="holds white space, at which the columns of TREC files are split"):
+        with pytest.raises(InputError, match="holds white space, which separates the columns of TREC files"):
             list(run_lines("q", [wrong], scores[:1], "x"))

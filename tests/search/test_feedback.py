@@ -190,8 +190,8 @@ def test_an_index_is_measured_as_its_vectors_are(tmp_path, method):
     plain = evaluate(plane, BENCHMARK, debias=debias)
     for setting in (MONO, CROSS, POOL):
         np.testing.assert_array_equal(searched.values[setting, "map"].matrix, ranked.values[setting, "map"].matrix)
-    assert any("every query was drawn to its 10 best passages" in note for note in searched.notes)
-    assert any("every query was drawn" in note for note in ranked.notes)
+    assert any("every query was first moved towards its 10 best passages" in note for note in searched.notes)
+    assert any("every query was first moved" in note for note in ranked.notes)
     assert not any("drawn" in note for note in plain.notes)
 
 

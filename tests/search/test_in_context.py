@@ -117,7 +117,7 @@ def test_what_cannot_read_so_leaves_nothing(tmp_path):
     def embed(texts, role):
         return [[len(text), 1.0] for text in texts]
 
-    with pytest.raises(InputError, match="reads texts by themselves"):
+    with pytest.raises(InputError, match="encodes texts without context"):
         build_index(NOTES, tmp_path / "index", embed, in_context=True)
     assert not (tmp_path / "index" / FILE).exists()
 

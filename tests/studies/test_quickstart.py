@@ -45,6 +45,6 @@ def test_the_embedded_study_on_a_tiny_budget(tiny_recipe, tmp_path, capsys):
     assert capsys.readouterr().err.count("done before") == 3
     # Another one is refused until it may replace what is there.
     assert run(["quickstart", "-o", str(tmp_path / "out"), "--max-steps", "1"]) == 2
-    assert "or --overwrite to start anew" in capsys.readouterr().err
+    assert "or --overwrite to start again" in capsys.readouterr().err
     assert run(["quickstart", "-o", str(tmp_path / "out"), "--max-steps", "1", "--overwrite"]) == 0
     assert "training 1 steps" in capsys.readouterr().err

@@ -140,9 +140,9 @@ def test_what_a_study_leaves(continued, killed, tiny_model):
 
 def test_other_settings_are_refused(continued, killed, rows, benchmark, tiny_model):
     other = settings_of(tiny_model, train=replace(TRAINING, lr=2e-3))
-    with pytest.raises(InputError, match=r"x-x-mono-seed0: made with another lr \(0.001 then, 0.002 now\)"):
+    with pytest.raises(InputError, match=r"x-x-mono-seed0: made with other settings: lr \(0.001 then, 0.002 now\)"):
         study(rows, benchmark, killed, other)
-    with pytest.raises(InputError, match=r"base: made with another length \(None then, 32 now\)"):
+    with pytest.raises(InputError, match=r"base: made with other settings: length \(None then, 32 now\)"):
         study(rows, benchmark, killed, settings_of(tiny_model, length=32))
 
 

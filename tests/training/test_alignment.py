@@ -239,7 +239,7 @@ def test_another_teacher(home, rows, tmp_path):
 @pytest.mark.parametrize(
     ("losses", "teacher", "expected"),
     [
-        ((), "embedded", "no loss draws to a teacher"),
+        ((), "embedded", "no loss uses a teacher"),
         (("align=1",), "no/such/model", "align_teacher no/such/model: no such"),
     ],
 )

@@ -106,7 +106,7 @@ def test_the_record_names_models_shares_and_languages(three, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["{0}"], "1 model given; an average takes two or more"),
+        (["{0}"], "1 model given; expected two or more"),
         (["{0}", "{1}", "--weights", "1"], "1 weights for 2 models"),
         (["{0}", "{1}", "--weights", "1,-1"], "do not add up to 0"),
         (["{0}", "{1}", "--weights", "1,nan"], "finite number"),
@@ -115,7 +115,7 @@ def test_the_record_names_models_shares_and_languages(three, tmp_path):
         (["{0}", "{broken}"], "not a readable safetensors file"),
         (["{0}", "{adapter}"], "an adapter"),
         (["{0}", "{narrow}"], "is (16,), in"),
-        (["{0}", "{words}"], "its vocabulary is not that of"),
+        (["{0}", "{words}"], "its vocabulary differs from that of"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(three, tmp_path, capsys, arguments, expected):

@@ -172,7 +172,7 @@ def test_a_model_object_is_trained_where_it_is(place, tmp_path):
     assert all(parameter.requires_grad for parameter in merged.parameters())
     assert not any("lora" in name for name, _ in merged.named_parameters())
     nowhere = load(str(tmp_path / "object"), device="cpu")
-    with pytest.raises(InputError, match=r"these lie in no folder and on no hub; give `lora\.merge`"):
+    with pytest.raises(InputError, match=r"these are in no folder and on no hub; give `lora\.merge`"):
         run(place, nowhere, tmp_path / "nowhere")
 
 
@@ -236,7 +236,7 @@ def test_adapters_may_be_asked_for_beside_the_settings(place, tmp_path):
     assert losses(beside) == losses(within)
     assert (beside / "adapter_config.json").exists()
     for how, words in (
-        ({"settings": FAST, "lora": LoraSettings(rank=2)}, "lora: the settings hold others"),
+        ({"settings": FAST, "lora": LoraSettings(rank=2)}, "lora: the settings have a different lora"),
         ({"lora": {"rank": 4}}, "lora: given as dict; expected a LoraSettings"),
         ({"settings": {"max_steps": 2}}, "settings: given as dict; expected a TrainSettings"),
         ({"select_on": "xquad-r"}, "select_on: given as str; expected prepared rows, a benchmark"),

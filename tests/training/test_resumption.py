@@ -139,7 +139,7 @@ def test_a_checkpoint_that_a_crashed_machine_cut_short_is_not_gone_on_from(place
     (checkpoints / "checkpoint-8" / cut).write_bytes(b"")
     assert [path.name for path in complete_checkpoints(checkpoints)] == ["checkpoint-6"]
     run(place, name)
-    assert "checkpoint-8: was cut short, as by a crash of the machine, and is removed" in capfd.readouterr().err
+    assert "checkpoint-8: incomplete, perhaps after a crash of the machine; removed" in capfd.readouterr().err
     assert same_weights(place / name, uninterrupted)
     assert lines(place / name / "training.jsonl") == lines(uninterrupted / "training.jsonl")
 
@@ -313,7 +313,7 @@ def test_a_text_of_nothing_and_a_language_of_one_row(place, tmp_path, capfd):
         )
     finally:
         module.load = real
-    assert "1 passages hold nothing that the tokenizer knows" in capfd.readouterr().err
+    assert "1 passages contain nothing that the tokenizer knows" in capfd.readouterr().err
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 

@@ -58,7 +58,7 @@ def test_a_resumed_run_prepares_nothing_again(place, tmp_path, monkeypatch):
     (tmp_path / "out" / "checkpoints" / ".rows.abc.tmp").mkdir()
     rows_then = rows.read_text()
     write_jsonl(rows, parallel_rows(30))
-    with pytest.raises(InputError, match=r"made with another rows \(checksum \w{8} then, checksum \w{8} now\)"):
+    with pytest.raises(InputError, match=r"made with other settings: rows \(checksum \w{8} then, checksum \w{8} now\)"):
         train(str(place / "model"), [rows], tmp_path / "out", FAST, resume=True)
     assert len(calls) == 2
     rows.write_text(rows_then)

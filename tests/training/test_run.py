@@ -131,12 +131,14 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(rows, tiny_model, tmp_path,
         train(str(tiny_model), rows, tmp_path, settings)
     assert (tmp_path / "checkpoints" / "checkpoint-4").is_dir()
     assert not (tmp_path / "run.json").exists()
-    with pytest.raises(InputError, match=r"not finished; give `resume` to go on with it, `overwrite` to start anew"):
+    with pytest.raises(
+        InputError, match=r"unfinished training run; give `resume` to continue it, `overwrite` to start again"
+    ):
         train(str(tiny_model), rows, tmp_path, settings)
     assert (tmp_path / "checkpoints" / "checkpoint-4").is_dir()
 
     other = TrainSettings(settings.sampling, **{**FAST, "lr": 2e-3}, save_steps=2)
-    with pytest.raises(InputError, match=r"checkpoint-4: made with another lr .*; give the same settings"):
+    with pytest.raises(InputError, match=r"checkpoint-4: made with other settings: lr .*; give the same"):
         train(str(tiny_model), rows, tmp_path, other, resume=True)
 
     mark = tmp_path / "checkpoints" / "checkpoint-4" / "complete.json"
@@ -167,7 +169,7 @@ def test_a_finished_run_with_other_settings_is_refused(rows, tiny_model, trained
     folder, settings = trained
     other = TrainSettings(settings.sampling, **{**FAST, "max_steps": 7}, save_steps=0)
     before = contents(folder)
-    with pytest.raises(InputError, match="made with another max_steps"):
+    with pytest.raises(InputError, match="made with other settings: max_steps"):
         train(str(tiny_model), rows, folder, other, resume=True)
     with pytest.raises(InputError, match=r"no-such\.jsonl"):
         train(str(tiny_model), "no-such.jsonl", folder, settings, resume=True)
@@ -178,7 +180,7 @@ def test_a_finished_run_with_other_settings_is_refused(rows, tiny_model, trained
 @pytest.mark.parametrize("verb", ["evaluate", "average"])
 def test_what_is_no_training_cannot_be_gone_on_with(rows, tiny_model, tmp_path, verb):
     (tmp_path / "run.json").write_text(json.dumps({"verb": verb, "settings": {"model": "some"}}))
-    with pytest.raises(InputError, match=f"holds what `isoglot {verb}` made, which is no training to `resume`"):
+    with pytest.raises(InputError, match=f"holds what `isoglot {verb}` made, not a training run to `resume`"):
         train(str(tiny_model), rows, tmp_path, TrainSettings(**FAST), resume=True)
 
 
@@ -264,7 +266,7 @@ def test_a_teacher_who_said_nothing_is_not_followed(rows, tiny_model, tmp_path):
 def test_a_loss_that_no_batch_has_anything_for_is_named(rows, tiny_model, tmp_path, capsys):
     given = {**FAST, "max_steps": 1, "save_steps": 0, "loss_jsd": 0.1}
     train(str(tiny_model), rows, tmp_path / "mono", TrainSettings(Sampling("x-x-mono"), **given))
-    assert "not used: loss jsd; compares language versions in cross-lingual" in capsys.readouterr().err
+    assert "not used: loss jsd; it compares language versions in cross-lingual" in capsys.readouterr().err
     train(str(tiny_model), rows, tmp_path / "cross", TrainSettings(Sampling("hybrid"), **given))
     assert "not used" not in capsys.readouterr().err
 

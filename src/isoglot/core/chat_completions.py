@@ -50,7 +50,7 @@ def complete(
         text = record["choices"][0]["message"]["content"]
         tokens = (record.get("usage") or {}).get("total_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise FaultError("an answer that is no chat completion (broken or truncated JSON)") from error
+        raise FaultError("an answer that is not a chat completion (broken or truncated JSON)") from error
     if not isinstance(text, str):
         raise FaultError("an answer without text")
     return Completion(text, tokens if isinstance(tokens, int) and tokens >= 0 else None)

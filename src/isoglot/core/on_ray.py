@@ -49,7 +49,7 @@ class OnRay:
             raise InputError(f"workers {self.workers}, attempts {self.attempts}: expected at least 1 of each")
         if self.cpus < 0 or self.gpus < 0 or self.timeout <= 0:
             raise InputError(
-                f"cpus {self.cpus:g}, gpus {self.gpus:g}, timeout {self.timeout:g}: expected none below 0, and time"
+                f"cpus {self.cpus:g}, gpus {self.gpus:g}, timeout {self.timeout:g}: expected 0 or more, timeout above 0"
             )
 
     @property
@@ -112,7 +112,9 @@ class _Crew(Generic[Task, Result]):
             # Pickled here, so that a worker that cannot unpickle it can say why.
             self._opener = ray.put(ray.cloudpickle.dumps(opener))
         except TypeError as error:
-            raise InputError(f"ray: the model cannot be sent to other processes ({brief(error)}); name it") from error
+            raise InputError(
+                f"ray: the model cannot be sent to other processes ({brief(error)}); give its name"
+            ) from error
         self._lost: deque[_Flight[Task]] = deque()
         self._stillborn = 0  # workers that died before they were open, since the last successful one
         self._alone_since = time.monotonic()  # when there last was a ready worker
@@ -187,10 +189,10 @@ class _Crew(Generic[Task, Result]):
             self._stillborn += 1
             if self._stillborn >= self._how.attempts:
                 raise IsoglotError(
-                    f"ray: {self._stillborn} workers died before they could begin ({brief(error)}); is there memory "
-                    "for the model on their machines, and the same isoglot?"
+                    f"ray: {self._stillborn} workers died before they could start ({brief(error)}); do their machines "
+                    "have enough memory for the model, and the same version of isoglot?"
                 ) from error
-            self._replace(member, f"died before it could begin ({brief(error)})")
+            self._replace(member, f"died before it could start ({brief(error)})")
             return
         member.ready, member.since, self._stillborn = True, time.monotonic(), 0
 
@@ -200,12 +202,12 @@ class _Crew(Generic[Task, Result]):
         member.tasks = {}  # results that still arrive for these are ignored
         if flights:
             flights[0].losses += 1
-        again = f"; {len(flights)} of its tasks are done again" if flights else ""
+        again = f"; {len(flights)} of its tasks are repeated" if flights else ""
         progress_line(f"ray: a worker {why}{again}")
         if flights and flights[0].losses >= self._how.attempts:
             raise IsoglotError(
-                f"ray: {flights[0].losses} workers had to be given up with one and the same task; the last one {why}. "
-                "Give workers more memory or time; what is finished stays, go on with `resume`"
+                f"ray: {flights[0].losses} workers failed on the same task; the last one {why}. "
+                "Give workers more memory or time; finished work is kept, continue with `resume`"
             )
         self._lost.extend(flights)
         self._members[self._members.index(member)] = self._hire()
@@ -222,10 +224,10 @@ class _Crew(Generic[Task, Result]):
         waited = now - self._alone_since
         why = f"{self._wanted()}, the cluster has {_resources(self._ray)}, not all of them free"
         if waited > limit:
-            raise IsoglotError(f"ray: no worker could begin within {limit:g} seconds; {why}")
+            raise IsoglotError(f"ray: no worker could start within {limit:g} seconds; {why}")
         if waited > _LONG and not self._told:
             self._told = True
-            progress_line(f"ray: no worker has begun yet; {why}")
+            progress_line(f"ray: no worker has started yet; {why}")
 
     def _refuse_too_much(self) -> None:
         """Reject workers too large for a runtime on this machine: it does not grow, so they would wait forever."""
@@ -234,7 +236,7 @@ class _Crew(Generic[Task, Result]):
             raise InputError(f"ray: {self._wanted()}, but this machine has {_resources(self._ray)}")
 
     def _wanted(self) -> str:
-        return f"each wants {self._how.cpus:g} CPUs and {self._how.gpus:g} GPUs"
+        return f"each worker needs {self._how.cpus:g} CPUs and {self._how.gpus:g} GPUs"
 
 
 class Worker:

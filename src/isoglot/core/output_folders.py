@@ -90,7 +90,7 @@ def _claimed(path: Path, locks: ExitStack, *, overwrite: bool, resume: bool) -> 
         elif not any(file.is_file() for file in whole.rglob("*") if file != begun):
             _undo(whole, begun, before if replaced else None, existed=existed)
         if before.exists():
-            progress_line(f"{path}: what was there before is kept as {before}")
+            progress_line(f"{path}: its previous contents are kept as {before}")
         raise
     with suppress(OSError):
         begun.unlink(missing_ok=True)
@@ -126,11 +126,11 @@ def _locked(mark: Path, path: Path, flags: int) -> Iterator[None]:
 
 def _make(path: Path) -> None:
     if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; expected a folder, or none yet")
+        raise InputError(f"{path}: is a file; expected a folder, or a new path")
     try:
         path.resolve().mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another `folder`") from error
+        raise InputError(f"{path}: cannot be created ({error.strerror}); choose another `folder`") from error
 
 
 def _undo(whole: Path, begun: Path, before: Path | None, *, existed: bool) -> None:

@@ -28,7 +28,7 @@ def ray_package() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise MissingPackageError("workers elsewhere are Ray's: pip install 'isoglot[ray]'") from error
+        raise MissingPackageError("workers on other machines need Ray: pip install 'isoglot[ray]'") from error
     return ray
 
 
@@ -65,8 +65,8 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
     except (OSError, RuntimeError, ValueError) as error:
         where = address or "this machine"
         raise InputError(
-            f"ray: no cluster can be reached at {where} ({brief(error)}); give its head, as ray=HOST:PORT. One that "
-            "`ray start` made asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH where it is a copy"
+            f"ray: no cluster can be reached at {where} ({brief(error)}); give its head, as ray=HOST:PORT. If "
+            "`ray start` made it, set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH if the token is a copy"
         ) from error
     if open_already:
         yield False
@@ -102,7 +102,7 @@ def _knock(ray: Any, address: str) -> None:
             socket.create_connection((there, int(port)), timeout=10).close()
         except OSError as error:
             raise OSError(
-                f"something answers at {host}, but Ray looks for it at {there}; to stay within a machine, start the "
+                f"something answers at {host}, but Ray looks for it at {there}; to stay on one machine, start the "
                 "head with `ray start --head --node-ip-address 127.0.0.2` and give that"
             ) from error
 

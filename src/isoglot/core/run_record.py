@@ -80,7 +80,7 @@ def require_same(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> No
     ]
     if different:
         raise InputError(
-            f"{path}: made with another {', '.join(different)}; give the same settings, or `overwrite` to start anew"
+            f"{path}: made with other settings: {', '.join(different)}; give the same, or `overwrite` to start again"
         )
 
 

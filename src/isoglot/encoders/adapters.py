@@ -109,7 +109,7 @@ def read_adapter(encoder: Any, folder: Path) -> None:
         raise InputError(f"{folder}: its adapter cannot be read ({str(error).splitlines()[0]})") from error
     if result.unexpected_keys:
         raise InputError(
-            f"{folder}: its adapter has weights for what the base lacks, such as {result.unexpected_keys[0]}"
+            f"{folder}: its adapter has weights for layers not in the base model, such as {result.unexpected_keys[0]}"
         )
 
 

@@ -113,7 +113,7 @@ class Apart:
             if self._closed:
                 raise IsoglotError("the encoder is closed")
             if self._running.ended:
-                _log.warning("the process of the encoder ended; it is started anew")
+                _log.warning("the process of the encoder ended; starting it again")
                 self._running = _Process(self._opener, self._at_once)
                 if self._closed:
                     self._running.end()
@@ -185,10 +185,10 @@ class _Process:
                     raise
                 self._process.join(5)
                 raise IsoglotError(
-                    "the process of the encoder took too long to open it, and was ended"
+                    "the process of the encoder took too long to open the model and was stopped"
                     if late
-                    else "the process of the encoder ended while it was opened "
-                    f"(exit code {self._process.exitcode}; out of memory?); a script wants its own work under "
+                    else "the process of the encoder ended while opening the model "
+                    f"(exit code {self._process.exitcode}; out of memory?); a script needs its own code under "
                     '`if __name__ == "__main__":`'
                 ) from None
         if not done:
@@ -214,7 +214,7 @@ class _Process:
                 done, value = self._received(connection)
             except (_DiedError, OSError):
                 if late:
-                    raise IsoglotError(f"the encoder took more than {patience:g} seconds, and was ended") from None
+                    raise IsoglotError(f"the encoder took more than {patience:g} seconds and was stopped") from None
                 self._over = True  # so that threads waiting for this connection give up
                 raise _DiedError from None
             finally:

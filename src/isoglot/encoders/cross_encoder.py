@@ -51,7 +51,7 @@ def load_cross_encoder(
     named = getattr(model.config, "architectures", None) or []
     if any(kind.endswith(_HEADLESS) for kind in named):
         # Its scores would come from randomly initialised weights.
-        raise InputError(f"cross-encoder {name}: {named[0]} has no part that scores pairs, so it is no cross-encoder")
+        raise InputError(f"cross-encoder {name}: {named[0]} has no head that scores pairs, so it is no cross-encoder")
     if model.num_labels != 1:
         raise InputError(f"cross-encoder {name}: has {model.num_labels} outputs; expected one relevance score")
     return model

@@ -233,7 +233,7 @@ def checked(vectors: Vectors, langs: Langs) -> Vectors:
     if vectors.ndim != 2 or len(langs) != len(vectors):
         raise InputError(f"vectors are {vectors.shape} with {len(langs)} languages; expected (n, d) and n")
     if not np.isfinite(vectors).all():
-        raise InputError("a vector holds NaN or infinity; encode anew")
+        raise InputError("a vector holds NaN or infinity; encode again")
     return vectors
 
 

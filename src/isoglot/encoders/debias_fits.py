@@ -62,7 +62,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     check_number("strength", strength, "0 to 1", lambda share: 0 <= share <= 1)
     used = [sample for sample in samples if sample.role == "passage"]
     if not used or any(sample.groups is None for sample in used):
-        raise InputError("shift wants passages that are translations of one another; fit it on parallel rows")
+        raise InputError("shift needs passages that are translations of one another; fit it on parallel rows")
     pivot = known_code(pivot) or pivot
     vectors = np.concatenate([checked(sample.vectors, sample.langs) for sample in used])
     langs = np.concatenate([codes_of(sample.langs) for sample in used])
@@ -70,7 +70,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
     names, group = np.unique(groups, return_inverse=True)
     source, known = _group_means(vectors, langs == pivot, group, len(names))
     if not known.any():
-        raise InputError(f"pivot {pivot}: no passage in it among {', '.join(np.unique(langs))}; name another")
+        raise InputError(f"pivot {pivot}: no passage in this language; choose one of {', '.join(np.unique(langs))}")
     parts: dict[tuple[str, str], Vectors] = {}
     fitted: dict[str, int] = {}
     for lang in np.unique(langs):
@@ -80,7 +80,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
             parts["passage", str(lang)] = (strength * (own[both] - source[both]).mean(axis=0)).astype(np.float32)
             fitted[f"passage:{lang}"] = int(both.sum())
     if not parts:
-        raise InputError(f"pivot {pivot}: no passage in another language is a translation of one in it")
+        raise InputError(f"pivot {pivot}: no passage in another language is a translation of a pivot passage")
     return Debias("shift", parts, model, {"pivot": pivot, "strength": strength}, fitted)
 
 
@@ -111,9 +111,7 @@ def csls(
     named = _by_key(samples)
     queries = {lang: rows for (role, lang), rows in named.items() if role == "query" and lang != UNKNOWN}
     if not queries:
-        raise InputError(
-            "csls measures passages against questions of known languages, and there are none; fit it on parallel rows"
-        )
+        raise InputError("csls needs questions of known languages, but there are none; fit it on parallel rows")
     found = hubs(queries, named.get(("passage", UNKNOWN)), neighbours=neighbours, strength=strength)
     settings = {"neighbours": neighbours, "strength": strength}
     return Debias("center+csls" if centred else "csls", parts, model, settings, _sizes(samples), found)

@@ -80,13 +80,15 @@ def from_texts(
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; `texts` wants LANG=FILE, one text a line") from error
+            raise InputError(f"{path}: no such file; `texts` expects LANG=FILE, one text per line") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not UTF-8 (byte {error.start})") from error
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}; `texts` wants LANG=FILE, one text a line") from error
+            raise InputError(
+                f"{path}: {error.strerror or error}; `texts` expects LANG=FILE, one text per line"
+            ) from error
         if not lines:
-            raise InputError(f"{path}: holds no text; expected one text a line")
+            raise InputError(f"{path}: holds no text; expected one text per line")
         drawn = np.random.default_rng(seed).permutation(len(lines))[:limit]
         texts += [lines[number] for number in np.sort(drawn)]
         langs += [lang] * len(drawn)

@@ -87,8 +87,8 @@ class DevicePool:
                     progress.advance(len(pieces[flying[future]]))
         except BrokenProcessPool as error:
             raise IsoglotError(
-                "an encoding process died (out of memory?); give fewer devices, or a shorter length; a script wants "
-                'its own work under `if __name__ == "__main__":`'
+                "an encoding process died (out of memory?); give fewer devices, or a shorter length; a script needs "
+                'its own code under `if __name__ == "__main__":`'
             ) from error
         except BaseException:
             self._pool.shutdown(wait=False, cancel_futures=True)

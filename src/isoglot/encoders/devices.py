@@ -69,7 +69,7 @@ def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32", "i
     if precision == "auto":
         return "bf16" if fast_bf16(device) else "fp32"
     if precision == "int8" and not fast_int8(device):
-        raise InputError(f"precision int8: {device} has no products of bytes (VNNI); expected bf16, fp32 or auto")
+        raise InputError(f"precision int8: {device} has no 8-bit dot products (VNNI); expected bf16, fp32 or auto")
     for known in ("bf16", "fp32", "int8"):
         if precision == known:
             return known

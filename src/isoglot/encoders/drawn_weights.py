@@ -45,7 +45,7 @@ def require_weights(name: str, drawn: list[str], first: Any, *, pooler: bool) ->
     """
     wanting = [weights for weights in drawn if pooler or "pooler" not in weights.split(".")]
     if wanting:
-        why = "its files are incomplete, or its config.json is another model's"
+        why = "its files are incomplete, or its config.json belongs to another model"
         if getattr(getattr(first, "config", None), "auto_map", None):
-            why = "it comes with code of its own, which `trust_remote_code` runs"
-        raise InputError(f"model {name}: its weights lack what the encoder is made of, such as {min(wanting)}; {why}")
+            why = "it needs its own code, which `trust_remote_code` runs"
+        raise InputError(f"model {name}: its files lack weights of the encoder, such as {min(wanting)}; {why}")

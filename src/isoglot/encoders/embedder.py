@@ -116,7 +116,7 @@ def check_texts(name: str, texts: Any) -> None:
     check_kind(name, texts, (list, tuple), "a list of texts")
     odd = [text for text in texts if not isinstance(text, str)]
     if odd:
-        raise InputError(f"{name}: hold {odd[0]!r}; expected texts alone")
+        raise InputError(f"{name}: contain {odd[0]!r}; expected only texts")
 
 
 def check_asked(texts: Any, role: Any) -> None:

@@ -76,7 +76,7 @@ def encode(
     if is_transformer(model):
         return ModelEmbedder(model, length=length, precision=precision).encoded(texts, role, what=what)
     if length is not None:
-        raise InputError(f"length {length}: {name_of(model)} cuts texts by itself; leave it out")
+        raise InputError(f"length {length}: {name_of(model)} truncates texts itself; leave it out")
     return as_encoder(model).encoded(texts, role, what=what)
 
 
@@ -118,7 +118,7 @@ class ModelEmbedder:
         self.length = encoding_length(model, length)
         self._precision = resolve_precision(precision, self.device)
         if self._precision == "int8" and not self._can_unpad():
-            raise InputError(f"precision int8: {self.name} is not made of BERT's layers; expected bf16, fp32 or auto")
+            raise InputError(f"precision int8: {self.name} does not have BERT's layers; expected bf16, fp32 or auto")
         self._unpadded: Unpadded | None = None
         self._vocabulary: Vocabulary | None = None
         self._plain: Any = None
@@ -222,7 +222,7 @@ class ModelEmbedder:
         pooling = getattr(model[1], "pooling_mode", None) if len(model) > 1 else None
         if plain is None or pooling != "mean":
             raise InputError(
-                f"passages in their context: {self.name} does not take the mean of tokens that it can tell the place of"
+                f"passages in their context: {self.name} has no mean pooling, or no tokenizer with token offsets"
             )
         if not texts:
             return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
@@ -277,7 +277,7 @@ class ModelEmbedder:
 
     def _end_to_end(self, features: dict[str, Any]) -> Tensor:
         if "token_embeddings" not in features:
-            raise InputError(f"{self.name}: its first module gives no vectors of tokens")
+            raise InputError(f"{self.name}: its first module returns no token vectors")
         found: Tensor = features["token_embeddings"][features["attention_mask"].bool()]
         return found
 

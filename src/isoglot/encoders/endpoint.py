@@ -169,7 +169,7 @@ class Endpoint:
             self._width = vectors.shape[1]
             return vectors
         raise IsoglotError(
-            f"{self.url}: {fault} ({self._tries} tries); what was answered is kept in {self.cache}, "
+            f"{self.url}: {fault} ({self._tries} tries); answers so far are kept in {self.cache}, "
             "so run the same command again"
         )
 
@@ -207,7 +207,7 @@ def _vectors(content: bytes, count: int, width: int | None) -> Vectors:
         entries = json.loads(content)["data"]
         by_index = {int(entry["index"]): entry["embedding"] for entry in entries}
     except (ValueError, KeyError, TypeError) as error:
-        raise FaultError("an answer that is no list of embeddings (broken or truncated JSON)") from error
+        raise FaultError("an answer that is not a list of embeddings (broken or truncated JSON)") from error
     if len(entries) != count or by_index.keys() != set(range(count)):
         raise FaultError(f"{len(entries)} embeddings for {count} texts, or indices that do not match them")
     widths = {len(vector) if isinstance(vector, list) else 0 for vector in by_index.values()}

@@ -92,13 +92,13 @@ def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = N
         rows = np.asarray(answer, np.float32)
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises the last
         raise InputError(
-            f"{name}: {type(answer).__name__} that is no array of numbers ({error}); "
-            f"expected one vector of the same dimension a text, ({len(texts)}, dimension)"
+            f"{name}: {type(answer).__name__} is not an array of numbers ({error}); "
+            f"expected one vector per text, all of one dimension, ({len(texts)}, dimension)"
         ) from error
     if rows.ndim != 2 or len(rows) != len(texts) or not rows.shape[1] or width not in (None, rows.shape[1]):
         raise InputError(
             f"{name}: an array of shape {rows.shape} for {len(texts)} texts; "
-            f"expected one vector a text, ({len(texts)}, {width or 'dimension'})"
+            f"expected one vector per text, ({len(texts)}, {width or 'dimension'})"
         )
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0))
@@ -106,16 +106,16 @@ def unit_rows(answer: Any, texts: list[str], name: str, *, width: int | None = N
         seen = "all zero" if not lengths[bad[0], 0] else "with NaN or infinity"
         raise InputError(
             f"{name}: a vector {seen} for {texts[bad[0]][:60]!r} ({len(bad)} such of {len(texts)}); "
-            "expected finite numbers, and something other than zero to compare"
+            "expected finite numbers, not all zero"
         )
     unit: Vectors = (rows / lengths).astype(np.float32)
     return unit
 
 
 def _refuse_other_shapes(embed: Any) -> None:
-    wanted = "expected a Sentence Transformer, or a function from (texts, role) to an array of one vector a text"
+    wanted = "expected a Sentence Transformer, or a function from (texts, role) to an array of one vector per text"
     if not callable(embed):
-        raise InputError(f"{type(embed).__name__} is no model; {wanted}")
+        raise InputError(f"{type(embed).__name__} is not a model; {wanted}")
     try:
         inspect.signature(embed).bind([], "query")
     except TypeError as error:

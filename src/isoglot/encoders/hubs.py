@@ -47,7 +47,7 @@ class Hubs:
             InputError: the queries were left out (`Debias.for_queries`).
         """
         if not all(map(len, self.bank.values())):
-            raise InputError("this correction is for queries alone; passages take `debias.npz` of the index's folder")
+            raise InputError("this correction is for queries only; for passages use `debias.npz` in the index's folder")
         found = np.zeros(len(vectors))
         for start in range(0, len(vectors), _BLOCK):
             block = slice(start, start + _BLOCK)

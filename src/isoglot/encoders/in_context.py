@@ -37,8 +37,8 @@ def with_contexts(encoder: Encoder) -> ContextEncoder:
     if isinstance(encoder, ContextEncoder):
         return encoder
     raise InputError(
-        f"passages in their context: {encoder.name} reads texts by themselves; it wants one Sentence Transformer that "
-        "is opened in full here"
+        f"passages in their context: {encoder.name} encodes texts without context; use one Sentence Transformer that "
+        "is fully opened here"
     )
 
 

@@ -122,7 +122,7 @@ def open_judge(name: str | Path, *, device: str | None = None) -> Judge:
     if is_endpoint(name):
         return CosineJudge(open_embedder(name))
     if name.rstrip(":") == LATE:
-        raise InputError(f"{name}: `late` alone is for searches, with the index's model; name another as `late:MODEL`")
+        raise InputError(f"{name}: `late` without a model is only for searches in an index; give `late:MODEL`")
     if name.startswith(LATE_PREFIX):
         inner = name.removeprefix(LATE_PREFIX)
         return LateJudge(open_embedder(inner, None if is_endpoint(inner) else ModelOptions(device=device)))

@@ -87,7 +87,7 @@ def load(
     _check_opening(revision, model_kwargs, prompts, dtype, length)
     path, named = locate(name)
     if named and revision and named != revision:
-        raise InputError(f"{name}: revision {revision!r} is another one than the name's; give one of them")
+        raise InputError(f"{name}: revision {revision!r} differs from the one in the name; give only one")
     revision = revision or named
     preset = preset_named(name)
     require_device(device)
@@ -136,7 +136,7 @@ def _check_opening(revision: Any, model_kwargs: Any, prompts: Any, dtype: Any, l
             check_kind(argument, value, kind, expected)
     for role, prompt in (prompts or {}).items():
         if role not in PROMPT_NAMES:
-            raise InputError(f"prompts: {role!r} is no role; expected query or passage")
+            raise InputError(f"prompts: {role!r} is not a role; expected query or passage")
         check_kind(f"prompts: {role!r}", prompt, str, "a text")
     if isinstance(dtype, str) and dtype not in _DTYPES:
         raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
@@ -203,9 +203,11 @@ def _require_one_vector(name: str, path: str, revision: str | None) -> None:
     file = load_file_path(path, "config_sentence_transformers.json", revision=revision)
     kind = read_json(Path(file)).get("model_type", "SentenceTransformer") if file else "SentenceTransformer"
     if kind == "CrossEncoder":
-        raise InputError(f"model {name}: a cross-encoder, which has no vectors; it can re-rank, or teach")
+        raise InputError(f"model {name}: is a cross-encoder, which returns no vectors; it can only re-rank or teach")
     if kind != "SentenceTransformer":
-        raise InputError(f"model {name}: a {kind}, and not one vector a text; expected a SentenceTransformer")
+        raise InputError(
+            f"model {name}: a {kind}, which does not give one vector per text; expected a SentenceTransformer"
+        )
 
 
 def _says_how(path: str, revision: str | None) -> bool:
@@ -226,8 +228,8 @@ def backbone_of(model: SentenceTransformer) -> torch.nn.Module:
     inner = getattr(model[0], "auto_model", None)
     if inner is None:
         raise InputError(
-            f"this model begins with {type(model[0]).__name__}, which is no transformers encoder; training and vectors "
-            "of tokens want one there"
+            f"this model's first module is {type(model[0]).__name__}, not a transformers encoder; training and token "
+            "vectors need one"
         )
     encoder: torch.nn.Module = inner
     return encoder

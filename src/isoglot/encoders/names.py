@@ -27,11 +27,11 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
     try:
         if path.is_dir():
             if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
-                raise InputError(f"{what} {name}: a folder without modules.json or config.json, so no model")
+                raise InputError(f"{what} {name}: a folder without modules.json or config.json, so it is no model")
             return name, None
     except PermissionError as error:
         raise InputError(
-            f"{what} {name}: cannot be read (Permission denied); change its rights, or name another"
+            f"{what} {name}: cannot be read (Permission denied); change its permissions, or give another"
         ) from error
     hub_id, _, revision = name.partition("@")
     looks_local = name.startswith((".", "/", "~")) or hub_id.count("/") > 1 or path.exists()

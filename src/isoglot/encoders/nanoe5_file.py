@@ -159,7 +159,7 @@ def _read_pieces(reader: _Reader) -> tuple[tuple[str, ...], NDArray[np.float32],
     scores = np.frombuffer(reader.take(4 * count, "the pieces' scores"), "<f4").astype(np.float32)
     blob = bytes(reader.take(blob_size, "the pieces"))
     if offsets[0] != 0 or offsets[-1] != blob_size or (offsets[1:] < offsets[:-1]).any():
-        reader.fail(f"the pieces' offsets do not climb from 0 to {blob_size}")
+        reader.fail(f"the pieces' offsets do not increase from 0 to {blob_size}")
     if not np.isfinite(scores).all():
         reader.fail("a piece's score is not a finite number")
     bounds = offsets.tolist()
@@ -178,7 +178,7 @@ def _read_normalisation(reader: _Reader) -> dict[str, str]:
         character, length = body.numbers("IB", "an entry")
         points = (character, *body.numbers(f"{length}I", "a replacement"))
         if any(point > 0x10FFFF or 0xD800 <= point <= 0xDFFF for point in points):
-            body.fail(f"{points} are no Unicode characters")
+            body.fail(f"{points} are not Unicode characters")
         mapping[chr(character)] = "".join(map(chr, points[1:]))
     if body.position != size:
         reader.fail(f"the normalisation map has {size} bytes, its {count} entries use {body.position}")

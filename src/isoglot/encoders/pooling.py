@@ -45,7 +45,7 @@ def pooled(model: SentenceTransformer, inner: torch.nn.Module, preset: Preset, n
     if kind == "pooler":
         pooler = getattr(inner, "pooler", None)
         if pooler is None:
-            raise InputError(f"model {name}: its encoder has no pooler, which LaBSE's vectors go through")
+            raise InputError(f"model {name}: its encoder has no pooler, which LaBSE's vectors need")
         dense = pooler.dense
         modules.append(
             Dense(

@@ -96,7 +96,7 @@ def encode_shards(
     facts = {**settings, "size": size, "kind": kind}
     path = folder / SETTINGS
     if path.is_file() and read_json(path) != facts:
-        raise InputError(f"{folder}: holds vectors of other settings (see {SETTINGS}); give them, or `overwrite`")
+        raise InputError(f"{folder}: was made with other settings (see {SETTINGS}); give the same, or `overwrite`")
     write_json(path, facts)
     numbers = [0, 0]  # shards, vectors
     targets: list[Path] = []
@@ -229,7 +229,7 @@ def _parallel(
                     done += _land(landed, progress)
             done += _land(wait(flying).done, progress)
     except BrokenProcessPool as error:
-        raise IsoglotError("an encoding process died; finished shards stay, go on with `resume`") from error
+        raise IsoglotError("an encoding process died; finished shards are kept; continue with `resume`") from error
     return done
 
 

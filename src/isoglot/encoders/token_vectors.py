@@ -76,7 +76,7 @@ def with_tokens(encoder: Encoder) -> TokenEncoder:
     if isinstance(encoder, TokenEncoder):
         return encoder
     raise InputError(
-        f"late interaction compares tokens, and {encoder.name} gives vectors of whole texts; it wants one model that "
+        f"late interaction compares tokens, but {encoder.name} gives vectors of whole texts; use one model that "
         "is opened here: a Sentence Transformer, by folder, Hub id, or `embedded`"
     )
 

@@ -199,7 +199,7 @@ def _pieces(
                 yield _Piece(ids, mask.sum(axis=1), cut)
                 progress.advance(len(part))
     if nothing:
-        progress_line(f"{nothing} {what} hold nothing that the tokenizer knows; each became one unknown token")
+        progress_line(f"{nothing} {what} contain nothing that the tokenizer knows; each became one unknown token")
 
 
 def _features(

@@ -76,7 +76,7 @@ def vector_files(place: Path) -> list[Path]:
         facts = read_json(place / COMPLETE)
         wanted = facts.get("shards") if isinstance(facts, dict) else None
         if not isinstance(wanted, int):
-            raise InputError(f"{place / COMPLETE}: does not count its shards; run `isoglot encode --resume`")
+            raise InputError(f"{place / COMPLETE}: does not give the number of shards; run `isoglot encode --resume`")
         if len(shards) != wanted:
             raise InputError(f"vectors {place}: {len(shards)} shards, but {wanted} were written; encode again")
     return files
@@ -159,7 +159,7 @@ def unit_vectors(shard: Shard) -> Vectors:
     if len(bad):
         raise InputError(
             f"{shard.path}: the vector of {shard.ids[bad[0]]!r} holds NaN or infinity, or is all zero "
-            f"({len(bad)} such); encode anew"
+            f"({len(bad)} such); encode again"
         )
     found: Vectors = shard.vectors / norms
     return found
@@ -204,7 +204,7 @@ def _parquet(path: Path) -> Iterator[Shard]:
             if not (_is_list(kind) and _is_number(kind.value_type)):
                 raise InputError(f"{path}: column vector is {kind}; expected lists of float16 or float32")
             if not file.metadata.num_rows:
-                raise InputError(f"{path}: holds no vectors; encode anew, or remove it")
+                raise InputError(f"{path}: holds no vectors; encode again, or remove it")
             columns = [name for name in ("id", "lang", "role", "vector") if name in names]
             for batch in file.iter_batches(PART, columns=columns):
                 yield _part(path, batch)
@@ -216,7 +216,7 @@ def _part(path: Path, batch: Any) -> Shard:
     column = batch.column("vector")
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     if lengths == [None] or lengths == [0]:
-        raise InputError(f"{path}: empty vectors; encode anew")
+        raise InputError(f"{path}: empty vectors; encode again")
     if len(lengths) > 1:
         said = ", ".join("none" if length is None else str(length) for length in lengths[:5])
         raise InputError(f"{path}: vectors of several dimensions ({said}); expected the same for each")
@@ -251,13 +251,13 @@ def _numpy(path: Path) -> Iterator[Shard]:
         raise InputError(f"{path}: holds {vectors.dtype} {vectors.shape}; expected floats (vectors, dimensions)")
     names = path.with_suffix(".ids")
     if not names.is_file():
-        raise InputError(f"{names}: no such file; give the ids of {path.name}, one a line in the same order")
+        raise InputError(f"{names}: no such file; give the ids of {path.name}, one per line in the same order")
     role = {"queries": "query", "passages": "passage"}.get(path.stem, "")
     try:
         with names.open(encoding="utf-8") as lines:
             count = sum(1 for _ in lines)
             if count != len(vectors):
-                raise InputError(f"{names}: {count} ids for {len(vectors)} vectors; expected one a line")
+                raise InputError(f"{names}: {count} ids for {len(vectors)} vectors; expected one per line")
             lines.seek(0)
             for start in range(0, len(vectors), PART):
                 part = vectors[start : start + PART].astype(np.float32)

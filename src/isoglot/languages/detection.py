@@ -176,6 +176,6 @@ def _model() -> Any:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError as error:
         raise MissingPackageError(
-            "languages are told apart by py3langid: pip install 'isoglot[search]' or 'isoglot[data]'"
+            "language detection needs py3langid: pip install 'isoglot[search]' or 'isoglot[data]'"
         ) from error
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -225,5 +225,7 @@ def slices(codes: tuple[str, ...], trained: tuple[str, ...] | None = None) -> di
 def _own_code(code: str) -> str:
     """Check the form of a user-defined code and return it in lower case."""
     if not TAG.fullmatch(code):
-        raise InputError(f"{code!r} is not formed like a language code: 2 to 8 letters, then parts joined by '-'")
+        raise InputError(
+            f"{code!r} does not have the form of a language code: 2 to 8 letters, then parts joined by '-'"
+        )
     return code.lower()

@@ -10,7 +10,7 @@ from isoglot.encoders.levels import levels_of
 from isoglot.measuring.matrices import require_room
 
 BALANCED_NOTE = (
-    "balanced: in the pool of all languages, each score is less the level at which its language's candidates stand for "
+    "balanced: in the pool of all languages, each score is reduced by the level of its language's candidates for "
     "the query"
 )
 _TOGETHER = 256  # queries per block
@@ -22,7 +22,7 @@ def require_balance(benchmark: Benchmark) -> None:
     Raises:
         InputError: its score matrix would take more than 8 GiB.
     """
-    require_room(benchmark, "balancing", "have it searched with fair balanced")
+    require_room(benchmark, "balancing", "search it with fair balanced")
 
 
 def balance(benchmark: Benchmark, scores: Vectors) -> None:

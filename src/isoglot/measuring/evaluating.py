@@ -125,7 +125,7 @@ def evaluate(
     if ready is not None:
         if devices or late or in_context or options != ModelOptions():
             raise InputError(
-                "length, precision, devices, late, in_context: are for encoding; leave them out where vectors are given"
+                "length, precision, devices, late, in_context: are only for encoding; leave them out with given vectors"
             )
         queries, candidates = given_vectors(ready, data)
         called = "vectors" if place is None else str(place)
@@ -133,7 +133,7 @@ def evaluate(
         if not isinstance(model, str | Path) and not callable(model):
             raise InputError(
                 f"model: given as {type(model).__name__}; expected a Sentence Transformer, a name or folder, a "
-                "function from (texts, role) to an array of one vector a text, or vectors as (queries, passages)"
+                "function from (texts, role) to an array of one vector per text, or vectors as (queries, passages)"
             )
         embedder = open_embedder(model, options, devices=devices)
         if late:

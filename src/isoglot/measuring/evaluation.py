@@ -196,7 +196,7 @@ def load_evaluation(folder: Path | str) -> Evaluation:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{folder}: metrics.json and per_query.parquet are not of one evaluation "
+            f"{folder}: metrics.json and per_query.parquet are not from one evaluation "
             f"({type(error).__name__}: {error}); evaluate again"
         ) from error
 

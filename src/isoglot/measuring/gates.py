@@ -53,9 +53,9 @@ def _look_up(record: dict[str, Any], path: str) -> float:
     place: Any = record
     for part in path.split("."):
         if not isinstance(place, dict) or part not in place:
-            near = ", ".join(list(place)[:20]) if isinstance(place, dict) else "a single figure"
+            near = ", ".join(list(place)[:20]) if isinstance(place, dict) else "a single number"
             raise InputError(f"require {path}: no {part!r} in metrics.json; there is: {near}")
         place = place[part]
     if isinstance(place, bool) or not isinstance(place, (int, float)) or place != place:
-        raise InputError(f"require {path}: metrics.json has no figure there, but {place!r}")
+        raise InputError(f"require {path}: expected a number in metrics.json, found {place!r}")
     return float(place)

@@ -16,8 +16,8 @@ from isoglot.measuring.matrices import require_room
 from isoglot.measuring.ranks import BLOCK_BYTES, score_blocks
 
 LATE_NOTE = (
-    "late interaction: scores are cosines of whole texts mixed with those of tokens, each of the query's with the "
-    "nearest of the passage's"
+    "late interaction: scores combine the cosine of whole texts with those of tokens, each query token with its "
+    "nearest passage token"
 )
 _LETTERS = 500_000  # characters of candidates whose token vectors are in memory at once
 
@@ -28,7 +28,7 @@ def require_late(encoder: Encoder, benchmark: Benchmark) -> TokenEncoder:
     Raises:
         InputError: it provides no token vectors, or the score matrix would take more than 8 GiB.
     """
-    require_room(benchmark, "late interaction", "have the best of its searches re-ranked by late interaction")
+    require_room(benchmark, "late interaction", "re-rank the best results of its searches by late interaction")
     return with_tokens(encoder)
 
 

@@ -194,7 +194,7 @@ def _on_judgements(benchmark: Benchmark, relevant: GoldRanks, relevant_from: flo
     notes = []
     if (benchmark.grades != 1).any():
         notes.append(
-            f"graded judgements: {GRADED} takes the grade for gain (linear, as trec_eval); all other measures count "
+            f"graded judgements: {GRADED} uses the grade as gain (linear, as trec_eval); all other measures count "
             f"grade {relevant_from:g} and above as relevant"
         )
     bare = int((np.diff(relevant.offsets) == 0).sum())
@@ -231,7 +231,9 @@ def _bias(
     remarks: list[str] = []
     known = ranks.pooled if unfound is None else np.minimum(ranks.pooled, unfound)
     if np.isinf(known).any():
-        remarks.append("rank distance and Max@R need every relevant candidate's rank, which this run lacks: left out")
+        remarks.append(
+            "rank distance and Max@R need every relevant candidate's rank, which this run does not have: left out"
+        )
     else:
         found = {
             "rank_distance": language_bias.rank_distance(offsets, known),

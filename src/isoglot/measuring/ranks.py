@@ -172,7 +172,7 @@ def _vectors(queries: Array, candidates: Array) -> tuple[Array, Array]:
         largest = np.abs(vectors).max(axis=1, initial=0)
         bad = np.flatnonzero(~np.isfinite(largest))
         if len(bad):
-            raise InputError(f"{name} vector {bad[0]} holds NaN or infinity ({len(bad)} such); encode anew")
+            raise InputError(f"{name} vector {bad[0]} holds NaN or infinity ({len(bad)} such); encode again")
         bound *= float(largest.max(initial=0))
     if bound > 3e38:
         raise InputError(f"scores may reach {bound:.0e}, beyond float32; normalise the vectors")

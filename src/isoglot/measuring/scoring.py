@@ -126,11 +126,11 @@ def score_run(
     files = [runs] if isinstance(runs, Path) else list(runs.values())
     if own_language and run.outside:
         raise InputError(
-            f"{files[0]}: lists passages in another language than the query's, and was said to ask each query of its "
-            "own language only"
+            f"{files[0]}: lists passages in other languages than the query's, but each query was expected to search "
+            "its own language only"
         )
     alone = own_language or (len(files) > 1 and not run.outside)
-    own_notes = ("the run asked each query of its own language only: no other setting is scored",)
+    own_notes = ("the run searched only each query's own language: no other setting is scored",)
     result = score_ranks(
         benchmark,
         run.ranks,
@@ -177,7 +177,7 @@ def score_shards(
     top = found.pooled.langs[:, :TOP]
     share = (top == benchmark.queries.lang[:, None]).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)
     complete = sum(found.sizes) <= depth
-    note = f"the best {depth} passages of each query were kept; mAP and MRR count relevant ones beyond as never found"
+    note = f"the best {depth} passages of each query were kept; mAP and MRR count any other relevant one as never found"
     result = score_ranks(
         benchmark,
         ranks,

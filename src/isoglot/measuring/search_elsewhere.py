@@ -104,8 +104,8 @@ def _opened(asked: _Asked) -> Callable[[_Run], tuple[Several, Several | None]]:
     here = arithmetic_here(asked.queries.shape[1])
     if here != asked.arithmetic:
         raise InputError(
-            f"a worker computes otherwise ({here}) than this machine ({asked.arithmetic}), so that ranks would depend "
-            "on who searched; take machines of one kind with the same NumPy, or set OPENBLAS_CORETYPE on all"
+            f"a worker's arithmetic ({here}) differs from this machine's ({asked.arithmetic}), so ranks would depend "
+            "on the machine; use machines of one kind with the same NumPy, or set OPENBLAS_CORETYPE on all"
         )
     return partial(_search, asked)
 

@@ -20,10 +20,10 @@ from isoglot.encoders.options import ModelOptions
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.ranks import top_k_scored
 
-CONTEXT_NOTE = "candidates' vectors are mixed of their own and of those within their contexts"
+CONTEXT_NOTE = "candidates' vectors are mixtures of their own and of those within their contexts"
 FEEDBACK_NOTE = (
-    f"feedback: every query was drawn to its {PASSAGES} best passages of all languages first, so the monolingual "
-    "and cross-lingual settings know of passages in languages that they do not rank"
+    f"feedback: every query was first moved towards its {PASSAGES} best passages of all languages, so the monolingual "
+    "and cross-lingual settings use passages in languages that they do not rank"
 )
 _TOGETHER = 1024  # queries whose best candidates' vectors are in memory at once
 
@@ -57,9 +57,7 @@ def encode_sides(embedder: Encoder, benchmark: Benchmark, *, in_context: bool = 
     """
     contexts = benchmark.contexts if in_context else None
     if in_context and contexts is None:
-        raise InputError(
-            f"in_context: the candidates of {benchmark.name} stand in no context that is known; leave it out"
-        )
+        raise InputError(f"in_context: the candidates of {benchmark.name} have no known contexts; leave it out")
     reader = None if contexts is None else with_contexts(embedder)
     queries = encode(embedder, benchmark.queries.texts, "query", what="queries")
     candidates = encode(embedder, benchmark.candidates.texts, "passage", what="candidates")

@@ -120,8 +120,8 @@ def trec_id(key: str) -> str:
     """
     if key.split() != [key]:
         raise InputError(
-            f"id {key!r} holds white space, at which the columns of TREC files are split; rename it where it comes "
-            "from: the benchmark, the index or the queries"
+            f"id {key!r} holds white space, which separates the columns of TREC files; rename it at its "
+            "source: the benchmark, the index or the queries"
         )
     return key
 

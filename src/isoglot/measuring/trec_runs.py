@@ -74,7 +74,9 @@ def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunR
     for lang, path in runs.items():
         if lang and lang not in benchmark.languages:
             known = ", ".join(benchmark.languages)
-            problems.add(path, None, f"is given for {lang}, which {benchmark.name} does not ask in; there are: {known}")
+            problems.add(
+                path, None, f"is given for {lang}, in which {benchmark.name} has no queries; there are: {known}"
+            )
             continue
         unjudged |= _read_lines(path, lang, benchmark, listed, problems)
     if not any(listed) and not problems.count:
@@ -83,7 +85,7 @@ def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunR
         seen = "the run is empty"
         if first is not None:
             such = benchmark.queries.ids[0]
-            seen = f"unknown query id {first!r}, and so are all others of the run; such as {such!r} is known"
+            seen = f"unknown query id {first!r}, like all others of the run; a known one is {such!r}"
         problems.add(files, None, seen)
     found = [sorted(entries, key=lambda entry: entry[:2], reverse=True) for entries in listed]
     for q, entries in enumerate(found):
@@ -115,7 +117,7 @@ def _read_lines(
             unjudged[query] = None
         elif place < 0 and not lang:
             such = benchmark.candidates.ids[0]
-            problems.add(path, line, f"unknown passage id {passage!r}; such as {such!r} is known")
+            problems.add(path, line, f"unknown passage id {passage!r}; a known one is {such!r}")
         else:
             # trec_eval stores scores in single precision, so scores that are equal there are ties.
             listed[number].append(_Entry(float(np.float32(value)), passage, place))
@@ -155,7 +157,7 @@ def _ranked(found: list[list[_Entry]], benchmark: Benchmark, unjudged: list[str]
     if not complete:
         pool = "a larger pool" if strangers else str(len(langs))
         notes.append(
-            f"scored from a run of {depth} to {lengths.max()} passages a query, of {pool}: a relevant passage "
+            f"scored from a run of {depth} to {lengths.max()} passages per query, of {pool}: a relevant passage "
             "beyond them counts as never found, so mAP, recall beyond that depth and MRR are lower bounds"
         )
     missing = int((lengths == 0).sum())

@@ -32,7 +32,7 @@ def settings_of(settings: TrainSettings | None, lora: LoraSettings | None) -> Tr
     if lora is None:
         return settings
     if settings.lora not in (None, lora):
-        raise InputError("lora: the settings hold others; give one of the two")
+        raise InputError("lora: the settings have a different lora; give only one")
     return replace(settings, lora=lora)
 
 
@@ -50,9 +50,7 @@ def check_selection(settings: TrainSettings, select_on: Any) -> None:
     if select_on is not None and settings.holdout:
         raise InputError(f"holdout {settings.holdout:g}: the model is already selected on what select_on gives")
     if settings.patience and not settings.holdout and select_on is None:
-        raise InputError(
-            "patience: stopping early needs something to measure on; give `holdout` 0.05 too, or select_on"
-        )
+        raise InputError("patience: early stopping needs data to measure on; give `holdout` 0.05 too, or select_on")
 
 
 def check_training(model: Any, folder: Any, loss: Any, callbacks: Any, options: Any) -> None:

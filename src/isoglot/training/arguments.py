@@ -27,7 +27,7 @@ def training_arguments(folder: Path, settings: TrainSettings) -> SentenceTransfo
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if settings.tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
-            raise MissingPackageError("tensorboard: needs the package of that name: pip install 'isoglot[tensorboard]'")
+            raise MissingPackageError("tensorboard: needs the package tensorboard: pip install 'isoglot[tensorboard]'")
         os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder / CHECKPOINTS),

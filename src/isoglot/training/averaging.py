@@ -88,10 +88,10 @@ def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
         for weight in weights:
             check_number("weights: one of them", weight, "a finite number", math.isfinite)
     if count < 2:
-        raise InputError(f"{count} model{'' if count == 1 else 's'} given; an average takes two or more")
+        raise InputError(f"{count} model{'' if count == 1 else 's'} given; expected two or more")
     given = list(weights) if weights is not None else [1.0] * count
     if len(given) != count:
-        raise InputError(f"{len(given)} weights for {count} models; expected one each")
+        raise InputError(f"{len(given)} weights for {count} models; expected one for each")
     total = math.fsum(given)
     if not all(map(math.isfinite, given)) or abs(total) < 1e-9:
         raise InputError(f"weights {', '.join(map(str, given))}: expected finite numbers that do not add up to 0")

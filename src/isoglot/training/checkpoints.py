@@ -49,7 +49,7 @@ def load_trainable(model: torch.nn.Module, path: Path) -> None:
         if name not in tensors or name not in parameters or tensors[name].shape != parameters[name].shape
     )
     if wrong:
-        raise InputError(f"{path}: other parameters than the model's, such as {wrong[0]}; give `overwrite`")
+        raise InputError(f"{path}: parameters differ from the model's, such as {wrong[0]}; give `overwrite`")
     with torch.no_grad():
         for name, value in tensors.items():
             parameters[name].copy_(value)
@@ -82,7 +82,7 @@ def remove_incomplete(folder: Path) -> None:
     for path in folder.glob("checkpoint-*"):
         if path not in whole:
             if (path / COMPLETE).exists():
-                progress_line(f"{path}: was cut short, as by a crash of the machine, and is removed")
+                progress_line(f"{path}: incomplete, perhaps after a crash of the machine; removed")
             shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(".*.tmp"):
         if path.is_dir():

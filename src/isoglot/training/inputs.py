@@ -176,7 +176,7 @@ def require_scores(collator: TokenCollator, settings: TrainSettings) -> None:
     scores = None if collator.negatives is None else collator.negatives.scores
     if scores is None or not ((~np.isnan(scores)).sum(axis=1) >= 2).any():
         raise InputError(
-            f"loss_distill {settings.loss_weights['distill']:g}: no row has a teacher's scores of its passage and of a "
+            f"loss_distill {settings.loss_weights['distill']:g}: no row has a teacher's scores for its passage and a "
             f"hard negative (`negatives` {settings.negatives}); `isoglot data score` adds them"
         )
 

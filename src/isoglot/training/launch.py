@@ -22,14 +22,14 @@ def require_known_launch() -> None:
     """
     if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and "RANK" not in os.environ:
         raise InputError(
-            "several processes were started without a rank, each would train alone in the same folder; "
+            "several processes were started without a rank, so each would train alone in the same folder; "
             "start them with `torchrun --nnodes N --nproc-per-node P`"
         )
     for name in ("FSDP", "DEEPSPEED"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() in ("1", "true"):
             raise InputError(
-                f"{name} shards weights, whose gradients would be averaged wrongly here; start with torchrun, "
-                "and give `grad_cache` or `lora.rank` where memory is short"
+                f"{name} shards weights, so gradients would be averaged wrongly here; start with torchrun, "
+                "and give `grad_cache` or `lora.rank` if memory is short"
             )
 
 
@@ -49,8 +49,8 @@ def require_one_run(facts: dict[str, Any]) -> None:
             here, there = everyone[0].get(key), other.get(key)
             if here != there:
                 raise InputError(
-                    f"process {number} starts with another {key} ({there!r}) than process 0 ({here!r}); "
-                    "give all the same command and an output folder that all of them see"
+                    f"process {number} has {key} {there!r}, process 0 has {here!r}; "
+                    "give all the same command and an output folder that all can access"
                 )
 
 

@@ -25,7 +25,7 @@ def add_lora(model: SentenceTransformer, settings: LoraSettings) -> None:
     name, revision = _base(model, encoder)
     if name is None and not settings.merge:
         raise InputError(
-            "an adapter is saved without the weights it adapts, and these lie in no folder and on no hub; "
+            "an adapter is saved without its base model's weights, and these are in no folder and on no hub; "
             "give `lora.merge`, or save the model first and train from its folder"
         )
     model.requires_grad_(False)

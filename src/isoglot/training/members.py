@@ -47,7 +47,7 @@ def open_member(name: str, share: float) -> Member:
         raise InputError(f"model {name}: not a folder here; averaging reads folders, so download it first")
     if (folder / "adapter_config.json").is_file():
         raise InputError(
-            f"model {name}: an adapter; the mean of two adapters' matrices is not the mean of what they do. "
+            f"model {name}: is an adapter; averaging adapters' matrices does not average their effects. "
             "Merge each into its model first"
         )
     places: dict[Place, Path] = {}
@@ -77,13 +77,13 @@ def require_alike(members: list[Member]) -> None:
     for other in others:
         for what, value in _facts(other.folder):
             if what in facts and facts[what] != value:
-                problems.add(other.name, None, f"its {what} is not that of {first.name}")
+                problems.add(other.name, None, f"its {what} differs from that of {first.name}")
         theirs = _shapes(other)
         for place in sorted(shapes.keys() | theirs.keys()):
             if shapes.get(place) != theirs.get(place):
                 here, there = (found.get(place, "missing") for found in (theirs, shapes))
                 problems.add(other.name, None, f"{'/'.join(place)} is {here}, in {first.name} {there}")
-    problems.raise_if_any("An average wants models of one architecture and tokenizer, trained from the same weights.")
+    problems.raise_if_any("Averaging needs models of one architecture and tokenizer, trained from the same weights.")
 
 
 def _shapes(member: Member) -> dict[Place, tuple[int, ...]]:

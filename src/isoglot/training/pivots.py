@@ -83,7 +83,7 @@ def require_teacher(name: str, wanted: bool) -> None:
         InputError: there is no such model, or no loss uses it.
     """
     if not wanted:
-        raise InputError(f"align_teacher {name}: no loss draws to a teacher; add one, such as `loss` align=1")
+        raise InputError(f"align_teacher {name}: no loss uses a teacher; add one, such as `loss` align=1")
     locate(name, what="align_teacher")
 
 
@@ -127,8 +127,8 @@ def pivot_vectors(
     table, pivot = rows.table, settings.sampling.pivot
     if pivot not in table.languages:
         raise InputError(
-            f"the alignment losses draw to the pivot language {pivot!r}, and the rows are in "
-            f"{', '.join(table.languages)}; name one of these as the pivot, or leave the losses out"
+            f"the alignment losses need the pivot language {pivot!r}, but the rows are in "
+            f"{', '.join(table.languages)}; choose one of these as the pivot, or leave the losses out"
         )
     drawn = np.arange(len(table)) if numbers is None else np.asarray(numbers)
     groups = np.unique(table.group[drawn])
@@ -138,7 +138,7 @@ def pivot_vectors(
     found = np.sort(found[found >= 0])
     if not len(found):
         raise InputError(
-            f"the alignment losses: none of the groups drawn has a version in the pivot language {pivot!r}"
+            f"the alignment losses: no group of the training rows has a version in the pivot language {pivot!r}"
         )
     at = np.full(table.groups, -1, dtype=np.int64)
     at[groups] = np.arange(len(groups))

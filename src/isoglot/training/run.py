@@ -160,7 +160,7 @@ def _require_training(folder: Path) -> None:
     record = read_run(folder)
     if record is not None and record.get("verb") != "train":
         raise InputError(
-            f"{folder}: holds what `isoglot {record.get('verb')}` made, which is no training to `resume`; give another "
+            f"{folder}: holds what `isoglot {record.get('verb')}` made, not a training run to `resume`; give another "
             "`folder`"
         )
 
@@ -173,8 +173,8 @@ def _claimed(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[None]:
         return
     if not (overwrite or resume) and complete_checkpoints(folder / CHECKPOINTS):
         raise InputError(
-            f"{folder}: holds a training that is not finished; give `resume` to go on with it, `overwrite` to start "
-            "anew, or another `folder`"
+            f"{folder}: holds an unfinished training run; give `resume` to continue it, `overwrite` to start "
+            "again, or another `folder`"
         )
     with claimed_folder(folder, overwrite=overwrite, resume=resume):
         yield

@@ -149,6 +149,6 @@ def _say_left_out(sampler: HybridBatchSampler, parallel: list[str]) -> None:
         )
     if parallel and not sampler.crosses:
         progress_line(
-            f"not used: loss {', '.join(parallel)}; compares language versions in cross-lingual batches, which "
+            f"not used: loss {', '.join(parallel)}; it compares language versions in cross-lingual batches, which "
             f"{sampler.sampling.name} does not draw"
         )

@@ -52,7 +52,7 @@ def hold_out(rows: Prepared, share: float, seed: int) -> tuple[Prepared, Prepare
     candidates = np.flatnonzero(asking)
     count = len(candidates)
     if not count:
-        raise InputError(f"holdout {share:g}: bitext has no questions to select a model on; add rows that do")
+        raise InputError(f"holdout {share:g}: bitext has no questions to select a model on; add rows with questions")
     chosen = np.zeros(len(asking), dtype=bool)
     number = round(share * count)
     chosen[candidates[np.random.default_rng((seed, 0x5E1EC7)).permutation(count)[:number]]] = True
@@ -172,9 +172,7 @@ class Selection(TrainerCallback):  # type: ignore[misc]
         if not isinstance(measured, dict) or not isinstance(measured.get("score"), Real):
             raise InputError(f"select_on gave {measured!r}; expected numbers by name, among them `score`")
         if math.isnan(measured["score"]):
-            raise InputError(
-                "select_on gave a `score` of NaN, which no other is better or worse than; expected a number"
-            )
+            raise InputError("select_on gave a `score` of NaN, which cannot be compared; expected a number")
         return {name: float(value) for name, value in measured.items()}
 
 

@@ -122,8 +122,8 @@ class GroupMaskedInfoNCE(MultipleNegativesRankingLoss):  # type: ignore[misc]
             loss = torch.stack(total).sum() if total else batch.per_query.sum() * 0.0
         if batch.queries.requires_grad and torch.is_grad_enabled() and not loss.requires_grad:
             raise InputError(
-                f"loss {', '.join(map(repr, terms))} gave numbers without a gradient; make them of the batch's "
-                "vectors, such as `batch.queries`, and do not detach these"
+                f"loss {', '.join(map(repr, terms))} has no gradient; compute it from the batch's "
+                "vectors, such as `batch.queries`, without detaching them"
             )
         return Measured(loss, batch.per_query.detach(), {name: value.detach() for name, value in terms.items()})
 

@@ -53,7 +53,7 @@ def parse_points(text: str) -> list[tuple[float, float]]:
         if not colon or not all(0.0 <= value <= 1.0 for value in point):
             raise InputError(f"alpha_points {text!r}: {part.strip()!r} is not PROGRESS:ALPHA, both from 0 to 1")
         if points and point[0] <= points[-1][0]:
-            raise InputError(f"alpha_points {text!r}: the moments must increase; {part.strip()!r} does not")
+            raise InputError(f"alpha_points {text!r}: PROGRESS must increase; in {part.strip()!r} it does not")
         points.append(point)
     return points
 

@@ -74,7 +74,7 @@ def _powers(sizes: list[float], exponent: float, name: str) -> NDArray[np.float6
         weights: NDArray[np.float64] = np.array(sizes) ** exponent
     if not 0 < weights.sum() < np.inf:
         raise InputError(
-            f"{name} {exponent:g}: too far from 0 for sizes up to {max(sizes):,.0f}; give one nearer to it"
+            f"{name} {exponent:g}: too far from 0 for sizes up to {max(sizes):,.0f}; give a value nearer to 0"
         )
     return weights
 
