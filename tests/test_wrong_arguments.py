@@ -319,8 +319,8 @@ def test_mining_takes_names_of_models_and_rows_as_they_are(tiny_model):
         ({"rerank": 5}, "rerank: given as int; expected a model"),
         ({"expand": "http://127.0.0.1/v1"}, "expand: given as str; expected a function"),
         ({"vector": [1.0, 2.0]}, "vector: (2,) numbers; expected what `query_vectors` makes, 3 numbers a query"),
-        ({"vector": "abc"}, "vector: no array of numbers"),
-        ({"expand": lambda query: None}, "expand: what it made of 'Flut': given as None; expected a text"),
+        ({"vector": "abc"}, "vector: not an array of numbers"),
+        ({"expand": lambda query: None}, "expand: its result for 'Flut': given as None; expected a text"),
     ],
 )
 def test_searches(searcher, named, words):
@@ -332,7 +332,7 @@ def test_other_questions_to_an_index(searcher):
     refused("facets: given as int; expected a sequence of names", searcher.facets, 5)
     refused("neighbours '1': expected 0 to 20", searcher.neighbours, "tides", "1")
     refused("options: given as int; expected a ModelOptions", Searcher.open, "index", options=5)
-    refused("opener: given as str; expected a function of what the index says", Searcher.open, "index", opener="E5")
+    refused("opener: given as str; expected a function that takes an About", Searcher.open, "index", opener="E5")
     refused("index: given as int; expected the folder of an index", Searcher.open, 5)
     refused("index: given as a path, 'notes'; expected an Index; Searcher.open opens a folder", Searcher, "notes")
     refused("queries: given as str; expected a list of texts", searcher.query_vectors, "Flut")
@@ -376,7 +376,7 @@ def test_what_is_served(searcher):
     refused("searchers: there is none", create_app, {})
     refused("searchers: 'notes': given as str; expected an open index", create_app, {"notes": "notes-index"})
     refused("settings: given as dict; expected a ServeSettings", create_app, {"notes": searcher}, {"results": 5})
-    refused("embed: 'other' is the name of no index", create_app, {"notes": searcher}, embed={"other": embed})
+    refused("embed: no index here is named 'other'", create_app, {"notes": searcher}, embed={"other": embed})
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ def test_what_registered_functions_give():
         register_benchmark("own", lambda request: {})
         refused("benchmark 'own': its opener gave dict; expected a Benchmark", load_benchmark, "own")
         register_store("own", lambda rest: None)
-        refused("store 'own': gave NoneType for 'place'; expected an Index", Searcher.open, "own:place")
+        refused("store 'own': returned NoneType for 'place'; expected an Index", Searcher.open, "own:place")
         register_regime("own", lambda table, sampling, batch: 5)
         refused("regime 'own': its plans: given as int", HybridBatchSampler, table, Sampling("own"), 2)
 

@@ -254,7 +254,9 @@ class Client:
         try:
             content = answer.json()
         except ValueError as error:
-            raise ServerError(f"{answer.url}: {answer.status_code}, and no JSON", answer.status_code) from error
+            raise ServerError(
+                f"{answer.url}: {answer.status_code}, and the answer is not JSON", answer.status_code
+            ) from error
         if answer.is_success:
             return content
         said = content.get("detail", "") if isinstance(content, dict) else ""

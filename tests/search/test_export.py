@@ -240,7 +240,7 @@ def test_the_command_exports_and_lists(index, place, tmp_path, capsys):
     listed = capsys.readouterr().out
     assert all(f"{name}  " in listed for name in ("lance", "memory", "milvus", "opensearch", "qdrant"))
     for args, words in (
-        (["export", str(index), "somewhere"], "the store 'lance' is only read"),
+        (["export", str(index), "somewhere"], "the store 'lance' is read-only"),
         (["export", str(index), "qdrant://"], "expected qdrant://HOST:PORT/COLLECTION"),
         (["export", str(index), "milvus://"], "expected milvus://HOST:PORT/COLLECTION"),
         (["export", str(index), "opensearch://"], "expected opensearch://HOST:PORT/INDEX"),

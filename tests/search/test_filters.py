@@ -71,8 +71,8 @@ def test_conditions(text, tree):
         ("  ", "the filter is empty"),
         ("year", "character 5: the filter ends here; expected one of = != <"),
         ("year >=", "character 8: the filter ends here; expected a value"),
-        ("year = abc", "character 8: 'abc'; expected a value; texts stand in single quotes"),
-        ('source = "a"', "character 10: 'a'; expected a value; texts stand in single quotes"),
+        ("year = abc", "character 8: 'abc'; expected a value; write texts in single quotes"),
+        ('source = "a"', "character 10: 'a'; expected a value; write texts in single quotes"),
         ("year = 'a", "character 8: this quote is never closed"),
         ('"year = 1', "character 1: this quote is never closed"),
         ("year = 1 AND", "character 13: the filter ends here; expected the name of a field"),
@@ -86,12 +86,12 @@ def test_conditions(text, tree):
         ("year LIKE 1", "character 11: '1'; expected a text in single quotes after LIKE"),
         ("year IS 1", "character 9: '1'; expected NULL or NOT NULL"),
         ("year = 2024-02-30", "character 8: '2024-02-30'; there is no such date"),
-        ("year = 2024-5-1", "character 8: '2024-5-1' is no number and no date"),
-        ("year = 12abc", "character 8: '12abc' is no number and no date"),
+        ("year = 2024-5-1", "character 8: '2024-5-1' is neither a number nor a date"),
+        ("year = 12abc", "character 8: '12abc' is neither a number nor a date"),
         ("year = 1e999", "character 8: '1e999'; expected a number"),
-        ("year ; 1", "character 6: ';' has no place here"),
-        ("NOT " * 50 + "year = 1", "more than 40 brackets and NOTs"),
-        ("(" * 50 + "year = 1" + ")" * 50, "more than 40 brackets and NOTs"),
+        ("year ; 1", "character 6: ';' is not allowed here"),
+        ("NOT " * 50 + "year = 1", "more than 40 nested brackets and NOTs"),
+        ("(" * 50 + "year = 1" + ")" * 50, "more than 40 nested brackets and NOTs"),
         (" OR ".join(["year = 1"] * 201), "more than 200 conditions"),
         ("year = 1" + " " * 17_000, "17008 characters; expected at most 16384"),
         ("yaer = 1", "character 1: there is no field 'yaer'; did you mean 'year'? there are: lang, source, document"),
@@ -99,7 +99,7 @@ def test_conditions(text, tree):
         ("year = 1 AND x = 1", "character 14: there is no field 'x'; there are: lang"),
         ("x = 1", "year (numbers), when (dates, texts), tags (lists of texts), open (true and false)"),
         ("year = '2020'", "character 1: 'year' holds numbers, and '2020' is none of them; leave the quotes out"),
-        ("lang = 1", "character 1: 'lang' holds texts, and 1 is none of them; texts stand in single quotes"),
+        ("lang = 1", "character 1: 'lang' holds texts, and 1 is none of them; write texts in single quotes"),
         ("year IN (1, true)", "'year' holds numbers, and true is none of them"),
         ("year > 2020-01-01", "'year' holds numbers, and a date is none of them"),
         ("tags < 'a'", "'tags' holds lists of texts; lists take =, != and IN"),
@@ -215,5 +215,5 @@ def test_no_pattern_of_like_takes_long():
 
 
 def test_half_a_character_is_named():
-    with pytest.raises(FilterError, match="where: character 11 is half of one"):
+    with pytest.raises(FilterError, match="where: character 11 is incomplete"):
         parse_filter("title = 'x\udc80'")

@@ -208,7 +208,7 @@ def test_fields_beyond_what_an_index_holds_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(columns, "MOST", 3)
     many = [{"id": str(n), "text": f"t{n}", f"f{n}": n} for n in range(5)] + [{"id": "l", "text": "l", "x" * 201: 1}]
     built = build_index(many, tmp_path / "i", embed)
-    (told,) = [line for line in built.problems.shown if "cannot be filtered by" in line]
+    (told,) = [line for line in built.problems.shown if "cannot be used in filters" in line]
     assert "3 fields of metadata" in told
     assert "f3, f4, xxx" in told
     assert set(LanceIndex(tmp_path / "i").fields()) == {"lang", "source", "document", "title", "id", "f0", "f1", "f2"}

@@ -92,10 +92,7 @@ def test_ids_of_several_files_of_records(tmp_path, build):
     assert held(tmp_path) == before
     built = build("fr.jsonl", by_id=True)
     assert (built.added, built.replaced, built.unchanged) == (1, 1, 1)
-    assert (
-        "1 documents that came from elsewhere had the same ids and were replaced, such as '1'"
-        in built.problems.shown[0]
-    )
+    assert "1 documents of other inputs had the same ids and were replaced, such as '1'" in built.problems.shown[0]
     assert held(tmp_path)["1"] == FRENCH
 
 

@@ -109,7 +109,7 @@ def test_an_index_without_says_nothing_of_it(tmp_path, encoder):
     record = read_json(tmp_path / "plain" / FILE)
     assert "in_context" not in record
     assert record["isoglot_index"] == 5
-    with pytest.raises(InputError, match="made of passages by themselves"):
+    with pytest.raises(InputError, match="were encoded without context"):
         build_index(NOTES, tmp_path / "plain", encoder, in_context=True, update=True)
 
 

@@ -286,7 +286,7 @@ def test_an_index_that_is_there_is_replaced_on_request_only(tmp_path):
     for given in ({}, {"resume": True}, {"resume": True, "overwrite": True}):
         with pytest.raises(InputError, match="this index is finished; give `update` to add to it, or `overwrite`"):
             build_index([{"id": "b", "text": "Zwei."}], folder, embed, **given)
-    with pytest.raises(InputError, match="overwrite: replaces an index, which `update` and `sync` go on with"):
+    with pytest.raises(InputError, match="overwrite: replaces an index, but `update` and `sync` continue one"):
         build_index(notes, folder, embed, update=True, overwrite=True)
     with pytest.raises(InputError, match="There is no document left to index"):
         build_index([write(tmp_path / "bare.jsonl", [{"text": ""}])], folder, embed, overwrite=True)
@@ -746,7 +746,7 @@ def test_a_function_indexes_and_searches(tmp_path):
     assert (built.version.documents, built.version.passages) == (2, 1 + 6)
     assert read_manifest(folder).model == "function:letters"
     assert Searcher.open(folder, letters).search("zz", k=1)[0].document == "z"
-    with pytest.raises(InputError, match="made with a function of one's own, 'letters'; open it with that function"):
+    with pytest.raises(InputError, match="made with a custom function, 'letters'; open it with that function"):
         Searcher.open(folder).search("zz")
     with pytest.raises(InputError, match="not the encoder that the index was made with"):
         Searcher.open(folder, lambda texts, role: [[n % 3 + (c == " ") for n in range(26)] for c, *_ in texts]).search(

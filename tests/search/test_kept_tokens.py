@@ -101,7 +101,7 @@ def test_updates_deletions_and_heirs_keep_them(tmp_path, encoder):
     assert counted.passages == []
     searcher.close()
     build_index(more, tmp_path / "plain", encoder, precision="fp32")
-    with pytest.raises(InputError, match="tokens: the index keeps none"):
+    with pytest.raises(InputError, match="tokens: the index stores no tokens"):
         build_index(more, tmp_path / "plain", encoder, update=True, tokens=True)
     assert "tokens" not in read_json(tmp_path / "plain" / FILE)
 
@@ -135,4 +135,4 @@ def test_the_command_line(tmp_path, tiny_model, capsys):
     assert run([*command, "--update"]) == 0  # an update goes on so
     assert run([*command, "--overwrite"]) == 0
     assert run([*command, "--update", "--tokens"]) == 2
-    assert "tokens: the index keeps none of its passages; index again" in capsys.readouterr().err
+    assert "tokens: the index stores no tokens of its passages; index again" in capsys.readouterr().err

@@ -219,7 +219,7 @@ def test_a_store_without_conditions_is_refused_by_name(tmp_path):
             return super().put(path, file, **how)
 
     with (
-        pytest.raises(InputError, match=r"careless: this store does not keep to conditions"),
+        pytest.raises(InputError, match=r"careless: this store ignores conditions"),
         working_copy(Place(Careless(), "careless"), tmp_path, new=True),
     ):
         pass

@@ -82,7 +82,7 @@ def test_on_disk_the_index_is_the_same(tmp_path, monkeypatch):
     (first, _), refusal, (update, _), *_ = in_memory
     different = len({(row["lang"], row["text"]) for row in [*rows(range(90)), *rows(range(100, 140))]})
     assert (first[0]["added"], first[0]["folded"], first[2]) == (130, 130 - different, -(-different // 16))
-    assert first[3][0] == "a.jsonl:91: the id 'd0' was there before; the first one counts"
+    assert first[3][0] == "a.jsonl:91: the id 'd0' was there before; the first one is kept"
     assert "c.jsonl:1: the id 'd20' is that of another text in the index, of another file" in refusal
     assert (update[0]["replaced"], update[0]["unknown"]) == (32, ("none",))
     monkeypatch.setattr(large_dict, "MOST", 4)

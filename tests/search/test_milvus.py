@@ -137,7 +137,7 @@ def test_filters_that_only_some_databases_have(tmp_path):
             assert 0 < len(expected) < 72, where
             assert {found.passage.id for found in there.nearest(TIED, 100, where=tree)} == expected, where
         for pattern in (r"Titel\_1", "Titel_1"):
-            with pytest.raises(InputError, match="patterns have % only"):
+            with pytest.raises(InputError, match="patterns support only %"):
                 there.nearest(TIED, 3, where=checked_filter(f"title LIKE '{pattern}'", there.fields()))
         assert there.tally("title") == reference.tally("title")
 
@@ -272,7 +272,7 @@ def test_the_token_comes_from_the_environment_and_is_shown_nowhere(index, tmp_pa
             if token is not None:
                 monkeypatch.setenv("MILVUS_TOKEN", token)
             told = failed(capsys, "export", index, place)
-            assert "the server wants another token; put it in MILVUS_TOKEN" in told
+            assert "the server rejects the token; put the right one in MILVUS_TOKEN" in told
             assert "Wrong" not in told
         monkeypatch.setenv("MILVUS_TOKEN", "root:Milvus")
         assert run(["export", str(index), place, "--json"]) == 0
@@ -311,7 +311,7 @@ def test_what_cannot_be_reached_or_is_too_old_is_told(index, tmp_path, capsys, m
         )
     told = failed(capsys, "search", f"milvus://{new}/docs", "Fluss")
     assert f"no answer from http://{new}" in told
-    assert "see that a Milvus server runs there" in told
+    assert "check that a Milvus server runs there" in told
     monkeypatch.setitem(sys.modules, "milvus_lite.adapter.grpc.server", None)
     assert "pip install 'isoglot[milvus]'" in failed(capsys, "export", index, f"milvus:{tmp_path / 'm.db'}")
     monkeypatch.setitem(sys.modules, "pymilvus", None)
@@ -322,7 +322,7 @@ def test_a_server_that_went_is_told(index, tmp_path):
     with milvus_server(tmp_path / "m.db") as server:
         export_index(index, f"milvus://{server}/docs")
         there = open_place(f"milvus://{server}/docs").index
-    with pytest.raises(IsoglotError, match=f"no answer from http://{server} .*see that the server runs") as told:
+    with pytest.raises(IsoglotError, match=f"no answer from http://{server} .*check that the server runs") as told:
         there.nearest(TIED, 5)
     assert told.value.exit_code == 1
     there.close()
@@ -351,7 +351,7 @@ def test_files_that_are_none_or_are_open_are_told(index, tmp_path, capsys):
     (tmp_path / "folder.db").mkdir()
     (tmp_path / "folder.db" / "theirs").write_text("x")
     for name in ("text.db", "folder.db"):
-        assert "is none of Milvus Lite 3; name another one" in failed(
+        assert "is not a file of Milvus Lite 3; name another one" in failed(
             capsys, "export", index, f"milvus:{tmp_path / name}"
         )
         assert "no file of Milvus Lite there" in failed(capsys, "search", f"milvus:{tmp_path / name}", "Fluss")

@@ -113,7 +113,7 @@ def test_searches_open_an_address_follow_it_and_go_on_without_the_store(store, t
         second.renewed()
     again = Searcher.open(address, embed)
     assert {hit.id for hit in again.search("tide", mode="lexical")} == {"tide", "moon"}
-    assert "going on with snapshot 2, which was pulled before" in caplog.text
+    assert "using snapshot 2, which was pulled before" in caplog.text
     for searcher in (first, second, again):
         searcher.close()
 

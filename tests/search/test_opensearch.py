@@ -128,11 +128,11 @@ def test_an_alias_is_read_and_not_written(server, index, place):
     assert reader.index.languages() == {"de": 24, "en": 24, "zh": 24}
     reader.index.close()
     for overwrite in (False, True):
-        with pytest.raises(InputError, match="'latest' is another name of the index 'docs'; export to that"):
+        with pytest.raises(InputError, match="'latest' is an alias of the index 'docs'; export to that"):
             export_index(index, alias, overwrite=overwrite)
     export_index(index, place.replace("/docs", "/more"))
     server.aliases["latest"] = ["docs", "more"]
-    with pytest.raises(InputError, match=r"2 indexes are called so \(docs, more\)"):
+    with pytest.raises(InputError, match=r"2 indexes have this name \(docs, more\)"):
         open_place(alias)
 
 
@@ -344,7 +344,7 @@ def test_a_filter_that_is_too_much_for_the_server_is_refused_as_the_users(index,
     export_index(index, place)
     there = open_place(place).index
     days = Among("seen", tuple(Date(number * DAY, DAY) for number in range(1025)))
-    with pytest.raises(InputError, match=r"too much for one search of the server .*; ask with a simpler filter"):
+    with pytest.raises(InputError, match=r"too much for one search on the server .*; use a simpler filter"):
         there.nearest(some_passages()[1][0], 3, where=days)
     there.close()
 
@@ -369,7 +369,7 @@ def test_a_user_and_a_password_are_taken_from_the_environment_and_shown_nowhere(
     monkeypatch.setenv("OPENSEARCH_PASSWORD", "wrong-one")
     assert run(["export", str(index), place]) == 2
     told = capsys.readouterr().err
-    assert "put one who may do this in OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD" in told
+    assert "put a user with this permission in OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD" in told
     assert "wrong-one" not in told
     monkeypatch.setenv("OPENSEARCH_PASSWORD", PASSWORD)
     assert run(["export", str(index), place]) == 0
@@ -409,7 +409,7 @@ def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(index, tmp_path,
         assert run(["export", str(index), place]) == 2
         told = capsys.readouterr().err
         assert "no secure connection" in told
-        assert "name the file with the certificate of its authority in OPENSEARCH_CA_CERTS" in told
+        assert "put the path of its authority's certificate in OPENSEARCH_CA_CERTS" in told
         monkeypatch.setenv("OPENSEARCH_CA_CERTS", str(tmp_path / "none.pem"))
         assert run(["export", str(index), place]) == 2
         assert "none.pem: no such file, which OPENSEARCH_CA_CERTS names" in capsys.readouterr().err
@@ -433,9 +433,9 @@ def test_errors_say_what_to_do(server, place, index, monkeypatch, capsys):
         ("opensearch:here", "expected opensearch://HOST:PORT/INDEX"),
         ("opensearch://h", "expected opensearch://HOST:PORT/INDEX"),
         ("opensearch://h:x/docs", "Port could not be cast"),
-        (f"opensearch://{host}/Docs", "no index can be called 'Docs'"),
-        (f"opensearch://{host}/_all", "no index can be called '_all'"),
-        (f"opensearch://{host}/a*", "no index can be called 'a*'"),
+        (f"opensearch://{host}/Docs", "'Docs' is no valid index name"),
+        (f"opensearch://{host}/_all", "'_all' is no valid index name"),
+        (f"opensearch://{host}/a*", "'a*' is no valid index name"),
     ):
         assert run(["search", where, "Fluss"]) == 2, where
         assert words in capsys.readouterr().err

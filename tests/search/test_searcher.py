@@ -201,7 +201,7 @@ def test_a_reranker_that_gives_no_number_is_refused(searcher, fair):
         def predict(self, pairs):
             return np.array([np.nan, *np.ones(len(pairs) - 1)])
 
-    with pytest.raises(InputError, match="a score that is no number"):
+    with pytest.raises(InputError, match="a score that is not a finite number"):
         searcher.search("any", rerank=Unsure(), fair=fair)
 
 

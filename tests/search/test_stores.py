@@ -199,7 +199,10 @@ def test_the_fields_are_those_in_memory(index, collection):
 
 def test_a_store_that_cannot_compare_says_so(tmp_path, collection):
     there = opened("qdrant", *collection, tmp_path).index
-    for where, words in (("title LIKE 'T%'", "LIKE: Qdrant compares texts as a whole"), ("title > 'T'", "no order of")):
+    for where, words in (
+        ("title LIKE 'T%'", "LIKE: Qdrant compares texts as a whole"),
+        ("title > 'T'", "does not order texts"),
+    ):
         with pytest.raises(InputError, match=words):
             there.nearest(TIED, 3, where=checked_filter(where, there.fields()))
     there.close()
@@ -307,12 +310,12 @@ def test_a_store_of_ones_own_is_opened_by_name_with_the_model_that_is_given(coll
     assert len(searcher.search("Fluss", k=3)) == 3
     assert places == ["upper/left"]
     assert (searcher.version, searcher.renewed()) == (None, None)
-    with pytest.raises(InputError, match="does not say which encoder"):
+    with pytest.raises(InputError, match="does not name the encoder"):
         Searcher.open("shelf:x").search("Fluss")
     assert len(Searcher.open("shelf:x").search("Fluss", mode="lexical", k=3)) == 3
     with pytest.raises(InputError, match="gives vectors of 3 dimensions, but the index holds 8"):
         Searcher.open("shelf:x", lambda texts, role: [[len(text), 1, 2] for text in texts]).search("Fluss")
-    with pytest.raises(InputError, match=r"'shelf' is only read; expected a place that begins with one of .*qdrant:"):
+    with pytest.raises(InputError, match=r"'shelf' is read-only; expected a place that begins with one of .*qdrant:"):
         write_place("shelf:x", None)
 
 

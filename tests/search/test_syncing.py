@@ -226,7 +226,7 @@ def test_what_cannot_be_read_stays_and_is_said(home: Home, monkeypatch: pytest.M
     assert built.deleted == 0
     told = "\n".join(built.problems.shown)
     assert "sub: cannot be read (Permission denied)" in told
-    assert "3 documents stay whose files could not be read" in told
+    assert "3 documents were kept because their files could not be read" in told
     assert home.held().keys() == {"a.md", "b.md", "sub/c.md", "r0", "r1", "r2"}
     # It is read again, whether its time changed or not, until it is whole.
     assert home.sync().problems.count
@@ -317,8 +317,8 @@ def test_one_that_was_killed_goes_on(home: Home, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"delete": ["a.md"]}, "finds out what to replace and delete"),
-        ({"by_id": True}, "finds out what to replace and delete"),
+        ({"delete": ["a.md"]}, "decides what to replace and delete"),
+        ({"by_id": True}, "decides what to replace and delete"),
         ({"most_deleted": 1.5}, "most_deleted 1.5: expected a share from 0 to 1"),
         ({"most_deleted": float("nan")}, "most_deleted nan"),
     ],

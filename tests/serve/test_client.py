@@ -99,13 +99,13 @@ def test_searching_twice_is_asked_for_where_it_is_wanted() -> None:
 
 
 def test_refusals_carry_what_the_server_says(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
-    with pytest.raises(ServerError, match="401 this server wants a key") as raised:
+    with pytest.raises(ServerError, match="401 this server requires a key") as raised:
         connect(None).search("x")
     assert raised.value.status == 401
     client = connect(add_key(tmp_path / "keys.json", "seldom", per_minute=1))
     with pytest.raises(ServerError, match="422 lang: there is no 'xx'"):
         client.search("x", langs=["xx"])
-    with pytest.raises(ServerError, match="may ask 1 times a minute") as raised:
+    with pytest.raises(ServerError, match="is limited to 1 requests a minute") as raised:
         client.search("x")
     assert raised.value.retry_after is not None
     assert 50 < raised.value.retry_after <= 60
@@ -118,7 +118,7 @@ def test_a_server_that_is_not_there_or_is_another() -> None:
     with pytest.raises(ServerError, match="is the server running"):
         Client(URL, transport=httpx.MockTransport(gone)).search("x")
     other = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>bad gateway"))
-    with pytest.raises(ServerError, match="502, and no JSON"):
+    with pytest.raises(ServerError, match="502, and the answer is not JSON"):
         Client(URL, transport=other).search("x")
 
 

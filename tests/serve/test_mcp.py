@@ -95,7 +95,7 @@ def test_what_the_server_was_given_has_the_last_word() -> None:
     assert [entry["id"] for entry in found] != [hit.document for hit in searcher(7).search("solar", k=5, offset=5)]
     refused = ask(server, "search", query="solar", k=10, offset=45)
     assert refused.is_error
-    assert "the 50 best can be read here" in refused.content[0].text
+    assert "only the 50 best results can be read here" in refused.content[0].text
     assert not ask(create_mcp(searcher(7)), "search", query="solar", k=10, offset=45).is_error
     with pytest.raises(InputError, match="expected `late`"):
         create_mcp(searcher(), rerank="some/model")  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def test_only_what_is_wrong_is_said(client: openai.OpenAI, given: object, said: 
         ),
         (b"", "application/json", "expected a JSON object, sent with Content-Type: application/json"),
         (b"[1]", "application/json", "expected a JSON object, sent with Content-Type: application/json"),
-        (b'{"model":', "application/json", "the body is no JSON (Expecting value at character 9)"),
+        (b'{"model":', "application/json", "the body is not JSON (Expecting value at character 9)"),
         (
             '{"input": "ü"}'.encode("latin-1"),
             "application/json",
@@ -191,7 +191,7 @@ def test_token_ids_are_refused_unless_they_are_the_models_own(client: openai.Ope
     single = client.embeddings.create(model="cut", input=[1, 2], extra_body=own).data
     assert len(single) == 1
     assert "does not have" in str(refusal(client, model="cut", input=[10], extra_body=own))
-    assert "shows no tokenizer" in str(refusal(client, input=[1], extra_body=own))
+    assert "has no tokenizer" in str(refusal(client, input=[1], extra_body=own))
     assert "128" in str(refusal(client, model="cut", input=[[1]] * 129, extra_body=own))
 
 

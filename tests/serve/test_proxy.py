@@ -151,7 +151,7 @@ def test_the_page_says_the_address_that_people_use(proxy: str) -> None:
 def test_another_name_is_refused_and_told_how_to_be_allowed(proxy: str) -> None:
     status, text = fetch(f"{proxy}/taken-off/search?q=x", host="evil.example")
     assert status == 400
-    assert "not called 'evil.example'" in text
+    assert "no host name 'evil.example'" in text
     assert "--allow-host" in text
 
 

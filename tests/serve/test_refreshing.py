@@ -205,7 +205,7 @@ def test_the_model_of_an_index_made_anew_is_opened_where_none_was_given(
         assert '"enum":[3]' in client.get("/openapi.json").text
         assert client.get("/readyz").json()["indexes"][0]["model"] == "letters"
         assert 'isoglot_index_behind{index="index"} 0.0' in client.get("/metrics").text
-    assert "index: version 1 is served now, by the model letters" in caplog.text
+    assert "index: version 1 is served now, with the model letters" in caplog.text
     for handler in logging.getLogger().handlers:  # pytest's own: errors that are kept hold what raised them
         getattr(handler, "records", []).clear()
     gc.collect()
@@ -224,7 +224,10 @@ def test_a_model_that_was_given_is_kept_to_and_what_it_cannot_search_is_told(
         assert client.get("/search?q=solar&mode=lexical").status_code == 503
         assert client.get("/readyz").status_code == 503
         assert 'isoglot_index_behind{index="index"} 1.0' in client.get("/metrics").text
-        said = "the version open stays, a new one cannot be opened: the model given: gives vectors of 64 dimensions"
+        said = (
+            "a new version cannot be opened, the old one is still served: "
+            "the model given: gives vectors of 64 dimensions"
+        )
         assert caplog.text.count(said) == 1
         replaced(tmp_path)
         end = time.monotonic() + 20

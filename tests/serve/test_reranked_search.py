@@ -94,8 +94,8 @@ def test_it_goes_with_all_else_that_is_asked(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"rerank": "gone"}, "rerank: there is no 'gone'; there are: longest, broken, unsure"),
-        ({"rerank": "late"}, "there is no 'late'"),
+        ({"rerank": "gone"}, "rerank: there is no re-ranker 'gone'; there are: longest, broken, unsure"),
+        ({"rerank": "late"}, "there is no re-ranker 'late'"),
         ({"rerank": "longest", "offset": "45"}, "only the 50 best are re-ranked"),
         ({"rerank": "x" * 3000}, "rerank"),
     ],

@@ -178,9 +178,9 @@ def reranked(judge: Judge, query: str, candidates: Sequence[Candidate]) -> list[
     with turn(judge):
         scores = np.asarray(judge.predict(pairs), np.float64)
     if scores.shape != (len(pairs),):
-        raise InputError(f"rerank: the model gives {scores.shape[1:]} scores a pair; expected one")
+        raise InputError(f"rerank: the model returns {scores.shape[1:]} scores per pair; expected one")
     if not np.isfinite(scores).all():
-        raise InputError("rerank: the model gives a score that is no number")
+        raise InputError("rerank: the model returns a score that is not a finite number")
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.parts["rerank"] = candidate.score = score
     return sorted(candidates, key=lambda candidate: -candidate.score)

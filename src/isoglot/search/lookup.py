@@ -29,7 +29,7 @@ class NoPassageError(InputError):
     """
 
     def __init__(self, id: str) -> None:
-        super().__init__(f"there is no passage {id[:100]!r}; take an id from what a search finds")
+        super().__init__(f"there is no passage {id[:100]!r}; use an id from the results of a search")
 
 
 class Facet(NamedTuple):

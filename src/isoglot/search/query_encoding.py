@@ -59,14 +59,14 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
     try:
         rows = np.asarray(vectors, np.float32)
     except (TypeError, ValueError) as error:
-        raise InputError(f"vector: no array of numbers ({error}); expected what `query_vectors` makes") from error
+        raise InputError(f"vector: not an array of numbers ({error}); expected what `query_vectors` makes") from error
     if rows.shape != (queries, dimension):
         raise InputError(
             f"vector: {rows.shape[1:] if queries == 1 else rows.shape} numbers; expected what `query_vectors` makes, "
             f"{dimension} numbers a query"
         )
     if not np.isfinite(rows).all():
-        raise InputError("vector: holds NaN or infinity; encode anew")
+        raise InputError("vector: holds NaN or infinity; encode the query again")
     return rows
 
 

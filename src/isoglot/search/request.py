@@ -86,7 +86,7 @@ class SearchRequest:
             )
         if self.expand is not None and not callable(self.expand):
             raise InputError(
-                f"expand: given as {type(self.expand).__name__}; expected a function of a query to a query, such as an "
+                f"expand: given as {type(self.expand).__name__}; expected a function from query to query, such as an "
                 "Expander of isoglot.search.expansion"
             )
         codes = given_codes(self.langs)
@@ -106,7 +106,7 @@ class SearchRequest:
             InputError: `expand` returned no text.
         """
         text = query if self.expand is None else self.expand(query)
-        check_kind(f"expand: what it made of {query[:60]!r}", text, str, "a text")
+        check_kind(f"expand: its result for {query[:60]!r}", text, str, "a text")
         return text
 
     @property

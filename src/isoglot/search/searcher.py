@@ -120,7 +120,7 @@ class Searcher(Lookup):
         if options is not None:
             check_kind("options", options, ModelOptions, "a ModelOptions of isoglot.encoders")
         if opener is not None:
-            check_function("opener", opener, 1, "a function of what the index says about itself to its encoder")
+            check_function("opener", opener, 1, "a function that takes an About and returns an encoder")
         chosen = options or ModelOptions()
         chosen = chosen if device is None else replace(chosen, device=device)
         model = str(model) if isinstance(model, Path) else model

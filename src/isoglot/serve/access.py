@@ -64,17 +64,17 @@ class Access:
             return None
         if key is None:
             asked = "Bearer" if is_api(path) else 'Basic realm="isoglot", charset="UTF-8"'
-            said = "this key is not known here" if shown else "this server wants a key"
+            said = "this key is not known" if shown else "this server requires a key"
             detail = f"{said}: send one as Authorization: Bearer KEY, or as the password of Basic authentication"
             return _answer(path, 401, detail, {"WWW-Authenticate": asked})
         scope[KEY] = key.name
         wanted = _scope_of(path)
         if wanted is not None and wanted not in key.scopes:
-            detail = f"this key is for {', '.join(key.scopes)}, and not for {wanted}; ask for another one"
+            detail = f"this key is for {', '.join(key.scopes)}, not for {wanted}; ask for another key"
             return _answer(path, 403, detail, {})
         wait = self._wait(key)
         if wait:
-            detail = f"this key may ask {key.per_minute} times a minute; come again in {wait} s"
+            detail = f"this key is limited to {key.per_minute} requests a minute; try again in {wait} s"
             return _answer(path, 429, detail, {"Retry-After": str(wait)})
         return None
 
@@ -132,7 +132,5 @@ def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError:
             right = False
         if not right:
-            raise InputError(
-                f"origin {origin!r}: expected scheme, host and port alone, such as https://www.example.org"
-            )
+            raise InputError(f"origin {origin!r}: expected only scheme, host and port, such as https://www.example.org")
     return origins

@@ -21,10 +21,10 @@ class Part(BaseModel):
     """A snippet: the part of a passage that has most of the query's words."""
 
     text: str
-    start: int = Field(description="Its first character's place in the passage.")
-    marks: list[tuple[int, int]] = Field(description="First character, and first one after it, of what matches in it.")
-    before: bool = Field(description="Whether the passage begins before it.")
-    after: bool = Field(description="Whether the passage goes on after it.")
+    start: int = Field(description="Offset of its first character in the passage.")
+    marks: list[tuple[int, int]] = Field(description="Start and end (exclusive) of each match, as offsets in text.")
+    before: bool = Field(description="Whether the passage has text before it.")
+    after: bool = Field(description="Whether the passage has text after it.")
 
 
 class Beside(BaseModel):
@@ -44,19 +44,19 @@ class Around(BaseModel):
 class Result(BaseModel):
     """One passage."""
 
-    rank: int = Field(description="From 1; on further pages from offset + 1.")
+    rank: int = Field(description="Starts at 1; on further pages, at offset + 1.")
     id: str
     document: str
-    lang: str = Field(description="Language code; und where it is not known.")
+    lang: str = Field(description="Language code; und if unknown.")
     title: str
     text: str
-    score: float = Field(description="What the ranking sorts by; comparable within one answer only.")
-    parts: dict[str, float | None] = Field(description="What the score was made of.")
+    score: float = Field(description="The results are sorted by it; comparable only within one response.")
+    parts: dict[str, float | None] = Field(description="Components of the score.")
     source: str
     metadata: dict[str, Any]
     also: list[str] = Field(description="With collapse: ids of passages that this one stands for, as far as met.")
-    snippet: Part | None = Field(description="Where one was asked for.")
-    neighbours: Around | None = Field(description="Where they were asked for.")
+    snippet: Part | None = Field(description="Only if requested.")
+    neighbours: Around | None = Field(description="Only if requested.")
 
 
 class Count(BaseModel):
@@ -70,29 +70,29 @@ class Counts(BaseModel):
     """The values of a field, most frequent first."""
 
     values: list[Count]
-    more: int = Field(description="How many values there are besides.")
-    passages: int = Field(description="How many passages were counted.")
-    without: int = Field(description="How many of them have no value.")
+    more: int = Field(description="Number of further values, not listed.")
+    passages: int = Field(description="Number of passages counted.")
+    without: int = Field(description="Number of them without a value.")
 
 
 class Results(BaseModel):
     """A response, with the settings of its search."""
 
-    query: str = Field(description="As searched: without control characters.")
-    like: str | None = Field(description="The passage that others were to be like.")
+    query: str = Field(description="The query as searched, without control characters.")
+    like: str | None = Field(description="Id of the passage whose similar passages were searched for.")
     index: str
     model: str
     mode: Mode
     fair: Fair
-    feedback: bool = Field(description="Whether it was searched twice.")
-    rerank: str | None = Field(description="What scored the best anew.")
+    feedback: bool = Field(description="Whether a second search was made with feedback from the first.")
+    rerank: str | None = Field(description="Name of the re-ranker.")
     langs: list[str] = Field(description="Languages searched; empty for all.")
     where: str | None = Field(description="The filter.")
-    offset: int = Field(description="Results passed over.")
+    offset: int = Field(description="Number of results skipped.")
     collapse: list[Collapse]
     seconds: float
     hits: list[Result]
-    facets: dict[str, Counts] = Field(description="Over all passages that languages and filter leave.")
+    facets: dict[str, Counts] = Field(description="Counts over all passages that match langs and where.")
 
 
 def results(ask: Ask, found: Answer, index: str, model: str, seconds: float) -> Results:

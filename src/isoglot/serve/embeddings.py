@@ -26,8 +26,8 @@ class Embedding(BaseModel):
     """One vector."""
 
     object: Literal["embedding"] = "embedding"
-    index: int = Field(description="Place of its text in the input.")
-    embedding: list[float] | str = Field(description="Of length 1; as base64 it is little-endian float32.")
+    index: int = Field(description="Position of its text in the input, from 0.")
+    embedding: list[float] | str = Field(description="Its norm is 1; in base64 it is little-endian float32.")
 
 
 class Usage(BaseModel):
@@ -51,7 +51,7 @@ class ServedModel(BaseModel):
 
     id: str
     object: Literal["model"] = "model"
-    created: int = Field(description="When this server was started, in seconds since 1970.")
+    created: int = Field(description="Start time of the server, in seconds since 1970.")
     owned_by: Literal["isoglot"] = "isoglot"
 
 
@@ -90,21 +90,21 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
 
         model_config = ConfigDict(extra="forbid")
 
-        model: Model = Field(description="Name of a served index, whose model embeds.")
+        model: Model = Field(description="Name of a served index; its model encodes the texts.")
         input: Text | Annotated[list[Text], Field(min_length=1, max_length=settings.inputs)] = Field(
-            description="A text, or several; or token ids of the model's own tokenizer, see `tokenizer`."
+            description="A text or a list of texts, or token ids of the model's own tokenizer (see `tokenizer`)."
         )
         dimensions: Dimensions | None = Field(
-            None, description="The model's own; fewer where it is trained to be cut (Matryoshka)."
+            None, description="Default: the model's own. Fewer only if it is trained for that (Matryoshka)."
         )
-        encoding_format: Literal["float", "base64"] | None = Field("float", description="How vectors are written.")
+        encoding_format: Literal["float", "base64"] | None = Field("float", description="Format of the vectors.")
         input_type: Literal["query", "passage"] | None = Field(
-            "passage", description="What the texts are, for models that prefix both differently; not in OpenAI's API."
+            "passage", description="For models with different prefixes for queries and passages; not in OpenAI's API."
         )
         tokenizer: Literal["model"] | None = Field(
-            None, description="Says that token ids are of the served model's tokenizer; not in OpenAI's API."
+            None, description="Set it if input is token ids of the model's own tokenizer; not in OpenAI's API."
         )
-        user: str | None = Field(None, description="Taken for compatibility and ignored.")
+        user: str | None = Field(None, description="Accepted for compatibility, but ignored.")
         _token_ids: list[list[int]] | None = PrivateAttr(None)
 
         @field_validator("model")
@@ -143,7 +143,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
 
     @routes.get(
         "/v1/models",
-        summary="The models that embed",
+        summary="List the models for embeddings",
         response_model=ServedModels,
         responses=documented(400, 408, 413, 414),
     )
@@ -153,11 +153,11 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
 
     @routes.get(
         "/v1/models/{name}",
-        summary="One of them",
+        summary="Get one model for embeddings",
         response_model=ServedModel,
         responses=documented(400, 404, 408, 413, 414),
     )
-    async def model(name: Annotated[str, Path(description="As /v1/models lists it.")]) -> Response:
+    async def model(name: Annotated[str, Path(description="Id of a model, as listed by /v1/models.")]) -> Response:
         if name not in embedders:
             return openai_error(404, f"there is no model {plain(name)[:80]!r} here; there are: {named}", param="model")
         return json_of(ServedModel(id=name, created=started))

@@ -57,12 +57,12 @@ class Guard:
         path = route_path(scope)
         host = Headers(scope=scope).get("host", "")
         if path not in PROBES and not is_allowed(host, self._settings.hosts):
-            remedy = "whoever runs it allows a name with `isoglot serve --allow-host`"
-            detail = f"this server is not called {host[:100]!r}; {remedy}"
+            remedy = "its operator can allow a name with `isoglot serve --allow-host`"
+            detail = f"this server has no host name {host[:100]!r}; {remedy}"
             await api_error(path, 400, detail)(scope, receive, send_guarded)
             return
         if len(scope["query_string"]) > self._settings.url_bytes:
-            answer = api_error(path, 414, f"the address's query string may have {self._settings.url_bytes} bytes")
+            answer = api_error(path, 414, f"the address's query string is over {self._settings.url_bytes} bytes")
             await answer(scope, receive, send_guarded)
             return
         try:
@@ -72,7 +72,7 @@ class Guard:
             await api_error(path, 408, "the request's body did not arrive in time")(scope, receive, send_guarded)
             return
         if body is None:
-            answer = api_error(path, 413, f"a request's body may have {self._settings.body_bytes} bytes")
+            answer = api_error(path, 413, f"the request's body is over {self._settings.body_bytes} bytes")
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send_guarded)
             return

@@ -49,7 +49,7 @@ def _parts(error: Any) -> list[str]:
 def _where(error: Any) -> str:
     if error["type"] == "json_invalid":
         reason = (error.get("ctx") or {}).get("error", "")
-        return f"the body is no JSON ({reason} at character {_parts(error)[0]})"
+        return f"the body is not JSON ({reason} at character {_parts(error)[0]})"
     place = ".".join(_parts(error))
     if not place and error["type"] in (*_KINDS, "missing"):
         return _NO_OBJECT

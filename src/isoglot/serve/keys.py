@@ -61,7 +61,7 @@ def read_keys(path: Path) -> list[Key]:
     for number, entry in enumerate(entries, 1):
         wrong = _wrong(entry)
         if not wrong and any(entry["name"] == known.name for known in keys):
-            wrong = f"a second key of the name {entry['name']!r}"
+            wrong = f"the name {entry['name']!r} is used twice"
         if wrong:
             problems.add(path, None, f"key {number}: {wrong}")
             continue
@@ -197,6 +197,6 @@ class KeyRing:
         try:
             self._keys = read_keys(self._path)
         except IsoglotError as error:
-            _log.error("keys not read again, those of before stay: %s", error)
+            _log.error("cannot read the keys again, the previous ones stay valid: %s", error)
         else:
             _log.warning("%s was read again: %d keys", self._path, len(self._keys))

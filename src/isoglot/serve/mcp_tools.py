@@ -34,12 +34,12 @@ _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_h
 class FoundPassage(BaseModel):
     """A passage that was found."""
 
-    id: str = Field(description="Of the document; fetch reads all of it.")
+    id: str = Field(description="Id of the document; fetch returns all of it.")
     title: str
-    lang: str = Field(description="Language code; und where it is not known.")
+    lang: str = Field(description="Language code; und if unknown.")
     text: str = Field(description="The passage.")
-    url: str = Field(description="Of the document, where it has one; else its source.")
-    score: float = Field(description="Comparable within one answer only.")
+    url: str = Field(description="URL of the document if it has one, otherwise its source.")
+    score: float = Field(description="Comparable only within one response.")
 
 
 class FoundPassages(BaseModel):
@@ -47,7 +47,8 @@ class FoundPassages(BaseModel):
 
     results: list[FoundPassage]
     facets: dict[str, Counts] = Field(
-        default_factory=dict, description="Of the fields asked for, over all passages that langs and where leave."
+        default_factory=dict,
+        description="Counts of the requested fields, over all passages that match langs and where.",
     )
 
 
@@ -82,7 +83,7 @@ def create_mcp(
     """
     limits = ServeSettings()
     if isinstance(rerank, str) and rerank != LATE:
-        raise InputError(f"rerank {rerank!r}: expected `late`, or a judge such as `open_judge` gives")
+        raise InputError(f"rerank {rerank!r}: expected `late`, or a judge, such as one from `open_judge`")
     judge = None if rerank is None or isinstance(rerank, str) else Judged("rerank", rerank)
     (collection,) = open_collections({name: searcher})
     workers = Workers(limits.threads, limits.waiting, limits.seconds)
@@ -99,14 +100,16 @@ def create_mcp(
 
     @server.tool(title=f"Search {name}", annotations=_READS)
     async def search(
-        query: Annotated[str, Field(max_length=limits.query_characters, description="In any language.")],
-        k: Annotated[int, Field(ge=1, le=limits.results, description="How many passages at most.")] = 10,
-        langs: Annotated[list[str] | None, Field(description=f"Only these languages, of: {codes}.")] = None,
+        query: Annotated[str, Field(max_length=limits.query_characters, description="The query, in any language.")],
+        k: Annotated[int, Field(ge=1, le=limits.results, description="Maximum number of passages.")] = 10,
+        langs: Annotated[
+            list[str] | None, Field(description=f"Search only these languages. Available: {codes}.")
+        ] = None,
         where: Annotated[
             str | None,
             Field(
                 max_length=limits.query_characters,
-                description="Only passages that are so, such as: year >= 2020 AND source LIKE 'docs/%'. "
+                description="Find only passages that match a filter, such as: year >= 2020 AND source LIKE 'docs/%'. "
                 f"Fields: {', '.join(plain(name) for name in collection.fields()[:_FIELDS])}.",
             ),
         ] = None,
@@ -114,18 +117,18 @@ def create_mcp(
             list[str] | None,
             Field(
                 max_length=MOST_FACETS,
-                description="Count these fields' values, such as lang: what there is to narrow down to by langs and "
-                "where. An empty query counts alone.",
+                description="Count the values of these fields, such as lang, to see which langs and where to use. "
+                "With an empty query, only counts are returned.",
             ),
         ] = None,
-        offset: Annotated[int, Field(ge=0, le=limits.offset, description="Results to pass over.")] = 0,
-        mode: Annotated[Mode, Field(description="By meaning, by words, or both.")] = "dense",
+        offset: Annotated[int, Field(ge=0, le=limits.offset, description="Number of results to skip.")] = 0,
+        mode: Annotated[Mode, Field(description="dense: by meaning; lexical: by words; hybrid: by both.")] = "dense",
         fair: Annotated[Fair, Field(description="balanced: no language is preferred.")] = "none",
         feedback: Annotated[
             bool,
             Field(
-                description="Search again for what is like the best passages: those that say the same in other "
-                "languages come up. Not with mode lexical."
+                description="Search again for passages like the best ones: this finds passages that say the same in "
+                "other languages. Not with mode lexical."
             ),
         ] = False,
     ) -> FoundPassages:
@@ -139,7 +142,9 @@ def create_mcp(
         except InputError as error:
             raise ToolError(str(error)) from error
         if rerank is not None and offset and offset + k > reach(k):
-            raise ToolError(f"offset: the {reach(k)} best can be read here; narrow the search by langs or where")
+            raise ToolError(
+                f"offset: only the {reach(k)} best results can be read here; narrow the search by langs or where"
+            )
         ask = Ask(
             query=clean_query(query),
             k=k,
@@ -156,7 +161,9 @@ def create_mcp(
         return _found(await _answer(workers, collection.ask, ask))
 
     @server.tool(title=f"Read a document of {name}", annotations=_READS)
-    async def fetch(id: Annotated[str, Field(max_length=2000, description="As search gives it.")]) -> FetchedDocument:
+    async def fetch(
+        id: Annotated[str, Field(max_length=2000, description="Id of a document, from search.")],
+    ) -> FetchedDocument:
         """Read a document whole: all its passages in their order."""
         passages = await _answer(workers, collection.document, id)
         if not passages:
@@ -219,4 +226,4 @@ async def _answer(workers: Workers, function: Callable[P, R], /, *args: P.args, 
     except FilterError as error:
         raise ToolError(plain(str(error))) from error
     except IsoglotError as error:
-        raise ToolError("the index does not answer; whoever runs this server finds why in its messages") from error
+        raise ToolError("the index does not answer; the server's messages give the reason") from error

@@ -89,7 +89,7 @@ class _State(Collector):
         yield versions
         behind = GaugeMetricFamily(
             "isoglot_index_behind",
-            "1 where what is published cannot be opened, and an older one is served.",
+            "1 if the newest version cannot be opened and an older one is served.",
             labels=("index",),
         )
         for entry in self._collections:

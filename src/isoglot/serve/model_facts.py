@@ -54,7 +54,7 @@ def decoded(embedder: object, lists: list[list[int]]) -> list[str]:
     holder = embedder if isinstance(embedder, LightEmbedder) else getattr(embedder, "model", None)
     tokenizer: Any = getattr(holder, "tokenizer", None)
     if not hasattr(tokenizer, "decode"):
-        raise TokenIdsError("input: this model shows no tokenizer that could decode token ids; send texts")
+        raise TokenIdsError("input: this model has no tokenizer that can decode token ids; send texts")
     known = tokenizer.get_vocab_size() if isinstance(embedder, LightEmbedder) else len(tokenizer)
     try:
         if not all(0 <= number < known for ids in lists for number in ids):

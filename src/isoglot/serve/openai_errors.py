@@ -15,19 +15,19 @@ V1 = "/v1/"
 class ErrorDetails(BaseModel):
     """What went wrong."""
 
-    message: str = Field(description="What was wrong here, and what to do.")
+    message: str = Field(description="What was wrong, and what to do.")
     type: str = Field(description="invalid_request_error, or server_error.")
-    param: str | None = Field(None, description="The field that is at fault, where it is one.")
-    code: str | None = Field(None, description="Such as model_not_found.")
+    param: str | None = Field(None, description="The field at fault, if it is one field.")
+    code: str | None = Field(None, description="Error code, such as model_not_found.")
 
 
 class ErrorAnswer(BaseModel):
     """An error in OpenAI's format, with the fields of a problem document beside it."""
 
     error: ErrorDetails
-    title: str = Field(description="What the status says.")
+    title: str = Field(description="Standard phrase of the HTTP status.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="The message again.")
+    detail: str = Field(description="The same as message.")
 
 
 def openai_error(

@@ -14,7 +14,7 @@ from isoglot.serve.problem_json import Problem, documented, title
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, as OpenAI's clients send it."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
-    "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password, with any name."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same key as the password, with any user name."},
 }
 _REFUSALS = (401, 403, 429)
 

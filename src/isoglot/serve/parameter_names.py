@@ -32,7 +32,7 @@ async def known_parameters(request: Request) -> None:
         if name not in there:
             wrong.append(_error(name, no_such("parameter", name, there)))
         elif not there[name] and len(given.getlist(name)) > 1:
-            wrong.append(_error(name, f"given {len(given.getlist(name))} times; expected it once"))
+            wrong.append(_error(name, f"given {len(given.getlist(name))} times; expected once"))
     if wrong:
         raise RequestValidationError(wrong)
 

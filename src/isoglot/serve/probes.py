@@ -34,7 +34,7 @@ class Health(BaseModel):
 
     status: Literal["ok"] = "ok"
     version: str
-    indexes: list[Served] = Field(description="Empty where the server has keys and none was shown.")
+    indexes: list[Served] = Field(description="Empty if the server has keys and the request has no valid one.")
 
 
 def probes(collections: list[Collection], readiness: Readiness) -> APIRouter:

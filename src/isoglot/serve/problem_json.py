@@ -14,9 +14,9 @@ MEDIA_TYPE = "application/problem+json"
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
 
-    title: str = Field(description="What the status says.")
+    title: str = Field(description="Standard phrase of the HTTP status.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What was wrong here, and what to do.")
+    detail: str = Field(description="What was wrong, and what to do.")
 
 
 def title(status: int) -> str:

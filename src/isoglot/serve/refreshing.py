@@ -65,12 +65,12 @@ class Follower:
                 self._next = began + (1 + _RARELY) * (time.monotonic() - began)
                 entry.behind = True
                 if self._said != str(error):
-                    _log.error("%s: the version open stays, a new one cannot be opened: %s", entry.name, error)
+                    _log.error("%s: a new version cannot be opened, the old one is still served: %s", entry.name, error)
                 self._said = str(error)
                 return False
             entry.behind, self._said = False, ""
             if new:
-                by = "" if entry.model == model else f", by the model {entry.model}"
+                by = "" if entry.model == model else f", with the model {entry.model}"
                 _log.warning("%s: version %s is served now%s", entry.name, entry.searcher.version, by)
                 self._changed()
             return new

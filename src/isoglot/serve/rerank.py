@@ -31,9 +31,9 @@ class RerankedText(BaseModel):
 class Reranked(BaseModel):
     """One document of the ranking."""
 
-    index: int = Field(description="Place of the document in the request.")
-    relevance_score: float = Field(description="Higher is better; comparable within one answer only.")
-    document: RerankedText | None = Field(None, description="Only with return_documents.")
+    index: int = Field(description="Position of the document in the request, from 0.")
+    relevance_score: float = Field(description="Higher is better; comparable only within one response.")
+    document: RerankedText | None = Field(None, description="Only if return_documents is true.")
 
 
 class RerankUsage(BaseModel):
@@ -48,7 +48,7 @@ class Reranking(BaseModel):
     id: str
     model: str
     results: list[Reranked]
-    usage: RerankUsage | None = Field(None, description="Where the model counts its tokens.")
+    usage: RerankUsage | None = Field(None, description="Only if the model counts its tokens.")
 
 
 def router(
@@ -73,17 +73,21 @@ def router(
 
         model_config = ConfigDict(extra="forbid", strict=True)
 
-        query: str = Field(min_length=1, max_length=settings.query_characters, description="In any language.")
+        query: str = Field(
+            min_length=1, max_length=settings.query_characters, description="The query, in any language."
+        )
         documents: Annotated[list[Text | RerankDocument], Field(min_length=1, max_length=settings.documents)] = Field(
-            description="Texts, or objects with `text`."
+            description="Texts, or objects with a field `text`."
         )
-        model: Model | None = Field(None, description="The re-ranking model, or an index whose encoder compares.")
+        model: Model | None = Field(
+            None, description="A re-ranking model, or an index whose encoder compares query and documents."
+        )
         top_n: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = Field(
-            None, description="How many to answer; all by default."
+            None, description="Maximum number of results; all by default."
         )
-        return_documents: bool | None = Field(False, description="Whether texts come back beside their scores.")
-        max_tokens_per_doc: Any = Field(None, description="Taken for compatibility and ignored.")
-        max_chunks_per_doc: Any = Field(None, description="Taken for compatibility and ignored.")
+        return_documents: bool | None = Field(False, description="Whether to return the texts with their scores.")
+        max_tokens_per_doc: Any = Field(None, description="Accepted for compatibility, but ignored.")
+        max_chunks_per_doc: Any = Field(None, description="Accepted for compatibility, but ignored.")
 
         @field_validator("model")
         @classmethod
@@ -96,7 +100,7 @@ def router(
 
     @routes.post(
         "/v1/rerank",
-        summary="Put documents in order for a query",
+        summary="Rank documents for a query",
         response_model=Reranking,
         responses=documented(400, 408, 413, 414, 422, 503, 504),
     )

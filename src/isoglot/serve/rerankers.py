@@ -47,7 +47,7 @@ class ServedRerankers:
         """
         if name not in self.names:
             known = f"there are: {', '.join(self.names)}" if self.names else "this server was started without any"
-            raise InputError(f"rerank: there is no {name!r}; {known}")
+            raise InputError(f"rerank: there is no re-ranker {name!r}; {known}")
         check_offset(offset, k, reach(k))
 
 
@@ -89,5 +89,5 @@ def checked_scores(name: str, scores: NDArray[np.float64], count: int) -> NDArra
         UnavailableError: they are not.
     """
     if scores.shape != (count,) or not np.isfinite(scores).all():
-        raise UnavailableError(f"the model {name!r} gives no single number for a document; another one may")
+        raise UnavailableError(f"the model {name!r} does not give one finite number per document; use another model")
     return scores

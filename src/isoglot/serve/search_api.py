@@ -102,7 +102,7 @@ def search_router(
 
     @routes.get(
         "/similar",
-        summary="Find passages of other documents that are like one",
+        summary="Find passages of other documents that are similar to a passage",
         response_model=Results,
         responses=documented(400, 404, 408, 413, 414, 422, 503, 504),
     )

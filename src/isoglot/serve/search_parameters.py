@@ -31,39 +31,41 @@ class Parameters:
         self.a_reranker = Listed(lambda: rerankers.names, kind="string")
         self.query = Query(
             max_length=settings.query_characters,
-            description="The query, in any language; one of nothing but spaces finds nothing.",
+            description="The query, in any language; if it is empty or only spaces, there are no results.",
         )
-        self.id = Query(max_length=_ID, description="Of a passage, as /search gives it.")
-        self.k = Query(ge=1, le=settings.results, description="How many passages at most.")
-        self.offset = Query(ge=0, le=settings.offset, description="Results to pass over, for the next page.")
-        self.lang = Query(max_length=_LANGS, description="Only this language; may be repeated.")
+        self.id = Query(max_length=_ID, description="Id of a passage, from /search.")
+        self.k = Query(ge=1, le=settings.results, description="Maximum number of passages.")
+        self.offset = Query(ge=0, le=settings.offset, description="Number of results to skip, for the next page.")
+        self.lang = Query(max_length=_LANGS, description="Search only this language; may be repeated.")
         self.where = Query(
             max_length=settings.query_characters,
-            description="Only passages that are so: year >= 2020 AND source LIKE 'docs/%'",
+            description="Find only passages that match a filter, such as year >= 2020 AND source LIKE 'docs/%'",
             json_schema_extra={"format": "isoglot-filter"},
         )
-        self.mode = Query(description="By meaning, by words, or both.")
-        self.fair = Query(description="balanced: take the model's preference for languages out.")
+        self.mode = Query(description="dense: by meaning; lexical: by words; hybrid: by both.")
+        self.fair = Query(description="balanced: correct the model's preference for some languages.")
         self.feedback = Query(
-            description="Search twice: the second time for what is like the best passages too, which finds their "
+            description="Search twice: the second search also looks for passages like the best ones, which finds their "
             "translations. Not with mode=lexical."
         )
         self.rerank = Query(
             max_length=_ID,
-            description="Score the 50 (or k) best anew, by what the server was started with: late goes by the tokens "
-            "of the index's own model.",
+            description="Re-rank the top 50 (or k) results with a re-ranker of this server; late uses the token "
+            "vectors of the index's own model.",
         )
         self.collapse = Query(
-            max_length=2, description="One result of each document, of each text (by its words); may be repeated."
+            max_length=2, description="Keep one result per document, or per text (same words); may be repeated."
         )
         self.facets = Query(
-            max_length=MOST_FACETS, description="Count this field's values among all that lang and where leave."
+            max_length=MOST_FACETS, description="Count this field's values in all passages that match lang and where."
         )
         self.snippet = Query(
-            ge=SHORTEST, le=LONGEST, description="Characters of the part with most of the query's words."
+            ge=SHORTEST, le=LONGEST, description="Length, in characters, of the part with most of the query's words."
         )
-        self.neighbours = Query(ge=0, le=_NEIGHBOURS, description="Passages before and after each result.")
-        self.index = Query(description="Which index.")
+        self.neighbours = Query(
+            ge=0, le=_NEIGHBOURS, description="Number of passages to show before and after each result."
+        )
+        self.index = Query(description="Name of the index to search.")
 
 
 def languages_there(collections: Sequence[Collection]) -> list[str]:

@@ -248,10 +248,10 @@ def open_collections(
         raise InputError(f"searchers: there is none; expected {expected}")
     for name, searcher in searchers.items():
         check_kind("searchers: the name of one", name, str, "a text")
-        check_kind(f"searchers: {name!r}", searcher, Searcher, "an open index, as Searcher.open gives it")
+        check_kind(f"searchers: {name!r}", searcher, Searcher, "an open index, as Searcher.open returns it")
     odd = [name for name in embed or {} if name not in searchers]
     if odd:
-        raise InputError(f"embed: {odd[0]!r} is the name of no index here; expected some of {', '.join(searchers)}")
+        raise InputError(f"embed: no index here is named {odd[0]!r}; expected some of {', '.join(searchers)}")
     return [Collection(name, searcher, (embed or {}).get(name)) for name, searcher in searchers.items()]
 
 

@@ -55,7 +55,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         taken = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"host {host}: no address of this machine ({error}); give 127.0.0.1") from error
+        raise InputError(f"host {host}: not an address of this machine ({error}); give 127.0.0.1") from error
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
@@ -119,7 +119,7 @@ def run(
     progress_line(f"serving on http://{shown}:{port}{path} (Ctrl-C stops)")
     if not ipaddress.ip_address(host).is_loopback:
         who = "who has a key" if keyed else "anyone who reaches this machine"
-        progress_line(f"{who} can search; nothing is encrypted here: a proxy in front does that")
+        progress_line(f"{who} can search; connections are not encrypted: put a proxy in front for that")
     allow_connections()
     # Searches run in parallel: if each matrix product used all cores, they would wait for one another.
     with taken, threadpool_limits(1, user_api="blas"):
@@ -148,7 +148,7 @@ def draining_server(config: Config, seconds: float, leave: Callable[[], None]) -
                 leave()
                 # In a signal handler: neither a full disk nor a half-written line may raise here.
                 with suppress(OSError, RuntimeError):
-                    progress_line(f"leaving in {seconds:g} s: not ready any more (another signal stops at once)")
+                    progress_line(f"stopping in {seconds:g} s: not ready any more (another signal stops at once)")
             else:
                 super().handle_exit(sig, frame)
 

@@ -94,4 +94,4 @@ class ServeSettings:
             check_whole(name, getattr(self, name), least)
         for name in ("gather", "refresh"):
             check_number(name, getattr(self, name), "seconds of 0 or more", lambda number: number >= 0)
-        check_number("seconds", self.seconds, "more than 0 of them", lambda number: number > 0)
+        check_number("seconds", self.seconds, "more than 0 seconds", lambda number: number > 0)

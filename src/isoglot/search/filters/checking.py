@@ -102,7 +102,7 @@ def _comparable(condition: Condition, value: Value, kinds: Collection[Kind]) -> 
     if kind == "text" and not {"text", "texts"} & set(kinds):
         remedy = "; leave the quotes out" if isinstance(value, str) else ""
     elif {"text", "texts"} & set(kinds):
-        remedy = "; texts stand in single quotes"
+        remedy = "; write texts in single quotes"
     raise FilterError(
         f"{_place(condition)}: {condition.field!r} holds {_held(kinds)}, and {_written(value)} is none of them{remedy}"
     )

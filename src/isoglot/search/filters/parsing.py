@@ -74,7 +74,7 @@ class _Reader:
 
     def negation(self) -> Filter:
         if self._depth > DEEPEST:
-            self.refuse(f"more than {DEEPEST} brackets and NOTs within one another; write it flatter")
+            self.refuse(f"more than {DEEPEST} nested brackets and NOTs; expected fewer levels")
         self._depth += 1
         found: Filter
         if self.takes("word", "NOT"):
@@ -93,7 +93,9 @@ class _Reader:
         if self._conditions > MOST:
             self.refuse(f"more than {MOST} conditions; use IN for many values of one field")
         if self.next().kind != "name":
-            self.refuse('expected the name of a field (in double quotes where it is odd: "my field"), NOT or a bracket')
+            self.refuse(
+                'expected the name of a field (in double quotes if it has spaces: "my field"), NOT or a bracket'
+            )
         name, at = self.next().value, self.take().at
         if self.takes("word", "IS"):
             negated = self.takes("word", "NOT")
@@ -147,5 +149,5 @@ class _Reader:
         if token.kind == "word" and token.value in {"TRUE", "FALSE"}:
             return self.take().value == "TRUE"
         if token.kind == "name":
-            self.refuse("expected a value; texts stand in single quotes")
+            self.refuse("expected a value; write texts in single quotes")
         self.refuse("expected a value: a text in single quotes, a number, a date, true or false")

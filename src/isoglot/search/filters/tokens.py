@@ -58,7 +58,7 @@ def tokens(text: str) -> list[Token]:
         raise FilterError(f"where: the filter has {len(text)} characters; expected at most {LONGEST}")
     broken = _SURROGATE.search(text)
     if broken is not None:
-        raise FilterError(f"where: character {broken.start() + 1} is half of one; write the filter in UTF-8")
+        raise FilterError(f"where: character {broken.start() + 1} is incomplete; write the filter in UTF-8")
     found: list[Token] = []
     place = 0
     while place < len(text):
@@ -83,11 +83,11 @@ def _unexpected(text: str, place: int) -> str:
     if char == "'":
         return f"{where}this quote is never closed; a quote within a text is written twice: 'it''s'"
     if char == '"':
-        return f'{where}this quote is never closed, or nothing stands in it; names stand in double quotes: "my field"'
+        return f'{where}this quote is never closed, or it is empty; write names in double quotes: "my field"'
     if char.isdigit() or (char in "+-." and text[place + 1 : place + 2].isdigit()):
         piece = re.match(r"\S+", text[place:])
         return (
-            f"{where}{piece[0][:40] if piece else char!r} is no number and no date; "
-            "a text stands in single quotes, a date is 2024-05-01, a name that begins so stands in double quotes"
+            f"{where}{piece[0][:40] if piece else char!r} is neither a number nor a date; "
+            "write texts in single quotes, dates as 2024-05-01, names that begin like this in double quotes"
         )
-    return f"{where}{char!r} has no place here; texts stand in single quotes, odd names in double quotes"
+    return f"{where}{char!r} is not allowed here; write texts in single quotes, names that contain it in double quotes"

@@ -79,7 +79,7 @@ class About:
                 raise InputError(f"{where}: format {found}, this isoglot reads format {FORMAT}; {remedy}")
             return cls(**{**record, "debias": _unpacked(record["debias"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"{where}: what it says about its encoder is broken ({error}); {remedy}") from error
+            raise InputError(f"{where}: its record of the encoder is broken ({error}); {remedy}") from error
 
 
 def _packed(debias: Debias | None) -> str | None:

@@ -88,13 +88,13 @@ def warn_of_surprises(begun: Begun, folder: Path, problems: Problems) -> None:
     """Warn of what may surprise the user."""
     intake, plan, no_room_for = begun.intake, begun.plan, begun.store.no_room_for
     if plan and plan.kept:
-        problems.warn(folder, None, f"{plan.kept} documents stay whose files could not be read")
+        problems.warn(folder, None, f"{plan.kept} documents were kept because their files could not be read")
     if intake.taken_over:
         problems.warn(
             folder,
             None,
-            f"{intake.taken_over} documents that came from elsewhere had the same ids and were replaced, such as "
-            f"{intake.first_taken_over!r}; the version before holds them",
+            f"{intake.taken_over} documents of other inputs had the same ids and were replaced, such as "
+            f"{intake.first_taken_over!r}; the previous version still has them",
         )
     if no_room_for:
         names = sorted(no_room_for)
@@ -102,6 +102,6 @@ def warn_of_surprises(begun: Begun, folder: Path, problems: Problems) -> None:
         problems.warn(
             folder,
             None,
-            f"{len(names)} fields of metadata are shown but cannot be filtered by: an index has {MOST} columns for "
+            f"{len(names)} fields of metadata are shown but cannot be used in filters: an index has {MOST} columns for "
             f"them, and names of {LONGEST_NAME} characters ({', '.join(name[:40] for name in names[:10])}{more})",
         )

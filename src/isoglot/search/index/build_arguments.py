@@ -113,7 +113,7 @@ def checked_arguments(
         check_sync(given.files, folder, changes.most_deleted, alone=alone)
         changes = replace(changes, update=changes.update or (folder / FILE).is_file())
     if overwrite and (changes.update or changes.sync):
-        raise InputError("overwrite: replaces an index, which `update` and `sync` go on with; leave one of them out")
+        raise InputError("overwrite: replaces an index, but `update` and `sync` continue one; leave one of them out")
     if not changes.update and not changes.sync:
         refuse_what_is_there(folder, overwrite=overwrite, resume=resume)
     if overwrite:

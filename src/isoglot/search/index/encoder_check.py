@@ -71,11 +71,11 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
     """
     if model is None and about.model.startswith(FUNCTION):
         raise InputError(
-            f"the index was made with a function of one's own, {about.model.removeprefix(FUNCTION)!r}; "
+            f"the index was made with a custom function, {about.model.removeprefix(FUNCTION)!r}; "
             "open it with that function as its model"
         )
     if model is None and not about.model:
-        raise InputError("the index does not say which encoder its vectors are of; give it as `model`")
+        raise InputError("the index does not name the encoder of its vectors; give it as `model`")
     chosen: Model | str = about.model if model is None else model
     if isinstance(chosen, str):
         options = options.filled(about.options)

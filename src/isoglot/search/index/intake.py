@@ -46,7 +46,7 @@ class Intake:
             if document.id in self.seen:
                 self.foreign.add(document.file)
                 problems.add(
-                    document.file, document.line, f"the id {document.id!r} was there before; the first one counts"
+                    document.file, document.line, f"the id {document.id!r} was there before; the first one is kept"
                 )
                 continue
             self.seen[document.id] = ""

@@ -70,7 +70,7 @@ def token_spans(model: Model) -> Spans:
         return lambda texts: [[piece.span() for piece in _PIECES.finditer(text)] for text in texts]
     tokenizer = inner.tokenizer
     if not getattr(tokenizer, "is_fast", False):
-        raise InputError("this model's tokenizer does not tell where its tokens are; use one with a tokenizer.json")
+        raise InputError("this model's tokenizer gives no token offsets; use one with a tokenizer.json")
 
     def spans(texts: list[str]) -> list[list[tuple[int, int]]]:
         encoded = tokenizer(

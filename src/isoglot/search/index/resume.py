@@ -58,9 +58,9 @@ def _refuse_other_settings(folder: Path, manifest: Manifest, model: Model, setti
     if numbers is not None and numbers != manifest.numbers:
         raise InputError(f"numbers {numbers}: the index keeps its vectors in {manifest.numbers}; index again")
     if settings.in_context and not manifest.in_context:
-        raise InputError("in_context: the index was made of passages by themselves; index again")
+        raise InputError("in_context: the passages of the index were encoded without context; index again")
     if settings.tokens and not manifest.tokens:
-        raise InputError("tokens: the index keeps none of its passages; index again")
+        raise InputError("tokens: the index stores no tokens of its passages; index again")
 
 
 def _new_manifest(folder: Path, model: Model, name: str, vectors: Vectors, settings: IndexSettings) -> Manifest:

@@ -148,7 +148,7 @@ def lance_package() -> Any:
         os.environ.setdefault("LANCE_LOG", "error")
         import lance
     except ImportError as error:
-        raise MissingPackageError("approximate indexes take pylance: pip install 'isoglot[search]'") from error
+        raise MissingPackageError("approximate indexes need pylance: pip install 'isoglot[search]'") from error
     return lance
 
 

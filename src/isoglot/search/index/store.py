@@ -288,7 +288,11 @@ def writing(folder: Path) -> Iterator[None]:
     except (RuntimeError, OSError, pa.ArrowException) as error:
         full = any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
         remedy = "make room and " if full else ""
-        old = "; old versions make room too: give up what this run stored (`roll_back`), then `prune` 1" if full else ""
+        old = (
+            "; removing old versions also makes room: discard what this run stored (`roll_back`), then `prune` 1"
+            if full
+            else ""
+        )
         raise IsoglotError(
             f"{folder}: the index cannot be written ({'the disk is full' if full else reason(error)}); what was "
             f"published before is as it was; {remedy}run the same again with `resume` (or `update`){old}"

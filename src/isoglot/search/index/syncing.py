@@ -62,9 +62,9 @@ def check_sync(inputs: Sequence[Path], folder: Path, most_deleted: float, *, alo
         InputError: documents in memory, an index inside its own input, or another invalid setting.
     """
     if not inputs:
-        raise InputError("sync: brings an index to what files and folders hold; name some")
+        raise InputError("sync: updates an index to match files and folders; name some")
     if not alone:
-        raise InputError("sync: finds out what to replace and delete; leave out `by_id`, `delete` and `delete_from`")
+        raise InputError("sync: decides what to replace and delete; leave out `by_id`, `delete` and `delete_from`")
     if not 0 <= most_deleted <= 1:
         raise InputError(f"most_deleted {most_deleted:g}: expected a share from 0 to 1")
     for given in inputs:

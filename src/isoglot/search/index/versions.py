@@ -56,7 +56,7 @@ def prune(folder: Path, keep: int) -> Pruned:
         MissingPackageError: pylance is not installed.
     """
     if keep < 1:
-        raise InputError(f"prune {keep}: expected at least 1, how many of the newest versions to keep")
+        raise InputError(f"prune {keep}: expected at least 1, the number of newest versions to keep")
     read_manifest(folder)
     with one_writer(folder):
         manifest = read_manifest(folder)
@@ -105,7 +105,7 @@ def _clean(uri: str) -> None:
     try:
         import lance
     except ImportError as error:
-        raise MissingPackageError("pruning takes pylance: pip install 'isoglot[search]'") from error
+        raise MissingPackageError("pruning needs pylance: pip install 'isoglot[search]'") from error
     # By number and tag, not by age, as clocks differ. Uncommitted files are kept: their writer may still commit them.
     lance.dataset(uri).cleanup_old_versions(
         retain_versions=1, delete_unverified=False, error_if_tagged_old_versions=False

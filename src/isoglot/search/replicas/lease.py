@@ -64,7 +64,7 @@ class Lease:
         lease = cls(place, term)
         tag = _free(place, term, sleep)
         if not lease._swap(lease._content(), tag):
-            raise InputError(f"{place.address}: another writer was faster; wait until it is done")
+            raise InputError(f"{place.address}: another writer took the lease first; wait until it is done")
         lease._mark()
         return lease
 

@@ -40,7 +40,7 @@ def open_replica(address: str, local: Path | None = None) -> Opened:
         there = kept_here(into)
         if there is None:
             raise
-        _log.warning("%s; going on with snapshot %d, which was pulled before", error, there.snapshot.number)
+        _log.warning("%s; using snapshot %d, which was pulled before", error, there.snapshot.number)
         pulled = there
     return _opened(place, into, pulled)
 

@@ -205,8 +205,8 @@ class Place:
             self.delete([key])
         if not kept:
             raise InputError(
-                f"{self.address}: this store does not keep to conditions (If-Match, If-None-Match), so that two "
-                "writers would overwrite each other; take one that does, such as Amazon S3, Google Cloud Storage, Azure"
+                f"{self.address}: this store ignores conditions (If-Match, If-None-Match), so that two "
+                "writers would overwrite each other; use another one, such as Amazon S3, Google Cloud Storage, Azure"
             )
 
     def _put(self, key: str, content: bytes, mode: Any) -> bool:
@@ -218,7 +218,9 @@ class Place:
             except (AlreadyExistsError, PreconditionError):
                 return False
             except NotSupportedError as error:
-                raise InputError(f"{self.address}: this store knows no conditions; take another one") from error
+                raise InputError(
+                    f"{self.address}: this store does not support conditional writes; use another one"
+                ) from error
         return True
 
 
@@ -241,7 +243,8 @@ def _failing(address: str, *, missing: bool = True) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as error:
         scheme = address.partition("://")[0]
         raise InputError(
-            f"{address}: the store refuses ({_said(error)}); credentials are read from {_CREDENTIALS.get(scheme, '')}"
+            f"{address}: the store refused access ({_said(error)}); "
+            f"credentials are read from {_CREDENTIALS.get(scheme, '')}"
         ) from error
     except BaseError as error:
         raise IsoglotError(f"{address}: the store cannot be reached or failed ({_said(error)}); try again") from error

@@ -68,7 +68,9 @@ def pull(place: Place, into: Path) -> Pulled:
             try:
                 pulled = _pull(place, into, newer, last)
             except FileNotFoundError as again:
-                raise IsoglotError(f"{place.address}: pushed to faster than it can be pulled; try again") from again
+                raise IsoglotError(
+                    f"{place.address}: new snapshots are pushed faster than one can be pulled; try again"
+                ) from again
         _forget(into, keep=[pulled.folder, *([last.folder] if last is not None else [])])
         return pulled
 
@@ -122,7 +124,9 @@ def _fetch(place: Place, kept: Kept, target: Path) -> None:
     digest = place.download(kept.key, temporary)
     if digest != kept.digest:
         temporary.unlink()
-        raise IsoglotError(f"{place.address}/{kept.key}: not what was pushed (another SHA-256); push the index again")
+        raise IsoglotError(
+            f"{place.address}/{kept.key}: differs from what was pushed (another SHA-256); push the index again"
+        )
     temporary.replace(target)
 
 
@@ -138,7 +142,7 @@ def _safe(path: str, address: str) -> PurePosixPath:
     """Check a path from a record, which is untrusted input, for being inside the folder."""
     parts = PurePosixPath(path)
     if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
-        raise InputError(f"{address}/{RECORD}: names a file outside of the index ({path!r})")
+        raise InputError(f"{address}/{RECORD}: names a file outside the index ({path!r})")
     return parts
 
 

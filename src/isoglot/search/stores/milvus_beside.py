@@ -111,7 +111,7 @@ class Beside:
             parts = self._texts(keys)
             if parts.keys() == set(keys):
                 return "".join(parts[key] for key in keys)
-        raise InputError(f"{self._connection.place.shown}: a part of what it says about itself is gone; {_REMEDY}")
+        raise InputError(f"{self._connection.place.shown}: a part of its own record is missing; {_REMEDY}")
 
     def tell(self, described: Described) -> None:
         """Store a description, replacing the previous one."""
@@ -135,7 +135,7 @@ class Beside:
             about = record.pop("about")
             described = Described(About("", 0), **record)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"{shown}: what it says about itself is broken ({error}); {_REMEDY}") from error
+            raise InputError(f"{shown}: its own record is broken ({error}); {_REMEDY}") from error
         return described._replace(about=About.from_text(about, shown))
 
     def weights(self, numbers: Sequence[int], passages: int) -> dict[int, float]:

@@ -58,7 +58,7 @@ def _tests(tree: Compare | Among | Like, fields: Fields, holds: bool) -> list[st
     if isinstance(tree, Like):
         if "_" in tree.pattern or "\\" in tree.pattern:
             raise InputError(
-                f"where: {tree.field!r} LIKE {tree.pattern!r}: for Milvus patterns have % only; leave _ and \\ out, or "
+                f"where: {tree.field!r} LIKE {tree.pattern!r}: Milvus patterns support only %; leave _ and \\ out, or "
                 "search the index folder"
             )
         key = _key(tree.field, "text")

@@ -158,7 +158,7 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
-        raise MissingPackageError("Milvus takes its client: pip install 'isoglot[milvus]'") from error
+        raise MissingPackageError("Milvus needs its client: pip install 'isoglot[milvus]'") from error
     for name in ("pymilvus", "milvus_lite"):
         # They also log tracebacks of what they raise, which our messages already report.
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -188,14 +188,14 @@ def _open_file(client_of: Callable[..., Any], place: MilvusPlace, file: Path, ma
         from milvus_lite.adapter.grpc.server import start_server_in_thread
         from milvus_lite.exceptions import DataDirLockedError, MilvusLiteError
     except ImportError as error:
-        raise MissingPackageError("a file of Milvus takes Milvus Lite 3: pip install 'isoglot[milvus]'") from error
+        raise MissingPackageError("a Milvus file needs Milvus Lite 3: pip install 'isoglot[milvus]'") from error
     if not (file / "LOCK").is_file():
         if not make:
             raise InputError(
                 f"{place.shown}: no file of Milvus Lite there; make one with `isoglot export INDEX {place.shown}`"
             )
         if file.is_file() or (file.is_dir() and any(file.iterdir())):
-            raise InputError(f"{place.shown}: {file} is there, and is none of Milvus Lite 3; name another one")
+            raise InputError(f"{place.shown}: {file} is there, but is not a file of Milvus Lite 3; name another one")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         server, database, port = start_server_in_thread(str(file.absolute()), "127.0.0.1", 0)
@@ -244,20 +244,19 @@ def _asking(place: MilvusPlace, *, reaching: bool = False) -> Iterator[None]:
     except (MilvusException, grpc.RpcError) as error:
         code, said = _told(error)
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-            raise InputError(f"{place.shown}: the server wants another token; put it in {TOKEN}") from error
+            raise InputError(f"{place.shown}: the server rejects the token; put the right one in {TOKEN}") from error
         where = place.url or place.shown
         if reaching:
             raise InputError(
-                f"{place.shown}: no answer from {where} ({said}); see that a Milvus server runs there, then do the "
-                "same again"
+                f"{place.shown}: no answer from {where} ({said}); check that a Milvus server runs there, then try again"
             ) from error
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, _NO_CONNECTION):
             raise IsoglotError(
-                f"{place.shown}: no answer from {where} ({said}); see that the server runs, then do the same again"
+                f"{place.shown}: no answer from {where} ({said}); check that the server runs, then try again"
             ) from error
         raise IsoglotError(f"{place.shown}: Milvus answers {said}") from error
     except OSError as error:
-        raise IsoglotError(f"{place.shown}: {error.strerror or error}; make room, then do the same again") from error
+        raise IsoglotError(f"{place.shown}: {error.strerror or error}; make room, then try again") from error
 
 
 def _told(error: BaseException) -> tuple[Any, str]:

@@ -13,7 +13,7 @@ from isoglot.search.index.about import About
 from isoglot.search.stores.protocol import Open, Opened, StoreKind, Write, Writer
 
 FOLDER = "lance"  # the store of a place without a name
-_OPENER = "a function of what follows the colon to an Index, or a StoreKind"
+_OPENER = "a function from the text after the colon to an Index, or a StoreKind"
 STORES: Registry[Any] = Registry(
     "isoglot.stores",
     "store",
@@ -73,7 +73,9 @@ def open_place(place: Path | str | Opened) -> Opened:
     name, rest = split_place(place)
     opened = _kind(name).open(rest)
     if not isinstance(opened, Opened) and not hasattr(opened, "nearest"):
-        raise InputError(f"store {name!r}: gave {type(opened).__name__} for {rest!r}; expected an Index or an Opened")
+        raise InputError(
+            f"store {name!r}: returned {type(opened).__name__} for {rest!r}; expected an Index or an Opened"
+        )
     return opened if isinstance(opened, Opened) else Opened(opened)
 
 
@@ -92,7 +94,7 @@ def write_place(place: str, about: About, *, overwrite: bool = False) -> Writer:
     kind = _kind(name)
     if kind.write is None:
         able = ", ".join(f"{known}:" for known in STORES.names() if _kind(known).write is not None)
-        raise InputError(f"{place}: the store {name!r} is only read; expected a place that begins with one of {able}")
+        raise InputError(f"{place}: the store {name!r} is read-only; expected a place that begins with one of {able}")
     return kind.write(rest, about, overwrite)
 
 

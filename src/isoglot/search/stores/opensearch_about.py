@@ -22,7 +22,7 @@ def read_about(client: Any, place: OpenSearchPlace) -> tuple[Kept, str]:
         told = client.indices.get_mapping(index=place.index)
     if len(told) != 1:
         raise InputError(
-            f"{place.shown}: {len(told)} indexes are called so ({', '.join(sorted(told))}); name one of them"
+            f"{place.shown}: {len(told)} indexes have this name ({', '.join(sorted(told))}); name one of them"
         )
     ((name, there),) = told.items()
     there = there.get("mappings", {})

@@ -68,7 +68,7 @@ def to_place(rest: str) -> OpenSearchPlace:
     # User and password stand before an @, and must not be displayed.
     shown = "opensearch:" + re.sub(r"//[^/]*@", "//...@", rest)
     if "@" in rest.rpartition("/")[0]:
-        raise InputError(f"{shown}: a place has no user and password in it; put them in {USER} and {PASSWORD}")
+        raise InputError(f"{shown}: expected a place without user and password; put them in {USER} and {PASSWORD}")
     found = _PLACE.match(rest)
     if found is None:
         raise InputError(f"{shown}: expected opensearch://HOST:PORT/INDEX or opensearch:https://HOST:PORT/INDEX")
@@ -77,7 +77,7 @@ def to_place(rest: str) -> OpenSearchPlace:
     odd = index != index.lower() or index.startswith(("_", "-", "+")) or index in {".", ".."}
     if odd or _NOT_IN_NAMES.search(index) or len(index.encode(errors="replace")) > 255:
         raise InputError(
-            f"{shown}: no index can be called {index!r}; expected up to 255 bytes of lowercase letters, digits, '.', "
+            f"{shown}: {index!r} is no valid index name; expected up to 255 bytes of lowercase letters, digits, '.', "
             "'-' and '_', the first neither '-' nor '_'"
         )
     return OpenSearchPlace(shown, scheme, host, port or (443 if scheme == "https" else 9200), index)
@@ -95,7 +95,7 @@ def connect(place: OpenSearchPlace) -> Server:
         from opensearchpy.exceptions import ConnectionError as NoConnectionError
         from opensearchpy.exceptions import NotFoundError, SerializationError
     except ImportError as error:
-        raise MissingPackageError("OpenSearch takes its client: pip install 'isoglot[opensearch]'") from error
+        raise MissingPackageError("OpenSearch needs its client: pip install 'isoglot[opensearch]'") from error
     logger = logging.getLogger("opensearch")
     if not logger.handlers:  # otherwise every error also appears on stderr, beside our message
         logger.addHandler(logging.NullHandler())
@@ -133,22 +133,22 @@ def asking(place: OpenSearchPlace) -> Iterator[None]:
         yield
     except SSLError as error:
         raise IsoglotError(
-            f"{place.shown}: no secure connection ({_short(error.error)}); name the file with the certificate of its "
-            f"authority in {AUTHORITY}, or leave https out where the server has no TLS"
+            f"{place.shown}: no secure connection ({_short(error.error)}); put the path of its authority's "
+            f"certificate in {AUTHORITY}, or leave https out if the server has no TLS"
         ) from error
     except NoConnectionError as error:
         address = f"{place.scheme}://{place.host}:{place.port}"
         secure = "" if place.scheme == "https" else "; one with TLS is opensearch:https://HOST:PORT/INDEX"
         raise IsoglotError(
-            f"{place.shown}: no answer from {address} ({_short(error.error)}); see that the server runs, then do the "
-            f"same again{secure}"
+            f"{place.shown}: no answer from {address} ({_short(error.error)}); check that the server runs, "
+            f"then try again{secure}"
         ) from error
     except TransportError as error:
         kind, reason = reason_of(error.info)
         if error.status_code in (401, 403) and kind != "cluster_block_exception":
             raise InputError(
-                f"{place.shown}: the server refuses this user ({error.status_code}{reason and f', {reason}'}); put one "
-                f"who may do this in {USER} and {PASSWORD}"
+                f"{place.shown}: the server refuses this user ({error.status_code}{reason and f', {reason}'}); put a "
+                f"user with this permission in {USER} and {PASSWORD}"
             ) from error
         if isinstance(error, NotFoundError) and kind == "index_not_found_exception":
             raise InputError(
@@ -156,13 +156,13 @@ def asking(place: OpenSearchPlace) -> Iterator[None]:
             ) from error
         if kind in _TOO_MUCH:
             raise InputError(
-                f"{place.shown}: too much for one search of the server ({reason}); ask with a simpler filter"
+                f"{place.shown}: too much for one search on the server ({reason}); use a simpler filter"
             ) from error
         raise IsoglotError(
             f"{place.shown}: the server answers {error.status_code} ({reason or _short(error.error)})"
         ) from error
     except OpenSearchException as error:
-        raise IsoglotError(f"{place.shown}: what answers is no OpenSearch server ({_short(error)})") from error
+        raise IsoglotError(f"{place.shown}: the answer is not from an OpenSearch server ({_short(error)})") from error
 
 
 def reason_of(info: Any) -> tuple[str, str]:

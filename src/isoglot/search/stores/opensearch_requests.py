@@ -96,5 +96,5 @@ def count(client: Any, index: str, query: Body) -> int:
 
 def _whole(index: str, answer: dict[str, Any]) -> dict[str, Any]:
     if answer.get("timed_out") or answer.get("_shards", {}).get("failed"):
-        raise IsoglotError(f"index {index}: some of its shards did not answer; see that the server is well")
+        raise IsoglotError(f"index {index}: some of its shards did not answer; check the state of the server")
     return answer

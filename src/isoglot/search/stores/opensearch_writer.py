@@ -103,7 +103,7 @@ class OpenSearchWriter:
         known, name = read_about(self._client, self._place)
         if name != self._place.index:
             raise InputError(
-                f"{self._place.shown}: {self._place.index!r} is another name of the index {name!r}; export to that"
+                f"{self._place.shown}: {self._place.index!r} is an alias of the index {name!r}; export to that index"
             )
         return known
 

@@ -68,7 +68,7 @@ def _ordered(tree: Compare) -> Any:
     value = tree.value
     if isinstance(value, str):
         raise InputError(
-            f"where: {tree.field!r} {tree.operator}: Qdrant has no order of texts; compare numbers or dates, or search "
+            f"where: {tree.field!r} {tree.operator}: Qdrant does not order texts; compare numbers or dates, or search "
             "the index folder"
         )
     if isinstance(value, Date):

@@ -73,7 +73,7 @@ def connect(place: QdrantPlace, *, make: bool) -> Any:
     try:
         from qdrant_client import QdrantClient
     except ImportError as error:
-        raise MissingPackageError("Qdrant takes its client: pip install 'isoglot[qdrant]'") from error
+        raise MissingPackageError("Qdrant needs its client: pip install 'isoglot[qdrant]'") from error
     if place.folder is None:
         client = QdrantClient(url=place.url, api_key=os.environ.get(KEY), timeout=_SECONDS, check_compatibility=False)
         _reach(client, place)
@@ -86,7 +86,7 @@ def connect(place: QdrantPlace, *, make: bool) -> Any:
         if "already accessed" not in str(error):
             raise IsoglotError(f"{place.shown}: cannot be opened ({error})") from error
         raise InputError(
-            f"{place.shown}: another process has this folder open, and only one may; a Qdrant server takes many"
+            f"{place.shown}: another process has this folder open, and only one can; a Qdrant server allows many"
         ) from error
     except OSError as error:
         raise IsoglotError(f"{place.shown}: cannot be opened ({error.strerror or error})") from error
@@ -119,13 +119,13 @@ def asking(place: QdrantPlace) -> Iterator[None]:
     except UnexpectedResponse as error:
         if error.status_code in (401, 403):
             raise InputError(
-                f"{place.shown}: the server wants another key ({error.status_code}); put it in {KEY}"
+                f"{place.shown}: the server rejects the key ({error.status_code}); put the right one in {KEY}"
             ) from error
         said = error.content.decode(errors="replace")[:200]
         raise IsoglotError(f"{place.shown}: the server answers {error.status_code} ({said})") from error
     except ResponseHandlingException as error:
         raise IsoglotError(
-            f"{place.shown}: no answer from {place.url} ({error}); see that the server runs, then do the same again"
+            f"{place.shown}: no answer from {place.url} ({error}); check that the server runs, then try again"
         ) from error
     except OSError as error:
-        raise IsoglotError(f"{place.shown}: {error.strerror or error}; make room, then do the same again") from error
+        raise IsoglotError(f"{place.shown}: {error.strerror or error}; make room, then try again") from error
