@@ -50,6 +50,15 @@ def test_rows_go_for_a_reason(tmp_path):
     assert filter_rows(embed, rows(tmp_path, records()), top=20).counts.total() == 2
 
 
+def test_a_questions_further_passages_do_not_repeat_it(tmp_path):
+    given = records()
+    again = given[10]
+    more = [{**record, "passage": f"Once more: {record['passage']}"} for record in (given[0], again)]
+    found = filter_rows(embed, rows(tmp_path, [*given[:3], again, *more]), top=20)
+    repeat = "nearly repeats another question"
+    assert found.reasons == [None, None, None, repeat, None, repeat]
+
+
 def test_scores_come_out_as_they_went_in(tmp_path):
     record = {"group": "a", "lang": "en", "query": "q", "passage": "p", "negatives": ["n", "m"]}
     (row,) = rows_of(rows(tmp_path, [{**record, "scores": [0.9, -11.25, 1e-7]}]))

@@ -118,6 +118,18 @@ def test_mix_takes_languages_in_turn(prepared):
         assert [lang_of[text] == lang for text in found] == [True, False, True, False]
 
 
+@pytest.mark.parametrize("language", ["any", "mix"])
+def test_the_same_text_in_another_language_is_no_negative(language):
+    text = "Release 3.11"
+    asked = {"en": ("which is it", text), "fr": ("lequel est-ce", text), "de": ("was steht da", "ein Stein am Weg")}
+    rows = [
+        {"group": lang, "lang": lang, "query": query, "passage": passage} for lang, (query, passage) in asked.items()
+    ]
+    vectors = unit(np.random.default_rng(0), (3, 4))
+    found = mine_vectors(vectors, vectors, prepare(rows, show_progress=False), MineSettings(language=language))
+    assert [set(texts) for texts in found.negatives] == [{asked["de"][1]}, {asked["de"][1]}, {text}]
+
+
 def test_passage_searches_for_the_other_languages_query(prepared):
     rng = np.random.default_rng(2)
     queries, passages = unit(rng, (24, 8)), unit(rng, (24, 8))

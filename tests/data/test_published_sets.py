@@ -1,5 +1,6 @@
 import gzip
 import json
+from collections import Counter
 
 import pytest
 
@@ -46,8 +47,6 @@ def miracl(tmp_path):
 
 
 def test_miracl_keeps_all_positives(miracl, tmp_path):
-    from collections import Counter
-
     notes = Counter()
     rows = list(judged_rows(miracl, negatives=1, notes=notes))
     assert list(judged_rows(miracl, langs=["sw"], negatives=1)) == rows
@@ -65,6 +64,19 @@ def test_miracl_keeps_all_positives(miracl, tmp_path):
     assert run(["data", "from-miracl", str(miracl), "-o", str(target), "--negatives", "0"]) == 0
     assert len(prepare([target], tmp_path / "prepared")) == 3
     assert run(["data", "from-miracl", str(miracl), "-o", str(tmp_path / "x"), "--split", "dev"]) == 2
+
+
+def test_a_copy_of_a_relevant_passage_is_no_negative(miracl):
+    notes = Counter()
+    copied = miracl / "miracl-corpus-v1.0-sw/docs-1.jsonl.gz"
+    records = [
+        {"docid": "c#0", "title": "A", "text": "Jibu la  kwanza."},
+        {"docid": "d#0", "title": "D", "text": "Wala."},
+    ]
+    write(copied.parent, {copied.name: lines(*records)})
+    rows = list(judged_rows(miracl, negatives=2, notes=notes))
+    assert {row.negatives for row in rows if row.group == "sw:1"} == {("D Wala.",)}
+    assert notes["negatives that are a passage of the query left out"] == 1
 
 
 def test_a_passage_that_is_judged_twice_alike_counts_once(miracl):

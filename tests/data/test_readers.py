@@ -137,6 +137,33 @@ def test_two_aligned_files_of_one_language_are_refused(tmp_path, capsys):
     assert len(converted([*arguments, "--unaligned"], tmp_path / "rows.jsonl")) == 2
 
 
+@pytest.mark.parametrize("column", ["label", "Score"])
+def test_pairs_that_are_no_match_are_left_out_by_their_label(tmp_path, capsys, column):
+    source = lines(tmp_path / "a.csv", f"sentence1,sentence2,{column}", "q1,p1,1", "q2,p2,0", "q3,p3,1.0")
+    target = tmp_path / "rows.jsonl"
+    error = refused(["from-pairs", f"en={source}"], target, capsys)
+    assert "a.csv:3: label '0', where earlier pairs have 1.0" in error
+    assert "--relevant-from" in error
+    rows = converted(["from-pairs", f"en={source}", "--relevant-from", "1"], target)
+    assert [(row.group, row.query, row.passage) for row in rows] == [("2", "q1", "p1"), ("4", "q3", "p3")]
+    assert "1 pairs with a label below 1 left out" in capsys.readouterr().out
+    same = lines(tmp_path / "c.csv", f"sentence1,sentence2,{column}", "q1,p1,1", "q2,p2,1.0")
+    assert len(converted(["from-pairs", f"en={same}"], target)) == 2
+    words = lines(tmp_path / "b.csv", f"sentence1,sentence2,{column}", "q1,p1,entailment")
+    assert len(converted(["from-pairs", f"en={words}"], target)) == 1
+    target.unlink()
+    assert "b.csv:2: label 'entailment' is no number" in refused(
+        ["from-pairs", f"en={words}", "--relevant-from", "1"], target, capsys
+    )
+
+
+def test_scores_beside_negatives_are_no_labels(tmp_path):
+    triplets = ({"query": f"q{n}", "positive": f"p{n}", "negative": "n", "label": n / 2} for n in range(3))
+    margins = ({"query": f"q{n}", "positive": f"p{n}", "label": [n, 1]} for n in range(3, 6))
+    source = lines(tmp_path / "a.jsonl", *triplets, *margins)
+    assert len(converted(["from-pairs", f"en={source}"], tmp_path / "rows.jsonl")) == 6
+
+
 def test_two_columns_of_one_name_are_told(tmp_path, capsys):
     source = lines(tmp_path / "a.csv", "query,positive,positive", "q,p,r")
     (row,) = converted(["from-pairs", f"de={source}"], tmp_path / "rows.jsonl")

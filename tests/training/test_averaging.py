@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -6,6 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Router, StaticEmbedding
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError
@@ -114,17 +119,20 @@ def test_the_record_names_models_shares_and_languages(three, tmp_path):
         (["{0}", "{empty}"], "no .safetensors weights"),
         (["{0}", "{broken}"], "not a readable safetensors file"),
         (["{0}", "{adapter}"], "an adapter"),
+        (["{0}", "{quantised}"], "quantised weights"),
         (["{0}", "{narrow}"], "is (16,), in"),
         (["{0}", "{words}"], "its vocabulary differs from that of"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(three, tmp_path, capsys, arguments, expected):
-    places = {name: tmp_path / name for name in ("empty", "broken", "adapter", "narrow", "words")}
-    for name in ("empty", "broken", "adapter", "words"):
+    places = {name: tmp_path / name for name in ("empty", "broken", "adapter", "narrow", "words", "quantised")}
+    for name in ("empty", "broken", "adapter", "words", "quantised"):
         shutil.copytree(three[0], places[name])
     (places["empty"] / WEIGHTS).unlink()
     (places["broken"] / WEIGHTS).write_bytes((three[0] / WEIGHTS).read_bytes()[:100])
     (places["adapter"] / "adapter_config.json").write_text("{}")
+    config = places["quantised"] / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "quantization_config": {"bits": 8}}))
     changed(three[0], places["narrow"], lambda _, value: value[:16].clone())
     tokenizer = places["words"] / "tokenizer.json"
     tokenizer.write_text(tokenizer.read_text().replace('"Ã"', '"öö"', 1))
@@ -132,6 +140,20 @@ def test_what_does_not_fit_is_refused_by_name(three, tmp_path, capsys, arguments
     assert run(["average", *line, "-o", str(tmp_path / "out")]) == 2
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_vocabularies_of_a_routers_modules_are_compared(tmp_path):
+    def routed(name, words):
+        tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="?"))
+        parts = [[StaticEmbedding(tokenizer, embedding_weights=np.ones((3, 4)) * side)] for side in (1, 2)]
+        SentenceTransformer(modules=[Router.for_query_document(*parts)], device="cpu").save(str(tmp_path / name))
+        return tmp_path / name
+
+    first, second = routed("first", ["?", "Berg", "Tal"]), routed("second", ["?", "Berg", "Tal"])
+    average_models([first, second], tmp_path / "mean")
+    other = routed("other", ["?", "Tal", "Berg"])
+    with pytest.raises(InputError, match="its vocabulary in document_0_StaticEmbedding"):
+        average_models([first, other], tmp_path / "wrong")
 
 
 def test_the_command_writes_a_model_and_keeps_its_sources(three, tmp_path, capsys):

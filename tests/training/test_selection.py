@@ -135,18 +135,22 @@ def test_holding_out_keeps_components_whole(place, seed):
     assert kept.checksum != held.checksum != rows.checksum
 
 
-def test_what_is_held_out_is_nobodys_negative(place, tmp_path):
+@pytest.mark.parametrize(("title", "on_negatives"), [(None, ""), ("Berge", "Berge "), ("Berge", "")])
+def test_what_is_held_out_is_nobodys_negative(place, tmp_path, title, on_negatives):
     from isoglot.encoders.loading import load
     from isoglot.encoders.presets import Preset
     from isoglot.training.inputs import run_collator
 
     def negatives(n, lang):
-        return [TEMPLATES[lang][1].format(n=m, m=100 + 37 * m) for m in ((n + 1) % 24, (n + 2) % 24)]
+        texts = [TEMPLATES[lang][1].format(n=m, m=100 + 37 * m) for m in ((n + 1) % 24, (n + 2) % 24)]
+        return [on_negatives + text for text in texts]
 
     def scores(n, lang):
         return [n, (n + 1) % 24, (n + 2) % 24]
 
     path = tiny_rows(tmp_path / "rows.jsonl", langs=("de", "en"), negatives=negatives, scores=scores)
+    records = [{**json.loads(line), "title": title} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
     kept, held = hold_out(prepare([path], tmp_path / "rows", show_progress=False), 0.3, 0)
     out = {int(group[1:]) for group in held.column("group")}
     model = load(str(place / "model"), device="cpu")

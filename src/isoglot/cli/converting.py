@@ -208,6 +208,7 @@ def from_pairs(
     negatives: int | None = None,
     unaligned: Switch = False,
     no_header: Switch = False,
+    relevant_from: float | None = None,
     overwrite: Switch = False,
 ) -> None:
     """Turn Sentence Transformers pairs, triplets or n-tuples (JSONL, CSV, TSV, Parquet) into parallel rows.
@@ -225,11 +226,13 @@ def from_pairs(
         negatives: Most negatives per row; all by default.
         unaligned: Without a group column, treat no line as a translation of another.
         no_header: CSV and TSV files have no header; columns are then called 1, 2, 3.
+        relevant_from: Lowest label (or score) of a pair that is a match; pairs below it are skipped.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.other_libraries import Reading, pairs_rows, parse_sources
 
-    reading = Reading(dataset, group_column, lang_column, negatives, aligned=not unaligned)
+    aligned = not unaligned
+    reading = Reading(dataset, group_column, lang_column, negatives, aligned=aligned, relevant_from=relevant_from)
     sources = parse_sources(files, lang_column)
     notes: Counter[str] = Counter()
     rows = pairs_rows(sources, reading, query=query_column, passage=passage_column, header=not no_header, notes=notes)

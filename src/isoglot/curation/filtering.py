@@ -67,18 +67,29 @@ def filter_rows(model: Model, rows: Prepared, *, top: int = 20, cross_encoder: C
     texts = encode(model, passages, "passage", what="passages").vectors
     ranks = own_ranks(asked, texts, rows) if cross_encoder is None else _judged(cross_encoder, asked, texts, rows)
     bitext = [name in rows.table.cross_only for name in rows.column("dataset")]
-    repeated = repeats(queries, np.asarray(rows.table.lang).tolist(), bitext)
+    repeated = _repeated(rows, queries, bitext)
     reasons: list[str | None] = []
     for row, query in enumerate(queries):
         if bitext[row]:
             reasons.append(None)
-        elif repeated[row] is not None:
+        elif repeated[row]:
             reasons.append("nearly repeats another question")
         elif len(grams(query)) >= QUOTED_GRAMS and contains(query, passages[row]) >= NEAR:
             reasons.append("quotes its passage")
         else:
             reasons.append(f"its passage is not among the top {top}" if ranks[row] > top else None)
     return Filtered(reasons, ranks)
+
+
+def _repeated(rows: Prepared, queries: Sequence[str], bitext: Sequence[bool]) -> list[bool]:
+    """Whether each row's question nearly repeats another one; the passages of one question are several rows."""
+    lang = np.asarray(rows.table.lang)
+    keys = np.asarray(rows.table.group, np.int64) * len(rows.table.languages) + lang
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    asks = np.zeros(len(rows), dtype=bool)
+    asks[first] = True
+    found = repeats(queries, lang.tolist(), [not own or other for own, other in zip(asks, bitext, strict=True)])
+    return [found[row] is not None for row in first[inverse].tolist()]
 
 
 def own_ranks(queries: NDArray[np.float32], passages: NDArray[np.float32], rows: Prepared) -> NDArray[np.int64]:

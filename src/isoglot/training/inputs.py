@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,7 +143,7 @@ def _held_out(rows: Prepared) -> set[int]:
     if rows.numbers is None:
         return set()
     own, everyone = (
-        {_digest(text) for batch in part.batches(["passage"]) for text in batch.column(0).to_pylist()}
+        {_digest(text) for blocks in _spellings(part) for block in blocks for text in block}
         for part in (rows, replace(rows, numbers=None))
     )
     return everyone - own
@@ -153,18 +154,27 @@ def _components_of(texts: list[str], rows: Prepared) -> NDArray[np.int64]:
     wanted = np.array([_digest(text) for text in texts], dtype=np.uint64)
     known, inverse = np.unique(wanted, return_inverse=True)
     component = np.full(len(known), -1, dtype=np.int64)
-    done = 0
-    for batch in rows.batches(["passage"]):
-        passages = np.array([_digest(text) for text in batch.column(0).to_pylist()], dtype=np.uint64)
-        place = np.minimum(np.searchsorted(known, passages), len(known) - 1)
-        found = np.flatnonzero(known[place] == passages)
-        component[place[found]] = rows.table.component[done + found]
-        done += len(passages)
+    for blocks in _spellings(rows):
+        done = 0
+        for block in blocks:
+            passages = np.array([_digest(text) for text in block], dtype=np.uint64)
+            place = np.minimum(np.searchsorted(known, passages), len(known) - 1)
+            found = np.flatnonzero(known[place] == passages)
+            component[place[found]] = rows.table.component[done + found]
+            done += len(passages)
     return component[inverse]
 
 
-def _digest(text: str | None) -> int:
-    return int.from_bytes(hashlib.blake2b((text or "").encode(), digest_size=8).digest(), "little")
+def _spellings(rows: Prepared) -> Iterator[Iterator[list[str]]]:
+    """The passages as a negative may spell them: without their titles, if any has one, then as they are encoded."""
+    if rows.texts.column("title").null_count < len(rows.texts):
+        yield ([str(text) for text in batch.column(0).to_pylist()] for batch in rows.batches(["passage"]))
+    yield rows.passage_blocks()
+
+
+def _digest(text: str) -> int:
+    composed = unicodedata.normalize("NFC", text)  # as passages are compared for their component
+    return int.from_bytes(hashlib.blake2b(composed.encode(), digest_size=8).digest(), "little")
 
 
 def require_scores(collator: TokenCollator, settings: TrainSettings) -> None:

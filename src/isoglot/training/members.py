@@ -40,7 +40,7 @@ def open_member(name: str, share: float) -> Member:
     """Find a model's tensors without reading them.
 
     Raises:
-        InputError: the model is not a folder, is an adapter, or has no readable safetensors weights.
+        InputError: the model is not a folder, is an adapter, is quantised, or has no readable safetensors weights.
     """
     folder = Path(locate(name)[0])
     if not folder.is_dir():
@@ -50,6 +50,8 @@ def open_member(name: str, share: float) -> Member:
             f"model {name}: is an adapter; averaging adapters' matrices does not average their effects. "
             "Merge each into its model first"
         )
+    if "quantization_config" in _read(folder / "config.json"):
+        raise InputError(f"model {name}: quantised weights, which have no mean; average the models before quantising")
     places: dict[Place, Path] = {}
     for path in sorted(folder.rglob("*.safetensors")):
         parent = path.parent.relative_to(folder)
@@ -97,18 +99,22 @@ def _shapes(member: Member) -> dict[Place, tuple[int, ...]]:
 
 def _facts(folder: Path) -> Iterator[tuple[str, Any]]:
     """Yield what must be equal, as (description, value), without details that differ between library versions."""
-    config = _read(folder / "config.json")
-    yield from ((f"{key} in config.json", config[key]) for key in _CONFIG if key in config)
     modules = _read(folder / "modules.json")
     if modules:
         yield "list of modules", [(str(module["type"]).rpartition(".")[2], module["path"]) for module in modules]
         for path in (module["path"] for module in modules if module["path"]):
             yield f"{path}/config.json", _read(folder / path / "config.json")
-    vocabulary = _read(folder / "tokenizer.json").get("model", {}).get("vocab")
-    if isinstance(vocabulary, dict):
-        yield "vocabulary", vocabulary
-    elif vocabulary is not None:
-        yield "vocabulary", [piece for piece, _ in vocabulary]
+    yield "structure of router_config.json", _read(folder / "router_config.json").get("structure")
+    # Routers and static embeddings keep a tokenizer, or a whole encoder, in a folder of its own.
+    for path in ("", *sorted(f"{entry.name}/" for entry in folder.iterdir() if entry.is_dir())):
+        config = _read(folder / path / "config.json")
+        yield from ((f"{key} in {path}config.json", config[key]) for key in _CONFIG if key in config)
+        vocabulary = _read(folder / path / "tokenizer.json").get("model", {}).get("vocab")
+        where = f" in {path}tokenizer.json" if path else ""
+        if isinstance(vocabulary, dict):
+            yield f"vocabulary{where}", vocabulary
+        elif vocabulary is not None:
+            yield f"vocabulary{where}", [piece for piece, _ in vocabulary]
 
 
 def _read(path: Path) -> Any:

@@ -87,20 +87,24 @@ def judged_rows(
                 left_out["queries without a relevant passage in the corpus"] += 1
                 continue
             number, text = topics[query]
+            answers = {_whole(entry) for entry in passages}
+            unlike = [_whole(texts[key]) for key in others[:negatives] if key in texts]
+            kept = [other for other in unlike if other not in answers]
+            left_out += Counter({"negatives that are a passage of the query left out": len(unlike) - len(kept)})
             record = {
                 "group": f"{code}:{query}",
                 "lang": code,
                 "query": text,
                 "passages": list({(entry["title"], entry["text"]): entry for entry in passages}.values()),
                 "dataset": name,
-                "negatives": [
-                    f"{entry['title']} {entry['text']}".strip()
-                    for key in others[:negatives]
-                    if (entry := texts.get(key)) is not None
-                ],
+                "negatives": kept,
             }
             yield from check_rows(record, place.topics, number, problems)
     problems.raise_if_any(_REMEDY)
+
+
+def _whole(entry: dict[str, str]) -> str:
+    return f"{entry['title']} {entry['text']}".strip()
 
 
 def _miracl(folder: Path, code: str, split: str) -> Place | None:

@@ -21,7 +21,8 @@ from isoglot.languages.codes import known_code
 _REMEDY = "Mend these lines or take them out; docs/data.md describes the formats."
 _QUERIES = ("query", "anchor", "question", "sentence1")
 _PASSAGES = ("positive", "passage", "pos", "answer", "document", "sentence2")
-_NO_TEXTS = ("id", "group", "lang", "language", "label", "score", "dataset")
+_LABELS = ("label", "labels", "score", "scores")  # as Sentence Transformers calls what is no text
+_NO_TEXTS = ("id", "group", "lang", "language", "dataset", *_LABELS)
 
 Convert = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -44,6 +45,7 @@ class Reading:
         lang_column: column with the record's language, for files given without a language.
         negatives: maximum number of negatives per row; None keeps all.
         aligned: whether line n of every file is the same group; otherwise each line is its own group.
+        relevant_from: lowest label of a pair whose passage answers its query; lower ones are left out.
     """
 
     dataset: str
@@ -51,6 +53,7 @@ class Reading:
     lang_column: str | None = None
     negatives: int | None = None
     aligned: bool = True
+    relevant_from: float | None = None
 
 
 def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]:
@@ -87,7 +90,8 @@ def pairs_rows(
 ) -> Iterator[Row]:
     """Stream rows from pairs, triplets or n-tuples for Sentence Transformers (JSONL, CSV, TSV, Parquet).
 
-    Columns whose name begins with `negative` hold negatives; in triplets found by position, the third text does.
+    Columns whose name begins with `negative` hold negatives; in triplets found by position, the third text does. Pairs
+    without negatives may have labels or scores: those below `reading.relevant_from` are left out.
 
     Args:
         sources: the files.
@@ -100,7 +104,8 @@ def pairs_rows(
         notes: counts warnings, such as about guessed encodings.
 
     Raises:
-        InputError: lines are malformed (all are reported together) or columns are missing.
+        InputError: lines are malformed (all are reported together), columns are missing, or labels differ and
+            `reading.relevant_from` is None.
     """
 
     def convert(record: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +119,15 @@ def pairs_rows(
         for name in named or (rest[:1] if by_position else []):
             value = record[name]
             negatives += value if isinstance(value, list) else [value] if value else []
-        return {"query": record.get(asked), "passage": record.get(answered), "negatives": negatives}
+        used = (asked, answered, reading.group_column, reading.lang_column)
+        label = next((record[name] for name in record if _plain(name) in _LABELS and name not in used), None)
+        return {
+            "query": record.get(asked),
+            "passage": record.get(answered),
+            "negatives": negatives,
+            # Beside negatives it is a teacher's score, of the pair or of the margin.
+            "label": None if named or negatives or not isinstance(label, (str, int, float)) else label,
+        }
 
     return _rows(sources, reading, convert, header=header, notes=notes)
 
@@ -236,6 +249,7 @@ def _rows(
     problems = Problems()
     ends: dict[Path, int] = {}
     by_line: bool | None = None
+    labels: set[Any] = set()
     for source, name in zip(sources, _apart(sources), strict=True):
         for number, place, record in read_records(source.path, problems, header=header):
             ends[source.path] = place
@@ -246,6 +260,21 @@ def _rows(
             except (KeyError, IndexError, TypeError, AttributeError) as error:
                 problems.add(source.path, number, _what(error, record))
                 continue
+            label = converted.pop("label", None)
+            if label is not None and reading.relevant_from is None:
+                if len(labels) == 1 and _number(label) not in labels:
+                    problems.add(source.path, number, _other_label(label, *labels))
+                if len(labels) < 2:
+                    labels.add(_number(label))
+            elif label is not None and reading.relevant_from is not None:
+                grade = _number(label)
+                if isinstance(grade, str):
+                    problems.add(source.path, number, f"label {label!r} is no number; expected one to compare")
+                    continue
+                if not grade >= reading.relevant_from:
+                    if notes is not None:
+                        notes[f"pairs with a label below {reading.relevant_from:g} left out"] += 1
+                    continue
             if group is None and reading.group_column:
                 problems.add(source.path, number, f"field {reading.group_column!r} is empty, which names the group")
                 continue
@@ -287,6 +316,20 @@ def _rows(
     problems.raise_if_any(_REMEDY)
     if notes is not None:
         notes.update(f"to be checked ({told})" for told in problems.shown)
+
+
+def _number(label: str | float) -> str | float:
+    try:
+        return float(label)
+    except ValueError:
+        return label
+
+
+def _other_label(label: Any, earlier: Any) -> str:
+    return (
+        f"label {label!r}, where earlier pairs have {earlier!r}: not every pair need be a query and its answer. Say "
+        "with `relevant_from` from which label on it is, or take the column out if all are"
+    )
 
 
 def _what(error: Exception, record: Any) -> str:

@@ -244,7 +244,8 @@ class BatchTooLargeError(InputError):
         self.largest = largest
         super().__init__(
             f"the rows hold no {what}: no two groups with different passages have the languages for it; give another "
-            "`regime`, or add rows"
+            "`regime`, or add rows (translations share `group` and `dataset`; rows that name no `dataset` have their "
+            "file's name)"
             if largest < 2
             else f"a global batch of {batch} pairs is too large for {what}: at most {largest} have different passages; "
             f"give `batch_size` {largest} or less (times the number of processes)"
