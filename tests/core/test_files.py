@@ -36,6 +36,18 @@ def test_a_file_appears_whole(tmp_path):
     assert names(path.parent) == ["file.txt"]
 
 
+def test_a_lasting_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced = []
+
+    def fsync(file):
+        synced.append((os.fstat(file).st_ino, (tmp_path / "file").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_json(tmp_path / "file", {"a": 1}, lasting=True)
+    assert synced == [((tmp_path / "file").stat().st_ino, False)]
+    assert read_json(tmp_path / "file") == {"a": 1}
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
 def test_a_failed_write_keeps_the_old_file(tmp_path, error):
     write_text(tmp_path / "file", "old")

@@ -25,6 +25,7 @@ from isoglot.search.index import approximate, shards, store
 from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.lance_tables import connect, reason
+from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.upkeep import settle
@@ -605,6 +606,48 @@ def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, m
     assert LanceIndex(folder).languages()["de"] == 4
     monkeypatch.undo()
     assert build_index([docs], folder, model, name="m", update=True).version.languages["de"] == 5
+
+
+def test_a_full_disk_while_a_new_index_is_built(tmp_path):
+    told = "LanceError(IO): No space left on device (os error 28)"
+    with pytest.raises(IsoglotError) as error, store.writing(tmp_path):
+        raise RuntimeError(told)
+    assert str(error.value) == (
+        f"{tmp_path}: the index cannot be written (the disk is full); nothing is published yet, and what is stored "
+        "so far stays; make room and run the same again with `resume`"
+    )
+    (tmp_path / "isoglot-index.json").touch()
+    with pytest.raises(IsoglotError, match="old versions make room too"), store.writing(tmp_path):
+        raise RuntimeError(told)
+
+
+def test_a_full_disk_while_a_shard_is_kept(tmp_path, monkeypatch):
+    def full(*args, **how):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(IsoglotError, match=r"No space left on device.; what is finished stays: make room.*`resume`"):
+        Ledger(tmp_path).put("0", pa.table({"id": ["1"]}))
+
+
+def test_a_version_is_on_disk_before_readers_see_it(tmp_path, model, monkeypatch):
+    folder, synced = tmp_path / "i", []
+    docs = write(tmp_path / "d.jsonl", capitals())
+    build_index([docs], folder, model, name="m")
+    before = {path.stat().st_ino for path in folder.rglob("*")}
+    write(docs, [*capitals(), {"id": "new", "text": "Neu", "lang": "de"}])
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    build_index([docs], folder, model, name="m", update=True)
+    manifest = (folder / "isoglot-index.json").stat().st_ino
+    at = synced.index(manifest)
+    new = {
+        path.stat().st_ino
+        for part in ("lance", "samples")
+        for path in (folder / part).rglob("*")
+        if path.is_file() and path.stat().st_ino not in before
+    }
+    assert len(new) > 3
+    assert new <= set(synced[:at])
 
 
 def test_the_command(tmp_path, capsys):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -183,6 +185,39 @@ def test_the_command_over_stdio() -> None:
     parameters = StdioServerParameters(command=sys.executable, args=["-c", script], env=environment)
     answer = ask(stdio_client(parameters), "search", query="solar panel", k=1)
     assert answer.structured_content["results"][0]["title"] == "Solar panels"
+
+
+def test_a_client_that_vanishes_with_calls_in_flight() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    script = _SCRIPT.format(tests=str(Path(__file__).parents[1]))
+    about = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "it", "version": "1"}}
+    asked: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": about},
+        {"method": "notifications/initialized"},
+        *(
+            {"id": n, "method": "tools/call", "params": {"name": "search", "arguments": {"query": "sun"}}}
+            for n in (2, 3)
+        ),
+    ]
+    lines = [json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n" for message in asked]
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        assert server.stderr
+        server.stdin.write(lines[0])
+        server.stdin.flush()
+        assert b'"result"' in server.stdout.readline()
+        server.stdout.close()
+        server.stdin.write(b"".join(lines[1:]))
+        server.stdin.close()
+        told = server.stderr.read().decode()
+        assert (server.wait(60), told) == (0, "")
 
 
 def test_over_http_by_this_machines_name_only() -> None:

@@ -77,3 +77,14 @@ def open_slowly() -> Encoder:
 def pid_of(_: Encoder) -> int:
     """The id of the encoder's process."""
     return os.getpid()
+
+
+def open_deadly(device: str | None) -> Encoder:
+    """An encoder on a device that ends its process while it is opened."""
+    os._exit(7)
+
+
+def open_endlessly(device: str | None) -> Encoder:
+    """One that is never open."""
+    while True:
+        time.sleep(600)

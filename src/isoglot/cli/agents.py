@@ -62,7 +62,10 @@ def mcp(
         server = create_mcp(searcher, Path(index).resolve().name or "index", rerank=judge)
         with sigterm_ends():
             if taken is None:
-                server.run("stdio")
+                try:
+                    server.run("stdio")
+                except* BrokenPipeError:
+                    pass  # the client is gone, and its calls with it
             else:
                 run(server.streamable_http_app(host=LOOPBACK), taken, path="/mcp")
     finally:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def put_on_disk(files: Iterable[Path]) -> None:
+    """Wait until files would survive a power failure; the system may keep them in memory for half a minute.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    for path in files:
+        if path.is_file():
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
+
+
 def masked(rights: int) -> int:
     """Apply this process's umask to the permissions of a new file or folder."""
     umask = os.umask(0)  # it can only be read by setting it
@@ -107,15 +119,17 @@ def readable(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically."""
+def write_text(path: Path, text: str, *, lasting: bool = False) -> None:
+    """Write a UTF-8 text file atomically; if `lasting`, it is on disk before it takes the place of the one before."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+        if lasting:
+            put_on_disk([temporary])
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically; NaN and infinity become null, since JSON has neither."""
-    write_text(path, json.dumps(without_nan(value), ensure_ascii=False, indent=1) + "\n")
+def write_json(path: Path, value: Any, *, lasting: bool = False) -> None:
+    """Write a JSON file as `write_text` does; NaN and infinity become null, since JSON has neither."""
+    write_text(path, json.dumps(without_nan(value), ensure_ascii=False, indent=1) + "\n", lasting=lasting)
 
 
 def read_json(path: Path) -> Any:

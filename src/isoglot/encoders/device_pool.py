@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.progress import Progress
 from isoglot.encoders.embedder import Encoded, Role, Vectors, check_asked, readable
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.workers import Opener, start_workers, worker_embedder
+from isoglot.encoders.workers import Opener, ended_by_interrupts, start_workers, worker_embedder
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -52,8 +52,13 @@ class DevicePool:
 
     @cached_property
     def length(self) -> int | None:
-        """Maximum tokens per text; waits for the first process to open the model."""
-        return self._pool.submit(_length).result()
+        """Maximum tokens per text; waits for the first process to open the model.
+
+        Raises:
+            IsoglotError: a process died.
+        """
+        with self._told_if_one_dies():
+            return self._pool.submit(_length).result()
 
     @cached_property
     def model(self) -> SentenceTransformer:
@@ -79,20 +84,12 @@ class DevicePool:
         order = np.argsort([-len(text) for text in distinct], kind="stable")
         pieces = np.array_split(order, max(1, min(len(order) // _LEAST, _PIECES * self._processes)))
         found: list[Encoded | None] = [None] * len(pieces)
-        try:
+        with self._told_if_one_dies():
             flying = {self._pool.submit(_encode, distinct[own].tolist(), role): at for at, own in enumerate(pieces)}
             with Progress(f"encoding {what or role} on {self._processes} devices", len(distinct)) as progress:
                 for future in as_completed(flying):
                     found[flying[future]] = future.result()
                     progress.advance(len(pieces[flying[future]]))
-        except BrokenProcessPool as error:
-            raise IsoglotError(
-                "an encoding process died (out of memory?); give fewer devices, or a shorter length; a script needs "
-                'its own code under `if __name__ == "__main__":`'
-            ) from error
-        except BaseException:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            raise
         parts = [part for part in found if part is not None]
         back = np.argsort(np.concatenate(pieces), kind="stable")[place]
         return Encoded(
@@ -103,6 +100,25 @@ class DevicePool:
             parts[0].length,
             np.concatenate([part.was_cut for part in parts])[back],
         )
+
+    @contextmanager
+    def _told_if_one_dies(self) -> Iterator[None]:
+        """Turn the death of a process into a clear error; whatever else ends the block drops what is not encoded yet.
+
+        Raises:
+            IsoglotError: a process died.
+        """
+        try:
+            with ended_by_interrupts(self._pool):
+                yield
+        except BrokenProcessPool as error:
+            raise IsoglotError(
+                "an encoding process died (out of memory?); give fewer devices, or a shorter length; a script needs "
+                'its own code under `if __name__ == "__main__":`'
+            ) from error
+        except BaseException:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
     def close(self) -> None:
         """End the processes."""

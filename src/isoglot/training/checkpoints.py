@@ -7,9 +7,7 @@ the last seconds of writes, in any order.
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import atomic_write, read_json, write_json
+from isoglot.core.files import atomic_write, put_on_disk, read_json, write_json
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import require_same
 
@@ -103,18 +101,6 @@ def keep_newest(folder: Path, count: int) -> None:
     for path in found[:-count]:
         (path / COMPLETE).unlink()
         shutil.rmtree(path, ignore_errors=True)
-
-
-def put_on_disk(files: Iterable[Path]) -> None:
-    """Flush files to disk, so that they survive a power failure; the system may buffer them for half a minute.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    for path in files:
-        if path.is_file():
-            with path.open("rb+") as stream:
-                os.fsync(stream.fileno())
 
 
 def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:

@@ -16,6 +16,7 @@ from torch import distributed
 from transformers import TrainerCallback, set_seed
 
 from isoglot.core.errors import InputError
+from isoglot.core.files import put_on_disk
 from isoglot.core.output_folders import claimed_folder
 from isoglot.core.run_record import RECORD, device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
@@ -30,7 +31,6 @@ from isoglot.training.checkpoints import (
     CHECKPOINTS,
     complete_checkpoints,
     last_checkpoint,
-    put_on_disk,
     remove_incomplete,
     seconds_until,
 )

@@ -49,14 +49,19 @@ class Ledger:
             IsoglotError: the disk is full.
         """
         path = self._rows(address)
-        with atomic_write(path) as temporary:
-            with (
-                pa.OSFile(str(temporary), "wb") as sink,
-                pa.ipc.new_file(sink, rows.schema, options=_COMPRESSED) as out,
-            ):
-                out.write_table(rows)
-            size = temporary.stat().st_size
-        write_json(self.folder / f"{address}.json", {"passages": len(rows), "bytes": size})
+        try:
+            with atomic_write(path) as temporary:
+                with (
+                    pa.OSFile(str(temporary), "wb") as sink,
+                    pa.ipc.new_file(sink, rows.schema, options=_COMPRESSED) as out,
+                ):
+                    out.write_table(rows)
+                size = temporary.stat().st_size
+            write_json(self.folder / f"{address}.json", {"passages": len(rows), "bytes": size})
+        except InputError:
+            raise
+        except IsoglotError as error:
+            raise IsoglotError(f"{error}; what is finished stays: make room, and go on with `resume`") from error
 
     def schema(self, address: str) -> pa.Schema:
         """Return the schema of a finished shard's rows.

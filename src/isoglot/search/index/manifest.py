@@ -109,7 +109,7 @@ class Manifest:
             del record["in_context"]
         if not self.tokens:
             del record["tokens"]
-        write_json(folder / FILE, {"isoglot_index": self._format, **record})
+        write_json(folder / FILE, {"isoglot_index": self._format, **record}, lasting=True)
 
     @property
     def _format(self) -> int:

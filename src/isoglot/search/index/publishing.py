@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from isoglot.core.executors import Executor, Here
-from isoglot.core.files import atomic_write
+from isoglot.core.files import atomic_write, put_on_disk
 from isoglot.core.progress import progress_line
 from isoglot.search.index import approximate
 from isoglot.search.index.ledger import Ledger
@@ -88,6 +88,9 @@ def publish(
     )
     with writing(folder):
         tag(store, version)
+        # The version may be all that is left of the index once older ones are pruned.
+        put_on_disk((folder / "lance").rglob("*"))
+        put_on_disk([folder / SAMPLES / f"{number}.npz"])
     published = replace(manifest, current=number, versions=[*manifest.versions, version])
     published.write(folder)
     return published

@@ -23,6 +23,7 @@ from isoglot.documents.document import Document
 from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.columns import column_values, room_for
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, reason, table_uri
+from isoglot.search.index.manifest import FILE
 from isoglot.search.index.passages_table import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.rows import rows_of
 from isoglot.search.index.stored_vectors import to_column, to_matrix
@@ -288,14 +289,14 @@ def writing(folder: Path) -> Iterator[None]:
     except (RuntimeError, OSError, pa.ArrowException) as error:
         full = any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
         remedy = "make room and " if full else ""
-        old = (
-            "; removing old versions also makes room: discard what this run stored (`roll_back`), then `prune` 1"
-            if full
-            else ""
-        )
+        if (folder / FILE).is_file():
+            kept, again = "the published version is unchanged", "`resume` (or `update`)"
+            old = "; removing old versions also makes room: discard what this run stored (`roll_back`), then `prune` 1"
+        else:
+            kept, again, old = "nothing is published yet, and what is stored so far is kept", "`resume`", ""
         raise IsoglotError(
-            f"{folder}: the index cannot be written ({'the disk is full' if full else reason(error)}); what was "
-            f"published before is as it was; {remedy}run the same again with `resume` (or `update`){old}"
+            f"{folder}: the index cannot be written ({'the disk is full' if full else reason(error)}); {kept}; "
+            f"{remedy}run the same again with {again}{old if full else ''}"
         ) from error
 
 
