@@ -614,10 +614,10 @@ def test_a_full_disk_while_a_new_index_is_built(tmp_path):
         raise RuntimeError(told)
     assert str(error.value) == (
         f"{tmp_path}: the index cannot be written (the disk is full); nothing is published yet, and what is stored "
-        "so far stays; make room and run the same again with `resume`"
+        "so far is kept; make room and run the same again with `resume`"
     )
     (tmp_path / "isoglot-index.json").touch()
-    with pytest.raises(IsoglotError, match="old versions make room too"), store.writing(tmp_path):
+    with pytest.raises(IsoglotError, match="removing old versions also makes room"), store.writing(tmp_path):
         raise RuntimeError(told)
 
 
