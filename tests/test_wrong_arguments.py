@@ -484,7 +484,7 @@ def test_what_registered_functions_give():
     table = prepare(ROWS, show_progress=False).table
     with BENCHMARKS.temporary(), STORES.temporary(), REGIMES.temporary():
         register_benchmark("own", lambda request: {})
-        refused("benchmark 'own': its opener gave dict; expected a Benchmark", load_benchmark, "own")
+        refused("benchmark 'own': its opener returned dict; expected a Benchmark", load_benchmark, "own")
         register_store("own", lambda rest: None)
         refused("store 'own': returned NoneType for 'place'; expected an Index", Searcher.open, "own:place")
         register_regime("own", lambda table, sampling, batch: 5)

@@ -510,7 +510,9 @@ def test_an_interrupted_training_says_how_it_goes_on(call, rows_file, tiny_model
         code, _, err = call(*words)
     step = max(int(path.name.partition("-")[2]) for path in (tmp_path / "model" / "checkpoints").glob("checkpoint-*"))
     assert code == ends
-    assert err.endswith(f"isoglot: interrupted; the same command with --resume goes on from checkpoint {step}\n")
+    assert err.endswith(
+        f"isoglot: interrupted; run the same command with --resume to continue from checkpoint {step}\n"
+    )
     assert call(*words, "--resume")[0] == 0
 
 

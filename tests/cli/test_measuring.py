@@ -144,7 +144,7 @@ def test_gates_are_held_after_writing(tmp_path, tiny_model, rows_file, capsys):
         (("--vectors", "v", "--run", "r"), "give one of them"),
         (("--model", "embedded", "--run", "r"), "a run needs no model"),
         (("--memory", "lots"), "--memory 'lots'"),
-        (("--resamples", "1"), "--resamples wants 0"),
+        (("--resamples", "1"), "--resamples must be 0"),
         (("--length", "0"), "--length"),
         (("--benchmark", "beir"), "name its folder with --data-dir"),
         (("--benchmark", "miracl", "--offline"), "name its folder as --data-dir"),

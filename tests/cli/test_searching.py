@@ -101,7 +101,7 @@ def test_a_line_shows_where_the_words_are(capsys, index):
         (["tides", "--like", "n1"], "one of these"),
         ([], "one of these"),
         (["--like", "nowhere"], "there is no passage 'nowhere'"),
-        (["--like", "n1", "--mode", "lexical"], "--like: goes by the passage's own vector"),
+        (["--like", "n1", "--mode", "lexical"], "--like: searches with the passage's own vector"),
         (["--queries", "q.tsv", "--run", "r", "--offset", "3"], "are for one query"),
     ],
 )

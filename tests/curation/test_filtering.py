@@ -116,7 +116,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     source, target = write_jsonl(tmp_path / "in.jsonl", records()), tmp_path / "kept.jsonl"
     argv = ["data", "filter", str(source), "--top", "2", "-o", str(target)]
     assert run([*argv, "--dry-run"]) == 0
-    assert "10 rows would stay of 13" in capsys.readouterr().out
+    assert "10 rows would be kept of 13" in capsys.readouterr().out
     assert not target.exists()
     assert run(argv) == 0
     assert len(target.read_text(encoding="utf-8").splitlines()) == 10

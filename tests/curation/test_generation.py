@@ -161,4 +161,4 @@ def test_a_spent_budget(command, capsys):
     with chat_server(lambda *_: answer({"en": "When?"})) as (url, server):
         assert command(url, "--budget-tokens", 5) == 1
     assert server.prompts == []
-    assert "1 of 1 passages were not asked" in capsys.readouterr().err
+    assert "1 of 1 passages were not sent" in capsys.readouterr().err

@@ -98,7 +98,7 @@ def test_where_nothing_comes_there_are_no_rows(command, tmp_path, capsys):
     """An endpoint that answers in prose: too few questions to give it up, and yet no success."""
     with chat_server(lambda prompt, number: "Gern!") as (url, _):
         assert command("--with", url, "--tries", 1) == 1
-    assert "nothing came of 2 requests (2 an answer without a JSON object (1 tries))" in capsys.readouterr().err
+    assert "none of 2 requests gave a row (2 an answer without a JSON object (1 tries))" in capsys.readouterr().err
     assert not (tmp_path / "more.jsonl").exists()
     assert len((tmp_path / "more.rejects.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
@@ -106,7 +106,7 @@ def test_where_nothing_comes_there_are_no_rows(command, tmp_path, capsys):
 def test_a_spent_budget_says_what_is_left(command, tmp_path, capsys):
     with chat_server(german, usage=400) as (url, server):
         assert command("--with", url, "--budget-tokens", 600, "--concurrency", 1) == 1
-        assert "1 of 2 rows were not asked for" in capsys.readouterr().err
+        assert "1 of 2 rows were not sent" in capsys.readouterr().err
         assert len(list(read_rows([tmp_path / "more.jsonl"]))) == 1
         assert command("--with", url, "--overwrite") == 0
     assert len(server.prompts) == 2  # the first was not paid again
@@ -144,7 +144,7 @@ def test_a_killed_run_pays_nothing_twice(tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--with", "nowhere/model/at/all"], "no sequence-to-sequence model"),
+        (["--with", "nowhere/model/at/all"], "not a sequence-to-sequence model"),
         (["--with", "ftp://host/v1"], "expected the address of an OpenAI-compatible API"),
         (["--with", "http://host/v1", "--timeout", "0"], "--timeout 0: expected more than 0"),
         (["--with", "http://host/v1", "--budget-tokens", "0"], "--budget-tokens 0: expected at least 1"),
@@ -160,7 +160,7 @@ def test_bad_usage(command, tmp_path, capsys, more, said):
 
 def test_the_rows_that_are_translated_are_not_replaced(command, tmp_path, capsys):
     assert command("--with", "http://host/v1", "--overwrite", output="rows.jsonl") == 2
-    assert "is read, and only new rows are written" in capsys.readouterr().err
+    assert "is an input file, and only new rows are written" in capsys.readouterr().err
     assert len(list(read_rows([tmp_path / "rows.jsonl"]))) == 3
 
 

@@ -131,16 +131,16 @@ OUTSIDE = (
                   "</body></file></xliff>", "no target language"),
         ("a.xlf", "<xliff version='2.0'/>", "no units"),
         ("a.xlf", "<xliff><file source-language='en' target-language='xx'><body><trans-unit><source>a</source><target>b"
-                  "</target></trans-unit></body></file></xliff>", "a.xlf: 'xx' is no language code"),
-        ("a.tmx", "<tmx><body><tu><tuv xml:lang='xx'><seg>a</seg></tuv></tu></body></tmx>", "1: 'xx' is no language"),
-        ("a.po", 'msgid "a"\nmsgstr "b"\n', "of which language"),
+                  "</target></trans-unit></body></file></xliff>", "a.xlf: 'xx' is not a language code"),
+        ("a.tmx", "<tmx><body><tu><tuv xml:lang='xx'><seg>a</seg></tuv></tu></body></tmx>", "'xx' is not a language"),
+        ("a.po", 'msgid "a"\nmsgstr "b"\n', "header names no language"),
         ("de.po", 'msgid "gate\nmsgstr "Tor"\n', "de.po:1: not a line of a PO file"),
         ("de.po", 'msgid "gate"\n\nmsgstr "To', "de.po:3: not a line of a PO file"),
         ("a.po", 'msgid "a\nmsgstr', "a.po:1: not a line of a PO file"),
         ("a.po", b'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8"\nmsgid "a"\nmsgstr "\xff"\n', "charset"),
         ("a.tsv", "en\tde\na\n", "a.tsv:2: 1 columns; expected 2 (en, de)"),
         ("a.tsv", b"en\tde\na\t\xff\n", "not UTF-8"),
-        ("a.tsv", "Hello world\tHallo Welt\nOne\tEins\n", "a.tsv:1: 'Hello world' is no language code"),
+        ("a.tsv", "Hello world\tHallo Welt\nOne\tEins\n", "a.tsv:1: 'Hello world' is not a language code"),
         ("a.tmx.gz", b"\x1f\x8b not gzip", "broken or truncated compressed file"),
     ],
 )  # fmt: skip
@@ -163,7 +163,7 @@ def test_lines_that_match(tmp_path):
         assert not notes.problems.count
     _, notes = units(f"en={en}", f"de={tmp_path / 'short.de'}")
     assert "short.de:1: ends here, but" in notes.problems.shown[0]
-    with pytest.raises(InputError, match="one language alone"):
+    with pytest.raises(InputError, match="only one language"):
         units(f"en={en}")
 
 
@@ -210,9 +210,9 @@ def test_the_language_that_a_catalogues_name_says(tmp_path, name, lang):
 def test_an_argument_without_a_language_among_those_with_one(tmp_path):
     for name in ("x.en", "x.de"):
         (tmp_path / name).write_text("One.\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"x\.de: of which language\? .* all given as LANG=FILE"):
+    with pytest.raises(InputError, match=r"x\.de: no language given; .* as LANG=FILE"):
         units(f"en={tmp_path / 'x.en'}", tmp_path / "x.de")
-    with pytest.raises(InputError, match=r"'jp' is no language code"):
+    with pytest.raises(InputError, match=r"'jp' is not a language code"):
         units(f"en={tmp_path / 'x.en'}", f"jp={tmp_path / 'x.de'}")
 
 
@@ -267,7 +267,7 @@ def test_rows_join_memories_by_the_pivots_text():
         {"pl": "Cześć", "cs": "Ahoj"},
     ]
     assert notes.left_out == {
-        "segments whose text was there before": 1,
+        "segments whose text repeats an earlier one": 1,
         "translations that repeat the source": 1,
         "segments without words": 1,
     }

@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written(server, tmp_path):
 
 def test_offline(server, tmp_path, monkeypatch):
     with pytest.raises(
-        InputError, match=r"de\.json: missing or of other content, and downloading is off .* `data_dir`"
+        InputError, match=r"de\.json: missing or with other content, and downloading is off .* `data_dir`"
     ):
         fetch_lareqa("xquad-r", tmp_path, host=server.host, offline=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")

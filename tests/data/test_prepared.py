@@ -123,7 +123,7 @@ def test_only_prepared_rows_are_replaced(tmp_path):
     rows = parallel_rows(3)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "one.txt").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis: holds other things than prepared rows, which stay"):
+    with pytest.raises(InputError, match=r"thesis: holds files other than prepared rows, which are kept"):
         prepare(rows, tmp_path / "thesis", show_progress=False)
     with pytest.raises(InputError, match=r"one\.txt: is a file; expected a folder"):
         prepare(rows, tmp_path / "thesis" / "one.txt", show_progress=False)
@@ -197,7 +197,7 @@ def test_texts_that_an_encoder_reads_alike_are_one_passage(tmp_path):
 
 def test_what_is_prepared_is_not_said_to_be_prepared_elsewhere(prepared, tmp_path, capsys):
     assert run(["data", "prepare", str(prepared.folder), "-o", str(tmp_path / "out")]) == 2
-    assert f"{prepared.folder}: is prepared already" in capsys.readouterr().err
+    assert f"{prepared.folder}: already prepared" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -57,7 +57,7 @@ def test_miracl_keeps_all_positives(miracl, tmp_path):
     ]
     assert notes == {
         "queries without a relevant passage in the corpus": 1,
-        "judged passages that the corpus lacks": 1,
+        "judged passages missing from the corpus": 1,
         "queries without a judgement": 1,
     }
     target = tmp_path / "rows.jsonl"

@@ -123,7 +123,7 @@ def test_groups_are_named_by_all_records_or_by_none(tmp_path, capsys):
     record = {"query": "q", "positive": "p"}
     source = lines(tmp_path / "de.jsonl", {**record, "key": "2"}, {**record, "key": None})
     said = refused(["from-pairs", f"de={source}", "--group-column", "key"], tmp_path / "rows.jsonl", capsys)
-    assert f"{source}:2: field 'key' is empty, which names the group" in said
+    assert f"{source}:2: field 'key' names the group, but is empty" in said
     record = {"query": "q", "pos": ["p"], "neg": []}
     source = lines(tmp_path / "en.jsonl", {**record, "id": "2"}, record)
     said = refused(["from-flagembedding", f"en={source}"], tmp_path / "rows.jsonl", capsys)
@@ -168,7 +168,7 @@ def test_two_columns_of_one_name_are_told(tmp_path, capsys):
     source = lines(tmp_path / "a.csv", "query,positive,positive", "q,p,r")
     (row,) = converted(["from-pairs", f"de={source}"], tmp_path / "rows.jsonl")
     assert row.passage == "r"
-    assert f"{source}:1: two columns are called 'positive'; only the last of them counts" in capsys.readouterr().out
+    assert f"{source}:1: two columns are called 'positive'; only the last of them is read" in capsys.readouterr().out
 
 
 def test_endings_in_capitals(tmp_path):
@@ -286,7 +286,7 @@ def test_what_a_query_has_twice_is_counted_and_scores_follow(tmp_path, capsys):
         ("s", ("a", "b"), (8, 3, 2)),
     ]
     said = capsys.readouterr().out
-    assert "1 passages that a query has twice left out" in said
+    assert "1 repeated passages of a query left out" in said
     assert "1 negatives that are a passage of the query left out" in said
     bad = lines(tmp_path / "bad.jsonl", {"query": "q", "pos": [1], "neg": []}, {"query": "q", "pos": {"a": 1}})
     said = refused(["from-flagembedding", f"de={bad}"], tmp_path / "none.jsonl", capsys)
@@ -319,7 +319,7 @@ def test_mmarco_triples(mmarco, tmp_path, capsys):
         for group, passage, negative in (("7", 0, 3), ("7", 2, 3), ("8", 1, 4))
     ]
     said = capsys.readouterr().out
-    assert "2 rows whose query or passage a language lacks" in said
+    assert "2 rows whose query or passage is missing in a language" in said
     assert list(mmarco_rows(mmarco, langs=["de"])) == [row for row in rows if row.lang == "de"]
     rows = converted(
         ["from-mmarco", mmarco, "--negatives", "5", "--max-groups", "1", "--langs", "en"], tmp_path / "o.jsonl"
@@ -342,7 +342,7 @@ def test_mmarco_copies_of_a_relevant_passage_go_and_are_counted(mmarco, tmp_path
         ("en", "ebb", ()),
     ]
     said = capsys.readouterr().out
-    assert "1 passages that a query has twice left out" in said
+    assert "1 repeated passages of a query left out" in said
     assert "3 negatives that are a passage of the query left out" in said
 
 
@@ -367,7 +367,7 @@ def test_mmarco_errors(mmarco, tmp_path, capsys):
     broken = lines(mmarco / "collection.en.tsv", "0\tp\tq", "3\tn")
     said = refused(["from-mmarco", mmarco], target, capsys)
     assert f"{triples}:2: 2 columns; expected 3 or 4" in said
-    assert f"{triples}:3: relevance 'x' is no whole number" in said
+    assert f"{triples}:3: relevance 'x' is not a whole number" in said
     assert f"{broken}:1: 3 tab-separated columns; expected 2" in said
     assert "no language has both" in refused(["from-mmarco", mmarco, "--queries", "{lang}.tsv"], target, capsys)
     assert "--langs" in refused(["from-mmarco", mmarco, "--langs", "fr"], target, capsys)

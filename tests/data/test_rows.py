@@ -342,5 +342,5 @@ def test_a_file_cut_within_a_character_is_not_called_wrongly_encoded(tmp_path):
 @pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.TSV.gz"])
 def test_tables_are_no_rows(tmp_path, name):
     path = lines(tmp_path / name, "query,passage")
-    assert f"{path}: not rows, which are JSONL or Parquet; convert with `isoglot data from-pairs" in problems_of(path)
+    assert f"{path}: not a row file (JSONL or Parquet); convert with `isoglot data from-pairs" in problems_of(path)
     assert "--group-column" in problems_of(path)

@@ -47,7 +47,7 @@ def test_a_page_that_begins_with_a_rule_loses_nothing(text, kept):
 def test_broken_front_matter_is_told_and_kept():
     page = markdown_page("---\ntitle: Tee: eine Sache\nlang: de\n---\nMehr.")
     assert (page.title, page.lang, page.text) == ("Tee: eine Sache", "de", "Mehr.")
-    assert page.note.startswith("front matter that is no YAML (mapping values are not allowed")
+    assert page.note.startswith("front matter that is not YAML (mapping values are not allowed")
     page = markdown_page("---\ntitle: Tee\ntags: [a\n  b\n---\nMehr.")
     assert "Tee" in page.text
     assert page.note.startswith("front matter that cannot be read is kept as text (")

@@ -113,10 +113,10 @@ def test_files_that_break_off_or_are_locked_say_so(tmp_path):
     documents, told = read(tmp_path)
     assert [document.text.split()[-1] for document in documents] == ["Steht"]
     assert [line.partition(": ")[2].rpartition(": ")[2] for line in told.shown] == [
-        "it wants a password, or is of the kind before 2007; save it anew, without a password",
-        "it wants a password, or is protected; save it without",
-        "it wants a password, or is protected; save it without",
-        "the file breaks off; what is there was read",
+        "it needs a password, or is in the format before 2007; save it again, without a password",
+        "it needs a password, or is protected; save it without",
+        "it needs a password, or is protected; save it without",
+        "the file is truncated; the text before that point was read",
     ]
 
 
@@ -179,12 +179,12 @@ def test_bombs_and_strangers_are_passed_over_and_named(tmp_path):
     for words in (
         "2 files of other kinds were not read: .exe 1, .gz 1",
         "bomb.docx: not a readable Word file: it unpacks from",
-        "text.docx: not a readable Word file: broken, or no such file at all (File is not a zip file)",
+        "text.docx: not a readable Word file: broken, or another kind of file (File is not a zip file)",
         "empty.epub: not a readable EPUB: broken",
         "laughs.xml: not a readable XML file: it defines entities",
         "file.xml: not a readable XML file: it defines entities",
         "other.xml: XML that is neither DocBook nor TEI nor JATS (its root is <feed>)",
-        "broken.xml: not a readable XML file: no well-formed XML",
+        "broken.xml: not a readable XML file: not well-formed XML",
         "no.rtf: not a readable RTF file: it does not begin with",
     ):
         assert words in told
@@ -194,4 +194,4 @@ def test_a_missing_package_passes_its_files_over(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "docx", None)
     documents, problems = read(FILES / "pandoc.docx", FILES / "pandoc.odt")
     assert [document.id for document in documents] == ["pandoc.odt"]
-    assert "pandoc.docx: Word files want python-docx: pip install 'isoglot[documents]'" in problems.shown[0]
+    assert "pandoc.docx: Word files need python-docx: pip install 'isoglot[documents]'" in problems.shown[0]

@@ -268,4 +268,4 @@ def test_metadata_that_nests_too_deeply_is_told_and_passed_over(tmp_path):
     path.write_text("".join(f'{{"id": "{n}", "text": "t", "more": {nested(n)}}}\n' for n in (1, 90, 300, 600)))
     problems = Problems()
     assert [document.id for document in read_documents(find_sources([path], problems), problems)] == ["1", "90"]
-    assert "deep.jsonl:3: objects more than 100 deep within one another" in str(problems.shown)
+    assert "deep.jsonl:3: objects nested more than 100 deep" in str(problems.shown)

@@ -64,8 +64,8 @@ def test_rows_that_do_not_fit_are_named(tmp_path):
     assert places == [
         "3: 3 columns; the first line has 2",
         "4: 1 columns; the first line has 2",
-        "7: not readable as CSV (',' expected after '\"'); the line passed over",
-        "9: not readable as CSV (unexpected end of data); lines 9 to 10 passed over",
+        "7: not readable as CSV (',' expected after '\"'); the line skipped",
+        "9: not readable as CSV (unexpected end of data); lines 9 to 10 skipped",
     ]
 
 
@@ -87,7 +87,7 @@ def test_nothing_to_read_and_two_of_one_name_are_told(tmp_path):
         assert read(put(tmp_path / name, text)) == ([], [f"{tmp_path / name}: the file holds no documents"])
     documents, told = read(put(tmp_path / "t.csv", "text,text\neins,zwei\n"))
     assert documents[0][2] == "zwei"
-    assert told == [f"{tmp_path / 't.csv'}:1: two columns are called 'text'; only one of them counts"]
+    assert told == [f"{tmp_path / 't.csv'}:1: two columns are called 'text'; only one of them is read"]
 
 
 def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path):

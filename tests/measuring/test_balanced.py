@@ -113,7 +113,7 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
         (f"--model {tiny_model} --fair even", "--fair"),
         (f"--model {tiny_model} --fair balanced --write-trec", "--fair: ranks by more than vectors"),
         (f"--model {tiny_model} --quota 0.2", "--quota: says how an index is searched"),
-        (f"--run {tmp_path}/plain/metrics.json --fair balanced", "--fair, --late and --in-context want vectors"),
+        (f"--run {tmp_path}/plain/metrics.json --fair balanced", "--fair, --late and --in-context need vectors"),
     ):
         code, told = measured(flags, "refused")
         assert (code, said in told) == (2, True), told

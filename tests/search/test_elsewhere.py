@@ -108,7 +108,7 @@ def test_the_flags(tmp_path, capsys):
         (["--on", "slurm"], "--on slurm: expected ray, or ray=HOST:PORT"),
         (["--on", "ray="], "--on ray=: expected ray"),
         (["--workers", "2"], "give --on ray with them"),
-        (["--on", "ray", "--devices", "0,1"], "--devices: are of this machine"),
+        (["--on", "ray", "--devices", "0,1"], "--devices: only for this machine"),
         (["--on", "ray=127.0.0.1:1"], "no cluster can be reached at 127.0.0.1:1"),
         (["--on", "ray", "--workers", "0"], "--workers"),
     ):

@@ -236,8 +236,8 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
     assert drawn[1] != isoglot(f"search {index} anything --json")[1]
     for words, said in (
         (f"search {index} x --mode lexical --feedback", "mode 'lexical' has none"),
-        (f"search {index} --like x --feedback", "--like: goes by the passage's own vector"),
-        (f"{measure} --run {tmp_path}/a/trec -o {tmp_path}/c", "--fair, --late and --in-context want vectors"),
+        (f"search {index} --like x --feedback", "--like: searches with the passage's own vector"),
+        (f"{measure} --run {tmp_path}/a/trec -o {tmp_path}/c", "--fair, --late and --in-context need vectors"),
     ):
         code, _, told = isoglot(words)
         assert (code, said in told) == (2, True)

@@ -203,4 +203,4 @@ def test_the_command_deletes_and_names_what_is_unknown(tmp_path, capsys):
     assert run([*index, "--update", "--delete-from", str(tmp_path / "none")]) == 2
     assert run([*index, "--delete-from", str(tmp_path / "ids")]) == 2
     assert run([*index, "--moved-from", str(tmp_path)]) == 2
-    assert "--moved-from: says where one input was before" in capsys.readouterr().err
+    assert "--moved-from: gives the former place of one input" in capsys.readouterr().err

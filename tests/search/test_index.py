@@ -708,7 +708,7 @@ def test_an_interrupted_build_names_the_flag_that_goes_on(tmp_path, capsys, monk
     with monkeypatch.context() as patch:
         patch.setattr("isoglot.search.index.building.publish", stop)
         assert run(command) == 130
-    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert "run the same command with --resume to continue" in capsys.readouterr().err
     assert run(command) == 2
     assert "not finished; give --resume to go on" in capsys.readouterr().err
     assert run([*command, "--resume"]) == 0

@@ -97,9 +97,9 @@ def test_the_command_line(place, tiny_model, rows_file, tmp_path, capsys):
     assert read_json(tmp_path / "late" / "run.json")["settings"]["late"] is True
     capsys.readouterr()
     for flags, message in (
-        (["--write-trec"], "--write-trec goes by"),
-        (["--devices", "cpu,cpu"], "leave --devices and --on out"),
-        (["--model", "endpoint:http://127.0.0.1:9/v1#m"], "wants one model here"),
+        (["--write-trec"], "--write-trec by vectors only"),
+        (["--devices", "cpu,cpu"], "leave out --devices and --on"),
+        (["--model", "endpoint:http://127.0.0.1:9/v1#m"], "needs one local model"),
         (["--index", str(place)], "--rerank late"),
         (["--vectors", str(tmp_path)], "--vectors are of whole texts"),
         (["--run", "x.run"], "not a run"),

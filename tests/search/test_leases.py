@@ -210,7 +210,7 @@ def test_the_command_writes_to_an_address(tmp_path, monkeypatch, capsys, refused
         assert run(["search", address, "Berg", "--mode", "lexical", "--json"]) == 0
         assert [hit["document"] for hit in json.loads(capsys.readouterr().out)] == ["berg"]
     assert run(["index", docs, "-o", str(tmp_path / "i"), "--model", model, *local]) == 2
-    assert "--local: is of an index in an object store" in capsys.readouterr().err
+    assert "--local: only for an index in an object store" in capsys.readouterr().err
 
 
 def test_a_store_without_conditions_is_refused_by_name(tmp_path):

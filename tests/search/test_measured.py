@@ -172,7 +172,7 @@ def test_from_the_command_line(tmp_path, tiny_model, rows_file, capsys):
         (("--index", tmp_path / "i", "--langs", "de,en"), "make it with `isoglot index --benchmark`"),
         (("--index", tmp_path / "i", "--write-trec"), "`isoglot search --run` writes an index's runs"),
         (("--index", tmp_path / "i", "--depth", 2000), "a search lists at most 1000 passages"),
-        (("--index", tmp_path / "i", "--vectors", tmp_path), "--index: give it alone"),
+        (("--index", tmp_path / "i", "--vectors", tmp_path), "--index, --vectors and --run: give one of them"),
         (("--index", tmp_path), "no index"),
     ):
         code, _, err = isoglot("evaluate", *source, "-o", tmp_path / "bad", *argv)

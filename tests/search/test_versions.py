@@ -268,8 +268,8 @@ def test_the_command_prunes_alone_and_after_an_update(folder, capsys):
     assert (told["removed"], [version["number"] for version in told["versions"]]) == ([], [4, 5])
     for flags, words in (
         (["--prune", "0"], "--prune 0: expected at least 1"),
-        (["--prune", "1", "--roll-back", "4"], "stand alone"),
-        (["--prune", "1", "--versions"], "stand alone"),
+        (["--prune", "1", "--roll-back", "4"], "take no inputs or other flags"),
+        (["--prune", "1", "--versions"], "take no inputs or other flags"),
     ):
         assert run(["index", "-o", str(folder), *flags]) == 2
         assert words in capsys.readouterr().err

@@ -196,13 +196,13 @@ def test_what_watches_is_named_where_it_is_missing(docs: Path, tmp_path: Path, m
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--sync", "--delete", "a"], "--sync: brings an index to what files and folders hold; leave out --delete"),
+        (["--sync", "--delete", "a"], "--sync: makes an index match its files and folders; leave out --delete"),
         (["--sync", "--by-id", "--resume"], "leave out --by-id, --resume"),
         (["--watch", "--overwrite"], "leave out --overwrite"),
         (["--sync", "--benchmark", "xquad-r"], "leave out --benchmark"),
         (["--most-deleted", "0.2"], "give --sync with it"),
         (["--sync", "--most-deleted", "2"], "--most-deleted 2: expected a share from 0 to 1"),
-        (["--sync", "--versions"], "--versions and --roll-back stand alone"),
+        (["--sync", "--versions"], "--versions and --roll-back take no inputs"),
         (["--watch", "--moved-from", "x"], "--moved-from"),
     ],
 )

@@ -179,7 +179,7 @@ def test_judges_are_called_by_the_last_part_of_their_path(tiny_model: Path, monk
     assert list(_judges(["late", model, f"late:{model}"])) == [tiny_model.name, f"late:{tiny_model.name}"]
     monkeypatch.chdir(tiny_model)
     assert list(_judges(["."])) == [tiny_model.name]
-    with pytest.raises(InputError, match=rf"--rerank \.: another one is called '{tiny_model.name}'"):
+    with pytest.raises(InputError, match=rf"--rerank \.: another model is also called '{tiny_model.name}'"):
         _judges([model, "."])
 
 
@@ -195,7 +195,7 @@ def test_what_the_command_cannot_rerank_by_is_named(
     for model, said in (
         (str(tmp_path / "none"), f"--rerank {tmp_path / 'none'}: "),
         (str(tmp_path / "late"), "`late` is the index's own model"),
-        (str(tmp_path / "of" / "none"), "'none' stands for no re-ranking"),
+        (str(tmp_path / "of" / "none"), "'none' means no re-ranking"),
     ):
         assert run(["serve", index, "--port", "0", "--rerank", model]) == 2
         assert said in capsys.readouterr().err

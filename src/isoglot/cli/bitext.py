@@ -49,7 +49,7 @@ def from_bitext(
         for row in bitext_rows(read_units(files, Wanted(langs, fuzzy), notes), notes, dataset, pivot, keep):
             found = True
             yield row
-        notes.problems.raise_if_any("Mend these files or take them out; docs/bitext.md says what is read.")
+        notes.problems.raise_if_any("Fix or remove these files; docs/bitext.md lists the formats.")
         if not found:
             reasons = "; ".join(f"{number} {reason}" for reason, number in notes.left_out.most_common())
             raise InputError(f"{', '.join(files)}: no text with a translation ({reasons or 'no segments'})")

@@ -57,7 +57,7 @@ def compare(
     from isoglot.studies.report.comparison import comparison_record, render_comparison
 
     if resamples < 2:
-        raise InputError("--resamples wants at least 2")
+        raise InputError("--resamples must be at least 2")
     if report and output_dir is None:
         raise InputError("--report: name the folder it goes to with --output-dir")
     if source is not None and source.benchmark and not report:
@@ -126,7 +126,7 @@ def _benchmark(folder: Path, source: ComparedOn | None) -> Benchmark | None:
         return None
     expected = record.get("data", {}).get("benchmark")
     if not isinstance(data, Opened):
-        seen = "its passages stay in their files"
+        seen = "its passages are streamed, not in memory"
     elif expected not in (None, data.checksum):
         seen = "it holds other texts or judgements than the runs were measured on"
     else:

@@ -309,4 +309,4 @@ def _some(rows: Iterator[Row]) -> Iterator[Row]:
         found = True
         yield row
     if not found:
-        raise InputError("no rows were found in what was given; nothing is written")
+        raise InputError("no rows found in the input; nothing is written")

@@ -127,9 +127,9 @@ def apply(vectors: Path, /, *, debias: Path, output: OutputFile, overwrite: Swit
 def _refuse_what_does_not_go(method: str, texts: Names, strength: float | None, neighbours: int) -> None:
     """Check which flags go together, before any text is encoded."""
     if texts and method not in ("center", "lir"):
-        raise InputError(f"--texts: is for center and lir; fit {method} on --rows")
+        raise InputError(f"--texts: only for center and lir; fit {method} on --rows")
     if strength is not None and method in ("center", "lir"):
-        raise InputError(f"--strength: is of shift and csls; leave it out with {method}")
+        raise InputError(f"--strength: only for shift and csls; leave it out with {method}")
     if strength is not None and not 0 <= strength <= 1:
         raise InputError(f"--strength {strength}: expected 0 to 1")
     if neighbours < 1:
@@ -147,6 +147,6 @@ def _text_files(entries: Names) -> dict[str, Path]:
         if code is None:
             raise InputError(f"--texts {entry!r}: {lang!r} is not a language code; give one such as de")
         if code in found:
-            raise InputError(f"--texts: {code} is there twice; put all of its texts in one file")
+            raise InputError(f"--texts: {code} is given twice; put all of its texts in one file")
         found[code] = Path(path)
     return found

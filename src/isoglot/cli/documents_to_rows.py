@@ -88,11 +88,11 @@ def from_docs(
     if (query == "generated") != (with_ is not None):
         raise InputError("--query generated and --with URL go together")
     if test_output is not None and split is None:
-        raise InputError("--test-output wants --split, such as --split 0.2")
+        raise InputError("--test-output needs --split, such as --split 0.2")
     if budget_tokens is not None and with_ is None:
-        raise InputError("--budget-tokens wants --query generated with --with URL")
+        raise InputError("--budget-tokens needs --query generated with --with URL")
     if threshold is not None and align_with is None:
-        raise InputError("--threshold is of the encoder's matches; give --align-with too")
+        raise InputError("--threshold is for the encoder's matches; give --align-with too")
     pivot, langs = normal_code(pivot), tuple(map(normal_code, langs))
     train_file, test_file = _files(output, split, test_output)
     if not dry_run:
@@ -120,9 +120,9 @@ def from_docs(
         groups, count = len({row.group for row in rows}), len({row.lang for row in rows})
         if path is not None and not dry_run:
             write_rows(rows, path)
-        print(f"{len(rows)} rows, {groups} groups, {count} languages {'would stand in' if dry_run else 'in'} {path}")
+        print(f"{len(rows)} rows, {groups} groups, {count} languages {'would be in' if dry_run else 'in'} {path}")
     if outcome is not None:
-        asked.require_all(outcome, "sections were not asked about")
+        asked.require_all(outcome, "sections were not sent")
 
 
 def _ask(found: DocsRows, url: str, language_model: LanguageModel, pivot: str) -> Generated:
@@ -145,7 +145,7 @@ def _ask(found: DocsRows, url: str, language_model: LanguageModel, pivot: str) -
     print(f"{len(found.rows)} questions; {spent(chat)}")
     print_rejected(outcome)
     if not found.rows and not unpaid_of(outcome):
-        raise IsoglotError("no question of any section was of use; no rows are written")
+        raise IsoglotError("no section has a usable question; no rows are written")
     return outcome
 
 
@@ -186,7 +186,7 @@ def _print(found: DocsRows, *, guessed: bool) -> None:
     from isoglot.core.progress import progress_line
 
     for layout in found.layouts:
-        print(f"layout: {layout}{' (guessed; say --layout to change it)' if guessed else ''}")
+        print(f"layout: {layout}{' (guessed; give --layout to change it)' if guessed else ''}")
     aligned, left_out = found.counts()
     ways = ", ".join(f"{count} by {how}" for how, count in aligned.most_common() if how != "pivot")
     print(f"sections aligned: {aligned['pivot']} originals, {ways or 'no translations'}")

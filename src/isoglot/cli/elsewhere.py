@@ -59,11 +59,13 @@ class Elsewhere:
         if self.on is None:
             if chosen:
                 flags = "--workers, --cpus-per-worker, --gpus-per-worker and --shard-timeout"
-                raise InputError(f"{flags}: are of workers elsewhere; give --on ray with them")
+                raise InputError(f"{flags}: for workers on other machines; give --on ray with them")
             return None
         kind, given_address, address = self.on.partition("=")
         if kind != "ray" or (given_address and not address):
             raise InputError(f"--on {self.on}: expected ray, or ray=HOST:PORT")
         if devices:
-            raise InputError("--devices: are of this machine; with --on, say what each worker has (--gpus-per-worker)")
+            raise InputError(
+                "--devices: only for this machine; with --on, give what each worker has (--gpus-per-worker)"
+            )
         return OnRay(address or None, **chosen)

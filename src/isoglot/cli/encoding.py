@@ -58,12 +58,12 @@ def encode(
     if devices and processes > 1:
         raise InputError("--processes and --devices: a device has one process; give one of them")
     if shard_size < 1 or processes < 1:
-        raise InputError("--shard-size and --processes want at least 1")
+        raise InputError("--shard-size and --processes must be at least 1")
     if is_endpoint(model):
-        raise InputError("--model endpoint: isoglot encode wants a model here; isoglot evaluate takes endpoints")
+        raise InputError("--model endpoint: isoglot encode needs a local model; isoglot evaluate takes endpoints")
     executor = (elsewhere or Elsewhere()).executor(devices)
     if executor is not None and processes > 1:
-        raise InputError("--processes: are of this machine; with --on, give --workers")
+        raise InputError("--processes: only for this machine; with --on, give --workers")
     quiet_libraries()
     chosen = source or Source()
     with TemporaryDirectory(prefix="isoglot-") as scratch:

@@ -87,7 +87,7 @@ def generate(
     found = _subjects(passages, problems, pivot, dataset, documents, lambda: _splitter(model, length))
     subjects = list(islice(found, limit))
     if problems.count:
-        progress_line(f"{problems.count} documents or lines were passed over, such as {problems.shown[0]}")
+        progress_line(f"{problems.count} documents or lines were skipped, such as {problems.shown[0]}")
     if not subjects:
         raise InputError(f"{passages[0]}: no passages to ask about")
     asked = language_model or LanguageModel()
@@ -108,7 +108,7 @@ def generate(
     rate = len(subjects) / max(time.monotonic() - started, 1e-9)
     print(f"{count} rows for {len(subjects)} passages in {output}; {spent(chat)}; {rate:.1f} passages a second")
     print_rejected(outcome)
-    asked.require_all(outcome, f"of {len(subjects)} passages were not asked about")
+    asked.require_all(outcome, f"of {len(subjects)} passages were not sent")
 
 
 def filter_(
@@ -161,10 +161,10 @@ def filter_(
         kept = (row for row, reason in zip(rows_of(prepared), found.reasons, strict=True) if not reason)
         write_rows(kept, output)
         write_rejects(gone, refused)
-    where = f"would stay of {len(prepared)}" if dry_run else f"of {len(prepared)} in {output}"
+    where = f"would be kept of {len(prepared)}" if dry_run else f"of {len(prepared)} in {output}"
     print(f"{len(prepared) - len(gone)} rows {where}")
     for reason, number in found.counts.most_common():
-        print(f"{'would go' if dry_run else 'rejected'}: {number} ({reason})")
+        print(f"{'would be rejected' if dry_run else 'rejected'}: {number} ({reason})")
     for entry in gone[:5] if dry_run else ():
         print(f"  {entry['lang']} {entry['group']}: {entry['query'][:100]} ({entry['reason']}, rank {entry['rank']})")
 

@@ -148,7 +148,7 @@ def _once(
         )
     except KeyboardInterrupt:
         again = "--sync" if kept.on else "--update" if asked.update else "--resume"
-        progress_line(f"{folder}: what is stored so far stays; the same command with {again} goes on from there")
+        progress_line(f"{folder}: what was stored is kept; run the same command with {again} to continue")
         raise
 
 

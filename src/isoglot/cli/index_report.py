@@ -73,7 +73,7 @@ def problems_in_words(problems: Problems) -> str:
     """Describe what was skipped and what should be checked; empty if there is nothing."""
     if not (problems.count or problems.warned):
         return ""
-    counts = [f"{problems.count} passed over"] if problems.count else []
+    counts = [f"{problems.count} skipped"] if problems.count else []
     counts += [f"{problems.warned} to be checked"] if problems.warned else []
     more = [f"... and {problems.unshown} more: {problems.summary()}"] if problems.unshown else []
     return "\n".join([f"isoglot: {', '.join(counts)}:", *problems.shown, *more])

@@ -79,18 +79,18 @@ class IndexRequest:
             InputError: they do not; names them.
         """
         if (self.delete or self.delete_from) and not self.update:
-            raise InputError("--delete: takes documents out of an index; give --update with it")
+            raise InputError("--delete: removes documents from an index; give --update with it")
         if self.update and self.overwrite:
-            raise InputError("--overwrite: replaces an index, which --update goes on with; leave one of them out")
+            raise InputError("--overwrite: replaces an index, --update changes an existing one; leave one of them out")
         if self.by_id and not self.update:
-            raise InputError("--by-id: says what records replace; give --update with it")
+            raise InputError("--by-id: lets records replace those with the same id; give --update with it")
         if self.moved_from is not None and not (self.update and len(self.inputs) == 1):
-            raise InputError("--moved-from: says where one input was before; give --update and that input with it")
+            raise InputError("--moved-from: gives the former place of one input; give --update and that input with it")
         if self.moved_from is not None and self.keeping.watch:
-            raise InputError("--moved-from: is for one run; give it with --sync once, then --watch without it")
+            raise InputError("--moved-from: only for one run; give it with --sync once, then --watch without it")
         if self.source != IndexedBenchmark() and not self.source.benchmark:
-            raise InputError("--data-dir, --rows, --langs and the like are of a benchmark; give --benchmark with them")
+            raise InputError("--data-dir, --rows, --langs and the like are for a benchmark; give --benchmark with them")
         if self.source.benchmark and self.inputs:
-            raise InputError("--benchmark: its passages are indexed in place of files; leave the inputs out")
+            raise InputError("--benchmark: its passages are indexed instead of files; leave out the inputs")
         if not self.inputs and not self.source.benchmark and not (self.delete or self.delete_from):
             raise InputError("nothing to index; name files or folders, or a benchmark")

@@ -45,15 +45,17 @@ class FromIndex:
 
         if how.trec_depth is not None or how.debias is not None:
             raise InputError(
-                "--index: --write-trec and --debias want vectors or a model; `isoglot search --run` writes an index's "
+                "--index: --write-trec and --debias need vectors or a model; `isoglot search --run` writes an index's "
                 "runs, `isoglot index --debias` corrects one"
             )
         if how.late:
-            raise InputError("--late: is of a model; an index's best passages are compared so with --rerank late")
+            raise InputError(
+                "--late: only for a model; to compare an index's best passages like this, give --rerank late"
+            )
         if how.in_context:
-            raise InputError("--in-context: is of a model; an index keeps the vectors that it was made with")
+            raise InputError("--in-context: only for a model; an index keeps the vectors that it was built with")
         if streamed:
-            raise InputError("--index: wants passages in memory, not streamed (of miracl: --subset hard-negatives)")
+            raise InputError("--index: needs passages in memory, not streamed (of miracl: --subset hard-negatives)")
         check_feedback(self.ranking.feedback, self.ranking.mode)
         if how.depth > LARGEST_K:
             raise InputError(f"--depth {how.depth}: a search lists at most {LARGEST_K} passages")
@@ -97,7 +99,7 @@ class FromIndex:
 
     def score_streamed(self, data: StreamedCorpus, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
         """Raise: `check` already rejects streamed passages."""
-        raise InputError("--index: wants passages in memory")
+        raise InputError("--index: needs passages in memory")
 
     def settings(self) -> dict[str, Any]:
         """Return the index and its search settings, for `run.json`."""

@@ -91,7 +91,7 @@ def index(
     if _is_elsewhere(output_dir):
         _in_store(asked)
     elif local is not None:
-        raise InputError("--local: is of an index in an object store (-o s3://bucket/index); leave it out")
+        raise InputError("--local: only for an index in an object store (-o s3://bucket/index); leave it out")
     else:
         _in_folder(asked)
 
@@ -113,7 +113,7 @@ def _with_versions(asked: IndexRequest) -> bool:
 
     if asked.versions or asked.roll_back is not None:
         if asked.changes_documents or asked.prune is not None:
-            raise InputError("--versions and --roll-back stand alone; leave out inputs and the other flags")
+            raise InputError("--versions and --roll-back take no inputs or other flags; leave them out")
         folder, number = asked.output_dir, asked.roll_back
         manifest = read_manifest(folder) if number is None else roll_back(folder, number)
         print_versions(manifest, as_json=asked.as_json)
@@ -140,7 +140,7 @@ def _in_store(asked: IndexRequest) -> None:
 
     address = as_address(asked.output_dir)
     if asked.keeping.watch:
-        raise InputError("--watch: is of an index in a folder; run --sync now and then for one in an object store")
+        raise InputError("--watch: only for an index in a folder; for one in an object store, run --sync regularly")
     changes = asked.update or asked.roll_back is not None
     new = not (changes or asked.versions) and (asked.prune is None or bool(asked.inputs))
     place = Place.at(str(address))

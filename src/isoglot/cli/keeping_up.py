@@ -53,11 +53,11 @@ class KeepingUp:
 
         if not self.on:
             if self.most_deleted is not None:
-                raise InputError("--most-deleted: says what --sync may delete; give --sync with it")
+                raise InputError("--most-deleted: limits what --sync may delete; give --sync with it")
             return
         given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
         if given:
-            raise InputError(f"--sync: brings an index to what files and folders hold; leave out {', '.join(given)}")
+            raise InputError(f"--sync: makes an index match its files and folders; leave out {', '.join(given)}")
         check_sync(inputs, folder, self.share, alone=True)
 
 
@@ -84,7 +84,7 @@ def keep_watching(
         if isinstance(done, Exception):
             # A lasting problem, such as a folder that is not mounted, is reported once.
             if str(done) != said:
-                progress_line(f"{done}\nthe index is as it was; the next change is tried again")
+                progress_line(f"{done}\nthe index is unchanged; the next change starts another try")
             said = str(done)
         else:
             said = told(done, said)

@@ -67,7 +67,7 @@ class LanguageModel:
         if unpaid:
             raise IsoglotError(
                 f"the budget of {self.budget_tokens} tokens is spent, {unpaid} {of_what}; run again with a larger "
-                "--budget-tokens (and --overwrite): what is kept is not paid again"
+                "--budget-tokens (and --overwrite): received answers are kept and not paid again"
             )
 
 
@@ -100,8 +100,8 @@ def require_some(outcome: Outcome, path: Path) -> None:
     write_rejects(outcome.rejects, path)
     said = "; ".join(f"{number} {reason}" for reason, number in outcome.reasons.most_common(3))
     raise IsoglotError(
-        f"nothing came of {len(outcome.rejects)} requests ({said}); no rows are written, the rejects stand in {path}. "
-        "Where the endpoint was at fault, run the same command again (with --overwrite): what was answered is kept"
+        f"none of {len(outcome.rejects)} requests gave a row ({said}); no rows are written, the rejects are in {path}. "
+        "If the endpoint was at fault, run the same command again (with --overwrite): received answers are kept"
     )
 
 

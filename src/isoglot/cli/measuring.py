@@ -118,10 +118,10 @@ def evaluate(
     scores = score_source(model, vectors, run, run_pool, index, searched, options, devices, executor)
     if resamples == 1 or resamples < 0 or depth < 1 or trec_depth < 0 or not relevant_from >= 1:
         raise InputError(
-            "--resamples wants 0, or 2 and more; --depth and --relevant-from at least 1; --trec-depth at least 0"
+            "--resamples must be 0 or at least 2; --depth and --relevant-from at least 1; --trec-depth at least 0"
         )
     if report and not resamples:
-        raise InputError("--report shows intervals: --resamples wants 2 and more")
+        raise InputError("--report shows intervals: --resamples must be at least 2")
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         data = open_source(chosen, Path(scratch))
     started = time.perf_counter()

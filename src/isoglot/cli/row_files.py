@@ -45,7 +45,7 @@ def refuse_input(output: Path, inputs: Iterable[Path]) -> None:
         InputError: the output is one of the inputs.
     """
     if output.resolve() in {path.resolve() for path in inputs}:
-        raise InputError(f"--output {output}: is read, and only new rows are written; give another file")
+        raise InputError(f"--output {output}: is an input file, and only new rows are written; give another file")
 
 
 def rows_in(paths: Sequence[Path]) -> Iterator[Row]:

@@ -41,7 +41,7 @@ def prepare(
     from isoglot.data.prepared import prepare as lay_out
 
     if len(rows) == 1 and (rows[0] / "rows.arrow").is_file():
-        raise InputError(f"{rows[0]}: is prepared already; whatever takes rows takes it as it is, or copy the folder")
+        raise InputError(f"{rows[0]}: already prepared; use the folder wherever rows are expected, or copy it")
     with claimed_folder(output_dir, overwrite=overwrite) as folder:
         prepared = lay_out(rows, folder, langs=langs, show_progress=not quiet)
     print(

@@ -40,15 +40,15 @@ class FromModel:
         elsewhere = is_endpoint(self.name) or self.devices is not None or self.executor is not None
         if elsewhere and (how.late or how.in_context):
             raise InputError(
-                f"--{'late' if how.late else 'in-context'}: goes by tokens, so it wants one model here; leave "
-                "--devices and --on out"
+                f"--{'late' if how.late else 'in-context'}: works on tokens, so it needs one local model; "
+                "leave out --devices and --on"
             )
         quiet_libraries()
         if not is_endpoint(self.name):
             locate(self.name)
         elif streamed or self.executor is not None:
             raise InputError(
-                "--model endpoint: streamed passages and --on want a model here (of miracl: --subset hard-negatives)"
+                "--model endpoint: streamed passages and --on need a local model (of miracl: --subset hard-negatives)"
             )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
@@ -122,7 +122,7 @@ class FromVectors:
         _check_vectors(how, streamed)
         if how.late or how.in_context:
             raise InputError(
-                f"--{'late' if how.late else 'in-context'}: goes by tokens, and --vectors are of whole texts; give "
+                f"--{'late' if how.late else 'in-context'}: works on tokens, but --vectors are of whole texts; give "
                 "--model"
             )
         if self.executor is not None and not streamed:
@@ -172,8 +172,8 @@ class FromRun:
         _refuse_streamed(how, streamed)
         if how.wants_vectors:
             raise InputError(
-                "--run: --write-trec, --debias, --feedback, --fair, --late and --in-context want vectors or a model, "
-                "not a run"
+                "--run: --write-trec, --debias, --feedback, --fair, --late and --in-context need vectors or a "
+                "model, not a run"
             )
 
     def score(self, data: Benchmark, folder: Path, how: Scoring) -> tuple[Evaluation, str]:
@@ -224,7 +224,7 @@ def score_source(
         )
     if index is not None:
         if vectors is not None or runs is not None:
-            raise InputError("--index: give it alone, or --vectors, or --run")
+            raise InputError("--index, --vectors and --run: give one of them")
         if devices is not None:
             raise InputError("--devices: an index is searched on one device; give --device")
         return FromIndex(index, ranking, model, options)
@@ -245,7 +245,7 @@ def score_source(
 def _refuse_streamed(how: Scoring, streamed: bool) -> None:
     if streamed and how.wants_vectors:
         raise InputError(
-            "--write-trec, --debias, --feedback, --fair, --late and --in-context want passages in memory, not streamed "
+            "--write-trec, --debias, --feedback, --fair, --late and --in-context need passages in memory, not streamed "
             "ones (of beir leave --stream out, of miracl take --subset hard-negatives)"
         )
 
@@ -256,7 +256,7 @@ def _check_vectors(how: Scoring, streamed: bool) -> None:
     _refuse_streamed(how, streamed)
     if (how.late or how.balanced) and how.trec_depth is not None:
         flag = "late" if how.late else "fair"
-        raise InputError(f"--{flag}: ranks by more than vectors, which --write-trec goes by; give one of the two")
+        raise InputError(f"--{flag}: ranks by more than vectors, but --write-trec by vectors only; give one of the two")
     if how.debias is not None:
         load_debias(how.debias)  # fails on a broken file before anything is encoded
 

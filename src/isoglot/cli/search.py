@@ -73,12 +73,13 @@ def search(
     own = (chosen.mode != "dense", chosen.rerank, chosen.expand, chosen.query_lang, chosen.feedback)
     if like is not None and any(own):
         raise InputError(
-            "--like: goes by the passage's own vector; leave --mode, --rerank, --expand, --query-lang, --feedback out"
+            "--like: searches with the passage's own vector; leave out --mode, --rerank, --expand, --query-lang, "
+            "--feedback"
         )
     if (queries is None) != (run is None):
-        raise InputError("--queries and --run go together: many queries are answered in a TREC run")
+        raise InputError("--queries and --run go together: results of many queries are written as a TREC run")
     if overwrite and run is None:
-        raise InputError("--overwrite: replaces a run; give --queries and --run with it")
+        raise InputError("--overwrite: replaces a run file; give --queries and --run with it")
     if run is not None and (offset or facets or neighbours):
         raise InputError("--offset, --facets and --neighbours are for one query; leave them out with --queries")
     texts = None

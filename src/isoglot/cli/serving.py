@@ -196,11 +196,11 @@ def _judges(wanted: Sequence[str]) -> dict[str, Judge]:
         path = Path(model.removeprefix(PREFIX))
         name = (PREFIX if model.startswith(PREFIX) else "") + (path.absolute() if path.is_dir() else path).name
         if name in judges:
-            raise InputError(f"--rerank {model}: another one is called {name!r}, too; give a path that ends otherwise")
+            raise InputError(f"--rerank {model}: another model is also called {name!r}; give a path with another name")
         if name == LATE:
-            raise InputError(f"--rerank {model}: `late` is the index's own model; give a path that ends otherwise")
+            raise InputError(f"--rerank {model}: `late` is the index's own model; give a path with another name")
         if name == NOT_RERANKED:
-            raise InputError(f"--rerank {model}: {name!r} stands for no re-ranking; give a path that ends otherwise")
+            raise InputError(f"--rerank {model}: {name!r} means no re-ranking; give a path with another name")
         judges[name] = judge_of(model)
     return judges
 
@@ -213,7 +213,7 @@ def encoder_named(place: str, opened: Opened, model: str | None) -> str:
     """
     name = model or (opened.about.model if opened.about else "")
     if not name:
-        raise InputError(f"{place}: does not say which encoder its vectors are of; give it as --model")
+        raise InputError(f"{place}: does not name the encoder of its vectors; give it as --model")
     return name
 
 

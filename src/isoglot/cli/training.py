@@ -205,7 +205,7 @@ def _interrupted(folder: Path) -> KeyboardInterrupt:
     if not kept:
         return KeyboardInterrupt()
     step = kept[-1].name.rpartition("-")[2]
-    return KeyboardInterrupt(f"the same command with --resume goes on from checkpoint {step}")
+    return KeyboardInterrupt(f"run the same command with --resume to continue from checkpoint {step}")
 
 
 def _plain(training: StudyTraining | None) -> TrainSettings:

@@ -93,7 +93,7 @@ def translate(
     print_rejected(outcome)
     if outcome.rejects:
         print(f"{len(outcome.rejects)} rejects with their reasons in {refused}")
-    asked.require_all(outcome, f"of {len(tasks)} rows were not asked for")
+    asked.require_all(outcome, f"of {len(tasks)} rows were not sent")
 
 
 def _open_translator(

@@ -148,7 +148,7 @@ class Decoded(NamedTuple):
         if self.guessed:
             return f"not UTF-8; read as {self.encoding}, which is a guess"
         places = "1 place" if self.lost == 1 else f"{self.lost} places"
-        return f"bytes that are no {self.encoding} in {places}; \ufffd stands there instead" if self.lost else ""
+        return f"bytes that are not {self.encoding} in {places}, replaced by \ufffd" if self.lost else ""
 
 
 def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
@@ -302,7 +302,7 @@ def _guess(data: bytes) -> Decoded | None:
         from charset_normalizer import from_bytes
     except ImportError as error:
         raise MissingPackageError(
-            "texts that are not UTF-8 want charset-normalizer: pip install 'isoglot[search]'"
+            "texts that are not UTF-8 need charset-normalizer: pip install 'isoglot[search]'"
         ) from error
     matches = from_bytes(data, cp_isolation=list(_GUESSED))
     ranked = sorted(

@@ -34,8 +34,8 @@ class DuplicateRowError(InputError):
 
 
 REPEAT_REMEDY = (
-    "a group has one query a language, which may have several different passages: give other questions other groups "
-    "and drop what is there twice"
+    "a group has one query a language, which may have several different passages: give other questions other "
+    "groups and drop duplicates"
 )
 
 

@@ -165,7 +165,9 @@ def _refuse_to_replace(folder: Path) -> None:
     if folder.is_file():
         raise InputError(f"{folder}: is a file; expected a folder for the prepared rows, or none yet")
     if folder.is_dir() and holds_anything(folder) and not (folder / "rows.arrow").is_file():
-        raise InputError(f"{folder}: holds other things than prepared rows, which stay; give another folder, or none")
+        raise InputError(
+            f"{folder}: holds files other than prepared rows, which are kept; give another folder, or none"
+        )
 
 
 def open_prepared(folder: Path) -> Prepared:
@@ -207,7 +209,7 @@ def _already(rows: Any, restricted: bool) -> Prepared | None:
         return None
     if restricted:
         raise InputError(
-            f"{rows.folder}: prepared rows keep the languages that they have; prepare again from row files to keep some"
+            f"{rows.folder}: the languages of prepared rows are fixed; prepare again from row files to select some"
         )
     return rows
 

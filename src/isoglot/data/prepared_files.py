@@ -106,7 +106,7 @@ def write_prepared(
             flush()
     problems.raise_if_any(REMEDY)
     if not present:
-        raise InputError("no rows: what was given has columns, but nothing in them")
+        raise InputError("no rows: the input has columns, but they are empty")
     if langs is not None and (not langs or not set(langs) <= present):
         missing = f"no rows in {', '.join(sorted(set(langs) - present))}" if langs else "an empty list"
         raise InputError(f"langs: {missing}; there are: {', '.join(sorted(present))}")

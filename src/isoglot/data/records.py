@@ -112,7 +112,7 @@ def _separated(path: Path, problems: Problems, *, tabs: bool, header: bool) -> I
                 names = values if header else [str(number) for number in range(1, len(values) + 1)]
                 twice = [name for name, count in Counter(names).items() if name and count > 1]
                 if twice:
-                    problems.warn(path, line, f"two columns are called {twice[0]!r}; only the last of them counts")
+                    problems.warn(path, line, f"two columns are called {twice[0]!r}; only the last of them is read")
                 if header:
                     continue
             if len(values) != len(names):

@@ -29,7 +29,7 @@ FIELDS = (*REQUIRED, *OPTIONAL_TEXT, "negatives", "scores")
 
 # The content of a data set: questions with passages that answer them, or texts with their translations.
 Kind = Literal["qa", "bitext"]
-REMEDY = "Mend these lines or take them out; docs/data.md describes the format."
+REMEDY = "Fix or remove these lines; docs/data.md describes the format."
 _BLANK = re.compile(rf"[\s{IGNORABLE}]*")
 
 
@@ -89,7 +89,7 @@ def read_rows(paths: Iterable[Path], problems: Problems | None = None) -> Iterat
             raise InputError(f"{path}: no such file; give JSONL (.jsonl, .jsonl.gz) or Parquet rows")
         if _is_table(path):
             raise InputError(
-                f"{path}: not rows, which are JSONL or Parquet; convert with `isoglot data from-pairs LANG={path}`, or "
+                f"{path}: not a row file (JSONL or Parquet); convert with `isoglot data from-pairs LANG={path}`, or "
                 f"where a column holds the language with `isoglot data from-pairs {path} --lang-column NAME` "
                 "(`--group-column NAME` for what translations of one question share)"
             )

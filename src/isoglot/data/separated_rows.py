@@ -71,7 +71,7 @@ def separated_rows(
         except csv.Error as error:
             ended = before + reader.line_num
             lines = f"lines {begun} to {ended}" if ended > begun else "the line"
-            problems.add(path, begun, f"not readable as CSV ({error}); {lines} passed over")
+            problems.add(path, begun, f"not readable as CSV ({error}); {lines} skipped")
             continue
         if any(values):
             yield SeparatedRow(before + reader.line_num, place, values)

@@ -47,7 +47,7 @@ def _book(source: Source, problems: Problems) -> Page:
             try:
                 decoded = decode(archive.read(member), markup=True)
             except KeyError:
-                problems.warn(source.path, None, f"the book lacks its part {member}")
+                problems.warn(source.path, None, f"the book's part {member} is missing")
                 continue
             if decoded is not None:
                 part = html_page(decoded.text)

@@ -88,14 +88,14 @@ def _folder(folder: Path, inputs: Sequence[Path], problems: Problems, unlisted: 
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(root) / name for name in folders):
             if path.is_symlink() and not any(path.resolve().is_relative_to(given.resolve()) for given in inputs):
-                leads = f"a link to the folder {shown(path.resolve())}, which is not followed; name that folder, too"
+                leads = f"a link to the folder {shown(path.resolve())}, which is not followed; name that folder as well"
                 problems.add(shown(path), None, leads)
         for name in sorted(names):
             path = Path(root) / name
             if name.startswith("."):
                 continue
             if not path.is_file():
-                problems.add(shown(path), None, "cannot be read (a broken link, or no file)")
+                problems.add(shown(path), None, "cannot be read (a broken link, or not a regular file)")
             elif kind_of(path) is None:
                 others[shown(path.suffix.lower()) or "without an ending"] += 1
             else:

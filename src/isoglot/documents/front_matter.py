@@ -54,7 +54,7 @@ def split_front_matter(text: str) -> FrontMatter:
             plain = [_PLAIN.fullmatch(line) for line in lines]
             if pattern is _YAML and all(plain):
                 said = {line[1]: (line[2] or "").strip().strip("\"'") for line in plain if line}
-                return FrontMatter(_scalars(said), text[found.end() :], f"front matter that is no YAML ({error})")
+                return FrontMatter(_scalars(said), text[found.end() :], f"front matter that is not YAML ({error})")
             return FrontMatter({}, text, f"front matter that cannot be read is kept as text ({error})")
         if not isinstance(record, dict) or not any(isinstance(key, str) and _KEY.fullmatch(key) for key in record):
             break
@@ -90,7 +90,7 @@ def _yaml(text: str) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise MissingPackageError("front matter wants PyYAML: pip install 'isoglot[search]'") from error
+        raise MissingPackageError("front matter needs PyYAML: pip install 'isoglot[search]'") from error
     try:
         # The base loader keeps every scalar as text: `no` stays Norwegian, and 2024-02-30 raises no error.
         return yaml.load(text, Loader=yaml.BaseLoader)

@@ -76,7 +76,7 @@ def _documents(records: Iterable[Any], by_id: bool, problems: Problems) -> Itera
         plain = dict(record) if isinstance(record, Mapping) else record
         if by_id and isinstance(plain, dict) and not _has_id(plain):
             problems.add(
-                source.path, number, f"no id; an update finds what it replaces by one of {', '.join(ID_FIELDS)}"
+                source.path, number, f"no id; to find what it replaces, an update needs one of {', '.join(ID_FIELDS)}"
             )
             continue
         document = record_document(plain, source, number, 0, problems)

@@ -48,7 +48,7 @@ def html_page(text: str) -> Page:
     try:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
-        raise MissingPackageError("HTML files want selectolax: pip install 'isoglot[search]'") from error
+        raise MissingPackageError("HTML files need selectolax: pip install 'isoglot[search]'") from error
     shallow = flattened(text)
     tree = LexborHTMLParser(shallow.replace(_BREAK, " "))
     title_node, root = tree.css_first("title"), tree.css_first("html")

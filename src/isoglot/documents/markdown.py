@@ -56,7 +56,7 @@ def _parser(indented_code: bool = True) -> Any:
         from mdit_py_plugins.footnote import footnote_plugin
     except ImportError as error:
         raise MissingPackageError(
-            "Markdown files want markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
+            "Markdown files need markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
         ) from error
     # Without the footnote plugin, a footnote of one word would be parsed as a link definition and its text lost.
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"]).use(footnote_plugin)

@@ -59,7 +59,7 @@ def _docx(source: Source) -> Page:
         from docx.oxml import parse_xml
         from lxml.etree import LxmlError
     except ImportError as error:
-        raise MissingPackageError("Word files want python-docx: pip install 'isoglot[documents]'") from error
+        raise MissingPackageError("Word files need python-docx: pip install 'isoglot[documents]'") from error
     with unpacked(source.path), _strange(PythonDocxError, LxmlError):
         file = docx.Document(str(source.path))
         levels = {style.style_id: _level(style.name or "") for style in file.styles}
@@ -100,7 +100,7 @@ def _pptx(source: Source) -> Page:
         from lxml.etree import LxmlError
         from pptx.exc import PythonPptxError
     except ImportError as error:
-        raise MissingPackageError("PowerPoint files want python-pptx: pip install 'isoglot[documents]'") from error
+        raise MissingPackageError("PowerPoint files need python-pptx: pip install 'isoglot[documents]'") from error
     with unpacked(source.path), _strange(PythonPptxError, LxmlError):
         file = pptx.Presentation(str(source.path))
         blocks = []
@@ -166,7 +166,7 @@ def _rtf(source: Source) -> Page:
     try:
         from striprtf.striprtf import rtf_to_text
     except ImportError as error:
-        raise MissingPackageError("RTF files want striprtf: pip install 'isoglot[documents]'") from error
+        raise MissingPackageError("RTF files need striprtf: pip install 'isoglot[documents]'") from error
     data = source.path.read_bytes().decode("latin-1")
     if not data.lstrip().startswith("{\\rtf"):
         raise UnreadableError("it does not begin with {\\rtf")
@@ -178,7 +178,9 @@ def _rtf(source: Source) -> Page:
         cells = (cell.strip().removeprefix("•\t") for line in said.split("\n") for cell in line.split("|"))
         lines = tuple(Block(cell) for cell in cells if cell)
         called = rtf_to_text("{\\rtf1\\ansi " + title[1] + "}", errors="replace").strip() if title else ""
-        return Page(lines, called, note="the file breaks off; what is there was read" if open_groups else "")
+        return Page(
+            lines, called, note="the file is truncated; the text before that point was read" if open_groups else ""
+        )
 
 
 @contextmanager

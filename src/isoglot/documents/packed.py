@@ -37,21 +37,23 @@ def unpacked(path: Path) -> Iterator[zipfile.ZipFile]:
     with path.open("rb") as file:
         if file.read(8) == _COMPOUND:
             raise UnreadableError(
-                "it wants a password, or is of the kind before 2007; save it anew, without a password"
+                "it needs a password, or is in the format before 2007; save it again, without a password"
             )
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             size, packed = sum(member.file_size for member in members), max(1, path.stat().st_size)
             if size > MOST or (size > _SMALL and size > _RATIO * packed):
-                raise UnreadableError(f"it unpacks from {packed} to {size} bytes, as no document does (a zip bomb?)")
+                raise UnreadableError(
+                    f"it unpacks from {packed} to {size} bytes, too much for a document (a zip bomb?)"
+                )
             if any(member.flag_bits & 1 for member in members) or _is_locked(archive):
-                raise UnreadableError("it wants a password, or is protected; save it without")
+                raise UnreadableError("it needs a password, or is protected; save it without")
             yield archive
     except UnreadableError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, LookupError, ValueError, struct.error) as error:
-        raise UnreadableError(f"broken, or no such file at all ({str(error) or type(error).__name__})") from error
+        raise UnreadableError(f"broken, or another kind of file ({str(error) or type(error).__name__})") from error
 
 
 def _is_locked(archive: zipfile.ZipFile) -> bool:
@@ -75,7 +77,7 @@ def xml_root(data: bytes) -> Any:
         from defusedxml import DefusedXmlException
         from defusedxml.ElementTree import ParseError, fromstring
     except ImportError as error:
-        raise MissingPackageError("XML documents want defusedxml: pip install 'isoglot[documents]'") from error
+        raise MissingPackageError("XML documents need defusedxml: pip install 'isoglot[documents]'") from error
     try:
         try:
             return fromstring(data)
@@ -85,9 +87,9 @@ def xml_root(data: bytes) -> Any:
             # Character names such as &nbsp; from a document type definition, which is not loaded.
             return fromstring(_ENTITY.sub(_character, data))
     except DefusedXmlException as error:
-        raise UnreadableError(f"it defines entities, which could be a bomb, and is not read ({error})") from error
+        raise UnreadableError(f"it defines entities, possibly a bomb, so it was not read ({error})") from error
     except (ParseError, ValueError, LookupError) as error:
-        raise UnreadableError(f"no well-formed XML ({error})") from error
+        raise UnreadableError(f"not well-formed XML ({error})") from error
 
 
 def _character(name: re.Match[bytes]) -> bytes:

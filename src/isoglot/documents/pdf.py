@@ -28,12 +28,12 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
     try:
         import pypdfium2 as pdfium
     except ImportError as error:
-        raise MissingPackageError("PDF files want pypdfium2: pip install 'isoglot[search]'") from error
+        raise MissingPackageError("PDF files need pypdfium2: pip install 'isoglot[search]'") from error
     try:
         file = pdfium.PdfDocument(source.path.read_bytes())
     except pdfium.PdfiumError as error:
         if "password" in str(error).lower():
-            problems.add(source.path, None, "the PDF wants a password; save it without one")
+            problems.add(source.path, None, "the PDF needs a password; save it without one")
         else:
             problems.add(source.path, None, f"not a readable PDF ({error})")
         return
@@ -56,7 +56,7 @@ def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
     if broken:
         problems.warn(source.path, None, f"{broken} pages of the PDF cannot be read")
     if not blocks:
-        problems.add(source.path, None, "the PDF holds no text (a scan?); recognise its text first")
+        problems.add(source.path, None, "the PDF holds no text (a scan?); run text recognition (OCR) first")
         return
     yield page_document(source, Page(tuple(blocks), title, lang), sure=False)
 

@@ -57,7 +57,7 @@ def _in_its_language(document: Document, source: Source, problems: Problems) -> 
     read = clearly_another(prose, document.lang, identify)
     if read is None:
         return document
-    problems.warn(source.path, None, f"declares the language {document.lang!r}, but is in {read!r}, which counts")
+    problems.warn(source.path, None, f"declares the language {document.lang!r}, but is in {read!r}, which is used")
     return replace(document, lang=read)
 
 

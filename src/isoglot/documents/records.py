@@ -150,12 +150,12 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     lang = None if isinstance(lang, str) and not lang.strip() else lang
     code = stated_code(lang) if isinstance(lang, str) else None
     if lang is not None and code is None and not (isinstance(lang, str) and known_code(lang)):
-        problems.warn(source.path, number, f"language {lang!r} is no code such as 'de'; it will be detected")
+        problems.warn(source.path, number, f"language {lang!r} is not a code such as 'de'; it will be detected")
     more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
     if isinstance(title, (dict, list)):
         more["title"], title = title, None
     if _deeper(more, DEEPEST):
-        problems.add(source.path, number, f"objects more than {DEEPEST} deep within one another")
+        problems.add(source.path, number, f"objects nested more than {DEEPEST} deep")
         return None
     own = clean(str(known)) if known is not None else ""
     return Document(

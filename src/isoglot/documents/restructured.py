@@ -108,7 +108,7 @@ def _docutils() -> tuple[Any, Any]:
         from docutils import core, nodes
         from docutils.parsers.rst import Directive, directives
     except ImportError as error:
-        raise MissingPackageError("reStructuredText wants docutils: pip install 'isoglot[documents]'") from error
+        raise MissingPackageError("reStructuredText needs docutils: pip install 'isoglot[documents]'") from error
 
     class Prose(Directive):  # type: ignore[misc]
         """Parses the directive's content as if the directive were not there."""

@@ -21,7 +21,7 @@ def read_separated(source: Source, problems: Problems) -> Iterator[Document]:
         rows = separated_rows(stream, source.path, problems, tabs=tabs)
         _, _, names = next(rows, (0, 0, []))
         if not names:
-            problems.add(source.path, None, "no line names the columns; the file is empty")
+            problems.add(source.path, None, "no header line; the file is empty")
             return
         columns = [column.strip() for column in names]
         if not {column.lower() for column in columns} & set(TEXT_FIELDS):
@@ -31,7 +31,7 @@ def read_separated(source: Source, problems: Problems) -> Iterator[Document]:
             return
         twice = [name for name, count in Counter(column.lower() for column in columns if column).items() if count > 1]
         if twice:
-            problems.warn(source.path, 1, f"two columns are called {twice[0]!r}; only one of them counts")
+            problems.warn(source.path, 1, f"two columns are called {twice[0]!r}; only one of them is read")
         for number, _, values in rows:
             if len(values) != len(columns):
                 problems.add(source.path, number, f"{len(values)} columns; the first line has {len(columns)}")

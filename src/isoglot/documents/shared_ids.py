@@ -47,7 +47,7 @@ def refuse_shared_ids(sources: Sequence[Source], scratch: Path, held: Callable[[
             shared.add(document.file, document.line, f"the id {document.id!r} is that of another text in {file}")
         elif there:
             shared.add(document.file, document.line, f"the id {document.id!r} is that of {there}")
-    by_id = "" if held is None else "; where records shall replace those of other files, give `by_id`"
+    by_id = "" if held is None else "; to replace records of other files, give `by_id`"
     shared.raise_if_any(
         f"Ids must be unique in an index; change them, leave them out, or make an index of each file{by_id}."
     )

@@ -68,7 +68,7 @@ def test_an_endpoint_that_refuses_stops_all(chat):
 
 
 def test_an_endpoint_that_is_down_stops_all(chat, tmp_path):
-    with chat_server(lambda *_: 500) as (url, server), pytest.raises(IsoglotError, match="one after the other"):
+    with chat_server(lambda *_: 500) as (url, server), pytest.raises(IsoglotError, match="failed in a row"):
         list(chat(url, tries=1, concurrency=1).ask_all(questions(*map(str, range(50)))))
     assert len(server.prompts) < 20
     with pytest.raises(IsoglotError, match="connection failed"):

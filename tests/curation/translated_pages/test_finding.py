@@ -23,7 +23,7 @@ def make(folder, *names):
         (["locale/de/LC_MESSAGES/a.po"], "no documents here.*1 .po files are not read: .*sphinx-build"),
         (["en/modules/ROOT/pages/a.adoc", "fr/modules/ROOT/pages/a.adoc"], "2 .adoc files are not read: .*asciidoctor"),
         (["man/man1/ls.1", "man/de/man1/ls.1"], "2 man files are not read: .*mandoc -T html"),
-        (["a.md", "b.md"], r"no page of its 2 documents .* `layouts` 'docs/\{lang\}/\{path\}'"),
+        (["a.md", "b.md"], r"no page of its 2 documents .* `layouts`, such as 'docs/\{lang\}/\{path\}'"),
         (["docs/a.md", "docs/en/a.md"], r"those under 'docs/\{path\}' cannot be in en.*`pivot`"),
     ],
 )
@@ -50,8 +50,8 @@ def test_files_that_are_no_page_have_a_reason(tmp_path):
     found = find_pages(tmp_path, (parse_layout("docs/{lang}/{path}"),), "en")
     assert found.pages == {"a": {"de": "docs/de/a.md", "en": "docs/en_GB/a.md"}}
     assert found.left_out == [
-        ("docs/en_US/a.md", "another file is this page in this language"),
-        ("notes.md", "the layout does not lead to it"),
+        ("docs/en_US/a.md", "another file has this page in this language"),
+        ("notes.md", "it does not match the layout"),
     ]
 
 

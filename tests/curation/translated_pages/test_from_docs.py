@@ -113,7 +113,7 @@ def test_what_was_dropped_is_counted_under_any_name(tmp_path):
     ("files", "message"),
     [
         ({}, "no documents here"),
-        ({"a.md": "# A", "b.md": "# B"}, "found in two languages; say where the languages are"),
+        ({"a.md": "# A", "b.md": "# B"}, "found in two languages; give `layouts`, such as"),
     ],
 )
 def test_folders_without_translations_are_refused(tmp_path, files, message):
@@ -175,7 +175,7 @@ def test_the_command(tmp_path, whole, capsys):
         (["--test-output", str(report)], "--report"),
         (["--test-output", str(target)], "--test-output"),
         (["--test-output", str(tmp_path / "test.csv")], "test.csv: rows are written as JSON lines"),
-        (["--budget-tokens", "9"], "--budget-tokens wants --query generated"),
+        (["--budget-tokens", "9"], "--budget-tokens needs --query generated"),
         (["--threshold", "0.1"], "give --align-with too"),
     ):
         assert run([*argv, "--overwrite", *more]) == 2

@@ -190,8 +190,8 @@ class Chat:
             if self._failures >= _GIVE_UP:
                 self._stopped.set()
                 raise IsoglotError(
-                    f"{self.settings.url}: {self._failures} questions failed one after the other, the last with: "
-                    f"{fault}; what was answered is kept in {self._store.path}, so run the same command again"
+                    f"{self.settings.url}: {self._failures} requests failed in a row, the last with: "
+                    f"{fault}; received answers are kept in {self._store.path}, so run the same command again"
                 )
 
     def _post(self, client: httpx.Client, question: Question[T], attempt: int) -> tuple[str, int]:

@@ -75,7 +75,7 @@ def _reader(langs: set[str]) -> Callable[[str], GeneratedQuestions]:
         record = json_object(answer, ["questions"])
         given, summaries = record["questions"], record.get("summaries")
         if not isinstance(given, list):
-            raise ValueError("an answer whose questions are no list")
+            raise ValueError("an answer whose questions are not a list")
         questions = [_texts(entry) for entry in given if isinstance(entry, dict)]
         if not any(langs & entry.keys() for entry in questions):
             raise ValueError("an answer without questions in the languages asked for")

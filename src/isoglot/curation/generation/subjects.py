@@ -54,7 +54,7 @@ def subjects_of_passages(
     """
     for name, lang, text, title in passages:
         if lang == UNKNOWN:
-            problems.add(name, None, "its language cannot be told")
+            problems.add(name, None, "its language cannot be detected")
         else:
             yield Subject(name, dataset, lang, text, title or None, None, {lang: text})
 
@@ -68,7 +68,7 @@ def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, d
     for document in read_files(paths, problems):
         lang = document.lang or detect(f"{document.title}\n{document.text}")
         if lang == UNKNOWN:
-            problems.add(document.file, document.line, "its language cannot be told")
+            problems.add(document.file, document.line, "its language cannot be detected")
             continue
         parts = split(document.text, lang)
         for number, part in enumerate(parts, 1):

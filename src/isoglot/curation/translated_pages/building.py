@@ -145,10 +145,10 @@ def _page_rows(
 def _no_rows(found: DocsRows) -> str:
     left_out = found.counts()[1]
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
-    headless = "; what has no headings wants `query` first-sentence" if left_out["no heading"] else ""
+    headless = "; for pages without headings, give `query` first-sentence" if left_out["no heading"] else ""
     return (
-        f"no section is there in two languages under {' and '.join(map(str, found.layouts))} (left out: {reasons}); "
-        f"is that where the languages are? `layouts` says it{headless}"
+        f"no section exists in two languages under {' and '.join(map(str, found.layouts))} (left out: {reasons}); "
+        f"if the languages are elsewhere, give `layouts`{headless}"
     )
 
 

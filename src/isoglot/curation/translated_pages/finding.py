@@ -60,15 +60,15 @@ def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPage
     chosen = tuple(layouts) or guess_layouts(files, pivot)
     if not chosen:
         raise InputError(
-            f"{shown(folder)}: no page of its {len(files)} documents was found in two languages; say where the "
-            "languages are, such as `layouts` 'docs/{lang}/{path}', '{path}.{lang}.md', or "
+            f"{shown(folder)}: no page of its {len(files)} documents was found in two languages; give "
+            "`layouts`, such as 'docs/{lang}/{path}', '{path}.{lang}.md', or "
             f"'i18n/{{lang}}/{{path}}|docs/{{path}}' where the {pivot} pages stand elsewhere"
             f"{_other_pivot(files, pivot)}{_hints(others)}"
         )
     pages = pages_of(files, chosen, pivot)
     if not any(len(versions) > 1 for versions in pages.values()):
         raise InputError(
-            f"{shown(folder)}: no page is there in two languages under {' and '.join(map(str, chosen))} "
+            f"{shown(folder)}: no page exists in two languages under {' and '.join(map(str, chosen))} "
             f"({len(pages)} pages, {len(files)} documents, such as {', '.join(files[:_MOST_HINTS])}){_hints(others)}"
         )
     used = {file for versions in pages.values() for file in versions.values()}
@@ -98,8 +98,8 @@ def _why_not(file: str, layouts: Sequence[Layout], pivot: str, pages: dict[str, 
     for layout in layouts:
         found = layout.match(file, pivot)
         if found is not None and found.lang in pages.get(found.page, {}):
-            return "another file is this page in this language"
-    return "the layout does not lead to it"
+            return "another file has this page in this language"
+    return "it does not match the layout"
 
 
 def _other_pivot(files: list[str], pivot: str) -> str:
@@ -109,8 +109,8 @@ def _other_pivot(files: list[str], pivot: str) -> str:
     if plain is None:
         return ""
     return (
-        f". With '{other[0]}' there would be pages; those under '{plain}' cannot be in {pivot}, whose pages are "
-        "named as such: say with `pivot` in which language they are"
+        f". '{other[0]}' would match pages; those under '{plain}' cannot be in {pivot}, whose pages "
+        "have the code in their names: give their language as `pivot`"
     )
 
 

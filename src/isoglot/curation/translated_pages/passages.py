@@ -30,7 +30,7 @@ def splitter(model: SentenceTransformer, length: int | None = None) -> Callable[
 
     tokenizer: Any = model.tokenizer
     if not getattr(tokenizer, "is_fast", False):
-        raise InputError("the model's tokenizer does not tell where tokens stand; use one with a fast tokenizer")
+        raise InputError("the model's tokenizer does not give the positions of tokens; use one with a fast tokenizer")
     prompt = model.prompts.get("document") or ""
     room = (length or preset_of(model).passage_length) - len(tokenizer(prompt + " ")["input_ids"])
     if room < 8:

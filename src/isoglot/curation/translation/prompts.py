@@ -41,7 +41,7 @@ def _reader(keys: list[str]) -> Callable[[str], dict[str, str]]:
         texts = {key: record[key] for key in keys}
         wrong = [key for key, value in texts.items() if not isinstance(value, str) or not value.strip()]
         if wrong:
-            raise ValueError(f"an answer whose {', '.join(wrong)} is no text")
+            raise ValueError(f"an answer whose {', '.join(wrong)} is not a text")
         return {key: " ".join(value.split()) if key != "passage" else value.strip() for key, value in texts.items()}
 
     return read

@@ -57,7 +57,7 @@ class Seq2Seq:
             raise MissingPackageError(f"{name}: its tokenizer needs another package ({_first(error)})") from error
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{name}: no sequence-to-sequence model ({_first(error)}); give a folder or Hub id such as "
+                f"{name}: not a sequence-to-sequence model ({_first(error)}); give a folder or Hub id such as "
                 "facebook/nllb-200-distilled-600M, or the address of an endpoint"
             ) from error
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -269,7 +269,7 @@ def from_rows(prepared: Prepared, name: str = "rows") -> Benchmark:
         answers[key] = of_component.setdefault(int(component[row]), [])
     entries = [(key, table.languages[code], text) for (code, text), key in candidates.items()]
     notes = [
-        f"{dataset} is bitext, where a text is its own query: what is found in the query's language says nothing of a "
+        f"{dataset} is bitext, where a text is its own query: results in the query's language say nothing about a "
         "retriever, read the cross-lingual setting"
         for dataset in table.cross_only
     ]

@@ -82,7 +82,7 @@ def fetch_lareqa(
             continue
         if offline:
             raise InputError(
-                f"{path}: missing or of other content, and downloading is off (`offline`, ISOGLOT_OFFLINE or "
+                f"{path}: missing or with other content, and downloading is off (`offline`, ISOGLOT_OFFLINE or "
                 f"HF_HUB_OFFLINE); name the folder of {name} as `data_dir`, or go online"
             )
         _fetch(f"{host}/{REVISIONS[name]}/{name}/{lang}.json", path, sums[lang])

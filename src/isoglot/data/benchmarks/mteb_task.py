@@ -124,7 +124,7 @@ def _entries(rows: Any) -> Iterator[tuple[str, str]]:
     for row in rows:
         text, title = row["text"], row.get("title")
         if not isinstance(text, str):
-            raise InputError(f"query {row['id']!r}: a conversation, not a text; such tasks are not taken")
+            raise InputError(f"query {row['id']!r}: a conversation, not a text; such tasks are not supported")
         yield str(row["id"]), (f"{title} {text}" if title else text).strip()
 
 

@@ -78,7 +78,7 @@ def register_benchmark(name: str, opener: Opener) -> Opener:
     Raises:
         InputError: `opener` is not a function, or the name is invalid.
     """
-    check_function(f"benchmark {name!r}", opener, 1, "a function of a Request to a Benchmark")
+    check_function(f"benchmark {name!r}", opener, 1, "a function that takes a Request and returns a Benchmark")
     return BENCHMARKS.register(name, opener)
 
 
@@ -91,11 +91,12 @@ def open_benchmark(request: Request) -> Benchmark | StreamedCorpus:
     name, _, argument = request.name.partition(":")
     if name in BENCHMARKS:
         opener = BENCHMARKS.get(name)
-        check_function(f"benchmark {name!r}", opener, 1, "a function of a Request to a Benchmark")
+        check_function(f"benchmark {name!r}", opener, 1, "a function that takes a Request and returns a Benchmark")
         found = opener(replace(request, name=name, argument=argument))
         if not isinstance(found, Benchmark) and not callable(getattr(found, "benchmark", None)):
             raise InputError(
-                f"benchmark {name!r}: its opener gave {type(found).__name__}; expected a Benchmark or a StreamedCorpus"
+                f"benchmark {name!r}: its opener returned {type(found).__name__}; expected a Benchmark or a "
+                "StreamedCorpus"
             )
         return found
     path = Path(request.name)

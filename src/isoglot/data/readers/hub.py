@@ -14,7 +14,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.codes import known_code
 
-_REMEDY = "Name other columns, or take these records out."
+_REMEDY = "Name other columns, or remove these records."
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _records(stream: Any, name: str) -> Iterator[dict[str, Any]]:
         except (ArrowException, DatasetsError, ValueError, TypeError) as error:
             raise InputError(f"{name}: a file of it cannot be read ({_first(error)})") from error
         except OSError as error:
-            raise IsoglotError(f"{name}: cannot be read on ({_first(error)}); try again") from error
+            raise IsoglotError(f"{name}: reading stopped ({_first(error)}); try again") from error
         if record is None:
             return
         yield record

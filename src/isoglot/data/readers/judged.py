@@ -77,7 +77,7 @@ def judged_rows(
         texts = _passages(place.corpus, wanted, problems)
         left_out += Counter(
             {
-                "judged passages that the corpus lacks": len(wanted - texts.keys()),
+                "judged passages missing from the corpus": len(wanted - texts.keys()),
                 "queries without a judgement": len(topics) - len(judged),
             }
         )

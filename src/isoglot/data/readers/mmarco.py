@@ -15,7 +15,7 @@ from isoglot.languages.known import known
 from isoglot.languages.table import parse_codes
 
 QUERIES, COLLECTION = "queries.{lang}.tsv", "collection.{lang}.tsv"
-_REMEDY = "Mend these lines or take them out; docs/data.md describes mMARCO's layout."
+_REMEDY = "Fix or remove these lines; docs/data.md describes mMARCO's layout."
 
 
 def mmarco_rows(
@@ -75,13 +75,13 @@ def mmarco_rows(
             there = [texts[key][1] for key in positives if key in texts]
             answers = list(dict.fromkeys(there))
             if group not in asked or not answers:
-                left_out["rows whose query or passage a language lacks"] += 1
+                left_out["rows whose query or passage is missing in a language"] += 1
                 continue
             # Different ids may have the same text, sometimes in one language only: such a copy of a relevant passage
             # must not become a negative.
             unlike = [texts[key][1] for key in others if key in texts]
             kept = [text for text in dict.fromkeys(unlike) if text not in answers]
-            left_out["passages that a query has twice left out"] += len(there) - len(answers)
+            left_out["repeated passages of a query left out"] += len(there) - len(answers)
             left_out["negatives that are a passage of the query left out"] += sum(text in answers for text in unlike)
             number, query = asked[group]
             record = {
@@ -117,7 +117,7 @@ def fetch_mmarco(hub_id: str, langs: str | Iterable[str] | None, *, offline: boo
         IsoglotError: the download failed.
     """
     if not hub_id.partition("@")[2]:
-        raise InputError(f"{hub_id}: no such folder; of a Hub data set name a revision (ID@COMMIT)")
+        raise InputError(f"{hub_id}: no such folder; for a Hub data set, give a revision (ID@COMMIT)")
     codes = parse_codes(langs, tuple(known())) if langs else ("*",)
     patterns = [HUB_RELATIONS]
     for code in codes:
@@ -157,7 +157,7 @@ def _relations(
                 if int(grade) < 1:
                     continue
             except ValueError:
-                problems.add(path, number, f"relevance {grade!r} is no whole number")
+                problems.add(path, number, f"relevance {grade!r} is not a whole number")
                 continue
         else:
             query, positive, negative = parts

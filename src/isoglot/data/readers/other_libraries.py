@@ -18,7 +18,7 @@ from isoglot.data.records import read_records
 from isoglot.data.rows import Row, check_rows
 from isoglot.languages.codes import known_code
 
-_REMEDY = "Mend these lines or take them out; docs/data.md describes the formats."
+_REMEDY = "Fix or remove these lines; docs/data.md describes the formats."
 _QUERIES = ("query", "anchor", "question", "sentence1")
 _PASSAGES = ("positive", "passage", "pos", "answer", "document", "sentence2")
 _LABELS = ("label", "labels", "score", "scores")  # as Sentence Transformers calls what is no text
@@ -73,7 +73,7 @@ def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]
         elif lang_column is not None:
             sources.append(Source(Path(name), None))
         else:
-            raise InputError(f"{name}: of which language? Give LANG=FILE, such as de={name}, or name `lang_column`")
+            raise InputError(f"{name}: no language given; give LANG=FILE, such as de={name}, or name `lang_column`")
     if not sources:
         raise InputError("no files given; name them as LANG=FILE, such as de=train.de.jsonl")
     return sources
@@ -207,7 +207,7 @@ def _without_repeats(fields: dict[str, Any], notes: Counter[str]) -> None:
         return  # `check_rows` reports it
     kept = [at for at, text in enumerate(texts) if text not in texts[:at]]
     others = [at for at, text in enumerate(negatives) if text not in texts]
-    notes["passages that a query has twice left out"] += len(texts) - len(kept)
+    notes["repeated passages of a query left out"] += len(texts) - len(kept)
     notes["negatives that are a passage of the query left out"] += len(negatives) - len(others)
     fields["passages"], fields["negatives"] = [passages[at] for at in kept], [negatives[at] for at in others]
     if fields.get("scores"):
@@ -276,7 +276,7 @@ def _rows(
                         notes[f"pairs with a label below {reading.relevant_from:g} left out"] += 1
                     continue
             if group is None and reading.group_column:
-                problems.add(source.path, number, f"field {reading.group_column!r} is empty, which names the group")
+                problems.add(source.path, number, f"field {reading.group_column!r} names the group, but is empty")
                 continue
             if by_line is not None and by_line != (group is None):
                 what = "no id where earlier ones have one" if group is None else "an id where earlier ones have none"
@@ -302,8 +302,8 @@ def _rows(
         problems.add(
             sources[0].path,
             None,
-            f"several files of {twice[0]}, whose lines n would be one query: put them into one file, name "
-            "`group_column`, or say that they are `unaligned`",
+            f"several files of {twice[0]}, so line n of each would be the same query: put them into one file, "
+            "name `group_column`, or say that they are `unaligned`",
         )
     elif aligned and len(set(ends.values())) > 1:
         lengths = ", ".join(f"{path} {number}" for path, number in ends.items())

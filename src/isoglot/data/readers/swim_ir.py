@@ -16,7 +16,7 @@ from isoglot.languages.detection import identifier_if_there
 
 _FIELDS = ("_id", "code", "query", "title", "text")
 _PASSAGES = "en"  # language of the passages in the cross-lingual sets
-_OTHER = "records whose passage is in another language than the question (the cross-lingual sets are so)"
+_OTHER = "records whose passage is in another language than the question (as in the cross-lingual sets)"
 
 
 def swim_ir_rows(
@@ -66,7 +66,7 @@ def swim_ir_rows(
                 row = check_row(fields, path, number, problems)
                 if row is not None:
                     yield row
-    problems.raise_if_any("Mend these records or take them out; docs/data.md describes the format.")
+    problems.raise_if_any("Fix or remove these records; docs/data.md describes the format.")
 
 
 def _fields(record: dict[str, Any], dataset: str, cross_lingual: bool) -> Iterator[dict[str, Any]]:

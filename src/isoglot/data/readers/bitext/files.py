@@ -68,7 +68,7 @@ def read_units(names: Sequence[str], wanted: Wanted, notes: Notes) -> Iterator[U
         return
     if any(aligned) and not all(Path(name).exists() for name in names):
         plain_name = next(name for name, found in zip(names, aligned, strict=True) if not found)
-        raise InputError(f"{plain_name}: of which language? Files that match line by line are all given as LANG=FILE")
+        raise InputError(f"{plain_name}: no language given; give all files that match line by line as LANG=FILE")
     sources = [source for name in names for source in _sources(Path(name))]
     plain = [source for source in sources if source.ending not in READERS]
     for source in sources:
@@ -119,15 +119,15 @@ def _by_language(plain: Sequence[Source], wanted: Wanted) -> list[tuple[str, Sou
     ends = [source.ending.removeprefix(".") for source in plain]
     if len(plain) > 1 and all(end.replace("-", "").isalpha() and 2 <= len(end) <= 8 for end in ends):
         return list(zip(ends, plain, strict=True))
-    raise InputError(f"{plain[0].name}: of which language and kind? expected {KINDS}, such as en=a.en de=a.de")
+    raise InputError(f"{plain[0].name}: language and kind are unknown; expected {KINDS}, such as en=a.en de=a.de")
 
 
 def _moses(files: Sequence[tuple[str, Source]], notes: Notes) -> Iterator[Unit]:
     for lang, source in files:
         if known_code(lang) is None:
-            raise InputError(f"{source.name}: {lang!r} is no language code such as 'de'; give it as LANG=FILE")
+            raise InputError(f"{source.name}: {lang!r} is not a language code such as 'de'; give it as LANG=FILE")
     if len({lang for lang, _ in files}) < 2:
-        raise InputError(f"{files[0][1].name}: one language alone is no bitext; give a file for each of two or more")
+        raise InputError(f"{files[0][1].name}: only one language; bitext needs a file for each of two or more")
     with ExitStack() as stack:
         streams = []
         for lang, source in files:

@@ -24,7 +24,7 @@ def moses_units(streams: Sequence[tuple[str, str, IO[bytes]]], notes: Notes) -> 
         if ended:
             going = next(name for (_, name, _), line in zip(streams, lines, strict=True) if line is not None)
             notes.problems.add(
-                ended[0], number - 1, f"ends here, but {going} goes on; line n must be the same in all files"
+                ended[0], number - 1, f"ends here, but {going} has more lines; line n must match in all files"
             )
             return
         texts = {}
@@ -47,7 +47,7 @@ def tsv_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Ite
             langs = [name.strip() for name in fields]
             unknown = [name for name in langs if known_code(name) is None]
             if unknown:
-                seen = f"{unknown[0][:40]!r} is no language code such as 'de'"
+                seen = f"{unknown[0][:40]!r} is not a language code such as 'de'"
                 notes.problems.add(file, 1, f"{seen}; name the columns' languages here, or in `langs`, source first")
                 return
             continue

@@ -28,7 +28,7 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
     try:
         import polib
     except ImportError as error:
-        raise MissingPackageError("PO files want polib: pip install 'isoglot[data]'") from error
+        raise MissingPackageError("PO files need polib: pip install 'isoglot[data]'") from error
     data = stream.read()
     found = re.search(rb"charset=([\w.:-]+)", data[:4000])
     encoding = (found[1].decode() if found else "utf-8").replace("CHARSET", "utf-8")
@@ -50,9 +50,7 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
     lang = catalogue.metadata.get("Language", "").strip() or (wanted.langs[-1] if wanted.langs else _named(file))
     source = wanted.langs[0] if wanted.langs else "en"
     if not lang:
-        notes.problems.add(
-            file, None, "of which language? Its header names none: add Language: or give `langs` SOURCE,TARGET"
-        )
+        notes.problems.add(file, None, "its header names no language: add Language: or give `langs` SOURCE,TARGET")
         return
     for entry in catalogue:
         translation = entry.msgstr or entry.msgstr_plural.get(0, "")

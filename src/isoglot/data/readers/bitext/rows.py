@@ -45,7 +45,7 @@ def bitext_rows(
         group = hashlib.blake2b(f"{origin}\0{texts[origin]}".encode(), digest_size=8).hexdigest()
         new = {lang: seen.add(f"{group}\0{lang}") for lang in texts}
         if not any(fresh for lang, fresh in new.items() if lang != origin):
-            notes.left_out["segments whose text was there before"] += 1
+            notes.left_out["segments whose text repeats an earlier one"] += 1
             continue
         again = sum(not fresh for lang, fresh in new.items() if lang != origin)
         if again:
@@ -61,7 +61,7 @@ def _texts(unit: Unit, langs: tuple[str, ...], notes: Notes) -> dict[str, str]:
     for given, raw in unit.texts.items():
         text, lang = " ".join(raw.split()), known_code(given)
         if lang is None:
-            notes.problems.add(unit.file, unit.number, f"{given!r} is no language code such as 'de'")
+            notes.problems.add(unit.file, unit.number, f"{given!r} is not a language code such as 'de'")
             continue
         if langs and lang not in langs:
             continue

@@ -29,7 +29,7 @@ def tmx_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Ite
             if not lang:
                 notes.problems.add(file, None, f"unit {number}: a text without xml:lang")
             elif known_code(lang) is None:
-                notes.problems.add(file, None, f"unit {number}: {lang!r} is no language code such as 'de'")
+                notes.problems.add(file, None, f"unit {number}: {lang!r} is not a language code such as 'de'")
             elif segment is None:
                 notes.left_out["segments without text"] += 1
             elif lang in texts:

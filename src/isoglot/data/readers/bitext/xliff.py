@@ -42,7 +42,7 @@ def xliff_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> I
             return
         unknown = next((lang for lang in (source_lang, target_lang) if known_code(lang) is None), None)
         if unknown is not None:
-            notes.problems.add(file, None, f"{unknown!r} is no language code such as 'de'")
+            notes.problems.add(file, None, f"{unknown!r} is not a language code such as 'de'")
             return
         segments = [element] if element.tag == "trans-unit" else [part for part in element if _name(part) == "segment"]
         for segment in segments:

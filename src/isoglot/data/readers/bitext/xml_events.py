@@ -34,7 +34,7 @@ def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes
         from defusedxml.common import DefusedXmlException
         from defusedxml.ElementTree import iterparse
     except ImportError as error:
-        raise MissingPackageError("TMX and XLIFF want defusedxml: pip install 'isoglot[data]'") from error
+        raise MissingPackageError("TMX and XLIFF need defusedxml: pip install 'isoglot[data]'") from error
     path: list[Element] = []
     inside = 0
     try:
@@ -55,13 +55,11 @@ def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes
             if path:
                 path[-1].remove(element)
     except DefusedXmlException as error:
-        notes.problems.add(
-            file, None, f"declares entities or opens other files ({error}); it is not read, write it plain"
-        )
+        notes.problems.add(file, None, f"declares entities or opens other files ({error}); remove them from the file")
     except ParseError as error:
         notes.problems.add(file, error.position[0], f"broken or truncated XML ({error})")
     except (LookupError, ValueError) as error:
-        notes.problems.add(file, None, f"XML in an encoding that is not known ({error}); save it as UTF-8")
+        notes.problems.add(file, None, f"XML in an unknown encoding ({error}); save it as UTF-8")
 
 
 def spoken(element: Element, silent: Collection[str]) -> str:
