@@ -601,7 +601,7 @@ def test_a_full_disk_leaves_what_was_published(capital_index, tmp_path, model, m
         self.passages = Full(self.passages)
 
     monkeypatch.setattr(store.Store, "__init__", init)
-    with pytest.raises(IsoglotError, match=r"the disk is full.*as it was.*`update`"):
+    with pytest.raises(IsoglotError, match=r"the disk is full.*is unchanged.*`update`"):
         build_index([docs], folder, model, name="m", update=True)
     assert LanceIndex(folder).languages()["de"] == 4
     monkeypatch.undo()
