@@ -93,6 +93,18 @@ def test_an_encoder_that_would_be_random_in_part_is_refused(tiny_model, tmp_path
         load(str(folder), device="cpu")
 
 
+@pytest.mark.parametrize("level", ["ERROR", "WARNING"])
+def test_it_is_refused_whatever_the_libraries_may_say(tiny_model, tmp_path, level, caplog):
+    """TRANSFORMERS_VERBOSITY=error hides the report that tells of random weights."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "query" not in name}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with caplog.at_level(level, logger="transformers"), pytest.raises(InputError, match="lack weights of the encoder"):
+        load(str(folder), device="cpu")
+    assert logging.getLogger("transformers.modeling_utils").level == logging.NOTSET
+
+
 def test_a_pooler_that_nobody_asks_may_be_random(tmp_path):
     """Masked language models have none; LaBSE's vectors go through it."""
     folder = bert(tmp_path / "mine")

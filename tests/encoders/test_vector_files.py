@@ -260,16 +260,22 @@ def open_noted(said):
     return lambda texts, role: threading.Event().wait()
 
 
-def test_workers_leave_with_a_killed_parent(tmp_path):
-    folder, said = tmp_path / "out", tmp_path / "said"
-    folder.mkdir()
+def started(opener, folder):
+    """A process that encodes with two workers, and the pipe into which their encoders say their process ids."""
+    out, said = folder / "out", folder / "said"
+    out.mkdir()
     os.mkfifo(said)
     child = warm_context().Process(
         target=encode_shards,
-        args=(list(entries(60)), folder, partial(open_noted, said), {}),
+        args=(list(entries(60)), out, partial(opener, said), {}),
         kwargs={"size": 7, "processes": 2},
     )
     child.start()
+    return child, said
+
+
+def test_workers_leave_with_a_killed_parent(tmp_path):
+    child, said = started(open_noted, tmp_path)
     with said.open() as pipe:
         workers = {int(pipe.readline()) for _ in range(2)}
         assert len(workers - {child.pid}) == 2
@@ -287,15 +293,7 @@ def open_deaf(said):
 
 @pytest.mark.timeout(120)
 def test_an_interrupt_does_not_wait_for_workers_that_hang(tmp_path):
-    folder, said = tmp_path / "out", tmp_path / "said"
-    folder.mkdir()
-    os.mkfifo(said)
-    child = warm_context().Process(
-        target=encode_shards,
-        args=(list(entries(60)), folder, partial(open_deaf, said), {}),
-        kwargs={"size": 7, "processes": 2},
-    )
-    child.start()
+    child, said = started(open_deaf, tmp_path)
     with said.open() as pipe:
         for _ in range(2):
             pipe.readline()

@@ -17,9 +17,9 @@ from isoglot.core.files import read_json
 from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
-from isoglot.encoders.drawn_weights import drawn_weights, require_weights
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.hub_answers import HubSilentError, require_hub
+from isoglot.encoders.missing_weights import noting_missing, require_weights
 from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import let_pad, pooled
@@ -94,7 +94,7 @@ def load(
     try:
         require_hub(path, revision)
         _require_one_vector(name, path, revision)
-        with retries_told_once(f"model {name}", path), weights_of(path) as place, drawn_weights() as drawn:
+        with retries_told_once(f"model {name}", path), weights_of(path) as place, noting_missing() as missing:
             model = SentenceTransformer(
                 str(place),
                 revision=revision,
@@ -109,7 +109,7 @@ def load(
             merge_adapter(backbone_of(model))
         let_pad(model.tokenizer)
         says_how = _says_how(path, revision)
-        require_weights(name, drawn, model[0], pooler=not says_how and preset.pooling == "pooler")
+        require_weights(name, missing, model[0], pooler=not says_how and preset.pooling == "pooler")
         if not says_how:
             model = pooled(model, backbone_of(model), preset, name)
     except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
