@@ -9,13 +9,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
-from isoglot.cli.help_page import BATCHES, MODEL
+from isoglot.cli.help_page import MODEL
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Length, Paths, Switch
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.sampling.regimes import Sampling
+from isoglot.training.settings import BATCHES
 
 
 def audit(

@@ -11,7 +11,6 @@ from cyclopts.help import DefaultFormatter
 BENCHMARK = Group("Benchmark", sort_key=1)
 SEARCH = Group("Search", sort_key=2)
 TRAINING = Group("Training", sort_key=3)
-BATCHES = Group("Batches", sort_key=4)
 LANGUAGE_MODEL = Group("Asking a language model", sort_key=5)
 MODEL = Group("Opening the model", sort_key=6)
 WORKERS = Group("Workers of a cluster", sort_key=7)

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import BenchmarkName, open_benchmark
-from isoglot.cli.help_page import BATCHES, MODEL, TRAINING
+from isoglot.cli.help_page import MODEL, TRAINING
 from isoglot.cli.options import Fractions, Json, Names, Numbers, OutputDir, Paths, StudySampling, StudyTraining, Switch
 from isoglot.cli.serving import PORT, check_serving, serve_quickstart
 from isoglot.core.errors import InputError
@@ -18,7 +18,7 @@ from isoglot.data.opening import open_rows
 from isoglot.encoders.options import LoadOptions
 from isoglot.studies.settings import StudySettings
 from isoglot.training.sampling.regimes import sweep
-from isoglot.training.settings import TrainSettings
+from isoglot.training.settings import BATCHES, TrainSettings
 
 
 def train(

@@ -80,14 +80,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def put_on_disk(files: Iterable[Path]) -> None:
-    """Wait until files would survive a power failure; the system may keep them in memory for half a minute.
+    """Flush files to disk, so that they survive a power failure; the system may buffer them for half a minute.
 
     Raises:
         OSError: they cannot be written.
     """
     for path in files:
         if path.is_file():
-            with path.open("rb+") as stream:
+            # Files of another user may be readable only, which is enough except on Windows.
+            with path.open("rb" if os.name == "posix" else "rb+") as stream:
                 os.fsync(stream.fileno())
 
 

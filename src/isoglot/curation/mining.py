@@ -18,11 +18,11 @@ from isoglot.core.arguments import check_kind, check_number, check_whole
 from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
-from isoglot.curation.other_passages import Vectors, distinct_passages, nearest_others
+from isoglot.curation.other_passages import distinct_passages, nearest_others
 from isoglot.data.near_duplicates import NEAR, contains, normalise
 from isoglot.data.prepared import Prepared, prepare
 from isoglot.encoders.devices import Precision
-from isoglot.encoders.embedder import Model
+from isoglot.encoders.embedder import Model, Vectors
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.embedder import Vectors
 from isoglot.measuring.ranks import BLOCK_BYTES
-
-Vectors = NDArray[np.float32]
 
 
 def distinct_passages(rows: Prepared) -> NDArray[np.int64]:

@@ -16,6 +16,9 @@ from isoglot.training.sampling.regimes import Sampling
 Embeddings = Literal["used", "all", "freeze"]
 Wire = Literal["fp32", "bf16"]
 # Losses with a dedicated weight setting, `loss_NAME`.
+# Groups of `--help`, between training's other flags and those that open the model (`isoglot.cli.help_page`).
+BATCHES = Group("Batches", sort_key=4)
+LORA = Group("LoRA", sort_key=5)
 _OWN = ("info_nce", "symmetric", "jsd", "kl", "distill")
 _LEAST = {
     "batch_size": 2,
@@ -118,9 +121,7 @@ class TrainSettings:
         device: Device, such as cpu or cuda; chosen by torch when not given.
     """
 
-    sampling: Annotated[Sampling, Parameter(name="*", group=Group("Batches", sort_key=4))] = field(
-        default_factory=Sampling
-    )
+    sampling: Annotated[Sampling, Parameter(name="*", group=BATCHES)] = field(default_factory=Sampling)
     temperature: float = 0.03
     batch_size: int = 32
     lr: float = 3e-5
@@ -132,7 +133,7 @@ class TrainSettings:
     query_length: int | None = None
     passage_length: int | None = None
     embeddings: Embeddings | None = None
-    lora: Annotated[LoraSettings | None, Parameter(name="*", group=Group("LoRA", sort_key=5))] = None
+    lora: Annotated[LoraSettings | None, Parameter(name="*", group=LORA)] = None
     precision: TrainPrecision = "auto"
     chunk: int | None = None
     grad_cache: int | None = None
