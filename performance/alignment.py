@@ -25,8 +25,8 @@ from isoglot.data.benchmarks.lareqa import load_lareqa, read_lareqa
 from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load
+from isoglot.measuring.benchmark_vectors import encode_benchmark
 from isoglot.measuring.scoring import score
-from isoglot.measuring.sides import encode_benchmark
 
 SHARE, SEED = 0.2, 7
 RIDGES = (1, 3, 10, 30)

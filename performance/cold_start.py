@@ -38,7 +38,7 @@ def main():
     made.add_argument("--clock", choices=["wall", "processor"], default="wall", help="which the goals are held against")
     args = made.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from isoglot.encoders.names import locate
+    from isoglot.encoders.model_names import locate
 
     folder, _ = locate(args.model)
     with tempfile.TemporaryDirectory() as scratch:

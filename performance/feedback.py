@@ -22,8 +22,8 @@ from articles import Joined, line, parser, wanted
 
 from isoglot.encoders.feedback import PASSAGES, WEIGHT, drawn_to
 from isoglot.encoders.loading import load
+from isoglot.measuring.benchmark_vectors import encode_benchmark
 from isoglot.measuring.ranks import top_k_scored
-from isoglot.measuring.sides import encode_benchmark
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from search import generate

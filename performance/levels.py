@@ -20,8 +20,8 @@ from articles import parser, wanted
 from isoglot.encoders.late_interaction import SHARE, late_scores
 from isoglot.encoders.opening import open_embedder
 from isoglot.measuring.balanced import balance
+from isoglot.measuring.benchmark_vectors import encode_sides
 from isoglot.measuring.scoring import score_matrix
-from isoglot.measuring.sides import encode_sides
 
 GRID = [(0.5, 0, 3), (1, 0, 3), (0, 0.5, 3), (0, 0.5, 10), (0, 1, 10), (0.3, 0.5, 3), (0.7, 0.3, 3), (0.2, 0.8, 3)]
 GRID += [(0.5, 0.5, k) for k in (1, 2, 3, 5, 10, 30)]

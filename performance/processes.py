@@ -26,7 +26,7 @@ WAYS = ("asleep", "spinning")
 def child(task):
     """Open a model and print "ready", then encode at every line of stdin and print the CPU seconds."""
     if task["way"] == "asleep":
-        from isoglot.core.waiting import wait_asleep
+        from isoglot.core.passive_waiting import wait_asleep
 
         wait_asleep()
     import torch

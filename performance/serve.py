@@ -226,7 +226,7 @@ def percentiles(took: np.ndarray) -> dict:
 
 def child(count: int, model: str | None, *, stored: bool = False, all_routes: bool = False) -> None:
     """Run the server; print its port when it is ready, and its peak memory when it was stopped."""
-    from isoglot.core.waiting import wait_asleep
+    from isoglot.core.passive_waiting import wait_asleep
     from isoglot.search.index.memory import MemoryIndex
     from isoglot.search.passage import Passage
     from isoglot.search.searcher import Searcher
@@ -308,7 +308,7 @@ def opened(model: str):
 def encoder(model: str | None):
     """A model in its own process, or a function that draws vectors seeded by a text's checksum."""
     if model:
-        from isoglot.encoders.apart import Apart
+        from isoglot.encoders.encoder_process import Apart
 
         return Apart(partial(opened, model))
 

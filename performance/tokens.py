@@ -30,8 +30,8 @@ from isoglot.encoders.in_context import joined
 from isoglot.encoders.late_interaction import SHARE, SHARE_DRAWN, late_scores
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.unit_vectors import units
+from isoglot.measuring.benchmark_vectors import encode_sides, fed_back
 from isoglot.measuring.scoring import score_matrix
-from isoglot.measuring.sides import encode_sides, fed_back
 from isoglot.search.index.building import build_index
 from isoglot.search.searcher import Searcher
 

@@ -118,7 +118,7 @@ def test_whoever_shares_a_model_takes_turns_in_one_way():
         made = [
             node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".Lock")
         ]
-        assert len(made) <= 1 or path == "encoders/turns.py"
+        assert len(made) <= 1 or path == "encoders/model_locks.py"
         for node in ast.walk(tree):
             for target in node.targets if isinstance(node, ast.Assign) else []:
                 patched = isinstance(target, ast.Attribute) and target.attr in ("preprocess", "tokenize", "encode")

@@ -5,7 +5,7 @@ from .data.benchmarks.named import load_benchmark as load_benchmark
 from .data.prepared import Prepared as Prepared
 from .data.prepared import prepare as prepare
 from .encoders.loading import load as load
-from .languages.known import Language as Language
+from .languages.known_languages import Language as Language
 from .languages.table import language as language
 from .languages.table import register_language as register_language
 from .measuring.evaluating import evaluate as evaluate

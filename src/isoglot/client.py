@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.short_repr import brief
 from isoglot.languages.table import given_codes
 
 try:

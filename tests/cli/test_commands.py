@@ -130,7 +130,7 @@ def test_evaluate(call, tiny_model, lareqa_folder, tmp_path):
 
 
 def test_evaluate_on_a_folder_of_files(call, tiny_model, shared_data, tmp_path, monkeypatch):
-    module = importlib.import_module("isoglot.measuring.sides")
+    module = importlib.import_module("isoglot.measuring.benchmark_vectors")
     seen = []
     monkeypatch.setattr(module, "encode_sides", lambda model, data, in_context: seen.append(data) or sys.exit(7))
     with pytest.raises(SystemExit):

@@ -7,7 +7,7 @@ import pytest
 from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
 from isoglot.data.lookups import DuplicateRowError
 from isoglot.search.lookup import NoPassageError
-from isoglot.serve.spoken import SpokenError
+from isoglot.serve.translatable import SpokenError
 from isoglot.training.sampling.strata import BatchTooLargeError
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError, MissingPackageError
-from isoglot.curation import tokeniser
+from isoglot.curation import token_counts
 from isoglot.curation.audit_text import render
 from isoglot.curation.auditing import audit
 from isoglot.data.benchmarks.benchmark import from_rows
@@ -166,9 +166,9 @@ def test_from_the_command_line(tmp_path, capsys):
 
 def test_tokens_from_python(tmp_path, monkeypatch):
     monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
-    assert doctest.testmod(tokeniser).failed == 0
+    assert doctest.testmod(token_counts).failed == 0
     rows = clean_rows()
-    opened = tokeniser.open_tokeniser(str(bert(tmp_path / "model", [row.passage for row in rows])), query_length=20)
+    opened = token_counts.open_tokeniser(str(bert(tmp_path / "model", [row.passage for row in rows])), query_length=20)
     assert (opened.query_length, opened.passage_length) == (20, 192)
     # A word, the two special tokens, and one that no text of the model held.
     assert opened.passages(["harbour", "harbour \u2603"]) == ([3, 4], 1)
@@ -186,7 +186,7 @@ def test_tokens_from_python(tmp_path, monkeypatch):
 )
 def test_tokens_of_what_is_no_encoder(given, message):
     with pytest.raises(InputError, match=message):
-        tokeniser.open_tokeniser(**given)
+        token_counts.open_tokeniser(**given)
 
 
 def test_rows_that_models_made_are_counted(tmp_path):

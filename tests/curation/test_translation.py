@@ -10,15 +10,15 @@ import pytest
 import isoglot
 from isoglot.cli import run
 from isoglot.core.errors import InputError
-from isoglot.curation.answers.outcome import Outcome
-from isoglot.curation.answers.store import AnswerStore
+from isoglot.curation.language_model.answer_cache import AnswerStore
+from isoglot.curation.language_model.outcome import Outcome
 from isoglot.curation.translation.filling import ModelTranslator, Task, fill, missing
 from isoglot.curation.translation.in_context import queries_in_context
 from isoglot.curation.translation.language_codes import model_codes
 from isoglot.curation.translation.seq2seq import Seq2Seq
 from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row, read_rows
-from isoglot.languages.known import listed
+from isoglot.languages.known_languages import listed
 from support.chat import chat_server
 from support.rows import write_jsonl
 

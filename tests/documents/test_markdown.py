@@ -2,7 +2,7 @@ import pytest
 
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown import markdown_page
-from isoglot.documents.restructured import restructured_page
+from isoglot.documents.restructured_text import restructured_page
 from isoglot.documents.sections import Section, sections
 
 

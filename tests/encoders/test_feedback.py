@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isoglot.encoders.feedback import PASSAGES, WEIGHT, drawn_to
-from isoglot.encoders.hubs import hubs
+from isoglot.encoders.hubness import hubs
 from isoglot.encoders.unit_vectors import units
 
 

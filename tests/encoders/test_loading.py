@@ -17,9 +17,9 @@ from isoglot.encoders import presets
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.hub_answers import require_hub
+from isoglot.encoders.hub_access import require_hub
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
-from isoglot.encoders.names import absolute_name, locate
+from isoglot.encoders.model_names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
 from isoglot.encoders.weights_files import model_checksum

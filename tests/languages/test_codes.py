@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from isoglot.core.errors import InputError
 from isoglot.languages import language, normal_code, register_language
 from isoglot.languages.codes import known_code
-from isoglot.languages.known import listed
+from isoglot.languages.known_languages import listed
 from isoglot.languages.table import parse_codes, temporary_languages
 
 

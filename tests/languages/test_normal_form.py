@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isoglot.languages import combining_marks, normal_form, words
-from isoglot.languages.letters import IGNORABLE
+from isoglot.languages.equal_letters import IGNORABLE
 from isoglot.languages.normal_form import aligned, search_form
 from isoglot.languages.words import clusters, search_terms
 

@@ -5,7 +5,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.languages import codes, iso_codes, scripts
-from isoglot.languages.known import listed
+from isoglot.languages.known_languages import listed
 from isoglot.languages.scripts import NAMES
 from isoglot.languages.table import by_family, given_codes, language, parse_codes, register_language, slices
 from isoglot.studies.settings import StudySettings

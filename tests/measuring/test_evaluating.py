@@ -218,7 +218,7 @@ def test_a_damaged_result_is_named(by_hand, tmp_path, damage):
 
 
 def test_a_model_is_encoded_once_and_scored(tiny_model, lareqa_folder, monkeypatch):
-    module = importlib.import_module("isoglot.measuring.sides")
+    module = importlib.import_module("isoglot.measuring.benchmark_vectors")
     from isoglot.data.benchmarks.lareqa import load_lareqa
     from isoglot.encoders.loading import load
 

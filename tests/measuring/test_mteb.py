@@ -10,7 +10,7 @@ import pytest
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import assemble
 from isoglot.data.benchmarks.lareqa import load_lareqa
-from isoglot.languages.known import known
+from isoglot.languages.known_languages import known
 from isoglot.measuring import mteb_results as module
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.measures import average_precision

@@ -20,7 +20,7 @@ from isoglot.search.index.manifest import read_manifest
 from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.pulling import pull
 from isoglot.search.replicas.snapshot import current, pushed
-from isoglot.search.replicas.working import working_copy
+from isoglot.search.replicas.working_copy import working_copy
 from support.dying import CountingWords
 from support.encoders import wide_encoder
 from support.object_store import BUCKET, reach
@@ -75,7 +75,7 @@ from pathlib import Path
 from isoglot.cli import run
 from isoglot.core.on_ray import OnRay
 from isoglot.search.index import approximate, building, ledger, manifest, publishing, segments, shards, store
-from isoglot.search.replicas import lease, place, snapshot, working
+from isoglot.search.replicas import lease, place, snapshot, working_copy
 from support.dying import CountingWords, dies_around
 """
     assert exit_code_of(f"{imports}\nshards.CHUNK = {SIZE}\n{program}") == -signal.SIGKILL
@@ -84,7 +84,7 @@ from support.dying import CountingWords, dies_around
 def build_that_dies(documents, address, home, around, executor="None"):
     dies(f"""
 dies_around({around})
-with working.working_copy(place.Place.at({address!r}), Path({str(home)!r}), new=True) as copy:
+with working_copy.working_copy(place.Place.at({address!r}), Path({str(home)!r}), new=True) as copy:
     building.build_index(
         [Path({str(documents)!r})], copy.folder, CountingWords({str(home) + ".book"!r}), name="m",
         ann_from={ANN_FROM}, executor={executor},

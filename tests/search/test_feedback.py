@@ -9,8 +9,8 @@ from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import fit
+from isoglot.measuring.benchmark_vectors import fed_back
 from isoglot.measuring.per_query import CROSS, MONO, POOL
-from isoglot.measuring.sides import fed_back
 from isoglot.search import passage_documents, score_index
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.memory import MemoryIndex
@@ -127,7 +127,7 @@ def test_what_cannot_be_is_refused(searcher):
 def test_a_stored_index_gives_the_vectors_that_it_compares(tmp_path, monkeypatch, numbers, in_memory):
     passages, vectors = some_passages()
     if not in_memory:
-        monkeypatch.setattr("isoglot.search.index.resident.MOST_BYTES", 0)
+        monkeypatch.setattr("isoglot.search.index.vectors_in_memory.MOST_BYTES", 0)
     with_index = Searcher.open(write_index(tmp_path / "i", passages, vectors, numbers=numbers), lambda t, r: vectors)
     index = with_index._index
     assert index._stays_in_memory is in_memory
@@ -210,7 +210,7 @@ def test_no_queries_are_drawn_to_nothing():
 
 def test_a_large_benchmark_is_drawn_block_by_block(monkeypatch):
     whole = evaluate(plane, BENCHMARK, feedback=True)
-    monkeypatch.setattr("isoglot.measuring.sides._TOGETHER", 1)
+    monkeypatch.setattr("isoglot.measuring.benchmark_vectors._TOGETHER", 1)
     again = evaluate(plane, BENCHMARK, feedback=True)
     np.testing.assert_array_equal(again.top, whole.top)
 

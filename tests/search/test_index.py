@@ -26,9 +26,9 @@ from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.lance_tables import connect, reason
 from isoglot.search.index.ledger import Ledger
+from isoglot.search.index.maintenance import settle
 from isoglot.search.index.manifest import read_manifest
 from isoglot.search.index.memory import MemoryIndex
-from isoglot.search.index.upkeep import settle
 from isoglot.search.index.versions import roll_back
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher

@@ -14,7 +14,7 @@ from isoglot.search.replicas.place import Place, as_address
 from isoglot.search.replicas.pulling import pull
 from isoglot.search.replicas.pushing import push
 from isoglot.search.replicas.snapshot import current, pushed
-from isoglot.search.replicas.working import working_copy
+from isoglot.search.replicas.working_copy import working_copy
 from support.encoders import wide_encoder
 from support.object_store import BUCKET, faulty, object_store, reach
 from support.rows import write_jsonl as write

@@ -8,7 +8,7 @@ from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.pulling import pull
 from isoglot.search.replicas.pushing import push
 from isoglot.search.replicas.snapshot import pushed
-from isoglot.search.replicas.working import working_copy
+from isoglot.search.replicas.working_copy import working_copy
 from support.copies import contents, embed
 from support.object_store import BUCKET, faulty, reach
 from support.seaweed import seaweedfs

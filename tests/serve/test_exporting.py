@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from isoglot.search.hit import Hit
 from isoglot.serve.app import create_app
 from isoglot.serve.exporting import COLUMNS, Found, as_csv, as_json
-from isoglot.serve.request import ListChoice, PageRequest
+from isoglot.serve.page_request import ListChoice, PageRequest
 from support.serving import searcher
 
 

@@ -21,8 +21,8 @@ from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
-from isoglot.serve.asking import Ask
 from isoglot.serve.logs import start_logging
+from isoglot.serve.search_request import Ask
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 from support.rows import write_jsonl

@@ -19,7 +19,7 @@ from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
 from isoglot.serve.facet_views import narrowed
-from isoglot.serve.finding import Finder
+from isoglot.serve.finder import Finder
 from isoglot.serve.metrics import Metrics
 from isoglot.serve.pages import Pages
 from isoglot.serve.rerankers import ServedRerankers

@@ -24,8 +24,8 @@ from isoglot.search.index.building import build_index
 from isoglot.search.index.versions import prune
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
-from isoglot.serve.asking import Ask
 from isoglot.serve.refreshing import Follower, refreshed
+from isoglot.serve.search_request import Ask
 from isoglot.serve.served import Collection, UnavailableError
 from isoglot.serve.settings import ServeSettings
 from support.rows import write_jsonl

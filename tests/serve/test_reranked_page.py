@@ -14,7 +14,7 @@ pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
 from isoglot.serve.app import create_app
-from isoglot.serve.request import read_request
+from isoglot.serve.page_request import read_request
 from isoglot.serve.settings import ServeSettings
 from support.serving import searcher
 

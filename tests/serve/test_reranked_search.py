@@ -18,10 +18,10 @@ from isoglot.cli import run
 from isoglot.cli.serving import _judges, require_tokens
 from isoglot.client import Client
 from isoglot.core.errors import InputError
-from isoglot.encoders.apart import Apart
-from isoglot.encoders.kept_tokens import kept_tokens
+from isoglot.encoders.encoder_process import Apart
 from isoglot.encoders.late_interaction import LateInteraction
 from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.quantised_tokens import kept_tokens
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app

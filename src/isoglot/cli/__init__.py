@@ -9,7 +9,6 @@ import sys
 from cyclopts import App, CycloptsError
 
 from isoglot.cli import (
-    agents,
     auditing,
     averaging,
     bitext,
@@ -18,12 +17,13 @@ from isoglot.cli import (
     debias,
     documents_to_rows,
     encoding,
+    evaluating,
     exporting,
     generating,
     indexing,
     keys,
     listing,
-    measuring,
+    mcp,
     mining,
     replicas,
     rows,
@@ -38,9 +38,9 @@ from isoglot.cli.recipe import read_recipe, require_whole
 from isoglot.cli.termination import sigterm_interrupts
 from isoglot.core.errors import IsoglotError
 from isoglot.core.files import printable
+from isoglot.core.passive_waiting import wait_asleep
 from isoglot.core.streams import open_streams
 from isoglot.core.version import __version__
-from isoglot.core.waiting import wait_asleep
 
 app = App(
     name="isoglot",
@@ -74,7 +74,7 @@ rows.app.command(generating.filter_, name="filter")
 app.command(rows.app)
 app.command(training.train)
 app.command(averaging.average)
-app.command(measuring.evaluate)
+app.command(evaluating.evaluate)
 app.command(encoding.encode)
 app.command(comparing.compare)
 app.command(debias.app)
@@ -87,7 +87,7 @@ app.command(training.study)
 app.command(training.quickstart)
 app.command(serving.serve)
 app.command(keys.app)
-app.command(agents.mcp)
+app.command(mcp.mcp)
 app.command(listing.list_names, name="list")
 app.register_install_completion_command()
 

@@ -63,7 +63,7 @@ def audit(
     """
     from isoglot.curation.audit_text import render
     from isoglot.curation.auditing import audit as check
-    from isoglot.curation.tokeniser import open_tokeniser
+    from isoglot.curation.token_counts import open_tokeniser
 
     if benchmark is None and (data_dir is not None or benchmark_rows):
         raise InputError("--data-dir and --benchmark-rows belong to --benchmark; give it too")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import Source, open_source
-from isoglot.cli.elsewhere import Elsewhere
+from isoglot.cli.cluster_flags import Elsewhere
 from isoglot.cli.help_page import BENCHMARK, MODEL, WORKERS
 from isoglot.cli.options import OutputDir, Switch
 from isoglot.core.errors import InputError
@@ -53,7 +53,7 @@ def encode(
     from isoglot.core.output_folders import claimed_folder, refuse_own_input
     from isoglot.encoders.endpoint import is_endpoint
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.encoders.names import locate
+    from isoglot.encoders.model_names import locate
 
     if devices and processes > 1:
         raise InputError("--processes and --devices: a device has one process; give one of them")
@@ -103,7 +103,7 @@ def encode_to(
 
     from isoglot.cli.encoders import say_shards
     from isoglot.data.benchmarks.benchmark import Benchmark
-    from isoglot.encoders.names import absolute_name
+    from isoglot.encoders.model_names import absolute_name
     from isoglot.encoders.opening import open_embedder, open_on
     from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
     from isoglot.encoders.workers import split_devices

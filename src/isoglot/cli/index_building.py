@@ -15,7 +15,7 @@ from isoglot.cli.benchmarks import open_source, source_settings
 from isoglot.cli.encoders import device_of, open_encoder
 from isoglot.cli.index_report import print_built, print_problems, problems_in_words
 from isoglot.cli.index_request import IndexRequest
-from isoglot.cli.keeping_up import keep_watching
+from isoglot.cli.syncing import keep_watching
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.options import ModelOptions
 
@@ -99,7 +99,7 @@ def _claimed(asked: IndexRequest) -> AbstractContextManager[Path]:
 
 def _how(asked: IndexRequest, name: str, opening: ModelOptions, executor: OnRay | None) -> dict[str, Any]:
     """Return the arguments of `build_index` that are the same in every round."""
-    from isoglot.encoders.names import absolute_name
+    from isoglot.encoders.model_names import absolute_name
     from isoglot.encoders.opening import open_on
 
     return {
@@ -127,8 +127,8 @@ def _once(
 ) -> Built:
     """Build once; if interrupted, print how to continue."""
     from isoglot.core.progress import progress_line
+    from isoglot.search.evaluating import passage_documents
     from isoglot.search.index.building import build_index
-    from isoglot.search.measured import passage_documents
 
     kept = asked.keeping
     try:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isoglot.cli.benchmarks import IndexedBenchmark
-from isoglot.cli.elsewhere import Elsewhere
-from isoglot.cli.keeping_up import KeepingUp
+from isoglot.cli.cluster_flags import Elsewhere
+from isoglot.cli.syncing import KeepingUp
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isoglot.cli.ranking import Ranking
 from isoglot.cli.scoring import Scoring
+from isoglot.cli.search_flags import Ranking
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -68,8 +68,8 @@ class FromIndex:
         from isoglot.cli.encoders import device_of
         from isoglot.core.run_record import device_name, read_run
         from isoglot.encoders.loading import quiet_libraries
+        from isoglot.search.evaluating import refuse_other_index, score_index
         from isoglot.search.index.manifest import read_manifest
-        from isoglot.search.measured import refuse_other_index, score_index
         from isoglot.search.searcher import Searcher
         from isoglot.search.stores.named import FOLDER, open_place, split_place
 

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from isoglot.cli.benchmarks import IndexedBenchmark
-from isoglot.cli.elsewhere import Elsewhere
+from isoglot.cli.cluster_flags import Elsewhere
 from isoglot.cli.help_page import BENCHMARK, MODEL, UPDATES, WORKERS
 from isoglot.cli.index_report import print_versions
 from isoglot.cli.index_request import IndexRequest
-from isoglot.cli.keeping_up import KeepingUp
 from isoglot.cli.options import Json, OutputDir, Switch
+from isoglot.cli.syncing import KeepingUp
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -136,7 +136,7 @@ def _in_store(asked: IndexRequest) -> None:
     from isoglot.core.progress import progress_line
     from isoglot.search.replicas.place import Place, as_address
     from isoglot.search.replicas.snapshot import current
-    from isoglot.search.replicas.working import working_copy
+    from isoglot.search.replicas.working_copy import working_copy
 
     address = as_address(asked.output_dir)
     if asked.keeping.watch:

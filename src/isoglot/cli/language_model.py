@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from isoglot.core.errors import IsoglotError
 
 if TYPE_CHECKING:
-    from isoglot.curation.answers.chat import Chat
-    from isoglot.curation.answers.outcome import Outcome
-    from isoglot.curation.answers.store import AnswerStore
+    from isoglot.curation.language_model.answer_cache import AnswerStore
+    from isoglot.curation.language_model.chat import Chat
+    from isoglot.curation.language_model.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class LanguageModel:
         import hashlib
 
         from isoglot.core.cache import cache_folder
-        from isoglot.curation.answers.store import AnswerStore
+        from isoglot.curation.language_model.answer_cache import AnswerStore
 
         name = hashlib.sha256(f"{model}#{self.lm}".encode()).hexdigest()[:16]
         return AnswerStore(self.cache or cache_folder() / "answers" / f"{name}.sqlite")
 
     def chat(self, url: str) -> Chat:
         """Open the API at a URL."""
-        from isoglot.curation.answers.budget import Budget
-        from isoglot.curation.answers.chat import Chat, ChatSettings
+        from isoglot.curation.language_model.budget import Budget
+        from isoglot.curation.language_model.chat import Chat, ChatSettings
 
         settings = ChatSettings(url, self.lm, concurrency=self.concurrency, tries=self.tries, timeout=self.timeout)
         return Chat(settings, self.store(url), Budget(self.budget_tokens))
@@ -73,7 +73,7 @@ class LanguageModel:
 
 def unpaid_of(outcome: Outcome) -> int:
     """Return the number of requests that were not made because the budget was spent."""
-    from isoglot.curation.answers.chat import SPENT
+    from isoglot.curation.language_model.chat import SPENT
 
     return outcome.reasons[SPENT]
 

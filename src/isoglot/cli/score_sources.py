@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from isoglot.cli.index_source import FromIndex
-from isoglot.cli.ranking import Ranking
 from isoglot.cli.scoring import ScoreSource, Scoring
+from isoglot.cli.search_flags import Ranking
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 
@@ -34,7 +34,7 @@ class FromModel:
         """Reject a missing model, and settings that streaming, an endpoint or several devices do not support."""
         from isoglot.encoders.endpoint import is_endpoint
         from isoglot.encoders.loading import quiet_libraries
-        from isoglot.encoders.names import locate
+        from isoglot.encoders.model_names import locate
 
         _check_vectors(how, streamed)
         elsewhere = is_endpoint(self.name) or self.devices is not None or self.executor is not None
@@ -55,8 +55,8 @@ class FromModel:
         """Encode and score; also return the device."""
         from isoglot.cli.encoders import device_of, open_encoder
         from isoglot.measuring.balanced import require_balance
-        from isoglot.measuring.late import require_late
-        from isoglot.measuring.sides import encode_sides
+        from isoglot.measuring.benchmark_vectors import encode_sides
+        from isoglot.measuring.late_interaction import require_late
 
         if how.balanced:
             require_balance(data)
@@ -215,7 +215,7 @@ def score_source(
     Raises:
         InputError: there are two sources, or flags that belong to another one.
     """
-    from isoglot.cli.measuring_values import parse_runs
+    from isoglot.cli.evaluating_values import parse_runs
 
     runs = parse_runs(run)
     if executor is not None and (index is not None or runs is not None):
@@ -285,8 +285,8 @@ def _score_vectors(
         late_of: the encoder whose token vectors are compared, too.
     """
     from isoglot.encoders.debias import load_debias
+    from isoglot.measuring.benchmark_vectors import corrected
     from isoglot.measuring.evaluating import scored, trained_languages
-    from isoglot.measuring.sides import corrected
     from isoglot.measuring.trec import write_trec
 
     correction = None if how.debias is None else load_debias(how.debias)

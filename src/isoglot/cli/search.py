@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from isoglot.cli.help_page import MODEL, SEARCH
-from isoglot.cli.hits import as_record, print_facets, print_hits
 from isoglot.cli.json_output import json_line
 from isoglot.cli.options import Json, Names, Switch
-from isoglot.cli.ranking import Ranking
+from isoglot.cli.search_flags import Ranking
+from isoglot.cli.search_output import as_record, print_facets, print_hits
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import ModelOptions
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from isoglot.encoders.embedder import Embedder, Encoder
-    from isoglot.encoders.judging import Judge
+    from isoglot.encoders.judges import Judge
     from isoglot.search.searcher import Searcher
     from isoglot.search.stores.protocol import Opened
     from isoglot.serve.settings import ServeSettings
@@ -223,7 +223,7 @@ def judge_of(model: str) -> Judge:
     Raises:
         InputError: the model is missing, or cannot score pairs.
     """
-    from isoglot.encoders.judging import open_judge
+    from isoglot.encoders.judges import open_judge
 
     try:
         return open_judge(model)

@@ -44,7 +44,7 @@ def train(
         overwrite: Replace what the folder holds.
         resume: Continue from the last complete checkpoint.
     """
-    from isoglot.encoders.names import locate
+    from isoglot.encoders.model_names import locate
 
     if not rows:
         raise InputError("no rows given; name row files (.jsonl, .jsonl.gz, .parquet) or a prepared folder")
@@ -127,7 +127,7 @@ def study(
     """
     from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
-    from isoglot.encoders.names import locate
+    from isoglot.encoders.model_names import locate
 
     sampling = sampling or StudySampling()
     settings = StudySettings(

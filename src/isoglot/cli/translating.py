@@ -55,7 +55,7 @@ def translate(
         overwrite: Replace existing files.
     """
     from isoglot.core.progress import Progress
-    from isoglot.curation.answers.outcome import Outcome
+    from isoglot.curation.language_model.outcome import Outcome
     from isoglot.curation.translation.filling import fill, missing
     from isoglot.data.rows import write_rows
     from isoglot.languages.codes import normal_code

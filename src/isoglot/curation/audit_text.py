@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from isoglot.core.columns import aligned
+from isoglot.core.text_columns import aligned
 
 
 def render(facts: dict[str, Any]) -> str:

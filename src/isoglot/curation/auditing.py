@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
-from isoglot.curation.tokeniser import Tokeniser
+from isoglot.curation.token_counts import Tokeniser
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import near_overlap, overlap
 from isoglot.data.description import describe
@@ -22,7 +22,7 @@ from isoglot.data.prepared import Prepared, prepare
 from isoglot.data.row_table import RowTable
 from isoglot.languages.checking import in_language, in_script
 from isoglot.languages.detection import identifier_if_there
-from isoglot.measuring.given import opened_benchmark
+from isoglot.measuring.inputs import opened_benchmark
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
-from isoglot.curation.other_passages import distinct_passages, nearest_others
+from isoglot.core.short_repr import brief
+from isoglot.curation.candidate_passages import distinct_passages, nearest_others
 from isoglot.data.near_duplicates import NEAR, contains, grams
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Model

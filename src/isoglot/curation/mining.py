@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind, check_number, check_whole
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
-from isoglot.curation.other_passages import distinct_passages, nearest_others
+from isoglot.core.short_repr import brief
+from isoglot.curation.candidate_passages import distinct_passages, nearest_others
 from isoglot.data.near_duplicates import NEAR, contains, normalise
 from isoglot.data.prepared import Prepared, prepare
 from isoglot.encoders.devices import Precision

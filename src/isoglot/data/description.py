@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from isoglot.core.columns import aligned, column_width, pad
 from isoglot.core.files import printable
+from isoglot.core.text_columns import aligned, column_width, pad
 from isoglot.data.big_arrays import Ints
 from isoglot.data.prepared import Prepared
 from isoglot.languages.table import language

@@ -17,14 +17,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import few
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import atomic_folder, masked, read_json, unwritable
 from isoglot.core.output_folders import holds_anything
 from isoglot.core.problems import Problems
+from isoglot.core.short_repr import few
 from isoglot.data.big_arrays import Ints
-from isoglot.data.given import Given, rows_given
+from isoglot.data.inputs import Given, rows_given
 from isoglot.data.prepared_files import ARRAYS, FORMAT, Placed, write_prepared
 from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from isoglot.core.errors import InputError
 from isoglot.core.files import readable
 from isoglot.core.problems import Problems
+from isoglot.data.csv_rows import separated_rows
 from isoglot.data.parquet_rows import parquet_rows
-from isoglot.data.separated_rows import separated_rows
 from isoglot.data.text_streams import as_utf8, text_stream
 
 

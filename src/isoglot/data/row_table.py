@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
+from isoglot.core.short_repr import brief
 from isoglot.data.big_arrays import Ints, Room, parts
 from isoglot.data.lookups import lay_out
 

@@ -14,14 +14,14 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TextIO, get_args
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
 from isoglot.core.problems import Problems
+from isoglot.core.short_repr import brief
 from isoglot.data.parquet_rows import parquet_rows
 from isoglot.data.records import jsonl_records
 from isoglot.languages.codes import normal_code
-from isoglot.languages.letters import IGNORABLE
+from isoglot.languages.equal_letters import IGNORABLE
 
 REQUIRED = ("group", "lang", "query", "passage")
 OPTIONAL_TEXT = ("dataset", "title", "context", "topic", "translated_by", "generated_by")

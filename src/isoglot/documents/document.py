@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.brief import brief
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
+from isoglot.core.short_repr import brief
 from isoglot.documents.page import Block, Page
 from isoglot.languages.checking import are_alike
 from isoglot.languages.codes import UNKNOWN, known_code
 from isoglot.languages.detection import detect
-from isoglot.languages.letters import IGNORABLE
+from isoglot.languages.equal_letters import IGNORABLE
 
 _UNSEEN = re.compile(f"[\\s{IGNORABLE}]*")
 _NO_LANGUAGE = (UNKNOWN, "mis", "mul")  # in ISO 639-2: undetermined, uncoded, multiple languages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from isoglot.documents import books, offices, pages, pdf, records, separated, xml_books
+from isoglot.documents import csv_files, epub, office_files, pdf, records, text_files, xml_books
 from isoglot.documents.document import Reader
 
 _RECORDS: dict[str, Reader] = {
@@ -14,29 +14,29 @@ _RECORDS: dict[str, Reader] = {
     ".ndjson.gz": records.read_jsonl,
     ".json": records.read_json,
     ".json.gz": records.read_json,
-    ".csv": separated.read_separated,
-    ".tsv": separated.read_separated,
-    ".csv.gz": separated.read_separated,
-    ".tsv.gz": separated.read_separated,
+    ".csv": csv_files.read_separated,
+    ".tsv": csv_files.read_separated,
+    ".csv.gz": csv_files.read_separated,
+    ".tsv.gz": csv_files.read_separated,
     ".parquet": records.read_parquet,
 }
 _READERS: dict[str, Reader] = {
     **_RECORDS,
-    ".md": pages.read_markdown,
-    ".markdown": pages.read_markdown,
-    ".mdx": pages.read_markdown,
-    ".txt": pages.read_text,
-    ".html": pages.read_html,
-    ".htm": pages.read_html,
-    ".xhtml": pages.read_html,
-    ".rst": pages.read_restructured,
+    ".md": text_files.read_markdown,
+    ".markdown": text_files.read_markdown,
+    ".mdx": text_files.read_markdown,
+    ".txt": text_files.read_text,
+    ".html": text_files.read_html,
+    ".htm": text_files.read_html,
+    ".xhtml": text_files.read_html,
+    ".rst": text_files.read_restructured,
     ".pdf": pdf.read_pdf,
-    ".docx": offices.read_docx,
-    ".pptx": offices.read_pptx,
-    ".odt": offices.read_opendocument,
-    ".odp": offices.read_opendocument,
-    ".rtf": offices.read_rtf,
-    ".epub": books.read_epub,
+    ".docx": office_files.read_docx,
+    ".pptx": office_files.read_pptx,
+    ".odt": office_files.read_opendocument,
+    ".odp": office_files.read_opendocument,
+    ".rtf": office_files.read_rtf,
+    ".epub": epub.read_epub,
     ".xml": xml_books.read_xml,
     ".dbk": xml_books.read_xml,
     ".tei": xml_books.read_xml,

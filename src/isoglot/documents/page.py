@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from isoglot.core.brief import brief
+from isoglot.core.short_repr import brief
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from isoglot.core.brief import brief
+from isoglot.core.short_repr import brief
 from isoglot.documents.page import Page
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Source, page_document
-from isoglot.documents.packed import UnreadableError, xml_root
 from isoglot.documents.page import Page, first_heading
 from isoglot.documents.xml_blocks import XML, Heading, Shape, local, xml_blocks
+from isoglot.documents.zip_files import UnreadableError, xml_root
 
 _DOCBOOK_PARTS = {
     *("set", "book", "part", "article", "chapter", "appendix", "preface", "section", "simplesect", "sect1", "sect2"),

@@ -8,9 +8,9 @@ from .encoding import encode as encode
 from .endpoint import Endpoint as Endpoint
 from .functions import FunctionEmbedder as FunctionEmbedder
 from .in_context import encode_in_context as encode_in_context
-from .judging import CosineJudge as CosineJudge
-from .judging import LateJudge as LateJudge
-from .judging import open_judge as open_judge
+from .judges import CosineJudge as CosineJudge
+from .judges import LateJudge as LateJudge
+from .judges import open_judge as open_judge
 from .loading import load as load
 from .opening import open_embedder as open_embedder
 from .options import LoadOptions as LoadOptions

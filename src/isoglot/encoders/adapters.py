@@ -11,8 +11,8 @@ from typing import Any
 from isoglot.core.errors import InputError, MissingPackageError
 from isoglot.core.files import read_json
 from isoglot.core.run_record import read_run
-from isoglot.encoders.hub_answers import require_hub
-from isoglot.encoders.names import locate
+from isoglot.encoders.hub_access import require_hub
+from isoglot.encoders.model_names import locate
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _NAME = "default"

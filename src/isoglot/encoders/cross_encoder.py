@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import require_device
-from isoglot.encoders.hub_answers import require_hub
+from isoglot.encoders.hub_access import require_hub
 from isoglot.encoders.loading import failure, retries_told_once
-from isoglot.encoders.names import locate
+from isoglot.encoders.model_names import locate
 from isoglot.encoders.options import LEAST
 
 if TYPE_CHECKING:

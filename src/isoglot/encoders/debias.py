@@ -4,7 +4,7 @@
 - `lir`: x - V V^T x, V the first right singular vectors of the language's vectors (arXiv 2109.04727).
 - `shift`: passages not in the pivot language get -a mean(f(text in l) - f(same text in the pivot)), a = 0.6
   (arXiv 2606.18801); queries are unchanged.
-- `csls`: passages that are close to every query are ranked lower (`encoders/hubs.py`); adds two dimensions.
+- `csls`: passages that are close to every query are ranked lower (`encoders/hubness.py`); adds two dimensions.
 - `center+csls`: `center`, then `csls`.
 
 Results are unit vectors. If both queries and passages are given, they are fitted separately, since encoders with
@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
+from isoglot.core.short_repr import brief
 from isoglot.encoders.embedder import Role, Vectors, check_role
-from isoglot.encoders.hubs import Hubs
+from isoglot.encoders.hubness import Hubs
 from isoglot.languages.codes import known_code
 
 Method = Literal["center", "lir", "shift", "csls", "center+csls"]

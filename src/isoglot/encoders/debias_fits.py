@@ -11,7 +11,7 @@ from isoglot.core.arguments import check_number, check_whole
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import METHODS, UNKNOWN, Debias, Sample, checked, codes_of
 from isoglot.encoders.embedder import Vectors, check_role
-from isoglot.encoders.hubs import hubs
+from isoglot.encoders.hubness import hubs
 from isoglot.languages.codes import known_code
 
 
@@ -87,7 +87,7 @@ def shift(samples: Sequence[Sample], *, pivot: str = "en", strength: float = 0.6
 def csls(
     samples: Sequence[Sample], *, neighbours: int = 20, strength: float = 0.5, centred: bool = False, model: str = ""
 ) -> Debias:
-    """Fit CSLS against queries (`encoders/hubs.py`).
+    """Fit CSLS against queries (`encoders/hubness.py`).
 
     Args:
         samples: queries at least; passages determine the usual level.

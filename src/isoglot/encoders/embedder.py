@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
+from isoglot.core.short_repr import brief
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

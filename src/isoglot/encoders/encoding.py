@@ -27,8 +27,8 @@ from isoglot.encoders.embedder import (
 )
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.loading import backbone_of, preset_of, prompt_of
+from isoglot.encoders.model_locks import turn
 from isoglot.encoders.options import LEAST
-from isoglot.encoders.turns import turn
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

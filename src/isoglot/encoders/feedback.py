@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from isoglot.encoders.embedder import Vectors
-from isoglot.encoders.hubs import Hubs
+from isoglot.encoders.hubness import Hubs
 from isoglot.encoders.unit_vectors import units
 
 PASSAGES = 10

@@ -15,7 +15,7 @@ from isoglot.core.arguments import check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.encoders.embedder import Embedder, Encoded, Role, Vectors, check_asked, name_of, readable
-from isoglot.encoders.turns import turn
+from isoglot.encoders.model_locks import turn
 
 BATCH_SIZE = 256
 

@@ -14,9 +14,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.recent import Recent
+from isoglot.core.lru_cache import Recent
 from isoglot.encoders.embedder import Encoder, Vectors, readable
-from isoglot.encoders.kept_tokens import KeptTokens, opened_tokens
+from isoglot.encoders.quantised_tokens import KeptTokens, opened_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 
 LATE = "late"

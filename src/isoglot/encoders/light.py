@@ -21,7 +21,7 @@ from isoglot.encoders.devices import resolve_precision
 from isoglot.encoders.embedder import Encoded, Role, Vectors, check_asked, readable
 from isoglot.encoders.encoding import encode_distinct
 from isoglot.encoders.loading import prompt_of, set_prompts
-from isoglot.encoders.names import locate
+from isoglot.encoders.model_names import locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.presets import preset_named
 

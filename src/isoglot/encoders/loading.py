@@ -18,9 +18,9 @@ from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
-from isoglot.encoders.hub_answers import HubSilentError, require_hub
+from isoglot.encoders.hub_access import HubSilentError, require_hub
 from isoglot.encoders.missing_weights import noting_missing, require_weights
-from isoglot.encoders.names import EMBEDDED, locate
+from isoglot.encoders.model_names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import let_pad, pooled
 from isoglot.encoders.presets import Preset, preset_named

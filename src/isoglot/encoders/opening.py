@@ -16,7 +16,7 @@ from isoglot.encoders.embedder import Encoder, Model, is_transformer, name_of
 from isoglot.encoders.encoding import ModelEmbedder, as_encoder
 from isoglot.encoders.endpoint import is_endpoint, open_endpoint
 from isoglot.encoders.loading import load, quiet_libraries
-from isoglot.encoders.names import locate
+from isoglot.encoders.model_names import locate
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.workers import split_devices
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-from isoglot.core.waiting import asleep
+from isoglot.core.passive_waiting import asleep
 
 _TOKENS = 256  # per thread; with fewer, two threads that have to be woken are slower than one
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
+from isoglot.core.short_repr import brief
 from isoglot.encoders.batches import in_batches
 from isoglot.encoders.embedder import Encoder, Role, Vectors
 

@@ -19,7 +19,7 @@ from isoglot.core.progress import Progress, progress_line
 from isoglot.data.big_arrays import Ints, parts
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Role, readable
-from isoglot.encoders.turns import turn
+from isoglot.encoders.model_locks import turn
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

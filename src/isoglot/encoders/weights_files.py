@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from isoglot.core.files import read_json, readable, sha256
-from isoglot.encoders.names import EMBEDDED
+from isoglot.encoders.model_names import EMBEDDED
 
 _PATTERNS = ("*.safetensors", "pytorch_model*.bin")  # in the order in which they are preferred when loading
 

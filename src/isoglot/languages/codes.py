@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from isoglot.core.errors import InputError
-from isoglot.languages.known import REGISTERED, known, listed
+from isoglot.languages.known_languages import REGISTERED, known, listed
 from isoglot.languages.scripts import CODES, NAMES
 
 UNKNOWN = "und"

@@ -12,7 +12,7 @@ from typing import Any
 from isoglot.core.errors import MissingPackageError
 from isoglot.languages.checking import Identify, scripts_of
 from isoglot.languages.codes import UNKNOWN, known_code
-from isoglot.languages.known import known
+from isoglot.languages.known_languages import known
 from isoglot.languages.scripts import script_of
 
 THRESHOLD = 0.5

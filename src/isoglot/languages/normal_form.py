@@ -13,7 +13,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from isoglot.languages.combining_marks import combining, ranges, without_marks
-from isoglot.languages.letters import IGNORABLE, LETTERS
+from isoglot.languages.equal_letters import IGNORABLE, LETTERS
 
 _IGNORED = re.compile(f"[{IGNORABLE}]+")
 # Letters formerly written with a joiner: the chillus of Malayalam, and ta without a vowel in Bengali.

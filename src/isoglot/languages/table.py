@@ -9,7 +9,7 @@ from functools import cache
 from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.languages.codes import TAG, forget_codes, known_code, macrolanguage, usual_script
-from isoglot.languages.known import REGISTERED, Language, known, listed
+from isoglot.languages.known_languages import REGISTERED, Language, known, listed
 from isoglot.languages.scripts import NAMES, RIGHT_TO_LEFT, script_name
 
 _WRITTEN = {"Hans": "Simplified", "Hant": "Traditional"}

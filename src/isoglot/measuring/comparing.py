@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run
+from isoglot.core.short_repr import brief
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
 from isoglot.measuring.evaluation import Evaluation

@@ -16,9 +16,9 @@ from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.vector_files import Shard, read_shards, unit_vectors, vector_files
-from isoglot.measuring.best import Best, Part, nothing_yet, search_part
+from isoglot.measuring.distributed_search import search_elsewhere
 from isoglot.measuring.ranks import query_of
-from isoglot.measuring.search_elsewhere import search_elsewhere
+from isoglot.measuring.top_k import Best, Part, nothing_yet, search_part
 
 MEMORY = 2**31
 DEPTH = 1000

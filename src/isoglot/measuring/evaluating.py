@@ -13,17 +13,17 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Encoder, Model, Vectors
-from isoglot.encoders.names import EMBEDDED
+from isoglot.encoders.model_names import EMBEDDED
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.languages.table import given_codes
 from isoglot.measuring.balanced import BALANCED_NOTE, balance, require_balance
+from isoglot.measuring.benchmark_vectors import FEEDBACK_NOTE, corrected, encode_sides
 from isoglot.measuring.evaluation import Evaluation
-from isoglot.measuring.given import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
-from isoglot.measuring.late import LATE_NOTE, late_matrix, require_late
+from isoglot.measuring.inputs import VectorPair, given_vectors, holds_vectors, is_pair, opened_benchmark
+from isoglot.measuring.late_interaction import LATE_NOTE, late_matrix, require_late
 from isoglot.measuring.matrices import cosine_matrix
 from isoglot.measuring.scoring import score, score_matrix
-from isoglot.measuring.sides import FEEDBACK_NOTE, corrected, encode_sides
 
 
 def evaluate(

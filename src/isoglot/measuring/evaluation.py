@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.brief import few
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
+from isoglot.core.short_repr import few
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, intervals

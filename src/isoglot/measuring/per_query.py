@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write
+from isoglot.core.short_repr import brief
 from isoglot.measuring.ranks import Floats
 
 Cell = tuple[str, str]

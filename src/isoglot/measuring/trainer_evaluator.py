@@ -16,7 +16,7 @@ from isoglot.encoders.devices import Precision
 from isoglot.measuring.comparing import LOWER_IS_BETTER
 from isoglot.measuring.evaluating import evaluate
 from isoglot.measuring.evaluation import Evaluation
-from isoglot.measuring.given import opened_benchmark
+from isoglot.measuring.inputs import opened_benchmark
 from isoglot.measuring.per_query import CROSS, MONO, POOL, SETTINGS
 
 

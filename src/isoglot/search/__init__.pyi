@@ -1,9 +1,9 @@
+from .evaluating import passage_documents as passage_documents
+from .evaluating import score_index as score_index
 from .hit import Hit as Hit
 from .index.building import build_index as build_index
 from .index.memory import MemoryIndex as MemoryIndex
 from .index.protocol import Index as Index
-from .measured import passage_documents as passage_documents
-from .measured import score_index as score_index
 from .passage import Passage as Passage
 from .searcher import Searcher as Searcher
 from .stores.named import register_store as register_store

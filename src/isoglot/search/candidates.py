@@ -10,11 +10,11 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
-from isoglot.encoders.judging import Judge
-from isoglot.encoders.kept_tokens import KeptTokens
+from isoglot.encoders.judges import Judge
 from isoglot.encoders.late_interaction import LateScorer, mixed
 from isoglot.encoders.levels import NEAREST, levels_of
-from isoglot.encoders.turns import turn
+from isoglot.encoders.model_locks import turn
+from isoglot.encoders.quantised_tokens import KeptTokens
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter

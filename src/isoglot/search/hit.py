@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isoglot.core.brief import brief
+from isoglot.core.short_repr import brief
 from isoglot.search.candidates import Candidate
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isoglot.core.brief import brief
+from isoglot.core.short_repr import brief
 
 _NUMBERED = re.compile(r"#[0-9]+\Z")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.encoders.embedder import Encoder
-from isoglot.encoders.judging import Judge, open_judge
+from isoglot.encoders.judges import Judge, open_judge
 from isoglot.encoders.late_interaction import LATE, LateScorer, late_scorer
 from isoglot.search.candidates import Candidate, reranked, reranked_late
 from isoglot.search.index.protocol import Index

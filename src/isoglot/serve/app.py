@@ -16,14 +16,14 @@ from starlette.middleware.cors import CORSMiddleware
 from isoglot.core.arguments import check_kind
 from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Embedder
-from isoglot.encoders.judging import Judge
+from isoglot.encoders.judges import Judge
 from isoglot.search.searcher import Searcher
 from isoglot.serve import embeddings, rerank
 from isoglot.serve.access import Access, checked_origins
 from isoglot.serve.addresses import route_path
 from isoglot.serve.api_errors import api_error, is_api
-from isoglot.serve.balance import warm
-from isoglot.serve.finding import Finder
+from isoglot.serve.balance_view import warm
+from isoglot.serve.finder import Finder
 from isoglot.serve.guard import HEADERS, NOT_KEPT, Guard
 from isoglot.serve.invalid_requests import in_words
 from isoglot.serve.keys import KeyRing
@@ -41,7 +41,7 @@ from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.search_api import search_router
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.spoken import SpokenError, spoken
+from isoglot.serve.translatable import SpokenError, spoken
 from isoglot.serve.workers import BusyError, Workers
 
 

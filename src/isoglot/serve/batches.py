@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
-from isoglot.core.recent import Recent
+from isoglot.core.lru_cache import Recent
 from isoglot.encoders.embedder import Vectors
 from isoglot.serve.workers import BusyError
 

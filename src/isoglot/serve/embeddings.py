@@ -10,13 +10,13 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WithJsonSchema, field_validator, model_validator
 
-from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoded, Role
+from isoglot.encoders.encoder_process import Apart
 from isoglot.serve.cleaning import plain
-from isoglot.serve.json_answer import json_of
-from isoglot.serve.listed import Listed
+from isoglot.serve.json_response import json_of
 from isoglot.serve.model_facts import TokenIdsError, shortened
 from isoglot.serve.openai_errors import documented, openai_error
+from isoglot.serve.openapi_values import Listed
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import Workers

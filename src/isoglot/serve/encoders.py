@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from weakref import WeakValueDictionary
 
-from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoder
+from isoglot.encoders.encoder_process import Apart
 from isoglot.encoders.endpoint import is_endpoint
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.about import About

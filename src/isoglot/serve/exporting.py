@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from io import StringIO
 
 from isoglot.search.hit import Hit
-from isoglot.serve.answers import result
 from isoglot.serve.cleaning import plain, shown
-from isoglot.serve.request import ListChoice, PageRequest
+from isoglot.serve.page_request import ListChoice, PageRequest
+from isoglot.serve.search_response import result
 
 COLUMNS = (
     "list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair", "feedback",

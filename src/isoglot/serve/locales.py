@@ -17,9 +17,9 @@ from babel.numbers import format_decimal, format_percent
 from babel.support import NullTranslations, Translations
 from babel.units import format_unit
 
-from isoglot.languages.known import REGISTERED
+from isoglot.languages.known_languages import REGISTERED
 from isoglot.languages.table import language
-from isoglot.serve.spoken import spoken
+from isoglot.serve.translatable import spoken
 
 SOURCE = "en"
 """The language of the page's source texts; the others are catalogues in `locale/`."""

@@ -9,18 +9,18 @@ from mcp.types import Tool, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.near_names import no_such
+from isoglot.core.suggestions import no_such
 from isoglot.core.version import __version__
-from isoglot.encoders.judging import Judge
+from isoglot.encoders.judges import Judge
 from isoglot.encoders.late_interaction import LATE
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.query_checks import Fair, Mode, check_feedback
 from isoglot.search.searcher import Searcher
-from isoglot.serve.answers import Counts, all_counts
-from isoglot.serve.asking import MOST_FACETS, Answer, Ask
 from isoglot.serve.cleaning import clean_query, plain
 from isoglot.serve.rerankers import Judged, reach
+from isoglot.serve.search_request import MOST_FACETS, Answer, Ask
+from isoglot.serve.search_response import Counts, all_counts
 from isoglot.serve.served import open_collections
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.workers import BusyError, Workers

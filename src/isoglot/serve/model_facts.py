@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.apart import Apart
 from isoglot.encoders.embedder import Encoded, Vectors
+from isoglot.encoders.encoder_process import Apart
 from isoglot.encoders.light import LightEmbedder
 
 

@@ -17,15 +17,13 @@ from isoglot.core.version import __version__
 from isoglot.encoders.embedder import Vectors
 from isoglot.search.filters.tokens import FilterError
 from isoglot.serve.addresses import home_of, route_path
-from isoglot.serve.asking import Answer, Ask
-from isoglot.serve.balance import balance
+from isoglot.serve.balance_view import balance
 from isoglot.serve.cleaning import shown
 from isoglot.serve.exporting import Found, as_csv, as_json
 from isoglot.serve.facet_views import counted_fields, facet_views
-from isoglot.serve.finding import Finder
+from isoglot.serve.finder import Finder
 from isoglot.serve.locales import CODES, PageLocale, negotiated, page_locale
-from isoglot.serve.problem_json import title
-from isoglot.serve.request import (
+from isoglot.serve.page_request import (
     COUNTS,
     FAIRNESS,
     MODES,
@@ -36,12 +34,14 @@ from isoglot.serve.request import (
     default_request,
     read_request,
 )
+from isoglot.serve.problem_json import title
 from isoglot.serve.rerankers import NOT_RERANKED, ServedRerankers
 from isoglot.serve.result_views import ListView, around_view, languages_of, list_view, segments
+from isoglot.serve.search_request import Answer, Ask
 from isoglot.serve.served import Collection, ServedIndex
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.spoken import SpokenError, spoken
 from isoglot.serve.static_files import StaticFiles
+from isoglot.serve.translatable import SpokenError, spoken
 
 AROUND = 3
 """Number of passages shown on each side of one, where it is shown within its document."""

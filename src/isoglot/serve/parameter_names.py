@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
-from isoglot.core.near_names import no_such
+from isoglot.core.suggestions import no_such
 
 # Cached while the application lives: reading signatures is a tenth of a request's cost besides its search.
 _read: WeakKeyDictionary[Callable[..., Any], Mapping[str, bool]] = WeakKeyDictionary()

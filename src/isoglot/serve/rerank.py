@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
-from isoglot.encoders.judging import Judge
+from isoglot.encoders.judges import Judge
 from isoglot.serve.cleaning import clean_query, plain
-from isoglot.serve.json_answer import json_of
+from isoglot.serve.json_response import json_of
 from isoglot.serve.openai_errors import documented
 from isoglot.serve.rerankers import Judged, checked_scores
 from isoglot.serve.served import Collection

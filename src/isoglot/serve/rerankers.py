@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
-from isoglot.encoders.judging import Judge
+from isoglot.encoders.judges import Judge
 from isoglot.encoders.late_interaction import LATE
-from isoglot.encoders.turns import turn
+from isoglot.encoders.model_locks import turn
 from isoglot.search.query_checks import check_offset
 from isoglot.search.request import RERANKED
 from isoglot.serve.served import UnavailableError

@@ -12,12 +12,12 @@ from isoglot.languages.table import language
 from isoglot.search.hit import Hit
 from isoglot.search.passage import Passage
 from isoglot.search.snippets import snippet
-from isoglot.serve.balance import Balance
+from isoglot.serve.balance_view import Balance
 from isoglot.serve.cleaning import plain, shown
 from isoglot.serve.facet_views import FacetView
 from isoglot.serve.highlight import Piece, highlight
 from isoglot.serve.locales import SOURCE, PageLocale, page_locale
-from isoglot.serve.request import ListChoice, PageRequest
+from isoglot.serve.page_request import ListChoice, PageRequest
 from isoglot.serve.served import Collection, ServedIndex
 
 TONES = 12

@@ -13,15 +13,15 @@ from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
 from isoglot.search.query_checks import Fair, Mode, check_feedback
-from isoglot.serve.answers import Results, results
-from isoglot.serve.asking import Ask
 from isoglot.serve.cleaning import clean_query, plain
-from isoglot.serve.finding import Finder
-from isoglot.serve.json_answer import json_of
+from isoglot.serve.finder import Finder
+from isoglot.serve.json_response import json_of
 from isoglot.serve.parameter_names import known_parameters
 from isoglot.serve.problem_json import documented, problem
 from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.search_parameters import Parameters, languages_there
+from isoglot.serve.search_request import Ask
+from isoglot.serve.search_response import Results, results
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 

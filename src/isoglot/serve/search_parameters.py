@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from fastapi import Query
 
 from isoglot.search.snippets import LONGEST, SHORTEST
-from isoglot.serve.asking import MOST_FACETS
-from isoglot.serve.listed import Listed
+from isoglot.serve.openapi_values import Listed
 from isoglot.serve.rerankers import ServedRerankers
+from isoglot.serve.search_request import MOST_FACETS
 from isoglot.serve.served import Collection
 from isoglot.serve.settings import ServeSettings
 

@@ -16,9 +16,9 @@ from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
-from isoglot.serve.asking import Answer, Ask, answer
 from isoglot.serve.model_facts import TokenIdsError, decoded, dimensions_of
-from isoglot.serve.spoken import SpokenError, spoken
+from isoglot.serve.search_request import Answer, Ask, answer
+from isoglot.serve.translatable import SpokenError, spoken
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import brief
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import device_name, read_run, require_same, write_run
+from isoglot.core.short_repr import brief
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
 from isoglot.data.prepared import Prepared, prepare
@@ -21,7 +21,7 @@ from isoglot.encoders.options import LoadOptions
 from isoglot.measuring.comparing import Comparison, compare, stacked
 from isoglot.measuring.evaluating import evaluate, trained_languages
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
-from isoglot.measuring.given import opened_benchmark
+from isoglot.measuring.inputs import opened_benchmark
 from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.top10 import load_hits
 from isoglot.studies.report import StudyReport, headline_rows, summary, write_report

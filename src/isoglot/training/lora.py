@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from isoglot.core.errors import InputError
 from isoglot.encoders.adapters import adapt, require_peft
 from isoglot.encoders.loading import backbone_of
-from isoglot.encoders.names import locate
+from isoglot.encoders.model_names import locate
 from isoglot.training.settings import LoraSettings
 
 

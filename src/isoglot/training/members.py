@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.core.problems import Problems
-from isoglot.encoders.names import locate
+from isoglot.encoders.model_names import locate
 from isoglot.training.checkpoints import CHECKPOINTS
 
 # Settings that the shapes of the weights do not reveal.

@@ -21,7 +21,7 @@ from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.loading import load, preset_of, prompt_of
-from isoglot.encoders.names import locate
+from isoglot.encoders.model_names import locate
 from isoglot.training.facts import weights_checksum
 from isoglot.training.losses.batch import Pivots
 from isoglot.training.settings import TrainSettings

@@ -22,7 +22,7 @@ from isoglot.core.run_record import RECORD, device_name, read_run, write_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
-from isoglot.encoders.names import EMBEDDED
+from isoglot.encoders.model_names import EMBEDDED
 from isoglot.encoders.options import LoadOptions
 from isoglot.encoders.packing import can_pack
 from isoglot.measuring.evaluating import trained_languages

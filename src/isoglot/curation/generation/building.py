@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isoglot.core.brief import brief
-from isoglot.curation.answers.chat import Chat
-from isoglot.curation.answers.outcome import Outcome
+from isoglot.core.short_repr import brief
 from isoglot.curation.filtering import QUOTED_GRAMS
 from isoglot.curation.generation.prompts import GeneratedQuestions, generation_question
 from isoglot.curation.generation.subjects import Subject
+from isoglot.curation.language_model.chat import Chat
+from isoglot.curation.language_model.outcome import Outcome
 from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
 from isoglot.data.rows import Row
 from isoglot.languages.checking import in_language, in_script

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from isoglot.core.chat_completions import json_object
-from isoglot.curation.answers.chat import Question
 from isoglot.curation.generation.subjects import Subject
+from isoglot.curation.language_model.chat import Question
 from isoglot.data.rows import Row
 from isoglot.languages.table import language
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
+from isoglot.core.short_repr import brief
 from isoglot.curation.translated_pages.aligning import Embed, align, slugs
 from isoglot.curation.translated_pages.finding import find_pages
 from isoglot.curation.translated_pages.layouts import Layout

@@ -7,7 +7,7 @@ import unicodedata
 from functools import cache
 
 from isoglot.languages.codes import known_code
-from isoglot.languages.known import listed
+from isoglot.languages.known_languages import listed
 
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?")
 # Country codes that stand for the country's language (`kr` for Korean, although it is the code of Kanuri).

@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from isoglot.curation.answers.chat import Chat
-from isoglot.curation.answers.checks import translation_fault
-from isoglot.curation.answers.outcome import Outcome
+from isoglot.curation.language_model.chat import Chat
+from isoglot.curation.language_model.outcome import Outcome
+from isoglot.curation.translation.checks import translation_fault
 from isoglot.curation.translation.in_context import queries_in_context
 from isoglot.curation.translation.prompts import translation_question
 from isoglot.curation.translation.seq2seq import Seq2Seq

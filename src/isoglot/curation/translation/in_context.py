@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from isoglot.curation.answers.checks import translation_fault
+from isoglot.curation.translation.checks import translation_fault
 from isoglot.languages.sentences import segments
 
 

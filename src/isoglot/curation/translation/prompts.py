@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from isoglot.core.chat_completions import json_object
-from isoglot.curation.answers.chat import Question
+from isoglot.curation.language_model.chat import Question
 from isoglot.data.rows import Row
 from isoglot.languages.table import language
 

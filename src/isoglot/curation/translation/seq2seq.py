@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.errors import InputError, MissingPackageError
-from isoglot.curation.answers.store import AnswerStore, key_of
+from isoglot.curation.language_model.answer_cache import AnswerStore, key_of
 from isoglot.curation.translation.language_codes import model_codes
-from isoglot.encoders.hub_answers import require_hub
+from isoglot.encoders.hub_access import require_hub
 from isoglot.languages.codes import known_code
 from isoglot.languages.sentences import segments
 

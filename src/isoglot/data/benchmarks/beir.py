@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
+from isoglot.core.short_repr import brief
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.qrels import judgements
 from isoglot.data.records import jsonl_records

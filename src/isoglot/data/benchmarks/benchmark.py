@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.brief import brief, few
 from isoglot.core.errors import InputError
+from isoglot.core.short_repr import brief, few
 from isoglot.data.benchmarks.dicts import checked_dicts
 from isoglot.data.prepared import Prepared
 from isoglot.languages.codes import normal_code

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
+from isoglot.core.short_repr import brief
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble, left_out
 from isoglot.data.benchmarks.named import Subset
 from isoglot.data.benchmarks.qrels import grade_of, unambiguous

@@ -17,7 +17,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.qrels import grade_of, unambiguous
 from isoglot.data.records import jsonl_records, table_rows
 from isoglot.data.rows import Row, check_rows
-from isoglot.languages.known import known
+from isoglot.languages.known_languages import known
 from isoglot.languages.table import parse_codes
 
 _REMEDY = "Expected topics (id, tab, text), TREC qrels (query, Q0, passage, grade) and a corpus of JSON lines."

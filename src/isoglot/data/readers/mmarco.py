@@ -11,7 +11,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.hub_files import fetch_from_hub
 from isoglot.data.records import table_rows
 from isoglot.data.rows import Row, check_rows
-from isoglot.languages.known import known
+from isoglot.languages.known_languages import known
 from isoglot.languages.table import parse_codes
 
 QUERIES, COLLECTION = "queries.{lang}.tsv", "collection.{lang}.tsv"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias, get_args
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.near_names import near_name
+from isoglot.core.suggestions import near_name
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.parsing import parse_filter
 from isoglot.search.filters.tokens import FilterError

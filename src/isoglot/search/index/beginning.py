@@ -9,7 +9,7 @@ from pathlib import Path
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Source
 from isoglot.documents.finding import find_sources
-from isoglot.documents.given import GivenDocuments
+from isoglot.documents.inputs import GivenDocuments
 from isoglot.documents.reading import read_documents
 from isoglot.documents.roots import Root
 from isoglot.documents.shared_ids import refuse_shared_ids

@@ -11,7 +11,7 @@ from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.output_folders import refuse_own_input
 from isoglot.documents.finding import find_sources
-from isoglot.documents.given import GivenDocuments, documents_given
+from isoglot.documents.inputs import GivenDocuments, documents_given
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.manifest import FILE

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.executors import Executor, Here
 from isoglot.core.files import shown
 from isoglot.core.problems import Problems
-from isoglot.documents.given import MEMORY
+from isoglot.core.short_repr import brief
+from isoglot.documents.inputs import MEMORY
 from isoglot.encoders.debias import load_debias
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model
@@ -26,13 +26,13 @@ from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, stored_vectors
 from isoglot.search.index.beginning import Begun, begin, fresh_documents, warn_of_surprises
 from isoglot.search.index.build_arguments import Changes, IndexSettings, as_path, checked_arguments, index_settings
+from isoglot.search.index.build_progress import Rate
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
 from isoglot.search.index.file_states import write_states
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
-from isoglot.search.index.rate import Rate
 from isoglot.search.index.replacing import built_in, finish_swap
 from isoglot.search.index.resume import (
     DEBIAS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from isoglot.core.executors import Executor
+from isoglot.search.index.build_progress import Rate
 from isoglot.search.index.ledger import Ledger
-from isoglot.search.index.rate import Rate
 from isoglot.search.index.rows import Recipe
 from isoglot.search.index.shards import Planned, Shard
 

@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Vectors
-from isoglot.encoders.kept_tokens import KeptTokens
+from isoglot.encoders.quantised_tokens import KeptTokens
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
 from isoglot.search.index import scanning
 from isoglot.search.index.approximate import probes_for
 from isoglot.search.index.columns import add_up
-from isoglot.search.index.fetched import Fetched, Row
 from isoglot.search.index.lance_tables import PASSAGES, connect, reading, table_uri
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
 from isoglot.search.index.passages_table import SAMPLES, SEARCHED, SHOWN, quoted, search_text
 from isoglot.search.index.protocol import Found, Near, Tally
-from isoglot.search.index.resident import Ids, Resident, fits
+from isoglot.search.index.row_cache import Fetched, Row
 from isoglot.search.index.stored_tokens import StoredTokens
 from isoglot.search.index.stored_vectors import to_matrix
+from isoglot.search.index.vectors_in_memory import Ids, Resident, fits
 from isoglot.search.passage import Passage, in_order
 
 _BATCH = 8192  # passages in memory

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.brief import brief
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
+from isoglot.core.short_repr import brief
 from isoglot.documents.roots import Root, to_roots
 
 FORMAT = 5

@@ -17,13 +17,13 @@ from isoglot.core.files import atomic_write, put_on_disk
 from isoglot.core.progress import progress_line
 from isoglot.search.index import approximate
 from isoglot.search.index.ledger import Ledger
+from isoglot.search.index.maintenance import index_columns, settle
 from isoglot.search.index.manifest import Manifest, Version
 from isoglot.search.index.passages_table import SAMPLES
 from isoglot.search.index.protocol import SAMPLED
 from isoglot.search.index.store import Store, writing
 from isoglot.search.index.stored_vectors import to_matrix
 from isoglot.search.index.tags import tag
-from isoglot.search.index.upkeep import index_columns, settle
 
 
 def publish(

@@ -14,7 +14,7 @@ from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.in_context import filled_up, joined, with_contexts
-from isoglot.encoders.kept_tokens import kept_tokens
+from isoglot.encoders.quantised_tokens import kept_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays

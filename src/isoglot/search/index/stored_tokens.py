@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
-from isoglot.core.recent import Recent
-from isoglot.encoders.kept_tokens import KeptTokens
+from isoglot.core.lru_cache import Recent
+from isoglot.encoders.quantised_tokens import KeptTokens
 from isoglot.search.index.passages_table import TOKENS, quoted
 
 _KEPT = 128 * 2**20  # bytes of token vectors to cache

@@ -13,7 +13,7 @@ from isoglot.core.large_dict import LargeDict
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Source
 from isoglot.documents.finding import find_sources
-from isoglot.documents.given import MEMORY
+from isoglot.documents.inputs import MEMORY
 from isoglot.documents.kinds import holds_records
 from isoglot.documents.reading import read_documents
 from isoglot.documents.roots import Root, path_of, to_roots

@@ -19,12 +19,12 @@ from isoglot.search.filters.values import OWN
 from isoglot.search.index.about import About
 from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
-from isoglot.search.stores.kept import PAYLOAD, no_collection, point_id, tally_of
-from isoglot.search.stores.milvus_beside import Beside, Described
+from isoglot.search.stores.milvus_about import Beside, Described
 from isoglot.search.stores.milvus_collection import ALL, DENSE, POINT, WORDS, is_there
 from isoglot.search.stores.milvus_filter import COLUMNS, equal, expression_of
 from isoglot.search.stores.milvus_place import Connection, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
+from isoglot.search.stores.shared import PAYLOAD, no_collection, point_id, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 MOST = 16_384  # results of a search at most

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from isoglot.search.stores.kept import PAYLOAD, not_ours
-from isoglot.search.stores.milvus_beside import Beside, fields_there
+from isoglot.search.stores.milvus_about import Beside, fields_there
 from isoglot.search.stores.milvus_filter import COLUMNS
 from isoglot.search.stores.milvus_place import Connection
+from isoglot.search.stores.shared import PAYLOAD, not_ours
 
 POINT, DENSE, WORDS, DIGEST = "point", "dense", "words", "digest"
 FIELDS = frozenset({POINT, DENSE, WORDS, DIGEST, COLUMNS, *PAYLOAD})

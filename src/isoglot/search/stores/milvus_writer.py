@@ -14,11 +14,11 @@ from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
 from isoglot.search.passage import Passage
-from isoglot.search.stores.kept import PAYLOAD, not_ours, point_id, refuse_other_vectors
-from isoglot.search.stores.milvus_beside import LONGEST, Beside, Described, fields_there
+from isoglot.search.stores.milvus_about import LONGEST, Beside, Described, fields_there
 from isoglot.search.stores.milvus_collection import ALL, DENSE, DIGEST, POINT, WORDS, is_there
 from isoglot.search.stores.milvus_filter import COLUMNS
 from isoglot.search.stores.milvus_place import Connection
+from isoglot.search.stores.shared import PAYLOAD, not_ours, point_id, refuse_other_vectors
 from isoglot.search.stores.term_weights import LARGEST, passage_weights
 
 _NO_WORDS = {LARGEST + 1: 1.0}  # sparse vector of a passage without words: Milvus accepts no empty ones

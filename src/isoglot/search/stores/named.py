@@ -7,8 +7,8 @@ from typing import Any
 
 from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
-from isoglot.core.near_names import near_name
 from isoglot.core.registry import Registry
+from isoglot.core.suggestions import near_name
 from isoglot.search.index.about import About
 from isoglot.search.stores.protocol import Open, Opened, StoreKind, Write, Writer
 

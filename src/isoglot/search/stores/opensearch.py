@@ -24,12 +24,12 @@ from isoglot.search.index.bm25 import K1
 from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores import opensearch_requests as requests
-from isoglot.search.stores.kept import Kept, point_id
 from isoglot.search.stores.opensearch_about import read_about
 from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of, has, none_of
 from isoglot.search.stores.opensearch_layout import KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
+from isoglot.search.stores.shared import Kept, point_id
 
 EXACT = 10_000  # passages to compare one by one at most
 WINDOW = 10_000  # results per request, and neighbours of a vector: the server's own limits

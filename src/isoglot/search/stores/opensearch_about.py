@@ -7,9 +7,9 @@ from typing import Any
 from isoglot.core.errors import InputError
 from isoglot.search.filters.sql import field_of
 from isoglot.search.index.about import About
-from isoglot.search.stores.kept import Kept
 from isoglot.search.stores.opensearch_layout import ABOUT
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, asking
+from isoglot.search.stores.shared import Kept
 
 
 def read_about(client: Any, place: OpenSearchPlace) -> tuple[Kept, str]:

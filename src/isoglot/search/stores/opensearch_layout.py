@@ -16,7 +16,7 @@ from isoglot.search.filters.sql import field_of
 from isoglot.search.filters.values import OWN, Kind
 from isoglot.search.index.bm25 import K1, B
 from isoglot.search.passage import Passage
-from isoglot.search.stores.kept import point_id
+from isoglot.search.stores.shared import point_id
 from isoglot.search.stores.term_weights import terms_of
 
 VECTOR, TERMS, PASSAGE, KEY, DIGEST = "vector", "terms", "passage", "key", "digest"

@@ -13,10 +13,10 @@ from isoglot.search.index.about import About
 from isoglot.search.index.columns import LONGEST_NAME, MOST, field_columns
 from isoglot.search.passage import Passage
 from isoglot.search.stores import opensearch_requests as requests
-from isoglot.search.stores.kept import Kept, point_id, refuse_other_vectors
 from isoglot.search.stores.opensearch_about import read_about
 from isoglot.search.stores.opensearch_layout import ABOUT, DIGEST, document_of, mapping, properties_of, settings
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, asking, reason_of
+from isoglot.search.stores.shared import Kept, point_id, refuse_other_vectors
 
 _PAGE = 5000
 _BYTES = 10_000_000  # per request

@@ -16,10 +16,10 @@ from isoglot.search.filters.tree import Filter
 from isoglot.search.index.about import About
 from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
-from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, tally_of
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_collection import DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
+from isoglot.search.stores.shared import PAYLOAD, Kept, point_id, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from isoglot.search.index.about import About
-from isoglot.search.stores.kept import PAYLOAD, Kept, no_collection, not_ours
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking
+from isoglot.search.stores.shared import PAYLOAD, Kept, no_collection, not_ours
 
 DENSE, WORDS = "dense", "words"
 ABOUT = "isoglot"  # our key in the collection's metadata

@@ -14,9 +14,9 @@ from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.about import About
 from isoglot.search.index.columns import field_columns
 from isoglot.search.passage import Passage
-from isoglot.search.stores.kept import PAYLOAD, Kept, point_id, refuse_other_vectors
 from isoglot.search.stores.qdrant_collection import ABOUT, DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking
+from isoglot.search.stores.shared import PAYLOAD, Kept, point_id, refuse_other_vectors
 from isoglot.search.stores.term_weights import passage_weights
 
 _INDEXED = ("lang", "document")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from isoglot.core.columns import aligned
+from isoglot.core.text_columns import aligned
 from isoglot.languages.table import language
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL

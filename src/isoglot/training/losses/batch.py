@@ -12,7 +12,7 @@ from sentence_transformers.util import all_gather, all_gather_with_grad
 from torch import Tensor
 from torch.nn import functional
 
-from isoglot.core.brief import brief
+from isoglot.core.short_repr import brief
 from isoglot.training.losses.divergences import scores
 
 # The identity of an empty slot in the columns of hard negatives.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isoglot.core.arguments import check_kind, check_whole
-from isoglot.core.brief import brief
+from isoglot.core.short_repr import brief
 from isoglot.data.row_table import RowTable
 from isoglot.training.sampling.plans import Plans
 from isoglot.training.sampling.regimes import REGIMES, Sampling, check_regime

@@ -10,7 +10,7 @@ from typing import IO
 from isoglot.core.errors import MissingPackageError
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.languages.codes import known_code
-from isoglot.languages.known import known
+from isoglot.languages.known_languages import known
 
 # Lines are checked before parsing, because polib does not: it drops a letter if the closing quote is missing.
 _LINE = re.compile(

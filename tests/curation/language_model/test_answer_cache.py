@@ -1,0 +1,32 @@
+import sqlite3
+
+import pytest
+
+from isoglot.core.errors import InputError, IsoglotError
+from isoglot.curation.language_model.answer_cache import AnswerStore, key_of
+
+
+def test_answers_are_there_for_the_next_run(tmp_path):
+    path = tmp_path / "answers.sqlite"
+    first = AnswerStore(path)
+    first.put([(key_of("a"), "eins"), (key_of("b"), "zwei")])
+    assert AnswerStore(path).get(key_of("b")) == "zwei"
+    assert first.get(key_of("c")) is None
+
+
+def test_a_file_that_fails_later_is_told_in_words(tmp_path):
+    """As a full disk does; here somebody else took the table away."""
+    path = tmp_path / "answers.sqlite"
+    store = AnswerStore(path)
+    with sqlite3.connect(path) as other:
+        other.execute("DROP TABLE answers")
+    for use in (lambda: store.put([(key_of("a"), "eins")]), lambda: store.get(key_of("a"))):
+        with pytest.raises(IsoglotError, match=r"answers.sqlite: the cache of answers cannot be used .*`cache`"):
+            use()
+
+
+def test_another_file_is_refused(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("no database, " * 100, encoding="utf-8")
+    with pytest.raises(InputError, match="not a cache of answers"):
+        AnswerStore(path)
