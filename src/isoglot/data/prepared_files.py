@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -24,6 +25,7 @@ from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS, REMEDY, Row
 
 FORMAT = 2
+_BATCH = 4096  # rows per record batch of the Arrow file
 ARRAYS = tuple(field.name for field in fields(RowTable) if field.name not in ("languages", "datasets", "cross_only"))
 _LISTS: dict[str, pa.DataType] = {"negatives": pa.list_(pa.string()), "scores": pa.list_(pa.float32())}
 _SCHEMA = pa.schema([(name, _LISTS.get(name, pa.string())) for name in FIELDS])
@@ -52,108 +54,143 @@ def write_prepared(
     Raises:
         InputError: there are problems, repeated rows, no rows at all, or no rows of a language in `langs`.
     """
-    languages: dict[str, int] = {}
-    datasets: dict[str, int] = {}
-    kinds: dict[str, str] = {}
-    file_of: list[tuple[int, Path | None]] = []
-    checksum = hashlib.sha256()
     present: set[str] = set()
-    batch: list[Row] = []
-    count = 0
-    with (
-        Progress("rows", enabled=show_progress) as progress,
-        pa.OSFile(str(folder / "rows.arrow"), "wb") as sink,
-        pa.ipc.new_file(sink, _SCHEMA) as writer,
-        _Columns(folder, lang="h", dataset="h", name="q", passage="q", query="q", place="q") as columns,
-    ):
-
-        def flush() -> None:
-            values = [pa.array([_cell(row, field.name) for row in batch], type=field.type) for field in _SCHEMA]
-            writer.write_batch(pa.record_batch(values, schema=_SCHEMA))
-            columns.flush()
-            batch.clear()
-
-        for path, number, row in rows:
-            present.add(row.lang)
-            if langs is not None and row.lang not in langs:
-                continue
-            if kinds.setdefault(row.dataset, row.kind) != row.kind:
-                problems.add(
-                    _place(path, number),
-                    None,
-                    f"field 'kind' is {row.kind} where earlier rows of data set {row.dataset} are "
-                    f"{kinds[row.dataset]}; a data set is of one kind: give these rows another `dataset`",
-                )
-            if not file_of or file_of[-1][1] != path:
-                file_of.append((count, path))
-            columns.add(
-                lang=languages.setdefault(row.lang, len(languages)),
-                dataset=datasets.setdefault(row.dataset, len(datasets)),
-                name=_hash(row.dataset, row.group),
-                passage=_hash(row.lang, _composed(row.passage_text)),
-                query=_hash(_composed(row.query)),
-                place=number,
-            )
-            if row.kind != "qa":
-                checksum.update(f"{row.kind}\0".encode())
-            checksum.update(f"{row.dataset}\0{row.group}\0{row.lang}\0{row.query}\0{row.passage_text}\0".encode())
-            batch.append(row)
-            count += 1
-            if len(batch) == 4096:
-                flush()
-            progress.advance()
-        if batch:
-            flush()
+    with _RowFiles(folder, problems) as written, Progress("rows", enabled=show_progress) as progress:
+        for placed in rows:
+            present.add(placed.row.lang)
+            if langs is None or placed.row.lang in langs:
+                written.add(placed)
+                progress.advance()
     problems.raise_if_any(REMEDY)
+    _refuse_missing_languages(present, langs)
+    with Progress("laying out the rows", enabled=show_progress):
+        table = _row_table(written, folder)
+    for field in ARRAYS:
+        if not (folder / f"{field}.npy").exists():
+            np.save(folder / f"{field}.npy", getattr(table, field))
+    written.columns.remove()
+    write_json(
+        folder / "meta.json",
+        {
+            "format": FORMAT,
+            "languages": table.languages,
+            "datasets": table.datasets,
+            "cross_only": table.cross_only,
+            "rows": written.count,
+            "checksum": written.checksum.hexdigest(),
+        },
+    )
+
+
+def _refuse_missing_languages(present: set[str], langs: tuple[str, ...] | None) -> None:
     if not present:
         raise InputError("no rows: the input has columns, but they are empty")
     if langs is not None and (not langs or not set(langs) <= present):
         missing = f"no rows in {', '.join(sorted(set(langs) - present))}" if langs else "an empty list"
         raise InputError(f"langs: {missing}; there are: {', '.join(sorted(present))}")
-    order_l, numbers_l = _sorted_numbers(languages)
-    order_d, numbers_d = _sorted_numbers(datasets)
-    read = columns.arrays()
-    cross_only = tuple(sorted(name for name, kind in kinds.items() if kind == "bitext"))
+
+
+def _row_table(written: _RowFiles, folder: Path) -> RowTable:
+    """Compute the look-ups of the written rows; large ones are written to the folder."""
+    languages, language_numbers = _sorted_numbers(written.languages)
+    datasets, dataset_numbers = _sorted_numbers(written.datasets)
+    columns = written.columns.arrays()
     try:
-        with Progress("laying out the rows", enabled=show_progress):
-            table = RowTable.from_numbers(
-                order_l,
-                order_d,
-                read["lang"],
-                read["dataset"],
-                read["name"],
-                read["passage"],
-                read["query"],
-                renumber=(numbers_l, numbers_d),
-                cross_only=cross_only,
-                room=Room(folder),
-            )
+        return RowTable.from_numbers(
+            languages,
+            datasets,
+            columns["lang"],
+            columns["dataset"],
+            columns["name"],
+            columns["passage"],
+            columns["query"],
+            renumber=(language_numbers, dataset_numbers),
+            cross_only=tuple(sorted(name for name, kind in written.kinds.items() if kind == "bitext")),
+            room=Room(folder),
+        )
     except DuplicateRowError as error:
+        place = partial(written.place, columns["place"])
+        lines = [f"{error.count} rows repeat the (dataset, group, lang) of an earlier one:"]
+        lines += [f"{place(second)} {why} (first at {place(first)})" for first, second, why in error.found]
+        if error.count > len(error.found):
+            lines.append(f"... and {error.count - len(error.found)} more")
+        raise InputError("\n".join([*lines, REPEAT_REMEDY.capitalize()])) from error
 
-        def where(row: int) -> str:
-            file = next(path for start, path in reversed(file_of) if start <= row)
-            return _place(file, read["place"][row])
 
-        told = [f"{where(second)} {why} (first at {where(first)})" for first, second, why in error.found]
-        if error.count > len(told):
-            told.append(f"... and {error.count - len(told)} more")
-        said = f"{error.count} rows repeat the (dataset, group, lang) of an earlier one"
-        raise InputError("\n".join([f"{said}:", *told, REPEAT_REMEDY.capitalize()])) from error
-    for field in ARRAYS:
-        if not (folder / f"{field}.npy").exists():
-            np.save(folder / f"{field}.npy", getattr(table, field))
-    columns.remove()
-    write_json(
-        folder / "meta.json",
-        {
-            "format": FORMAT,
-            "languages": order_l,
-            "datasets": order_d,
-            "cross_only": cross_only,
-            "rows": count,
-            "checksum": checksum.hexdigest(),
-        },
-    )
+class _RowFiles:
+    """Rows on their way to disk: texts in an Arrow file, numbers in one file per column.
+
+    Attributes:
+        columns: the numbers of each row.
+        languages, datasets: names by their numbers in the columns, in the order of their first rows.
+        kinds: the kind of each data set.
+        count: number of rows.
+        checksum: of all rows' contents.
+    """
+
+    def __init__(self, folder: Path, problems: Problems) -> None:
+        self.columns = _Columns(folder, lang="h", dataset="h", name="q", passage="q", query="q", place="q")
+        self.languages: dict[str, int] = {}
+        self.datasets: dict[str, int] = {}
+        self.kinds: dict[str, str] = {}
+        self.count = 0
+        self.checksum = hashlib.sha256()
+        self._problems = problems
+        self._path = folder / "rows.arrow"
+        self._open = ExitStack()
+        self._batch: list[Row] = []
+        self._files: list[tuple[int, Path | None]] = []  # the first row of each file
+
+    def __enter__(self) -> _RowFiles:
+        sink = self._open.enter_context(pa.OSFile(str(self._path), "wb"))
+        self._writer = self._open.enter_context(pa.ipc.new_file(sink, _SCHEMA))
+        self._open.enter_context(self.columns)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        with self._open:
+            if kind is None:
+                self._flush()
+
+    def add(self, placed: Placed) -> None:
+        """Append a row; one whose data set is of another kind is a problem."""
+        path, number, row = placed
+        if self.kinds.setdefault(row.dataset, row.kind) != row.kind:
+            self._problems.add(
+                _place(path, number),
+                None,
+                f"field 'kind' is {row.kind} where earlier rows of data set {row.dataset} are "
+                f"{self.kinds[row.dataset]}; a data set is of one kind: give these rows another `dataset`",
+            )
+        if not self._files or self._files[-1][1] != path:
+            self._files.append((self.count, path))
+        self.columns.add(
+            lang=self.languages.setdefault(row.lang, len(self.languages)),
+            dataset=self.datasets.setdefault(row.dataset, len(self.datasets)),
+            name=_hash(row.dataset, row.group),
+            passage=_hash(row.lang, _composed(row.passage_text)),
+            query=_hash(_composed(row.query)),
+            place=number,
+        )
+        if row.kind != "qa":
+            self.checksum.update(f"{row.kind}\0".encode())
+        self.checksum.update(f"{row.dataset}\0{row.group}\0{row.lang}\0{row.query}\0{row.passage_text}\0".encode())
+        self._batch.append(row)
+        self.count += 1
+        if len(self._batch) == _BATCH:
+            self._flush()
+
+    def place(self, places: Ints, row: int) -> str:
+        """Name a row's origin, given the column of places."""
+        file = next(path for start, path in reversed(self._files) if start <= row)
+        return _place(file, int(places[row]))
+
+    def _flush(self) -> None:
+        if self._batch:
+            values = [pa.array([_cell(row, field.name) for row in self._batch], type=field.type) for field in _SCHEMA]
+            self._writer.write_batch(pa.record_batch(values, schema=_SCHEMA))
+            self.columns.flush()
+            self._batch.clear()
 
 
 class _Columns:
