@@ -142,7 +142,7 @@ def test_pairs_that_are_no_match_are_left_out_by_their_label(tmp_path, capsys, c
     source = lines(tmp_path / "a.csv", f"sentence1,sentence2,{column}", "q1,p1,1", "q2,p2,0", "q3,p3,1.0")
     target = tmp_path / "rows.jsonl"
     error = refused(["from-pairs", f"en={source}"], target, capsys)
-    assert "a.csv:3: label '0', where earlier pairs have 1.0" in error
+    assert "a.csv:3: label '0', where earlier pairs have '1'" in error
     assert "--relevant-from" in error
     rows = converted(["from-pairs", f"en={source}", "--relevant-from", "1"], target)
     assert [(row.group, row.query, row.passage) for row in rows] == [("2", "q1", "p1"), ("4", "q3", "p3")]

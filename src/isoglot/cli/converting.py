@@ -229,7 +229,8 @@ def from_pairs(
         relevant_from: Lowest label (or score) of a pair that is a match; pairs below it are skipped.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.readers.other_libraries import Reading, pairs_rows, parse_sources
+    from isoglot.data.readers.converted_records import Reading, parse_sources
+    from isoglot.data.readers.other_libraries import pairs_rows
 
     aligned = not unaligned
     reading = Reading(dataset, group_column, lang_column, negatives, aligned=aligned, relevant_from=relevant_from)
@@ -257,7 +258,8 @@ def from_tevatron(
         negatives: Most negatives per row; all by default.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.readers.other_libraries import Reading, parse_sources, tevatron_rows
+    from isoglot.data.readers.converted_records import Reading, parse_sources
+    from isoglot.data.readers.other_libraries import tevatron_rows
 
     notes: Counter[str] = Counter()
     reading = Reading(dataset, None, lang_column, negatives)
@@ -287,7 +289,8 @@ def from_flagembedding(
         unaligned: Without ids, treat no line as a translation of another.
         overwrite: Replace an existing file.
     """
-    from isoglot.data.readers.other_libraries import Reading, flagembedding_rows, parse_sources
+    from isoglot.data.readers.converted_records import Reading, parse_sources
+    from isoglot.data.readers.other_libraries import flagembedding_rows
 
     notes: Counter[str] = Counter()
     reading = Reading(dataset, group_column, lang_column, negatives, aligned=not unaligned)

@@ -1,82 +1,21 @@
 """Convert training files of other libraries to parallel rows: Sentence Transformers, Tevatron, FlagEmbedding.
 
-These formats have no groups. If files are line-by-line translations of each other, each line number is a group;
-otherwise the group comes from a column or the query's id.
+Each format is a function from a record to the fields of its rows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from isoglot.core.errors import InputError
-from isoglot.core.problems import Problems
-from isoglot.data.records import read_records
-from isoglot.data.rows import Row, check_rows
-from isoglot.languages.codes import known_code
+from isoglot.data.readers.converted_records import Reading, Source, converted_rows, titled
+from isoglot.data.rows import Row
 
-_REMEDY = "Fix or remove these lines; docs/data.md describes the formats."
 _QUERIES = ("query", "anchor", "question", "sentence1")
 _PASSAGES = ("positive", "passage", "pos", "answer", "document", "sentence2")
 _LABELS = ("label", "labels", "score", "scores")  # as Sentence Transformers calls what is no text
 _NO_TEXTS = ("id", "group", "lang", "language", "dataset", *_LABELS)
-
-Convert = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file and its language; None if a column holds the language."""
-
-    path: Path
-    lang: str | None
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Options for converting records to rows.
-
-    Attributes:
-        dataset: name of the data set, the same for all files.
-        group_column: column with the record's group; if None, the format's own id or the line is the group.
-        lang_column: column with the record's language, for files given without a language.
-        negatives: maximum number of negatives per row; None keeps all.
-        aligned: whether line n of every file is the same group; otherwise each line is its own group.
-        relevant_from: lowest label of a pair whose passage answers its query; lower ones are left out.
-    """
-
-    dataset: str
-    group_column: str | None = None
-    lang_column: str | None = None
-    negatives: int | None = None
-    aligned: bool = True
-    relevant_from: float | None = None
-
-
-def parse_sources(names: Sequence[str], lang_column: str | None) -> list[Source]:
-    """Parse `LANG=FILE` arguments (or plain files, if a column holds the language).
-
-    Raises:
-        InputError: there are no arguments, or a file has no language.
-
-    >>> [source.lang for source in parse_sources(["de=train.tsv", "zh_CN=train.zh.tsv"], None)]
-    ['de', 'zh_CN']
-    """
-    sources = []
-    for name in names:
-        lang, equals, path = name.partition("=")
-        if equals and lang.replace("-", "").replace("_", "").isalnum():
-            sources.append(Source(Path(path), lang))
-        elif lang_column is not None:
-            sources.append(Source(Path(name), None))
-        else:
-            raise InputError(f"{name}: no language given; give LANG=FILE, such as de={name}, or name `lang_column`")
-    if not sources:
-        raise InputError("no files given; name them as LANG=FILE, such as de=train.de.jsonl")
-    return sources
 
 
 def pairs_rows(
@@ -129,7 +68,7 @@ def pairs_rows(
             "label": None if named or negatives or not isinstance(label, (str, int, float)) else label,
         }
 
-    return _rows(sources, reading, convert, header=header, notes=notes)
+    return converted_rows(sources, reading, convert, header=header, notes=notes)
 
 
 def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
@@ -148,10 +87,10 @@ def tevatron_rows(sources: Sequence[Source], reading: Reading, notes: Counter[st
             "group": record.get("query_id"),
             "query": record["query"],
             "passages": [{"title": entry.get("title") or None, "text": entry["text"]} for entry in positives],
-            "negatives": [_titled(entry) for entry in negatives],
+            "negatives": [titled(entry) for entry in negatives],
         }
 
-    return _rows(sources, reading, convert, notes=notes)
+    return converted_rows(sources, reading, convert, notes=notes)
 
 
 def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Counter[str] | None = None) -> Iterator[Row]:
@@ -179,39 +118,11 @@ def flagembedding_rows(sources: Sequence[Source], reading: Reading, notes: Count
             notes["rows whose scores do not fit their passages: left out"] += 1
         return converted
 
-    return _rows(sources, reading, convert, notes=notes)
-
-
-def _apart(sources: Sequence[Source]) -> list[str]:
-    """Return a unique name for each file, to build group names from; files with the same name are numbered."""
-    count = Counter(source.path.name for source in sources)
-    return [
-        source.path.name if count[source.path.name] == 1 else f"{number}-{source.path.name}"
-        for number, source in enumerate(sources, 1)
-    ]
-
-
-def _titled(entry: dict[str, Any]) -> str:
-    return f"{entry['title']} {entry['text']}" if entry.get("title") else entry["text"]
+    return converted_rows(sources, reading, convert, notes=notes)
 
 
 def _listed(texts: Any) -> Any:
     return [texts] if isinstance(texts, str) else texts
-
-
-def _without_repeats(fields: dict[str, Any], notes: Counter[str]) -> None:
-    """Remove repeated passages, and negatives that equal a passage, together with their scores."""
-    passages, negatives = fields["passages"], fields["negatives"]
-    texts = [_titled(entry) if isinstance(entry, dict) else entry for entry in passages]
-    if not all(isinstance(text, str) for text in (*texts, *negatives)):
-        return  # `check_rows` reports it
-    kept = [at for at, text in enumerate(texts) if text not in texts[:at]]
-    others = [at for at, text in enumerate(negatives) if text not in texts]
-    notes["repeated passages of a query left out"] += len(texts) - len(kept)
-    notes["negatives that are a passage of the query left out"] += len(negatives) - len(others)
-    fields["passages"], fields["negatives"] = [passages[at] for at in kept], [negatives[at] for at in others]
-    if fields.get("scores"):
-        fields["scores"] = [fields["scores"][at] for at in (*kept, *(len(texts) + other for other in others))]
 
 
 def _is_taken(name: str, reading: Reading) -> bool:
@@ -234,108 +145,3 @@ def _column(record: dict[str, Any], given: str | None, usual: tuple[str, ...], e
 
 def _plain(name: str) -> str:
     return name.strip().lower()
-
-
-def _rows(
-    sources: Sequence[Source],
-    reading: Reading,
-    convert: Convert,
-    *,
-    header: bool = True,
-    notes: Counter[str] | None = None,
-) -> Iterator[Row]:
-    if reading.negatives is not None and reading.negatives < 0:
-        raise InputError(f"negatives {reading.negatives}: expected 0 or more")
-    problems = Problems()
-    ends: dict[Path, int] = {}
-    by_line: bool | None = None
-    labels: set[Any] = set()
-    for source, name in zip(sources, _apart(sources), strict=True):
-        for number, place, record in read_records(source.path, problems, header=header):
-            ends[source.path] = place
-            try:
-                converted = convert(record)
-                lang = source.lang if reading.lang_column is None or source.lang else record[reading.lang_column]
-                group = record[reading.group_column] if reading.group_column else converted.get("group")
-            except (KeyError, IndexError, TypeError, AttributeError) as error:
-                problems.add(source.path, number, _what(error, record))
-                continue
-            label = converted.pop("label", None)
-            if label is not None and reading.relevant_from is None:
-                if len(labels) == 1 and _number(label) not in labels:
-                    problems.add(source.path, number, _other_label(label, *labels))
-                if len(labels) < 2:
-                    labels.add(_number(label))
-            elif label is not None and reading.relevant_from is not None:
-                grade = _number(label)
-                if isinstance(grade, str):
-                    problems.add(source.path, number, f"label {label!r} is no number; expected one to compare")
-                    continue
-                if not grade >= reading.relevant_from:
-                    if notes is not None:
-                        notes[f"pairs with a label below {reading.relevant_from:g} left out"] += 1
-                    continue
-            if group is None and reading.group_column:
-                problems.add(source.path, number, f"field {reading.group_column!r} names the group, but is empty")
-                continue
-            if by_line is not None and by_line != (group is None):
-                what = "no id where earlier ones have one" if group is None else "an id where earlier ones have none"
-                problems.add(source.path, number, f"a record with {what}; expected all to have one, or none")
-                continue
-            by_line = group is None
-            if by_line:
-                group = str(place) if reading.aligned and source.lang else f"{name}:{number}"
-            fields = {**converted, "group": group, "lang": lang, "dataset": reading.dataset}
-            if "passages" in fields and isinstance(fields["passages"], list) and isinstance(fields["negatives"], list):
-                _without_repeats(fields, Counter() if notes is None else notes)
-            if reading.negatives is not None and isinstance(fields["negatives"], list):
-                fields["negatives"] = fields["negatives"][: reading.negatives]
-                if fields.get("scores"):
-                    fields["scores"] = fields["scores"][: len(fields.get("passages") or [1]) + reading.negatives]
-            yield from check_rows(fields, source.path, number, problems)
-        if source.path not in ends and not problems.count:
-            problems.add(source.path, None, "the file holds no records")
-    aligned = by_line and reading.aligned and all(source.lang for source in sources)
-    langs = Counter(known_code(source.lang or "") for source in sources)
-    twice = [lang for lang, count in langs.items() if lang and count > 1]
-    if aligned and twice:
-        problems.add(
-            sources[0].path,
-            None,
-            f"several files of {twice[0]}, so line n of each would be the same query: put them into one file, "
-            "name `group_column`, or say that they are `unaligned`",
-        )
-    elif aligned and len(set(ends.values())) > 1:
-        lengths = ", ".join(f"{path} {number}" for path, number in ends.items())
-        problems.add(
-            sources[0].path,
-            None,
-            f"the files end at different lines ({lengths}), so line n is not one group in all of them: "
-            "name `group_column`, or say that they are `unaligned`",
-        )
-    problems.raise_if_any(_REMEDY)
-    if notes is not None:
-        notes.update(f"to be checked ({told})" for told in problems.shown)
-
-
-def _number(label: str | float) -> str | float:
-    try:
-        return float(label)
-    except ValueError:
-        return label
-
-
-def _other_label(label: Any, earlier: Any) -> str:
-    return (
-        f"label {label!r}, where earlier pairs have {earlier!r}: not every pair need be a query and its answer. Say "
-        "with `relevant_from` from which label on it is, or take the column out if all are"
-    )
-
-
-def _what(error: Exception, record: Any) -> str:
-    if not isinstance(record, dict):
-        return f"expected a record with named fields, got {type(record).__name__}"
-    fields = ", ".join(map(str, record))
-    if isinstance(error, KeyError):
-        return f"no field {error}; the fields are: {fields}"
-    return f"a field is empty or of the wrong kind ({error}); the fields are: {fields}"
