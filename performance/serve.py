@@ -308,9 +308,9 @@ def opened(model: str):
 def encoder(model: str | None):
     """A model in its own process, or a function that draws vectors seeded by a text's checksum."""
     if model:
-        from isoglot.encoders.encoder_process import Apart
+        from isoglot.encoders.encoder_process import EncoderProcess
 
-        return Apart(partial(opened, model))
+        return EncoderProcess(partial(opened, model))
 
     def seeded(texts: list[str], role: str) -> np.ndarray:
         rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIMENSION) for text in texts]

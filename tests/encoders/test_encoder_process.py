@@ -18,7 +18,7 @@ import pytest
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Encoder
-from isoglot.encoders.encoder_process import Apart
+from isoglot.encoders.encoder_process import EncoderProcess
 from isoglot.encoders.light import open_light
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
@@ -39,7 +39,7 @@ def _gone(pid: int, seconds: float = 10.0) -> bool:
 def test_vectors_and_facts_are_those_of_the_encoder(tiny_model: Path) -> None:
     options = ModelOptions(length=24, precision="fp32")
     here = open_light(str(tiny_model), options) or open_embedder(str(tiny_model), options)
-    apart = Apart(partial(open_embedder, str(tiny_model), options))
+    apart = EncoderProcess(partial(open_embedder, str(tiny_model), options))
     try:
         assert isinstance(apart, Encoder)
         assert (apart.name, apart.device, apart.length) == (here.name, here.device, 24)
@@ -54,19 +54,19 @@ def test_vectors_and_facts_are_those_of_the_encoder(tiny_model: Path) -> None:
 
 def test_an_encoder_that_cannot_be_opened_says_so_here(warm_processes: None) -> None:
     with pytest.raises(InputError, match=r"no such model"):
-        Apart(partial(open_embedder, "./nowhere"))
+        EncoderProcess(partial(open_embedder, "./nowhere"))
     with pytest.raises(IsoglotError, match=r"ended while opening the model \(exit code 7"):
-        Apart(partial(os._exit, 7))  # type: ignore[arg-type]
+        EncoderProcess(partial(os._exit, 7))  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def odd() -> Apart:
-    apart = Apart(open_odd, patience=3)
+def odd() -> EncoderProcess:
+    apart = EncoderProcess(open_odd, patience=3)
     yield apart
     apart.close()
 
 
-def test_errors_come_back_as_they_are_and_end_nothing(odd: Apart) -> None:
+def test_errors_come_back_as_they_are_and_end_nothing(odd: EncoderProcess) -> None:
     before = odd.ask(pid_of)
     with pytest.raises(InputError, match="a text of nothing") as raised:
         odd(["refused"], "query")
@@ -78,7 +78,7 @@ def test_errors_come_back_as_they_are_and_end_nothing(odd: Apart) -> None:
     assert odd.ask(pid_of) == before
 
 
-def test_a_process_that_was_killed_is_started_anew(odd: Apart, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_that_was_killed_is_started_anew(odd: EncoderProcess, caplog: pytest.LogCaptureFixture) -> None:
     before = odd.ask(pid_of)
     os.kill(before, signal.SIGKILL)
     assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
@@ -86,13 +86,13 @@ def test_a_process_that_was_killed_is_started_anew(odd: Apart, caplog: pytest.Lo
     assert "starting it again" in caplog.text
 
 
-def test_a_text_that_kills_it_every_time_is_an_error_and_the_next_is_answered(odd: Apart) -> None:
+def test_a_text_that_kills_it_every_time_is_an_error_and_the_next_is_answered(odd: EncoderProcess) -> None:
     with pytest.raises(IsoglotError, match="the process of the encoder died"):
         odd(["deadly"], "query")
     assert odd(["one"], "passage").tolist() == [[3.0, 0.0]]
 
 
-def test_one_that_hangs_is_ended(odd: Apart) -> None:
+def test_one_that_hangs_is_ended(odd: EncoderProcess) -> None:
     before, began = odd.ask(pid_of), time.monotonic()
     with pytest.raises(IsoglotError, match=r"took more than 3 seconds and was stopped"):
         odd(["hang"], "query")
@@ -101,7 +101,7 @@ def test_one_that_hangs_is_ended(odd: Apart) -> None:
     assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
 
 
-def test_others_are_answered_while_one_takes_long_and_each_gets_its_own(odd: Apart) -> None:
+def test_others_are_answered_while_one_takes_long_and_each_gets_its_own(odd: EncoderProcess) -> None:
     with ThreadPoolExecutor(12) as pool:
         slow = pool.submit(odd, ["slow"], "query")
         texts = ["x" * size for size in range(1, 200)]
@@ -112,7 +112,7 @@ def test_others_are_answered_while_one_takes_long_and_each_gets_its_own(odd: Apa
         assert slow.result().tolist() == [[4.0, 1.0]]
 
 
-def test_what_stops_a_group_of_processes_does_not_stop_it_but_closing_does(odd: Apart) -> None:
+def test_what_stops_a_group_of_processes_does_not_stop_it_but_closing_does(odd: EncoderProcess) -> None:
     pid = odd.ask(pid_of)
     for told in (signal.SIGINT, signal.SIGTERM):
         os.kill(pid, told)
@@ -123,7 +123,7 @@ def test_what_stops_a_group_of_processes_does_not_stop_it_but_closing_does(odd: 
         odd(["one"], "query")
 
 
-def test_what_cannot_be_sent_is_an_error_and_the_next_is_answered(odd: Apart) -> None:
+def test_what_cannot_be_sent_is_an_error_and_the_next_is_answered(odd: EncoderProcess) -> None:
     before = odd.ask(pid_of)
     with pytest.raises(IsoglotError, match="_Unpicklable: panicked"):
         odd.ask(panics)
@@ -132,7 +132,7 @@ def test_what_cannot_be_sent_is_an_error_and_the_next_is_answered(odd: Apart) ->
     assert odd.ask(pid_of) == before
 
 
-def test_one_that_does_not_even_read_is_ended_in_time(odd: Apart) -> None:
+def test_one_that_does_not_even_read_is_ended_in_time(odd: EncoderProcess) -> None:
     pid, began = odd.ask(pid_of), time.monotonic()
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(IsoglotError, match="took more than 3 seconds"):
@@ -141,7 +141,7 @@ def test_one_that_does_not_even_read_is_ended_in_time(odd: Apart) -> None:
     assert odd(["one"], "query").tolist() == [[3.0, 1.0]]
 
 
-def test_many_threads_lose_nothing_while_it_is_killed_again_and_again(odd: Apart) -> None:
+def test_many_threads_lose_nothing_while_it_is_killed_again_and_again(odd: EncoderProcess) -> None:
     stop, answered = threading.Event(), [0] * 6
 
     def ask(number: int) -> None:
@@ -170,7 +170,7 @@ def test_many_threads_lose_nothing_while_it_is_killed_again_and_again(odd: Apart
 
 
 def test_whoever_waits_while_it_dies_over_others_is_answered_in_the_end() -> None:
-    apart, stop = Apart(open_odd, at_once=1), threading.Event()
+    apart, stop = EncoderProcess(open_odd, at_once=1), threading.Event()
 
     def kill() -> None:
         while not stop.is_set():
@@ -195,11 +195,11 @@ def test_one_that_hangs_when_it_is_opened_again_is_ended_and_keeps_nobody_from_c
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ISOGLOT_TEST_OPENED", str(tmp_path / "opened"))
-    apart = Apart(open_slowly, patience=2)
+    apart = EncoderProcess(open_slowly, patience=2)
     os.kill(apart.ask(pid_of), signal.SIGKILL)
     with pytest.raises(IsoglotError, match="took too long to open the model"):
         apart.ask(pid_of)
-    apart = Apart(open_odd)
+    apart = EncoderProcess(open_odd)
     monkeypatch.setattr(apart, "_opener", open_slowly)
     os.kill(apart.ask(pid_of), signal.SIGKILL)
     with ThreadPoolExecutor(1) as pool:
@@ -213,10 +213,10 @@ def test_one_that_hangs_when_it_is_opened_again_is_ended_and_keeps_nobody_from_c
 
 def test_closed_streams_keep_nobody_from_opening() -> None:
     script = (
-        "from isoglot.encoders.encoder_process import Apart\n"
+        "from isoglot.encoders.encoder_process import EncoderProcess\n"
         "from support.apart import open_odd, pid_of\n"
         "if __name__ == '__main__':\n"
-        "    raise SystemExit(0 if Apart(open_odd).ask(pid_of) else 1)\n"
+        "    raise SystemExit(0 if EncoderProcess(open_odd).ask(pid_of) else 1)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
@@ -229,10 +229,10 @@ def test_closed_streams_keep_nobody_from_opening() -> None:
 def test_it_ends_with_whoever_opened_it(how: str) -> None:
     script = (
         "import sys\n"
-        "from isoglot.encoders.encoder_process import Apart\n"
+        "from isoglot.encoders.encoder_process import EncoderProcess\n"
         "from support.apart import open_odd, pid_of\n"
         "if __name__ == '__main__':\n"
-        "    apart = Apart(open_odd)\n"
+        "    apart = EncoderProcess(open_odd)\n"
         "    print(apart.ask(pid_of), flush=True)\n"
         "    sys.stdin.read()\n"
     )

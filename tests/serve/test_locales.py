@@ -33,7 +33,7 @@ def messages() -> set[str | tuple[str, ...]]:
         FOLDER,
         method_map=[("**.html", "jinja2.ext:babel_extract"), ("**.py", "python")],
         options_map={"**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}},
-        keywords={"_": None, "spoken": None, "counted": (1, 2)},
+        keywords={"_": None, "translatable": None, "counted": (1, 2)},
     )
     return {message for _, _, message, _, _ in found}
 

@@ -18,10 +18,10 @@ from isoglot.cli import run
 from isoglot.cli.serving import _judges, require_tokens
 from isoglot.client import Client
 from isoglot.core.errors import InputError
-from isoglot.encoders.encoder_process import Apart
+from isoglot.encoders.encoder_process import EncoderProcess
 from isoglot.encoders.late_interaction import LateInteraction
 from isoglot.encoders.opening import open_embedder
-from isoglot.encoders.quantised_tokens import kept_tokens
+from isoglot.encoders.quantised_tokens import quantise_tokens
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
 from isoglot.serve.app import create_app
@@ -138,24 +138,24 @@ def test_a_server_without_any_names_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def apart(tiny_model: Path) -> Iterator[Apart]:
-    apart = Apart(partial(open_embedder, str(tiny_model)))
+def apart(tiny_model: Path) -> Iterator[EncoderProcess]:
+    apart = EncoderProcess(partial(open_embedder, str(tiny_model)))
     yield apart
     apart.close()
 
 
-def test_tokens_are_compared_where_the_encoder_is(apart: Apart, tiny_model: Path) -> None:
+def test_tokens_are_compared_where_the_encoder_is(apart: EncoderProcess, tiny_model: Path) -> None:
     texts = [passage.text for passage in passages()]
     own = LateInteraction(open_embedder(str(tiny_model)))
     for query in ("solar panel", "Mond"):
         np.testing.assert_allclose(apart.late(query, texts), own.late(query, texts), atol=1e-3)
     assert apart.late("solar", []).shape == (0,)
-    kept = kept_tokens(open_embedder(str(tiny_model)).encoded_tokens(texts, "passage"))
+    kept = quantise_tokens(open_embedder(str(tiny_model)).encoded_tokens(texts, "passage"))
     np.testing.assert_allclose(apart.late_of("Mond", kept), own.late("Mond", texts), atol=1e-2)
     assert apart.late_of("solar", []).shape == (0,)
 
 
-def test_late_searches_of_an_encoder_in_its_own_process(apart: Apart, tiny_model: Path) -> None:
+def test_late_searches_of_an_encoder_in_its_own_process(apart: EncoderProcess, tiny_model: Path) -> None:
     held = passages()
     index = MemoryIndex(held, apart([f"{one.title} {one.text}".strip() for one in held], "passage"))
     here = Searcher(index, open_embedder(str(tiny_model)), model_name="tiny")

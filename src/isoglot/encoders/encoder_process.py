@@ -24,7 +24,7 @@ from isoglot.core.errors import IsoglotError
 from isoglot.core.streams import open_streams
 from isoglot.encoders.embedder import Encoded, Encoder, Role, Vectors
 from isoglot.encoders.late_interaction import LateInteraction
-from isoglot.encoders.quantised_tokens import KeptTokens
+from isoglot.encoders.quantised_tokens import QuantisedTokens
 from isoglot.encoders.workers import leave_with_parent
 
 P = ParamSpec("P")
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _TRIES = 2  # attempts at a call when the process dies
 
 
-class Apart:
+class EncoderProcess:
     """An encoder held open by another process.
 
     That process ends with `close` or with this process, even if this one is killed. If it died, the next call
@@ -73,7 +73,7 @@ class Apart:
         """
         return self.ask(_late, query, list(passages))
 
-    def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
+    def late_of(self, query: str, passages: Sequence[QuantisedTokens]) -> Vectors:
         """Return the same for passages whose tokens were stored.
 
         Raises:
@@ -297,7 +297,7 @@ def _late(encoder: Encoder, query: str, passages: list[str]) -> Vectors:
     return _interaction(cast(Hashable, encoder)).late(query, passages)
 
 
-def _late_of(encoder: Encoder, query: str, passages: list[KeptTokens]) -> Vectors:
+def _late_of(encoder: Encoder, query: str, passages: list[QuantisedTokens]) -> Vectors:
     return _interaction(cast(Hashable, encoder)).late_of(query, passages)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.lru_cache import Recent
 from isoglot.encoders.embedder import Encoder, Vectors, readable
-from isoglot.encoders.quantised_tokens import KeptTokens, opened_tokens
+from isoglot.encoders.quantised_tokens import QuantisedTokens, opened_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 
 LATE = "late"
@@ -83,7 +83,7 @@ class LateScorer(Protocol):
         """Return the late part of passages' scores (n,) for a query."""
         ...
 
-    def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
+    def late_of(self, query: str, passages: Sequence[QuantisedTokens]) -> Vectors:
         """Return the same for passages whose tokens were stored."""
         ...
 
@@ -119,7 +119,7 @@ class LateInteraction:
         found: Vectors = late_scores(self._encoder.encoded_tokens([query], "query"), self._tokens(passages))[0]
         return found
 
-    def late_of(self, query: str, passages: Sequence[KeptTokens]) -> Vectors:
+    def late_of(self, query: str, passages: Sequence[QuantisedTokens]) -> Vectors:
         """Return the same for passages whose tokens were stored, up to quantisation error."""
         if not passages:
             return np.empty(0, np.float32)

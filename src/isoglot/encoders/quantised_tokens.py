@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from isoglot.encoders.token_vectors import TokenVectors
 from isoglot.encoders.unit_vectors import units
 
-KeptTokens = NDArray[np.int8]
+QuantisedTokens = NDArray[np.int8]
 """The tokens of one text, (n, d) with n at least 1: each a unit vector scaled so that its largest component is ±127."""
 
 
-def kept_tokens(tokens: TokenVectors) -> list[KeptTokens]:
+def quantise_tokens(tokens: TokenVectors) -> list[QuantisedTokens]:
     """Return each text's tokens, quantised.
 
     >>> one = TokenVectors(np.array([[0.6, 0.8], [1, 0]], np.float32), np.array([0, 2]), np.ones(2, np.float32) / 2)
-    >>> [text.tolist() for text in kept_tokens(one)]
+    >>> [text.tolist() for text in quantise_tokens(one)]
     [[[95, 127], [127, 0]]]
     """
     largest = np.abs(tokens.vectors).max(axis=1, keepdims=True, initial=0)
@@ -26,7 +26,7 @@ def kept_tokens(tokens: TokenVectors) -> list[KeptTokens]:
     return np.split(numbers, tokens.offsets[1:-1]) if len(tokens) else []
 
 
-def opened_tokens(kept: Sequence[KeptTokens]) -> TokenVectors:
+def opened_tokens(kept: Sequence[QuantisedTokens]) -> TokenVectors:
     """Return the unit vectors of one text or more; all tokens of a text get equal weight, as passages' tokens do.
 
     >>> opened_tokens([np.array([[95, 127], [127, 0]], np.int8)]).vectors.round(2).tolist()

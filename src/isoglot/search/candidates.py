@@ -14,7 +14,7 @@ from isoglot.encoders.judges import Judge
 from isoglot.encoders.late_interaction import LateScorer, mixed
 from isoglot.encoders.levels import NEAREST, levels_of
 from isoglot.encoders.model_locks import turn
-from isoglot.encoders.quantised_tokens import KeptTokens
+from isoglot.encoders.quantised_tokens import QuantisedTokens
 from isoglot.languages.normal_form import search_form
 from isoglot.languages.words import search_terms
 from isoglot.search.filters.tree import Filter
@@ -192,7 +192,7 @@ def reranked_late(
     candidates: Sequence[Candidate],
     *,
     drawn: bool,
-    kept: Sequence[KeptTokens] | None = None,
+    kept: Sequence[QuantisedTokens] | None = None,
 ) -> list[Candidate]:
     """Return candidates sorted by their cosines mixed with late interaction scores.
 

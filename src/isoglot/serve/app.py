@@ -41,7 +41,7 @@ from isoglot.serve.rerankers import ServedRerankers
 from isoglot.serve.search_api import search_router
 from isoglot.serve.served import UnavailableError, open_collections
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.translatable import SpokenError, spoken
+from isoglot.serve.translatable import TranslatableError, translatable
 from isoglot.serve.workers import BusyError, Workers
 
 
@@ -151,7 +151,7 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
     def answer(
         request: Request,
         status: int,
-        detail: str | SpokenError,
+        detail: str | TranslatableError,
         headers: dict[str, str] | None = None,
         param: str | None = None,
     ) -> Response:
@@ -178,11 +178,13 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> Response:
-        return answer(request, 503, spoken("Too many searches at once; try again in a moment."), {"Retry-After": "1"})
+        return answer(
+            request, 503, translatable("Too many searches at once; try again in a moment."), {"Retry-After": "1"}
+        )
 
     @app.exception_handler(TimeoutError)
     async def slow(request: Request, error: TimeoutError) -> Response:
-        said = spoken("The search took too long; try a shorter query, or again in a moment.")
+        said = translatable("The search took too long; try a shorter query, or again in a moment.")
         return answer(request, 504, said)
 
     @app.exception_handler(UnavailableError)
@@ -193,7 +195,7 @@ def _handle_errors(app: FastAPI, pages: Pages) -> None:
     async def unexpected(request: Request, error: Exception) -> Response:
         # The server logs the traceback. The middleware that adds headers to all other responses does not see this one.
         headers = {**HEADERS, "Cache-Control": NOT_KEPT, ID_HEADER: str(request.scope.get(REQUEST, ""))}
-        return answer(request, 500, spoken("Something went wrong in the server; its messages say more."), headers)
+        return answer(request, 500, translatable("Something went wrong in the server; its messages say more."), headers)
 
 
 def _is_program(request: Request) -> bool:

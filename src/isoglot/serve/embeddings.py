@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, WithJsonSchema, field_validator, model_validator
 
 from isoglot.encoders.embedder import Encoded, Role
-from isoglot.encoders.encoder_process import Apart
+from isoglot.encoders.encoder_process import EncoderProcess
 from isoglot.serve.cleaning import plain
 from isoglot.serve.json_response import json_of
 from isoglot.serve.model_facts import TokenIdsError, shortened
@@ -77,7 +77,7 @@ def router(collections: list[Collection], workers: Workers, settings: ServeSetti
     Text = Annotated[str, Field(min_length=1, max_length=settings.input_characters)]
 
     for entry in embedders.values():
-        if isinstance(entry.embed, Apart):
+        if isinstance(entry.embed, EncoderProcess):
             entry.sizes()  # now: the OpenAPI document lists them, and building it blocks the event loop
 
     Dimensions = Annotated[

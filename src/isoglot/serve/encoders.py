@@ -6,7 +6,7 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from isoglot.encoders.embedder import Encoder
-from isoglot.encoders.encoder_process import Apart
+from isoglot.encoders.encoder_process import EncoderProcess
 from isoglot.encoders.endpoint import is_endpoint
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.about import About
@@ -54,4 +54,4 @@ def open_apart(about: About, name: str, options: ModelOptions) -> Encoder:
         InputError: it cannot be opened, or is not the one that the index was built with.
     """
     opener = partial(open_like, about, name, options, light=True)
-    return opener() if is_endpoint(name) else Apart(opener)
+    return opener() if is_endpoint(name) else EncoderProcess(opener)

@@ -17,7 +17,7 @@ from isoglot.serve.metrics import Metrics
 from isoglot.serve.search_request import Answer, Ask
 from isoglot.serve.served import Collection, UnavailableError
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.translatable import spoken
+from isoglot.serve.translatable import translatable
 from isoglot.serve.workers import Workers
 
 P = ParamSpec("P")
@@ -68,7 +68,7 @@ class Finder:
             return await self._batches[collection.name].vector(query)
         except TimeoutError:
             _log.error("%s: the model does not answer within %g seconds", collection.name, self._seconds)
-            said = spoken("the model of %(index)s does not answer in time; try again in a moment")
+            said = translatable("the model of %(index)s does not answer in time; try again in a moment")
             raise UnavailableError(said, index=repr(collection.name)) from None
 
     async def ask(self, collection: Collection, ask: Ask) -> Answer:

@@ -19,7 +19,7 @@ from babel.units import format_unit
 
 from isoglot.languages.known_languages import REGISTERED
 from isoglot.languages.table import language
-from isoglot.serve.translatable import spoken
+from isoglot.serve.translatable import translatable
 
 SOURCE = "en"
 """The language of the page's source texts; the others are catalogues in `locale/`."""
@@ -89,7 +89,7 @@ class PageLocale:
 
     def listed(self, items: Iterable[str]) -> str:
         """Join items into a list."""
-        return self.text(spoken(", ")).join(items)
+        return self.text(translatable(", ")).join(items)
 
     def language_name(self, code: str) -> str:
         """The name of a language, in this language; in English if Unicode's data (CLDR) lack it."""

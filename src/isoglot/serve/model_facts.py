@@ -8,7 +8,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Encoded, Vectors
-from isoglot.encoders.encoder_process import Apart
+from isoglot.encoders.encoder_process import EncoderProcess
 from isoglot.encoders.light import LightEmbedder
 
 
@@ -49,7 +49,7 @@ def decoded(embedder: object, lists: list[list[int]]) -> list[str]:
     Raises:
         TokenIdsError: the model exposes no tokenizer, or the ids are not in its vocabulary.
     """
-    if isinstance(embedder, Apart):
+    if isinstance(embedder, EncoderProcess):
         return embedder.ask(decoded, lists)
     holder = embedder if isinstance(embedder, LightEmbedder) else getattr(embedder, "model", None)
     tokenizer: Any = getattr(holder, "tokenizer", None)
@@ -66,7 +66,7 @@ def decoded(embedder: object, lists: list[list[int]]) -> list[str]:
 
 def _told(embedder: object, name: str) -> Any:
     """As `_said`, but also for an embedder in a separate process."""
-    return embedder.ask(_said, name) if isinstance(embedder, Apart) else _said(embedder, name)
+    return embedder.ask(_said, name) if isinstance(embedder, EncoderProcess) else _said(embedder, name)
 
 
 def _said(embedder: object, name: str) -> Any:

@@ -16,18 +16,22 @@ from isoglot.serve.cleaning import clean_query
 from isoglot.serve.locales import CODES
 from isoglot.serve.rerankers import NOT_RERANKED, reach
 from isoglot.serve.settings import ServeSettings
-from isoglot.serve.translatable import SpokenError, spoken
+from isoglot.serve.translatable import TranslatableError, translatable
 
-MODES: Mapping[str, str] = {"dense": spoken("by meaning"), "lexical": spoken("by words"), "hybrid": spoken("by both")}
-FAIRNESS: Mapping[str, str] = {
-    "none": spoken("as the model ranks"),
-    "balanced": spoken("every language alike"),
+MODES: Mapping[str, str] = {
+    "dense": translatable("by meaning"),
+    "lexical": translatable("by words"),
+    "hybrid": translatable("by both"),
 }
-VIEWS: Mapping[str, str] = {"one": spoken("one list"), "two": spoken("two side by side")}
+FAIRNESS: Mapping[str, str] = {
+    "none": translatable("as the model ranks"),
+    "balanced": translatable("every language alike"),
+}
+VIEWS: Mapping[str, str] = {"one": translatable("one list"), "two": translatable("two side by side")}
 COUNTS = (10, 20, 50, 100)
 
 
-class AddressError(SpokenError, InputError):
+class AddressError(TranslatableError, InputError):
     """An address with an invalid value."""
 
 
@@ -136,7 +140,7 @@ def read_request(
     query = clean_query(params.get("q", ""))
     if len(query) > settings.query_characters:
         raise AddressError(
-            spoken("The query has %(seen)s characters; at most %(most)s can be searched for."),
+            translatable("The query has %(seen)s characters; at most %(most)s can be searched for."),
             seen=len(query),
             most=settings.query_characters,
         )
@@ -174,7 +178,7 @@ def _list(
 def _choice(field: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise AddressError(
-            spoken("%(seen)s is no value of %(field)s in the address; possible are: %(choices)s."),
+            translatable("%(seen)s is no value of %(field)s in the address; possible are: %(choices)s."),
             seen=repr(clean_query(value)[:40]),
             field=field,
             choices=", ".join(choices),
@@ -198,7 +202,7 @@ def _offset(value: str | None, most: int) -> int:
         return 0
     if not (value.isascii() and value.isdigit() and len(value) < 8 and int(value) <= most):
         raise AddressError(
-            spoken("The first result wanted is %(seen)s; expected 0 to %(most)s to be skipped."),
+            translatable("The first result wanted is %(seen)s; expected 0 to %(most)s to be skipped."),
             seen=repr(clean_query(value)[:40]),
             most=most,
         )
@@ -210,7 +214,7 @@ def _count(value: str | None, default: int, most: int) -> int:
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 6 and 1 <= int(value) <= most):
         raise AddressError(
-            spoken("The number of results is %(seen)s; expected 1 to %(most)s."),
+            translatable("The number of results is %(seen)s; expected 1 to %(most)s."),
             seen=repr(clean_query(value)[:40]),
             most=most,
         )

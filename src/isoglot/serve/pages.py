@@ -41,17 +41,17 @@ from isoglot.serve.search_request import Answer, Ask
 from isoglot.serve.served import Collection, ServedIndex
 from isoglot.serve.settings import ServeSettings
 from isoglot.serve.static_files import StaticFiles
-from isoglot.serve.translatable import SpokenError, spoken
+from isoglot.serve.translatable import TranslatableError, translatable
 
 AROUND = 3
 """Number of passages shown on each side of one, where it is shown within its document."""
-NO_PAGE = spoken("There is no such page here.")
+NO_PAGE = translatable("There is no such page here.")
 _TITLES = {
-    404: spoken("Not found"),
-    422: spoken("That cannot be answered"),
-    500: spoken("Something went wrong"),
-    503: spoken("Not available now"),
-    504: spoken("It took too long"),
+    404: translatable("Not found"),
+    422: translatable("That cannot be answered"),
+    500: translatable("Something went wrong"),
+    503: translatable("Not available now"),
+    504: translatable("It took too long"),
 }
 
 
@@ -246,13 +246,13 @@ class Pages:
         self,
         request: Request,
         status: int,
-        detail: str | SpokenError,
+        detail: str | TranslatableError,
         headers: dict[str, str] | None = None,
         asked: PageRequest | None = None,
     ) -> Response:
         """Show the page with an error message in place of the results."""
         locale = _locale(request)
-        said, values = (detail.said, detail.values) if isinstance(detail, SpokenError) else (detail, {})
+        said, values = (detail.said, detail.values) if isinstance(detail, TranslatableError) else (detail, {})
         asked = asked or default_request(list(self._by_name), self._settings, _explicit(request))
         problem = {
             "status": status,

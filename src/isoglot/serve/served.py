@@ -18,13 +18,13 @@ from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.model_facts import TokenIdsError, decoded, dimensions_of
 from isoglot.serve.search_request import Answer, Ask, answer
-from isoglot.serve.translatable import SpokenError, spoken
+from isoglot.serve.translatable import TranslatableError, translatable
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class UnavailableError(SpokenError):
+class UnavailableError(TranslatableError):
     """A collection does not answer, for example because its index was removed or damaged, or its disk is gone."""
 
 
@@ -264,7 +264,7 @@ def _answer(name: str, ask: Callable[[], T]) -> T:
         # The reason may contain paths, which belong in the log and not on the network.
         _log.error("%s: %s", name, error)
         raise UnavailableError(
-            spoken(
+            translatable(
                 "the index %(index)s does not answer; it may have been removed or replaced: see the server's messages, "
                 "then start the server again"
             ),

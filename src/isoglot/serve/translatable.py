@@ -5,12 +5,12 @@ from __future__ import annotations
 from isoglot.core.errors import IsoglotError
 
 
-def spoken(text: str) -> str:
+def translatable(text: str) -> str:
     """Mark a text for extraction into the page's catalogues, and return it unchanged."""
     return text
 
 
-class SpokenError(IsoglotError):
+class TranslatableError(IsoglotError):
     """An error whose message the page can translate; `str` of it is English.
 
     Args:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Vectors
-from isoglot.encoders.quantised_tokens import KeptTokens
+from isoglot.encoders.quantised_tokens import QuantisedTokens
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
@@ -245,7 +245,7 @@ class LanceIndex:
             return None
         return _found(rows, [0.0])[0].passage, to_matrix(rows)[0]
 
-    def tokens(self, ids: Sequence[str]) -> list[KeptTokens] | None:
+    def tokens(self, ids: Sequence[str]) -> list[QuantisedTokens] | None:
         """Return token vectors of passages by id, in this order; None if any is missing or the index stores none."""
         if self._tokens is None or not self._version.passages:
             return None

@@ -14,7 +14,7 @@ from isoglot.documents.splitting import Spans, shorten, split
 from isoglot.encoders.debias import Debias
 from isoglot.encoders.embedder import Encoder, Model, Vectors, readable
 from isoglot.encoders.in_context import filled_up, joined, with_contexts
-from isoglot.encoders.quantised_tokens import kept_tokens
+from isoglot.encoders.quantised_tokens import quantise_tokens
 from isoglot.encoders.token_vectors import TokenVectors, with_tokens
 from isoglot.languages.detection import detect
 from isoglot.search.index.columns import field_arrays
@@ -95,7 +95,7 @@ class Recipe:
             vectors = filled_up(joined(vectors, corrected(within)), "passage")
         rows = rows_of(passages, hashes, vectors, self.dimension)
         if tokens is not None:
-            rows = rows.append_column(TOKENS, to_column(kept_tokens(tokens)))
+            rows = rows.append_column(TOKENS, to_column(quantise_tokens(tokens)))
         return rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from isoglot.core.lru_cache import Recent
-from isoglot.encoders.quantised_tokens import KeptTokens
+from isoglot.encoders.quantised_tokens import QuantisedTokens
 from isoglot.search.index.passages_table import TOKENS, quoted
 
 _KEPT = 128 * 2**20  # bytes of token vectors to cache
@@ -20,11 +20,11 @@ _PLACES = 100_000  # passages whose row id is cached
 class KeepsTokens(Protocol):
     """Optional interface of indexes that store the token vectors of their passages."""
 
-    def tokens(self, ids: Sequence[str]) -> list[KeptTokens] | None:
+    def tokens(self, ids: Sequence[str]) -> list[QuantisedTokens] | None:
         """Return token vectors of passages by id, in this order; None if any is missing or the index stores none."""
 
 
-def to_column(texts: Sequence[KeptTokens]) -> pa.Array[Any]:
+def to_column(texts: Sequence[QuantisedTokens]) -> pa.Array[Any]:
     """Return a column with one binary value of token vectors per text."""
     return pa.array([text.tobytes() for text in texts], pa.large_binary())
 
@@ -40,14 +40,14 @@ class StoredTokens:
     def __init__(self, table: Any, dimension: int) -> None:
         self._table, self._dimension = table, dimension
         self._rows = Recent[str, int](_PLACES)
-        self._kept = Recent[str, KeptTokens](_KEPT, lambda tokens: tokens.nbytes)
+        self._kept = Recent[str, QuantisedTokens](_KEPT, lambda tokens: tokens.nbytes)
 
     def note(self, ids: Iterable[Any], rows: Iterable[Any]) -> None:
         """Remember the rows of passages by id, as looking up an id reads all of them."""
         for id, row in zip(ids, rows, strict=True):
             self._rows[id] = row
 
-    def of(self, ids: Sequence[str]) -> list[KeptTokens] | None:
+    def of(self, ids: Sequence[str]) -> list[QuantisedTokens] | None:
         """Return token vectors (n, d) of passages by id, in this order; None if any is missing or has none."""
         found = {id: self._kept.get(id) for id in ids}
         missing = [id for id, tokens in found.items() if tokens is None]
