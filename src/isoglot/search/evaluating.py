@@ -23,6 +23,7 @@ from isoglot.search.hit import Hit
 from isoglot.search.query_checks import LARGEST_K, check_feedback
 from isoglot.search.searcher import Searcher
 
+Floats = NDArray[np.float64]
 DEPTH = 100
 BATCH = 64
 
@@ -84,19 +85,50 @@ def score_index(
     lacking = [code for code in benchmark.languages if code not in searcher.languages()]
     if lacking:
         raise InputError(f"index: no passages in {', '.join(lacking)}, in which {benchmark.name} has some; {_REMEDY}")
-    places = _Places(benchmark)
-    gold_lang = benchmark.candidates.lang[benchmark.gold]
-    within, pooled = np.full((2, len(benchmark.gold)), np.inf)
-    top: list[NDArray[np.int64]] = []
-    share = np.full(len(benchmark.queries), np.nan)
-    sides = [None, *range(len(benchmark.languages))]
+    within, pooled, share, top = _searched(searcher, benchmark, depth, how, feedback=feedback)
+    lost = float(np.isinf(pooled).mean()) if len(pooled) else 0.0
+    note = (
+        f"a search lists {depth} passages at most; {lost:.1%} of the relevant ones are not among the pool's. mAP and "
+        f"MRR count those as never found, rank distance and Max@R as at rank {depth + 1}: lower bounds all"
+    )
+    result = score_ranks(
+        benchmark,
+        GoldRanks(benchmark.gold_offsets, benchmark.gold, within, pooled, 0),
+        share,
+        name=name,
+        depth=depth,
+        notes=(note,),
+        relevant_from=relevant_from,
+        unfound=depth + 1,
+    )
+    full = all(len(listed) == len(top[0]) for listed in top) and len(top[0]) == min(TOP, len(benchmark.candidates))
+    result = replace(result, top=np.array(top, np.int32) if full else None)
+    return result.with_note(FEEDBACK_NOTE) if feedback else result
+
+
+def _searched(
+    searcher: Searcher, benchmark: Benchmark, depth: int, how: dict[str, Any], *, feedback: bool
+) -> tuple[Floats, Floats, Floats, list[NDArray[np.int64]]]:
+    """Search for every query in the whole index and in each language.
+
+    Returns:
+        The ranks of the relevant candidates (in the order of `benchmark.gold`, infinite if not found) in the languages
+        of their own and in the whole index; and of each query's best hits in the whole index, the share in its own
+        language, and their positions.
+    """
     expand = how.get("expand")
     if expand is not None:
         said = {text: expand(text) for text in benchmark.queries.texts}  # expand once, not for every language
-        how["expand"] = said.__getitem__
+        how = {**how, "expand": said.__getitem__}
     vectors = _query_vectors(searcher, benchmark, how)
     if feedback and vectors is not None:
         vectors = searcher.drawn(vectors, how.get("where"))
+    places = _Places(benchmark)
+    gold_lang = benchmark.candidates.lang[benchmark.gold]
+    within, pooled = np.full((2, len(benchmark.gold)), np.inf)
+    share = np.full(len(benchmark.queries), np.nan)
+    top: list[NDArray[np.int64]] = []
+    sides = [None, *range(len(benchmark.languages))]
     with Progress("searches", len(sides) * len(benchmark.queries)) as progress:
         for side in sides:
             langs = None if side is None else [benchmark.languages[side]]
@@ -116,24 +148,7 @@ def score_index(
                         own = entries[gold_lang[entries] == side]
                         within[own] = _ranks(listed, benchmark.gold[own])
                 progress.advance(len(texts))
-    lost = float(np.isinf(pooled).mean()) if len(pooled) else 0.0
-    note = (
-        f"a search lists {depth} passages at most; {lost:.1%} of the relevant ones are not among the pool's. mAP and "
-        f"MRR count those as never found, rank distance and Max@R as at rank {depth + 1}: lower bounds all"
-    )
-    result = score_ranks(
-        benchmark,
-        GoldRanks(benchmark.gold_offsets, benchmark.gold, within, pooled, 0),
-        share,
-        name=name,
-        depth=depth,
-        notes=(note,),
-        relevant_from=relevant_from,
-        unfound=depth + 1,
-    )
-    full = all(len(listed) == len(top[0]) for listed in top) and len(top[0]) == min(TOP, len(benchmark.candidates))
-    result = replace(result, top=np.array(top, np.int32) if full else None)
-    return result.with_note(FEEDBACK_NOTE) if feedback else result
+    return within, pooled, share, top
 
 
 def passage_documents(benchmark: Benchmark | StreamedCorpus, *, in_context: bool = False) -> Iterator[dict[str, str]]:
@@ -201,7 +216,7 @@ class _Places:
         return np.fromiter(found, np.int64, len(found))
 
 
-def _ranks(listed: NDArray[np.int64], gold: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ranks(listed: NDArray[np.int64], gold: NDArray[np.int64]) -> Floats:
     """Return 1-based ranks of relevant candidates in a list, infinite if they are not in it."""
     same = listed[None, :] == gold[:, None]
     return np.where(same.any(axis=1), same.argmax(axis=1) + 1.0, np.inf) if len(listed) else np.full(len(gold), np.inf)
