@@ -33,6 +33,14 @@ _NAVIGATION = 0.8  # a block with at least this share of its letters and digits 
 _BLANKS = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 _ROUND_BREAK = re.compile(r" ?\x1e ?")
 _BREAK = "\x1e"  # stands for a line break until white space is collapsed
+# XHTML, which EPUB consists of, has `<title/>` and `<a id="x"/>`; to an HTML parser these are open until something
+# closes them, a title even to the end of the file.
+_XHTML = re.compile(r"<\?xml\b|<html\b[^<>]*\sxmlns\s*=", re.IGNORECASE)
+_DECLARED_WITHIN = 2000
+_EMPTY = re.compile(
+    r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-z][\w:.-]*)((?:\s[^<>]*)?)/>",
+    re.IGNORECASE,
+)
 _PERMALINKS = ("¶", "#", "§", "🔗")
 
 
@@ -49,14 +57,17 @@ def html_page(text: str) -> Page:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise MissingPackageError("HTML files need selectolax: pip install 'isoglot[search]'") from error
-    shallow = flattened(text)
+    written = _EMPTY.sub(r"<\1\2></\1>", text) if _XHTML.search(text, 0, _DECLARED_WITHIN) else text
+    shallow = flattened(written)
     tree = LexborHTMLParser(shallow.replace(_BREAK, " "))
     title_node, root = tree.css_first("title"), tree.css_first("html")
     title = title_node.text(strip=True) if title_node else ""
     lang = (root.attributes.get("lang") or root.attributes.get("xml:lang") if root else None) or None
     for node in tree.css(_NOT_TEXT):
         node.decompose()
-    note = "" if shallow == text else f"elements nested more than {MOST:,} deep; what is deeper is read as plain text"
+    note = (
+        "" if shallow == written else f"elements nested more than {MOST:,} deep; what is deeper is read as plain text"
+    )
     title = _BLANKS.sub(" ", title).strip()
     if not tree.body:
         return Page((), title, lang, note=note)

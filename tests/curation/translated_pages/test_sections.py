@@ -139,3 +139,19 @@ def test_what_a_template_declares_is_no_note_where_the_layout_tells_the_language
     problems = Problems()
     assert read_page(path, problems).sections[0].text == text
     assert problems.shown == []
+
+
+@pytest.mark.parametrize(
+    ("ident", "kept"),
+    [
+        ("idm3815", ""),
+        ("idp140", ""),
+        ("id2531", ""),
+        ("idN10F3A", ""),
+        ("bm_id3147341", "bm_id3147341"),
+        ("idle", "idle"),
+    ],
+)
+def test_numbers_that_generators_count_are_no_identifiers(tmp_path, ident, kept):
+    (tmp_path / "a.html").write_text(f"<h1 id='{ident}'>Eins</h1><p>Ein Satz.", encoding="utf-8")
+    assert [section.ident for section in read_page(tmp_path / "a.html").sections] == [kept]

@@ -17,7 +17,7 @@ from isoglot.documents.reading import read_documents
 from isoglot.documents.sections import Section, sections
 
 # Identifiers that a generator numbers: the same number may be a different section in another language.
-_NUMBERED = re.compile(r"(id|section|heading|toc|_|h)?[-_]?\d*", re.IGNORECASE)
+_NUMBERED = re.compile(r"(id[mp]?|idn[\da-f]*|section|heading|toc|_|h)?[-_]?\d*", re.IGNORECASE)
 _DECLARES_SITE = {".html", ".htm", ".xhtml"}  # their title often includes the name of the site
 
 
