@@ -216,6 +216,28 @@ def test_readings_and_numbers_of_notes_do_not_part_or_lengthen_words(markup, tex
     assert html_page(f"<p>{markup}</p>").text == text
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (
+            "<header><a href='/'>Hafen</a></header><nav>Menü</nav><p>Ebbe.</p><nav><p>Weiter</nav><footer>© 1</footer>",
+            "Ebbe.",
+        ),
+        ("<div role=navigation>Zurück</div><p>Ebbe.<div role=contentinfo>© 1</div>", "Ebbe."),
+        ("<div class=navheader><table><tr><td>Zurück</table></div><p>Ebbe.", "Ebbe."),
+        ("<header><h1>Hafen</h1><p>Heute</p></header><p>Ebbe.", "Hafen\n\nHeute\n\nEbbe."),
+        (
+            "<article><header>Ada</header><p>Ebbe.</p><footer>Frei.</footer></article><footer>© 1</footer>",
+            "Ada\n\nEbbe.\n\nFrei.",
+        ),
+        ("<blockquote>Ebbe.<footer>Ada</footer></blockquote>", "Ebbe.\n\nAda"),
+        ("<nav><a href='a'>Ebbe</a></nav>", "Ebbe"),
+    ],
+)
+def test_what_is_around_every_page_is_left_out(markup, text):
+    assert html_page(f"<body>{markup}</body>").text == text
+
+
 XHTML = '<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><head>{}</head><body>{}</body></html>'
 
 

@@ -22,6 +22,9 @@ _BESIDE = (
     "nav, footer, aside, form, button, pre, table, iframe, [role=navigation], .toc, .toctree-wrapper, .sidebar, "
     ".breadcrumbs, .breadcrumb, .highlight, .pagination, .footer, .navbar, .admonition-title"
 )
+# The same around every page of a site: its navigation, banner and footer. Left out, unless there is nothing else.
+_AROUND = "nav, header, footer, [role=navigation], [role=banner], [role=contentinfo], .navheader, .navfooter"
+_OF_A_PART = {"article", "aside", "blockquote", "details", "figure", "main", "section"}  # their headers and footers
 _LEVELS = {f"h{number}": number for number in range(1, 7)}
 _BLOCKS = {
     *("address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "dialog", "div", "dl", "dt"),
@@ -73,15 +76,29 @@ def html_page(text: str) -> Page:
         return Page((), title, lang, note=note)
     main = next(found for found in map(tree.css_first, _MAIN) if found is not None)
     beside = {node.mem_id for node in tree.css(_BESIDE)}
-    return Page(tuple(_blocks(tree.body, main.mem_id, beside)), title, lang, note=note)
+    around = {node.mem_id for node in tree.css(_AROUND) if _is_around(node)}
+    return Page(tuple(_blocks(tree.body, main.mem_id, beside, around)), title, lang, note=note)
 
 
-def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
+def _is_around(node: Any) -> bool:
+    """Return whether navigation, a header or a footer is the page's own, and not a header with the page's heading."""
+    if node.tag not in ("header", "footer"):
+        return True
+    outer = node.parent
+    while outer is not None:
+        if outer.tag in _OF_A_PART:
+            return False
+        outer = outer.parent
+    return node.tag == "footer" or node.css_first(", ".join(_LEVELS)) is None
+
+
+def _blocks(body: Any, main: int, beside: set[int], around: set[int]) -> list[Block]:
     """Return the blocks of the tree, walked without recursion because pages may be deeply nested."""
     blocks: list[Block] = []
+    outer: list[Block] = []
     parts: list[str] = []
     level, ident, code = 0, "", 0
-    inside = out = links = linked = 0
+    inside = out = away = links = linked = 0
 
     def close() -> None:
         nonlocal linked
@@ -94,7 +111,7 @@ def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
             said = said[:-1].rstrip()
         if said.strip():
             prose = inside > 0 and not (out or code or elsewhere)
-            blocks.append(Block(said, level, ident if level else "", prose=prose))
+            (outer if away else blocks).append(Block(said, level, ident if level else "", prose=prose))
 
     stack: list[tuple[Any, bool]] = [(body, False)]
     while stack:
@@ -120,11 +137,12 @@ def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
             links += step
         inside += step if node.mem_id == main else 0
         out += step if node.mem_id in beside else 0
+        away += step if node.mem_id in around else 0
         if not leaving:
             stack.append((node, True))
             stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
     close()
-    return blocks
+    return blocks or outer
 
 
 def _folded(text: str) -> str:
