@@ -119,6 +119,17 @@ def test_numbers_of_sections_are_no_words_of_a_query(tmp_path):
     assert queries == ["Gates de", "Gates de", "Gates de", "3.12 Gates de", "de"]
 
 
+def test_files_that_are_not_read_are_told_of_beside_those_that_are(tmp_path):
+    files = {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")}
+    write(tmp_path, files | {f"{lang}/y.adoc": "= Y" for lang in ("en", "de")})
+    assert build(tmp_path).problems.shown == [
+        f"{tmp_path}: 2 .adoc files are not read: convert AsciiDoc to HTML (asciidoctor) and name that folder"
+    ]
+    write(tmp_path, {"de/x.md": "# X"})
+    with pytest.raises(InputError, match=r"no section exists in two languages.*2 \.adoc files are not read"):
+        build(tmp_path)
+
+
 def test_the_first_sentence_may_ask(tmp_path):
     write(tmp_path, {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")})
     row = next(row for row in build(tmp_path, query="first-sentence").rows if row.lang == "de")
