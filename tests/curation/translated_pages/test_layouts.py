@@ -73,6 +73,9 @@ def tree(*patterns, langs, pages):
          ["{lang}/{path}.{lang}.html|{path}"], "x/b", {"de", "en", "pt"}),
         (tree("docs/{lang}/{page}.{lang}.md", langs=["en", "zh-CN"], pages=["a", "b"]),
          ["docs/{lang}/{path}.{lang}.md"], "a", {"en", "zh"}),
+        # Names of locales, with the originals in that of no language
+        (tree("help/{lang}/{page}.html", langs=["C", "de", "sr", "sr@latin"], pages=["a", "b"]),
+         ["help/{lang}/{path}|help/C/{path}"], "a", {"en", "de", "sr", "sr-Latn"}),
         # README files
         (["README.md", "README_ja.md", "README_CN.md", "README_TW.md", "LICENSE.md"],
          ["{path}_{lang}.md|{path}.md"], "README", {"en", "ja", "zh", "zh-Hant"}),
