@@ -8,6 +8,7 @@ from typing import Any
 from isoglot.core.errors import MissingPackageError
 from isoglot.documents.nesting import MOST, flattened
 from isoglot.documents.page import Block, Page
+from isoglot.documents.wrapped_lines import unwrapped
 
 _NOT_TEXT = (
     "script, style, noscript, template, svg, head, .headerlink, .hash-link, .anchor-link, a[aria-hidden=true], "
@@ -146,7 +147,7 @@ def _blocks(body: Any, main: int, beside: set[int], around: set[int]) -> list[Bl
 
 
 def _folded(text: str) -> str:
-    return _ROUND_BREAK.sub("\n", _BLANKS.sub(" ", text)).strip()
+    return _ROUND_BREAK.sub("\n", _BLANKS.sub(" ", unwrapped(text))).strip()
 
 
 def _anchor(heading: Any) -> str:
