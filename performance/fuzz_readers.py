@@ -129,6 +129,7 @@ def samples() -> dict[str, list[bytes]]:
             ".htm": ".html",
             ".xhtml": ".html",
             ".dbk": ".xml",
+            ".docbook": ".xml",
             ".tei": ".xml",
         }.get(like, like)
         found.setdefault(kind, found[alias] if kind == like else [gzip.compress(data) for data in found[alias]])

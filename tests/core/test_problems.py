@@ -16,3 +16,10 @@ def test_what_is_lost_is_shown_before_notes_on_what_was_read():
     assert len(problems.shown) == 20
     assert (problems.count, problems.warned, problems.unshown) == (1, 30, 11)
     assert problems.summary() == "not UTF-8 30; no text 1"
+
+
+def test_kinds_of_problems_leave_a_mark_where_names_differ():
+    problems = Problems()
+    for lang in ("en", "fr"):
+        problems.warn("a.html", None, f"declares the language {lang!r}, but is in 'de', which is used (by its text)")
+    assert problems.summary() == "declares the language …, but is in …, which is used 2"

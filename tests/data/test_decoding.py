@@ -87,3 +87,19 @@ def test_names_of_encodings_that_browsers_know(name):
     decoded = decode(page.encode(encoding), markup=True)
     assert decoded is not None
     assert (decoded.text, decoded.guessed) == (page, False)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_pages_without_a_declaration_whose_head_is_long(sentence):
+    """A kilobyte of script and of English licence says nothing about the encoding of the text."""
+    script = "".join(f"var place{n} = document.getElementById('place{n}');\n" for n in range(80))
+    licence = "This page may be copied and changed by everybody who keeps this notice.\n" * 30
+    for encoding in SENTENCES[sentence].replace("iso2022_kr", "").split():
+        for page in (
+            f"<html><head><script>{script}</script><!-- {licence} --></head><body><p>{sentence}</p></body></html>",
+            f"<style>{script}</style><p class='a'>{sentence}</p>".replace("\n", " "),
+            f"{licence}\n{sentence}\n",
+        ):
+            decoded = decode(page.encode(encoding), markup=page.startswith("<"))
+            assert decoded is not None
+            assert decoded.text == page, encoding

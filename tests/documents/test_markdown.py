@@ -180,3 +180,25 @@ def test_deep_nesting_is_no_recursion():
     assert "x" in markdown_page("> " * 1000 + "x").text
     assert "x" in markdown_page("- " * 500 + "x").text
     assert "x" in restructured_page("x\n\n" + "".join(" " * n + "* a\n\n" for n in range(0, 100, 2))).text
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("図書館は月曜\n日に休館します。\n本を借りる。", "図書館は月曜日に休館します。本を借りる。"),
+        ("请参阅\nPod 文档\n中的说明", "请参阅\nPod 文档中的说明"),
+        ("도서관은\n월요일", "도서관은\n월요일"),
+    ],
+)
+def test_wrapped_lines_of_scripts_without_spaces_are_joined(text, joined):
+    """A word that ends in the next line would not be found; Korean has spaces, which the line ends stand for."""
+    assert markdown_page(text).text == joined
+    assert restructured_page(text).text == joined
+    assert html_page(f"<p>{text}</p>").text == joined.replace("\n", " ")
+    assert html_page(f"<pre>{text}</pre>").text == text
+    assert markdown_page(f"```\n{text}\n```").text == text
+
+
+def test_breaks_that_were_meant_stay_in_all_scripts():
+    assert markdown_page("床前明月光  \n疑是地上霜\\\n举头<br>望").text == "床前明月光\n疑是地上霜\n举头\n望"
+    assert html_page("<p>床前明月光<br>\n疑是地上霜</p>").text == "床前明月光\n疑是地上霜"

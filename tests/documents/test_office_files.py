@@ -120,6 +120,18 @@ def test_files_that_break_off_or_are_locked_say_so(tmp_path):
     ]
 
 
+def test_docbook_under_its_own_ending_and_the_way_out_of_entities(tmp_path):
+    whole = (FILES / "pandoc.docbook.xml").read_bytes()
+    (tmp_path / "a.docbook").write_bytes(whole)
+    (tmp_path / "b.docbook").write_text('<!DOCTYPE book [<!ENTITY name "Kalender">]><book><title>&name;</title></book>')
+    (document,), told = read(tmp_path)
+    assert document.text == read(FILES / "pandoc.docbook.xml")[0][0].text
+    assert [line.partition(": ")[2].partition(" (")[0] for line in told.shown] == [
+        "not a readable XML file: it defines entities, possibly a bomb, so it was not read; expand them first, as by "
+        "`xmllint --noent --dropdtd`"
+    ]
+
+
 def test_fonts_of_a_book_may_be_encrypted(tmp_path):
     with zipfile.ZipFile(FILES / "pandoc.epub") as old, zipfile.ZipFile(tmp_path / "a.epub", "w") as new:
         for held in old.namelist():

@@ -216,6 +216,49 @@ def test_readings_and_numbers_of_notes_do_not_part_or_lengthen_words(markup, tex
     assert html_page(f"<p>{markup}</p>").text == text
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (
+            "<header><a href='/'>Hafen</a></header><nav>Menü</nav><p>Ebbe.</p><nav><p>Weiter</nav><footer>© 1</footer>",
+            "Ebbe.",
+        ),
+        ("<div role=navigation>Zurück</div><p>Ebbe.<div role=contentinfo>© 1</div>", "Ebbe."),
+        ("<div class=navheader><table><tr><td>Zurück</table></div><p>Ebbe.", "Ebbe."),
+        ("<header><h1>Hafen</h1><p>Heute</p></header><p>Ebbe.", "Hafen\n\nHeute\n\nEbbe."),
+        (
+            "<article><header>Ada</header><p>Ebbe.</p><footer>Frei.</footer></article><footer>© 1</footer>",
+            "Ada\n\nEbbe.\n\nFrei.",
+        ),
+        ("<blockquote>Ebbe.<footer>Ada</footer></blockquote>", "Ebbe.\n\nAda"),
+        ("<nav><a href='a'>Ebbe</a></nav>", "Ebbe"),
+    ],
+)
+def test_what_is_around_every_page_is_left_out(markup, text):
+    assert html_page(f"<body>{markup}</body>").text == text
+
+
+XHTML = '<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><head>{}</head><body>{}</body></html>'
+
+
+@pytest.mark.parametrize(
+    "head", ["<title/>", '<title>T</title><script type="text/javascript" src="a.js"/>', "<style />"]
+)
+def test_empty_elements_of_xhtml_end_at_once(head):
+    assert html_page(XHTML.format(head, "<p>Ein Satz.</p>")).text == "Ein Satz."
+    assert html_page(XHTML.format(head, "<p>Eins<br/>zwei<img src='a.png'/></p>")).text == "Eins\nzwei"
+
+
+def test_an_empty_anchor_of_xhtml_names_its_own_heading_only():
+    body = '<h2><a id="eins"/>Eins</h2><p>a</p><h2>Zwei</h2><pre class="leer"/><p>b</p>'
+    assert [(block.text, block.ident, block.prose) for block in html_page(XHTML.format("", body)).blocks] == [
+        ("Eins", "eins", True),
+        ("a", "", True),
+        ("Zwei", "", True),
+        ("b", "", True),
+    ]
+
+
 def words(texts):
     """A tokenizer whose tokens are characters that are not blank."""
     return [[(n, n + 1) for n, char in enumerate(text) if not char.isspace()] for text in texts]

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 
+import numpy as np
 import pytest
 
 from isoglot import Searcher, load
@@ -73,8 +74,6 @@ def stored(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def searchers(stored):
-    import numpy as np
-
     passages = [Passage(key, key, text, lang) for key, lang, text, _ in WORDS]
     return {
         "stored": Searcher.open(stored),
@@ -105,3 +104,26 @@ def test_flags_take_codes_in_any_spelling(stored, capsys):
     assert run(["search", str(stored), "网上", "--mode", "lexical", "--langs", "zh_Hans,DEU", "--json"]) == 0
     assert [hit["id"] for hit in json.loads(capsys.readouterr().out)] == ["zh-kangxi"]
     assert run(["search", str(stored), "网上", "--mode", "lexical", "--langs", "sr-Latn"]) == 2
+
+
+def test_words_in_title_and_text_count_together(tmp_path):
+    """BM25 is over both, and the same as in memory: a page's title alone does not make all its passages equal."""
+    titled = [
+        ("remove", "Filter", "How to remove one from a table."),
+        ("make", "Filter", "How to make one for a table."),
+        ("rows", "Rows", "How to remove rows and columns, and remove them for good."),
+        ("text", "Tables", "A filter hides rows."),
+        ("none", "Charts", "A bar for each of the values."),
+    ]
+    documents = tmp_path / "d.jsonl"
+    lines = [json.dumps({"id": key, "lang": "en", "title": title, "text": text}) for key, title, text in titled]
+    documents.write_text("\n".join(lines), encoding="utf-8")
+    model = tiny_encoder(tmp_path / "model", length=512, spread=0.3)
+    build_index([documents], tmp_path / "index", load(str(model), device="cpu"), name=str(model))
+    passages = [Passage(key, key, text, "en", title=title) for key, title, text in titled]
+    stored = Searcher.open(tmp_path / "index")
+    memory = Searcher(MemoryIndex(passages, np.eye(len(passages), dtype=np.float32)))
+    for query, best in (("remove filter", "remove"), ("filter make", "make"), ("filter", None)):
+        there, here = ({hit.id: hit.score for hit in one.search(query, mode="lexical")} for one in (stored, memory))
+        assert there == pytest.approx(here, rel=0.02)
+        assert best in (None, next(iter(there)))

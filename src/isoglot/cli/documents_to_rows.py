@@ -194,6 +194,8 @@ def _print(found: DocsRows, *, guessed: bool) -> None:
         print(f"left out: {count} ({reason})")
     for note in found.problems.shown:
         progress_line(f"note: {note}")
+    if found.problems.unshown:
+        progress_line(f"note: ... and {found.problems.unshown} more: {found.problems.summary()}")
 
 
 def _lines(outcomes: Iterable[Outcome]) -> Iterable[str]:

@@ -57,7 +57,8 @@ class Problems:
 
     def _keep(self, kept: list[str], file: Path | str, line: int | None, message: str) -> None:
         self._of[str(file)] += 1
-        self._kinds[" ".join(_PARTICULARS.sub("", message).split())[:60]] += 1
+        kind = _PARTICULARS.sub(lambda found: "…" if found[0].startswith("'") else "", message)
+        self._kinds[" ".join(kind.split())[:60]] += 1
         if len(kept) < SHOWN and self._of[str(file)] <= self._each:
             place = shown(file) if line is None else f"{shown(file)}:{line}"
             kept.append(f"{printable(place)}: {printable(message)}")

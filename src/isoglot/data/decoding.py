@@ -50,6 +50,9 @@ _PICTURES_AND_PROGRAMS = (
 _DECLARED = re.compile(
     rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:-]+)|<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
+_NOT_SHOWN = re.compile(
+    rb"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[a-z/!?][^<>]*>", re.IGNORECASE | re.DOTALL
+)
 # Encoding labels that browsers know and Python does not (https://encoding.spec.whatwg.org/#names-and-labels).
 _NAMED = {
     **{f"x-cp125{number}": f"cp125{number}" for number in range(9)},
@@ -192,7 +195,13 @@ def decode(data: bytes, *, markup: bool = False) -> Decoded | None:
         rest = _replaced(data, declared)
         if rest.lost * 100 < max(1, len(rest.text)):
             return rest
-    return _guess(data)
+    return _guess(data, _telling(data, markup=markup))
+
+
+def _telling(data: bytes, *, markup: bool) -> bytes:
+    """Return the lines with bytes beyond ASCII; of markup what is shown, as a page may begin with pages of script."""
+    text = _NOT_SHOWN.sub(b" ", data) if markup else data
+    return b"\n".join(line.strip() for line in re.split(rb"[\r\n]+", text) if not line.isascii()) or data
 
 
 def _replaced(data: bytes, encoding: str) -> Decoded:
@@ -296,15 +305,20 @@ def _declared(data: bytes) -> str | None:
     return None if name.startswith("utf") else name
 
 
-def _guess(data: bytes) -> Decoded | None:
-    """Decode with the most likely of the encodings that charset-normalizer finds plausible (see `_likelihood`)."""
+def _guess(data: bytes, telling: bytes) -> Decoded | None:
+    """Decode with the most likely of the encodings that charset-normalizer finds plausible (see `_likelihood`).
+
+    Args:
+        data: the bytes of the whole file.
+        telling: the part of them by which the encoding is chosen.
+    """
     try:
         from charset_normalizer import from_bytes
     except ImportError as error:
         raise MissingPackageError(
             "texts that are not UTF-8 need charset-normalizer: pip install 'isoglot[search]'"
         ) from error
-    matches = from_bytes(data, cp_isolation=list(_GUESSED))
+    matches = from_bytes(telling, cp_isolation=list(_GUESSED))
     ranked = sorted(
         (-_likelihood(str(match), match.could_be_from_charset), number) for number, match in enumerate(matches)
     )
@@ -313,7 +327,8 @@ def _guess(data: bytes) -> Decoded | None:
         return None
     # Several encodings may give the same text; report the most common of them.
     same = [encoding for encoding in _GUESSED if encoding in best.could_be_from_charset]
-    return _decoded(str(best), same[0] if same else best.encoding, guessed=True)
+    encoding = same[0] if same else best.encoding
+    return _decoded(data.decode(encoding, errors="replace") if ranked else str(best), encoding, guessed=True)
 
 
 def _likelihood(text: str, encodings: Iterable[str]) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from isoglot.core.errors import MissingPackageError
 from isoglot.documents.nesting import MOST, flattened
 from isoglot.documents.page import Block, Page
+from isoglot.documents.wrapped_lines import unwrapped
 
 _NOT_TEXT = (
     "script, style, noscript, template, svg, head, .headerlink, .hash-link, .anchor-link, a[aria-hidden=true], "
@@ -22,6 +23,9 @@ _BESIDE = (
     "nav, footer, aside, form, button, pre, table, iframe, [role=navigation], .toc, .toctree-wrapper, .sidebar, "
     ".breadcrumbs, .breadcrumb, .highlight, .pagination, .footer, .navbar, .admonition-title"
 )
+# The same around every page of a site: its navigation, banner and footer. Left out, unless there is nothing else.
+_AROUND = "nav, header, footer, [role=navigation], [role=banner], [role=contentinfo], .navheader, .navfooter"
+_OF_A_PART = {"article", "aside", "blockquote", "details", "figure", "main", "section"}  # their headers and footers
 _LEVELS = {f"h{number}": number for number in range(1, 7)}
 _BLOCKS = {
     *("address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "dialog", "div", "dl", "dt"),
@@ -33,6 +37,14 @@ _NAVIGATION = 0.8  # a block with at least this share of its letters and digits 
 _BLANKS = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 _ROUND_BREAK = re.compile(r" ?\x1e ?")
 _BREAK = "\x1e"  # stands for a line break until white space is collapsed
+# XHTML, which EPUB consists of, has `<title/>` and `<a id="x"/>`; to an HTML parser these are open until something
+# closes them, a title even to the end of the file.
+_XHTML = re.compile(r"<\?xml\b|<html\b[^<>]*\sxmlns\s*=", re.IGNORECASE)
+_DECLARED_WITHIN = 2000
+_EMPTY = re.compile(
+    r"<(?!(?:area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr)\b)([a-z][\w:.-]*)((?:\s[^<>]*)?)/>",
+    re.IGNORECASE,
+)
 _PERMALINKS = ("¶", "#", "§", "🔗")
 
 
@@ -49,28 +61,45 @@ def html_page(text: str) -> Page:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise MissingPackageError("HTML files need selectolax: pip install 'isoglot[search]'") from error
-    shallow = flattened(text)
+    written = _EMPTY.sub(r"<\1\2></\1>", text) if _XHTML.search(text, 0, _DECLARED_WITHIN) else text
+    shallow = flattened(written)
     tree = LexborHTMLParser(shallow.replace(_BREAK, " "))
     title_node, root = tree.css_first("title"), tree.css_first("html")
     title = title_node.text(strip=True) if title_node else ""
     lang = (root.attributes.get("lang") or root.attributes.get("xml:lang") if root else None) or None
     for node in tree.css(_NOT_TEXT):
         node.decompose()
-    note = "" if shallow == text else f"elements nested more than {MOST:,} deep; what is deeper is read as plain text"
+    note = (
+        "" if shallow == written else f"elements nested more than {MOST:,} deep; what is deeper is read as plain text"
+    )
     title = _BLANKS.sub(" ", title).strip()
     if not tree.body:
         return Page((), title, lang, note=note)
     main = next(found for found in map(tree.css_first, _MAIN) if found is not None)
     beside = {node.mem_id for node in tree.css(_BESIDE)}
-    return Page(tuple(_blocks(tree.body, main.mem_id, beside)), title, lang, note=note)
+    around = {node.mem_id for node in tree.css(_AROUND) if _is_around(node)}
+    return Page(tuple(_blocks(tree.body, main.mem_id, beside, around)), title, lang, note=note)
 
 
-def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
+def _is_around(node: Any) -> bool:
+    """Return whether navigation, a header or a footer is the page's own, and not a header with the page's heading."""
+    if node.tag not in ("header", "footer"):
+        return True
+    outer = node.parent
+    while outer is not None:
+        if outer.tag in _OF_A_PART:
+            return False
+        outer = outer.parent
+    return node.tag == "footer" or node.css_first(", ".join(_LEVELS)) is None
+
+
+def _blocks(body: Any, main: int, beside: set[int], around: set[int]) -> list[Block]:
     """Return the blocks of the tree, walked without recursion because pages may be deeply nested."""
     blocks: list[Block] = []
+    outer: list[Block] = []
     parts: list[str] = []
     level, ident, code = 0, "", 0
-    inside = out = links = linked = 0
+    inside = out = away = links = linked = 0
 
     def close() -> None:
         nonlocal linked
@@ -83,7 +112,7 @@ def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
             said = said[:-1].rstrip()
         if said.strip():
             prose = inside > 0 and not (out or code or elsewhere)
-            blocks.append(Block(said, level, ident if level else "", prose=prose))
+            (outer if away else blocks).append(Block(said, level, ident if level else "", prose=prose))
 
     stack: list[tuple[Any, bool]] = [(body, False)]
     while stack:
@@ -109,15 +138,16 @@ def _blocks(body: Any, main: int, beside: set[int]) -> list[Block]:
             links += step
         inside += step if node.mem_id == main else 0
         out += step if node.mem_id in beside else 0
+        away += step if node.mem_id in around else 0
         if not leaving:
             stack.append((node, True))
             stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
     close()
-    return blocks
+    return blocks or outer
 
 
 def _folded(text: str) -> str:
-    return _ROUND_BREAK.sub("\n", _BLANKS.sub(" ", text)).strip()
+    return _ROUND_BREAK.sub("\n", _BLANKS.sub(" ", unwrapped(text))).strip()
 
 
 def _anchor(heading: Any) -> str:

@@ -39,6 +39,7 @@ _READERS: dict[str, Reader] = {
     ".epub": epub.read_epub,
     ".xml": xml_books.read_xml,
     ".dbk": xml_books.read_xml,
+    ".docbook": xml_books.read_xml,
     ".tei": xml_books.read_xml,
 }
 

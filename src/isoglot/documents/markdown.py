@@ -12,6 +12,7 @@ from isoglot.documents.front_matter import split_front_matter
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown_dialects import commonmark, is_mdx
 from isoglot.documents.page import Block, Page, first_heading
+from isoglot.documents.wrapped_lines import unwrapped
 
 # {#id}, { #id .class }, {: #id} (kramdown, Python-Markdown), and {/* #id */} (MDX).
 _ATTRIBUTES = re.compile(r"\s*\{:?\s*+(?:(?:[#.][\w:.-]++|[\w:-]++=(?:\"[^\"]*\"|'[^']*'|[^\s}]++))\s*+)++\}\s*\Z")
@@ -21,6 +22,7 @@ _ANCHOR = re.compile(r"""<(?:a|span)\s[^>]*?(?:id|name)\s*=\s*["']?([^"'\s>]+)""
 _MARKERS = re.compile(r"^[ \t]*\[![\w-]+\][-+]?[ \t]*(?:\n|\Z)", re.MULTILINE)
 _IMPORT = re.compile(r"import .+ from .+:", re.IGNORECASE)  # a caption that only repeats the code below
 _BREAK = re.compile(r"<br\b[^>]*>", re.IGNORECASE)
+_HARD = "\x1e"  # stands for a break that was meant until wrapped lines are joined
 _NESTING = 150  # markdown-it drops deeper content; a higher limit would exhaust the stack
 _NAVIGATION = 0.8  # a paragraph with at least this share of its letters and digits in links is navigation, not prose
 
@@ -99,11 +101,16 @@ def _blocks(tokens: list[Any]) -> Iterator[Block]:
 
 
 def _inline(children: list[Any]) -> str:
-    return "".join(
-        "\n" if child.type in ("softbreak", "hardbreak") or _BREAK.fullmatch(child.content) else child.content
+    said = "".join(
+        _HARD
+        if child.type == "hardbreak" or _BREAK.fullmatch(child.content)
+        else "\n"
+        if child.type == "softbreak"
+        else child.content
         for child in children
         if child.type not in ("html_inline", "image") or _BREAK.fullmatch(child.content)
     )
+    return unwrapped(said).replace(_HARD, "\n")
 
 
 def _leads_elsewhere(children: list[Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.documents.page import Block, Page, first_heading
+from isoglot.documents.wrapped_lines import unwrapped
 
 _TARGET = re.compile(r"\A[!~]?(.+?)\s*<[^<>]*>\Z", re.DOTALL)
 _ROLE = re.compile(r":([A-Za-z][\w+.-]*(?::[A-Za-z][\w+.-]*)*):`")
@@ -69,7 +70,8 @@ def _blocks(tree: Any, nodes: Any) -> list[Block]:
         if isinstance(node, nodes.title) and isinstance(node.parent, nodes.section):
             blocks.append(Block(said, _depth(node.parent, nodes), _label(node.parent)))
         elif kind not in ("comment", "raw", "substitution_definition", "target"):
-            blocks.append(Block(said, prose=kind not in _NO_PROSE and not _tabled(node, nodes)))
+            prose = kind not in _NO_PROSE
+            blocks.append(Block(unwrapped(said) if prose else said, prose=prose and not _tabled(node, nodes)))
     return blocks
 
 

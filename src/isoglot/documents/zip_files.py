@@ -87,7 +87,10 @@ def xml_root(data: bytes) -> Any:
             # Character names such as &nbsp; from a document type definition, which is not loaded.
             return fromstring(_ENTITY.sub(_character, data))
     except DefusedXmlException as error:
-        raise UnreadableError(f"it defines entities, possibly a bomb, so it was not read ({error})") from error
+        raise UnreadableError(
+            "it defines entities, possibly a bomb, so it was not read; expand them first, "
+            f"as by `xmllint --noent --dropdtd` ({error})"
+        ) from error
     except (ParseError, ValueError, LookupError) as error:
         raise UnreadableError(f"not well-formed XML ({error})") from error
 

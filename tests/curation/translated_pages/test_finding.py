@@ -23,6 +23,8 @@ def make(folder, *names):
         (["locale/de/LC_MESSAGES/a.po"], "no documents here.*1 .po files are not read: .*sphinx-build"),
         (["en/modules/ROOT/pages/a.adoc", "fr/modules/ROOT/pages/a.adoc"], "2 .adoc files are not read: .*asciidoctor"),
         (["man/man1/ls.1", "man/de/man1/ls.1"], "2 man files are not read: .*mandoc -T html"),
+        (["man/ja/man1/ls.1.gz", "man/de/man1/ls.1.gz"], "2 man files are not read: .*mandoc -T html"),
+        (["C/a.page", "de/a.page"], "2 .page files are not read: .*yelp-build html"),
         (["a.md", "b.md"], r"no page of its 2 documents .* `layouts`, such as 'docs/\{lang\}/\{path\}'"),
         (["docs/a.md", "docs/en/a.md"], r"those under 'docs/\{path\}' cannot be in en.*`pivot`"),
     ],

@@ -83,6 +83,53 @@ def test_what_is_left_out_has_a_reason(tmp_path):
     assert others["de/empty.md"] == "no text"
 
 
+def test_a_passage_whose_paragraphs_are_mostly_the_originals_is_not_translated(tmp_path):
+    """Catalogues are often translated in part: what nobody translated yet is there in the original's language."""
+    first, second = LONG["en"] + "One.", "The bridge is closed in winter, when ice drifts down the river. "
+    last = {"en": LONG["en"] * 3, "de": LONG["de"] * 3}
+    half = {lang: f"\n\n## Half {{#half}}\n\n{second}\n\n{last[lang]}" for lang in last}
+    start = {lang: f"\n\n## Start {{#start}}\n\n{first}\n\n{last[lang]}" for lang in last}
+    files = {f"{lang}/x.md": page(lang, ("Gate", "gate")) + half[lang] + start[lang] for lang in last}
+    found = rows_from_docs(write(tmp_path, files), DocsSettings(), cut=lambda text, lang: text[:140])
+    assert {row.group for row in found.rows} == {"x#gate", "x#half"}
+    reasons = {(entry.lang, entry.section): entry.left_out for entry in found.outcomes}
+    assert reasons["de", "Start"] == "not translated: mostly the en text"
+
+
+def test_the_language_is_that_of_the_passage_rather_than_of_the_whole_section(tmp_path):
+    """The passage is the section's beginning, here an older original than the one it stands beside."""
+    russian = "Смотритель шлюза открывает ворота на рассвете и закрывает их, когда пройдут все баржи. " * 3
+    older = "In former years the gates of this sluice were opened by hand, which took the keeper half an hour."
+    files = {
+        "en/x.md": page("en", ("Gate", "gate"), ("Old", "old")),
+        "ru/x.md": f"# Шлюз\n\n## Ворота {{#gate}}\n\n{russian}\n\n## Раньше {{#old}}\n\n{older}\n\n{russian}",
+    }
+    found = build(write(tmp_path, files))
+    assert {row.group for row in found.rows} == {"x#gate"}
+    assert found.counts()[1]["in another script than the language's"] == 1
+
+
+def test_numbers_of_sections_are_no_words_of_a_query(tmp_path):
+    files = {}
+    for lang in ("en", "de"):
+        numbered = "\n\n".join(f"## {label} {lang} {{#s{n}}}\n\n{LONG[lang] * 2}{n}" for n, label in enumerate(
+            ["1. Gates", "14.7.5. Gates", "B.4.3. Gates", "3.12 Gates", "2. "]))  # fmt: skip
+        files[f"{lang}/x.md"] = numbered
+    queries = [row.query for row in build(write(tmp_path, files)).rows if row.lang == "de"]
+    assert queries == ["Gates de", "Gates de", "Gates de", "3.12 Gates de", "de"]
+
+
+def test_files_that_are_not_read_are_told_of_beside_those_that_are(tmp_path):
+    files = {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")}
+    write(tmp_path, files | {f"{lang}/y.adoc": "= Y" for lang in ("en", "de")})
+    assert build(tmp_path).problems.shown == [
+        f"{tmp_path}: 2 .adoc files are not read: convert AsciiDoc to HTML (asciidoctor) and name that folder"
+    ]
+    write(tmp_path, {"de/x.md": "# X"})
+    with pytest.raises(InputError, match=r"no section exists in two languages.*2 \.adoc files are not read"):
+        build(tmp_path)
+
+
 def test_the_first_sentence_may_ask(tmp_path):
     write(tmp_path, {f"{lang}/x.md": page(lang, ("Gate", "gate")) for lang in ("en", "de")})
     row = next(row for row in build(tmp_path, query="first-sentence").rows if row.lang == "de")

@@ -68,6 +68,14 @@ def tree(*patterns, langs, pages):
          ["{path}/{lang}/index.md|{path}/index.md"], "docs/a", {"de", "en"}),
         (tree("docs/{lang}_{page}.md", langs=["en", "de"], pages=["a", "b"]),
          ["docs/{lang}_{path}"], "a", {"de", "en"}),
+        # The language twice, as folder and in names
+        ([*tree("{lang}/{page}.{lang}.html", langs=["de", "pt-br"], pages=["a", "x/b"]), "a.html", "x/b.html"],
+         ["{lang}/{path}.{lang}.html|{path}"], "x/b", {"de", "en", "pt"}),
+        (tree("docs/{lang}/{page}.{lang}.md", langs=["en", "zh-CN"], pages=["a", "b"]),
+         ["docs/{lang}/{path}.{lang}.md"], "a", {"en", "zh"}),
+        # Names of locales, with the originals in that of no language
+        (tree("help/{lang}/{page}.html", langs=["C", "de", "sr", "sr@latin"], pages=["a", "b"]),
+         ["help/{lang}/{path}|help/C/{path}"], "a", {"en", "de", "sr", "sr-Latn"}),
         # README files
         (["README.md", "README_ja.md", "README_CN.md", "README_TW.md", "LICENSE.md"],
          ["{path}_{lang}.md|{path}.md"], "README", {"en", "ja", "zh", "zh-Hant"}),
@@ -131,6 +139,25 @@ def test_the_printed_layout_is_taken_back():
 def test_a_named_layout_takes_languages_that_are_not_guessed():
     files = ["docs/en/a.md", "docs/yue/a.md", "docs/images/a.md"]
     assert set(pages_of(files, [parse_layout("docs/{lang}/{path}")], "en")["a"]) == {"en", "yue"}
+
+
+@pytest.mark.parametrize("pattern", ["{lang}/{page}", "{page}.{lang}"])
+def test_a_page_in_two_formats_is_one_page(pattern):
+    files = [
+        name for ending in ("html", "pdf") for name in tree(f"{pattern}.{ending}", langs=["en", "de"], pages=["a"])
+    ]
+    files += tree(f"{pattern}.html", langs=["en", "de"], pages=["b"])
+    layouts = guess_layouts(files, "en")
+    assert len({str(layout) for layout in layouts}) == len(layouts)
+    versions = pages_of(files, layouts, "en")
+    assert list(versions) == ["a", "b"]
+    assert all(file.endswith(".html") for file in versions["a"].values())
+
+
+def test_a_language_that_is_named_twice_is_the_same():
+    layout = parse_layout("{lang}/{path}.{lang}.html")
+    files = ["de/a.de.html", "en/a.en.html", "de/b.fr.html"]
+    assert pages_of(files, [layout], "en") == {"a": {"de": "de/a.de.html", "en": "en/a.en.html"}}
 
 
 def test_one_page_may_have_other_endings():

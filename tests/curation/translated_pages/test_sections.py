@@ -139,3 +139,33 @@ def test_what_a_template_declares_is_no_note_where_the_layout_tells_the_language
     problems = Problems()
     assert read_page(path, problems).sections[0].text == text
     assert problems.shown == []
+
+
+@pytest.mark.parametrize(
+    ("ident", "kept"),
+    [
+        ("idm3815", ""),
+        ("idp140", ""),
+        ("id2531", ""),
+        ("idN10F3A", ""),
+        ("bm_id3147341", "bm_id3147341"),
+        ("idle", "idle"),
+    ],
+)
+def test_numbers_that_generators_count_are_no_identifiers(tmp_path, ident, kept):
+    (tmp_path / "a.html").write_text(f"<h1 id='{ident}'>Eins</h1><p>Ein Satz.", encoding="utf-8")
+    assert [section.ident for section in read_page(tmp_path / "a.html").sections] == [kept]
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "title"),
+    [
+        ("<title>Filter</title>", "<h2>Filter</h2><p>a</p><h3>Optionen</h3><p>b</p>", "Filter"),
+        ("<title>Filter - Hilfe</title>", "<h1>Filter</h1><p>a</p><h2>Optionen</h2><p>b</p>", "Filter"),
+        ("", "<h2>Filter</h2><p>a</p><h3>Optionen</h3><p>b</p>", ""),
+    ],
+)
+def test_the_title_of_a_page_whose_first_heading_is_a_second_level(tmp_path, head, body, title):
+    """DocBook's stylesheets write every section into a file of its own, whose first heading keeps its level."""
+    (tmp_path / "a.html").write_text(f"<html><head>{head}</head><body>{body}</body></html>", encoding="utf-8")
+    assert read_page(tmp_path / "a.html").title == title

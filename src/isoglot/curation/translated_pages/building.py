@@ -76,8 +76,10 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
     Raises:
         InputError: the folder does not exist, has no documents, or no section is there in two languages.
     """
-    layouts, pages, left_out = find_pages(folder, settings.layouts, settings.pivot)
+    layouts, pages, left_out, hints = find_pages(folder, settings.layouts, settings.pivot)
     found = DocsRows(layouts)
+    for hint in hints:
+        found.problems.warn(folder, None, hint)
     found.outcomes += [Outcome(file, "", "", None, reason) for file, reason in left_out]
     with Progress("aligning pages", len(pages)) as progress:
         for page, versions in pages.items():
@@ -88,7 +90,7 @@ def rows_from_docs(folder: Path, settings: DocsSettings, *, cut: Cut, embed: Emb
     single = {group for group, count in Counter(row.group for row in found.rows).items() if count == 1}
     _drop(found, {(row.group, row.lang) for row in found.rows if row.group in single}, "in no other language")
     if not found.rows:
-        raise InputError(f"{folder}: {_no_rows(found)}")
+        raise InputError(f"{folder}: {'. '.join((_no_rows(found), *hints))}")
     return found
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from isoglot.languages.codes import known_code
 from isoglot.languages.known_languages import listed
 
-_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?")
+_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?(@[A-Za-z]+)?")
 # Country codes that stand for the country's language (`kr` for Korean, although it is the code of Kanuri).
 _COUNTRIES = {
     "cn": "zh",
@@ -40,8 +40,8 @@ _OTHER_NAMES = {
 def folder_code(name: str) -> str | None:
     """Return the language that the name of a folder or file stands for, or None.
 
-    >>> folder_code("zh_TW"), folder_code("pt-br"), folder_code("German"), folder_code("images")
-    ('zh-Hant', 'pt', 'de', None)
+    >>> folder_code("zh_TW"), folder_code("German"), folder_code("sr@latin"), folder_code("images")
+    ('zh-Hant', 'de', 'sr-Latn', None)
     """
     lowered = unicodedata.normalize("NFC", name).lower().replace("_", "-").replace(" ", "-")
     by_name = _names().get(lowered)
@@ -49,7 +49,7 @@ def folder_code(name: str) -> str | None:
         return by_name
     if not _CODE.fullmatch(name):
         return None
-    base = re.split("[-_]", lowered)[0]
+    base = re.split("[-_@]", lowered)[0]
     if base in _ABBREVIATIONS:
         return None
     code = known_code(_COUNTRIES.get(base, base) + name[len(base) :])

@@ -23,17 +23,26 @@ _ELSEWHERE = {
     ".textile": "convert it to Markdown or HTML (pandoc)",
     ".mediawiki": "convert it to Markdown or HTML (pandoc)",
     ".ipynb": "convert notebooks to Markdown (`jupyter nbconvert --to markdown`)",
+    ".page": "convert Mallard to HTML (yelp-build html) and name that folder",
     "man": "convert manual pages to HTML (mandoc -T html) and name that folder",
 }
 _MOST_HINTS = 3
 
 
 class FoundPages(NamedTuple):
-    """Layouts (given or guessed), the file of each language for each page, and (file, reason) for files left out."""
+    """What a folder holds.
+
+    Attributes:
+        layouts: given or guessed.
+        pages: the file of each language for each page.
+        left_out: (file, reason) of documents that are no page.
+        hints: advice on files of kinds that cannot be read.
+    """
 
     layouts: tuple[Layout, ...]
     pages: dict[str, dict[str, str]]
     left_out: list[tuple[str, str]]
+    hints: tuple[str, ...]
 
 
 def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPages:
@@ -74,7 +83,7 @@ def find_pages(folder: Path, layouts: Sequence[Layout], pivot: str) -> FoundPage
     used = {file for versions in pages.values() for file in versions.values()}
     left_out = [(file, _why_not(file, chosen, pivot, pages)) for file in files if file not in used]
     left_out += [(shown(file), "its name is not UTF-8") for file in found if shown(file) != file]
-    return FoundPages(chosen, pages, left_out)
+    return FoundPages(chosen, pages, left_out, _advice(others))
 
 
 def _files(folder: Path) -> tuple[list[str], Counter[str]]:
@@ -84,8 +93,8 @@ def _files(folder: Path) -> tuple[list[str], Counter[str]]:
         name = path.relative_to(folder).as_posix()
         if any(part.startswith(".") or part == "node_modules" for part in name.split("/")) or not path.is_file():
             continue
-        ending = path.suffix.lower()
-        if ending in ENDINGS:
+        ending = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+        if path.suffix.lower() in ENDINGS:
             files.append(name)
         elif ending in _ELSEWHERE:
             others[ending] += 1
@@ -115,6 +124,10 @@ def _other_pivot(files: list[str], pivot: str) -> str:
 
 
 def _hints(others: Counter[str]) -> str:
+    return "".join(f". {advice}" for advice in _advice(others))
+
+
+def _advice(others: Counter[str]) -> tuple[str, ...]:
     """Return advice on files of kinds that cannot be read."""
     most = others.most_common(_MOST_HINTS)
-    return "".join(f". {count} {kind} files are not read: {_ELSEWHERE[kind]}" for kind, count in most)
+    return tuple(f"{count} {kind} files are not read: {_ELSEWHERE[kind]}" for kind, count in most)

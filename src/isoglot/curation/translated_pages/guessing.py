@@ -50,8 +50,8 @@ def _layouts(files: list[str], pivot: str) -> tuple[Layout, ...]:
         layout = _with_other_separators(layout, left, pivot)
         found.append(layout)
         best_worth, langs = max(worth, best_worth), langs | layout.langs
-        claimed = {file for page in pages_of(left, [layout], pivot).values() if len(page) > 1 for file in page.values()}
-        left = [file for file in left if file not in claimed]
+        claimed = {page for page, versions in pages_of(left, [layout], pivot).items() if len(versions) > 1}
+        left = [file for file in left if (match := layout.match(file, pivot)) is None or match.page not in claimed]
 
 
 def _best(files: list[str], pivot: str) -> tuple[int, Layout | None]:
@@ -92,7 +92,7 @@ def _templates(files: list[str]) -> dict[str, Pages]:
     """Return all patterns that find a language in the path of some file, with the resulting pages."""
     templates: dict[str, Pages] = defaultdict(lambda: defaultdict(dict))
     for file in files:
-        for pattern, page, lang in [*_in_folders(file), *_in_name(file)]:
+        for pattern, page, lang in [*_in_folders(file), *_in_name(file), *_in_both(file)]:
             templates[pattern][page][lang] = file
     return templates
 
@@ -132,6 +132,16 @@ def _in_name(file: str) -> Iterator[tuple[str, str, str]]:
         begun = folder_code(first) if rest else None
         if begun is not None:
             yield "/".join([*folders, f"{{lang}}{separator}{{path}}"]), rest, begun
+
+
+def _in_both(file: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (pattern, page, language) if a folder is a language in which the file's name ends (`de/page.de.html`)."""
+    ending = PurePosixPath(file).suffix
+    for pattern, page, lang in _in_folders(file):
+        folder, slash, name = page.rpartition("/")
+        for head, separator, own in _ends(name) if pattern.endswith("{path}") else ():
+            if own == lang:
+                yield f"{pattern}{separator}{{lang}}{ending}", f"{folder}{slash}{head}", lang
 
 
 def _ends(name: str) -> Iterator[tuple[str, str, str]]:

@@ -31,7 +31,8 @@ class Layout:
 
     Attributes:
         patterns: alternatives; each contains `{path}`, and also `{lang}` unless it is for pages in the pivot language.
-            Files with the same `{path}` are versions of one page, even if they match different patterns.
+            If it occurs twice (`{lang}/{path}.{lang}.html`), both stand for the same language. Files with the same
+            `{path}` are versions of one page, even if they match different patterns.
         prefix: prefix of page names, so that those of several layouts in one folder do not collide.
         langs: accept only these languages; any when empty.
         guessed: accept only language codes that rarely mean anything else (`new` and `api` are codes, too).
@@ -59,10 +60,13 @@ class Layout:
         found = _regex(pattern).fullmatch(file)
         if found is None:
             return
-        lang = pivot
-        if "{lang}" in pattern:
-            lang = folder_code(found["lang"]) or (None if self.guessed else known_code(found["lang"])) or ""
-        if lang and (not self.langs or lang in self.langs):
+        codes = {
+            folder_code(text) or (None if self.guessed else known_code(text)) or ""
+            for name, text in found.groupdict().items()
+            if name != "path"
+        }
+        lang = min(codes, default=pivot)
+        if lang and len(codes) < 2 and (not self.langs or lang in self.langs):
             yield PageFile(self.prefix + without_ending(found["path"]), lang, file)
 
 
@@ -70,14 +74,14 @@ def parse_layout(text: str) -> Layout:
     """Parse a layout: patterns such as `docs/{lang}/{path}`, with alternatives separated by `|`.
 
     Raises:
-        InputError: a pattern has no `{path}`, none has `{lang}`, a name is repeated, or is neither of the two.
+        InputError: a pattern has no `{path}` or two, none has `{lang}`, or there is another name in braces.
     """
     patterns = tuple(part.strip().removeprefix("./") for part in text.split("|") if part.strip())
     for pattern in patterns:
         names = re.findall(r"\{(.*?)\}", pattern)
-        if names.count("path") != 1 or names.count("lang") > 1 or set(names) - {"path", "lang"}:
+        if names.count("path") != 1 or set(names) - {"path", "lang"}:
             raise InputError(
-                f"layout {pattern!r}: expected {{path}} once, {{lang}} at most once and no other name in braces, "
+                f"layout {pattern!r}: expected {{path}} once, and no other name in braces but {{lang}}, "
                 "such as 'docs/{lang}/{path}' or '{path}.{lang}.md'"
             )
     if not any("{lang}" in pattern for pattern in patterns):
@@ -96,6 +100,7 @@ def pages_of(files: Iterable[str], layouts: Sequence[Layout], pivot: str) -> dic
     """Return for each page, sorted, the file of each language; the first file wins if a language has several.
 
     A file that matches several layouts belongs to the first one under which its page exists in another language, too.
+    Of pages with the same name (`page.html` and, under a later layout, `page.pdf`), that of the first layout is kept.
     """
     pages: dict[str, dict[str, str]] = {}
     left = sorted(files)
@@ -106,7 +111,7 @@ def pages_of(files: Iterable[str], layouts: Sequence[Layout], pivot: str) -> dic
             if found is not None:
                 own.setdefault(found.page, {}).setdefault(found.lang, file)
         kept = own if number == len(layouts) else {page: files for page, files in own.items() if len(files) > 1}
-        pages |= kept
+        pages = kept | pages
         claimed = {file for versions in kept.values() for file in versions.values()}
         left = [file for file in left if file not in claimed]
     return dict(sorted(pages.items()))
@@ -127,5 +132,6 @@ def _fixed(pattern: str) -> str:
 @cache
 def _regex(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\{lang\}|\{path\})", pattern)
-    named = {"{lang}": r"(?P<lang>[^/]+?)", "{path}": r"(?P<path>.+)"}
-    return re.compile("".join(named.get(part) or re.escape(part) for part in parts))
+    named = {"{lang}": r"(?P<lang{}>[^/]+?)", "{path}": r"(?P<path>.+)"}
+    found = (named[part].replace("{}", str(at)) if part in named else re.escape(part) for at, part in enumerate(parts))
+    return re.compile("".join(found))

@@ -17,7 +17,7 @@ from isoglot.documents.reading import read_documents
 from isoglot.documents.sections import Section, sections
 
 # Identifiers that a generator numbers: the same number may be a different section in another language.
-_NUMBERED = re.compile(r"(id|section|heading|toc|_|h)?[-_]?\d*", re.IGNORECASE)
+_NUMBERED = re.compile(r"(id[mp]?|idn[\da-f]*|section|heading|toc|_|h)?[-_]?\d*", re.IGNORECASE)
 _DECLARES_SITE = {".html", ".htm", ".xhtml"}  # their title often includes the name of the site
 
 
@@ -48,9 +48,11 @@ def read_page(path: Path, problems: Problems | None = None) -> Page:
     if not found:
         raise InputError(f"{path}: no headings and no prose")
     top = next((section.title for section in found if section.level == 1), "")
-    # A document without a title gets its first heading or file name as its title, which is not a page's title.
-    named = _one_line(document.title) not in (shown(path.stem), _one_line(first_heading(document.blocks)))
-    title = document.title if named and not (top and path.suffix.lower() in _DECLARES_SITE) else top
+    # A document without a title gets its file name as its title, or, unless it is HTML, its first heading; neither is a
+    # page's title.
+    site = path.suffix.lower() in _DECLARES_SITE
+    untitled = (shown(path.stem), "" if site else _one_line(first_heading(document.blocks)))
+    title = document.title if _one_line(document.title) not in untitled and not (top and site) else top
     return Page(_one_line(title), found)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -20,6 +22,9 @@ Query = Literal["heading", "first-sentence"]
 _LEAST_BYTES = 40  # of a passage: about 40 Latin letters, 20 Cyrillic letters or 14 Han characters
 # Share of letters in the language's script: technical prose often consists mostly of names and code in Latin letters.
 _LEAST_SHARE = 0.1
+_MOST_UNTRANSLATED = 0.5  # of a passage's characters
+_NUMBER = re.compile(r"\A(?:[A-Z]\.)?\d+(?:\.\d+)*\.\s+(?=\S)")  # a section's, where the heading begins
+_PARAGRAPH = 20  # characters: shorter ones are often names, the same in all languages
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,22 @@ def section_row(
     else:
         if not heading:
             return "no heading"
+        heading, title = (_NUMBER.sub("", text) for text in (heading, title))
         query = heading if not title or normalise(title) == normalise(heading) else f"{title}: {heading}"
-    share = script_share(text, scripts_of(lang)) if scripts_of(lang) else None
+    passage = cut(text, lang)
+    if lang != settings.pivot and original is not None and _untranslated(text, len(passage), original.text):
+        return f"not translated: mostly the {settings.pivot} text"
+    share = script_share(passage, scripts_of(lang)) if scripts_of(lang) else None
     if share is not None and share < _LEAST_SHARE:
         return "in another script than the language's"
     identify = identifier_if_there()
-    if identify is not None and not in_language(text, lang, identify):
+    if identify is not None and not in_language(passage, lang, identify):
         return "in another language"
     return Row(
         group=f"{page}#{name}",
         lang=lang,
         query=query,
-        passage=cut(text, lang),
+        passage=passage,
         dataset=settings.dataset,
         context=text,
         topic=str(PurePosixPath(page).parent) if "/" in page else "",
@@ -88,3 +97,16 @@ def section_row(
 
 def _copied(text: str, original: str) -> bool:
     return normalise(text) == normalise(original) or jaccard(text, original) >= NEAR
+
+
+def _untranslated(text: str, length: int, original: str) -> bool:
+    """Whether paragraphs of the original are most of a text's first characters; catalogues are seldom complete."""
+    theirs = {normalise(paragraph) for paragraph in original.split("\n") if len(paragraph) >= _PARAGRAPH}
+    paragraphs = text.split("\n")
+    ends = accumulate((len(paragraph) + 1 for paragraph in paragraphs), initial=0)
+    same = sum(
+        min(len(paragraph), length - start)
+        for paragraph, start in zip(paragraphs, ends, strict=False)
+        if start < length and normalise(paragraph) in theirs
+    )
+    return same > _MOST_UNTRANSLATED * length

@@ -20,8 +20,10 @@ FOLDED_SCHEMA = pa.schema([(name, pa.string()) for name in ("document", "same_as
 def schema(dimension: int, numbers: str = "float32", *, tokens: bool = False) -> pa.Schema:
     """Return the schema of the passages table, with or without a column of token vectors.
 
-    `search_text` and `search_title` are terms separated by spaces, for the full-text indexes. `hash` is of the whole
-    document, to detect changes and duplicates. `about` is JSON with all that a result shows besides its text, as
+    `search_text` is the terms of title and text, separated by spaces, for a full-text index. In older indexes, which
+    can still be read and updated, those of the title are in `search_title`, now empty: words that were partly in the
+    title and partly in the text counted in one of them only. `hash` is of the whole document, to detect changes and
+    duplicates. `about` is JSON with all that a result shows besides its text, as
     fetching ten rows costs a millisecond or more per column, most where few values repeat. The other columns are for
     filters, as are those of the metadata (`columns`), which are added as documents need them.
     """

@@ -105,8 +105,8 @@ def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors
         name: pa.array([getattr(passage, name) for passage in passages], pa.string())
         for name in ("id", "document", "text", "lang")
     }
-    columns["search_text"] = pa.array([search_text(passage.text) for passage in passages], pa.string())
-    columns["search_title"] = pa.array([search_text(passage.title) for passage in passages], pa.string())
+    columns["search_text"] = pa.array([search_text(f"{one.title} {one.text}") for one in passages], pa.string())
+    columns["search_title"] = pa.array([""] * len(passages), pa.string())
     columns["about"] = pa.array([shown_json(passage) for passage in passages], pa.string())
     columns["hash"] = pa.array(hashes, pa.string())
     for name in ("title", "source"):
