@@ -243,7 +243,7 @@ def test_runs_of_one_name_are_seeds(tmp_path, capsys):
     assert [name for name, _ in run_folders([str(one), str(two)])] == ["x/e", "y/e"]
     code, out, _ = output(capsys, "compare", f"base={base}", f"tuned={one}", f"tuned={two}", "--resamples", 50)
     assert code == 0
-    assert "and seeds too" in out
+    assert "the variance between seeds is added, but base: one run)" in out
     assert output(capsys, "compare", f"t={one}", f"t={two}")[0] == 2
 
 

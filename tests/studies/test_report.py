@@ -228,7 +228,7 @@ def test_more_seeds_drop_the_caveat_and_overlap_adds_one():
     said = " ".join(words.in_short(several))
     assert "One seed" not in said
     assert "Not zero-shot: 2 groups, 3 queries and 4 passages" in said
-    assert "and seeds too" in " ".join(words.setup(several))
+    assert "the variance between seeds is added" in " ".join(words.setup(several))
 
 
 def test_pair_scores_are_the_evaluations_means(study):

@@ -67,12 +67,16 @@ def comparison_record(runs: Sequence[tuple[str, Evaluation]], found: Sequence[Co
 
 
 def _setup(stacks: Sequence[Stack], first: Evaluation, resamples: int) -> str:
-    several = any(len(matrix) > 1 for stack in stacks for matrix in stack.matrices.values())
+    single = [stack.regime for stack in stacks if all(len(matrix) == 1 for matrix in stack.matrices.values())]
+    if len(single) == len(stacks):
+        seeds = "). One run a name: variance between trainings is not in them."
+    else:
+        seeds = "; the variance between seeds is added" + (f", but {', '.join(single)}: one run)." if single else ").")
     text = (
         f"{len(first.groups)} question groups in {len(first.languages)} languages ({' '.join(first.languages)}), "
         f"{sum(first.candidates.values())} candidates. Brackets are 95 % intervals of a paired bootstrap over groups "
         f"({resamples} resamples; all language versions of a question are drawn together"
-        + (", and seeds too)." if several else "). One run a name: variance between trainings is not in them.")
+        + seeds
         + " Differences are in points (0.01), of ranks in ranks; * means p < 0.05, for languages after Holm's "
         "correction over them."
     )

@@ -135,7 +135,7 @@ def seen_before(study: StudyReport) -> str:
 
 def setup(study: StudyReport) -> list[str]:
     """Paragraphs on the benchmark, the training, the bootstrap, and the benchmark's notes."""
-    drawn = ", and seeds too" if len(study.seeds) > 1 else ""
+    drawn = "; the variance between seeds is added" if len(study.seeds) > 1 else ""
     bootstrap = (
         f"Brackets are 95 % intervals of a paired bootstrap over question groups ({study.resamples} resamples; all "
         f"language versions of a question are drawn together{drawn})."
