@@ -233,6 +233,19 @@ def test_compare_in_words_and_numbers(tmp_path, capsys):
     assert {entry["measure"] for entry in json.loads(out)["comparisons"]} == {"multilingual.ndcg@10"}
 
 
+def test_a_comparison_gives_the_notes_of_every_run(tmp_path, capsys):
+    """A run of limited depth gives lower bounds, whichever place it has among the runs."""
+    base, other = evaluated(tmp_path / "base", 0.4), evaluated(tmp_path / "other", 1.5, 1)
+    record = read_json(other / "metrics.json")
+    both, own = "a note on the benchmark", "scored from a run of 10 passages per query: lower bounds"
+    write_json(base / "metrics.json", {**read_json(base / "metrics.json"), "notes": [both]})
+    write_json(other / "metrics.json", {**record, "notes": [both, own]})
+    code, out, _ = output(capsys, "compare", base, other, "-o", tmp_path / "c", "--report", "--resamples", 50)
+    assert code == 0
+    for text in (out, (tmp_path / "c" / "report" / "report.md").read_text()):
+        assert f"\n\n{both}\n\nother: {own}\n" in text
+
+
 def test_runs_of_one_name_are_seeds(tmp_path, capsys):
     one, two, base = (evaluated(tmp_path / name, q, s) for name, q, s in (("x/e", 1, 1), ("y/e", 1, 2), ("b", 0.5, 3)))
     stacks = stacked(loaded([f"base={base}", f"tuned={one}", f"tuned={two}"]))

@@ -26,6 +26,7 @@ from isoglot.measuring.ranks import Array, Floats
 Key = tuple[str, str]
 
 CHUNK_BYTES = 2**25
+FEWEST_GROUPS = 6  # that can show anything at .05: 2 / 2^5 is more
 
 
 @dataclass(frozen=True, slots=True)

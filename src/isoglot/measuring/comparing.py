@@ -22,6 +22,10 @@ from isoglot.measuring.ranks import Floats
 HEADLINE = ((MONO, "map"), (CROSS, "map"), (POOL, "map"), (POOL, "rank_distance"))
 IN_RANKS = frozenset({"rank_distance", "max@r"})
 LOWER_IS_BETTER = IN_RANKS | {"rank_distance_normalised"}
+# A high or a low value is good or bad only beside another one: the language's share, or the unbiased value.
+NEITHER_IS_BETTER = frozenset(
+    {"multilingual.same_language@10", "multilingual.lpr", "multilingual.lpr_unbiased", "one_target_deletion.map"}
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,17 @@ def stacked(runs: Sequence[tuple[str, Evaluation]]) -> list[Stack]:
 def _said(evaluation: Evaluation) -> str:
     languages = ",".join(evaluation.languages)
     return f"{evaluation.benchmark} {languages} ({len(evaluation.groups)} question groups)"
+
+
+def notes_of(runs: Sequence[tuple[str, Evaluation]]) -> list[str]:
+    """The runs' notes for readers of the figures; those that not all of them have with the names of the runs."""
+    names: dict[str, list[str]] = {}
+    for name, run in runs:
+        for note in run.notes:
+            names.setdefault(note, []).append(name)
+    return [
+        note if len(own) == len(runs) else f"{', '.join(dict.fromkeys(own))}: {note}" for note, own in names.items()
+    ]
 
 
 def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
