@@ -122,26 +122,25 @@ def score_run(
     Raises:
         InputError: a malformed run, or passages in other languages despite `own_language`.
     """
-    run = read_trec_run(runs, benchmark)
+    run = read_trec_run(runs, benchmark, own_language=own_language)
     files = [runs] if isinstance(runs, Path) else list(runs.values())
     if own_language and run.outside:
         raise InputError(
             f"{files[0]}: lists passages in other languages than the query's, but each query was expected to search "
             "its own language only"
         )
-    alone = own_language or (len(files) > 1 and not run.outside)
     own_notes = ("the run searched only each query's own language: no other setting is scored",)
     result = score_ranks(
         benchmark,
         run.ranks,
-        None if alone else run.share,
+        None if run.alone else run.share,
         name=name or ",".join(path.stem for path in files),
-        settings=(MONO,) if alone else (MONO, CROSS, POOL),
+        settings=(MONO,) if run.alone else (MONO, CROSS, POOL),
         depth=None if run.complete else run.depth,
-        notes=(*run.notes, *own_notes) if alone else run.notes,
+        notes=(*run.notes, *own_notes) if run.alone else run.notes,
         relevant_from=relevant_from,
     )
-    return replace(result, top=None if alone else run.top)
+    return replace(result, top=None if run.alone else run.top)
 
 
 def score_shards(
