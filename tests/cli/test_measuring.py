@@ -233,6 +233,17 @@ def test_compare_in_words_and_numbers(tmp_path, capsys):
     assert {entry["measure"] for entry in json.loads(out)["comparisons"]} == {"multilingual.ndcg@10"}
 
 
+def test_runs_with_other_lowest_relevant_grades_are_not_compared(tmp_path, capsys):
+    one, two, three = (evaluated(tmp_path / name, 1.0) for name in ("one", "two", "three"))
+    for folder, grade in ((one, 1), (two, 2.0)):
+        record = read_json(folder / "run.json")
+        write_json(folder / "run.json", {**record, "settings": {"relevant_from": grade}})
+    code, _, err = output(capsys, "compare", one, two)
+    assert code == 2
+    assert "the lowest relevant grade is 1 and 2" in err
+    assert output(capsys, "compare", one, three, "--resamples", 50)[0] == 0  # a study's runs record none: it is 1
+
+
 def test_a_comparison_gives_the_notes_of_every_run(tmp_path, capsys):
     """A run of limited depth gives lower bounds, whichever place it has among the runs."""
     base, other = evaluated(tmp_path / "base", 0.4), evaluated(tmp_path / "other", 1.5, 1)

@@ -148,7 +148,8 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
             become seeds of one regime.
 
     Raises:
-        InputError: fewer than two runs, folders without runs, or runs on different benchmarks.
+        InputError: fewer than two runs, folders without runs, or runs on different benchmarks or with different
+            lowest relevant grades.
     """
     found: list[tuple[int, str, Path]] = []  # number of the spec, name, folder
     given: dict[int, Path] = {}  # folders without a NAME, by number
@@ -174,12 +175,19 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
     named = [(_apart(number, name, found, given), folder) for number, name, folder in found]
     if len(named) < 2:
         raise InputError("one run is not enough to compare; name two or more folders")
-    sums = {folder: (read_run(folder) or {}).get("data", {}).get("benchmark") for _, folder in named}
+    records = {folder: read_run(folder) or {} for _, folder in named}
+    sums = {folder: record.get("data", {}).get("benchmark") for folder, record in records.items()}
     known = {checksum: folder for folder, checksum in sums.items() if checksum}
     if len(known) > 1:
         raise InputError(
             f"{' and '.join(map(str, known.values()))}: measured on different texts or judgements (the checksums in "
             "run.json differ); evaluate all on one benchmark with the same `langs`"
+        )
+    lowest = {record.get("settings", {}).get("relevant_from", 1): folder for folder, record in records.items()}
+    if len(lowest) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, lowest.values()))}: the lowest relevant grade is "
+            f"{' and '.join(f'{grade:g}' for grade in lowest)} (relevant_from in run.json); evaluate all with the same"
         )
     return named
 
