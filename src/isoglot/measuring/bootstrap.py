@@ -221,14 +221,17 @@ def _many(
     noise = seeds_rng.standard_normal(resamples)
     for (key, name, columns), drawn in zip(wanted, draws, strict=True):
         kept = ~np.isnan(drawn)
+        gone = missing[key][:, columns]
         seeds = [
-            np.array([macro_mean(np.where(missing[key], np.nan, own)[:, columns]) for own in run[key]]) for run in runs
+            np.array([macro_mean(np.where(gone, np.nan, own[:, columns])) for own in run[key]])
+            for run in runs
+            if len(run[key]) > 1
         ]
         found[key][name] = _summary(
             drawn[kept].astype(np.float64),
             noise[kept],
             macro_mean(means[key][:, columns]),
-            int((~missing[key][:, columns]).any(axis=1).sum()),
+            int((~gone).any(axis=1).sum()),
             *_between(seeds),
             level,
             paired=len(runs) == 2,
@@ -240,11 +243,11 @@ def _between(seeds: Sequence[Floats]) -> tuple[float, int]:
     """Variance of a mean over seeds, or of the difference of two such means, and its degrees of freedom.
 
     Args:
-        seeds: of each run, the figure of every seed; a run of one seed adds nothing.
+        seeds: of each run with several seeds, the figure of every seed.
     """
     freedom = sum(len(own) - 1 for own in seeds)
     squares = sum(float(((own - own.mean()) ** 2).sum()) for own in seeds)
-    return squares / max(freedom, 1) * sum(1 / len(own) for own in seeds if len(own) > 1), freedom
+    return squares / max(freedom, 1) * sum(1 / len(own) for own in seeds), freedom
 
 
 def _summary(
