@@ -14,6 +14,7 @@ from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.embedder import Vectors
 from isoglot.measuring import language_bias
+from isoglot.measuring.best import Best
 from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards, ties_of
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
@@ -171,9 +172,13 @@ def score_shards(
     benchmark = relevant_only(data)
     gold = np.array([position[benchmark.candidates.ids[index]] for index in benchmark.gold], np.int64)
     offsets = benchmark.gold_offsets
-    within, pooled = ranks_of(found.own, offsets, gold), ranks_of(found.pooled, offsets, gold)
-    ranks = GoldRanks(offsets, benchmark.gold, within, pooled, ties_of(found.pooled, offsets, pooled))
-    top = found.pooled.langs[:, :TOP]
+    # The search keeps the order of the corpus, a benchmark sorts its queries by language.
+    row = {key: index for index, (key, _, _) in enumerate(data.queries)}
+    rows = np.array([row[key] for key in benchmark.queries.ids], np.int64)
+    own, best = (Best(*(part[rows] for part in each)) for each in (found.own, found.pooled))
+    within, pooled = ranks_of(own, offsets, gold), ranks_of(best, offsets, gold)
+    ranks = GoldRanks(offsets, benchmark.gold, within, pooled, ties_of(best, offsets, pooled))
+    top = best.langs[:, :TOP]
     share = (top == benchmark.queries.lang[:, None]).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)
     complete = sum(found.sizes) <= depth
     note = f"the best {depth} passages of each query were kept; mAP and MRR count any other relevant one as never found"
