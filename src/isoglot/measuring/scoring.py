@@ -14,7 +14,6 @@ from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.embedder import Vectors
 from isoglot.measuring import language_bias
-from isoglot.measuring.best import Best
 from isoglot.measuring.disk_search import DEPTH, MEMORY, ranks_of, search_shards, ties_of
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.per_query import CROSS, MONO, POOL
@@ -175,7 +174,7 @@ def score_shards(
     # The search keeps the order of the corpus, a benchmark sorts its queries by language.
     row = {key: index for index, (key, _, _) in enumerate(data.queries)}
     rows = np.array([row[key] for key in benchmark.queries.ids], np.int64)
-    own, best = (Best(*(part[rows] for part in each)) for each in (found.own, found.pooled))
+    own, best = (each.rows(rows) for each in (found.own, found.pooled))
     within, pooled = ranks_of(own, offsets, gold), ranks_of(best, offsets, gold)
     ranks = GoldRanks(offsets, benchmark.gold, within, pooled, ties_of(best, offsets, pooled))
     top = best.langs[:, :TOP]
