@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,17 @@ from isoglot.core.run_record import read_run
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
 from isoglot.measuring.evaluation import Evaluation
-from isoglot.measuring.per_query import CROSS, MONO, POOL
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
 from isoglot.measuring.ranks import Floats
 
 HEADLINE = ((MONO, "map"), (CROSS, "map"), (POOL, "map"), (POOL, "rank_distance"))
 IN_RANKS = frozenset({"rank_distance", "max@r"})
+# Smallest and largest value of the measures that are not shares.
+_RANGES = {
+    **dict.fromkeys(IN_RANKS, (0.0, float("inf"))),
+    "max@r_normalised": (0.0, 100.0),
+    "mrc@10": (-1.0, 1.0),
+}
 LOWER_IS_BETTER = IN_RANKS | {"rank_distance_normalised"}
 # A high or a low value is good or bad only beside another one: the language's share, or the unbiased value.
 NEITHER_IS_BETTER = frozenset(
@@ -223,9 +229,16 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
 
 
 def macro_interval(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
-    """Macro mean of one regime with its interval; None if the setting has no query."""
+    """Macro mean of one regime with its interval; None if the setting has no query.
+
+    The variance between seeds is added as if it were normal, so an interval ends where the measure's values end.
+    """
     matrix = stack.matrices.get(key)
-    return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)
+    if matrix is None or np.isnan(matrix).all():
+        return None
+    found = interval(matrix, resamples=resamples)
+    least, most = (-1.0, 1.0) if key[0] == DELETION else _RANGES.get(key[1], (0.0, 1.0))
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
 def compare(
