@@ -233,6 +233,30 @@ def test_compare_in_words_and_numbers(tmp_path, capsys):
     assert {entry["measure"] for entry in json.loads(out)["comparisons"]} == {"multilingual.ndcg@10"}
 
 
+def test_runs_with_other_lowest_relevant_grades_are_not_compared(tmp_path, capsys):
+    one, two, three = (evaluated(tmp_path / name, 1.0) for name in ("one", "two", "three"))
+    for folder, grade in ((one, 1), (two, 2.0)):
+        record = read_json(folder / "run.json")
+        write_json(folder / "run.json", {**record, "settings": {"relevant_from": grade}})
+    code, _, err = output(capsys, "compare", one, two)
+    assert code == 2
+    assert "the lowest relevant grade is 1 and 2" in err
+    assert output(capsys, "compare", one, three, "--resamples", 50)[0] == 0  # a study's runs record none: it is 1
+
+
+def test_a_comparison_gives_the_notes_of_every_run(tmp_path, capsys):
+    """A run of limited depth gives lower bounds, whichever place it has among the runs."""
+    base, other = evaluated(tmp_path / "base", 0.4), evaluated(tmp_path / "other", 1.5, 1)
+    record = read_json(other / "metrics.json")
+    both, own = "a note on the benchmark", "scored from a run of 10 passages per query: lower bounds"
+    write_json(base / "metrics.json", {**read_json(base / "metrics.json"), "notes": [both]})
+    write_json(other / "metrics.json", {**record, "notes": [both, own]})
+    code, out, _ = output(capsys, "compare", base, other, "-o", tmp_path / "c", "--report", "--resamples", 50)
+    assert code == 0
+    for text in (out, (tmp_path / "c" / "report" / "report.md").read_text()):
+        assert f"\n\n{both}\n\nother: {own}\n" in text
+
+
 def test_runs_of_one_name_are_seeds(tmp_path, capsys):
     one, two, base = (evaluated(tmp_path / name, q, s) for name, q, s in (("x/e", 1, 1), ("y/e", 1, 2), ("b", 0.5, 3)))
     stacks = stacked(loaded([f"base={base}", f"tuned={one}", f"tuned={two}"]))
@@ -243,7 +267,7 @@ def test_runs_of_one_name_are_seeds(tmp_path, capsys):
     assert [name for name, _ in run_folders([str(one), str(two)])] == ["x/e", "y/e"]
     code, out, _ = output(capsys, "compare", f"base={base}", f"tuned={one}", f"tuned={two}", "--resamples", 50)
     assert code == 0
-    assert "and seeds too" in out
+    assert "the variance between seeds is added, but base: one run)" in out
     assert output(capsys, "compare", f"t={one}", f"t={two}")[0] == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.beir import load_beir, stream_beir
 from isoglot.data.benchmarks.named import load_benchmark
-from isoglot.measuring.per_query import CROSS, POOL
+from isoglot.measuring.per_query import CROSS, MONO, POOL
 from isoglot.measuring.scoring import score
 
 
@@ -181,6 +181,35 @@ def test_a_corpus_on_disk_counts_the_same_queries_as_one_in_memory(folder, tmp_p
         expected = in_memory.values[POOL, measure].matrix
         assert np.count_nonzero(~np.isnan(expected)) == 4
         np.testing.assert_allclose(on_disk.values[POOL, measure].matrix, expected)
+
+
+def test_queries_on_disk_may_mix_languages(folder, tmp_path):
+    """A benchmark sorts its queries by language; what was searched for each in the file's order is still its own."""
+    from isoglot.encoders.to_disk import encode_shards, stream_of
+    from isoglot.measuring.scoring import score_shards
+
+    mixed = [("en", 0), ("de", 2), ("de", 0), ("en", 2), ("de", 1), ("en", 1)]
+    queries = [
+        {"_id": f"{lang}-q{n}", "text": f"{lang} {n}", "metadata": {"lang": lang, "group": f"g{n}"}}
+        for lang, n in mixed
+    ]
+    (folder / "queries.jsonl").write_text(lines(queries))
+    (folder / "qrels" / "test.tsv").write_text("".join(f"{lang}-q{n}\t{lang}{n}\t{n + 1}\n" for lang, n in mixed))
+
+    def embed(rows, role):
+        vectors = np.stack([np.random.default_rng([len(role), *text.encode()]).standard_normal(8) for text in rows])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    streamed, whole = stream_beir(folder, "mine"), load_beir(folder, "mine")
+    place = tmp_path / "vectors"
+    place.mkdir()
+    encode_shards(stream_of(streamed), place, lambda: embed, {}, size=5, kind="float32")
+    parts = ((whole.queries, "query"), (whole.candidates, "passage"))
+    in_memory = score(whole, *(embed(part.texts, role).astype(np.float32) for part, role in parts))
+    on_disk = score_shards(streamed, place, name="s")
+    assert np.unique(in_memory.values[MONO, "map"].matrix).size > 2
+    for key in ((MONO, "map"), (POOL, "mrr"), (POOL, "ndcg@10"), (POOL, "same_language@10")):
+        np.testing.assert_allclose(on_disk.values[key].matrix, in_memory.values[key].matrix, err_msg=str(key))
 
 
 def without_languages(folder):

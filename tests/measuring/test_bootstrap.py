@@ -55,13 +55,18 @@ def test_bootstrap_equals_a_loop(seed, groups, cells, share):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "group_weights", noted)
         found = interval(values, resamples=20, seed=seed, level=0.5)
+    n = len(used)
     expected = []
     for weight in np.concatenate(drawn_weights):
         drawn = np.repeat(used, weight.astype(int), axis=0)
         means = [np.mean(cell[~np.isnan(cell)]) for cell in drawn.T if not np.isnan(cell).all()]
         expected.append(np.mean(means))
     assert len(expected) == 20
-    low, high, error = *np.quantile(expected, (0.25, 0.75)), np.std(expected, ddof=1)
+    # As far out as Student's t of n - 1 degrees of freedom is wider than the normal distribution, but within the draws.
+    wide = scipy_stats.t.ppf(0.75, max(n - 1, 1)) * math.sqrt(n / max(n - 1, 1))
+    tail = max(scipy_stats.norm.cdf(-wide), 1 / 21)
+    low, high = np.quantile(expected, (tail, 1 - tail))
+    error = np.std(expected, ddof=1) * math.sqrt(n / max(n - 1, 1))
     np.testing.assert_allclose((found.low, found.high, found.standard_error), (low, high, error), atol=1e-5)
 
 
@@ -138,20 +143,41 @@ def test_a_run_against_itself():
     assert found == Interval(0, 0, 0, 1, 30, 0)
 
 
-def test_seeds_are_resampled_for_each_run_alone():
-    # constant within a seed, so all variation comes from the seeds: a's mean of three draws from {0, 1, 2}
-    # has variance (2/3) / 3, b's mean of two draws from {0, 3} has (9/4) / 2
-    a = np.ones((3, 20, 2)) * np.arange(3)[:, None, None]
-    b = np.ones((2, 20, 2)) * np.array([0, 3])[:, None, None]
-    found = paired_difference(a, b, resamples=20_000)
-    assert found.estimate == pytest.approx(1 - 1.5)
-    assert found.standard_error == pytest.approx(math.sqrt(2 / 9 + 9 / 8), rel=0.02)
-    assert interval(a, resamples=20_000).standard_error == pytest.approx(math.sqrt(2 / 9), rel=0.02)
-    single = paired_difference(a[:1], b[0], resamples=300)
-    assert single == paired_difference(a[0], b[0], resamples=300)
-    # a value missing in one seed is missing for all
-    a[1, :5] = np.nan
-    assert paired_difference(a, b, resamples=300).groups == 15
+def test_seeds_alone_give_students_t():
+    """Where groups do not vary, all that is uncertain is the seeds: two samples with a common variance."""
+    a, b = np.array([0.61, 0.6, 0.62]), np.array([0.57, 0.585, 0.58, 0.592])
+    runs = [np.ones((len(own), 20, 2)) * own[:, None, None] for own in (a, b)]
+    found, known = paired_difference(*runs, resamples=40_000), scipy_stats.ttest_ind(a, b)
+    bounds = known.confidence_interval()
+    assert found.estimate == pytest.approx(a.mean() - b.mean())
+    assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high), abs=0.03 * (bounds.high - bounds.low))
+    assert found.p == pytest.approx(known.pvalue, rel=0.1)
+    assert found.standard_error == pytest.approx((bounds.high - bounds.low) / 2 / scipy_stats.t.ppf(0.975, 5))
+    one, bounds = interval(runs[1], resamples=40_000), scipy_stats.ttest_1samp(b, 0).confidence_interval()
+    assert (one.low, one.high) == pytest.approx((bounds.low, bounds.high), abs=0.03 * (bounds.high - bounds.low))
+    # A single seed is taken as it is: the other run's are one sample.
+    found, known = paired_difference(runs[1], runs[0][1], resamples=40_000), scipy_stats.ttest_1samp(b, a[1])
+    assert found.p == pytest.approx(known.pvalue, rel=0.1)
+
+
+def test_single_seeds_are_the_run():
+    a, b = np.random.default_rng(1).random((2, 1, 20, 2))
+    assert paired_difference(a, b, resamples=300) == paired_difference(a[0], b[0], resamples=300)
+    three = np.random.default_rng(2).random((3, 20, 2))
+    three[1, :5] = np.nan  # missing in one seed, so missing in all
+    assert paired_difference(three, three, resamples=300).groups == 15
+
+
+def test_few_groups_are_as_uncertain_as_students_t_says():
+    rng = np.random.default_rng(21)
+    for groups in (12, 20, 40):
+        x, y = rng.standard_normal((2, groups))
+        found, known = paired_difference(x[:, None], y[:, None], resamples=40_000), scipy_stats.ttest_rel(x, y)
+        bounds = known.confidence_interval()
+        wide = bounds.high - bounds.low
+        assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high), abs=0.08 * wide)
+        assert found.p == pytest.approx(known.pvalue, abs=0.03)
+        assert found.standard_error == pytest.approx(wide / 2 / scipy_stats.t.ppf(0.975, groups - 1), rel=0.02)
 
 
 def test_equal_seeds_change_nothing():
@@ -183,6 +209,22 @@ def test_intervals_cover_and_tests_hold_their_level():
     # binomial(400, .05) has a standard deviation of .011; the percentile interval is a little narrow at 60
     assert 0.90 < covered / rounds < 0.985
     assert 0.015 < rejected / rounds < 0.10
+
+
+@pytest.mark.parametrize(("groups", "seeds", "between"), [(10, 1, 0.0), (50, 2, 0.03), (50, 3, 0.03), (50, 3, 0.0)])
+def test_what_is_called_significant_is_not_chance(groups, seeds, between):
+    """600 pairs of runs without a true difference: with few groups or seeds, too, one in twenty may differ."""
+    rng, rejected, covered, rounds = np.random.default_rng(22), 0, 0, 600
+    for seed in range(rounds):
+        questions = rng.standard_normal((groups, 1)) * 0.3
+        noise = rng.standard_normal((2, seeds, groups, 3)) * 0.1
+        runs = questions + noise + rng.standard_normal((2, seeds, 1, 1)) * between
+        found = paired_difference(*runs, resamples=400, seed=seed)
+        rejected += found.p < 0.05
+        covered += found.low <= 0 <= found.high
+    # binomial(600, .05) has a standard deviation of .009
+    assert rejected / rounds < 0.08
+    assert covered / rounds > 0.92
 
 
 def test_holm_by_hand():

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,18 @@ def test_seeds_stand_together():
     assert hybrid.part((CROSS, "map"), {"de", "th"}).shape == (3, 60, 6)
     found = macro_interval(hybrid, (POOL, "map"), resamples=300)
     assert found == interval(hybrid.matrices[POOL, "map"], resamples=300)
+
+
+def test_levels_stay_in_their_measures_range():
+    """Two seeds of .96 and 1: Student's t of one degree of freedom would reach far beyond 1."""
+    seeds = np.array([0.96, 1.0])[:, None, None] * np.ones((2, 60, 4))
+    for key, wide, ends in (((POOL, "map"), 1, (0, 1)), ((POOL, "rank_distance"), 100, (0, math.inf))):
+        values = [Values(*key, tuple((lang, "all") for lang in LANGS), wide * seed) for seed in seeds]
+        (one,) = stacked([("x-y", evaluation(values={key: own})) for own in values])
+        free = interval(one.matrices[key], resamples=2000)
+        kept = macro_interval(one, key, resamples=2000)
+        assert free.high > 1.1 * wide
+        assert (kept.low, kept.high) == (max(free.low, ends[0]), min(free.high, ends[1]))
 
 
 def test_runs_on_other_benchmarks_are_refused():

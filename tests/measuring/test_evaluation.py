@@ -42,6 +42,13 @@ def test_an_evaluation_equals_itself():
     assert len({first, again, first}) == 2
 
 
+def test_the_pools_share_is_of_languages_that_ask():
+    """English questions, a pool with 3 English and 9 German passages: 3 / 12 of a ranking without bias is English."""
+    passages = [(f"{lang}:p{n}", lang, ".") for lang, count in (("de", 9), ("en", 3)) for n in range(count)]
+    benchmark = assemble("asked", [("q", "en", "g", "?")], passages, {"g": ["de:p0", "en:p0"]})
+    assert score(benchmark, *vectors(benchmark)).metrics()[POOL]["pool_share"] == 0.25
+
+
 def test_settings_equal_a_loop_over_pairs():
     benchmark = parallel()
     queries, passages = vectors(benchmark, span=1000)

@@ -114,6 +114,18 @@ def test_a_monolingual_run(tmp_path, problem):
     own = score_run(benchmark, tmp_path / "monolingual.run", own_language=True)
     assert own.macro(MONO, "map") == pytest.approx(score(benchmark, queries, passages).macro(MONO, "map"))
     assert {setting for setting, _ in own.values} == {MONO}
+    assert own.depth is None  # each query lists all of its own language
+    assert not any("lower bounds" in note for note in own.notes)
+    by_lang = {}
+    for lang in benchmark.languages:
+        by_lang[lang] = tmp_path / f"{lang}.run"
+        lines = (tmp_path / "monolingual.run").read_text().splitlines(keepends=True)
+        by_lang[lang].write_text("".join(line for line in lines if line.startswith(f"{lang}:")))
+    assert score_run(benchmark, by_lang).depth is None
+    by_lang[lang].write_text("".join(by_lang[lang].read_text().splitlines(keepends=True)[:-1]))
+    short = score_run(benchmark, by_lang)
+    assert short.depth == len(benchmark.candidates.lang[benchmark.candidates.lang == 0]) - 1
+    assert any("lower bounds" in note for note in short.notes)
     with pytest.raises(InputError, match="other languages"):
         score_run(benchmark, tmp_path / "multilingual.run", own_language=True)
 

@@ -197,6 +197,40 @@ def test_the_smallest_detectable_difference_follows_from_the_interval(study):
     assert "about 2.8 points (x-x-mono against base)" in words.smallest(told)
 
 
+def test_a_measure_that_is_better_neither_high_nor_low_is_only_higher_or_lower(study):
+    """More of the top 10 in the query's language is more bias, unless its share of the pool is larger still."""
+    told = fixed(study, {"all": (0.02, 0.01, 0.03, 0.001)}).difference("x-x-mono", "base", "monolingual.map")
+    for measure in ("multilingual.same_language@10", "multilingual.lpr", "one_target_deletion.map"):
+        assert words.verdict(replace(told, measure=measure)) == "is significantly higher"
+    less = replace(told, measure="multilingual.lpr", difference=-0.02)
+    assert words.verdict(less) == "is significantly lower"
+    assert words.verdict(replace(told, measure="multilingual.tlr@10")) == "is significantly better"
+
+
+def test_normalised_max_at_r_is_in_points_already(study):
+    told = fixed(study, {"all": (1.5, -0.5, 3.5, 0.2)}).difference("x-x-mono", "base", "monolingual.map")
+    assert words.difference(replace(told, measure="multilingual.max@r_normalised")) == "+1.5 [-0.5, +3.5]"
+
+
+def test_what_too_few_groups_cannot_tell_is_said():
+    """An exact sign-flip test of five groups has no p below 2 / 2^5 = .0625."""
+    few = study_of([("base", 1.2, 1.0), ("hybrid-0.5", 1.0, 0.4)], groups=5)
+    text = render_markdown(few)
+    assert "in 4 of 4 languages (4 have fewer than 6 question groups, too few to tell)" in text
+    assert "5 question groups are too few to show any difference; 6 are the least." in text
+    assert "with probability .8" not in text
+    same = fixed(few, {"all": (0.0, 0.0, 0.0, 1.0)})
+    assert words.smallest(same, "base") == ""
+
+
+def test_no_floor_of_a_rank_distance_that_was_not_measured():
+    one = study_of([("base", 1.2, 1.0)])
+    benchmark = assemble("one", [("q", "de", "g", "?")], [("a", "de", "."), ("b", "de", ".")], {"g": ["a", "b"]})
+    vectors = np.eye(2, dtype=np.float32)
+    alone = replace(one, benchmark=benchmark, runs=[("base", None, score(benchmark, vectors[:1], vectors))])
+    assert words.floor(alone) == "mAP: higher is better."
+
+
 def test_references_and_what_is_held_against_them(study):
     assert study.references == ["base", "x-x-mono", "x-y"]
     assert study.against("x-x-mono") == ["x-y", "hybrid-0.25", "hybrid-0.75"]
@@ -228,7 +262,7 @@ def test_more_seeds_drop_the_caveat_and_overlap_adds_one():
     said = " ".join(words.in_short(several))
     assert "One seed" not in said
     assert "Not zero-shot: 2 groups, 3 queries and 4 passages" in said
-    assert "and seeds too" in " ".join(words.setup(several))
+    assert "the variance between seeds is added" in " ".join(words.setup(several))
 
 
 def test_pair_scores_are_the_evaluations_means(study):

@@ -4,6 +4,11 @@ Per-query values form a matrix (groups G, cells C), NaN where missing; a cell is
 ordered pair of languages. The statistic is the macro mean: the mean over cells of the mean over a cell's
 groups. A resample draws groups with replacement, the same for all cells and for both runs of a pair, so that
 translations of one question do not count as independent evidence.
+
+Percentiles of a bootstrap of few groups are too narrow, and resampling two or three seeds hardly shows how far seeds
+differ. So percentiles are taken further out, as far as Student's t of as many groups is wider than the normal
+distribution (Hesterberg 2015, "What teachers should know about the bootstrap", 4.3), and the variance between seeds is
+estimated, not resampled.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from isoglot.measuring.ranks import Array, Floats
 Key = tuple[str, str]
 
 CHUNK_BYTES = 2**25
+FEWEST_GROUPS = 6  # that can show anything at .05: 2 / 2^5 is more
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def interval(values: Array, *, resamples: int = 10_000, seed: int = 0, level: fl
     """Percentile bootstrap interval of the macro mean.
 
     Args:
-        values: floats (G, C), or (S, G, C) for S seeds: then seeds are resampled as well, as in
+        values: floats (G, C), or (S, G, C) for S seeds: then the interval holds their variation as well, as in
             `paired_difference`.
         resamples: how many bootstrap resamples.
         seed: of the resampling.
@@ -73,13 +79,14 @@ def interval(values: Array, *, resamples: int = 10_000, seed: int = 0, level: fl
 def paired_difference(a: Array, b: Array, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95) -> Interval:
     """Macro mean of run a minus that of run b, over the cells and groups that both have.
 
-    Both runs use the same resampled groups. p is two-sided: twice the smaller share of resampled differences
-    at or beyond zero, with one added to count and total, so it is never 0 (Davison and Hinkley 1997, 4.2). Nor is it
-    ever below 2 / 2^G, the smallest p of an exact sign-flip test on G groups: if two groups both gained, no resample
-    of them shows a loss, but that is no evidence. So fewer than six groups are never significant at .05.
-    With several seeds this is a hierarchical bootstrap: every resample also draws S seeds with replacement,
-    independently for a and b, and averages them. Only values that all seeds have are used. With few seeds the variance
-    between seeds is underestimated (by 1/3 in expectation for three).
+    Both runs use the same resampled groups. p is two-sided, from the share of resampled differences at or beyond zero,
+    with one added to count and total, so it is never 0 (Davison and Hinkley 1997, 4.2). Nor is it ever below 2 / 2^G,
+    the smallest p of an exact sign-flip test on G groups: if two groups both gained, no resample of them shows a loss,
+    but that is no evidence. So fewer than six groups are never significant at .05.
+
+    With several seeds, the variance of their means is added: estimated from both runs together, with S_a + S_b - 2
+    degrees of freedom, and combined with that of the groups (Satterthwaite 1946). A run of a single seed is taken as it
+    is, such as an untrained model. Only values that all seeds have are used.
 
     Args:
         a: floats (G, C) or (S, G, C), NaN where missing.
@@ -195,72 +202,124 @@ def _many(
     sizes = {values.shape[1] for run in runs for values in run.values()}
     if len(sizes) > 1:
         raise InputError(f"matrices have {sorted(sizes)} groups; align them first")
-    present: dict[Key, Array] = {key: np.logical_not(np.isnan(values).any(axis=0)) for key, values in runs[0].items()}
+    missing = {key: np.logical_or.reduce([np.isnan(run[key]).any(axis=0) for run in runs]) for key in runs[0]}
     wanted = [
-        (key, name, columns[present[key][:, columns].any(axis=0)])
+        (key, name, columns[~missing[key][:, columns].all(axis=0)])
         for key, parts in slices.items()
         for name, columns in parts.items()
-        if present[key][:, columns].any()
+        if not missing[key][:, columns].all()
     ]
     found: dict[Key, dict[str, Interval]] = {key: {} for key in slices}
     if not wanted:
         return found
-    draws = _draw(runs, present, [(key, columns) for key, _, columns in wanted], resamples, seed)
+    means = {
+        key: np.where(absent, np.nan, runs[0][key].mean(axis=0) - sum(run[key].mean(axis=0) for run in runs[1:]))
+        for key, absent in missing.items()
+    }
+    rng, seeds_rng = np.random.default_rng(seed).spawn(2)
+    draws = _draw(means, [(key, columns) for key, _, columns in wanted], resamples, rng)
+    noise = seeds_rng.standard_normal(resamples)
     for (key, name, columns), drawn in zip(wanted, draws, strict=True):
-        kept = drawn[~np.isnan(drawn)].astype(np.float64)
-        low, high = np.quantile(kept, ((1 - level) / 2, (1 + level) / 2))
-        means = [float(np.mean([macro_mean(own[:, columns]) for own in run[key]])) for run in runs]
-        tail = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
-        groups = int(present[key][:, columns].any(axis=1).sum())
-        found[key][name] = Interval(
-            means[0] - sum(means[1:]),
-            float(low),
-            float(high),
-            min(1.0, max(2 * (tail + 1) / (len(kept) + 1), 2.0 ** (1 - groups))) if len(runs) == 2 else None,
-            groups,
-            float(kept.std(ddof=1)),
+        kept = ~np.isnan(drawn)
+        gone = missing[key][:, columns]
+        seeds = [
+            np.array([macro_mean(np.where(gone, np.nan, own[:, columns])) for own in run[key]])
+            for run in runs
+            if len(run[key]) > 1
+        ]
+        found[key][name] = _summary(
+            drawn[kept].astype(np.float64),
+            noise[kept],
+            macro_mean(means[key][:, columns]),
+            int((~gone).any(axis=1).sum()),
+            *_between(seeds),
+            level,
+            paired=len(runs) == 2,
         )
     return found
 
 
+def _between(seeds: Sequence[Floats]) -> tuple[float, int]:
+    """Variance of a mean over seeds, or of the difference of two such means, and its degrees of freedom.
+
+    Args:
+        seeds: of each run with several seeds, the figure of every seed.
+    """
+    freedom = sum(len(own) - 1 for own in seeds)
+    squares = sum(float(((own - own.mean()) ** 2).sum()) for own in seeds)
+    return squares / max(freedom, 1) * sum(1 / len(own) for own in seeds), freedom
+
+
+def _summary(
+    drawn: Floats, noise: Floats, estimate: float, groups: int, between: float, freedom: int, level: float, paired: bool
+) -> Interval:
+    """Interval and p of an estimate.
+
+    Args:
+        drawn: (R,) the estimate under resamples of the groups.
+        noise: (R,) standard normal, for the variation between seeds.
+        estimate: from all groups.
+        groups: how many there are.
+        between: variance of the estimate between seeds; 0 for single seeds.
+        freedom: degrees of freedom of `between`.
+        level: nominal coverage.
+        paired: whether the estimate is a difference, which has a p.
+    """
+    from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+    size, of_groups = len(drawn), max(groups - 1, 1)
+    within = drawn.var(ddof=1)
+    grown = within * groups / of_groups  # the bootstrap divides by G where the unbiased variance divides by G - 1
+    total = grown + between
+    degrees = total**2 / (grown**2 / of_groups + between**2 / freedom) if between else float(of_groups)
+    wide = stdtrit(degrees, (1 + level) / 2)
+    # Percentiles at +-reach (in normal standard deviations) of the draws, but not beyond what R draws can tell.
+    reach = min(stdtrit(of_groups, (1 + level) / 2) * (groups / of_groups) ** 0.5, -ndtri(1 / (size + 1)))
+    if between:
+        drawn = drawn + noise * max(wide**2 * total / reach**2 - within, 0.0) ** 0.5
+    low, high = np.quantile(drawn, (ndtr(-reach), ndtr(reach)))
+    p = None
+    if paired:
+        tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+        far = max(-ndtri((tail + 1) / (size + 1)), 0.0)
+        if not tail:  # zero is beyond all draws: how far, only their spread can tell
+            far = max(far, abs(estimate) / max(drawn.std(), 1e-300))
+        p = min(1.0, max(2 * float(stdtr(degrees, -far * wide / reach)), 2 / (size + 1), 2.0 ** (1 - groups)))
+    return Interval(estimate, float(low), float(high), p, groups, float(total**0.5))
+
+
 def _draw(
-    runs: list[dict[Key, Array]],
-    present: dict[Key, Array],
-    wanted: list[tuple[Key, Array]],
-    resamples: int,
-    seed: int,
+    means: Mapping[Key, Array], wanted: list[tuple[Key, Array]], resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Macro means of the first run, minus those of any second, under every resample: (wanted, resamples)."""
+    """Macro means under every resample of the groups: (wanted, resamples).
+
+    Args:
+        means: floats (G, C) by name, NaN where missing.
+        wanted: names and columns.
+        resamples: how many.
+        rng: draws the groups.
+    """
+    present = {key: ~np.isnan(values) for key, values in means.items()}
     used = np.logical_or.reduce([have.any(axis=1) for have in present.values()])
     masks = {key: have[used].astype(np.float32) for key, have in present.items()}
     marks = {key: np.packbits(have[used]).tobytes() for key, have in present.items()}
-    filled = [{key: np.nan_to_num(v[:, used]).astype(np.float32) for key, v in run.items()} for run in runs]
+    filled = {key: np.nan_to_num(values[used]).astype(np.float32) for key, values in means.items()}
     groups = int(used.sum())
-    rng, *seed_rngs = np.random.default_rng(seed).spawn(3)
     draws = np.zeros((len(wanted), resamples), np.float32)
     step = max(1, CHUNK_BYTES // (8 * groups))
     for start in range(0, resamples, step):
         part = draws[:, start : start + step]
         weights = group_weights(groups, part.shape[1], rng)
         counts: dict[bytes, Array] = {}  # shared: measures of one setting mostly lack the same values
-        for key, mask in masks.items():
-            if marks[key] not in counts:
-                counts[marks[key]] = weights @ mask
-        for sign, run, seed_rng in zip((1, -1), filled, seed_rngs, strict=False):
-            most = max(len(values) for values in run.values())
-            chosen = seed_rng.random((part.shape[1], most)) if most > 1 else None
-            for key, values in run.items():
-                count = counts[marks[key]]
-                cells = [
-                    np.divide(weights @ own, count, out=np.full_like(count, np.nan), where=count > 0) for own in values
-                ]
-                for row, (name, columns) in enumerate(wanted):
-                    if name == key:
-                        means = np.stack([_mean_present(own[:, columns]) for own in cells], axis=1)
-                        if chosen is not None:
-                            picked = (chosen[:, : len(cells)] * len(cells)).astype(np.int64)
-                            means = np.take_along_axis(means, picked, axis=1)
-                        part[row] += sign * means.mean(axis=1)
+        for key, values in filled.items():
+            mark = marks[key]
+            if mark not in counts:
+                counts[mark] = weights @ masks[key]
+            count = counts[mark]
+            cells = np.divide(weights @ values, count, out=np.full_like(count, np.nan), where=count > 0)
+            for row, (name, columns) in enumerate(wanted):
+                if name == key:
+                    part[row] = _mean_present(cells[:, columns])
     return draws
 
 

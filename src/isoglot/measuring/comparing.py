@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +16,22 @@ from isoglot.core.short_repr import brief
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
 from isoglot.measuring.evaluation import Evaluation
-from isoglot.measuring.per_query import CROSS, MONO, POOL
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
 from isoglot.measuring.ranks import Floats
 
 HEADLINE = ((MONO, "map"), (CROSS, "map"), (POOL, "map"), (POOL, "rank_distance"))
 IN_RANKS = frozenset({"rank_distance", "max@r"})
+# Smallest and largest value of the measures that are not shares.
+_RANGES = {
+    **dict.fromkeys(IN_RANKS, (0.0, float("inf"))),
+    "max@r_normalised": (0.0, 100.0),
+    "mrc@10": (-1.0, 1.0),
+}
 LOWER_IS_BETTER = IN_RANKS | {"rank_distance_normalised"}
+# A high or a low value is good or bad only beside another one: the language's share, or the unbiased value.
+NEITHER_IS_BETTER = frozenset(
+    {"multilingual.same_language@10", "multilingual.lpr", "multilingual.lpr_unbiased", "one_target_deletion.map"}
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,17 @@ def _said(evaluation: Evaluation) -> str:
     return f"{evaluation.benchmark} {languages} ({len(evaluation.groups)} question groups)"
 
 
+def notes_of(runs: Sequence[tuple[str, Evaluation]]) -> list[str]:
+    """The runs' notes for readers of the figures; those that not all of them have with the names of the runs."""
+    names: dict[str, list[str]] = {}
+    for name, run in runs:
+        for note in run.notes:
+            names.setdefault(note, []).append(name)
+    return [
+        note if len(own) == len(runs) else f"{', '.join(dict.fromkeys(own))}: {note}" for note, own in names.items()
+    ]
+
+
 def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
     """Find the evaluations to compare: (name, folder) of each, in the order given.
 
@@ -133,7 +154,8 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
             become seeds of one regime.
 
     Raises:
-        InputError: fewer than two runs, folders without runs, or runs on different benchmarks.
+        InputError: fewer than two runs, folders without runs, or runs on different benchmarks or with different
+            lowest relevant grades.
     """
     found: list[tuple[int, str, Path]] = []  # number of the spec, name, folder
     given: dict[int, Path] = {}  # folders without a NAME, by number
@@ -159,12 +181,19 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
     named = [(_apart(number, name, found, given), folder) for number, name, folder in found]
     if len(named) < 2:
         raise InputError("one run is not enough to compare; name two or more folders")
-    sums = {folder: (read_run(folder) or {}).get("data", {}).get("benchmark") for _, folder in named}
+    records = {folder: read_run(folder) or {} for _, folder in named}
+    sums = {folder: record.get("data", {}).get("benchmark") for folder, record in records.items()}
     known = {checksum: folder for folder, checksum in sums.items() if checksum}
     if len(known) > 1:
         raise InputError(
             f"{' and '.join(map(str, known.values()))}: measured on different texts or judgements (the checksums in "
             "run.json differ); evaluate all on one benchmark with the same `langs`"
+        )
+    lowest = {record.get("settings", {}).get("relevant_from", 1): folder for folder, record in records.items()}
+    if len(lowest) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, lowest.values()))}: the lowest relevant grade is "
+            f"{' and '.join(f'{grade:g}' for grade in lowest)} (relevant_from in run.json); evaluate all with the same"
         )
     return named
 
@@ -200,9 +229,16 @@ def parse_measures(texts: Sequence[str], stacks: list[Stack]) -> tuple[tuple[str
 
 
 def macro_interval(stack: Stack, key: tuple[str, str], *, resamples: int) -> Interval | None:
-    """Macro mean of one regime with its interval; None if the setting has no query."""
+    """Macro mean of one regime with its interval; None if the setting has no query.
+
+    The variance between seeds is added as if it were normal, so an interval ends where the measure's values end.
+    """
     matrix = stack.matrices.get(key)
-    return None if matrix is None or np.isnan(matrix).all() else interval(matrix, resamples=resamples)
+    if matrix is None or np.isnan(matrix).all():
+        return None
+    found = interval(matrix, resamples=resamples)
+    least, most = (-1.0, 1.0) if key[0] == DELETION else _RANGES.get(key[1], (0.0, 1.0))
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
 def compare(

@@ -51,11 +51,15 @@ def check_gates(gates: list[Gate], record: dict[str, Any]) -> None:
 
 def _look_up(record: dict[str, Any], path: str) -> float:
     place: Any = record
-    for part in path.split("."):
-        if not isinstance(place, dict) or part not in place:
-            near = ", ".join(list(place)[:20]) if isinstance(place, dict) else "a single number"
-            raise InputError(f"require {path}: no {part!r} in metrics.json; there is: {near}")
-        place = place[part]
+    rest = path
+    while rest:
+        # A key may hold dots itself, such as `multilingual.map` among the intervals: the longest that fits is meant.
+        keys = list(place) if isinstance(place, dict) else []
+        key = max((key for key in keys if f"{rest}.".startswith(f"{key}.")), key=len, default=None)
+        if key is None:
+            near = ", ".join(keys[:20]) if isinstance(place, dict) else "a single number"
+            raise InputError(f"require {path}: no {rest.partition('.')[0]!r} in metrics.json; there is: {near}")
+        place, rest = place[key], rest[len(key) + 1 :]
     if isinstance(place, bool) or not isinstance(place, (int, float)) or place != place:
         raise InputError(f"require {path}: expected a number in metrics.json, found {place!r}")
     return float(place)

@@ -42,7 +42,14 @@ def figures_record(
         return {name: mean for name, mean in found.items() if asked == set(languages) or mean == mean}
 
     settings = {setting: figures(setting, set(languages)) for setting in (MONO, CROSS, POOL)}
-    asking = {cell[0] for (where, name), own in values.items() if where == POOL for cell in own.cells}
+    # Languages of queries: a pool may hold others, whose shares no same-language share is compared with.
+    asking = {
+        cell[0]
+        for (where, name), own in values.items()
+        if where == POOL
+        for cell, column in zip(own.cells, own.matrix.T, strict=True)
+        if not np.isnan(column).all()
+    }
     total = sum(candidates.values())
     shares = {lang: size / total for lang, size in candidates.items()} if total else {}
     if shares:

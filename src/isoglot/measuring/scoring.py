@@ -122,26 +122,25 @@ def score_run(
     Raises:
         InputError: a malformed run, or passages in other languages despite `own_language`.
     """
-    run = read_trec_run(runs, benchmark)
+    run = read_trec_run(runs, benchmark, own_language=own_language)
     files = [runs] if isinstance(runs, Path) else list(runs.values())
     if own_language and run.outside:
         raise InputError(
             f"{files[0]}: lists passages in other languages than the query's, but each query was expected to search "
             "its own language only"
         )
-    alone = own_language or (len(files) > 1 and not run.outside)
     own_notes = ("the run searched only each query's own language: no other setting is scored",)
     result = score_ranks(
         benchmark,
         run.ranks,
-        None if alone else run.share,
+        None if run.alone else run.share,
         name=name or ",".join(path.stem for path in files),
-        settings=(MONO,) if alone else (MONO, CROSS, POOL),
+        settings=(MONO,) if run.alone else (MONO, CROSS, POOL),
         depth=None if run.complete else run.depth,
-        notes=(*run.notes, *own_notes) if alone else run.notes,
+        notes=(*run.notes, *own_notes) if run.alone else run.notes,
         relevant_from=relevant_from,
     )
-    return replace(result, top=None if alone else run.top)
+    return replace(result, top=None if run.alone else run.top)
 
 
 def score_shards(
@@ -172,9 +171,13 @@ def score_shards(
     benchmark = relevant_only(data)
     gold = np.array([position[benchmark.candidates.ids[index]] for index in benchmark.gold], np.int64)
     offsets = benchmark.gold_offsets
-    within, pooled = ranks_of(found.own, offsets, gold), ranks_of(found.pooled, offsets, gold)
-    ranks = GoldRanks(offsets, benchmark.gold, within, pooled, ties_of(found.pooled, offsets, pooled))
-    top = found.pooled.langs[:, :TOP]
+    # The search keeps the order of the corpus, a benchmark sorts its queries by language.
+    row = {key: index for index, (key, _, _) in enumerate(data.queries)}
+    rows = np.array([row[key] for key in benchmark.queries.ids], np.int64)
+    own, best = (each.rows(rows) for each in (found.own, found.pooled))
+    within, pooled = ranks_of(own, offsets, gold), ranks_of(best, offsets, gold)
+    ranks = GoldRanks(offsets, benchmark.gold, within, pooled, ties_of(best, offsets, pooled))
+    top = best.langs[:, :TOP]
     share = (top == benchmark.queries.lang[:, None]).sum(axis=1) / np.maximum((top >= 0).sum(axis=1), 1)
     complete = sum(found.sizes) <= depth
     note = f"the best {depth} passages of each query were kept; mAP and MRR count any other relevant one as never found"

@@ -24,6 +24,10 @@ class Best(NamedTuple):
     scores: NDArray[np.float32]
     langs: NDArray[np.int16]
 
+    def rows(self, queries: NDArray[np.int64]) -> Best:
+        """Those of some queries, in the order given."""
+        return Best(self.positions[queries], self.scores[queries], self.langs[queries])
+
 
 class Part(NamedTuple):
     """Consecutive passages: position of the first, unit vectors (n, d), and language numbers (n,)."""

@@ -27,7 +27,8 @@ class RunRanks(NamedTuple):
         top: int32 (queries, 10 at most), the best candidates; None if the run lists fewer for some query, or lists
             candidates among them that are not in the pool.
         depth: the smallest number of candidates listed for a query, among the queries in the run.
-        complete: whether the whole pool is listed for every query.
+        alone: whether each query searched only the passages in its own language.
+        complete: whether the whole pool is listed for every query; if `alone`, that of its language.
         outside: whether a candidate in another language than the query's is listed for any query.
         notes: caveats for readers of the figures.
     """
@@ -36,6 +37,7 @@ class RunRanks(NamedTuple):
     share: NDArray[np.float64]
     top: NDArray[np.int32] | None
     depth: int
+    alone: bool
     complete: bool
     outside: bool
     notes: tuple[str, ...]
@@ -49,7 +51,7 @@ class _Entry(NamedTuple):
     place: int
 
 
-def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunRanks:
+def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark, *, own_language: bool = False) -> RunRanks:
     """Read a run over a benchmark's pool in trec_eval's order: by descending score, ties by descending id.
 
     Ranks within a language are taken from the same list without the passages in other languages. Queries of the run
@@ -61,6 +63,8 @@ def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunR
     Args:
         runs: one run for all queries, or one per query language.
         benchmark: queries, candidates and relevance.
+        own_language: each query searched only the passages in its language. Assumed of several runs by language that
+            list no others.
 
     Raises:
         InputError: malformed lines, no known query, unknown passages in a pool of several languages, duplicate
@@ -94,7 +98,7 @@ def read_trec_run(runs: Path | Mapping[str, Path], benchmark: Benchmark) -> RunR
                 ", ".join(map(str, runs.values())), None, f"query {benchmark.queries.ids[q]!r} lists a passage twice"
             )
     problems.raise_if_any(_REMEDY)
-    return _ranked(found, benchmark, list(unjudged))
+    return _ranked(found, benchmark, list(unjudged), own_language or (None if len(runs) > 1 else False))
 
 
 def _read_lines(
@@ -124,7 +128,10 @@ def _read_lines(
     return unjudged
 
 
-def _ranked(found: list[list[_Entry]], benchmark: Benchmark, unjudged: list[str]) -> RunRanks:
+def _ranked(
+    found: list[list[_Entry]], benchmark: Benchmark, unjudged: list[str], own_language: bool | None
+) -> RunRanks:
+    """Ranks of the entries found for each query; `own_language` is None if the entries have to show it."""
     langs, gold, offsets = benchmark.candidates.lang, benchmark.gold, benchmark.gold_offsets
     within, pooled = np.full(len(gold), np.inf), np.full(len(gold), np.inf)
     share = np.full(len(found), np.nan)
@@ -152,10 +159,14 @@ def _ranked(found: list[list[_Entry]], benchmark: Benchmark, unjudged: list[str]
             ties += len(equal)
             counted.add(place)
     lengths = np.array([len(entries) for entries in found])
-    depth, complete = int(lengths[lengths > 0].min()), bool((lengths == len(langs)).all()) and not strangers
+    alone = not outside if own_language is None else own_language
+    sizes = np.bincount(langs, minlength=len(benchmark.languages))[benchmark.queries.lang]
+    pools = sizes if alone else np.full(len(found), len(langs))
+    depth, complete = int(lengths[lengths > 0].min()), bool((lengths == pools).all()) and not strangers
     notes = []
     if not complete:
-        pool = "a larger pool" if strangers else str(len(langs))
+        of = f"{pools.min()} to {pools.max()}" if alone and pools.min() < pools.max() else str(pools.max())
+        pool = "a larger pool" if strangers else of
         notes.append(
             f"scored from a run of {depth} to {lengths.max()} passages per query, of {pool}: a relevant passage "
             "beyond them counts as never found, so mAP, recall beyond that depth and MRR are lower bounds"
@@ -177,4 +188,4 @@ def _ranked(found: list[list[_Entry]], benchmark: Benchmark, unjudged: list[str]
         )
     ranks = GoldRanks(offsets, gold, within, pooled, ties)
     best = top if (top >= 0).all() else None
-    return RunRanks(ranks, share, best, depth, complete, outside, tuple(notes))
+    return RunRanks(ranks, share, best, depth, alone, complete, outside, tuple(notes))

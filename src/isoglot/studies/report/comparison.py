@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from isoglot.languages.table import language
-from isoglot.measuring.bootstrap import minimal_detectable
-from isoglot.measuring.comparing import Comparison, Stack, macro_interval
+from isoglot.measuring.bootstrap import FEWEST_GROUPS
+from isoglot.measuring.comparing import Comparison, Stack, macro_interval, notes_of
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.studies.report.markdown import table
-from isoglot.studies.report.study_facts import in_ranks, lower_is_better
-from isoglot.studies.report.words import difference, level, ranks, verdict
+from isoglot.studies.report.study_facts import detectable, has_direction, in_ranks, lower_is_better, unit
+from isoglot.studies.report.words import difference, level, ranks, too_few, verdict
 
 Measure = tuple[str, str]
 
@@ -37,7 +37,7 @@ def render_comparison(
     first = runs[0][1]
     parts = [
         f"# {', '.join(stack.regime for stack in stacks[1:])} against {stacks[0].regime} on {first.benchmark}",
-        _setup(stacks, first, resamples),
+        _setup(stacks, runs, resamples),
         table(
             ["run", "seeds", *(f"{setting} {measure}" for setting, measure in measures)],
             [
@@ -66,17 +66,22 @@ def comparison_record(runs: Sequence[tuple[str, Evaluation]], found: Sequence[Co
     }
 
 
-def _setup(stacks: Sequence[Stack], first: Evaluation, resamples: int) -> str:
-    several = any(len(matrix) > 1 for stack in stacks for matrix in stack.matrices.values())
+def _setup(stacks: Sequence[Stack], runs: Sequence[tuple[str, Evaluation]], resamples: int) -> str:
+    first = runs[0][1]
+    single = [stack.regime for stack in stacks if all(len(matrix) == 1 for matrix in stack.matrices.values())]
+    if len(single) == len(stacks):
+        seeds = "). One run a name: variance between trainings is not in them."
+    else:
+        seeds = "; the variance between seeds is added" + (f", but {', '.join(single)}: one run)." if single else ").")
     text = (
         f"{len(first.groups)} question groups in {len(first.languages)} languages ({' '.join(first.languages)}), "
         f"{sum(first.candidates.values())} candidates. Brackets are 95 % intervals of a paired bootstrap over groups "
         f"({resamples} resamples; all language versions of a question are drawn together"
-        + (", and seeds too)." if several else "). One run a name: variance between trainings is not in them.")
+        + seeds
         + " Differences are in points (0.01), of ranks in ranks; * means p < 0.05, for languages after Holm's "
         "correction over them."
     )
-    return "\n\n".join([text, *first.notes])
+    return "\n\n".join([text, *notes_of(runs)])
 
 
 def _sentences(own: dict[tuple[str, str], Comparison], stack: Stack, other: Stack, measures: Sequence[Measure]) -> str:
@@ -87,19 +92,35 @@ def _sentences(own: dict[tuple[str, str], Comparison], stack: Stack, other: Stac
         if overall is None:
             continue
         by_language = [own[name, code] for code in stack.languages if (name, code) in own]
-        worse = [entry for entry in by_language if entry.significant and not _better(entry)]
-        better = [entry for entry in by_language if entry.significant and _better(entry)]
         text = f"- **{setting} {measure}** {verdict(overall)} ({difference(overall, star=False)})"
         if len(by_language) > 1:
-            text += f"; no significant loss in {len(by_language) - len(worse)} of {len(by_language)} languages"
-        for word, part in (("losses", worse), ("gains", better)):
-            if part and len(by_language) > 1:
-                text += f"; {word}: " + ", ".join(f"{language(e.slice).name} {difference(e, star=False)}" for e in part)
-        error = (overall.high - overall.low) / (2 * 1.96)
-        smallest = minimal_detectable(error)
-        unit = f"{smallest:{ranks(smallest)}} ranks" if in_ranks(name) else f"{100 * smallest:.1f} points"
-        lines.append(f"{text}. A true difference of {unit} would be found with probability .8.")
+            text += _languages(by_language, directed=has_direction(name))
+        lines.append(f"{text}.{_smallest(overall)}")
     return "\n".join(lines) or f"{stack.regime} and {other.regime} share no measure of these."
+
+
+def _languages(found: Sequence[Comparison], *, directed: bool) -> str:
+    """In which languages a run is significantly worse or better; or lower or higher, if neither is better."""
+    down = [entry for entry in found if entry.significant and not _better(entry)]
+    up = [entry for entry in found if entry.significant and _better(entry)]
+    text = ""
+    if directed:
+        text = f"; no significant loss in {len(found) - len(down)} of {len(found)} languages{too_few(found)}"
+    for word, part in (("losses" if directed else "lower", down), ("gains" if directed else "higher", up)):
+        if part:
+            text += f"; {word}: " + ", ".join(f"{language(e.slice).name} {difference(e, star=False)}" for e in part)
+    return text
+
+
+def _smallest(overall: Comparison) -> str:
+    """One sentence on the smallest difference that would be found; empty if all groups differ alike."""
+    if overall.low == overall.high:
+        return ""
+    if overall.groups < FEWEST_GROUPS:
+        return f" {overall.groups} question groups are too few to show any difference; {FEWEST_GROUPS} are the least."
+    smallest = unit(overall.measure) * detectable(overall)
+    said = f"{smallest:{ranks(smallest)}} ranks" if in_ranks(overall.measure) else f"{smallest:.1f} points"
+    return f" A true difference of {said} would be found with probability .8."
 
 
 def _by_slice(own: dict[tuple[str, str], Comparison], stack: Stack, measures: Sequence[Measure]) -> str:

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.overlap import Overlap
 from isoglot.measuring.bootstrap import Interval, minimal_detectable
-from isoglot.measuring.comparing import HEADLINE, IN_RANKS, LOWER_IS_BETTER, Comparison, Stack, macro_interval, stacked
+from isoglot.measuring.comparing import (
+    HEADLINE,
+    IN_RANKS,
+    LOWER_IS_BETTER,
+    NEITHER_IS_BETTER,
+    Comparison,
+    Stack,
+    macro_interval,
+    stacked,
+)
 from isoglot.measuring.evaluation import Evaluation
 
 MONO_ONLY, CROSS_ONLY = "x-x-mono", "x-y"
@@ -120,6 +129,16 @@ class StudyReport:
 def in_ranks(measure: str) -> bool:
     """Whether a measure such as `multilingual.rank_distance` is in ranks (the others are shares)."""
     return measure.rpartition(".")[2] in IN_RANKS
+
+
+def unit(measure: str) -> float:
+    """How many ranks or points a difference of 1 is; normalised Max@R, from 0 to 100, is in points already."""
+    return 1.0 if in_ranks(measure) or measure.endswith("max@r_normalised") else 100.0
+
+
+def has_direction(measure: str) -> bool:
+    """Whether higher, or lower, values of a measure (given with its setting) are better."""
+    return measure not in NEITHER_IS_BETTER
 
 
 def lower_is_better(measure: str) -> bool:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from isoglot.core.version import __version__
 from isoglot.languages.table import language
-from isoglot.measuring.bootstrap import Interval
-from isoglot.measuring.comparing import Comparison
-from isoglot.studies.report.study_facts import TITLES, StudyReport, detectable, in_ranks, lower_is_better
+from isoglot.measuring.bootstrap import FEWEST_GROUPS, Interval
+from isoglot.measuring.comparing import Comparison, notes_of
+from isoglot.studies.report.study_facts import (
+    TITLES,
+    StudyReport,
+    detectable,
+    has_direction,
+    in_ranks,
+    lower_is_better,
+    unit,
+)
 
 
 def figure(value: float, form: str = ".3f") -> str:
@@ -33,17 +42,21 @@ def difference(found: Comparison | None, *, star: bool = True) -> str:
     """A difference with its interval, in points or in ranks, and a star if it is significant."""
     if found is None:
         return "-"
-    scale, form = 100, "+z.1f"
-    if in_ranks(found.measure):
-        scale, form = 1, f"+z{ranks(found.difference, found.low, found.high)}"
+    scale = unit(found.measure)
+    form = f"+z{ranks(found.difference, found.low, found.high)}" if in_ranks(found.measure) else "+z.1f"
     mark = "*" if star and found.significant else ""
     return f"{scale * found.difference:{form}} [{scale * found.low:{form}}, {scale * found.high:{form}}]{mark}"
 
 
 def verdict(found: Comparison) -> str:
-    """`is significantly better`, `is significantly worse` or `shows no significant difference`."""
+    """`is significantly better`, `is significantly worse` or `shows no significant difference`.
+
+    Of measures that are neither better high nor low: `is significantly higher` or `lower`.
+    """
     if not found.significant:
         return "shows no significant difference"
+    if not has_direction(found.measure):
+        return f"is significantly {'higher' if found.difference > 0 else 'lower'}"
     better = (found.difference < 0) == lower_is_better(found.measure)
     return f"is significantly {'better' if better else 'worse'}"
 
@@ -83,12 +96,20 @@ def monolingual(study: StudyReport, regime: str, other: str) -> str:
     gains = [found for found in own if found.significant and found.difference > 0]
     parts = [
         f"{regime} against {other}: no significant monolingual loss in {len(own) - len(losses)} of {len(own)} languages"
+        + too_few(own)
     ]
     for word, part in (("significant losses", losses), ("significant gains", gains)):
         if part:
             named = ", ".join(f"{language(found.slice).name} {difference(found, star=False)}" for found in part)
             parts.append(f"{word}: {named}")
     return "; ".join(parts) + "."
+
+
+def too_few(own: Sequence[Comparison]) -> str:
+    """In parentheses, how many of the languages have too few question groups to show anything; empty if none."""
+    bare = sum(found.groups < FEWEST_GROUPS for found in own)
+    groups = f"fewer than {FEWEST_GROUPS} question groups"
+    return f" ({bare} {'has' if bare == 1 else 'have'} {groups}, too few to tell)" if bare else ""
 
 
 def families(study: StudyReport, regime: str, other: str) -> str:
@@ -106,8 +127,10 @@ def smallest(study: StudyReport, other: str | None = None) -> str:
     other = other or study.references[0]
     against = study.against(other)
     found = study.difference(against[-1], other, "monolingual.map") if against else None
-    if found is None:
+    if found is None or found.low == found.high:
         return ""
+    if found.groups < FEWEST_GROUPS:
+        return f"{found.groups} question groups are too few to show any difference; {FEWEST_GROUPS} are the least."
     return (
         "The smallest monolingual difference that this benchmark would show with probability .8 is about "
         f"{100 * detectable(found):.1f} points ({against[-1]} against {other})."
@@ -135,19 +158,20 @@ def seen_before(study: StudyReport) -> str:
 
 def setup(study: StudyReport) -> list[str]:
     """Paragraphs on the benchmark, the training, the bootstrap, and the benchmark's notes."""
-    drawn = ", and seeds too" if len(study.seeds) > 1 else ""
+    drawn = "; the variance between seeds is added" if len(study.seeds) > 1 else ""
     bootstrap = (
         f"Brackets are 95 % intervals of a paired bootstrap over question groups ({study.resamples} resamples; all "
         f"language versions of a question are drawn together{drawn})."
     )
     settings, benchmark = study.settings, study.benchmark
+    notes = notes_of([(regime, run) for regime, _, run in study.runs])
     if not study.is_study or benchmark is None:
         measured = study.measured_on
         facts = (
             f"{len(measured.groups)} question groups against {sum(measured.candidates.values())} candidates in "
             f"{len(measured.languages)} languages ({' '.join(measured.languages)})."
         )
-        return [facts, bootstrap, *measured.notes]
+        return [facts, bootstrap, *notes]
     unseen = [code for code in benchmark.languages if code not in study.trained_languages]
     seeds = f"seed{'s' if len(study.seeds) > 1 else ''} {', '.join(map(str, study.seeds))}"
     return [
@@ -160,13 +184,16 @@ def setup(study: StudyReport) -> list[str]:
         f"{settings['lr']:g}, temperature {settings['temperature']:g}, {settings['xy']} language pairs, token table "
         f"`{settings['embeddings']}`; {seeds}. isoglot {__version__}.",
         bootstrap,
-        *benchmark.notes,
+        *notes,
     ]
 
 
 def floor(study: StudyReport) -> str:
     """How to read the levels, with the smallest possible rank distance on this benchmark if known."""
-    text = "mAP: higher is better. Rank distance: lower is better"
+    text = "mAP: higher is better."
+    if not any(measure == "multilingual.rank_distance" for _, measure in study.levels):
+        return text
+    text += " Rank distance: lower is better"
     if study.benchmark is None:
         return f"{text}."
     least = len(study.benchmark.gold) / max(1, len(study.benchmark.queries)) - 1
