@@ -96,7 +96,7 @@ def run(
     import uvicorn
     from threadpoolctl import threadpool_limits
 
-    from isoglot.serve.connections import Punctual, allow_connections
+    from isoglot.serve.connections import HEAD_BYTES, Punctual, allow_connections
 
     if log is not None:
         start_logging(log)
@@ -111,8 +111,7 @@ def run(
         # `serve.proxies` decides which proxies to trust.
         proxy_headers=False,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-        # Above the longest address allowed, so that a longer one gets our own 414.
-        h11_max_incomplete_event_size=4 * 1024 * 1024,
+        h11_max_incomplete_event_size=HEAD_BYTES,
     )
     host, port = taken.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
