@@ -86,6 +86,9 @@ def test_recorded_options_fill_what_is_not_given():
     for text, says in (("{", "not JSON"), ("[1]", "expected an object")):
         with pytest.raises(InputError, match=says):
             LoadOptions(model_kwargs=text).arguments()
+    with pytest.raises(InputError, match="put it in HF_TOKEN") as caught:
+        LoadOptions(model_kwargs='{"token": "hf_secret"}').arguments()
+    assert "hf_secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

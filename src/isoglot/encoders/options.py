@@ -97,6 +97,8 @@ class LoadOptions:
             raise InputError(f"model_kwargs {self.model_kwargs}: not JSON ({error})") from error
         if not isinstance(found, dict):
             raise InputError(f"model_kwargs {self.model_kwargs}: expected an object, such as " + '{"name": "value"}')
+        if "token" in found:
+            raise InputError("model_kwargs: a token would be recorded in every output; put it in HF_TOKEN")
         return found
 
     def record(self) -> dict[str, Any]:

@@ -23,20 +23,28 @@ if TYPE_CHECKING:
 _SECONDS_TO_FINISH = 3
 
 
-def allowed_hosts(host: str) -> tuple[str, ...]:
-    """Return the Host names that a server bound to `host` accepts; any (`*`) if it listens to the network.
+def allowed_hosts(host: str, others: bool = False) -> tuple[str, ...]:
+    """Return a server's own host names; any (`*`) if it listens to the network and its operator names no others.
+
+    Args:
+        host: address or name to which the server is bound.
+        others: whether the operator names others, which are then accepted beside these.
 
     >>> allowed_hosts("127.0.0.1")
     ('127.0.0.1', 'localhost', '[::1]')
     >>> allowed_hosts("0.0.0.0")
     ('*',)
+    >>> allowed_hosts("10.0.0.5", others=True)
+    ('127.0.0.1', 'localhost', '[::1]', '10.0.0.5')
     """
     local = ("127.0.0.1", "localhost", "[::1]")
     try:
-        address = ipaddress.ip_address(host)
+        on_network = not ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return local if host == "localhost" else ("*",)
-    return local if address.is_loopback else ("*",)
+        on_network = host != "localhost"
+    if not on_network:
+        return local
+    return (*local, f"[{host}]" if ":" in host else host) if others else ("*",)
 
 
 def listen(host: str, port: int) -> socket.socket:
