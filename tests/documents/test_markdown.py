@@ -70,6 +70,13 @@ def test_what_readers_see_stays(text, kept):
     assert (page.text, page.note) == (kept, "")
 
 
+@pytest.mark.parametrize("lines", ["\n", "# a\n", " \n", " "])
+def test_many_lines_before_what_is_no_key_take_no_time(lines):
+    for mark, first in (("+++", ""), ("---", "a: [\n")):
+        text = f"{mark}\n{first}{lines * 2000}!\n{mark}\nText."
+        assert markdown_page(text).text.endswith("Text.")
+
+
 def test_json_is_front_matter_where_it_stands_alone():
     page = markdown_page('{\n "title": "Berge",\n "lang": "de",\n "tags": ["a"]\n}\n\nText.')
     assert (page.title, page.lang, page.text) == ("Berge", "de", "Text.")

@@ -1,7 +1,9 @@
 """Files that pandoc, LibreOffice and Chromium made of texts written for these tests, see files/README.md."""
 
+import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,61 @@ def test_bombs_and_strangers_are_passed_over_and_named(tmp_path):
         "no.rtf: not a readable RTF file: it does not begin with",
     ):
         assert words in told
+
+
+def lying(path, size):
+    """An EPUB with a file of 1 MB that states another size, with the checksum of its beginning."""
+    whole = b"<p>" + b"a" * 1_000_000
+    book = {"META-INF/container.xml": '<a><rootfile full-path="p"/></a>', "p": '<a><item id="a" href="a"/></a>'}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**book, "a": whole}.items():
+            archive.writestr(name, content)
+        true = archive.getinfo("a")
+    stated = struct.pack("<LLL", zlib.crc32(whole[:size]), true.compress_size, size)
+    content = path.read_bytes().replace(struct.pack("<LLL", true.CRC, true.compress_size, len(whole)), stated)
+    path.write_bytes(content)
+
+
+def test_what_is_longer_than_stated_is_not_unpacked(tmp_path):
+    for size in (0, 1000, 999_999):
+        lying(tmp_path / "a.epub", size)
+        documents, problems = read(tmp_path / "a.epub")
+        assert not documents
+        assert "a.epub: not a readable EPUB: " in problems.shown[0]
+        assert "is longer than stated" in problems.shown[0] or "Bad CRC-32" in problems.shown[0]
+
+
+def small_book(path, spine, **more):
+    files = {
+        "META-INF/container.xml": '<a><rootfile full-path="p"/></a>',
+        "p": f'<a><item id="a" href="a"/><item id="b" href="./a"/>{spine}</a>',
+        "a": "<p>Der Mond.</p>",
+        **more,
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_part_of_a_book_is_read_once_however_often_it_is_named(tmp_path):
+    (document,), _ = read(small_book(tmp_path / "a.epub", '<itemref idref="a"/><itemref idref="b"/>' * 100))
+    assert document.text == "Der Mond."
+
+
+def test_a_small_file_does_not_take_forever(tmp_path):
+    encryption = {"META-INF/encryption.xml": "cipherreference " * 200_000 + '<enc:CipherReference URI="font.otf"/>'}
+    book = small_book(tmp_path / "a.epub", '<itemref idref="a"/>', **encryption)
+    assert book.stat().st_size < 20_000
+    (tmp_path / "deep.xml").write_text("<article>" + "<para>a" * 20_000 + "</para>" * 20_000 + "</article>")
+    (document,), problems = read(book, tmp_path / "deep.xml")
+    assert document.text == "Der Mond."
+    assert problems.shown == [
+        f"{tmp_path / 'deep.xml'}: not a readable XML file: its elements are nested more than 256 deep"
+    ]
+    locked = {"META-INF/encryption.xml": "<a><enc:CipherReference URI='a.xhtml'/></a>"}
+    _, problems = read(small_book(tmp_path / "locked.epub", "", **locked))
+    assert "it needs a password, or is protected" in problems.shown[0]
 
 
 def test_a_missing_package_passes_its_files_over(tmp_path, monkeypatch):

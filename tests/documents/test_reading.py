@@ -7,7 +7,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.documents import find_sources, read_documents
+from isoglot.documents import find_sources, read_documents, read_files
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown import markdown_page
 from isoglot.documents.splitting import shorten, split
@@ -193,6 +193,22 @@ def test_links_to_folders_are_told_unless_what_they_lead_to_is_read(tmp_path):
     problems = Problems()
     assert len(find_sources([tmp_path / "docs", tmp_path / "shared"], problems)) == 2
     assert [told.partition(": ")[0] for told in problems.shown] == [str(tmp_path / "docs" / "up")]
+
+
+def test_links_that_lead_out_of_what_is_indexed_are_told_and_not_read(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "private.txt").write_text("Ein Geheimnis.", encoding="utf-8")
+    (tmp_path / "docs" / "a.txt").write_text("Ein Text.", encoding="utf-8")
+    for link, target in (("b.txt", "a.txt"), ("c.txt", "../private.txt"), ("environ.txt", "/proc/self/environ")):
+        (tmp_path / "docs" / link).symlink_to(target)
+    problems = Problems()
+    assert [document.text for document in read_files(tmp_path / "docs", problems)] == ["Ein Text."]
+    leads = f"{tmp_path / 'docs' / 'c.txt'}: a link to {tmp_path / 'private.txt'}, outside of what is indexed"
+    assert problems.shown[0].startswith(leads)
+    assert problems.count == 2
+    for named in (tmp_path / "private.txt", tmp_path / "docs" / "c.txt"):
+        found = {document.text for document in read_files([tmp_path / "docs", named], Problems())}
+        assert found == {"Ein Text.", "Ein Geheimnis."}
 
 
 def test_markup():

@@ -13,6 +13,10 @@ import contextlib
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.endpoint import Endpoint, open_endpoint
+from isoglot.encoders.options import ModelOptions
+from isoglot.search.index.about import About
+from isoglot.search.index.encoder_check import open_like
+from isoglot.serve.encoders import SharedEncoders
 
 WIDTH = 4
 
@@ -224,3 +228,19 @@ def test_a_benchmark_is_measured_through_an_endpoint(server, tmp_path, monkeypat
     assert run([*command, "-o", str(tmp_path / "again")]) == 0
     assert len(server.batches) == sent
     assert run([*command, "-o", str(tmp_path / "cut"), "--length", "9"]) == 2
+
+
+def test_who_made_an_index_cannot_choose_where_queries_and_keys_go(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    name = f"endpoint:{server.url}#m"
+    about = About(name, WIDTH)
+    with pytest.raises(InputError, match=rf"not used here before, {name}"):
+        open_like(about, None, ModelOptions())
+    with pytest.raises(InputError, match="give it as `model`"):
+        SharedEncoders(ModelOptions()).of(None, about)
+    assert not server.headers_seen
+    assert open_like(about, name, ModelOptions()).name == name  # given by the user
+    assert server.headers_seen == ["Bearer secret"]
+    assert open_like(about, None, ModelOptions()).name == name  # known from now on
+    assert SharedEncoders(ModelOptions()).of(None, about).name == name

@@ -76,6 +76,19 @@ def test_a_damaged_folder_is_named(tiny_model, tmp_path, damage):
     assert f"model {folder}: cannot be loaded" in str(caught.value)
 
 
+def test_weights_that_would_run_code_are_refused(tiny_model, tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return (tmp_path / "ran").mkdir, ()
+
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": Runs()}, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load(str(folder))
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("layer", ["1", "[01]"])
 def test_an_encoder_that_would_be_random_in_part_is_refused(tiny_model, tmp_path, layer):
     """Transformers draws what a folder lacks, and goes on."""

@@ -86,6 +86,25 @@ def test_recorded_options_fill_what_is_not_given():
     for text, says in (("{", "not JSON"), ("[1]", "expected an object")):
         with pytest.raises(InputError, match=says):
             LoadOptions(model_kwargs=text).arguments()
+    with pytest.raises(InputError, match="put it in HF_TOKEN") as caught:
+        LoadOptions(model_kwargs='{"token": "hf_secret"}').arguments()
+    assert "hf_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        '{"trust_remote_code": true}',
+        '{"attn_implementation": "some/kernels"}',
+        '{"dtype": "auto", "offload_folder": "/"}',
+    ],
+)
+def test_who_made_an_index_cannot_have_code_run_by_what_it_records(recorded):
+    with pytest.raises(InputError, match=r"may run code of others.*`model_kwargs` yourself"):
+        ModelOptions().filled({"model_kwargs": recorded})
+    assert ModelOptions(model_kwargs="{}").filled({"model_kwargs": recorded}).model_kwargs == "{}"
+    plain = '{"attn_implementation": "eager"}'
+    assert ModelOptions().filled({"model_kwargs": plain}).model_kwargs == plain
 
 
 def test_what_is_cut_is_counted(tiny_model):

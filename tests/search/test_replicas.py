@@ -242,6 +242,15 @@ def test_a_record_that_names_files_elsewhere_is_refused(place, tmp_path):
             pull(place, tmp_path / "here")
 
 
+@pytest.mark.parametrize("changes", [{"name": "/../../e"}, {"name": ""}, {"number": "/../../e"}, {"number": -1}])
+def test_a_record_cannot_choose_the_folder_it_is_pulled_into(place, tmp_path, changes):
+    snapshot = push(made(tmp_path / "index", TEXTS), place).snapshot
+    assert place.exchange(RECORD, replace(snapshot, **changes).to_json(), current(place)[1])
+    with pytest.raises(InputError, match=f"{RECORD}: broken"):
+        pull(place, tmp_path / "deep" / "here")
+    assert {path.name for path in tmp_path.rglob("*")}.isdisjoint({"e", "e.part"})
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"isoglot_snapshot": 1}', b'{"isoglot_snapshot": 9}', b"\xff"])
 def test_a_broken_record_is_named(place, tmp_path, content):
     place.create(RECORD, content)

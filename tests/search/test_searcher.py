@@ -386,6 +386,9 @@ def test_no_server_at_all(caplog):
 def test_expanders_that_cannot_be():
     with pytest.raises(InputError, match="endpoint 'ftp"):
         Expander("ftp://x")
+    with pytest.raises(InputError, match="put the key in OPENAI_API_KEY") as caught:
+        Expander("https://name:secret@host/v1")
+    assert "secret" not in str(caught.value)
     with pytest.raises(InputError, match="strategy 'odd'"):
         Expander("http://x/v1", strategy="odd")
     with pytest.raises(InputError, match="no languages"):

@@ -226,6 +226,17 @@ def test_errors_are_pages_for_people_and_problems_for_programs(client: TestClien
     assert client.post("/search").headers["allow"] == "GET"
 
 
+def test_a_request_with_thousands_of_mistakes_is_answered_at_once(client: TestClient) -> None:
+    body = {"model": "first", "input": "a", **{f"k{number}": 1 for number in range(20_000)}}
+    answer = client.post("/v1/embeddings", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].count("Extra inputs are not permitted") == 5
+    answer = client.get("/search?q=a&" + "&".join(f"x{number}=1" for number in range(3000)))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].count("there is no such parameter") == 5
+    assert client.get("/?q=a&" + "lang=en&" * 3000).status_code == 200
+
+
 def test_sizes_are_limited(client: TestClient) -> None:
     for path in ("/", "/search"):
         answer = client.get(f"{path}?q={'x' * 40_000}")  # the test client itself refuses megabytes

@@ -29,7 +29,9 @@ from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import probe
 from isoglot.search.searcher import Searcher
 from isoglot.serve import encoders, server, showcase
+from isoglot.serve.guard import is_allowed
 from isoglot.serve.server import allowed_hosts, listen
+from isoglot.serve.settings import ServeSettings
 from support.serving import embed, searcher
 
 _SCRIPT = """
@@ -63,10 +65,14 @@ def test_a_real_server_answers_limits_and_stops_on_interrupt() -> None:
             answer = connection.getresponse()
             assert (answer.status, answer.getheader("Server")) == (200, None)
             assert json.load(answer)["indexes"][0]["name"] == "news"
-            connection.request("GET", "/?q=" + "x" * 1_000_000)
+            connection.request("GET", "/?q=" + "x" * 100_000)
             answer = connection.getresponse()
             assert (answer.status, answer.getheader("Content-Type")) == (414, "application/problem+json")
             connection.close()
+            # Parsing a million headers would take seconds, in which nothing else is answered.
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+                raw.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"a:b\r\n" * 40_000)
+                assert raw.recv(100).startswith(b"HTTP/1.1 431 ")
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130
             assert "Traceback" not in process.stderr.read()
@@ -203,6 +209,23 @@ def test_bad_ports_hosts_and_keys_are_told(capsys: pytest.CaptureFixture[str], m
 )
 def test_the_network_may_use_any_name_and_this_machine_its_own(host: str, names: int) -> None:
     assert len(allowed_hosts(host)) == names
+    assert "*" not in allowed_hosts(host, others=True)
+
+
+def test_names_given_for_a_server_on_the_network_are_the_only_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ServeSettings] = []
+
+    def stop(wanted: object, options: object, settings: ServeSettings, *_: object) -> None:
+        made.append(settings)
+        raise InputError("enough")
+
+    monkeypatch.setattr(serving, "_app", stop)
+    place = SimpleNamespace(about=About("model", 2))
+    monkeypatch.setattr("isoglot.search.stores.named.open_place", lambda folder: place)
+    for more in ([], ["--allow-host", "search.example.org"]):
+        assert run(["serve", "index", "--host", "0.0.0.0", "--port", "0", *more]) == 2
+    assert [is_allowed("evil.example:80", settings.hosts) for settings in made] == [True, False]
+    assert all(is_allowed(host, made[1].hosts) for host in ("search.example.org", "localhost:8000", "0.0.0.0"))
 
 
 def test_quickstart_serves_base_beside_hybrid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -105,6 +105,23 @@ def test_what_a_spreadsheet_would_run_gets_an_apostrophe(first: str) -> None:
     assert row["title"] == "plain = text"
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        (" =1+1", "' =1+1"),
+        ("a;=1+1;b", "a;'=1+1;b"),
+        ("a; @b", "a;' @b"),
+        ("one\n=1+1\r\n\t+2", "one\n'=1+1\r\n\t'+2"),
+        ("a = b; c - d", "a = b; c - d"),
+    ],
+)
+def test_formulas_within_a_text_do_not_run_where_semicolons_or_line_ends_separate_cells(text: str, cell: str) -> None:
+    choice = ListChoice("index")
+    hit = Hit("a", text, "", "en", 0.5)
+    (row,) = rows(as_csv([Found(PageRequest("q", (), 10, "one", (choice, choice)), choice, [hit])]))
+    assert row["text"] == cell
+
+
 def test_keys_open_files_of_results_to_those_who_may_search(tmp_path: object) -> None:
     from pathlib import Path
 

@@ -64,12 +64,15 @@ def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
     from isoglot.core.output_folders import refuse_own_input
     from isoglot.documents.finding import find_sources
     from isoglot.encoders.debias import load_debias
+    from isoglot.encoders.endpoint import refuse_unknown
     from isoglot.search.index.manifest import read_manifest
     from isoglot.search.index.replacing import refuse_what_is_there
 
     kept = asked.keeping
     if asked.update:
         there = read_manifest(asked.output_dir)
+        if asked.model is None:
+            refuse_unknown(there.model)
         return asked.model or there.model, replace(asked.options.filled(there.options), length=there.length)
     if asked.inputs:
         find_sources(list(asked.inputs), may_be_empty=kept.on and kept.share >= 1)  # fails if there are none

@@ -74,7 +74,7 @@ def serve(
             folder or Hub id (late:MODEL to compare its token vectors, too); or late, for searches only: the token
             vectors of the index's own model. May be given several times.
         allow_host: Further host names by which requests may address this server, such as search.example.org or
-            *.example.org.
+            *.example.org. If none is given, a server that listens to the network accepts any.
         root_path: Path at which a reverse proxy exposes this server, such as /search.
         trust_proxy: Addresses or networks of reverse proxies whose X-Forwarded headers are trusted.
         keys: File of API keys (isoglot keys add), one of which every request must carry; read again whenever it
@@ -111,7 +111,7 @@ def serve(
     if not 0 <= drain <= 3600:
         raise InputError(f"--drain {drain}: expected 0 to 3600 seconds")
     limits = ServeSettings(
-        hosts=allowed_hosts(host),
+        hosts=allowed_hosts(host, others=bool(allow_host)),
         keys=keys,
         origins=checked_origins(cors),
         refresh=refresh,

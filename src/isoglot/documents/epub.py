@@ -30,6 +30,7 @@ def read_epub(source: Source, problems: Problems) -> Iterator[Document]:
 
 def _book(source: Source, problems: Problems) -> Page:
     blocks: list[Block] = []
+    read: set[str] = set()
     with unpacked(source.path) as archive:
         place = next(
             (file.get("full-path") for file in xml_root(archive.read(_CONTAINER)).iter() if local(file) == "rootfile"),
@@ -44,6 +45,9 @@ def _book(source: Source, problems: Problems) -> Page:
             if item is None or "nav" in (item.get("properties") or "").split() or not item.get("href"):
                 continue
             member = posixpath.normpath(posixpath.join(posixpath.dirname(place), _path(item)))
+            if member in read:
+                continue  # each part is read once: a small file could name one a million times
+            read.add(member)
             try:
                 decoded = decode(archive.read(member), markup=True)
             except KeyError:

@@ -25,7 +25,8 @@ def find_sources(
 ) -> list[Source]:
     """Return the files of the inputs in a fixed order: the corpus of a BEIR folder, all known kinds of other folders.
 
-    Hidden files and folders are skipped, and links to folders are not followed. A file in two inputs is read once.
+    Hidden files and folders are skipped, and links that lead out of the inputs are not followed, nor any to folders. A
+    file in two inputs is read once.
 
     Args:
         inputs: one or several files and folders.
@@ -73,6 +74,14 @@ def find_sources(
     return sources
 
 
+def _leads_out(path: Path, inputs: Sequence[Path]) -> bool:
+    """Return whether a path is a link to a place outside of the inputs.
+
+    Folders of others may hold links to this machine's private files, such as those of a cloned repository.
+    """
+    return path.is_symlink() and not any(path.resolve().is_relative_to(given.resolve()) for given in inputs)
+
+
 def _folder(folder: Path, inputs: Sequence[Path], problems: Problems, unlisted: list[Path]) -> Iterator[Path]:
     for name in ("corpus.jsonl", "corpus.jsonl.gz"):
         if (folder / name).is_file():
@@ -87,14 +96,17 @@ def _folder(folder: Path, inputs: Sequence[Path], problems: Problems, unlisted: 
     for root, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(root) / name for name in folders):
-            if path.is_symlink() and not any(path.resolve().is_relative_to(given.resolve()) for given in inputs):
+            if _leads_out(path, inputs):
                 leads = f"a link to the folder {shown(path.resolve())}, which is not followed; name that folder as well"
                 problems.add(shown(path), None, leads)
         for name in sorted(names):
             path = Path(root) / name
             if name.startswith("."):
                 continue
-            if not path.is_file():
+            if _leads_out(path, inputs):
+                leads = f"a link to {shown(path.resolve())}, outside of what is indexed, so not read; name it as well"
+                problems.add(shown(path), None, leads)
+            elif not path.is_file():
                 problems.add(shown(path), None, "cannot be read (a broken link, or not a regular file)")
             elif kind_of(path) is None:
                 others[shown(path.suffix.lower()) or "without an ending"] += 1

@@ -15,7 +15,7 @@ _YAML = re.compile(r"\A---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)",
 _TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"[\w.:/@-]+")
 _PLAIN = re.compile(r"([\w.-]+):(?:[ \t]+(.*))?")
-_FIRST_KEY = re.compile(r"(?:\s*#[^\n]*\n|\s*\n)*[\w.-]+[ \t]*[:=]")
+_FIRST_KEY = re.compile(r"(?:[^\S\n]*+(?:#[^\n]*+)?\n)*+[\w.-]++[ \t]*[:=]")
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from html.entities import html5
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from isoglot.core.errors import MissingPackageError
 MOST = 1 << 29  # maximum size of a document in bytes, unpacked
 _RATIO = 250  # compression ratio: XML reaches about 30, zip bombs about 1000
 _SMALL = 1 << 23
+_PIECE = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that documents use
+_DEEPEST = 256  # nested elements, as in libxml2; reading takes time proportional to the depth
 _COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")  # start of Word and PowerPoint files before 2007, and of encrypted ones
-_REFERENCE = re.compile(rb"""cipherreference\s[^>]*?uri\s*=\s*["']([^"']+)""")
+_REFERENCE = re.compile(rb"""<[\w:.-]*cipherreference\s[^<>]*?uri\s*=\s*["']([^"'<>]+)""")
 _TEXTS = (b".xhtml", b".html", b".htm", b".xml", b".opf")
 _ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 
@@ -47,13 +51,33 @@ def unpacked(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise UnreadableError(
                     f"it unpacks from {packed} to {size} bytes, too much for a document (a zip bomb?)"
                 )
-            if any(member.flag_bits & 1 for member in members) or _is_locked(archive):
+            if any(member.flag_bits & 1 for member in members):
+                raise UnreadableError("it needs a password; save it without")
+            for member in members:
+                _refuse_longer(archive, member)
+            if _is_locked(archive):
                 raise UnreadableError("it needs a password, or is protected; save it without")
             yield archive
     except UnreadableError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, LookupError, ValueError, struct.error) as error:
         raise UnreadableError(f"broken, or another kind of file ({str(error) or type(error).__name__})") from error
+
+
+def _refuse_longer(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Unpack a file in pieces, and refuse it if it is longer than stated.
+
+    `ZipFile.read` unpacks a file as a whole, however long it is, before it cuts it off at the stated size.
+    """
+    if member.compress_type not in _METHODS:
+        raise UnreadableError(f"{member.filename} is compressed in a way that documents do not use")
+    probe = copy(member)
+    probe.file_size += 1
+    with archive.open(probe) as stream:
+        while piece := stream.read(_PIECE):
+            probe.file_size -= len(piece)
+    if probe.file_size < 1:
+        raise UnreadableError(f"{member.filename} is longer than stated (a zip bomb?)")
 
 
 def _is_locked(archive: zipfile.ZipFile) -> bool:
@@ -70,7 +94,7 @@ def xml_root(data: bytes) -> Any:
     """Parse XML and return its root element; entity definitions are an error.
 
     Raises:
-        UnreadableError: the data are not well-formed XML, or define entities.
+        UnreadableError: the data are not well-formed XML, nested too deep, or define entities.
         MissingPackageError: defusedxml is not installed.
     """
     try:
@@ -80,12 +104,12 @@ def xml_root(data: bytes) -> Any:
         raise MissingPackageError("XML documents need defusedxml: pip install 'isoglot[documents]'") from error
     try:
         try:
-            return fromstring(data)
+            root = fromstring(data)
         except ParseError as error:
             if "undefined entity" not in str(error) or b"<!ENTITY" in data:
                 raise
             # Character names such as &nbsp; from a document type definition, which is not loaded.
-            return fromstring(_ENTITY.sub(_character, data))
+            root = fromstring(_ENTITY.sub(_character, data))
     except DefusedXmlException as error:
         raise UnreadableError(
             "it defines entities, possibly a bomb, so it was not read; expand them first, "
@@ -93,6 +117,12 @@ def xml_root(data: bytes) -> Any:
         ) from error
     except (ParseError, ValueError, LookupError) as error:
         raise UnreadableError(f"not well-formed XML ({error})") from error
+    level = [root]
+    for _ in range(_DEEPEST):
+        level = [child for element in level for child in element]
+    if level:
+        raise UnreadableError(f"its elements are nested more than {_DEEPEST} deep")
+    return root
 
 
 def _character(name: re.Match[bytes]) -> bytes:

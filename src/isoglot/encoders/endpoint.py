@@ -194,11 +194,29 @@ def open_endpoint(name: str, *, cache: Path | str | None = None, **settings: Any
     """
     require_httpx()
     url, _, model = name.removeprefix(PREFIX).partition("#")
-    if cache is None:
-        from isoglot.core.cache import cache_folder
+    return Endpoint(url, model, cache or _cache_of(name), key=os.environ.get("OPENAI_API_KEY"), **settings)
 
-        cache = cache_folder() / "endpoints" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.sqlite"
-    return Endpoint(url, model, cache, key=os.environ.get("OPENAI_API_KEY"), **settings)
+
+def refuse_unknown(name: str) -> None:
+    """Refuse an endpoint that an index names, unless it was opened on this machine before; other models are accepted.
+
+    Queries and OPENAI_API_KEY are sent to an endpoint, and whoever made the index must not choose where they go.
+
+    Raises:
+        InputError: it was never opened here.
+    """
+    if is_endpoint(name) and not _cache_of(name).exists():
+        raise InputError(
+            f"the index names an endpoint that was not used here before, {name}; your queries and OPENAI_API_KEY would "
+            "be sent there: if you trust it, give it as `model`"
+        )
+
+
+def _cache_of(name: str) -> Path:
+    """Return the cache file of an endpoint in isoglot's folder, which exists once the endpoint was opened."""
+    from isoglot.core.cache import cache_folder
+
+    return cache_folder() / "endpoints" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.sqlite"
 
 
 def _vectors(content: bytes, count: int, width: int | None) -> Vectors:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from isoglot.core.arguments import check_kind, check_whole
@@ -112,7 +113,11 @@ def load(
         require_weights(name, missing, model[0], pooler=not says_how and preset.pooling == "pooler")
         if not says_how:
             model = pooled(model, backbone_of(model), preset, name)
-    except (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except (
+        *(OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError),
+        SafetensorError,
+        UnpicklingError,  # weights in a pickle that holds more than tensors
+    ) as error:
         raise InputError(
             f"model {name}: cannot be loaded ({failure(error, path)}); give `embedded`, a folder, or a Hub id"
         ) from error

@@ -16,6 +16,9 @@ from isoglot.encoders.devices import Precision
 
 Dtype = Literal["bfloat16", "float16", "float32"]
 LEAST = 4  # tokens per text: the special ones and at least one other
+# Arguments of transformers' from_pretrained that an index may record for others. Most others could run code that comes
+# with a model or with a repository of kernels (`trust_remote_code`, for one), or write files.
+_HARMLESS = frozenset({"attn_implementation", "device_map", "dtype", "subfolder", "torch_dtype", "use_safetensors"})
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,14 @@ class LoadOptions:
         return {role: prompt for role, prompt in given.items() if prompt is not None}
 
     def filled(self, record: Mapping[str, Any]) -> Self:
-        """Return a copy in which settings that were not given come from `record`."""
+        """Return a copy in which settings that were not given come from `record`.
+
+        Args:
+            record: of an index, which may be a stranger's.
+
+        Raises:
+            InputError: its `model_kwargs` have more than what chooses the weights and how they are computed with.
+        """
         prompts = record.get("prompts", {})
         return replace(
             self,
@@ -63,7 +73,7 @@ class LoadOptions:
             query_prompt=prompts.get("query") if self.query_prompt is None else self.query_prompt,
             passage_prompt=prompts.get("passage") if self.passage_prompt is None else self.passage_prompt,
             revision=self.revision or record.get("revision"),
-            model_kwargs=self.model_kwargs or record.get("model_kwargs"),
+            model_kwargs=self.model_kwargs or _harmless(record.get("model_kwargs")),
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -87,6 +97,8 @@ class LoadOptions:
             raise InputError(f"model_kwargs {self.model_kwargs}: not JSON ({error})") from error
         if not isinstance(found, dict):
             raise InputError(f"model_kwargs {self.model_kwargs}: expected an object, such as " + '{"name": "value"}')
+        if "token" in found:
+            raise InputError("model_kwargs: a token would be recorded in every output; put it in HF_TOKEN")
         return found
 
     def record(self) -> dict[str, Any]:
@@ -98,6 +110,21 @@ class LoadOptions:
             "model_kwargs": self.model_kwargs,
         }
         return {key: value for key, value in given.items() if value is not None}
+
+
+def _harmless(recorded: str | None) -> str | None:
+    """Return recorded `model_kwargs` after checking them."""
+    if recorded is None:
+        return None
+    given = LoadOptions(model_kwargs=recorded)._keywords()
+    # Names with a slash are Hub repositories of kernels, whose code is run.
+    odd = [key for key in given if key not in _HARMLESS or (key == "attn_implementation" and "/" in str(given[key]))]
+    if odd:
+        raise InputError(
+            f"the index records model_kwargs {recorded[:200]}, and {odd[0]!r} may run code of others; if you trust it, "
+            "give these `model_kwargs` yourself"
+        )
+    return recorded
 
 
 @dataclass(frozen=True)

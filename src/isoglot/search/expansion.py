@@ -67,6 +67,8 @@ class Expander:
             raise InputError(f"strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
         if not re.match(r"https?://[^/]", endpoint):
             raise InputError(f"endpoint {endpoint!r}: expected the URL of an OpenAI-compatible API (http://HOST/v1)")
+        if "@" in endpoint.split("/")[2]:
+            raise InputError("endpoint: the address holds a name or password; put the key in OPENAI_API_KEY")
         if strategy != "passage" and not langs:
             raise InputError(f"strategy {strategy}: no languages to translate into; name them in `langs`")
         self._client = require_httpx().Client(headers={"Authorization": f"Bearer {api_key}"}, timeout=timeout)

@@ -12,6 +12,12 @@ _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 36\r\n\r\nThe request did not arrive in time.\n"
 )
+HEAD_BYTES = 128 * 1024
+"""Largest head of a request. All of it is parsed at once, before any key is checked, and delays all other requests."""
+_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 37\r\n\r\nThe head of the request is too long.\n"
+)
 _NO_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 20\r\n\r\nThis is no request.\n"
@@ -59,7 +65,8 @@ class Punctual(H11Protocol):
             self.cycle.message_event.set()
         # Not through h11, which would frame this response as one to the previous request, such as a HEAD.
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_NO_REQUEST)
+            too_long = len(self.conn.trailing_data[0]) > HEAD_BYTES
+            self.transport.write(_TOO_LONG if too_long else _NO_REQUEST)
         self.transport.close()
 
     def _wait(self) -> None:

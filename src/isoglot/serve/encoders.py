@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from isoglot.encoders.embedder import Encoder
 from isoglot.encoders.encoder_process import EncoderProcess
-from isoglot.encoders.endpoint import is_endpoint
+from isoglot.encoders.endpoint import is_endpoint, refuse_unknown
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import gives, open_like
@@ -35,6 +35,8 @@ class SharedEncoders:
         Raises:
             InputError: it cannot be opened, or is not the one that the index was built with.
         """
+        if model is None:
+            refuse_unknown(about.model)
         name, options = model or about.model, self._options.filled(about.options)
         found = self._open.get((name, options))
         if found is None or not gives(about, found):  # the model at this path may have been replaced

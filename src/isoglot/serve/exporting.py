@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -17,8 +18,9 @@ COLUMNS = (
     "list", "rank", "score", "lang", "title", "text", "id", "document", "source", "index", "mode", "fair", "feedback",
     "rerank",
 )  # fmt: skip
-# Spreadsheets treat full-width signs like the ASCII ones, and skip blanks before them.
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+# Spreadsheets treat full-width signs like the ASCII ones, and skip blanks before them. Where their separator is a
+# semicolon (in German or French, for instance), cells also begin after semicolons and line ends within a text.
+_FORMULA = re.compile(r"\A(?=[\t\r\n])|(?:\A|(?<=[;\t\r\n]))(?=[^\S\t\r\n]*[=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def as_csv(lists: Sequence[Found]) -> str:
     """Return CSV (RFC 4180) with a row per result, one list after the other.
 
     It begins with a byte order mark, without which spreadsheets assume another encoding. A text that a spreadsheet
-    would run as a formula is prefixed with an apostrophe, since documents are not trusted.
+    would run as a formula gets an apostrophe before the sign, since documents are not trusted.
     """
     text = StringIO(newline="")
     text.write("\ufeff")
@@ -73,5 +75,4 @@ def as_json(lists: Sequence[Found]) -> str:
 
 
 def _cell(text: str) -> str:
-    text = shown(text)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub("'", shown(text))

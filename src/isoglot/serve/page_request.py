@@ -144,9 +144,9 @@ def read_request(
             seen=len(query),
             most=settings.query_characters,
         )
-    langs = tuple(dict.fromkeys(known_code(code) or code for code in params.getlist("lang")))
-    for code in langs:
-        _choice("lang", code, codes)
+    langs = set()
+    for code in dict.fromkeys(params.getlist("lang")):
+        langs.add(_choice("lang", known_code(code) or code, codes))
     first, second = base.lists
     asked = PageRequest(
         query=query,

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 
 from isoglot.core.suggestions import no_such
 
+_TOLD = 5  # wrong parameters that a message names
 # Cached while the application lives: reading signatures is a tenth of a request's cost besides its search.
 _read: WeakKeyDictionary[Callable[..., Any], Mapping[str, bool]] = WeakKeyDictionary()
 
@@ -33,6 +34,8 @@ async def known_parameters(request: Request) -> None:
             wrong.append(_error(name, no_such("parameter", name, there)))
         elif not there[name] and len(given.getlist(name)) > 1:
             wrong.append(_error(name, f"given {len(given.getlist(name))} times; expected once"))
+        if len(wrong) == _TOLD:
+            break
     if wrong:
         raise RequestValidationError(wrong)
 

@@ -23,20 +23,28 @@ if TYPE_CHECKING:
 _SECONDS_TO_FINISH = 3
 
 
-def allowed_hosts(host: str) -> tuple[str, ...]:
-    """Return the Host names that a server bound to `host` accepts; any (`*`) if it listens to the network.
+def allowed_hosts(host: str, others: bool = False) -> tuple[str, ...]:
+    """Return a server's own host names; any (`*`) if it listens to the network and its operator names no others.
+
+    Args:
+        host: address or name to which the server is bound.
+        others: whether the operator names others, which are then accepted beside these.
 
     >>> allowed_hosts("127.0.0.1")
     ('127.0.0.1', 'localhost', '[::1]')
     >>> allowed_hosts("0.0.0.0")
     ('*',)
+    >>> allowed_hosts("10.0.0.5", others=True)
+    ('127.0.0.1', 'localhost', '[::1]', '10.0.0.5')
     """
     local = ("127.0.0.1", "localhost", "[::1]")
     try:
-        address = ipaddress.ip_address(host)
+        on_network = not ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return local if host == "localhost" else ("*",)
-    return local if address.is_loopback else ("*",)
+        on_network = host != "localhost"
+    if not on_network:
+        return local
+    return (*local, f"[{host}]" if ":" in host else host) if others else ("*",)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -96,7 +104,7 @@ def run(
     import uvicorn
     from threadpoolctl import threadpool_limits
 
-    from isoglot.serve.connections import Punctual, allow_connections
+    from isoglot.serve.connections import HEAD_BYTES, Punctual, allow_connections
 
     if log is not None:
         start_logging(log)
@@ -111,8 +119,7 @@ def run(
         # `serve.proxies` decides which proxies to trust.
         proxy_headers=False,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-        # Above the longest address allowed, so that a longer one gets our own 414.
-        h11_max_incomplete_event_size=4 * 1024 * 1024,
+        h11_max_incomplete_event_size=HEAD_BYTES,
     )
     host, port = taken.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host

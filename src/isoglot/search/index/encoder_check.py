@@ -9,7 +9,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Encoder, Model, Vectors, is_transformer, name_of
 from isoglot.encoders.encoding import encode
-from isoglot.encoders.endpoint import is_endpoint
+from isoglot.encoders.endpoint import is_endpoint, refuse_unknown
 from isoglot.encoders.functions import FunctionEmbedder
 from isoglot.encoders.light import open_light
 from isoglot.encoders.opening import open_embedder
@@ -76,6 +76,8 @@ def open_like(about: About, model: Model | str | None, options: ModelOptions, *,
         )
     if model is None and not about.model:
         raise InputError("the index does not name the encoder of its vectors; give it as `model`")
+    if model is None:
+        refuse_unknown(about.model)
     chosen: Model | str = about.model if model is None else model
     if isinstance(chosen, str):
         options = options.filled(about.options)

@@ -9,6 +9,7 @@ writer of n + 1 relies on; no clock is involved.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from isoglot.search.replicas.place import Place
 FORMAT = 1
 RECORD = "isoglot-snapshot.json"
 OBJECTS = "objects"
+_NAME = re.compile("[0-9A-Za-z]+")
 
 
 class Kept(NamedTuple):
@@ -70,7 +72,10 @@ def parse(content: bytes, where: str) -> Snapshot:
         found = record.pop("isoglot_snapshot", None)
         if found == FORMAT:
             files = {path: Kept(*kept) for path, kept in record.pop("files").items()}
-            return Snapshot(files=files, **record)
+            snapshot = Snapshot(files=files, **record)
+            if not (type(snapshot.number) is int and snapshot.number >= 0 and _NAME.fullmatch(snapshot.name)):
+                raise ValueError  # both become part of a path
+            return snapshot
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{where}/{RECORD}: broken ({type(error).__name__}); push the index to a new prefix"

@@ -46,7 +46,8 @@ def to_place(rest: str) -> QdrantPlace:
     >>> to_place("//localhost:6333/docs").url, to_place("https://q.example.org/docs").url, to_place("here").folder
     ('http://localhost:6333', 'https://q.example.org', PosixPath('here'))
     """
-    shown = f"qdrant:{rest}"
+    # User and password, which are not supported, stand before an @ and must not be displayed.
+    shown = "qdrant:" + re.sub(r"//[^/]*@", "//...@", rest)
     found = _SERVER.match(rest)
     if found is not None:
         _, given = host_and_port(found["host"], shown, "qdrant://HOST:PORT/COLLECTION")
