@@ -280,6 +280,19 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, monkeypatch, dyin
     assert [document for document, _ in folded] == sorted(f"copy{n}" for n in range(20))
 
 
+@pytest.mark.parametrize("made", [["passages"], ["folded"], ["passages", "folded"]])
+def test_a_build_that_died_while_it_made_its_tables_goes_on(tmp_path, made):
+    folder = tmp_path / "i"
+    for table in made:  # killed, or the disk was full, before the table's first version was committed
+        (folder / "lance" / f"{table}.lance" / "_versions").mkdir(parents=True)
+    with pytest.raises(InputError, match="no such file"):
+        build_index([tmp_path / "missing"], folder, embed, resume=True)
+    for table in made:
+        (folder / "lance" / f"{table}.lance" / "_versions").mkdir(parents=True, exist_ok=True)
+    build_index([{"id": "a", "text": "Eins."}], folder, embed, resume=True)
+    assert [document for document, _ in contents(folder)[0]] == ["a"]
+
+
 def test_an_index_that_is_there_is_replaced_on_request_only(tmp_path):
     notes, folder = [{"id": "a", "text": "Eins."}], tmp_path / "i"
     build_index(notes, folder, embed)
