@@ -383,6 +383,21 @@ def test_a_build_that_died_before_it_took_its_place_takes_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
 
 
+def test_a_build_that_died_before_it_moved_the_old_index_takes_its_place(tmp_path):
+    folder = tmp_path / "i"
+    build_index([{"id": "a", "text": "Eins."}], folder, embed)
+    build_index([{"id": "b", "text": "Zwei."}], tmp_path / ".i.isoglot-new", embed)
+    with (
+        store.one_writer(folder),  # held by the process that built it, which lives
+        pytest.raises(InputError, match="another process is writing"),
+    ):
+        build_index([{"id": "b", "text": "Zwei."}], folder, embed, resume=True)
+    with pytest.raises(InputError, match="this index is finished"):
+        build_index([{"id": "b", "text": "Zwei."}], folder, embed, resume=True)
+    assert [document for document, _ in contents(folder)[0]] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
 def test_an_update_beside_an_unfinished_successor_is_of_the_index(tmp_path, monkeypatch):
     folder = tmp_path / "i"
     build_index([{"id": "a", "text": "Eins."}], folder, embed)

@@ -64,9 +64,7 @@ class Store:
         with writing(folder):
             self.passages, self.folded = (
                 # An existing passages table may have more columns than its first schema.
-                database.open_table(name)
-                if is_table(folder, name)
-                else database.create_table(name, schema=columns)
+                database.open_table(name) if is_table(folder, name) else database.create_table(name, schema=columns)
                 for name, columns in ((PASSAGES, schema(dimension, numbers, tokens=tokens)), (FOLDED, FOLDED_SCHEMA))
             )
         self.folder = folder
