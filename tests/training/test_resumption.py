@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.checkpoints import complete_checkpoints, keep_newest, mark_complete
+from isoglot.training.failures import run_steps
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.dying import die
@@ -272,6 +273,21 @@ def test_out_of_memory_says_what_to_do(place, monkeypatch):
         run(place, "starved")
     with pytest.raises(IsoglotError, match="smaller `grad_cache`"):
         run(place, "starved", replace(SETTINGS, grad_cache=2))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_death_of_another_process_is_one_line(tmp_path, monkeypatch, processes):
+    told = "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:34720."
+
+    class Trainer:
+        def train(self, resume_from_checkpoint):
+            raise RuntimeError(told)
+
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    with pytest.raises(IsoglotError if processes == "2" else RuntimeError) as caught:
+        run_steps(Trainer(), None, tmp_path, SETTINGS)
+    assert (str(caught.value) == told) == (processes == "1")
+    assert ("another process of this training died" in str(caught.value)) == (processes == "2")
 
 
 def test_batch_larger_than_the_groups_names_the_maximum(place):
