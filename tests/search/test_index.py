@@ -16,6 +16,7 @@ from isoglot import load
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.executors import Here
+from isoglot.core.output_folders import refuse_foreign
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center, fit
 from isoglot.encoders.encoding import encode
@@ -291,6 +292,20 @@ def test_a_build_that_died_while_it_made_its_tables_goes_on(tmp_path, made):
         (folder / "lance" / f"{table}.lance" / "_versions").mkdir(parents=True, exist_ok=True)
     build_index([{"id": "a", "text": "Eins."}], folder, embed, resume=True)
     assert [document for document, _ in contents(folder)[0]] == ["a"]
+
+
+def test_a_folder_is_known_as_ours_before_its_tables_are_made(tmp_path, monkeypatch):
+    def killed(*_, **__):
+        (tmp_path / "i" / "lance").mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.resume.Store", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index([{"id": "a", "text": "Eins."}], tmp_path / "i", embed)
+    refuse_foreign(tmp_path / "i")
+    build_index([{"id": "a", "text": "Eins."}], tmp_path / "i", embed, resume=True)
+    assert [document for document, _ in contents(tmp_path / "i")[0]] == ["a"]
 
 
 def test_an_index_that_is_there_is_replaced_on_request_only(tmp_path):

@@ -138,6 +138,9 @@ def open_store(
     by_plan = record is None or record.get("by") == _BY
     if not manifest.versions and record is not None and by_plan:
         shutil.rmtree(folder / "lance", ignore_errors=True)
+    described: dict[str, Any] = {"settings": settings, "inputs": [shown(path) for path in inputs]}
+    if not manifest.versions and record is None:  # shows from the start that isoglot made what is in the folder
+        write_json(state, {**described, "roots": [], "by": _BY})
     store = Store(folder, manifest.dimension, manifest.numbers, tokens=bool(manifest.tokens))
     if manifest.versions and by_plan:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
@@ -147,7 +150,7 @@ def open_store(
         known = move_root(known, moved_from, inputs[0])
     roots = extend_roots(inputs, known, store.hash_of)
     # Written before anything is stored, so that a resumed build gives the same files the same names.
-    described = {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots}
+    described["roots"] = roots
     write_json(state, {**described, "by": _BY} if by_plan else described)
     return store, roots
 
