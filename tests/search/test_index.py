@@ -308,6 +308,25 @@ def test_a_folder_is_known_as_ours_before_its_tables_are_made(tmp_path, monkeypa
     assert [document for document, _ in contents(tmp_path / "i")[0]] == ["a"]
 
 
+def test_a_build_is_not_resumed_with_other_weights_under_the_same_name(tmp_path, monkeypatch):
+    notes, folder = [{"id": f"d{n}", "text": f"Dokument {n}"} for n in range(20)], tmp_path / "i"
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(notes, folder, embed, name="model")
+
+    def retrained(texts, role):
+        return embed(texts, role)[:, ::-1]
+
+    with pytest.raises(InputError, match="model model: not the encoder that the index was made with"):
+        build_index(notes, folder, retrained, name="model", resume=True)
+    assert build_index(notes, folder, embed, name="model", resume=True).kept == 1
+
+
 def test_an_index_that_is_there_is_replaced_on_request_only(tmp_path):
     notes, folder = [{"id": "a", "text": "Eins."}], tmp_path / "i"
     build_index(notes, folder, embed)
@@ -671,6 +690,29 @@ def test_a_full_disk_while_a_shard_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(IsoglotError, match=r"No space left on device.; what is finished stays: make room.*`resume`"):
         Ledger(tmp_path).put("0", pa.table({"id": ["1"]}))
+
+
+@pytest.mark.parametrize("pattern", ["_indices/*/*tokens.lance", "_indices/*/*page_lookup.lance"])
+def test_a_version_with_truncated_files_is_not_published(tmp_path, model, monkeypatch, pattern):
+    folder, docs = tmp_path / "i", write(tmp_path / "d.jsonl", capitals())
+    build_index([docs], folder, model, name="m")
+    before = everything(folder)
+    there = {*(folder / "lance" / "passages.lance").glob(pattern)}
+
+    def losing(table, **how):
+        settle(table, **how)
+        for new in {*(folder / "lance" / "passages.lance").glob(pattern)} - there:
+            os.truncate(new, new.stat().st_size // 2)
+
+    write(docs, [*capitals(), {"id": "new", "text": "Neu", "lang": "de"}])
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.publishing.settle", losing)
+        with pytest.raises(
+            IsoglotError, match=r"\.lance is truncated; perhaps the disk was full\); the published version"
+        ):
+            build_index([docs], folder, model, name="m", update=True)
+    assert everything(folder) == before
+    assert build_index([docs], folder, model, name="m", update=True).version.languages["de"] == 5
 
 
 def test_a_version_is_on_disk_before_readers_see_it(tmp_path, model, monkeypatch):

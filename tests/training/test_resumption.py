@@ -275,6 +275,23 @@ def test_out_of_memory_says_what_to_do(place, monkeypatch):
         run(place, "starved", replace(SETTINGS, grad_cache=2))
 
 
+def test_a_model_that_the_disk_does_not_take_keeps_its_checkpoints(place, uninterrupted, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(IsoglotError, match="could not be put on disk"):
+            run(place, "late", replace(SETTINGS, save_steps=15))
+    assert not (place / "late" / "run.json").exists()
+    assert [path.name for path in complete_checkpoints(place / "late" / "checkpoints")] == [
+        "checkpoint-15",
+        "checkpoint-16",
+    ]
+    run(place, "late", replace(SETTINGS, save_steps=15))
+    assert same_weights(place / "late", uninterrupted)
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_the_death_of_another_process_is_one_line(tmp_path, monkeypatch, processes):
     told = "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:34720."

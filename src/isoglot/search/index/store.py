@@ -60,8 +60,8 @@ class Store:
 
     def __init__(self, folder: Path, dimension: int, numbers: str = "float32", *, tokens: bool = False) -> None:
         self._dimension = dimension
-        database = connect(folder)
         with writing(folder):
+            database = connect(folder)
             self.passages, self.folded = (
                 # An existing passages table may have more columns than its first schema.
                 database.open_table(name) if is_table(folder, name) else database.create_table(name, schema=columns)
