@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +291,22 @@ def test_a_model_that_the_disk_does_not_take_keeps_its_checkpoints(place, uninte
     ]
     run(place, "late", replace(SETTINGS, save_steps=15))
     assert same_weights(place / "late", uninterrupted)
+
+
+def test_a_run_is_not_resumed_on_other_weights_of_the_same_name(place, uninterrupted, tmp_path):
+    shutil.copytree(place / "model", tmp_path / "model")
+    shutil.copytree(place / "rows", tmp_path / "rows")
+    short = replace(SETTINGS, max_steps=2, save_steps=2)
+    run(tmp_path, "out", short)
+    weights = tmp_path / "model" / "model.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"made with other settings: weights \(checksum"):
+        run(tmp_path, "out", short)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    del record["settings"]["weights"]  # as earlier releases wrote it
+    (tmp_path / "out" / "run.json").write_text(json.dumps(record))
+    run(tmp_path, "out", short)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
