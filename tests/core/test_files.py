@@ -95,6 +95,22 @@ def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path):
     assert names(tmp_path) == ["out"]
 
 
+def test_a_folder_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, there = [], tmp_path / "whole"
+
+    def note(file):
+        assert not there.exists()
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with atomic_folder(there) as folder:
+        (folder / "within").mkdir()
+        (folder / "a").write_text("1")
+        (folder / "within" / "b").write_text("22")
+    assert sorted(synced) == [1, 2]
+    assert there.is_dir()
+
+
 def test_dying_between_the_two_renames_keeps_the_old_folder_aside(tmp_path, monkeypatch):
     with atomic_folder(tmp_path / "out") as temporary:
         (temporary / "old").write_text("")

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 import threading
 from functools import partial
@@ -8,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import write_json
 from isoglot.data.benchmarks.benchmark import assemble
@@ -15,6 +18,7 @@ from isoglot.encoders import vector_files as module
 from isoglot.encoders.to_disk import Entry, encode_shards, entries_of
 from isoglot.encoders.vector_files import COMPLETE, gather, read_shards, write_shard
 from support.dying import die
+from support.rows import parallel_rows, write_jsonl
 from support.warm import warm_context
 
 IDS = [f"q{n}" for n in range(3)], [f"p{n}" for n in range(5)]
@@ -198,6 +202,27 @@ def test_shards_hold_every_text_in_one_role_each(tmp_path):
         encode_shards(entries(), tmp_path, pytest.fail, {"m": 2}, size=7)
     with pytest.raises(InputError, match="other texts"):
         encode_shards(entries(19), tmp_path, pytest.fail, {"m": 1}, size=7)
+
+
+def test_shards_are_not_completed_with_other_weights_under_the_same_name(tmp_path, tiny_model, capsys):
+    model, vectors = tmp_path / "model", tmp_path / "vectors"
+    shutil.copytree(tiny_model, model)
+    write_jsonl(tmp_path / "rows.jsonl", parallel_rows(8))
+    command = ["encode", "--model", str(model), "--benchmark", str(tmp_path / "rows.jsonl"), "-o", str(vectors)]
+    assert run([*command, "--shard-size", "20", "--device", "cpu"]) == 0
+    (vectors / "complete.json").unlink()
+    sorted(vectors.glob("shard-*"))[-1].unlink()
+    weights = model / "model.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    assert run([*command, "--shard-size", "20", "--device", "cpu", "--resume"]) == 2
+    assert "made with other settings: weights (checksum " in capsys.readouterr().err
+    weights.write_bytes(before)
+    record = vectors / "encode.json"
+    begun = json.loads(record.read_text())
+    record.write_text(json.dumps({key: value for key, value in begun.items() if key != "weights"}))  # by 0.1
+    assert run([*command, "--shard-size", "20", "--device", "cpu", "--resume"]) == 0
+    assert json.loads(record.read_text()) == begun
 
 
 def test_equal_texts_of_a_benchmark_share_a_shard():

@@ -16,6 +16,7 @@ from isoglot import load
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.executors import Here
+from isoglot.core.output_folders import refuse_foreign
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center, fit
 from isoglot.encoders.encoding import encode
@@ -280,6 +281,52 @@ def test_killed_builds_go_on_without_loss_or_doubles(tmp_path, monkeypatch, dyin
     assert [document for document, _ in folded] == sorted(f"copy{n}" for n in range(20))
 
 
+@pytest.mark.parametrize("made", [["passages"], ["folded"], ["passages", "folded"]])
+def test_a_build_that_died_while_it_made_its_tables_goes_on(tmp_path, made):
+    folder = tmp_path / "i"
+    for table in made:  # killed, or the disk was full, before the table's first version was committed
+        (folder / "lance" / f"{table}.lance" / "_versions").mkdir(parents=True)
+    with pytest.raises(InputError, match="no such file"):
+        build_index([tmp_path / "missing"], folder, embed, resume=True)
+    for table in made:
+        (folder / "lance" / f"{table}.lance" / "_versions").mkdir(parents=True, exist_ok=True)
+    build_index([{"id": "a", "text": "Eins."}], folder, embed, resume=True)
+    assert [document for document, _ in contents(folder)[0]] == ["a"]
+
+
+def test_a_folder_is_known_as_ours_before_its_tables_are_made(tmp_path, monkeypatch):
+    def killed(*_, **__):
+        (tmp_path / "i" / "lance").mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.resume.Store", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index([{"id": "a", "text": "Eins."}], tmp_path / "i", embed)
+    refuse_foreign(tmp_path / "i")
+    build_index([{"id": "a", "text": "Eins."}], tmp_path / "i", embed, resume=True)
+    assert [document for document, _ in contents(tmp_path / "i")[0]] == ["a"]
+
+
+def test_a_build_is_not_resumed_with_other_weights_under_the_same_name(tmp_path, monkeypatch):
+    notes, folder = [{"id": f"d{n}", "text": f"Dokument {n}"} for n in range(20)], tmp_path / "i"
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(notes, folder, embed, name="model")
+
+    def retrained(texts, role):
+        return embed(texts, role)[:, ::-1]
+
+    with pytest.raises(InputError, match="model model: not the encoder that the index was made with"):
+        build_index(notes, folder, retrained, name="model", resume=True)
+    assert build_index(notes, folder, embed, name="model", resume=True).kept == 1
+
+
 def test_an_index_that_is_there_is_replaced_on_request_only(tmp_path):
     notes, folder = [{"id": "a", "text": "Eins."}], tmp_path / "i"
     build_index(notes, folder, embed)
@@ -367,6 +414,21 @@ def test_a_build_that_died_before_it_took_its_place_takes_it(tmp_path):
     folder.rename(tmp_path / ".i.isoglot-old")
     build_index([{"id": "c", "text": "Drei."}], folder, embed, update=True)
     assert [document for document, _ in contents(folder)[0]] == ["b", "c"]
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
+def test_a_build_that_died_before_it_moved_the_old_index_takes_its_place(tmp_path):
+    folder = tmp_path / "i"
+    build_index([{"id": "a", "text": "Eins."}], folder, embed)
+    build_index([{"id": "b", "text": "Zwei."}], tmp_path / ".i.isoglot-new", embed)
+    with (
+        store.one_writer(folder),  # held by the process that built it, which lives
+        pytest.raises(InputError, match="another process is writing"),
+    ):
+        build_index([{"id": "b", "text": "Zwei."}], folder, embed, resume=True)
+    with pytest.raises(InputError, match="this index is finished"):
+        build_index([{"id": "b", "text": "Zwei."}], folder, embed, resume=True)
+    assert [document for document, _ in contents(folder)[0]] == ["b"]
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
 
 
@@ -628,6 +690,29 @@ def test_a_full_disk_while_a_shard_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(IsoglotError, match=r"No space left on device.; what is finished stays: make room.*`resume`"):
         Ledger(tmp_path).put("0", pa.table({"id": ["1"]}))
+
+
+@pytest.mark.parametrize("pattern", ["_indices/*/*tokens.lance", "_indices/*/*page_lookup.lance"])
+def test_a_version_with_truncated_files_is_not_published(tmp_path, model, monkeypatch, pattern):
+    folder, docs = tmp_path / "i", write(tmp_path / "d.jsonl", capitals())
+    build_index([docs], folder, model, name="m")
+    before = everything(folder)
+    there = {*(folder / "lance" / "passages.lance").glob(pattern)}
+
+    def losing(table, **how):
+        settle(table, **how)
+        for new in {*(folder / "lance" / "passages.lance").glob(pattern)} - there:
+            os.truncate(new, new.stat().st_size // 2)
+
+    write(docs, [*capitals(), {"id": "new", "text": "Neu", "lang": "de"}])
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.publishing.settle", losing)
+        with pytest.raises(
+            IsoglotError, match=r"\.lance is truncated; perhaps the disk was full\); the published version"
+        ):
+            build_index([docs], folder, model, name="m", update=True)
+    assert everything(folder) == before
+    assert build_index([docs], folder, model, name="m", update=True).version.languages["de"] == 5
 
 
 def test_a_version_is_on_disk_before_readers_see_it(tmp_path, model, monkeypatch):

@@ -9,6 +9,7 @@ from obstore.store import MemoryStore
 from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.search import Searcher, build_index
+from isoglot.search.index.manifest import read_manifest
 from isoglot.search.replicas.lease import KEY, Lease
 from isoglot.search.replicas.place import Place, as_address
 from isoglot.search.replicas.pulling import pull
@@ -135,6 +136,26 @@ def test_two_builders_in_one_place(place, tmp_path):
     assert {hit.document for hit in searcher.search("the", k=9)} == {"tide", "moon", "sun", "star"}
     searcher.close()
     assert pushed(place).number == 4
+
+
+def test_a_working_copy_has_one_user_even_when_the_lease_was_lost(place, tmp_path):
+    """A process that is stopped for longer than a term loses its lease, and still writes when it wakes up."""
+    with working_copy(place, tmp_path / "one", new=True) as stopped:
+        build_index([{"id": "a", "text": "First."}], stopped.folder, embed)
+        place.delete([KEY])  # as if a term had passed and another machine had taken the lease and given it back
+        with working_copy(place, tmp_path / "two", new=True) as copy:
+            build_index([{"id": "b", "text": "Second."}], copy.folder, embed)
+            copy.publish()
+        with (
+            pytest.raises(InputError, match="another process is writing"),
+            working_copy(place, tmp_path / "one", new=False),
+        ):
+            pass
+        build_index([{"id": "c", "text": "Third."}], stopped.folder, embed, update=True)
+        with pytest.raises(InputError, match="another push came first"):
+            stopped.publish()
+    with working_copy(place, tmp_path / "one", new=False) as copy:
+        assert read_manifest(copy.folder).version.documents == 1
 
 
 def test_what_a_killed_update_finished_is_kept_when_another_machine_was_faster(place, tmp_path):

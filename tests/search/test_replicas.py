@@ -1,5 +1,6 @@
 """Pushing an index to an object store and pulling it elsewhere: whole or not at all, whatever fails."""
 
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,39 @@ def test_a_pull_killed_anywhere_goes_on(tmp_path):
             at += 1
     assert contents(kept_here(here).folder) == contents(index)
     assert fetched[0] < len(contents(index)), "files that were complete are not fetched again"
+
+
+def test_a_pull_that_died_before_it_named_its_folder_goes_on(place, tmp_path, monkeypatch):
+    push(made(tmp_path / "index", TEXTS), place)
+
+    def killed(*args, **how):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.replicas.pulling.write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pull(place, tmp_path / "here")
+    assert kept_here(tmp_path / "here") is None
+    again = pull(place, tmp_path / "here")
+    assert again.files == 0
+    assert found(again.folder) == set(TEXTS)
+    assert {path.name for path in (tmp_path / "here").iterdir()} - {".lock"} == {again.folder.name, "now"}
+
+
+def test_a_file_that_was_pulled_is_on_disk_before_it_counts_as_complete(place, tmp_path, monkeypatch):
+    push(made(tmp_path / "index", TEXTS), place)
+    synced, early, replace_path = set(), [], Path.replace
+
+    def renamed(self, target):
+        if self.is_file() and self.stat().st_ino not in synced:
+            early.append(self)
+        return replace_path(self, target)
+
+    monkeypatch.setattr(os, "fsync", lambda file: synced.add(os.fstat(file).st_ino))
+    monkeypatch.setattr(Path, "replace", renamed)
+    done = pull(place, tmp_path / "here")
+    assert not early
+    assert len(synced) >= done.files > 3
 
 
 class Racing(Place):

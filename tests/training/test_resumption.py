@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.training.checkpoints import complete_checkpoints, keep_newest, mark_complete
+from isoglot.training.failures import run_steps
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 from support.dying import die
@@ -272,6 +274,54 @@ def test_out_of_memory_says_what_to_do(place, monkeypatch):
         run(place, "starved")
     with pytest.raises(IsoglotError, match="smaller `grad_cache`"):
         run(place, "starved", replace(SETTINGS, grad_cache=2))
+
+
+def test_a_model_that_the_disk_does_not_take_keeps_its_checkpoints(place, uninterrupted, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(IsoglotError, match="could not be put on disk"):
+            run(place, "late", replace(SETTINGS, save_steps=15))
+    assert not (place / "late" / "run.json").exists()
+    assert [path.name for path in complete_checkpoints(place / "late" / "checkpoints")] == [
+        "checkpoint-15",
+        "checkpoint-16",
+    ]
+    run(place, "late", replace(SETTINGS, save_steps=15))
+    assert same_weights(place / "late", uninterrupted)
+
+
+def test_a_run_is_not_resumed_on_other_weights_of_the_same_name(place, uninterrupted, tmp_path):
+    shutil.copytree(place / "model", tmp_path / "model")
+    shutil.copytree(place / "rows", tmp_path / "rows")
+    short = replace(SETTINGS, max_steps=2, save_steps=2)
+    run(tmp_path, "out", short)
+    weights = tmp_path / "model" / "model.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"made with other settings: weights \(checksum"):
+        run(tmp_path, "out", short)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    del record["settings"]["weights"]  # as earlier releases wrote it
+    (tmp_path / "out" / "run.json").write_text(json.dumps(record))
+    run(tmp_path, "out", short)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_death_of_another_process_is_one_line(tmp_path, monkeypatch, processes):
+    told = "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:34720."
+
+    class Trainer:
+        def train(self, resume_from_checkpoint):
+            raise RuntimeError(told)
+
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    with pytest.raises(IsoglotError if processes == "2" else RuntimeError) as caught:
+        run_steps(Trainer(), None, tmp_path, SETTINGS)
+    assert (str(caught.value) == told) == (processes == "1")
+    assert ("another process of this training died" in str(caught.value)) == (processes == "2")
 
 
 def test_batch_larger_than_the_groups_names_the_maximum(place):

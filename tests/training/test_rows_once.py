@@ -70,6 +70,17 @@ def test_a_resumed_run_prepares_nothing_again(place, tmp_path, monkeypatch):
     assert not (tmp_path / "out" / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("lost", ["lang_offsets.npy", "rows.arrow", "meta.json", "made_from.json"])
+def test_what_a_kill_or_a_crash_took_from_prepared_rows_is_prepared_again(place, tmp_path, lost):
+    first, home = run_rows(place / "rows.jsonl", tmp_path / "rows"), tmp_path / "rows"
+    content = (home / lost).read_bytes()
+    (home / lost).unlink()
+    assert run_rows(place / "rows.jsonl", home).checksum == first.checksum
+    (home / lost).write_bytes(content[: len(content) // 2])
+    assert run_rows(place / "rows.jsonl", home).checksum == first.checksum
+    assert (home / lost).read_bytes() == content
+
+
 def test_the_same_files_and_languages_are_opened(place, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(isoglot.training.rows, "prepare", count_preparing(lambda: calls.append(1)))

@@ -9,6 +9,7 @@ from sentence_transformers import SentenceTransformer
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.data.prepared import prepare
 from isoglot.encoders.loading import backbone_of, load
+from isoglot.encoders.weights_files import model_checksum
 from isoglot.training.run import train
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings, flat_settings
@@ -63,7 +64,7 @@ def test_run_json_has_every_setting(trained, rows, tiny_model):
     folder, settings = trained
     record = json.loads((folder / "run.json").read_text())
     settings = {"model": str(tiny_model), "rows": rows.checksum, "processes": 1, **flat_settings(settings)}
-    assert record["settings"] == settings
+    assert record["settings"] == settings | {"weights": model_checksum(str(tiny_model))["model"]}
     assert record["settings"]["alpha"] == 0.25
     assert (record["verb"], record["seed"], record["regime"]) == ("train", 0, "hybrid-0.25")
     assert record["data"] == {"rows": rows.checksum}

@@ -105,13 +105,16 @@ def encode_to(
     from isoglot.data.benchmarks.benchmark import Benchmark
     from isoglot.encoders.model_names import absolute_name
     from isoglot.encoders.opening import open_embedder, open_on
-    from isoglot.encoders.to_disk import encode_shards, entries_of, stream_of
+    from isoglot.encoders.to_disk import WEIGHTS, encode_shards, entries_of, stream_of
+    from isoglot.encoders.weights_files import model_checksum
     from isoglot.encoders.workers import split_devices
 
     entries = entries_of(data) if isinstance(data, Benchmark) else stream_of(data)
     opened, places = options or ModelOptions(), split_devices(devices)
-    settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
     name = absolute_name(model)
+    settings = {"model": model, "benchmark": data.checksum, "length": opened.length, "precision": opened.precision}
+    if checksum := model_checksum(name):
+        settings[WEIGHTS] = checksum["model"]
     opener = partial(open_on, name, opened) if places else partial(open_embedder, name, opened)
     done = encode_shards(
         entries,

@@ -53,7 +53,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it replaces `path` only if the block succeeds.
+    """Yield a temporary folder beside `path`; it replaces `path` only if the block succeeds, once it is on disk.
 
     Raises:
         InputError: the place is not writable.
@@ -68,6 +68,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(masked(0o777))
+        # A folder that exists counts as complete: later runs reuse it without reading it all.
+        put_on_disk(temporary.rglob("*"))
         if path.exists():
             # Moved aside first: whenever the process dies, one of the two is complete.
             path.replace(aside)

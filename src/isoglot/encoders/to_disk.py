@@ -18,6 +18,7 @@ from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.executors import Executor
 from isoglot.core.files import read_json, write_json
 from isoglot.core.progress import Progress
+from isoglot.core.run_record import require_same
 from isoglot.data.benchmarks.benchmark import Benchmark, Texts
 from isoglot.data.benchmarks.streamed import StreamedCorpus
 from isoglot.encoders.embedder import Embedder, Encoded, Role
@@ -27,6 +28,7 @@ from isoglot.encoders.workers import Opener, ended_by_interrupts, start_workers,
 
 SIZE = 16_384
 SETTINGS = "encode.json"
+WEIGHTS = "weights"  # setting: checksum of the model's weights, if its name is a folder's
 # Keys of a shard's metadata: checksum of its entries; number of truncated texts; maximum tokens per text.
 _TEXTS, _CUT, _LENGTH = b"texts", b"cut", b"length"
 
@@ -95,8 +97,9 @@ def encode_shards(
     """
     facts = {**settings, "size": size, "kind": kind}
     path = folder / SETTINGS
-    if path.is_file() and read_json(path) != facts:
-        raise InputError(f"{folder}: was made with other settings (see {SETTINGS}); give the same, or `overwrite`")
+    if path.is_file():
+        # Releases that did not record the weights may have begun it.
+        require_same(folder, {WEIGHTS: facts.get(WEIGHTS), **read_json(path)}, facts)
     write_json(path, facts)
     numbers = [0, 0]  # shards, vectors
     targets: list[Path] = []

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import atomic_write, read_json
+from isoglot.core.files import atomic_write, put_on_disk, read_json
 from isoglot.encoders.embedder import Role, Vectors
 from isoglot.languages.codes import normal_code
 
@@ -40,7 +40,7 @@ def write_shard(
     vectors: NDArray[Any],
     metadata: dict[str, str] | None = None,
 ) -> None:
-    """Write one Parquet file of vectors atomically; float16 or float32, as given."""
+    """Write one Parquet file of vectors atomically and put it on disk; float16 or float32, as given."""
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     table: Any = pa.table(
         {
@@ -54,6 +54,7 @@ def write_shard(
         # Ids and vector components hardly repeat: a dictionary would cost time and space.
         columns: Any = {"use_dictionary": ["lang", "role"], "write_statistics": ["role"]}
         pq.write_table(table.replace_schema_metadata(metadata or {}), temporary, compression="none", **columns)
+        put_on_disk([temporary])
 
 
 def vector_files(place: Path) -> list[Path]:

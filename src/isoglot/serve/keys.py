@@ -150,7 +150,7 @@ def _one_writer(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:
-    write_json(path, {"keys": [asdict(key) for key in keys]})
+    write_json(path, {"keys": [asdict(key) for key in keys]}, lasting=True)
 
 
 def _digest(secret: str) -> str:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, put_on_disk, read_json, write_json
 from isoglot.core.progress import progress_line
-from isoglot.core.run_record import require_same
+from isoglot.training.facts import require_same_facts
 
 CHECKPOINTS = "checkpoints"  # subfolder of a run's output folder, until the run ends
 COMPLETE = "complete.json"
@@ -116,7 +116,7 @@ def last_checkpoint(folder: Path, facts: dict[str, Any]) -> Path | None:
     found = complete_checkpoints(folder) if folder.is_dir() else []
     if not found:
         return None
-    require_same(found[-1], read_json(found[-1] / COMPLETE)["settings"], facts)
+    require_same_facts(found[-1], read_json(found[-1] / COMPLETE)["settings"], facts)
     return found[-1]
 
 

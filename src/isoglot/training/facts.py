@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 
+from isoglot.core.run_record import require_same
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.weights_files import model_checksum
 from isoglot.training.losses.named import LossTerm
 from isoglot.training.settings import TrainSettings, flat_settings
 
@@ -31,6 +34,8 @@ def run_facts(
     facts = {"model": model_name(model), "rows": rows.checksum, **flat_settings(settings), "processes": processes}
     if not isinstance(model, str):
         facts["weights"] = weights_checksum(model)
+    elif checksum := model_checksum(model):
+        facts["weights"] = checksum["model"]
     if loss is not None:
         facts["loss_function"] = _name_of(loss.function)
     if select_on is not None:
@@ -43,6 +48,15 @@ def fixed_facts(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the facts that determine the outcome: how a global batch is split over processes or chunks does not."""
     fixed = {key: value for key, value in facts.items() if key not in (*_FREE, "processes")}
     return {**fixed, "global_batch_size": facts["batch_size"] * facts["processes"]}
+
+
+def require_same_facts(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Reject resuming a run with other facts; earlier releases did not record the weights of a model given by name.
+
+    Raises:
+        InputError: listing every fact that differs, with both values.
+    """
+    require_same(path, {"weights": facts.get("weights"), **saved}, facts)
 
 
 def model_name(model: str | SentenceTransformer) -> str:

@@ -1,4 +1,4 @@
-"""Clear error messages for external causes that end a training run: out of memory, a full or unwritable disk."""
+"""Clear error messages for external causes that end a training run: memory, the disk, another process that died."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import errno
 from pathlib import Path
 
 import torch
+from torch import distributed
 
 from isoglot.core.errors import IsoglotError
+from isoglot.training.processes import world_size
 from isoglot.training.settings import TrainSettings
 from isoglot.training.trainer import HybridTrainer
 
@@ -22,7 +24,8 @@ def run_steps(trainer: HybridTrainer, last: Path | None, folder: Path, settings:
         settings: settings of the run, for the advice in messages.
 
     Raises:
-        IsoglotError: memory ran out, or the disk is full or cannot be written; the last checkpoint is kept.
+        IsoglotError: memory ran out, the disk is full or cannot be written, or another process died; the last
+            checkpoint is kept.
     """
     try:
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -33,6 +36,11 @@ def run_steps(trainer: HybridTrainer, last: Path | None, folder: Path, settings:
     except RuntimeError as error:
         if "can't allocate memory" in str(error) or "not enough memory" in str(error):
             raise _out_of_memory(settings) from error
+        if world_size() > 1 and (isinstance(error, distributed.DistError) or "gloo" in str(error)):
+            raise IsoglotError(
+                f"another process of this training died or does not answer ({str(error).splitlines()[0]}); look at "
+                "what it wrote, then start all again with `resume`"
+            ) from error
         raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):

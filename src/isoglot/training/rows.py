@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.data.prepared import Prepared, open_prepared, prepare
 from isoglot.languages.table import given_codes
@@ -36,9 +38,13 @@ def run_rows(rows: Any, home: Path, langs: str | Iterable[str] | None = None) ->
         "langs": kept,
     }
     mark = home / _MADE_FROM
-    if mark.is_file() and read_json(mark) == made_from:
-        return open_prepared(home)
-    # Preparing replaces the folder including the marker, so a stale marker never describes new rows.
+    try:
+        if mark.is_file() and read_json(mark) == made_from:
+            return open_prepared(home)
+    except InputError:
+        pass  # truncated by a crash of the machine, or half removed when a finished run was killed
+    # The marker goes first, so that a stale one never describes new rows.
+    shutil.rmtree(home, ignore_errors=True)
     prepared = prepare(files, home, langs=kept)
     write_json(mark, made_from)
     return prepared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from torch import distributed
 from transformers import TrainerCallback, set_seed
 
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.files import put_on_disk
 from isoglot.core.output_folders import claimed_folder
 from isoglot.core.run_record import RECORD, device_name, read_run, write_run
@@ -297,8 +298,16 @@ def _chunk(encoder: SentenceTransformer, device: str) -> int | None:
 def _without_checkpoints(setup: RunSetup) -> Path:
     """Remove the checkpoints of a finished run and return its folder."""
     if rank() == 0 and setup.checkpoints.is_dir():
-        with suppress(OSError):  # the folder of a run finished earlier may be read-only
+        try:
             put_on_disk(path for path in setup.folder.rglob("*") if setup.checkpoints not in path.parents)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):  # as in the folder of an earlier run
+                # Some file systems report a full or broken disk only now; what they lost must be written again.
+                (setup.folder / RECORD).unlink(missing_ok=True)
+                raise IsoglotError(
+                    f"{setup.folder}: the model could not be put on disk ({error.strerror or error}); its checkpoints "
+                    "are kept: make room, then `resume`"
+                ) from error
         shutil.rmtree(setup.checkpoints, ignore_errors=True)
     return setup.folder
 

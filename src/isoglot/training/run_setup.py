@@ -10,14 +10,14 @@ from typing import Any
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 
 from isoglot.core.progress import progress_line
-from isoglot.core.run_record import read_run, require_same
+from isoglot.core.run_record import read_run
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.options import LoadOptions
 from isoglot.languages.table import given_codes
 from isoglot.training.arguments import training_arguments
 from isoglot.training.checkpoints import CHECKPOINTS, complete_checkpoints
-from isoglot.training.facts import fixed_facts, run_facts
+from isoglot.training.facts import fixed_facts, require_same_facts, run_facts
 from isoglot.training.launch import require_one_run
 from isoglot.training.losses.named import LossFunction, LossTerm, loss_term, weighted_terms
 from isoglot.training.pivots import require_teacher
@@ -115,7 +115,7 @@ def is_finished(setup: RunSetup, *, resume: bool) -> bool:
     progress = {"finished": record is not None, "checkpoint": newest[0].name if newest else None}
     require_one_run(setup.fixed | progress)
     if record is not None:
-        require_same(setup.folder, fixed_facts(record["settings"]), setup.fixed)
+        require_same_facts(setup.folder, fixed_facts(record["settings"]), setup.fixed)
     return record is not None
 
 

@@ -69,6 +69,11 @@ def table_uri(folder: Path, table: str) -> str:
     return str(folder / "lance" / f"{table}.lance")
 
 
+def is_table(folder: Path, table: str) -> bool:
+    """Return whether an index folder has a table; a process that is killed while it makes one leaves a part of it."""
+    return any(Path(table_uri(folder, table), "_versions").glob("*.manifest"))
+
+
 @contextmanager
 def reading(folder: Path, number: int | None = None) -> Iterator[None]:
     """Turn Lance's errors about lost or broken files into one clear message; `number` is the open version."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from isoglot.search.index.passages_table import SEARCHED
+from isoglot.search.index.segments import lance_package
 
 _FOREVER = timedelta(days=36_500)
+_END = b"LANC"  # the last bytes of each of Lance's files
 
 
 def index_columns(table: Any) -> None:
@@ -36,3 +39,18 @@ def settle(table: Any, *, keep: bool) -> None:
         # Lance warns that readers of older versions would fail; there are none.
         warnings.simplefilter("ignore", UserWarning)
         table.optimize(cleanup_older_than=_FOREVER if keep else timedelta(0))
+
+
+def refuse_truncated(uri: str, version: int) -> None:
+    """Reject a version of a table with truncated column indexes: Lance 13 ignores it if the last write to one fails.
+
+    Raises:
+        OSError: a file lacks its end.
+        MissingPackageError: pylance is not installed.
+    """
+    for index in lance_package().dataset(uri, version=version).list_indices():
+        for path in Path(uri, "_indices", index["uuid"]).glob("*.lance"):
+            with path.open("rb") as stream:
+                stream.seek(max(0, path.stat().st_size - len(_END)))
+                if stream.read() != _END:
+                    raise OSError(f"{path.relative_to(Path(uri).parent)} is truncated; perhaps the disk was full")

@@ -16,8 +16,9 @@ from isoglot.core.executors import Executor, Here
 from isoglot.core.files import atomic_write, put_on_disk
 from isoglot.core.progress import progress_line
 from isoglot.search.index import approximate
+from isoglot.search.index.lance_tables import PASSAGES, table_uri
 from isoglot.search.index.ledger import Ledger
-from isoglot.search.index.maintenance import index_columns, settle
+from isoglot.search.index.maintenance import index_columns, refuse_truncated, settle
 from isoglot.search.index.manifest import Manifest, Version
 from isoglot.search.index.passages_table import SAMPLES
 from isoglot.search.index.protocol import SAMPLED
@@ -87,6 +88,7 @@ def publish(
         recall=recall,
     )
     with writing(folder):
+        refuse_truncated(table_uri(folder, PASSAGES), version.passages_at)
         tag(store, version)
         # The version may be all that is left of the index once older ones are pruned.
         put_on_disk((folder / "lance").rglob("*"))

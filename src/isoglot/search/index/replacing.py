@@ -76,14 +76,28 @@ def built_in(folder: Path, *, overwrite: bool, resume: bool) -> Iterator[Path]:
 
 
 def finish_swap(folder: Path) -> None:
-    """Move a new index into place if the process that built it died halfway through doing so."""
+    """Move a finished new index into place if the process that built it died before it had done so.
+
+    Raises:
+        InputError: another process writes to the index.
+        IsoglotError: the new index cannot be moved into place.
+    """
     whole, new, old = folder.resolve(), beside(folder, "new"), beside(folder, "old")
-    died = (new / FILE).is_file() and not (new / BUILDING).exists() and old.is_dir()
-    if died and not (whole.is_dir() and any(whole.iterdir())):
+    if not _is_finished(new):
+        return
+    if (whole / FILE).is_file():
+        with one_writer(folder):
+            if _is_finished(new):  # not moved meanwhile by the process that built it
+                _swap(folder, new)
+    elif old.is_dir() and not (whole.is_dir() and any(whole.iterdir())):
         with suppress(OSError):
             whole.rmdir()
         new.replace(whole)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_finished(new: Path) -> bool:
+    return (new / FILE).is_file() and not (new / BUILDING).exists()
 
 
 def _swap(folder: Path, new: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isoglot.core.errors import InputError
 from isoglot.core.files import atomic_write, read_json, sha256, shown, write_json
 from isoglot.documents.roots import Root, extend_roots, move_root, to_roots
@@ -134,10 +136,20 @@ def open_store(
             f"{folder}: begun with other inputs ({', '.join(record['inputs']) or 'documents in memory'}); give those "
             "with `resume`, or `overwrite`"
         )
+    if record is not None and not manifest.versions and "probe" in record:
+        # Finished shards are known by the model's name only, and its weights may have been replaced since.
+        refuse_other(np.asarray(manifest.probe, np.float32), record["probe"], manifest.model, manifest.model)
     # Builds of isoglot 0.1 stored rows as soon as they were encoded; such a build continues from there.
     by_plan = record is None or record.get("by") == _BY
     if not manifest.versions and record is not None and by_plan:
         shutil.rmtree(folder / "lance", ignore_errors=True)
+    described: dict[str, Any] = {
+        "settings": settings,
+        "inputs": [shown(path) for path in inputs],
+        "probe": manifest.probe,
+    }
+    if not manifest.versions and record is None:  # shows from the start that isoglot made what is in the folder
+        write_json(state, {**described, "roots": [], "by": _BY})
     store = Store(folder, manifest.dimension, manifest.numbers, tokens=bool(manifest.tokens))
     if manifest.versions and by_plan:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
@@ -147,7 +159,7 @@ def open_store(
         known = move_root(known, moved_from, inputs[0])
     roots = extend_roots(inputs, known, store.hash_of)
     # Written before anything is stored, so that a resumed build gives the same files the same names.
-    described = {"settings": settings, "inputs": [shown(path) for path in inputs], "roots": roots}
+    described["roots"] = roots
     write_json(state, {**described, "by": _BY} if by_plan else described)
     return store, roots
 

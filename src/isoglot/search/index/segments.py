@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from isoglot.core.errors import MissingPackageError
 from isoglot.core.executors import Executor
-from isoglot.core.files import atomic_folder, atomic_write, read_json, write_json
+from isoglot.core.files import atomic_folder, atomic_write, put_on_disk, read_json, write_json
 
 NAME = "vector_idx"  # LanceDB's name of the index
 BITS = 4  # per number of a vector (RaBitQ, Gao and Long 2024)
@@ -132,8 +132,10 @@ def train(uri: str, partitions: int, rows: int, kept: Path, key: str) -> Plan:
     )
     rotation = indices.build_rq_model(dataset.schema.field("vector").type.list_size, num_bits=BITS)
     table = pa.table({"centroids": model.centroids}).replace_schema_metadata({"rotation": rotation})
-    with atomic_write(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as out:
-        out.write_table(table)
+    with atomic_write(path) as temporary:
+        with pa.ipc.new_file(str(temporary), table.schema) as out:
+            out.write_table(table)
+        put_on_disk([temporary])
     return Plan(model.centroids, rotation, rows // partitions)
 
 

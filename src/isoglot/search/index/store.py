@@ -22,7 +22,7 @@ from isoglot.core.large_list import LargeList
 from isoglot.documents.document import Document
 from isoglot.encoders.embedder import Vectors
 from isoglot.search.index.columns import column_values, room_for
-from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, reason, table_uri
+from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, is_table, reason
 from isoglot.search.index.manifest import FILE
 from isoglot.search.index.passages_table import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.rows import rows_of
@@ -60,13 +60,11 @@ class Store:
 
     def __init__(self, folder: Path, dimension: int, numbers: str = "float32", *, tokens: bool = False) -> None:
         self._dimension = dimension
-        database = connect(folder)
         with writing(folder):
+            database = connect(folder)
             self.passages, self.folded = (
                 # An existing passages table may have more columns than its first schema.
-                database.open_table(name)
-                if (folder / "lance" / f"{name}.lance").is_dir()
-                else database.create_table(name, schema=columns)
+                database.open_table(name) if is_table(folder, name) else database.create_table(name, schema=columns)
                 for name, columns in ((PASSAGES, schema(dimension, numbers, tokens=tokens)), (FOLDED, FOLDED_SCHEMA))
             )
         self.folder = folder
@@ -255,8 +253,7 @@ def file_tag(file: str) -> str:
 
 def stored(folder: Path) -> int:
     """Return the number of passages stored in a folder, published or not; 0 if there are no tables."""
-    there = Path(table_uri(folder, PASSAGES)).is_dir()
-    return int(connect(folder).open_table(PASSAGES).count_rows()) if there else 0
+    return int(connect(folder).open_table(PASSAGES).count_rows()) if is_table(folder, PASSAGES) else 0
 
 
 @contextmanager

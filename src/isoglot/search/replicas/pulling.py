@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import atomic_write, write_text
+from isoglot.core.files import atomic_write, put_on_disk, write_text
 from isoglot.core.progress import Progress
 from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import RECORD, Kept, Snapshot, parse, pushed
@@ -91,6 +91,9 @@ def _pull(place: Place, into: Path, snapshot: Snapshot, last: Pulled | None) -> 
     missing: dict[str, tuple[Kept, Path]] = {}
     doubles: list[tuple[Kept, Path]] = []
     try:
+        if folder.is_dir():  # from a pull that was killed before it named this folder as the newest
+            shutil.rmtree(part, ignore_errors=True)
+            folder.replace(part)
         for path, kept in snapshot.files.items():
             target = part / _safe(path, place.address)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,13 +112,15 @@ def _pull(place: Place, into: Path, snapshot: Snapshot, last: Pulled | None) -> 
             if not _linked(fetched := missing[kept.digest][1], target):
                 with atomic_write(target) as temporary:
                     shutil.copyfile(fetched, temporary)
+                    put_on_disk([temporary])
         (part / RECORD).write_bytes(snapshot.to_json())
+        put_on_disk([part / RECORD])
         part.replace(folder)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise IsoglotError(f"{error.filename or part}: cannot be written ({error.strerror or error})") from error
-    write_text(into / _NOW, folder.name + "\n")
+    write_text(into / _NOW, folder.name + "\n", lasting=True)
     return Pulled(folder, snapshot, len(missing), sum(kept.size for kept, _ in missing.values()))
 
 
@@ -127,6 +132,8 @@ def _fetch(place: Place, kept: Kept, target: Path) -> None:
         raise IsoglotError(
             f"{place.address}/{kept.key}: differs from what was pushed (another SHA-256); push the index again"
         )
+    # A file with its name counts as complete, and later snapshots link to it: it must survive a power failure.
+    put_on_disk([temporary])
     temporary.replace(target)
 
 

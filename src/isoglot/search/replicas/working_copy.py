@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import write_text
+from isoglot.core.files import unwritable, write_text
 from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import FILE
 from isoglot.search.index.replacing import is_begun
+from isoglot.search.index.store import one_writer
 from isoglot.search.replicas.lease import TERM, Lease
 from isoglot.search.replicas.opening import folder_of
 from isoglot.search.replicas.place import Place
@@ -68,14 +69,18 @@ def working_copy(
         term: of the lease, in seconds.
 
     Raises:
-        InputError: another writer holds the lease, the store does not honour conditional writes, an index exists
-            although `new` is set, or none exists although it is not.
+        InputError: another writer holds the lease or uses the working copy, the store does not honour conditional
+            writes, an index exists although `new` is set, or none exists although it is not.
         IsoglotError: the store does not answer, or the disk is full.
     """
     home = folder_of(f"{place.address}#working", local)
     folder = home / "index"
-    lease = Lease.take(place, term)
-    with lease.kept():
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(home, error) from error
+    # A process that was stopped loses the lease but goes on writing here when it wakes up, so nobody else may.
+    with one_writer(home), Lease.take(place, term).kept() as lease:
         found = current(place)
         there = found[0] if found is not None and found[0].number else None
         if new:
