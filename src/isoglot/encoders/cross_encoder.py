@@ -12,6 +12,7 @@ from isoglot.encoders.hub_answers import require_hub
 from isoglot.encoders.loading import failure, retries_told_once
 from isoglot.encoders.names import locate
 from isoglot.encoders.options import LEAST
+from isoglot.encoders.turns import OPENING
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -42,7 +43,7 @@ def load_cross_encoder(
     path, revision = locate(str(name), what="cross-encoder")
     try:
         require_hub(path, revision)
-        with retries_told_once(f"cross-encoder {name}", path):
+        with OPENING, retries_told_once(f"cross-encoder {name}", path):
             model = CrossEncoder(
                 path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code
             )

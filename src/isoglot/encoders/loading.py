@@ -24,6 +24,7 @@ from isoglot.encoders.names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import let_pad, pooled
 from isoglot.encoders.presets import Preset, preset_named
+from isoglot.encoders.turns import OPENING
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +95,7 @@ def load(
     try:
         require_hub(path, revision)
         _require_one_vector(name, path, revision)
-        with retries_told_once(f"model {name}", path), weights_of(path) as place, noting_missing() as missing:
+        with OPENING, retries_told_once(f"model {name}", path), weights_of(path) as place, noting_missing() as missing:
             model = SentenceTransformer(
                 str(place),
                 revision=revision,
