@@ -37,6 +37,7 @@ def load_cross_encoder(
     from sentence_transformers import CrossEncoder
 
     check_kind("cross-encoder", name, (str, Path), "a folder or a Hub id")
+    check_kind("trust_remote_code", trust_remote_code, bool, "True or False")
     if length is not None:
         check_whole("length", length, LEAST, "tokens")
     require_device(device)

@@ -85,6 +85,7 @@ def load(
 
     check_kind("model", name, (str, Path), "`embedded`, a folder, or a Hub id")
     name = str(name)
+    check_kind("trust_remote_code", trust_remote_code, bool, "True or False")
     _check_opening(revision, model_kwargs, prompts, dtype, length)
     path, named = locate(name)
     if named and revision and named != revision:
