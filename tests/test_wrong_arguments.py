@@ -140,6 +140,10 @@ def test_comparisons(benchmark):
     refused("stacks: one of them: given as tuple; expected what `stacked` makes", compare, [("one", result)])
     two = stacked([("one", result), ("two", result)])
     refused("measures: one of them: given as str; expected (setting, measure)", compare, two, measures=["map"])
+    refused("measure 'MAP': no such measure; there are: map,", compare, two, measures=[("multilingual", "MAP")])
+    refused("setting 'pool': expected one of monolingual", compare, two, measures=[("pool", "map")])
+    assert compare(two, resamples=20, measures=[("multilingual", "peer@100")]) == []  # known, but not measured here
+    assert [stack.regime for stack in stacked({"one": result, "two": result}.items())] == ["one", "two"]
 
 
 def test_benchmarks_of_dicts():
@@ -154,6 +158,8 @@ def test_benchmarks_of_dicts():
         "de",
         groups={"q1": "g", "q2": "g"},
     )
+    series = pd.Series({"q1": "g"})
+    refused("groups: expected a dict, got Series", Benchmark.from_dicts, queries, passages, qrels, "de", groups=series)
     refused("1 problem in the input:\nlanguages: 'German'", Benchmark.from_dicts, queries, passages, qrels, "German")
     languages = {"q1": "th", "q2": "de", "p1": "de", "p2": "de"}
     refused("queries but no candidates in th; add passages", Benchmark.from_dicts, queries, passages, qrels, languages)

@@ -134,3 +134,11 @@ def test_ids_to_delete_are_spelt_as_ids_of_documents_are(tmp_path):
     for wrong in ([None], [0.5], "4", 4):
         with pytest.raises(InputError, match="delete: "):
             build_index([], tmp_path, embed, update=True, delete=wrong)
+
+
+def test_a_block_closes_its_searcher(tmp_path):
+    build_index(NOTES, tmp_path, embed)
+    with Searcher.open(tmp_path, embed) as searcher:
+        assert searcher.search("Flut", k=1)
+    with pytest.raises(InputError, match="the index was closed; open it again"):
+        searcher.search("Flut")
