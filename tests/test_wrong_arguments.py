@@ -1,6 +1,7 @@
 """What somebody new may give a public function by mistake is refused in words that name it, not by a traceback."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,10 @@ def test_comparisons(benchmark):
     refused("stacks: one of them: given as tuple; expected what `stacked` makes", compare, [("one", result)])
     two = stacked([("one", result), ("two", result)])
     refused("measures: one of them: given as str; expected (setting, measure)", compare, two, measures=["map"])
+    refused("measure 'MAP': no such measure; there are: map,", compare, two, measures=[("multilingual", "MAP")])
+    refused("setting 'pool': expected one of monolingual", compare, two, measures=[("pool", "map")])
+    assert compare(two, resamples=20, measures=[("multilingual", "peer@100")]) == []  # known, but not measured here
+    assert [stack.regime for stack in stacked({"one": result, "two": result}.items())] == ["one", "two"]
 
 
 def test_benchmarks_of_dicts():
@@ -153,6 +158,8 @@ def test_benchmarks_of_dicts():
         "de",
         groups={"q1": "g", "q2": "g"},
     )
+    series = pd.Series({"q1": "g"})
+    refused("groups: expected a dict, got Series", Benchmark.from_dicts, queries, passages, qrels, "de", groups=series)
     refused("1 problem in the input:\nlanguages: 'German'", Benchmark.from_dicts, queries, passages, qrels, "German")
     languages = {"q1": "th", "q2": "de", "p1": "de", "p2": "de"}
     refused("queries but no candidates in th; add passages", Benchmark.from_dicts, queries, passages, qrels, languages)
@@ -199,6 +206,8 @@ def test_models_and_their_options(tiny_model):
     refused("model: the name is empty", load, "")
     refused("model: given as str; expected a Sentence Transformer", ModelEmbedder, str(tiny_model))
     refused("debias: given as None; expected the file of a correction", load_debias, None)
+    for opened in (load, load_cross_encoder):  # a text such as "no" counts as true
+        refused("trust_remote_code: given as str; expected True", opened, str(tiny_model), trust_remote_code="no")
     refused("expected endpoint:http(s)://HOST/v1#MODEL", open_embedder, "endpoint:http://[::1#m")
     assert open_embedder(tiny_model, ModelOptions(device="cpu")).name == str(tiny_model)
 
@@ -392,6 +401,11 @@ def test_what_is_served(searcher):
         (TrainSettings, {"sampling": "hybrid"}, "sampling: given as str; expected a Sampling"),
         (TrainSettings, {"loss": "margin=0.5"}, "loss: given as str; expected several NAME=WEIGHT"),
         (TrainSettings, {"loss": (5,)}, "loss: given as int; expected NAME=WEIGHT"),
+        (TrainSettings, {"log_batches": "no"}, "log_batches: given as str; expected True or False"),
+        (LoraSettings, {"rank": 4, "merge": "no"}, "lora.merge: given as str; expected True or False"),
+        (StudySettings, {"keep_models": "no"}, "keep_models: given as str; expected True or False"),
+        (ServeSettings, {"log_queries": "no"}, "log_queries: given as str; expected True or False"),
+        (ModelOptions, {"trust_remote_code": "no"}, "trust_remote_code: given as str; expected True or False"),
         (LoraSettings, {"rank": 4.5}, "lora.rank 4.5: expected a whole number"),
         (LoraSettings, {"rank": 4, "dropout": "a"}, "lora.dropout 'a': expected a share"),
         (LoraSettings, {"rank": 4, "targets": 5}, "lora.targets: given as int; expected names of layers"),
@@ -444,6 +458,24 @@ def test_training(tiny_model, tmp_path, named, words):
 def test_training_a_model_whose_folder_is_a_path(tiny_model, tmp_path):
     settings = TrainSettings(batch_size=4, max_steps=1, warmup_steps=0, precision="fp32", device="cpu")
     assert run_training(tiny_model, ROWS, tmp_path / "out", settings) == tmp_path / "out"
+
+
+def test_numpys_numbers_are_numbers(tiny_model, tmp_path, benchmark):
+    """They are counted among whole numbers, but neither `random` nor JSON takes them."""
+    one, two, half = np.int64(1), np.int64(2), np.float32(0.5)
+    settings = TrainSettings(
+        batch_size=two, max_steps=one, warmup_steps=one, seed=one, lr=np.float32(1e-4), precision="fp32", device="cpu",
+        sampling=Sampling(alpha=half), lora=LoraSettings(rank=two, alpha=half),
+    )  # fmt: skip
+    assert run_training(str(tiny_model), ROWS, tmp_path / "one", settings) == tmp_path / "one"
+    assert run_training(str(tiny_model), ROWS, tmp_path / "one", settings, resume=True) == tmp_path / "one"
+    plain = replace(settings, lora=None)
+    for name in ("two", "three"):
+        run_training(str(tiny_model), ROWS, tmp_path / name, plain)
+    average_models([tmp_path / "two", tmp_path / "three"], tmp_path / "mean", [half, half])
+    evaluate(tiny_model, benchmark, length=np.int64(40)).save(tmp_path / "measured")
+    assert build_index(NOTES, tmp_path / "index", tiny_model, length=np.int64(60)).added == 2
+    assert isinstance(mine(tiny_model, ROWS, MineSettings(negatives=two)).short, int)
 
 
 def test_averages(tmp_path):

@@ -1,10 +1,12 @@
 import doctest
+import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from isoglot.core import arguments
-from isoglot.core.arguments import check_number, check_whole
+from isoglot.core.arguments import check_number, check_whole, settle
 from isoglot.core.errors import InputError
 
 
@@ -40,3 +42,29 @@ def test_whole_numbers_up_to_some():
     for value in (0, 11, "5", 2.5):
         with pytest.raises(InputError, match=r"^k .*: expected 1 to 10$"):
             check_whole("k", value, 1, most=10)
+
+
+@dataclass(frozen=True)
+class Given:
+    steps: int = 1
+    rate: float = 0.5
+    seeds: tuple[int, ...] = ()
+    fast: bool = False
+    name: str | None = None
+
+    def __post_init__(self):
+        settle(self, "given.")
+
+
+def test_numpys_scalars_become_pythons():
+    array = np.arange(3)
+    given = Given(array[1], np.float32(0.5), (array[2], 3), array[1] == 1, np.str_("a"))
+    assert json.dumps(vars(given)) == '{"steps": 1, "rate": 0.5, "seeds": [2, 3], "fast": true, "name": "a"}'
+    assert Given(seeds=[array[2]]).seeds == [2]
+    assert Given() == Given(np.int64(1))
+
+
+@pytest.mark.parametrize("value", ["no", 0, None, np.int64(1)])
+def test_a_switch_is_true_or_false(value):
+    with pytest.raises(InputError, match=r"^given\.fast: given as \w+; expected True or False$"):
+        Given(fast=value)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -151,6 +152,18 @@ def test_numbers_of_a_frame_are_names_of_groups():
     records = frame.to_dict("records")
     records[0]["group"] = frame["group"].to_numpy()[0]
     assert set(prepare(records, show_progress=False).column("group")) == {"0", "1"}
+
+
+def test_records_of_a_frame_are_what_the_frame_is():
+    """What is missing is NaN in a record, and numbers are NumPy's."""
+    frame = pd.DataFrame([{**row, "title": "Alps"} if number else row for number, row in enumerate(parallel_rows(2))])
+    frame["negatives"] = [["no", "none"]] * len(frame)
+    records = [{**record, "scores": list(np.float32([1, 0.5, 0]))} for record in frame.to_dict("records")]
+    assert records[0]["title"] != records[0]["title"]
+    made = prepare(records, show_progress=False)
+    frame["scores"] = [[1.0, 0.5, 0.0]] * len(frame)
+    assert made.column("title") == [None] + ["Alps"] * (len(frame) - 1)
+    assert made.checksum == prepare(frame, show_progress=False).checksum
 
 
 def test_what_is_read_once_is_read_once(tmp_path):

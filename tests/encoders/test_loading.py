@@ -2,6 +2,7 @@ import doctest
 import logging
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -115,6 +116,26 @@ def test_it_is_refused_whatever_the_libraries_may_say(tiny_model, tmp_path, leve
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     with caplog.at_level(level, logger="transformers"), pytest.raises(InputError, match="lack weights of the encoder"):
         load(str(folder), device="cpu")
+    assert logging.getLogger("transformers.modeling_utils").level == logging.NOTSET
+
+
+def test_threads_that_open_models_at_once_do_not_take_each_others_troubles(tiny_model, tmp_path):
+    """Transformers sets the dtype of the whole process while it opens a model, and we its level of logging."""
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "query" not in name}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+    def opened(dtype):
+        if dtype is None:
+            with pytest.raises(InputError, match="lack weights of the encoder"):
+                load(str(folder), device="cpu")
+            return None
+        return next(load(tiny_model, device="cpu", dtype=dtype).parameters()).dtype
+
+    with ThreadPoolExecutor(6) as pool:
+        assert [*pool.map(opened, ["float32", "bfloat16", None] * 8)] == [torch.float32, torch.bfloat16, None] * 8
+    assert torch.get_default_dtype() == torch.float32
     assert logging.getLogger("transformers.modeling_utils").level == logging.NOTSET
 
 

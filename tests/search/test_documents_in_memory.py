@@ -1,10 +1,13 @@
+import io
 import json
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 
 from isoglot import Searcher, build_index
 from isoglot.cli import run
@@ -70,3 +73,72 @@ def test_a_number_that_json_lacks_is_null(tmp_path, capsys):
     assert dict(Searcher.open(tmp_path, embed).search("Mond", mode="lexical")[0].metadata) == {"size": None}
     assert run(["search", str(tmp_path), "Mond", "--mode", "lexical", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["metadata"] == {"size": None}
+
+
+def test_numpys_values_are_those_of_a_frame(tmp_path):
+    """As text, `True` would match no filter, and an array would be no list."""
+    values = {
+        "year": np.int32(2020),
+        "seen": np.bool_(True),
+        "tags": np.array(["a", "b"]),
+        "size": {"cm": np.float32(3)},
+    }
+    missing = {"then": pd.NaT, "by": pd.NA}
+    day = {"day": np.datetime64("2020-02-03T04:05:06", "ns")}
+    build_index([{**NOTES[0], "id": np.int64(5), **values, **missing, **day}], tmp_path, embed)
+    searcher = Searcher.open(tmp_path, embed)
+    where = "year = 2020 AND seen = true AND tags = 'b' AND size.cm > 2 AND day < '2020-02-04'"
+    hit = searcher.search("Flut", where=where)[0]
+    assert hit.document == "5"
+    assert dict(hit.metadata) == {
+        "year": 2020, "seen": True, "tags": ["a", "b"], "size": {"cm": 3.0}, "then": None, "by": None,
+        "day": "2020-02-03 04:05:06",
+    }  # fmt: skip
+    assert searcher.fields()["year"] == {"number"}
+
+
+def test_the_index_of_a_frame_is_no_field(tmp_path):
+    """Filtering or shuffling a frame leaves an index that Arrow stores as a column."""
+    frame = pd.DataFrame(NOTES, index=[7, 3])
+    assert "__index_level_0__" in pa.Table.from_pandas(frame).column_names
+    pa.parquet.write_table(pa.Table.from_pandas(frame), tmp_path / "notes.parquet")
+    for number, given in enumerate((frame, Dataset.from_pandas(frame), tmp_path / "notes.parquet")):
+        build_index(given, tmp_path / str(number), embed)
+        assert found(tmp_path / str(number))["de"][3] == {"year": 2020}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (pd.Series(["a"]), "documents are given as Series, which is no table"),
+        (pl.LazyFrame(NOTES), r"documents are given as LazyFrame; give its frame, with `.collect\(\)`"),
+        (
+            DatasetDict({"train": Dataset.from_list(NOTES)}),
+            r"give one of its splits \(train\), such as data\['train'\]",
+        ),
+        (io.StringIO(json.dumps(NOTES[0])), "documents are given as StringIO; give the path of the file"),
+    ],
+)
+def test_what_holds_documents_in_another_form_says_in_which(given, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        build_index(given, tmp_path / "index", embed)
+
+
+def test_ids_to_delete_are_spelt_as_ids_of_documents_are(tmp_path):
+    """An id that is a number becomes a text, so a number deletes the document that had it."""
+    build_index([{"id": number, "text": f"Der Mond {number}."} for number in range(5)], tmp_path, embed)
+    for number, ids in enumerate(([1], (np.int64(2),), pd.Series([3, 9])), 1):
+        built = build_index([], tmp_path, embed, update=True, delete=ids)
+        assert (built.deleted, built.version.documents) == (1, 5 - number)
+    assert built.unknown == ("9",)
+    for wrong in ([None], [0.5], "4", 4):
+        with pytest.raises(InputError, match="delete: "):
+            build_index([], tmp_path, embed, update=True, delete=wrong)
+
+
+def test_a_block_closes_its_searcher(tmp_path):
+    build_index(NOTES, tmp_path, embed)
+    with Searcher.open(tmp_path, embed) as searcher:
+        assert searcher.search("Flut", k=1)
+    with pytest.raises(InputError, match="the index was closed; open it again"):
+        searcher.search("Flut")

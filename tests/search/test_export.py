@@ -132,7 +132,7 @@ def test_a_correction_travels_with_the_index(tmp_path, place):
     fitted.save(tmp_path / "debias.npz")
     build_index(rows, tmp_path / "i", embed, debias=tmp_path / "debias.npz")
     export_index(tmp_path / "i", place)
-    with Opening(tmp_path / "i", embed) as local, Opening(place, embed) as moved:
+    with Searcher.open(tmp_path / "i", embed) as local, Searcher.open(place, embed) as moved:
         for query in ("Berg", "eine Maus", "a a a"):
             expected = local.search(query, k=12, query_lang="de")
             hits = moved.search(query, k=12, query_lang="de")
@@ -166,19 +166,6 @@ def test_vectors_of_another_correction_never_come_beside_those_that_are_there(tm
     assert opened.about.is_like(About.from_text(opened.about.to_text(), "there"))
     assert not opened.about.is_like(replace(opened.about, debias=None))
     opened.index.close()
-
-
-class Opening:
-    """A searcher that is closed at the end."""
-
-    def __init__(self, place, model):
-        self.searcher = Searcher.open(place, model)
-
-    def __enter__(self):
-        return self.searcher
-
-    def __exit__(self, *_):
-        self.searcher.close()
 
 
 def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told(index):

@@ -473,3 +473,11 @@ def test_a_query_that_is_cut_is_logged(tiny_model, caplog):
     assert not caplog.text
     searcher.search("lang " * 100)
     assert "1 of 1 queries are longer than 64 tokens: their ends were not read" in caplog.text
+
+
+@pytest.mark.parametrize(("vectors", "length"), [(np.eye(2) * [[1], [5]], "5"), ([[1, 0], [np.nan, 1]], "nan")])
+def test_vectors_in_memory_that_are_no_unit_vectors_are_refused(vectors, length):
+    """Their products would rank passages by how long their vectors are."""
+    passages = [Passage("a", "a", "Flut", "de"), Passage("b", "b", "tide", "en")]
+    with pytest.raises(InputError, match=f"1 are no unit vectors, such as that of passage 'b' of length {length};"):
+        MemoryIndex(passages, vectors)

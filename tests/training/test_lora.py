@@ -15,6 +15,8 @@ from isoglot.data.prepared import open_prepared, prepare
 from isoglot.encoders.loading import backbone_of, load
 from isoglot.encoders.packing import can_pack
 from isoglot.measuring.evaluating import evaluate
+from isoglot.search.index.building import build_index
+from isoglot.search.searcher import Searcher
 from isoglot.training.losses.weighted import GroupMaskedInfoNCE
 from isoglot.training.run import train
 from isoglot.training.settings import LoraSettings, TrainSettings, flat_settings
@@ -244,3 +246,45 @@ def test_adapters_may_be_asked_for_beside_the_settings(place, tmp_path):
         with pytest.raises(InputError, match=words):
             run(place, "bert", tmp_path / "refused", **how)
     assert not (tmp_path / "refused").exists()
+
+
+def test_an_adapter_of_a_trained_object_is_on_top_of_that_training(place, tmp_path):
+    """Its base is where the trained weights are, not where the object was loaded from."""
+    model = load(str(place / "bert"), device="cpu")
+    run(place, model, tmp_path / "full", replace(FAST, lora=None))
+    run(place, model, tmp_path / "adapter")
+    np.testing.assert_allclose(
+        load(str(tmp_path / "adapter"), device="cpu").encode(TEXTS), model.encode(TEXTS), atol=1e-5
+    )
+    build_index([{"id": "de", "text": TEXTS[0]}], tmp_path / "index", model)
+    assert [hit.id for hit in Searcher.open(tmp_path / "index").search(TEXTS[0])] == ["de"]  # opens the trained model
+
+
+def test_an_object_with_an_adapter_is_not_trained_as_if_it_had_none(place, tmp_path):
+    """Another adapter would begin at the base again, and full training would write what nothing loads."""
+    model = load(str(place / "bert"), device="cpu")
+    run(place, model, tmp_path / "first")
+    before = model.encode(TEXTS)
+    for lora in (None, LORA, replace(LORA, merge=True)):
+        with pytest.raises(InputError, match="model: holds the adapter of an earlier training"):
+            run(place, model, tmp_path / "second", replace(FAST, lora=lora))
+    np.testing.assert_array_equal(model.encode(TEXTS), before)
+    again = load(str(tmp_path / "first"), device="cpu")
+    run(place, again, tmp_path / "second", replace(FAST, lora=None))
+
+
+@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "adapter"])
+def test_an_object_can_be_trained_after_an_interruption(place, tmp_path, monkeypatch, lora):
+    """In a notebook, the model is still there."""
+    model = load(str(place / "bert"), device="cpu")
+    names = list(model.state_dict())
+    with monkeypatch.context() as patched:
+        stop_at(patched, 3)
+        with pytest.raises(KeyboardInterrupt):
+            run(place, model, tmp_path / "stopped", replace(FAST, lora=lora))
+    assert list(model.state_dict()) == names
+    assert all(weights.requires_grad for weights in model.parameters())
+    run(place, model, tmp_path / "again", replace(FAST, lora=None))
+    np.testing.assert_allclose(
+        load(str(tmp_path / "again"), device="cpu").encode(TEXTS), model.encode(TEXTS), atol=1e-5
+    )

@@ -6,6 +6,7 @@ import builtins
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -33,6 +34,32 @@ def check_kind(name: str, value: object, kinds: type | tuple[type, ...], expecte
         other = kind.__module__ != "builtins" and hasattr(builtins, kind.__name__)  # such as NumPy's bool
         given = "None" if value is None else f"{kind.__module__}.{kind.__name__}" if other else kind.__name__
         raise InputError(f"{name}: given as {given}; expected {expected}")
+
+
+def settle(settings: Any, of: str = "") -> None:
+    """Check the switches of a frozen dataclass, and make NumPy's scalars Python's, as JSON and `random` require.
+
+    To be called first in `__post_init__`.
+
+    Args:
+        settings: the dataclass; a field with a default of True or False is a switch.
+        of: prefix of the fields' names in messages.
+
+    Raises:
+        InputError: a switch that is neither True nor False, such as 'no', which would count as true.
+    """
+    for field in fields(settings):
+        value = plain_scalar(getattr(settings, field.name))
+        if type(value) in (list, tuple):
+            value = type(value)(map(plain_scalar, value))
+        object.__setattr__(settings, field.name, value)
+        if isinstance(field.default, bool):
+            check_kind(f"{of}{field.name}", value, bool, "True or False")
+
+
+def plain_scalar(value: Any) -> Any:
+    """Return the Python value of a scalar of NumPy or torch; any other value as it is."""
+    return value.item() if hasattr(value, "dtype") and getattr(value, "shape", None) == () else value
 
 
 def check_whole(name: str, value: Any, least: int, unit: str = "", *, most: int | None = None) -> None:

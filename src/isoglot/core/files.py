@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from isoglot.core.arguments import plain_scalar
 from isoglot.core.errors import InputError, IsoglotError
 
 # Of the directional marks only the overrides, which right-to-left text never needs.
@@ -176,7 +177,8 @@ def sha256(path: Path) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """Return the same value with None for every NaN and infinity, since JSON has neither."""
+    """Return the same value with what JSON has: None for NaN and infinity, Python's numbers for NumPy's."""
+    value = plain_scalar(value)
     if isinstance(value, dict):
         return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

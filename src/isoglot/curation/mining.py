@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.arguments import check_kind, check_number, check_whole
+from isoglot.core.arguments import check_kind, check_number, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.core.short_repr import brief
@@ -66,6 +66,7 @@ class MineSettings:
         Raises:
             InputError: a value is invalid; the message names it.
         """
+        settle(self)
         check_whole("negatives", self.negatives, 1)
         check_whole("range_min", self.range_min, 0)
         check_whole("seed", self.seed, 0)

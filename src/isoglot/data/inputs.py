@@ -16,6 +16,7 @@ import pyarrow as pa
 from isoglot.core.errors import InputError
 from isoglot.core.files import readable, sha256
 from isoglot.core.problems import Problems
+from isoglot.data.plain_values import plain
 from isoglot.data.prepared_files import Placed
 from isoglot.data.rows import Row, check_rows, columns_of_rows, read_rows
 
@@ -49,7 +50,7 @@ def rows_given(given: Any) -> Given:
     """
     if isinstance(given, (str, Path)):
         given = [given]
-    remedy = _remedy(given)
+    remedy = other_form(given)
     if remedy is not None:
         raise InputError(f"rows are given as {type(given).__name__}; {remedy}")
     if isinstance(given, Mapping):
@@ -75,8 +76,8 @@ def rows_given(given: Any) -> Given:
     return _records(lambda: chain([first], stream), again=False)
 
 
-def _remedy(given: Any) -> str | None:
-    """What to pass instead of an object that holds rows but cannot be read directly; None for any other input."""
+def other_form(given: Any) -> str | None:
+    """What to pass instead of an object that holds records but cannot be read directly; None for any other input."""
     if hasattr(given, "read"):
         return "give the path of the file"
     if hasattr(given, "collect") and not hasattr(given, "__arrow_c_stream__"):
@@ -144,12 +145,22 @@ def _columns(given: Mapping[str, Any]) -> Given:
 def _arrow(given: Any) -> Given:
     if isinstance(given, pa.RecordBatchReader):
         return _batches(lambda: iter(given), again=False)
+    require_table(given, "rows", _KINDS)
+    return _batches(lambda: pa.RecordBatchReader.from_stream(given), again=True)
+
+
+def require_table(given: Any, what: str, expected: str) -> None:
+    """Check that Arrow reads an object as a table.
+
+    Raises:
+        InputError: it is a single column, such as a pandas or polars series.
+    """
     try:
         pa.RecordBatchReader.from_stream(given).close()
     except pa.ArrowException as error:
-        # A single column, such as a pandas or polars series.
-        raise InputError(f"rows are given as {type(given).__name__}, which is no table ({error}); {_KINDS}") from error
-    return _batches(lambda: pa.RecordBatchReader.from_stream(given), again=True)
+        raise InputError(
+            f"{what} are given as {type(given).__name__}, which is no table ({error}); {expected}"
+        ) from error
 
 
 def _batches(read: Callable[[], Iterable[Any]], *, again: bool) -> Given:
@@ -185,12 +196,5 @@ def _checked(record: Any, number: int, problems: Problems) -> Iterator[Placed]:
 
 
 def _plain(record: Any) -> Any:
-    """Convert a record to what JSON would yield: `Row`s become dicts, tuples and arrays become lists."""
-    if isinstance(record, Row):
-        record = asdict(record)
-    if not isinstance(record, Mapping):
-        return record
-    return {
-        key: value.tolist() if hasattr(value, "tolist") else list(value) if isinstance(value, tuple) else value
-        for key, value in record.items()
-    }
+    """Convert a record to what JSON would yield; `Row`s become dicts."""
+    return plain(asdict(record) if isinstance(record, Row) else record)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
+from isoglot.data.given import other_form, require_table
+from isoglot.data.plain_values import plain
 from isoglot.documents.document import Document, Source
 from isoglot.documents.records import ID_FIELDS, record_document
 
@@ -42,7 +44,12 @@ def documents_given(given: Any, *, by_id: bool = False) -> GivenDocuments:
     """
     if isinstance(given, (str, Path)):
         return GivenDocuments([Path(given)])
+    remedy = other_form(given)
+    if remedy is not None:
+        raise InputError(f"documents are given as {type(given).__name__}; {remedy}")
     if hasattr(given, "__arrow_c_stream__"):
+        if not hasattr(given, "read_next_batch"):  # a reader, which could not be read again
+            require_table(given, MEMORY, _KINDS)
         return GivenDocuments([], lambda problems: _documents(_arrow_records(given), by_id, problems))
     if hasattr(given, "with_format") and hasattr(given, "iter"):  # a data set from the package `datasets`
         tables = given.with_format("arrow").iter(batch_size=4096)
@@ -73,13 +80,13 @@ def _rows(tables: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
 def _documents(records: Iterable[Any], by_id: bool, problems: Problems) -> Iterator[Document]:
     source = Source(Path(MEMORY), MEMORY, 0, 0)
     for number, record in enumerate(records, 1):
-        plain = dict(record) if isinstance(record, Mapping) else record
-        if by_id and isinstance(plain, dict) and not _has_id(plain):
+        values = plain(record)
+        if by_id and isinstance(values, dict) and not _has_id(values):
             problems.add(
                 source.path, number, f"no id; to find what it replaces, an update needs one of {', '.join(ID_FIELDS)}"
             )
             continue
-        document = record_document(plain, source, number, 0, problems)
+        document = record_document(values, source, number, 0, problems)
         if document is not None:
             yield document
 

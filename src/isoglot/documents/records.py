@@ -151,7 +151,7 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
     code = stated_code(lang) if isinstance(lang, str) else None
     if lang is not None and code is None and not (isinstance(lang, str) and known_code(lang)):
         problems.warn(source.path, number, f"language {lang!r} is not a code such as 'de'; it will be detected")
-    more |= {key: value for key, value in record.items() if str(key).strip().lower() not in FIELDS}
+    more |= {key: value for key, value in record.items() if not _is_own(str(key))}
     if isinstance(title, (dict, list)):
         more["title"], title = title, None
     if _deeper(more, DEEPEST):
@@ -168,6 +168,11 @@ def record_document(record: Any, source: Source, number: int, done: int, problem
         metadata=more,
         done=done,
     )
+
+
+def _is_own(key: str) -> bool:
+    """Whether a field is no metadata: one of a document's own, or the index that pandas stores beside the columns."""
+    return key.strip().lower() in FIELDS or key.startswith("__index_level_")
 
 
 def _deeper(value: Any, left: int) -> bool:

@@ -148,8 +148,22 @@ def merge_adapter(encoder: Any) -> None:
     """Merge the adapter into the weights and remove it: the result is a plain encoder that computes the same."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for name, layer in list(encoder.named_modules()):
+    for layer in encoder.modules():
         if isinstance(layer, BaseTunerLayer):
             layer.merge(safe_merge=True)
+    remove_adapter(encoder)
+
+
+def remove_adapter(encoder: Any) -> None:
+    """Remove the adapter, which leaves the weights under it."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, layer in list(encoder.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
             encoder.set_submodule(name, layer.get_base_layer())
     del encoder.peft_config
+
+
+def holds_own_adapter(encoder: Any) -> bool:
+    """Return whether an open encoder has an adapter that isoglot added and that transformers does not know of."""
+    return hasattr(encoder, "peft_config") and not getattr(encoder, "_hf_peft_config_loaded", False)

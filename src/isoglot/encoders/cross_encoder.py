@@ -12,6 +12,7 @@ from isoglot.encoders.hub_access import require_hub
 from isoglot.encoders.loading import failure, retries_told_once
 from isoglot.encoders.model_names import locate
 from isoglot.encoders.options import LEAST
+from isoglot.encoders.turns import OPENING
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -36,13 +37,14 @@ def load_cross_encoder(
     from sentence_transformers import CrossEncoder
 
     check_kind("cross-encoder", name, (str, Path), "a folder or a Hub id")
+    check_kind("trust_remote_code", trust_remote_code, bool, "True or False")
     if length is not None:
         check_whole("length", length, LEAST, "tokens")
     require_device(device)
     path, revision = locate(str(name), what="cross-encoder")
     try:
         require_hub(path, revision)
-        with retries_told_once(f"cross-encoder {name}", path):
+        with OPENING, retries_told_once(f"cross-encoder {name}", path):
             model = CrossEncoder(
                 path, revision=revision, device=device, max_length=length, trust_remote_code=trust_remote_code
             )

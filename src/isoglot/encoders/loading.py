@@ -25,6 +25,7 @@ from isoglot.encoders.model_names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import let_pad, pooled
 from isoglot.encoders.presets import Preset, preset_named
+from isoglot.encoders.turns import OPENING
 
 if TYPE_CHECKING:
     import torch
@@ -85,6 +86,7 @@ def load(
 
     check_kind("model", name, (str, Path), "`embedded`, a folder, or a Hub id")
     name = str(name)
+    check_kind("trust_remote_code", trust_remote_code, bool, "True or False")
     _check_opening(revision, model_kwargs, prompts, dtype, length)
     path, named = locate(name)
     if named and revision and named != revision:
@@ -95,7 +97,7 @@ def load(
     try:
         require_hub(path, revision)
         _require_one_vector(name, path, revision)
-        with retries_told_once(f"model {name}", path), weights_of(path) as place, noting_missing() as missing:
+        with OPENING, retries_told_once(f"model {name}", path), weights_of(path) as place, noting_missing() as missing:
             model = SentenceTransformer(
                 str(place),
                 revision=revision,

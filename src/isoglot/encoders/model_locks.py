@@ -6,6 +6,9 @@ import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
+OPENING = threading.RLock()
+"""Hold it while a library opens a model: it changes torch's default dtype and log levels for all threads meanwhile."""
+
 _locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
 _of_the_rest = threading.Lock()  # for objects that cannot be weak keys
 _noting = threading.Lock()

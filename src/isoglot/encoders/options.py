@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from isoglot.core.arguments import check_kind, check_whole
+from isoglot.core.arguments import check_kind, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
@@ -47,6 +47,7 @@ class LoadOptions:
         Raises:
             InputError: one of the wrong type.
         """
+        settle(self)
         if self.model_kwargs is not None:
             expected = 'JSON as one text, such as \'{"attn_implementation": "eager"}\''
             check_kind("model_kwargs", self.model_kwargs, str, expected)

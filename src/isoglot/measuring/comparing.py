@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from isoglot.core.run_record import read_run
 from isoglot.core.short_repr import brief
 from isoglot.languages.table import slices
 from isoglot.measuring.bootstrap import Interval, holm, interval, paired_differences
-from isoglot.measuring.evaluation import Evaluation
+from isoglot.measuring.evaluation import Evaluation, check_measure
 from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL
 from isoglot.measuring.ranks import Floats
 
@@ -84,15 +84,16 @@ class Stack(NamedTuple):
         return self.matrices[key][:, :, keep]
 
 
-def stacked(runs: Sequence[tuple[str, Evaluation]]) -> list[Stack]:
+def stacked(runs: Iterable[tuple[str, Evaluation]]) -> list[Stack]:
     """Stack the seeds of each regime, regimes in order of appearance.
 
     Args:
-        runs: pairs (regime, evaluation); several evaluations of one regime are its seeds.
+        runs: pairs (regime, evaluation), such as the items of a dict; several evaluations of one regime are its seeds.
 
     Raises:
         InputError: no runs, items that are not pairs, or runs on different benchmarks or languages.
     """
+    runs = list(runs)
     if not runs:
         raise InputError("runs: there is none; expected (name, Evaluation) pairs")
     for run in runs:
@@ -255,7 +256,7 @@ def compare(
         measures: pairs (setting, measure); those that a run lacks are left out.
 
     Raises:
-        InputError: items of `stacks` that are not stacks, or of `measures` that are not pairs.
+        InputError: items of `stacks` that are not stacks, or of `measures` that are not pairs or name no measure.
 
     Example:
         Vectors that find every answer, compared with vectors that are all identical:
@@ -279,6 +280,8 @@ def compare(
         check_kind("stacks: one of them", stack, Stack, "what `stacked` makes of (name, Evaluation) pairs")
     for key in measures:
         check_kind("measures: one of them", key, tuple, "(setting, measure), such as ('multilingual', 'map')")
+        setting, measure = key
+        check_measure(setting, measure, (one for stack in stacks for one in stack.matrices))
     found: list[Comparison] = []
     for index, later in enumerate(stacks):
         for earlier in stacks[:index]:

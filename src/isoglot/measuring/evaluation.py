@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,7 @@ class Evaluation:
         Raises:
             InputError: an unknown setting or measure.
         """
-        if setting not in SETTINGS:
-            raise InputError(f"setting {setting!r}: expected one of {', '.join(SETTINGS)}")
-        there = list(dict.fromkeys(name for _, name in self.values))
-        if measure not in there and measure not in _KNOWN:
-            raise InputError(f"measure {measure!r}: no such measure; there are: {', '.join(there)}")
+        check_measure(setting, measure, self.values)
         values = self.values.get((setting, measure))
         return float("nan") if values is None else mean_of(np.array(column_means(values.matrix)))
 
@@ -162,6 +159,24 @@ class Evaluation:
             save_hits(folder, benchmark, self.top)
         write_values(folder / TABLE, self.benchmark, self.groups, list(self.values.values()))
         write_json(folder / "metrics.json", self.metrics())
+
+
+def check_measure(setting: str, measure: str, there: Iterable[tuple[str, str]]) -> None:
+    """Check the names of a setting and a measure.
+
+    Args:
+        setting: name of a setting.
+        measure: name of a measure; any that some evaluation may have.
+        there: those measured, (setting, measure), for the message.
+
+    Raises:
+        InputError: an unknown setting or measure.
+    """
+    if setting not in SETTINGS:
+        raise InputError(f"setting {setting!r}: expected one of {', '.join(SETTINGS)}")
+    names = list(dict.fromkeys(name for _, name in there))
+    if measure not in names and measure not in _KNOWN:
+        raise InputError(f"measure {measure!r}: no such measure; there are: {', '.join(names)}")
 
 
 def load_evaluation(folder: Path | str) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
@@ -158,8 +158,14 @@ class Lookup:
         return {hit.id: _around(read[hit.document], hit.id, number) for hit in hits}
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index; a `with` block does so at its end."""
         self._index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _around(passages: list[Passage], id: str, number: int) -> Neighbours:

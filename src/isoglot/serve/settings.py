@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from isoglot.core.arguments import check_kind, check_number, check_whole
+from isoglot.core.arguments import check_kind, check_number, check_whole, settle
 
 _LEAST = {
     "query_characters": 1,
@@ -88,6 +88,7 @@ class ServeSettings:
         Raises:
             InputError: a value is invalid; names the setting.
         """
+        settle(self)
         for name in ("hosts", "proxies", "origins"):
             check_kind(name, getattr(self, name), (list, tuple), "several texts")
         for name, least in _LEAST.items():

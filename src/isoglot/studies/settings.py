@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from isoglot.core.arguments import check_kind, check_whole
+from isoglot.core.arguments import check_kind, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.encoders.options import LEAST, LoadOptions
 from isoglot.training.sampling.regimes import parse_regime
@@ -48,6 +48,7 @@ class StudySettings:
         Raises:
             InputError: no regime or seed, duplicates, an unknown regime, or a value of the wrong type or out of range.
         """
+        settle(self)
         check_kind("train", self.train, TrainSettings, "a TrainSettings of isoglot.training")
         check_kind("options", self.options, LoadOptions, "a LoadOptions of isoglot.encoders")
         check_kind("model", self.model, str, "a name or a folder, as text")

@@ -13,6 +13,7 @@ from isoglot.core.arguments import check_kind
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.adapters import holds_own_adapter
 from isoglot.encoders.options import LoadOptions
 from isoglot.training.losses.named import LossTerm
 from isoglot.training.settings import LoraSettings, TrainSettings
@@ -60,6 +61,11 @@ def check_training(model: Any, folder: Any, loss: Any, callbacks: Any, options: 
         InputError: the model, folder, loss, callbacks or options have the wrong type.
     """
     check_kind("model", model, (str, Path, SentenceTransformer), "what isoglot.load takes, or a Sentence Transformer")
+    if isinstance(model, SentenceTransformer) and holds_own_adapter(getattr(model[0], "auto_model", None)):
+        raise InputError(
+            "model: holds the adapter of an earlier training, which this one would lose; load that training's folder, "
+            "or give `lora.merge` there"
+        )
     check_kind("folder", folder, (str, Path), "the output folder, as text or a path")
     if isinstance(loss, str):
         raise InputError(

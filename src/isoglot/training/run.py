@@ -49,7 +49,7 @@ from isoglot.training.master_weights import widen_weights
 from isoglot.training.processes import in_turn, rank, world_size
 from isoglot.training.run_setup import RunSetup, batch_sampler, is_finished, set_up_run
 from isoglot.training.sampling.sampler import HybridBatchSampler
-from isoglot.training.saving import save_model, take_result
+from isoglot.training.saving import name_after, save_model, set_place, take_result, undone_on_error
 from isoglot.training.selection import Scorer, Selection, selection_of
 from isoglot.training.settings import LoraSettings, TrainSettings
 from isoglot.training.speed.packing import lean
@@ -79,7 +79,8 @@ def train(
     Under `torchrun` or `accelerate launch` every process calls this function; only the one with rank 0 writes.
 
     Args:
-        model: anything that `isoglot.load` takes, or a loaded model, which is trained in place.
+        model: anything that `isoglot.load` takes, or a loaded model, which is trained in place and
+            named after the folder.
         rows: parallel rows, prepared or anything that `isoglot.prepare` takes; row files are prepared once, by the
             first process, into the output folder. `settings.holdout` holds a share out to select the model on.
         folder: output folder, created if missing; checkpoints are kept in its `checkpoints` until the run ends.
@@ -204,15 +205,20 @@ def _train(
     started -= seconds_until(last)
     languages = {*sampler.languages, *(trained_languages(getattr(encoder, "isoglot_name", EMBEDDED)) or ())}
     trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
-    collator = _made_ready(encoder, setup, sampler)
-    selection = None if setup.select_on is None else selection_of(setup.select_on, settings, setup.checkpoints, last)
-    interruption = Interruption()
-    trainer = _trainer(encoder, setup, sampler, collator, selection, interruption, callbacks, started)
-    way = lean(backbone_of(encoder)) if setup.device.startswith("cpu") else nullcontext()
-    with interruption.on_signals(), way:
-        run_steps(trainer, last, folder, settings)
-    if interruption.agreed and trainer.state.global_step < settings.max_steps:
-        interruption.stop()
+    with undone_on_error(encoder, trainable):
+        collator = _made_ready(encoder, setup, sampler)
+        selection = (
+            None if setup.select_on is None else selection_of(setup.select_on, settings, setup.checkpoints, last)
+        )
+        interruption = Interruption()
+        trainer = _trainer(encoder, setup, sampler, collator, selection, interruption, callbacks, started)
+        if settings.lora is None:
+            set_place(encoder, None)
+        way = lean(backbone_of(encoder)) if setup.device.startswith("cpu") else nullcontext()
+        with interruption.on_signals(), way:
+            run_steps(trainer, last, folder, settings)
+        if interruption.agreed and trainer.state.global_step < settings.max_steps:
+            interruption.stop()
     best = selection.best_weights if rank() == 0 and selection is not None and selection.best_step else None
     take_result(encoder, settings, best, trainable)
     if rank() == 0:
@@ -220,6 +226,7 @@ def _train(
         _write_record(setup, trainer, selection, languages, started)
     if world_size() > 1:
         distributed.barrier()
+    name_after(encoder, folder)
     return _without_checkpoints(setup)
 
 

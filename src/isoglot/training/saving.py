@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import IsoglotError
 from isoglot.core.files import write_text
-from isoglot.encoders.adapters import merge_adapter, write_adapter
+from isoglot.encoders.adapters import holds_own_adapter, merge_adapter, remove_adapter, write_adapter
 from isoglot.encoders.loading import backbone_of
 from isoglot.training.checkpoints import load_trainable
 from isoglot.training.settings import TrainSettings, flat_settings
@@ -44,9 +44,38 @@ def take_result(
     """
     if best is not None:
         load_trainable(model, best)
-    restore_token_table(backbone_of(model))
+    _undo(model, trainable)
     if settings.lora is not None and settings.lora.merge:
         merge_adapter(backbone_of(model))
+
+
+@contextmanager
+def undone_on_error(model: SentenceTransformer, trainable: Iterable[torch.nn.Parameter]) -> Iterator[None]:
+    """If the block fails or is interrupted, undo the changes made for training: the caller may go on with the model."""
+    try:
+        yield
+    except BaseException:
+        if holds_own_adapter(backbone_of(model)):
+            remove_adapter(backbone_of(model))
+        _undo(model, trainable)
+        raise
+
+
+def name_after(model: SentenceTransformer, folder: Path) -> None:
+    """Name an open model after the folder that holds its weights: another training, or an index, records that name."""
+    if not holds_own_adapter(backbone_of(model)):
+        set_place(model, folder)
+    model.isoglot_name = str(folder)
+
+
+def set_place(model: SentenceTransformer, folder: Path | None) -> None:
+    """Set where adapters look for the weights of their base: in a folder, or, while they change, nowhere."""
+    encoder: Any = backbone_of(model)
+    encoder.name_or_path = "" if folder is None else str(folder.resolve())
+
+
+def _undo(model: SentenceTransformer, trainable: Iterable[torch.nn.Parameter]) -> None:
+    restore_token_table(backbone_of(model))
     for parameter in trainable:
         parameter.requires_grad_(True)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Group, Parameter
 
-from isoglot.core.arguments import check_kind, check_number, check_whole
+from isoglot.core.arguments import check_kind, check_number, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import TrainPrecision
 from isoglot.training.sampling.regimes import Sampling
@@ -62,6 +62,7 @@ class LoraSettings:
         Raises:
             InputError: a value is invalid; the message names it.
         """
+        settle(self, "lora.")
         check_whole("lora.rank", self.rank, 1)
         if self.alpha is not None:
             check_number("lora.alpha", self.alpha, "a positive number", lambda alpha: alpha > 0)
@@ -161,6 +162,7 @@ class TrainSettings:
         Raises:
             InputError: a value is invalid; the message names it.
         """
+        settle(self)
         check_kind("sampling", self.sampling, Sampling, "a Sampling of isoglot.training, such as Sampling('hybrid')")
         if self.lora is not None:
             check_kind("lora", self.lora, LoraSettings, "a LoraSettings of isoglot.training")

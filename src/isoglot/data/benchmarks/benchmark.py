@@ -120,7 +120,7 @@ class Benchmark:
             >>> benchmark.languages, benchmark.relevant(0).tolist(), benchmark.grades.tolist()
             (('de', 'en'), [0, 1], [2.0, 1.0, 1.0])
         """
-        parts = checked_dicts(queries, passages, qrels, languages, groups or {})
+        parts = checked_dicts(queries, passages, qrels, languages, {} if groups is None else groups)
         notes = left_out(parts.unjudged)
         return assemble(name, parts.queries, parts.candidates, parts.answers, notes, by="query")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,6 @@ def checked_arguments(
     Raises:
         InputError: an invalid argument, which the message names.
     """
-    if isinstance(changes.delete, str) or isinstance(changes.delete_lists, str):
-        raise InputError("delete: given as one text; expected a list of ids")
     check_number("most_deleted", changes.most_deleted, "a share from 0 to 1", lambda share: 0 <= share <= 1)
     given = documents_given(documents, by_id=changes.update)
     if changes.sync:
@@ -121,6 +120,21 @@ def checked_arguments(
     if given.records is None and (given.files or not changes.update):
         find_sources(given.files, may_be_empty=changes.sync and changes.most_deleted >= 1)
     return given, changes
+
+
+def ids_given(given: Iterable[str | int]) -> tuple[str, ...]:
+    """Return ids to delete as texts: a document whose id was given as a number has a text as its id.
+
+    Raises:
+        InputError: one text, or ids that are neither texts nor whole numbers.
+    """
+    if isinstance(given, str):
+        raise InputError("delete: given as one text; expected a list of ids")
+    check_kind("delete", given, Iterable, "a list of ids")
+    ids = tuple(given)
+    for one in ids:
+        check_kind("delete: one of them", one, (str, Integral), "an id: a text or a whole number")
+    return tuple(map(str, ids))
 
 
 def as_path(name: str, given: Path | str | None, what: str) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, stored_vectors
 from isoglot.search.index.beginning import Begun, begin, fresh_documents, warn_of_surprises
-from isoglot.search.index.build_arguments import Changes, IndexSettings, as_path, checked_arguments, index_settings
+from isoglot.search.index.build_arguments import Changes, IndexSettings, as_path, checked_arguments, ids_given, index_settings
 from isoglot.search.index.build_progress import Rate
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
@@ -92,8 +92,8 @@ def build_index(
     length: int | None = None,
     update: bool = False,
     by_id: bool = False,
-    delete: Sequence[str] = (),
-    delete_lists: Sequence[str] = (),
+    delete: Iterable[str | int] = (),
+    delete_lists: Iterable[str] = (),
     moved_from: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -129,7 +129,7 @@ def build_index(
         update: add to, replace in and delete from a published index; documents in memory then need ids.
         by_id: in an update, records in files replace documents with the same ids whatever file those came from, as
             documents in memory do; otherwise an id that belongs to another file is an error, and nothing is changed.
-        delete: ids of documents to delete (with `update`), each taken literally.
+        delete: ids of documents to delete (with `update`), each taken literally; a whole number as the text of it.
         delete_lists: ids to delete as typed by a user: an entry that is no document's id is split at commas.
         sync: make the index match the given files and folders: documents that these no longer contain are deleted.
             Files are identified by name, and read only if their content changed. If there is no index, one is made.
@@ -186,8 +186,8 @@ def build_index(
     changes = Changes(
         update=update,
         by_id=by_id,
-        delete=delete,
-        delete_lists=delete_lists,
+        delete=ids_given(delete),
+        delete_lists=ids_given(delete_lists),
         moved_from=as_path("moved_from", moved_from, "where the input was, as text or a path"),
         sync=sync,
         most_deleted=most_deleted,

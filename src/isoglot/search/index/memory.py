@@ -20,6 +20,8 @@ from isoglot.search.index.bm25 import K1, B, idf
 from isoglot.search.index.protocol import SAMPLED, Found, Near, Tally
 from isoglot.search.passage import Passage, in_order
 
+_NEARLY = 0.05  # vectors stored in a byte a number are not exactly of length 1
+
 
 class MemoryIndex:
     """Passages and their unit vectors (n, d), searched exactly.
@@ -29,13 +31,20 @@ class MemoryIndex:
         vectors: one unit vector per passage.
 
     Raises:
-        InputError: the numbers of vectors and passages differ.
+        InputError: the numbers of vectors and passages differ, or a vector has another length than 1, or NaN.
     """
 
     def __init__(self, passages: Sequence[Passage], vectors: Vectors) -> None:
         vectors = np.asarray(vectors, np.float32)
         if vectors.ndim != 2 or len(vectors) != len(passages):
             raise InputError(f"{len(passages)} passages and vectors {vectors.shape}; expected one vector a passage")
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        wrong = np.flatnonzero(~(np.abs(lengths - 1) < _NEARLY))
+        if len(wrong):
+            raise InputError(
+                f"vectors: {len(wrong)} are no unit vectors, such as that of passage {passages[wrong[0]].id!r} of "
+                f"length {lengths[wrong[0]]:.4g}; divide each by its length, so that products are cosines"
+            )
         self._passages = list(passages)
         self._vectors = np.ascontiguousarray(vectors)
         self._lang = np.array([passage.lang for passage in passages], dtype=object)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from isoglot.core.arguments import check_function, check_kind, check_number
+from isoglot.core.arguments import check_function, check_kind, check_number, settle
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
@@ -70,6 +70,7 @@ class Sampling:
         Raises:
             InputError: an unknown regime, draw or schedule, an alpha outside 0..1, or an exponent that is not finite.
         """
+        settle(self)
         for name in ("regime", "pivot", "alpha_points"):
             check_kind(name, getattr(self, name), str, "a text")
         if self.regime not in REGIMES:

@@ -1,0 +1,29 @@
+"""The values of records in memory, as JSON would yield them: without NumPy's and pandas' own types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NOTHING = ("NaTType", "NAType")  # pandas'
+
+
+def plain(value: Any) -> Any:
+    """Return a value with Python's types: arrays and tuples become lists, and what marks a missing value None.
+
+    >>> import numpy as np
+    >>> plain({"year": np.int32(2020), "tags": np.array(["a"]), "price": float("nan"), "when": np.datetime64("2020")})
+    {'year': 2020, 'tags': ['a'], 'price': None, 'when': datetime.datetime(2020, 1, 1, 0, 0)}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        # A NaN among numbers keeps its place.
+        return [inner if isinstance(inner, float) and inner != inner else plain(inner) for inner in value]
+    if type(value).__name__ in _NOTHING or (isinstance(value, float) and value != value):
+        return None
+    if not hasattr(value, "tolist"):
+        return value
+    if getattr(getattr(value, "dtype", None), "kind", "") == "M":
+        value = value.astype("datetime64[us]")  # nanoseconds would become a number
+    return plain(value.tolist())
