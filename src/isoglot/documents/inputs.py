@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.given import other_form, require_table
+from isoglot.data.inputs import other_form, require_table
 from isoglot.data.plain_values import plain
 from isoglot.documents.document import Document, Source
 from isoglot.documents.records import ID_FIELDS, record_document

@@ -10,9 +10,9 @@ from isoglot.core.errors import InputError
 from isoglot.encoders.devices import require_device
 from isoglot.encoders.hub_access import require_hub
 from isoglot.encoders.loading import failure, retries_told_once
+from isoglot.encoders.model_locks import OPENING
 from isoglot.encoders.model_names import locate
 from isoglot.encoders.options import LEAST
-from isoglot.encoders.turns import OPENING
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder

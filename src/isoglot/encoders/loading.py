@@ -21,11 +21,11 @@ from isoglot.encoders.devices import require_device
 from isoglot.encoders.embedder import Role
 from isoglot.encoders.hub_access import HubSilentError, require_hub
 from isoglot.encoders.missing_weights import noting_missing, require_weights
+from isoglot.encoders.model_locks import OPENING
 from isoglot.encoders.model_names import EMBEDDED, locate
 from isoglot.encoders.options import LEAST, Dtype
 from isoglot.encoders.pooling import let_pad, pooled
 from isoglot.encoders.presets import Preset, preset_named
-from isoglot.encoders.turns import OPENING
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,14 @@ from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
 from isoglot.search.index import approximate, stored_vectors
 from isoglot.search.index.beginning import Begun, begin, fresh_documents, warn_of_surprises
-from isoglot.search.index.build_arguments import Changes, IndexSettings, as_path, checked_arguments, ids_given, index_settings
+from isoglot.search.index.build_arguments import (
+    Changes,
+    IndexSettings,
+    as_path,
+    checked_arguments,
+    ids_given,
+    index_settings,
+)
 from isoglot.search.index.build_progress import Rate
 from isoglot.search.index.encoder_check import index_name
 from isoglot.search.index.encoding import Encoding
