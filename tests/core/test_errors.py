@@ -7,7 +7,7 @@ import pytest
 from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
 from isoglot.data.lookups import DuplicateRowError
 from isoglot.search.lookup import NoPassageError
-from isoglot.serve.translatable import SpokenError
+from isoglot.serve.translatable import TranslatableError
 from isoglot.training.sampling.strata import BatchTooLargeError
 
 
@@ -21,7 +21,7 @@ from isoglot.training.sampling.strata import BatchTooLargeError
         NoPassageError("tides#2"),
         DuplicateRowError([(3, 7, "with the same passage")], 2),
         BatchTooLargeError(32, 12, "monolingual batches"),
-        SpokenError("no %(name)s", name="index"),
+        TranslatableError("no %(name)s", name="index"),
     ],
     ids=lambda error: type(error).__name__,
 )
