@@ -77,6 +77,23 @@ def test_checksum_depends_on_content_and_not_on_where_it_lies(tmp_path):
     assert first.checksum == again.checksum != other.checksum
 
 
+def test_checksum_depends_on_negatives_and_scores(tmp_path):
+    plain = parallel_rows(2)
+    mined = [{**row, "negatives": ["one", "other"]} for row in plain]
+    sets = [
+        plain,
+        mined,
+        [{**row, "negatives": ["other", "one"]} for row in plain],
+        [{**row, "scores": [3.0, 1.0, 2.0]} for row in mined],
+        [{**row, "scores": [3.0, 2.0, 1.0]} for row in mined],
+    ]
+    checksums = {
+        prepare([write_jsonl(tmp_path / f"{n}.jsonl", rows)], tmp_path / f"{n}", show_progress=False).checksum
+        for n, rows in enumerate(sets)
+    }
+    assert len(checksums) == len(sets)
+
+
 def test_titles_stand_before_passages_and_decide_identity(tmp_path):
     rows = [
         {"group": "a", "lang": "de", "query": "q", "passage": "p", "title": "T"},
