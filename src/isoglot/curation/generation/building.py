@@ -77,7 +77,8 @@ def _rows(
     kept: dict[str, list[str]] = {lang: [] for lang in langs}
     for number, versions in enumerate(asked.questions[:count], 1):
         for lang in langs:
-            question, passage = versions.get(lang), subject.versions.get(lang) or asked.summaries.get(lang)
+            question = versions.get(lang)
+            passage, title = subject.versions.get(lang) or (asked.summaries.get(lang), None)
             if question is None:
                 outcome.reject(subject, lang, "", "no question in this language")
                 continue
@@ -94,7 +95,7 @@ def _rows(
                 query=question,
                 passage=passage,
                 dataset=subject.dataset,
-                title=subject.title if lang == subject.lang else None,
+                title=title,
                 topic=subject.topic,
                 generated_by=model,
             )

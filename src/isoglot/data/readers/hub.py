@@ -86,7 +86,7 @@ def hub_rows(
         yield from _rows(record, passages, number, name, columns, constant, dataset, problems)
     problems.raise_if_any(_REMEDY)
     if empty == number:
-        raise InputError(f"{name}: none of {number} records has a text in {columns.passage!r}; name the passage's column")
+        raise InputError(f"{name}: none of {number} records has a text in {columns.passage!r}; name another column")
     if notes is not None:
         notes["records without a passage left out"] += empty
 
