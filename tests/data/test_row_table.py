@@ -107,6 +107,9 @@ def test_components_worked_by_hand():
     assert component[0] == component[1] == component[2] == component[3] == component[4] != component[5]
     assert table.pair_groups[0].tolist() == [[2, 1], [1, 4]]
     assert table.pair_components[0].tolist() == [[1, 1], [1, 2]]
+    # Now c and e ask the same question.
+    asked = RowTable.from_columns(groups, langs, [*"xxyyxz"], None, ["1", "2", "3", "4", "5", "4"])
+    assert len(set(asked.component.tolist())) == 1
     # Without texts every group stands alone.
     alone = RowTable.from_columns(["a", "b", "b"], ["de", "de", "en"])
     assert alone.component[0] != alone.component[1] == alone.component[2]

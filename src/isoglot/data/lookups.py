@@ -78,7 +78,7 @@ def lay_out(
         _check_repeats(keys, key_rows, repeats, passage_text, query_text)
     sizes = _rows_of_groups(keys, len(group_dataset), languages)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    labels = _components(group, len(group_dataset), passage_text, room)
+    labels = _components(group, len(group_dataset), (passage_text, query_text), room)
     component = room.array("component", len(group), np.int32)
     for part in parts(len(group)):
         component[part] = labels[group[part]]
@@ -225,21 +225,20 @@ def _rows_of_groups(keys: Ints, groups: int, languages: int) -> NDArray[np.int64
     return sizes
 
 
-def _components(group: Ints, groups: int, passage_text: Ints | None, room: Room) -> NDArray[np.int64]:
-    """Return each group's connected component, numbered from 0; equal passages, in any languages, link two groups."""
+def _components(group: Ints, groups: int, columns: Sequence[Ints | None], room: Room) -> NDArray[np.int64]:
+    """Return each group's connected component, numbered from 0; an equal text in a column links two groups."""
     labels = np.arange(groups)
-    if passage_text is None:
-        return labels
     links: list[NDArray[np.int64]] = []
-    last = -1
-    for rows, same in _by_text(passage_text, room):
-        own = group[rows].astype(np.int64)
-        before = np.concatenate([[last], own[:-1]])
-        # Two groups are often linked once in every language.
-        links.append(np.unique(before[same] * groups + own[same]))
-        last = int(own[-1])
-        if sum(map(len, links)) > groups:
-            labels, links = _joined(labels, np.concatenate(links)), []
+    for texts in columns:
+        last = -1
+        for rows, same in () if texts is None else _by_text(texts, room):
+            own = group[rows].astype(np.int64)
+            before = np.concatenate([[last], own[:-1]])
+            # Two groups are often linked once in every language.
+            links.append(np.unique(before[same] * groups + own[same]))
+            last = int(own[-1])
+            if sum(map(len, links)) > groups:
+                labels, links = _joined(labels, np.concatenate(links)), []
     labels = _joined(labels, np.concatenate(links)) if links else labels
     return np.unique(labels, return_inverse=True)[1]
 

@@ -30,8 +30,8 @@ from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS
 from isoglot.languages.table import given_codes
 
-# How passages are compared and what the checksum covers; part of the cache key, so a change invalidates cached rows.
-_COMPARED = "NFC, in any language; checksum with negatives"
+# How texts are compared and what the checksum covers; part of the cache key, so a change invalidates cached rows.
+_COMPARED = "passages and queries in NFC, in any language; checksum with negatives"
 
 
 @dataclass(frozen=True, eq=False)

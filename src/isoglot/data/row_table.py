@@ -132,7 +132,8 @@ class RowTable:
             passages: passage texts; equal texts, in any languages, join their groups into one component. If a (data
                 set, group, language) occurs again with another passage, that is another passage of the same query.
             datasets: data set names; if None, all rows are in one data set.
-            queries: query texts; if given, all passages of a (data set, group, language) must have the same query.
+            queries: query texts; equal texts join their groups as equal passages do, and all passages of a (data set,
+                group, language) must have the same query.
             cross_only: names of the data sets without questions.
 
         Raises:
