@@ -164,6 +164,8 @@ def test_examples_are_shown():
 @pytest.mark.parametrize(("question", "fault"), [("When does the gate open?", None), ("the gate at dawn", None)])
 def test_short_questions_may_stand_in_their_passage(question, fault):
     assert question_fault(question, PASSAGE, "en") == fault
+    assert question_fault(PASSAGE, PASSAGE, "en") == "quotes its passage"
+    assert question_fault(PASSAGE, "The keeper", "en") is None
 
 
 @pytest.mark.parametrize("more", [["-n", "0"], ["--langs", "nonsense!"], ["--budget-tokens", "x"]])
